@@ -1,0 +1,140 @@
+import { PeerlaneError } from './errors.ts';
+
+const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
+
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+/** Lower-case hexadecimal with a `0x` prefix. */
+export function toHex(bytes: Uint8Array): string {
+  return `0x${toBareHex(bytes)}`;
+}
+
+/** Lower-case hexadecimal without a prefix. */
+export function toBareHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** Reads hexadecimal, with or without `0x`. @throws PeerlaneError `invalid-argument` */
+export function fromHex(text: string): Uint8Array {
+  const digits = text.startsWith('0x') || text.startsWith('0X') ? text.slice(2) : text;
+  if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) {
+    throw new PeerlaneError('invalid-argument', 'not a hexadecimal string of whole bytes');
+  }
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
+}
+
+/** A new array with the bytes of all `parts`. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Whether both hold the same bytes. Not constant-time: never for MACs or secrets. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Negative, zero or positive, as `a` sorts before, with or after `b`. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/**
+ * Bytes that arrive in chunks and are taken out in pieces. A piece that lies within one chunk is a view of it;
+ * only one that spans chunks is copied, once, so that reading a stream is linear in its bytes.
+ */
+export class ByteQueue {
+  #chunks: Uint8Array[] = [];
+  #head = 0;
+  #length = 0;
+
+  /** Bytes that are waiting. */
+  get length(): number {
+    return this.#length;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+  }
+
+  /** Puts bytes back in front of what is waiting. */
+  unshift(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    if (this.#head > 0) this.#chunks[--this.#head] = chunk;
+    else this.#chunks.unshift(chunk);
+    this.#length += chunk.length;
+  }
+
+  /** Takes exactly `length` bytes, or `undefined` while fewer are waiting. */
+  take(length: number): Uint8Array | undefined {
+    if (length > this.#length) return undefined;
+    const first = this.#chunks[this.#head];
+    if (length === 0 || first === undefined) return EMPTY;
+    this.#length -= length;
+    if (first.length >= length) {
+      if (first.length === length) this.#advance();
+      else this.#chunks[this.#head] = first.subarray(length);
+      return first.length === length ? first : first.subarray(0, length);
+    }
+    const joined = new Uint8Array(length);
+    let at = 0;
+    while (at < length) {
+      const chunk = this.#chunks[this.#head] ?? EMPTY;
+      const part = Math.min(chunk.length, length - at);
+      joined.set(part === chunk.length ? chunk : chunk.subarray(0, part), at);
+      at += part;
+      if (part === chunk.length) this.#advance();
+      else this.#chunks[this.#head] = chunk.subarray(part);
+    }
+    return joined;
+  }
+
+  /**
+   * Takes at least `length` bytes, and all that lies behind them in the same chunk: nothing is copied unless
+   * the first chunk is too short. `undefined` while fewer are waiting.
+   */
+  takeAtLeast(length: number): Uint8Array | undefined {
+    const first = this.#chunks[this.#head];
+    if (first === undefined || first.length < length) return this.take(length);
+    this.#length -= first.length;
+    this.#advance();
+    return first;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#length = 0;
+  }
+
+  #advance(): void {
+    this.#head++;
+    if (this.#head === this.#chunks.length) {
+      this.#chunks = [];
+      this.#head = 0;
+    } else if (this.#head >= 1024) {
+      this.#chunks = this.#chunks.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The one place where time and randomness enter. Everything else takes an `Env`, so that a test can put a
+ * virtual clock and a seeded generator in its place.
+ */
+import { randomFillSync } from 'node:crypto';
+
+/** A timer that has been set; `cancel` may be called at any time, any number of times. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Env {
+  /** Milliseconds on a clock that never goes back; only differences mean anything. */
+  now(): number;
+  /** Milliseconds since the Unix epoch. */
+  unixTime(): number;
+  /** Calls `run` once after `ms` milliseconds. */
+  setTimer(ms: number, run: () => void): Timer;
+  /** Calls `run` in the next turn of the event loop, after the I/O events of this one. */
+  setImmediate(run: () => void): Timer;
+  /** Fresh random bytes, fit for keys. */
+  randomBytes(length: number): Uint8Array;
+}
+
+export const systemEnv: Env = {
+  now: () => performance.now(),
+  unixTime: () => Date.now(),
+  setTimer(ms, run) {
+    const handle = setTimeout(run, ms);
+    return { cancel: () => clearTimeout(handle) };
+  },
+  setImmediate(run) {
+    const handle = setImmediate(run);
+    return { cancel: () => clearImmediate(handle) };
+  },
+  randomBytes: (length) => randomFillSync(new Uint8Array(length)),
+};

@@ -1,0 +1,61 @@
+import { abortedError, onAbort } from './abort.ts';
+
+/**
+ * Lets work through while the sum of its sizes stays within a limit; what does not fit waits its turn. Work
+ * larger than the limit passes when it is alone.
+ */
+export class Gate {
+  readonly #limit: number;
+  #used = 0;
+  readonly #waiting = new Set<{ size: number; enter: () => void }>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Resolves, once there is room, with the function that gives the room back.
+   * @throws PeerlaneError `aborted`
+   */
+  enter(size: number, signal?: AbortSignal): Promise<() => void> {
+    if (this.#waiting.size === 0 && this.#fits(size)) return Promise.resolve(this.#admit(size));
+    return new Promise((resolve, reject) => {
+      const entry = {
+        size,
+        enter: () => {
+          removeAbort();
+          resolve(this.#admit(size));
+        },
+      };
+      this.#waiting.add(entry);
+      const removeAbort = onAbort(signal, () => {
+        this.#waiting.delete(entry);
+        reject(abortedError(signal));
+        this.#next();
+      });
+    });
+  }
+
+  #fits(size: number): boolean {
+    return this.#used === 0 || this.#used + size <= this.#limit;
+  }
+
+  #admit(size: number): () => void {
+    this.#used += size;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#used -= size;
+      this.#next();
+    };
+  }
+
+  #next(): void {
+    for (const entry of this.#waiting) {
+      if (!this.#fits(entry.size)) return;
+      this.#waiting.delete(entry);
+      entry.enter();
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+// The suite runs once for each crypto backend. Where the addon could not be built only `js` is left.
+const addon = existsSync(new URL('./build/Release/peerlane.node', import.meta.url));
+const backends = addon ? ['native', 'js'] : ['js'];
+if (!addon) console.warn('peerlane: the native addon is not built, so only the js backend is tested');
+
+export default defineConfig({
+  test: {
+    globalSetup: ['./test/support/build.ts'],
+    projects: backends.map((backend) => ({
+      test: {
+        name: backend,
+        include: ['test/**/*.test.ts'],
+        exclude: ['test/interop/**', 'test/package/**'],
+        env: { PEERLANE_BACKEND: backend },
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+      },
+    })),
+  },
+});

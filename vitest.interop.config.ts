@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Counterparts that need Go: run scripts/setup-interop.sh first.
+export default defineConfig({
+  test: {
+    globalSetup: ['./test/support/build.ts'],
+    include: ['test/interop/**/*.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    // Each file starts nodes of its own; two cores carry two of them.
+    maxWorkers: 2,
+  },
+});
