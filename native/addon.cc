@@ -1,0 +1,351 @@
+// The addon's exports: arguments in, one call of an algorithm, results out. Results of a fixed size go into
+// `scratch`, a small array that both sides see: to take a copy of its start is faster than to make an array here.
+#include <napi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "cpu.h"
+#include "curve.h"
+#include "ecies.h"
+#include "frame.h"
+#include "keccak.h"
+#include "lanes.h"
+#include "snappy.h"
+
+namespace {
+
+constexpr size_t kScratch = 4096;
+
+// A session of its own allocation, so that its secrets are never copied about, and are overwritten at its end.
+struct Session {
+  frame_session state;
+  ~Session() { frame_wipe(&state); }
+};
+
+// What belongs to one JavaScript environment (the main thread or a worker). Sessions are named by their slot.
+struct Environment {
+  uint8_t *scratch = nullptr;
+  Napi::Reference<Napi::Uint8Array> scratch_reference;
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<uint32_t> free_slots;
+  // Kept between calls for their memory only.
+  std::vector<napi_value> values;
+  std::vector<encode_lane> encode_lanes;
+  std::vector<decode_lane> decode_lanes;
+  std::vector<uint8_t> block;
+};
+
+Environment *environment(napi_env env) { return Napi::Env(env).GetInstanceData<Environment>(); }
+
+napi_value boolean(napi_env env, bool value) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+napi_value number(napi_env env, size_t value) {
+  napi_value result = nullptr;
+  napi_create_uint32(env, static_cast<uint32_t>(value), &result);
+  return result;
+}
+
+frame_session *session_of(Arguments *args, Environment *here, uint32_t slot) {
+  if (!args->ok()) return nullptr;
+  if (slot < here->sessions.size() && here->sessions[slot]) return &here->sessions[slot]->state;
+  args->fail_type("not a frame session");
+  return nullptr;
+}
+
+// keccak256OfScratch(length): of the first bytes of scratch, to the start of scratch.
+napi_value keccak256_of_scratch(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  const uint32_t length = args.number(0);
+  if (args.ok() && length > kScratch) args.fail_range();
+  if (!args.ok()) return nullptr;
+  keccak_state state;
+  keccak_init(&state);
+  keccak_update(&state, here->scratch, length);
+  keccak_digest(&state, here->scratch);
+  return nullptr;
+}
+
+// keccak256(parts): to scratch.
+napi_value keccak256(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  std::vector<napi_value> parts = std::move(here->values);
+  args.elements(0, &parts);
+  keccak_state state;
+  keccak_init(&state);
+  for (napi_value part : parts) {
+    const Bytes bytes = args.bytes_of(part);
+    if (!args.ok()) break;
+    keccak_update(&state, bytes.data, bytes.length);
+  }
+  if (args.ok()) keccak_digest(&state, here->scratch);
+  here->values = std::move(parts);
+  return nullptr;
+}
+
+// keccak256Many(inputs, out)
+napi_value keccak256_many(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  std::vector<napi_value> inputs = std::move(here->values);
+  args.elements(0, &inputs);
+  const Bytes out = args.bytes(1, inputs.size() * KECCAK_DIGEST);
+  for (size_t i = 0; i < inputs.size(); i++) {
+    const Bytes input = args.bytes_of(inputs[i]);
+    if (!args.ok()) break;
+    keccak_state state;
+    keccak_init(&state);
+    keccak_update(&state, input.data, input.length);
+    keccak_digest(&state, out.data + i * KECCAK_DIGEST);
+  }
+  here->values = std::move(inputs);
+  return nullptr;
+}
+
+// publicKey(secretKey): 64 bytes to scratch; whether the key is one.
+napi_value public_key(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes secret_key = args.bytes_exactly(0, 32);
+  if (!args.ok()) return nullptr;
+  return boolean(env, curve_public_key(secret_key.data, environment(env)->scratch));
+}
+
+// sign(digest, secretKey): 65 bytes to scratch
+napi_value sign(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes digest = args.bytes_exactly(0, 32), secret_key = args.bytes_exactly(1, 32);
+  if (!args.ok()) return nullptr;
+  return boolean(env, curve_sign(digest.data, secret_key.data, environment(env)->scratch));
+}
+
+// recover(digest, signature): 64 bytes to scratch
+napi_value recover(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes digest = args.bytes_exactly(0, 32), signature = args.bytes_exactly(1, 65);
+  if (!args.ok()) return nullptr;
+  return boolean(env, curve_recover(digest.data, signature.data, environment(env)->scratch));
+}
+
+// ecdh(secretKey, publicKey): 32 bytes to scratch
+napi_value ecdh(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes secret_key = args.bytes_exactly(0, 32), public_key = args.bytes_exactly(1, 64);
+  if (!args.ok()) return nullptr;
+  return boolean(env, curve_ecdh(secret_key.data, public_key.data, environment(env)->scratch));
+}
+
+// eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData, packet)
+napi_value ecies_encrypt_export(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes key = args.bytes_exactly(0, 64), ephemeral = args.bytes_exactly(1, 32), iv = args.bytes_exactly(2, 16);
+  const Bytes plaintext = args.bytes(3), auth_data = args.bytes(4);
+  const Bytes packet = args.bytes_exactly(5, plaintext.length + ECIES_OVERHEAD);
+  if (!args.ok()) return nullptr;
+  return boolean(env, ecies_encrypt(key.data, ephemeral.data, iv.data, {plaintext.data, plaintext.length},
+                                    {auth_data.data, auth_data.length}, packet.data));
+}
+
+// eciesDecrypt(secretKey, packet, authData, plaintext)
+napi_value ecies_decrypt_export(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes key = args.bytes_exactly(0, 32), packet = args.bytes(1, ECIES_OVERHEAD), auth_data = args.bytes(2);
+  if (!args.ok()) return nullptr;
+  const Bytes plaintext = args.bytes_exactly(3, packet.length - ECIES_OVERHEAD);
+  if (!args.ok()) return nullptr;
+  return boolean(env, ecies_decrypt(key.data, {packet.data, packet.length}, {auth_data.data, auth_data.length},
+                                    plaintext.data));
+}
+
+// createSession(aesSecret, macSecret, egressSeed, ingressSeed): its slot
+napi_value create_session(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  const Bytes aes_secret = args.bytes_exactly(0, 32), mac_secret = args.bytes_exactly(1, 32);
+  const Bytes egress = args.bytes(2), ingress = args.bytes(3);
+  if (!args.ok()) return nullptr;
+  uint32_t slot = static_cast<uint32_t>(here->sessions.size());
+  if (here->free_slots.empty()) {
+    here->sessions.emplace_back();
+  } else {
+    slot = here->free_slots.back();
+    here->free_slots.pop_back();
+  }
+  here->sessions[slot] = std::make_unique<Session>();
+  frame_session *session = &here->sessions[slot]->state;
+  frame_init(session, aes_secret.data, mac_secret.data);
+  frame_seed(&session->egress, egress.data, egress.length);
+  frame_seed(&session->ingress, ingress.data, ingress.length);
+  return number(env, slot);
+}
+
+// configureSession(slot, snappy, maxFrameSize)
+napi_value configure_session(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  frame_session *session = session_of(&args, environment(env), args.number(0));
+  const bool snappy = args.boolean(1);
+  const uint32_t max_frame_size = args.number(2);
+  if (!args.ok()) return nullptr;
+  session->snappy = snappy;
+  session->max_frame_size = max_frame_size;
+  return nullptr;
+}
+
+// disposeSession(slot): overwrites the secrets; the slot stays taken.
+napi_value dispose_session(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  frame_session *session = session_of(&args, environment(env), args.number(0));
+  if (args.ok()) frame_wipe(session);
+  return nullptr;
+}
+
+// freeSession(slot): when nothing refers to the session any more.
+napi_value free_session(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  const uint32_t slot = args.number(0);
+  session_of(&args, here, slot);
+  if (!args.ok()) return nullptr;
+  here->sessions[slot].reset();
+  here->free_slots.push_back(slot);
+  return nullptr;
+}
+
+// encodeMany(slots, codes, payloads, out, lanes)
+napi_value encode_many(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  std::vector<napi_value> payloads = std::move(here->values);
+  args.elements(2, &payloads);
+  const size_t count = payloads.size();
+  std::vector<encode_lane> &lanes = here->encode_lanes;
+  const uint32_t *slots = args.words(0, count), *codes = args.words(1, count);
+  const Bytes out = args.bytes(3);
+  uint32_t *results = args.words(4, ENCODE_LANE_WORDS * count);
+  lanes.clear();
+  for (size_t i = 0; args.ok() && i < count; i++) {
+    const Bytes payload = args.bytes_of(payloads[i]);
+    lanes.push_back({session_of(&args, here, slots[i]), payload.data, payload.length, codes[i]});
+  }
+  if (args.ok() && lanes_encode_bound(lanes.data(), count) > out.length) args.fail_range();
+  if (args.ok()) {
+    const size_t shared = lanes_shared_bound(lanes.data(), count);
+    if (here->block.size() < shared) here->block.resize(shared);
+    lanes_encode(lanes.data(), count, here->block.data(), out.data, results);
+  }
+  here->values = std::move(payloads);
+  return nullptr;
+}
+
+// decodeMany(slots, inputs, out, inlineLimit, lanes, messages): number of messages
+napi_value decode_many(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  std::vector<napi_value> inputs = std::move(here->values);
+  args.elements(1, &inputs);
+  const size_t count = inputs.size();
+  std::vector<decode_lane> &lanes = here->decode_lanes;
+  size_t words = 0, messages = 0;
+  const uint32_t *slots = args.words(0, count);
+  const Bytes out = args.bytes(2);
+  const uint32_t inline_limit = args.number(3);
+  uint32_t *results = args.words(4, DECODE_LANE_WORDS * count);
+  uint32_t *table = args.words(5, 0, &words);
+  lanes.clear();
+  for (size_t i = 0; args.ok() && i < count; i++) {
+    const Bytes input = args.bytes_of(inputs[i]);
+    lanes.push_back({session_of(&args, here, slots[i]), input.data, input.length});
+  }
+  if (args.ok()) {
+    messages = lanes_decode(lanes.data(), count, out.data, out.length, inline_limit, results, table,
+                            words / DECODE_MESSAGE_WORDS);
+  }
+  here->values = std::move(inputs);
+  return args.ok() ? number(env, messages) : nullptr;
+}
+
+// snappyCompress(input, out): length of the block
+napi_value snappy_compress_export(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes input = args.bytes(0), out = args.bytes(1, snappy_bound(input.length));
+  return args.ok() ? number(env, snappy_compress(input.data, input.length, out.data)) : nullptr;
+}
+
+// snappyUncompress(input, out)
+napi_value snappy_uncompress_export(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes input = args.bytes(0), out = args.bytes(1);
+  return args.ok() ? boolean(env, snappy_uncompress(input.data, input.length, out.data, out.length)) : nullptr;
+}
+
+// Which instructions do the work, chosen once for the process; why they cannot, if they cannot.
+struct Choice {
+  std::string detail, unusable;
+};
+
+Choice choose() {
+  const char *forced = std::getenv("PEERLANE_CPU");
+  if (forced != nullptr && *forced == '\0') forced = nullptr;
+  const char *tier = keccak_select(forced);
+  if ((cpu_features() & CPU_AES) == 0) return {"", "this CPU has no AES instructions"};
+  if (tier == nullptr) {
+    return {"", "PEERLANE_CPU=" + std::string(forced) + " is not one of " + keccak_tiers + ", or this CPU lacks it"};
+  }
+  return {"Keccak " + std::string(tier) + ", AES instructions, libsecp256k1", ""};
+}
+
+napi_value init(napi_env raw_env, napi_value raw_exports) {
+  static const Choice choice = choose();
+  const Napi::Env env(raw_env);
+  Napi::Object exports(env, raw_exports);
+  exports.Set("detail", choice.detail);
+  if (!choice.unusable.empty()) {
+    exports.Set("unusable", choice.unusable);
+    return exports;
+  }
+  auto *here = new Environment();
+  env.SetInstanceData(here);
+  Napi::Uint8Array scratch = Napi::Uint8Array::New(env, kScratch);
+  here->scratch = scratch.Data();
+  here->scratch_reference = Napi::Persistent(scratch);
+  here->scratch_reference.SuppressDestruct();
+  exports.Set("scratch", scratch);
+  const std::pair<const char *, napi_callback> functions[] = {
+      {"keccak256OfScratch", keccak256_of_scratch},
+      {"keccak256", keccak256},
+      {"keccak256Many", keccak256_many},
+      {"publicKey", public_key},
+      {"sign", sign},
+      {"recover", recover},
+      {"ecdh", ecdh},
+      {"eciesEncrypt", ecies_encrypt_export},
+      {"eciesDecrypt", ecies_decrypt_export},
+      {"createSession", create_session},
+      {"configureSession", configure_session},
+      {"disposeSession", dispose_session},
+      {"freeSession", free_session},
+      {"encodeMany", encode_many},
+      {"decodeMany", decode_many},
+      {"snappyCompress", snappy_compress_export},
+      {"snappyUncompress", snappy_uncompress_export},
+  };
+  for (const auto &[name, callback] : functions) {
+    napi_value function = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) return nullptr;
+    exports.Set(name, Napi::Value(env, function));
+  }
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE_INIT() { return init(env, exports); }

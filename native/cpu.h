@@ -1,0 +1,28 @@
+/* What the CPU, and the operating system that saves its registers, can do. */
+#ifndef PEERLANE_CPU_H
+#define PEERLANE_CPU_H
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define PEERLANE_X64 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define PEERLANE_ARM64 1
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  CPU_AES = 1,
+  CPU_BMI2 = 2,
+  CPU_AVX512VL = 4,
+};
+
+/* The features that this machine has, or'ed. */
+unsigned cpu_features(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,22 @@
+/* secp256k1, on libsecp256k1. Public keys are x || y, 64 bytes; every function returns 1, or 0 for a bad input. */
+#ifndef PEERLANE_CURVE_H
+#define PEERLANE_CURVE_H
+
+#include "bytes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int curve_public_key(const uint8_t secret_key[32], uint8_t public_key[64]);
+/* r || s || recovery id; the nonce follows RFC 6979, s lies in the lower half. */
+int curve_sign(const uint8_t digest[32], const uint8_t secret_key[32], uint8_t signature[65]);
+int curve_recover(const uint8_t digest[32], const uint8_t signature[65], uint8_t public_key[64]);
+/* The x coordinate of the shared point. */
+int curve_ecdh(const uint8_t secret_key[32], const uint8_t public_key[64], uint8_t x[32]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

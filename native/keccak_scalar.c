@@ -1,0 +1,2 @@
+#define ABSORB keccak_absorb_scalar
+#include "keccak_words.h"

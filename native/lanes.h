@@ -1,0 +1,44 @@
+/* Frames of many connections in one call: the batches of `encodeMany` and `decodeMany`. Everything that several
+ * sessions do in the same turn passes here, so that their Keccak states can be run side by side. */
+#ifndef PEERLANE_LANES_H
+#define PEERLANE_LANES_H
+
+#include "frame.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+  frame_session *session;
+  const uint8_t *payload;
+  size_t length;
+  uint32_t code;
+} encode_lane;
+
+typedef struct {
+  frame_session *session;
+  uint8_t *input;
+  size_t length;
+} decode_lane;
+
+/* Words of the result tables; see src/crypto/backend.ts. */
+#define ENCODE_LANE_WORDS 2
+#define DECODE_LANE_WORDS 4
+#define DECODE_MESSAGE_WORDS 6
+
+/* The room in `out` that `lanes_encode` may need. */
+size_t lanes_encode_bound(const encode_lane *lanes, size_t count);
+/* `block` has room for the longest payload that two lanes in a row share, compressed: `lanes_shared_bound`. */
+void lanes_encode(const encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results);
+size_t lanes_shared_bound(const encode_lane *lanes, size_t count);
+
+/* Returns the number of messages. */
+size_t lanes_decode(const decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,
+                    uint32_t *results, uint32_t *messages, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

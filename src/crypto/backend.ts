@@ -1,0 +1,180 @@
+/**
+ * The raw interface of the crypto backends. `native` (the addon) and `js` implement it byte for byte alike;
+ * a parity test feeds both the same operations.
+ *
+ * A backend is dumb: arguments have been checked by `crypto.ts`, which stands above both, so a backend neither
+ * validates lengths nor throws for bad input of a peer. It answers with a status instead.
+ *
+ * Work on frames comes in batches over sessions ("lanes"): one call serves what many connections want to send,
+ * or have received, in one turn of the event loop. A session may appear in several lanes of a call; its lanes
+ * are worked in order. A failed lane leaves the others alone.
+ */
+
+/** Results that one lane, or one call, can have. Values are part of the interface with the addon. */
+export const STATUS = {
+  ok: 0,
+  /** More input is needed: the lane's `needed` says how many bytes from its unconsumed start. */
+  needMore: 1,
+  headerMac: 2,
+  bodyMac: 3,
+  frameTooLarge: 4,
+  frameEmpty: 5,
+  codeInvalid: 6,
+  snappyTooLarge: 7,
+  snappyInvalid: 8,
+  /** The message table of the call is full; call again with what is left. */
+  tableFull: 9,
+  /** The session has been disposed of, or decoding failed earlier and it decodes no more. */
+  sessionFailed: 10,
+} as const;
+
+export type Status = (typeof STATUS)[keyof typeof STATUS];
+
+/** Bytes of a public key: x and y, big-endian, without the prefix byte. */
+export const PUBLIC_KEY_LENGTH = 64;
+export const SECRET_KEY_LENGTH = 32;
+/** r, s (32 bytes each, s in the lower half) and the recovery id. */
+export const SIGNATURE_LENGTH = 65;
+/** R (65) || iv (16) || c || d (32): what ECIES adds to a plaintext. */
+export const ECIES_OVERHEAD = 65 + 16 + 32;
+/** header (16) || header MAC (16), and the MAC behind the body. */
+export const FRAME_HEADER_LENGTH = 32;
+export const FRAME_MAC_LENGTH = 16;
+/** 24-bit size: message code and payload of one frame (rlpx.md, "Framing"). */
+export const MAX_FRAME_SIZE = 0xffffff;
+/** The bound on a message's decoded payload (rlpx.md, "Message Encoding"). */
+export const MAX_MESSAGE_SIZE = 0xffffff;
+/** Highest message code that a frame may carry; codes are RLP integers of at most four bytes. */
+export const MAX_MESSAGE_CODE = 0xffffffff;
+
+/** What a session starts from; both seeds are absorbed into fresh Keccak-256 states. */
+export interface FrameSessionInit {
+  /** 32 bytes each. */
+  readonly aesSecret: Uint8Array;
+  readonly macSecret: Uint8Array;
+  /** `(mac-secret ^ remote nonce) || the handshake packet sent`. */
+  readonly egressSeed: Uint8Array;
+  /** `(mac-secret ^ own nonce) || the handshake packet received`. */
+  readonly ingressSeed: Uint8Array;
+}
+
+/** The state of one connection's frames, both directions: two AES-256-CTR streams, two running MAC states. */
+export interface FrameSession {
+  /**
+   * `snappy`: whether payloads are compressed from the next frame on, both ways. `maxFrameSize`: the largest
+   * frame-size accepted from the remote side. A new session has `snappy` off and `maxFrameSize` 2,048.
+   */
+  configure(snappy: boolean, maxFrameSize: number): void;
+  /** Overwrites the secrets; the session takes no more work. May be called twice. */
+  dispose(): void;
+}
+
+/** Words a lane takes in the `lanes` array of `decodeMany`: status, consumed, needed, messages. */
+export const DECODE_LANE_WORDS = 4;
+/** Words a message takes in the `messages` array of `decodeMany`. */
+export const DECODE_MESSAGE_WORDS = 6;
+/** Words a lane takes in the `lanes` array of `encodeMany`: status, end. */
+export const ENCODE_LANE_WORDS = 2;
+
+/** Where the payload of a decoded message lies (word 4 of a message). */
+export const PLACE = {
+  /** In `out`, decompressed. */
+  out: 0,
+  /** In the lane's `input` (decrypted in place), never compressed. */
+  input: 1,
+  /** In the lane's `input` (decrypted in place), still a snappy block: `uncompressed` says its decoded length. */
+  compressed: 2,
+} as const;
+
+export interface Backend {
+  readonly name: 'native' | 'js';
+  /** What does the work, for people: instruction tiers, library versions. */
+  readonly detail: string;
+
+  /** Keccak-256 of the concatenation of `parts`. Returns 32 new bytes. */
+  keccak256(...parts: readonly Uint8Array[]): Uint8Array;
+  /** Digests of `inputs`, 32 bytes each, one after another into `out`. */
+  keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void;
+
+  /** The 64-byte public key, or `undefined` if `secretKey` is zero or not below the group order. */
+  publicKey(secretKey: Uint8Array): Uint8Array | undefined;
+  /** Deterministic (RFC 6979) recoverable signature of a 32-byte digest; `undefined` for a bad key. */
+  sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array | undefined;
+  /** The signer's 64-byte public key; `undefined` if the signature is not one. Takes s in either half. */
+  recover(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined;
+  /** x coordinate of the shared point, 32 bytes; `undefined` for a bad key or a point off the curve. */
+  ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+
+  /**
+   * ECIES of RLPx (rlpx.md, "ECIES Encryption") with the ephemeral key and the IV given. Returns
+   * `R || iv || c || d`; `undefined` for a bad key.
+   */
+  eciesEncrypt(
+    publicKey: Uint8Array,
+    ephemeralKey: Uint8Array,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    authData: Uint8Array,
+  ): Uint8Array | undefined;
+  /** The plaintext; `undefined` if the tag, the point or the prefix byte is wrong. `packet` has >= 113 bytes. */
+  eciesDecrypt(secretKey: Uint8Array, packet: Uint8Array, authData: Uint8Array): Uint8Array | undefined;
+
+  createFrameSession(init: FrameSessionInit): FrameSession;
+
+  /**
+   * Writes one frame for each lane into `out`, one after another: `codes[i]` and `payloads[i]` for
+   * `sessions[i]`. `out` has room for the sum of `frameBound(payload, snappy)`. For lane i, `lanes[2 * i]` is
+   * its status and `lanes[2 * i + 1]` the offset in `out` where its frame ends (where it began, if it failed).
+   * Statuses: `ok`, `frameTooLarge` (code and payload, after compression, exceed `MAX_FRAME_SIZE`; the session
+   * is as before), `sessionFailed`. With snappy on, the payload is compressed; the code never is.
+   */
+  encodeMany(
+    sessions: readonly FrameSession[],
+    codes: Uint32Array,
+    payloads: readonly Uint8Array[],
+    out: Uint8Array,
+    lanes: Uint32Array,
+  ): void;
+
+  /**
+   * Decodes all whole frames at the start of each lane's input, which is decrypted in place. A frame's header is
+   * consumed by itself as soon as its 32 bytes are there; the session remembers it.
+   *
+   * For lane i, `lanes[4 * i ...]` is: status; bytes consumed of `inputs[i]`; bytes needed from there for the
+   * next step (with `needMore`: 32, or the body's padded size and its MAC); messages decoded. Statuses:
+   * `needMore` when all went well, `tableFull`, or a failure, after which the session decodes no more and the
+   * messages before it still count; it still encodes, so that the reason can be told.
+   *
+   * Message k has `messages[6 * k ...]`: lane; code; start; end; place (`PLACE`); decoded length. A payload that
+   * decompresses to at most `inlineLimit` bytes, and for which `out` has room left, is decompressed into `out`;
+   * any other stays in the input as `PLACE.compressed`. Its declared length is at most `MAX_MESSAGE_SIZE`, else
+   * the lane fails with `snappyTooLarge`. Returns the number of messages, at most `messages.length / 6`.
+   */
+  decodeMany(
+    sessions: readonly FrameSession[],
+    inputs: readonly Uint8Array[],
+    out: Uint8Array,
+    inlineLimit: number,
+    lanes: Uint32Array,
+    messages: Uint32Array,
+  ): number;
+
+  /** Compresses `input` into a snappy block at the start of `out`, which has `snappyBound` bytes; the length. */
+  snappyCompress(input: Uint8Array, out: Uint8Array): number;
+  /**
+   * Uncompresses the block `input` into `out`, whose length is the declared one. Returns whether the block is
+   * valid and fills `out` exactly.
+   */
+  snappyUncompress(input: Uint8Array, out: Uint8Array): boolean;
+}
+
+/** The longest snappy block that `length` bytes can compress to. */
+export function snappyBound(length: number): number {
+  return 32 + length + Math.floor(length / 6);
+}
+
+/** An upper bound of the frame that carries a payload of `length` bytes. */
+export function frameBound(length: number, snappy: boolean): number {
+  const data = 5 + (snappy ? snappyBound(length) : length);
+  return FRAME_HEADER_LENGTH + (data + 15 - ((data + 15) % 16)) + FRAME_MAC_LENGTH;
+}

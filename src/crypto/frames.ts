@@ -1,0 +1,296 @@
+/**
+ * Frames of many sessions in one call, checked. Results lie in shared slabs: a payload is a view, and a slab
+ * lives as long as any view of it.
+ */
+import { EMPTY } from '../base/bytes.ts';
+import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
+import {
+  DECODE_LANE_WORDS,
+  DECODE_MESSAGE_WORDS,
+  ENCODE_LANE_WORDS,
+  type FrameSession,
+  type FrameSessionInit,
+  frameBound,
+  MAX_FRAME_SIZE,
+  MAX_MESSAGE_CODE,
+  MAX_MESSAGE_SIZE,
+  PLACE,
+  STATUS,
+  type Status,
+} from './backend.ts';
+import { checkBytes } from './crypto.ts';
+import { backend } from './load.ts';
+
+/** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
+export const INLINE_LIMIT = 64 * 1024;
+/** Slabs are shared by the small results of many calls. */
+const SLAB_SIZE = 256 * 1024;
+/** Messages that one call of the backend reports. */
+const TABLE_SIZE = 256;
+/** Room for one call at most: payloads beyond stay compressed. */
+const MAX_ROOM = 4 * 1024 * 1024;
+/** No snappy block decodes to more than this many times its length. */
+const MAX_EXPANSION = 22;
+
+/** Hands out room from the front of a slab and never takes it back. */
+class SlabPool {
+  #slab = EMPTY;
+
+  /** At least `wanted` bytes; how many of them are used is told to `use`. */
+  room(wanted: number): Uint8Array {
+    if (this.#slab.length < wanted) this.#slab = new Uint8Array(Math.max(SLAB_SIZE, wanted));
+    return this.#slab;
+  }
+
+  use(length: number): void {
+    // A slab made for one large call is not kept for small views to hold on to.
+    this.#slab = this.#slab.buffer.byteLength > SLAB_SIZE ? EMPTY : this.#slab.subarray(length);
+  }
+}
+
+/** A session of the backend, and what the checks need to know of it. */
+class CheckedSession implements FrameSession {
+  readonly raw: FrameSession;
+  snappy = false;
+
+  constructor(raw: FrameSession) {
+    this.raw = raw;
+  }
+
+  configure(snappy: boolean, maxFrameSize: number): void {
+    if (typeof snappy !== 'boolean') throw new PeerlaneError('invalid-argument', 'snappy is not a boolean');
+    if (!Number.isInteger(maxFrameSize) || maxFrameSize < 1 || maxFrameSize > MAX_FRAME_SIZE) {
+      throw new PeerlaneError(
+        'invalid-argument',
+        `maxFrameSize is ${maxFrameSize}, not 1 to ${MAX_FRAME_SIZE}`,
+      );
+    }
+    this.snappy = snappy;
+    this.raw.configure(snappy, maxFrameSize);
+  }
+
+  dispose(): void {
+    this.raw.dispose();
+  }
+}
+
+function checkedSession(session: FrameSession): CheckedSession {
+  if (session instanceof CheckedSession) return session;
+  throw new PeerlaneError('invalid-argument', 'not a session of createFrameSession');
+}
+
+/** The frames of one connection after its handshake. @throws PeerlaneError `invalid-argument` */
+export function createFrameSession(init: FrameSessionInit): FrameSession {
+  checkBytes(init.aesSecret, 'aesSecret', 32);
+  checkBytes(init.macSecret, 'macSecret', 32);
+  checkBytes(init.egressSeed, 'egressSeed');
+  checkBytes(init.ingressSeed, 'ingressSeed');
+  return new CheckedSession(backend.createFrameSession(init));
+}
+
+/** A message to send. */
+export interface FrameToEncode {
+  readonly session: FrameSession;
+  /** 0 to `MAX_MESSAGE_CODE`. */
+  readonly code: number;
+  readonly payload: Uint8Array;
+  /** What the session was configured with. */
+  readonly snappy: boolean;
+}
+
+/** Where a lane's frame lies in the slab; `start` equals `end` if it failed. */
+export interface EncodedFrame {
+  readonly status: Status;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface EncodedFrames {
+  readonly slab: Uint8Array;
+  /** One for each lane. */
+  readonly results: readonly EncodedFrame[];
+}
+
+const encodePool = new SlabPool();
+
+/**
+ * Writes one frame for each lane, one after another, into a slab. Equal neighbours in `payload` (the same
+ * object) are compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
+ * @throws PeerlaneError `invalid-argument`; then no session has changed
+ */
+export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
+  const sessions: FrameSession[] = [];
+  const payloads: Uint8Array[] = [];
+  const codes = new Uint32Array(lanes.length);
+  let bound = 0;
+  for (const { session, code, payload, snappy } of lanes) {
+    const checked = checkedSession(session);
+    checkBytes(payload, 'the payload');
+    if (!Number.isInteger(code) || code < 0 || code > MAX_MESSAGE_CODE) {
+      throw new PeerlaneError(
+        'invalid-argument',
+        `the message code is ${code}, not 0 to ${MAX_MESSAGE_CODE}`,
+      );
+    }
+    if (payload.length > MAX_MESSAGE_SIZE) {
+      throw new PeerlaneError('invalid-argument', `the payload has over ${MAX_MESSAGE_SIZE} bytes`);
+    }
+    if (snappy !== checked.snappy) {
+      throw new PeerlaneError('invalid-argument', `the session has snappy ${checked.snappy ? 'on' : 'off'}`);
+    }
+    codes[sessions.length] = code;
+    sessions.push(checked.raw);
+    payloads.push(payload);
+    bound += frameBound(payload.length, snappy);
+  }
+  const pooled = bound <= SLAB_SIZE / 4;
+  const slab = pooled ? encodePool.room(bound) : new Uint8Array(bound);
+  const words = new Uint32Array(ENCODE_LANE_WORDS * lanes.length);
+  backend.encodeMany(sessions, codes, payloads, slab, words);
+  const results: EncodedFrame[] = [];
+  let start = 0;
+  for (let i = 0; i < lanes.length; i++) {
+    const end = words[ENCODE_LANE_WORDS * i + 1] ?? start;
+    results.push({ status: (words[ENCODE_LANE_WORDS * i] ?? 0) as Status, start, end });
+    start = end;
+  }
+  if (pooled) encodePool.use(start);
+  return { slab, results };
+}
+
+/** Bytes that a session received, from the first one that was not consumed yet. They are decrypted in place. */
+export interface FramesToDecode {
+  readonly session: FrameSession;
+  readonly input: Uint8Array;
+}
+
+/** How far a lane came. */
+export interface DecodedLane {
+  /** `needMore` when all went well; anything else is a failure, after which the session decodes no more. */
+  readonly status: Status;
+  /** Bytes of the input that are done with. */
+  readonly consumed: number;
+  /** With `needMore`: bytes that are needed, from the first unconsumed one, for the next step. */
+  readonly needed: number;
+}
+
+export interface DecodedMessage {
+  /** Index of the lane. */
+  readonly lane: number;
+  readonly code: number;
+  /** Decompressed: a view of the input, or of a slab that many messages share. */
+  readonly payload: Uint8Array | undefined;
+  /** In place of `payload`: a snappy block within the input, to be given to `uncompress`. */
+  readonly compressed: Uint8Array | undefined;
+  /** Of the decompressed payload; for a compressed one, as declared: at most `MAX_MESSAGE_SIZE`. */
+  readonly length: number;
+}
+
+export interface DecodedFrames {
+  readonly lanes: readonly DecodedLane[];
+  /** In the order of the lanes, and of the frames in a lane. Those before a failure count. */
+  readonly messages: readonly DecodedMessage[];
+}
+
+interface LaneProgress {
+  readonly lane: number;
+  readonly session: CheckedSession;
+  readonly input: Uint8Array;
+  status: Status;
+  consumed: number;
+  needed: number;
+}
+
+const decodePool = new SlabPool();
+const messageWords = new Uint32Array(DECODE_MESSAGE_WORDS * TABLE_SIZE);
+
+/** A plain view: of a Buffer, `subarray` would be a Buffer, whose `slice` does not copy. */
+function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+/** Room for the payloads of these lanes. It follows from what arrived, not from what a block declares. */
+function roomFor(lanes: readonly LaneProgress[]): Uint8Array {
+  let waiting = 0;
+  for (const { session, input, consumed } of lanes) if (session.snappy) waiting += input.length - consumed;
+  if (waiting === 0) return EMPTY;
+  const expected = Math.max(Math.min(MAX_EXPANSION * waiting, INLINE_LIMIT), 2 * waiting);
+  return decodePool.room(Math.min(expected, MAX_ROOM));
+}
+
+/** One call of the backend: updates `lanes`, appends to `messages`. */
+function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]): void {
+  const out = roomFor(lanes);
+  const inputs = lanes.map(({ input, consumed }) => (consumed === 0 ? input : input.subarray(consumed)));
+  const laneWords = new Uint32Array(DECODE_LANE_WORDS * lanes.length);
+  const sessions = lanes.map(({ session }) => session.raw);
+  const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, messageWords);
+  let used = 0;
+  for (let k = 0, word = 0; k < count; k++, word += DECODE_MESSAGE_WORDS) {
+    const index = messageWords[word] ?? 0;
+    const start = messageWords[word + 2] ?? 0;
+    const end = messageWords[word + 3] ?? 0;
+    const place = messageWords[word + 4] ?? 0;
+    const bytes = view(place === PLACE.out ? out : (inputs[index] ?? EMPTY), start, end);
+    if (place === PLACE.out) used = end;
+    messages.push({
+      lane: lanes[index]?.lane ?? index,
+      code: messageWords[word + 1] ?? 0,
+      payload: place === PLACE.compressed ? undefined : bytes,
+      compressed: place === PLACE.compressed ? bytes : undefined,
+      length: messageWords[word + 5] ?? 0,
+    });
+  }
+  if (used > 0) decodePool.use(used);
+  lanes.forEach((progress, i) => {
+    const word = DECODE_LANE_WORDS * i;
+    progress.status = (laneWords[word] ?? 0) as Status;
+    progress.consumed += laneWords[word + 1] ?? 0;
+    progress.needed = laneWords[word + 2] ?? 0;
+  });
+}
+
+/**
+ * Decodes all whole frames at the start of each lane's input. A session may be in one lane only. Payloads of up
+ * to `INLINE_LIMIT` bytes come decompressed as a rule; any other stays compressed, and is checked no further
+ * than its declared length.
+ * @throws PeerlaneError `invalid-argument`; then no session has changed
+ */
+export function decodeFrames(lanes: readonly FramesToDecode[]): DecodedFrames {
+  const sessions = new Set<FrameSession>();
+  const progress = lanes.map(({ session, input }, lane): LaneProgress => {
+    checkBytes(input, 'the input');
+    sessions.add(session);
+    return { lane, session: checkedSession(session), input, status: STATUS.needMore, consumed: 0, needed: 0 };
+  });
+  if (sessions.size !== lanes.length) {
+    throw new PeerlaneError('invalid-argument', 'a session is in two lanes');
+  }
+  const messages: DecodedMessage[] = [];
+  let left: readonly LaneProgress[] = progress;
+  while (left.length > 0) {
+    decodeOnce(left, messages);
+    left = left.filter(({ status }) => status === STATUS.tableFull);
+  }
+  return {
+    lanes: progress.map(({ status, consumed, needed }) => ({ status, consumed, needed })),
+    messages,
+  };
+}
+
+const FRAME_ERRORS: Partial<Record<Status, readonly [ErrorCode, string]>> = {
+  [STATUS.headerMac]: ['frame-header-mac', 'the MAC of a frame header is wrong'],
+  [STATUS.bodyMac]: ['frame-body-mac', 'the MAC of a frame body is wrong'],
+  [STATUS.frameTooLarge]: ['frame-too-large', 'a frame exceeds the allowed size'],
+  [STATUS.frameEmpty]: ['frame-empty', 'a frame without a message code'],
+  [STATUS.codeInvalid]: ['message-code-invalid', 'the message code is not a canonical RLP integer'],
+  [STATUS.snappyTooLarge]: ['snappy-too-large', `a payload declares over ${MAX_MESSAGE_SIZE} bytes`],
+  [STATUS.snappyInvalid]: ['snappy-invalid', 'a payload is not a snappy block'],
+  [STATUS.sessionFailed]: ['closed', 'the frame session is over'],
+};
+
+/** The error that a lane's status stands for; `internal` for one that is no failure. */
+export function frameErrorOf(status: Status): PeerlaneError {
+  const [code, message] = FRAME_ERRORS[status] ?? ['internal', `status ${status} is no failure`];
+  return new PeerlaneError(code, message);
+}

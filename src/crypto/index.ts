@@ -1,0 +1,50 @@
+/** Cryptography of Ethereum's peer-to-peer protocols, by an addon or in JavaScript, byte for byte alike. */
+export {
+  ECIES_OVERHEAD,
+  FRAME_HEADER_LENGTH,
+  FRAME_MAC_LENGTH,
+  type FrameSession,
+  type FrameSessionInit,
+  frameBound,
+  MAX_FRAME_SIZE,
+  MAX_MESSAGE_CODE,
+  MAX_MESSAGE_SIZE,
+  PUBLIC_KEY_LENGTH,
+  SECRET_KEY_LENGTH,
+  SIGNATURE_LENGTH,
+  STATUS,
+  type Status,
+  snappyBound,
+} from './backend.ts';
+export {
+  DIGEST_LENGTH,
+  type EciesDecryptOptions,
+  type EciesEncryptOptions,
+  ecdh,
+  eciesDecrypt,
+  eciesEncrypt,
+  equalConstantTime,
+  generateSecretKey,
+  isValidSecretKey,
+  keccak256,
+  keccak256Many,
+  publicKeyOf,
+  recover,
+  sign,
+} from './crypto.ts';
+export {
+  createFrameSession,
+  type DecodedFrames,
+  type DecodedLane,
+  type DecodedMessage,
+  decodeFrames,
+  type EncodedFrame,
+  type EncodedFrames,
+  encodeFrames,
+  type FramesToDecode,
+  type FrameToEncode,
+  frameErrorOf,
+  INLINE_LIMIT,
+} from './frames.ts';
+export { type BackendInfo, info as backend } from './load.ts';
+export { compress, uncompress, uncompressedLength } from './snappy.ts';

@@ -1,0 +1,88 @@
+/** The backend that needs nothing but Node.js. */
+
+import { EMPTY } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import {
+  type Backend,
+  DECODE_LANE_WORDS,
+  DECODE_MESSAGE_WORDS,
+  ENCODE_LANE_WORDS,
+  type FrameSession,
+} from './backend.ts';
+import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
+import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
+import { keccak256, keccak256Many } from './js/keccak.ts';
+import { ecdh, publicKey, recover, sign } from './js/secp256k1.ts';
+import { snappyCompress, snappyUncompress } from './js/snappy.ts';
+
+function own(session: FrameSession | undefined): JsFrameSession {
+  if (session instanceof JsFrameSession) return session;
+  throw new PeerlaneError('internal', 'a frame session of another backend');
+}
+
+function encodeMany(
+  sessions: readonly FrameSession[],
+  codes: Uint32Array,
+  payloads: readonly Uint8Array[],
+  out: Uint8Array,
+  lanes: Uint32Array,
+): void {
+  const batch: EncodeBatch = { out, end: 0 };
+  const shared = new SharedBlock();
+  for (let i = 0; i < sessions.length; i++) {
+    const payload = payloads[i] ?? EMPTY;
+    const again = payloads[i + 1] === payload;
+    lanes[ENCODE_LANE_WORDS * i] = own(sessions[i]).encode(batch, codes[i] ?? 0, payload, shared, again);
+    lanes[ENCODE_LANE_WORDS * i + 1] = batch.end;
+  }
+}
+
+function decodeMany(
+  sessions: readonly FrameSession[],
+  inputs: readonly Uint8Array[],
+  out: Uint8Array,
+  inlineLimit: number,
+  lanes: Uint32Array,
+  messages: Uint32Array,
+): number {
+  const capacity = Math.floor(messages.length / DECODE_MESSAGE_WORDS);
+  const batch: DecodeBatch = {
+    out,
+    inlineLimit,
+    messages,
+    capacity,
+    count: 0,
+    end: 0,
+    lane: 0,
+    consumed: 0,
+    needed: 0,
+  };
+  for (let i = 0; i < sessions.length; i++) {
+    const before = batch.count;
+    batch.lane = i;
+    const word = DECODE_LANE_WORDS * i;
+    lanes[word] = own(sessions[i]).decode(inputs[i] ?? EMPTY, batch);
+    lanes[word + 1] = batch.consumed;
+    lanes[word + 2] = batch.needed;
+    lanes[word + 3] = batch.count - before;
+  }
+  return batch.count;
+}
+
+export const jsBackend: Backend = {
+  name: 'js',
+  detail: `keccak and snappyjs in JavaScript, @noble/curves, OpenSSL ${process.versions.openssl}`,
+  keccak256,
+  keccak256Many,
+  publicKey,
+  sign,
+  recover,
+  ecdh,
+  eciesEncrypt,
+  eciesDecrypt,
+  createFrameSession: (init) => new JsFrameSession(init),
+  encodeMany,
+  decodeMany,
+  snappyCompress,
+  snappyUncompress,
+};

@@ -1,0 +1,43 @@
+/** The algorithms that Node.js brings along: AES, SHA-256, HMAC, and a comparison in constant time. */
+import { createCipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
+
+/** A cipher that turns bytes into as many bytes, going on where the last call ended. */
+export interface ByteCipher {
+  update(bytes: Uint8Array): Uint8Array;
+}
+
+const ZERO_IV = new Uint8Array(16);
+
+/** The key stream of AES-256-CTR from an initial counter of zero; encrypts and decrypts alike. */
+export function aes256CtrStream(key: Uint8Array): ByteCipher {
+  return createCipheriv('aes-256-ctr', key, ZERO_IV);
+}
+
+/** AES-256 of single 16-byte blocks. */
+export function aes256Block(key: Uint8Array): ByteCipher {
+  return createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
+}
+
+/** AES-128-CTR of a whole message. Returns new bytes. */
+export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array {
+  return new Uint8Array(createCipheriv('aes-128-ctr', key, iv).update(message));
+}
+
+/** SHA-256 of the concatenation of `parts`. */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+}
+
+/** HMAC-SHA-256 of the concatenation of `parts`. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key);
+  for (const part of parts) hmac.update(part);
+  return new Uint8Array(hmac.digest());
+}
+
+/** Whether both hold the same bytes, in a time that depends on their lengths only. */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,288 @@
+/** The backend that runs in the addon (native/addon.cc). */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PeerlaneError } from '../base/errors.ts';
+import {
+  type Backend,
+  ECIES_OVERHEAD,
+  type FrameSession,
+  type FrameSessionInit,
+  PUBLIC_KEY_LENGTH,
+  SECRET_KEY_LENGTH,
+  SIGNATURE_LENGTH,
+} from './backend.ts';
+
+const DIGEST_LENGTH = 32;
+
+/** What the addon exports. Results of a fixed size come at the start of `scratch`. */
+interface Addon {
+  readonly detail: string;
+  readonly scratch: Uint8Array;
+  keccak256OfScratch(length: number): void;
+  keccak256(parts: readonly Uint8Array[]): void;
+  keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void;
+  publicKey(secretKey: Uint8Array): boolean;
+  sign(digest: Uint8Array, secretKey: Uint8Array): boolean;
+  recover(digest: Uint8Array, signature: Uint8Array): boolean;
+  ecdh(secretKey: Uint8Array, publicKey: Uint8Array): boolean;
+  eciesEncrypt(
+    publicKey: Uint8Array,
+    ephemeralKey: Uint8Array,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    authData: Uint8Array,
+    packet: Uint8Array,
+  ): boolean;
+  eciesDecrypt(
+    secretKey: Uint8Array,
+    packet: Uint8Array,
+    authData: Uint8Array,
+    plaintext: Uint8Array,
+  ): boolean;
+  /** Returns the slot that names the session. */
+  createSession(
+    aesSecret: Uint8Array,
+    macSecret: Uint8Array,
+    egressSeed: Uint8Array,
+    ingressSeed: Uint8Array,
+  ): number;
+  configureSession(slot: number, snappy: boolean, maxFrameSize: number): void;
+  disposeSession(slot: number): void;
+  freeSession(slot: number): void;
+  encodeMany(
+    slots: Uint32Array,
+    codes: Uint32Array,
+    payloads: readonly Uint8Array[],
+    out: Uint8Array,
+    lanes: Uint32Array,
+  ): void;
+  decodeMany(
+    slots: Uint32Array,
+    inputs: readonly Uint8Array[],
+    out: Uint8Array,
+    inlineLimit: number,
+    lanes: Uint32Array,
+    messages: Uint32Array,
+  ): number;
+  snappyCompress(input: Uint8Array, out: Uint8Array): number;
+  snappyUncompress(input: Uint8Array, out: Uint8Array): boolean;
+}
+
+/** A session lives in the addon until this object has gone. */
+class NativeFrameSession implements FrameSession {
+  readonly #addon: Addon;
+  readonly #slot: number;
+
+  constructor(addon: Addon, slot: number) {
+    this.#addon = addon;
+    this.#slot = slot;
+  }
+
+  configure(snappy: boolean, maxFrameSize: number): void {
+    this.#addon.configureSession(this.#slot, snappy, maxFrameSize);
+  }
+
+  dispose(): void {
+    this.#addon.disposeSession(this.#slot);
+  }
+
+  static slotOf(session: FrameSession | undefined): number {
+    if (session !== undefined && #slot in session) return session.#slot;
+    throw new PeerlaneError('internal', 'a frame session of another backend');
+  }
+}
+
+class NativeBackend implements Backend {
+  readonly name = 'native';
+  readonly detail: string;
+  readonly #addon: Addon;
+  readonly #scratch: Uint8Array;
+  readonly #gone: FinalizationRegistry<number>;
+  #slots = new Uint32Array(64);
+
+  constructor(addon: Addon) {
+    this.detail = addon.detail;
+    this.#addon = addon;
+    this.#scratch = addon.scratch;
+    this.#gone = new FinalizationRegistry((slot) => addon.freeSession(slot));
+  }
+
+  keccak256(...parts: readonly Uint8Array[]): Uint8Array {
+    // For the addon to look into an array takes longer than to copy a short one.
+    const scratch = this.#scratch;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (length <= scratch.length) {
+      let at = 0;
+      for (const part of parts) {
+        scratch.set(part, at);
+        at += part.length;
+      }
+      this.#addon.keccak256OfScratch(length);
+    } else {
+      this.#addon.keccak256(parts);
+    }
+    return scratch.slice(0, DIGEST_LENGTH);
+  }
+
+  keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void {
+    this.#addon.keccak256Many(inputs, out);
+  }
+
+  publicKey(secretKey: Uint8Array): Uint8Array | undefined {
+    return this.#result(this.#addon.publicKey(secretKey), PUBLIC_KEY_LENGTH);
+  }
+
+  sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array | undefined {
+    return this.#result(this.#addon.sign(digest, secretKey), SIGNATURE_LENGTH);
+  }
+
+  recover(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
+    return this.#result(this.#addon.recover(digest, signature), PUBLIC_KEY_LENGTH);
+  }
+
+  ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+    const shared = this.#result(this.#addon.ecdh(secretKey, publicKey), SECRET_KEY_LENGTH);
+    this.#scratch.fill(0, 0, SECRET_KEY_LENGTH);
+    return shared;
+  }
+
+  eciesEncrypt(
+    publicKey: Uint8Array,
+    ephemeralKey: Uint8Array,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    authData: Uint8Array,
+  ): Uint8Array | undefined {
+    const packet = new Uint8Array(ECIES_OVERHEAD + plaintext.length);
+    const ok = this.#addon.eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData, packet);
+    return ok ? packet : undefined;
+  }
+
+  eciesDecrypt(secretKey: Uint8Array, packet: Uint8Array, authData: Uint8Array): Uint8Array | undefined {
+    const plaintext = new Uint8Array(packet.length - ECIES_OVERHEAD);
+    return this.#addon.eciesDecrypt(secretKey, packet, authData, plaintext) ? plaintext : undefined;
+  }
+
+  createFrameSession(init: FrameSessionInit): FrameSession {
+    const { aesSecret, macSecret, egressSeed, ingressSeed } = init;
+    const slot = this.#addon.createSession(aesSecret, macSecret, egressSeed, ingressSeed);
+    const session = new NativeFrameSession(this.#addon, slot);
+    this.#gone.register(session, slot);
+    return session;
+  }
+
+  encodeMany(
+    sessions: readonly FrameSession[],
+    codes: Uint32Array,
+    payloads: readonly Uint8Array[],
+    out: Uint8Array,
+    lanes: Uint32Array,
+  ): void {
+    this.#addon.encodeMany(this.#slotsOf(sessions), codes, payloads, out, lanes);
+  }
+
+  decodeMany(
+    sessions: readonly FrameSession[],
+    inputs: readonly Uint8Array[],
+    out: Uint8Array,
+    inlineLimit: number,
+    lanes: Uint32Array,
+    messages: Uint32Array,
+  ): number {
+    const limit = Math.min(inlineLimit, 0xffffffff);
+    return this.#addon.decodeMany(this.#slotsOf(sessions), inputs, out, limit, lanes, messages);
+  }
+
+  snappyCompress(input: Uint8Array, out: Uint8Array): number {
+    return this.#addon.snappyCompress(input, out);
+  }
+
+  snappyUncompress(input: Uint8Array, out: Uint8Array): boolean {
+    return this.#addon.snappyUncompress(input, out);
+  }
+
+  #result(ok: boolean, length: number): Uint8Array | undefined {
+    return ok ? this.#scratch.slice(0, length) : undefined;
+  }
+
+  #slotsOf(sessions: readonly FrameSession[]): Uint32Array {
+    if (this.#slots.length < sessions.length) this.#slots = new Uint32Array(2 * sessions.length);
+    for (let i = 0; i < sessions.length; i++) this.#slots[i] = NativeFrameSession.slotOf(sessions[i]);
+    return this.#slots;
+  }
+}
+
+/** The directory of this package: sources, the compiled code and a benchmark's build lie at different depths. */
+function packageRoot(): string | undefined {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const file = join(directory, 'package.json');
+    if (
+      existsSync(file) &&
+      (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'peerlane'
+    ) {
+      return directory;
+    }
+    const parent = dirname(directory);
+    if (parent === directory) return undefined;
+    directory = parent;
+  }
+}
+
+/** The addon's file, or why there is none. */
+function locate(require: NodeJS.Require): { file: string } | { reason: string } {
+  const forced = process.env.PEERLANE_ADDON;
+  if (forced) return { file: forced };
+  const root = packageRoot();
+  if (root === undefined) return { reason: 'the package directory was not found' };
+  const built = join(root, 'build', 'Release', 'peerlane.node');
+  if (existsSync(built)) return { file: built };
+  // In a checkout a prebuilt addon would be older than the sources.
+  const checkout = existsSync(join(root, '.git')) || existsSync(join(root, 'src'));
+  if (!checkout && existsSync(join(root, 'prebuilds'))) {
+    const nodeGypBuild = require('node-gyp-build') as { resolve(directory: string): string };
+    return { file: nodeGypBuild.resolve(root) };
+  }
+  return {
+    reason: `the addon was not built: ${installReason(join(root, 'build', 'peerlane-install.json'))}`,
+  };
+}
+
+/** What scripts/install.js left behind. */
+function installReason(file: string): string {
+  if (!existsSync(file)) return 'the install script did not run';
+  const { reason } = JSON.parse(readFileSync(file, 'utf8')) as { reason?: unknown };
+  return typeof reason === 'string'
+    ? `${reason} (see build/peerlane-install.json)`
+    : 'see build/peerlane-install.json';
+}
+
+function unusable(addon: object): string | undefined {
+  if ('unusable' in addon && typeof addon.unusable === 'string') return addon.unusable;
+  return undefined;
+}
+
+function isAddon(addon: object): addon is Addon {
+  return 'scratch' in addon && 'encodeMany' in addon;
+}
+
+/** Loads the addon. Never throws; `reason` is a sentence for people. `PEERLANE_ADDON` names another file. */
+export function loadNative(): { readonly backend: Backend } | { readonly reason: string } {
+  try {
+    const require = createRequire(import.meta.url);
+    const found = locate(require);
+    if ('reason' in found) return found;
+    const addon: unknown = require(found.file);
+    if (typeof addon !== 'object' || addon === null) return { reason: `${found.file} is not the addon` };
+    const reason = unusable(addon);
+    if (reason !== undefined) return { reason: `the addon cannot be used: ${reason}` };
+    if (!isAddon(addon)) return { reason: `${found.file} is not the addon` };
+    return { backend: new NativeBackend(addon) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { reason: `the addon failed to load: ${message.split('\n', 1)[0]}` };
+  }
+}

@@ -1,0 +1,217 @@
+/** What is the addon's own: choice of instructions, refusal of nonsense, and how it is found. */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type Backend, frameBound, STATUS, snappyBound } from '../../src/crypto/backend.ts';
+import { jsBackend } from '../../src/crypto/js.ts';
+import { loadNative } from '../../src/crypto/native.ts';
+import { byteArrays } from './arbitraries.ts';
+import { oracleKeccak256 } from './oracles.ts';
+
+const file = process.env.PEERLANE_ADDON ?? join(import.meta.dirname, '../../build/Release/peerlane.node');
+const loaded = loadNative();
+const addons: [string, Backend][] = 'backend' in loaded ? [['the addon', loaded.backend]] : [];
+
+const INIT = {
+  aesSecret: new Uint8Array(32).fill(1),
+  macSecret: new Uint8Array(32).fill(2),
+  egressSeed: new Uint8Array(5).fill(3),
+  ingressSeed: new Uint8Array(7).fill(4),
+};
+
+/** Prints what the addon exports as its choice, and a digest, in a process with this PEERLANE_CPU. */
+function withCpu(cpu: string): { detail: string; unusable?: string; digest?: string } {
+  const code = `
+    const addon = require(${JSON.stringify(file)});
+    const { detail, unusable, scratch } = addon;
+    if (unusable === undefined) addon.keccak256([Buffer.alloc(1000, 7), Buffer.alloc(77, 8)]);
+    const digest = scratch && Buffer.from(scratch.subarray(0, 32)).toString('hex');
+    console.log(JSON.stringify({ detail, unusable, digest }));`;
+  const child = spawnSync(process.execPath, ['-e', code], {
+    encoding: 'utf8',
+    env: { ...process.env, PEERLANE_CPU: cpu },
+  });
+  return JSON.parse(child.stdout);
+}
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe('loading the addon', () => {
+  it('tells what works, or a reason', () => {
+    expect('backend' in loaded ? loaded.backend.detail : loaded.reason).toMatch(/\w+/);
+  });
+
+  it.each(['/nonexistent/peerlane.node', import.meta.filename])('gives a reason for %s', (path) => {
+    vi.stubEnv('PEERLANE_ADDON', path);
+    expect(loadNative()).toEqual({ reason: expect.stringMatching(/^the addon failed to load: .+/) });
+  });
+
+  it('gives a reason for a module that is something else', () => {
+    vi.stubEnv('PEERLANE_ADDON', createRequire(import.meta.url).resolve('snappyjs'));
+    expect(loadNative()).toEqual({ reason: expect.stringContaining('is not the addon') });
+  });
+});
+
+describe.each(addons)('%s', (_, backend) => {
+  const addon = createRequire(import.meta.url)(file) as Record<string, (...parameters: unknown[]) => unknown>;
+
+  it('gives the same digests with every instruction set of this CPU', () => {
+    const digest = Buffer.from(
+      oracleKeccak256(new Uint8Array(1000).fill(7), new Uint8Array(77).fill(8)),
+    ).toString('hex');
+    expect(withCpu('scalar')).toEqual({ detail: expect.stringContaining('Keccak scalar'), digest });
+    for (const cpu of process.arch === 'x64' ? ['bmi2', 'avx512vl'] : []) {
+      const { detail, unusable, digest: actual } = withCpu(cpu);
+      if (unusable === undefined) expect([detail, actual]).toEqual([expect.stringContaining(cpu), digest]);
+      else expect(unusable).toContain('or this CPU lacks it');
+    }
+  });
+
+  it('cannot be used with an unknown PEERLANE_CPU', () => {
+    expect(withCpu('abacus').unusable).toMatch(/^PEERLANE_CPU=abacus is not one of scalar/);
+  });
+
+  it('digests parts that are longer than its scratch memory', () => {
+    fc.assert(
+      fc.property(byteArrays(4000, 4200), byteArrays(0, 300), (a, b) => {
+        expect(Buffer.from(backend.keccak256(a, b))).toEqual(Buffer.from(oracleKeccak256(a, b)));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('compresses to the bytes of snappyjs where its floating-point hash rounds up', () => {
+    // Words whose product with the hash's factor is within 80 of a multiple of 2^18, where rounding tells.
+    const factor = 0x1e35a7bdn;
+    let inverse = 1n;
+    for (let i = 0; i < 5; i++) inverse = BigInt.asUintN(32, inverse * (2n - factor * inverse));
+    const word = fc
+      .tuple(fc.nat(0x3fff), fc.integer({ min: -80, max: 80 }))
+      .map(([high, low]) => Number(BigInt.asUintN(32, (BigInt(high) * 262144n + BigInt(low)) * inverse)));
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 4, maxLength: 60 }), fc.nat(9), (words, repeats) => {
+        const once = new Uint8Array(Uint32Array.from(words).buffer);
+        const bytes = Buffer.concat(
+          Array.from({ length: repeats + 2 }, () => [once, once.subarray(0, 9)]).flat(),
+        );
+        const [a, b] = [new Uint8Array(snappyBound(bytes.length)), new Uint8Array(snappyBound(bytes.length))];
+        expect(backend.snappyCompress(bytes, a)).toBe(jsBackend.snappyCompress(bytes, b));
+        expect(Buffer.from(a)).toEqual(Buffer.from(b));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('does no more work for a session that was disposed of', () => {
+    const session = backend.createFrameSession(INIT);
+    session.dispose();
+    session.dispose();
+    session.configure(true, 5000);
+    const lanes = new Uint32Array(4);
+    backend.encodeMany([session], Uint32Array.of(1), [new Uint8Array(3)], new Uint8Array(200), lanes);
+    expect([...lanes.subarray(0, 2)]).toEqual([STATUS.sessionFailed, 0]);
+    backend.decodeMany([session], [new Uint8Array(64)], new Uint8Array(0), 0, lanes, new Uint32Array(6));
+    expect([...lanes]).toEqual([STATUS.sessionFailed, 0, 0, 0]);
+  });
+
+  it('takes no session of another backend', () => {
+    const foreign = jsBackend.createFrameSession(INIT);
+    const encode = () =>
+      backend.encodeMany(
+        [foreign],
+        Uint32Array.of(1),
+        [new Uint8Array(3)],
+        new Uint8Array(200),
+        new Uint32Array(2),
+      );
+    expect(encode).toThrow('a frame session of another backend');
+  });
+
+  it('throws for arguments of the wrong type, and goes on working', () => {
+    const junk = fc.oneof(
+      fc.constantFrom(
+        undefined,
+        null,
+        true,
+        0,
+        -1,
+        2 ** 40,
+        Number.NaN,
+        '',
+        {},
+        [],
+        () => 0,
+        new Float64Array(9),
+      ),
+      fc.constantFrom(
+        Symbol('x'),
+        10n,
+        new DataView(new ArrayBuffer(8)),
+        new ArrayBuffer(40),
+        new Uint16Array(8),
+      ),
+      fc.constantFrom(
+        new Uint8Array(32),
+        new Uint8Array(500),
+        new Uint32Array(50),
+        [new Uint8Array(9)],
+        [0],
+        [{}],
+      ),
+    );
+    const names = Object.keys(addon).filter((name) => typeof addon[name] === 'function');
+    expect(names.length).toBeGreaterThan(10);
+    // Slots that exist would be freed under their owners.
+    const calls = names.filter((name) => name !== 'freeSession' && name !== 'disposeSession');
+    fc.assert(
+      fc.property(fc.constantFrom(...calls), fc.array(junk, { maxLength: 8 }), (name, parameters) => {
+        try {
+          addon[name]?.(...parameters);
+        } catch (error) {
+          expect(error instanceof TypeError || error instanceof RangeError).toBe(true);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+    for (const name of names) expect(() => addon[name]?.({}), name).toThrow();
+    expect(() => addon.freeSession?.(1e9)).toThrow(TypeError);
+    expect(backend.keccak256(new Uint8Array(3))).toEqual(oracleKeccak256(new Uint8Array(3)));
+  });
+
+  it('refuses output that is too short before any session changes', () => {
+    const session = backend.createFrameSession(INIT);
+    const payload = new Uint8Array(40);
+    const encode = (length: number) => {
+      const out = new Uint8Array(length);
+      backend.encodeMany([session], Uint32Array.of(9), [payload], out, new Uint32Array(2));
+      return out;
+    };
+    const bound = frameBound(payload.length, false);
+    expect(() => encode(bound - 1)).toThrow(RangeError);
+    const fresh = new Uint8Array(bound);
+    const other = backend.createFrameSession(INIT);
+    backend.encodeMany([other], Uint32Array.of(9), [payload], fresh, new Uint32Array(2));
+    expect(encode(bound)).toEqual(fresh);
+  });
+
+  it('survives an array whose getters change it, and memory that is detached meanwhile', () => {
+    const session = backend.createFrameSession(INIT);
+    const first = new Uint8Array(4096).fill(5);
+    const payloads: Uint8Array[] = [first, first];
+    Object.defineProperty(payloads, 1, {
+      get: () => {
+        structuredClone(first, { transfer: [first.buffer] });
+        backend.keccak256Many([new Uint8Array(8), new Uint8Array(8)], new Uint8Array(64));
+        return new Uint8Array(16);
+      },
+    });
+    const out = new Uint8Array(10_000);
+    const lanes = new Uint32Array(4);
+    backend.encodeMany([session, session], Uint32Array.of(1, 2), payloads, out, lanes);
+    expect([...lanes]).toEqual([STATUS.ok, 32 + 16 + 16, STATUS.ok, 64 + 32 + 32 + 16]);
+  });
+});

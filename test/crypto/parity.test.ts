@@ -1,0 +1,230 @@
+/** Feeds both backends the same operations. Where there is no addon, npm's libraries stand in for it. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { concatBytes, EMPTY, fromHex } from '../../src/base/bytes.ts';
+import { type Backend, snappyBound } from '../../src/crypto/backend.ts';
+import { jsBackend as js } from '../../src/crypto/js.ts';
+import { byteArrays, payloads } from './arbitraries.ts';
+import {
+  oracleEcdh,
+  oracleEciesEncrypt,
+  oracleKeccak256,
+  oraclePublicKey,
+  oracleRecover,
+  oracleSign,
+  oracleUncompress,
+} from './oracles.ts';
+import { hex, native, reason, shifted } from './parity.ts';
+
+const ORDER = fromHex('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141');
+const GENERATOR = fromHex(
+  '79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798' +
+    '483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8',
+);
+
+const secretKeys = fc.oneof(
+  { weight: 8, arbitrary: byteArrays(32) },
+  { weight: 1, arbitrary: fc.constantFrom(new Uint8Array(32), ORDER, new Uint8Array(32).fill(0xff)) },
+);
+/** Below the group order: crypto.ts reduces them. */
+const digests = byteArrays(32).map((digest) => digest.fill((digest[0] ?? 0) & 0x7f, 0, 1));
+const publicKeys = fc.oneof(
+  byteArrays(32).map((key) => js.publicKey(key) ?? GENERATOR),
+  byteArrays(64),
+  fc.constantFrom(new Uint8Array(64), new Uint8Array(64).fill(0xff)),
+);
+
+type Functions = Pick<
+  Backend,
+  | 'keccak256'
+  | 'keccak256Many'
+  | 'publicKey'
+  | 'sign'
+  | 'recover'
+  | 'ecdh'
+  | 'eciesEncrypt'
+  | 'snappyUncompress'
+>;
+
+const oracle: Functions = {
+  keccak256: oracleKeccak256,
+  keccak256Many: (inputs, out) => out.set(concatBytes(...inputs.map((input) => oracleKeccak256(input)))),
+  publicKey: oraclePublicKey,
+  sign: oracleSign,
+  recover: (digest, signature) => ((signature[64] ?? 0) > 3 ? undefined : oracleRecover(digest, signature)),
+  ecdh: oracleEcdh,
+  eciesEncrypt: oracleEciesEncrypt,
+  snappyUncompress: (input, out) => {
+    const decoded = oracleUncompress(input);
+    if (decoded?.length !== out.length) return false;
+    out.set(decoded);
+    return true;
+  },
+};
+
+const others: [string, Functions][] = [["npm's libraries", oracle]];
+if (native !== undefined) others.push(['the addon', native]);
+
+describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: ${reason})`}`, (_, other) => {
+  const same = <T extends unknown[]>(run: (backend: Functions, ...parameters: T) => unknown) => {
+    return (...parameters: T): void => {
+      expect(run(js, ...parameters)).toEqual(run(other, ...parameters));
+    };
+  };
+
+  it('on digests', () => {
+    fc.assert(
+      fc.property(
+        fc.array(byteArrays(0, 600), { maxLength: 6 }),
+        same((backend, parts) => hex(backend.keccak256(...parts.map((part) => shifted(part))))),
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('on many digests', () => {
+    fc.assert(
+      fc.property(
+        fc.array(byteArrays(0, 500), { maxLength: 40 }),
+        same((backend, inputs) => {
+          const out = shifted(new Uint8Array(32 * inputs.length));
+          backend.keccak256Many(inputs, out);
+          return hex(out);
+        }),
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('on public keys and signatures', () => {
+    fc.assert(
+      fc.property(
+        secretKeys,
+        digests,
+        same((backend, key, digest) => [hex(backend.publicKey(key)), hex(backend.sign(digest, key))]),
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('on recovery, of signatures and of what is none', () => {
+    const edges = fc.constantFrom<[Uint8Array, number, number] | undefined>(
+      undefined,
+      [new Uint8Array(32), 0, 32],
+      [new Uint8Array(32), 32, 64],
+      [ORDER, 0, 32],
+      [ORDER, 32, 64],
+      [new Uint8Array(32).fill(0xff), 32, 64],
+      [Uint8Array.of(...new Uint8Array(31), 5), 0, 32],
+    );
+    fc.assert(
+      fc.property(
+        byteArrays(32),
+        digests,
+        edges,
+        fc.oneof(fc.nat(3), fc.nat(255)),
+        fc.boolean(),
+        same((backend, key, digest, edge, id, exact) => {
+          const signature = js.sign(digest, key) ?? new Uint8Array(65);
+          if (edge !== undefined) signature.set(edge[0], edge[1]);
+          if (!exact) signature[64] = id;
+          return hex(backend.recover(digest, signature));
+        }),
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('on key agreement', () => {
+    fc.assert(
+      fc.property(
+        secretKeys,
+        publicKeys,
+        same((backend, key, publicKey) => hex(backend.ecdh(key, publicKey))),
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('on ECIES packets', () => {
+    fc.assert(
+      fc.property(
+        publicKeys,
+        secretKeys,
+        byteArrays(16),
+        byteArrays(0, 200),
+        byteArrays(0, 5),
+        same((backend, ...parameters) => hex(backend.eciesEncrypt(...parameters))),
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('on which blocks are snappy, and what they say', () => {
+    const damaged = fc
+      .tuple(payloads(3000), fc.nat(), fc.option(fc.nat(255)), fc.nat(3))
+      .map(([bytes, at, value, cut]) => {
+        const room = new Uint8Array(snappyBound(bytes.length));
+        const block = room.subarray(0, js.snappyCompress(bytes, room));
+        if (value !== null && block.length > 3) block[3 + (at % (block.length - 3))] = value;
+        return { block: block.slice(0, block.length - (cut % block.length)), length: bytes.length };
+      });
+    const garbage = fc
+      .tuple(fc.nat(100), fc.uint8Array({ maxLength: 20 }))
+      .map(([length, rest]) => ({ block: Uint8Array.of(length, ...rest), length }));
+    fc.assert(
+      fc.property(
+        fc.oneof(damaged, garbage),
+        same((backend, { block, length }) => {
+          const out = new Uint8Array(length);
+          return backend.snappyUncompress(shifted(block), out) && hex(out);
+        }),
+      ),
+      { numRuns: 400 },
+    );
+  });
+});
+
+if (native !== undefined) {
+  const addon = native;
+
+  describe('the blocks of JavaScript and of the addon agree', () => {
+    it('byte for byte', () => {
+      fc.assert(
+        fc.property(payloads(200_000), (bytes) => {
+          const [mine, theirs] = [js, addon].map((backend) => {
+            const out = new Uint8Array(snappyBound(bytes.length));
+            return hex(out.subarray(0, backend.snappyCompress(shifted(bytes), out)));
+          });
+          expect(mine === theirs).toBe(true);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  });
+
+  describe('the packets of JavaScript and of the addon agree', () => {
+    it('when they are decrypted, damaged or not', () => {
+      const key = new Uint8Array(32).fill(9);
+      const publicKey = js.publicKey(key) ?? EMPTY;
+      fc.assert(
+        fc.property(
+          byteArrays(32),
+          byteArrays(0, 80),
+          fc.option(fc.nat()),
+          (ephemeralKey, plaintext, flip) => {
+            const iv = new Uint8Array(16);
+            const packet = js.eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, iv) ?? new Uint8Array(113);
+            if (flip !== null) packet[flip % packet.length] = (packet[flip % packet.length] ?? 0) ^ 2;
+            const [mine, theirs] = [js, addon].map((backend) =>
+              hex(backend.eciesDecrypt(key, shifted(packet), iv)),
+            );
+            expect(mine).toEqual(theirs);
+            expect(mine === undefined).toBe(flip !== null);
+          },
+        ),
+        { numRuns: 25 },
+      );
+    });
+  });
+}
