@@ -1,0 +1,101 @@
+/** enode URLs: `enode://<128 hex digits>@host:port?discport=n`. */
+import { fromHex, toBareHex } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { isPublicKey } from './identity.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from './ip.ts';
+import type { NodeRecord } from './record.ts';
+
+export interface Enode {
+  /** The node's public key, 64 bytes. */
+  readonly publicKey: Uint8Array;
+  /** An IPv4 or IPv6 address (RFC 5952, no brackets) or a host name. */
+  readonly host: string;
+  /** 0: the node does not listen. */
+  readonly tcpPort: number;
+  /** Of discovery; 0: the node takes no part in it. */
+  readonly udpPort: number;
+}
+
+/** A key of 128 digits, the longest host name (RFC 1035: 253) and room for the ports. */
+const MAX_ENODE_LENGTH = 512;
+const PREFIX = 'enode://';
+const HOST_NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/;
+
+/** @throws PeerlaneError `invalid-enode`, whose message says which part is wrong */
+export function parseEnode(url: string): Enode {
+  if (!url.startsWith(PREFIX)) throw invalid('an enode URL starts with "enode://"');
+  if (url.length > MAX_ENODE_LENGTH) throw invalid(`the URL is longer than ${MAX_ENODE_LENGTH} characters`);
+  const [identity = '', location, ...more] = url.slice(PREFIX.length).split('@');
+  const publicKey = keyOf(identity);
+  if (location === undefined || more.length > 0) throw invalid('expected "@host:port" behind the key');
+  const query = location.indexOf('?');
+  const address = query < 0 ? location : location.slice(0, query);
+  // The address has no colon of its own outside of brackets.
+  const parts = /^(\[[^\]]*\]|[^:[\]]*):([^:]*)$/.exec(address);
+  if (parts === null)
+    throw invalid('expected "host:port" behind the key; an IPv6 address stands in brackets');
+  const tcpPort = portOf(parts[2] ?? '', 'port');
+  const udpPort = query < 0 ? undefined : discoveryPort(location.slice(query + 1));
+  return { publicKey, host: hostOf(parts[1] ?? ''), tcpPort, udpPort: udpPort ?? tcpPort };
+}
+
+/** `discport` is written only where it differs from the TCP port. */
+export function formatEnode({ publicKey, host, tcpPort, udpPort }: Enode): string {
+  const discovery = udpPort === tcpPort ? '' : `?discport=${udpPort}`;
+  return `${PREFIX}${toBareHex(publicKey)}@${host.includes(':') ? `[${host}]` : host}:${tcpPort}${discovery}`;
+}
+
+/** Where a record says that its node listens, the IPv4 endpoint first; `undefined` if it names no address. */
+export function enodeOfRecord(record: NodeRecord): Enode | undefined {
+  const { publicKey } = record;
+  const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
+  const ip = record.get('ip');
+  if (ip !== undefined) return { publicKey, host: ip, tcpPort: tcp, udpPort: udp };
+  const ip6 = record.get('ip6');
+  if (ip6 === undefined) return undefined;
+  // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
+  const [tcpPort, udpPort] = [record.get('tcp6') ?? tcp, record.get('udp6') ?? udp];
+  return { publicKey, host: ip6, tcpPort, udpPort };
+}
+
+function keyOf(digits: string): Uint8Array {
+  if (!/^[0-9a-fA-F]{128}$/.test(digits)) {
+    throw invalid('the node key is not 128 hexadecimal digits');
+  }
+  const publicKey = fromHex(digits);
+  if (!isPublicKey(publicKey)) throw invalid('the node key is not a point of secp256k1');
+  return publicKey;
+}
+
+function hostOf(text: string): string {
+  if (text.startsWith('[')) {
+    const address = parseIpv6(text.slice(1, -1));
+    if (address === undefined) throw invalid('what stands in brackets is not an IPv6 address');
+    const mapped = unmapIpv4(address);
+    return mapped === undefined ? formatIpv6(address) : formatIpv4(mapped);
+  }
+  // A name of digits and dots alone would be read as one of several old forms of an IPv4 address.
+  if (/^[\d.]+$/.test(text)) {
+    if (parseIpv4(text) === undefined) throw invalid('the host is not an IPv4 address');
+    return text;
+  }
+  if (!HOST_NAME.test(text)) throw invalid('the host is not a host name');
+  return text;
+}
+
+function discoveryPort(query: string): number | undefined {
+  const values = query.split('&').filter((part) => part.startsWith('discport='));
+  if (values.length > 1) throw invalid('"discport" occurs twice');
+  return values[0] === undefined ? undefined : portOf(values[0].slice('discport='.length), 'discport');
+}
+
+function portOf(text: string, name: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 65_536;
+  if (port > 65_535) throw invalid(`the ${name} is not a number from 0 to 65535`);
+  return port;
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-enode', message);
+}

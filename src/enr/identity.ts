@@ -1,0 +1,77 @@
+/** Node ids and the "v4" identity scheme (enr.md, '"v4" Identity Scheme'). */
+import { compareBytes, concatBytes } from '../base/bytes.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { ecdh, keccak256, recover, sign } from '../crypto/index.ts';
+
+/** r and s; the recovery id is left out. */
+const SIGNATURE_LENGTH = 64;
+
+/** Half of the group order of secp256k1 (SEC 2, section 2.4.1), rounded down. */
+const HALF_ORDER = Uint8Array.from(
+  [0x7fffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x5d576e73, 0x57a4501d, 0xdfe92f46, 0x681b20a0].flatMap(
+    (word) => [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff],
+  ),
+);
+
+const ONE = Uint8Array.from({ length: 32 }, (_, i) => (i === 31 ? 1 : 0));
+
+/** The 32-byte address of a node in the Kademlia space: Keccak-256 of its 64-byte public key. */
+export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
+  return keccak256(publicKey);
+}
+
+/** The 33-byte form of a 64-byte public key: the parity of y, then x. */
+export function compressPublicKey(publicKey: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(2 + ((publicKey[63] ?? 0) & 1)), publicKey.subarray(0, 32));
+}
+
+/** Whether the 64 bytes are a point on the curve. */
+export function isPublicKey(publicKey: Uint8Array): boolean {
+  try {
+    // Multiplying by one is how the backends are asked whether a point is one.
+    ecdh(ONE, publicKey);
+    return true;
+  } catch (error) {
+    if (isPeerlaneError(error, 'invalid-public-key')) return false;
+    throw error;
+  }
+}
+
+/** Signs the RLP of `[seq, k, v, ...]`; 64 bytes. @throws PeerlaneError `invalid-secret-key` */
+export function signContent(content: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return sign(keccak256(content), secretKey).slice(0, SIGNATURE_LENGTH);
+}
+
+/**
+ * The 64-byte public key whose compressed form is `compressed`, if it made `signature` over `content`. As
+ * elsewhere in Ethereum, s above half of the order is refused, so that nobody but the signer can give a record a
+ * second form.
+ *
+ * @throws PeerlaneError `invalid-record`
+ */
+export function verifyContent(
+  content: Uint8Array,
+  signature: Uint8Array,
+  compressed: Uint8Array,
+): Uint8Array {
+  if (compareBytes(signature.subarray(32), HALF_ORDER) > 0) {
+    throw new PeerlaneError('invalid-record', 'the signature has s above half of the group order');
+  }
+  const digest = keccak256(content);
+  // The signature lacks the recovery id: the signer's key is among the keys that can have made it. Ids 2 and 3
+  // stand for an r that the order was subtracted from, which no signer meets.
+  for (const id of [0, 1]) {
+    const key = recovered(digest, concatBytes(signature, Uint8Array.of(id)));
+    if (key !== undefined && compareBytes(compressPublicKey(key), compressed) === 0) return key;
+  }
+  throw new PeerlaneError('invalid-record', 'the signature was not made by the key in the record');
+}
+
+function recovered(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
+  try {
+    return recover(digest, signature);
+  } catch (error) {
+    if (isPeerlaneError(error, 'invalid-signature')) return undefined;
+    throw error;
+  }
+}
