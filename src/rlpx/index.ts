@@ -1,0 +1,21 @@
+export {
+  accept,
+  type Established,
+  freshRandomness,
+  type Handshake,
+  type HandshakeOptions,
+  type HandshakeRandomness,
+  initiate,
+  MAX_HANDSHAKE_SIZE,
+  NONCE_LENGTH,
+} from './handshake.ts';
+export { deriveSecrets, type RlpxSecrets } from './secrets.ts';
+export {
+  type DecodeStep,
+  decodeSessions,
+  type EncodeStep,
+  encodeMessages,
+  IncomingMessage,
+  type OutgoingMessage,
+  RlpxSession,
+} from './session.ts';

@@ -1,0 +1,194 @@
+/**
+ * The framed part of an RLPx connection, as a machine: ciphertext in, messages out, and the other way. Sessions
+ * are worked in batches, so that the frames of many connections can go through the crypto backend in one call.
+ */
+import { ByteQueue } from '../base/bytes.ts';
+import type { PeerlaneError } from '../base/errors.ts';
+import {
+  createFrameSession,
+  decodeFrames,
+  encodeFrames,
+  FRAME_HEADER_LENGTH,
+  type FrameSession,
+  type FrameSessionInit,
+  frameErrorOf,
+  MAX_FRAME_SIZE,
+  STATUS,
+  uncompress,
+} from '../crypto/index.ts';
+
+/** A message as it came off the wire; it is decompressed when somebody asks for the payload. */
+export class IncomingMessage {
+  readonly code: number;
+  /** Length of the payload after decompression, in bytes. */
+  readonly length: number;
+  readonly #payload: Uint8Array | undefined;
+  readonly #compressed: Uint8Array | undefined;
+
+  constructor(
+    code: number,
+    length: number,
+    payload: Uint8Array | undefined,
+    compressed: Uint8Array | undefined,
+  ) {
+    this.code = code;
+    this.length = length;
+    this.#payload = payload;
+    this.#compressed = compressed;
+  }
+
+  /** Bytes that this message keeps in memory while nobody has asked for its payload. */
+  get heldLength(): number {
+    return (this.#compressed ?? this.#payload)?.length ?? 0;
+  }
+
+  /** @throws PeerlaneError `snappy-invalid` */
+  payload(): Uint8Array {
+    if (this.#payload !== undefined) return this.#payload;
+    if (this.#compressed === undefined) return new Uint8Array(0);
+    return uncompress(this.#compressed, this.length);
+  }
+}
+
+/** One connection's session, from the end of the handshake on. */
+export class RlpxSession {
+  readonly #frames: FrameSession;
+  readonly #received = new ByteQueue();
+  #needed = FRAME_HEADER_LENGTH;
+  #snappy = false;
+  #opened = false;
+  #failed = false;
+
+  constructor(init: FrameSessionInit) {
+    this.#frames = createFrameSession(init);
+  }
+
+  /**
+   * Ends the phase in which only Hello is expected: frames up to the protocol's limit are accepted, and payloads
+   * are compressed if `snappy` (rlpx.md, "Message Encoding").
+   */
+  open(snappy: boolean): void {
+    this.#snappy = snappy;
+    this.#opened = true;
+    this.#frames.configure(snappy, MAX_FRAME_SIZE);
+  }
+
+  get snappy(): boolean {
+    return this.#snappy;
+  }
+
+  receive(chunk: Uint8Array): void {
+    this.#received.push(chunk);
+  }
+
+  /** Bytes that have arrived and do not make a whole frame yet. */
+  get pendingLength(): number {
+    return this.#received.length;
+  }
+
+  /** Whether the next frame has begun to arrive. */
+  get midFrame(): boolean {
+    return this.#received.length > 0 || this.#needed !== FRAME_HEADER_LENGTH;
+  }
+
+  /** Whether enough has arrived for a step of decoding. */
+  get ready(): boolean {
+    return !this.#failed && this.#received.length >= this.#needed;
+  }
+
+  /** Overwrites the secrets and forgets what has arrived. */
+  dispose(): void {
+    this.#failed = true;
+    this.#received.clear();
+    this.#frames.dispose();
+  }
+
+  /** @internal The next piece of input to decode. Before `open`, a single step, since the limits change then. */
+  takeInput(): Uint8Array | undefined {
+    if (!this.ready) return undefined;
+    return this.#opened ? this.#received.takeAtLeast(this.#needed) : this.#received.take(this.#needed);
+  }
+
+  /** @internal */
+  afterDecode(input: Uint8Array, consumed: number, needed: number, failed: boolean): void {
+    this.#failed ||= failed;
+    if (needed > 0) this.#needed = needed;
+    if (failed) this.#received.clear();
+    else this.#received.unshift(input.subarray(consumed));
+  }
+
+  /** @internal */
+  get frames(): FrameSession {
+    return this.#frames;
+  }
+}
+
+/** What one step of decoding gave for a session. */
+export interface DecodeStep {
+  readonly session: RlpxSession;
+  readonly messages: IncomingMessage[];
+  /** Set when the session has failed; the messages before the failure still count. */
+  error?: PeerlaneError;
+}
+
+/**
+ * Decodes a step for each session that is `ready`, in one call of the backend. Call again while any is ready:
+ * what a message changes (Hello turns compression on) holds from the next step.
+ */
+export function decodeSessions(sessions: readonly RlpxSession[]): DecodeStep[] {
+  const steps: DecodeStep[] = [];
+  const lanes: { session: FrameSession; input: Uint8Array }[] = [];
+  for (const session of sessions) {
+    const input = session.takeInput();
+    if (input === undefined) continue;
+    steps.push({ session, messages: [] });
+    lanes.push({ session: session.frames, input });
+  }
+  if (lanes.length === 0) return steps;
+  const decoded = decodeFrames(lanes);
+  for (const message of decoded.messages) {
+    steps[message.lane]?.messages.push(
+      new IncomingMessage(message.code, message.length, message.payload, message.compressed),
+    );
+  }
+  for (const [index, step] of steps.entries()) {
+    const lane = decoded.lanes[index];
+    const input = lanes[index]?.input;
+    if (lane === undefined || input === undefined) continue;
+    const failed = lane.status !== STATUS.ok && lane.status !== STATUS.needMore;
+    step.session.afterDecode(input, lane.consumed, lane.needed, failed);
+    if (failed) step.error = frameErrorOf(lane.status);
+  }
+  return steps;
+}
+
+/** A message on its way out. */
+export interface OutgoingMessage {
+  readonly session: RlpxSession;
+  readonly code: number;
+  readonly payload: Uint8Array;
+}
+
+export interface EncodeStep {
+  /** The frame: a view into one slab that all frames of the call share. */
+  readonly frame: Uint8Array;
+  /** `frame-too-large` leaves the session usable; with `closed` it had been disposed. */
+  readonly error?: PeerlaneError;
+}
+
+/** Encodes all messages, in their order, in one call of the backend; result i belongs to message i. */
+export function encodeMessages(messages: readonly OutgoingMessage[]): EncodeStep[] {
+  if (messages.length === 0) return [];
+  const { slab, results } = encodeFrames(
+    messages.map(({ session, code, payload }) => ({
+      session: session.frames,
+      snappy: session.snappy,
+      code,
+      payload,
+    })),
+  );
+  return results.map(({ status, start, end }) => ({
+    frame: slab.subarray(start, end),
+    ...(status === STATUS.ok ? {} : { error: frameErrorOf(status) }),
+  }));
+}
