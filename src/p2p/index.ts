@@ -1,0 +1,19 @@
+export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
+export {
+  DISCONNECT_REASONS,
+  decodeDisconnect,
+  disconnectReasonName,
+  encodeDisconnect,
+} from './disconnect.ts';
+export { decodeHello, encodeHello, type Hello, MAX_HELLO_SIZE, P2P_VERSION } from './hello.ts';
+export {
+  DEFAULT_MAX_MESSAGE_SIZE,
+  FRAME_READ_TIMEOUT_MS,
+  HANDSHAKE_TIMEOUT_MS,
+  Link,
+  type LinkHost,
+  type LinkOptions,
+  PING_INTERVAL_MS,
+  runLinks,
+} from './link.ts';
+export type { Capability, Message, PayloadView, PeerInfo, Protocol, ProtocolChannel } from './protocol.ts';

@@ -1,0 +1,412 @@
+/**
+ * A whole connection as a machine: handshake, Hello, base protocol, and the routing of messages to protocols.
+ * Bytes and times go in; what goes out is told to a `LinkHost`. It owns no socket and sets no timer.
+ */
+import { ByteQueue } from '../base/bytes.ts';
+import { consequenceOf, type DisconnectReasonName, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import {
+  type DecodeStep,
+  decodeSessions,
+  encodeMessages,
+  type Handshake,
+  type IncomingMessage,
+  RlpxSession,
+} from '../rlpx/index.ts';
+import { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
+import {
+  DISCONNECT_REASONS,
+  decodeDisconnect,
+  disconnectReasonName,
+  encodeDisconnect,
+} from './disconnect.ts';
+import { decodeHello, encodeHello, type Hello, SNAPPY_VERSION } from './hello.ts';
+import type { Protocol } from './protocol.ts';
+
+/** From the first byte to the session's secrets, and again from there to the remote Hello. */
+export const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** A whole frame has to arrive within this time. */
+export const FRAME_READ_TIMEOUT_MS = 30_000;
+export const PING_INTERVAL_MS = 15_000;
+/** Bound on a decoded payload where the protocol names none. */
+export const DEFAULT_MAX_MESSAGE_SIZE = 0xffffff;
+
+const HELLO = 0x00;
+const DISCONNECT = 0x01;
+const PING = 0x02;
+const PONG = 0x03;
+const EMPTY_LIST = Uint8Array.of(0xc0);
+
+/** What a link tells its surroundings; every call is synchronous. */
+export interface LinkHost {
+  /** Bytes for the wire, in order. */
+  write(bytes: Uint8Array): void;
+  /** The link has frames to decode or messages to encode: put it into the next `runLinks`. */
+  schedule(link: Link): void;
+  /** The handshake has proved who the remote side is. Throw to refuse it. */
+  identified(remoteId: Uint8Array): void;
+  /** Hellos have been exchanged. Throw to refuse the peer. */
+  opened(hello: Hello, shared: readonly SharedProtocol[]): void;
+  message(shared: SharedProtocol, message: IncomingMessage): void;
+  /** The remote side leaves our output lying: Pings, which cost it nothing, are not answered meanwhile. */
+  readonly congested: boolean;
+  /** The link is over, and whatever was to be said has been written. Called once. */
+  closed(error: PeerlaneError): void;
+}
+
+export interface LinkOptions {
+  readonly handshake: Handshake;
+  readonly hello: Hello;
+  readonly protocols: readonly Protocol[];
+  readonly host: LinkHost;
+}
+
+type State = 'handshake' | 'hello' | 'open' | 'closed';
+
+export class Link {
+  readonly #handshake: Handshake;
+  readonly #hello: Hello;
+  readonly #protocols: readonly Protocol[];
+  readonly #host: LinkHost;
+  readonly #received = new ByteQueue();
+  #state: State = 'handshake';
+  #session: RlpxSession | undefined;
+  #remoteId: Uint8Array | undefined;
+  #shared: readonly SharedProtocol[] = [];
+  #outbox: { code: number; payload: Uint8Array }[] = [];
+  #outboxLength = 0;
+  #helloSent = false;
+  #paused = false;
+  /** Start of the phase, or time of the last whole frame: what the read deadline counts from. */
+  #progressAt = 0;
+  #pingAt = 0;
+  #pingUnanswered = false;
+  #now = 0;
+
+  constructor({ handshake, hello, protocols, host }: LinkOptions) {
+    this.#handshake = handshake;
+    this.#hello = hello;
+    this.#protocols = protocols;
+    this.#host = host;
+  }
+
+  /** Sends the auth, when we are the initiator, and starts the clock. Times are those of `Env.now`. */
+  start(now: number): void {
+    this.#now = now;
+    this.#progressAt = now;
+    if (this.#handshake.opening.length > 0) this.#host.write(this.#handshake.opening);
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Whether the remote side has sent as much as its whole auth or ack. */
+  get identified(): boolean {
+    return this.#remoteId !== undefined;
+  }
+
+  /** Bytes held for input that is not whole yet. */
+  get pendingLength(): number {
+    return this.#received.length + (this.#session?.pendingLength ?? 0);
+  }
+
+  /** Bytes of payloads that wait to be encoded. */
+  get outboxLength(): number {
+    return this.#outboxLength;
+  }
+
+  /** Bytes have arrived; they become the link's own and may be overwritten. */
+  receive(chunk: Uint8Array, now: number): void {
+    if (this.#state === 'closed') return;
+    this.#now = now;
+    if (this.#session !== undefined) {
+      this.#session.receive(chunk);
+      if (this.decodable) this.#host.schedule(this);
+      return;
+    }
+    this.#received.push(chunk);
+    this.#guard(() => this.#readHandshake());
+  }
+
+  /** Queues a message under a code of the wire. */
+  send(code: number, payload: Uint8Array): void {
+    if (this.#state !== 'open') return;
+    this.#queue(code, payload);
+  }
+
+  /** Stops decoding while the consumer lags behind; what has arrived stays where it is. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(now: number): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#now = now;
+    this.#progressAt = now;
+    if (this.decodable) this.#host.schedule(this);
+  }
+
+  /** When `tick` is to be called next, on the clock of `now`; infinite when never. */
+  get deadline(): number {
+    if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
+    if (this.#state === 'open') return Math.min(this.#pingAt, this.#readDeadline);
+    return this.#progressAt + HANDSHAKE_TIMEOUT_MS;
+  }
+
+  get #readDeadline(): number {
+    return this.#paused ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
+  }
+
+  /** Does what is due at `now`. */
+  tick(now: number): void {
+    this.#now = now;
+    if (this.#state === 'closed' || now < this.deadline) return;
+    if (this.#state !== 'open') {
+      const phase = this.#state === 'handshake' ? 'handshake' : 'Hello';
+      this.close(new PeerlaneError('handshake-timeout', `no ${phase} within ${HANDSHAKE_TIMEOUT_MS} ms`));
+      return;
+    }
+    if (now >= this.#readDeadline) {
+      const idle = this.#session?.midFrame !== true && this.#pingUnanswered;
+      this.close(
+        idle
+          ? new PeerlaneError('ping-timeout', `no answer to a Ping within ${FRAME_READ_TIMEOUT_MS} ms`)
+          : new PeerlaneError('read-timeout', `no whole frame within ${FRAME_READ_TIMEOUT_MS} ms`),
+      );
+      return;
+    }
+    this.#pingAt = now + PING_INTERVAL_MS;
+    this.#pingUnanswered = true;
+    this.#queue(PING, EMPTY_LIST);
+  }
+
+  /**
+   * Ends the link. Where the error has a reason for the peer and a session to carry it, what is queued and a
+   * Disconnect are written first; before the handshake is over the link falls silent.
+   */
+  close(error: PeerlaneError): void {
+    if (this.#state === 'closed') return;
+    const { disconnect, silent } = consequenceOf(error) as {
+      disconnect?: DisconnectReasonName;
+      silent?: true;
+    };
+    if (this.#session !== undefined && disconnect !== undefined && silent === undefined) {
+      // Whoever reads our Hello compresses from there on; before it, nothing is.
+      if (this.#state === 'hello' && this.#helloSent) this.#session.open(true);
+      this.#outbox.push({ code: DISCONNECT, payload: encodeDisconnect(disconnect) });
+      this.#flush();
+    }
+    this.#end(error);
+  }
+
+  /** The wire is gone: nothing can be said any more. */
+  abandon(error: PeerlaneError): void {
+    if (this.#state !== 'closed') this.#end(error);
+  }
+
+  #end(error: PeerlaneError): void {
+    this.#state = 'closed';
+    this.#outbox = [];
+    this.#outboxLength = 0;
+    this.#received.clear();
+    this.#session?.dispose();
+    this.#host.closed(error);
+  }
+
+  /** Runs what may fail by the remote side's doing. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.close(toPeerlaneError(error));
+    }
+  }
+
+  #readHandshake(): void {
+    const established = this.#handshake.read(this.#received);
+    if (established === undefined) return;
+    this.#remoteId = established.remoteId;
+    this.#session = new RlpxSession(established.session);
+    this.#state = 'hello';
+    this.#progressAt = this.#now;
+    if (established.reply.length > 0) this.#host.write(established.reply);
+    this.#host.identified(established.remoteId);
+    // At once: the remote Hello may lie behind its ack, and compression starts with it.
+    this.#outbox.push({ code: HELLO, payload: encodeHello(this.#hello) });
+    this.#flush();
+    this.#helloSent = true;
+    const rest = this.#received.take(this.#received.length);
+    if (rest !== undefined) this.#session.receive(rest);
+    this.#host.schedule(this);
+  }
+
+  #queue(code: number, payload: Uint8Array): void {
+    if (this.#outbox.length === 0) this.#host.schedule(this);
+    this.#outbox.push({ code, payload });
+    this.#outboxLength += payload.length;
+  }
+
+  /** @internal For `runLinks`. */
+  get decodable(): boolean {
+    return this.#state !== 'closed' && !this.#paused && this.#session?.ready === true;
+  }
+
+  /** @internal */
+  get session(): RlpxSession | undefined {
+    return this.#session;
+  }
+
+  /** @internal */
+  takeOutbox(): readonly { code: number; payload: Uint8Array }[] {
+    const outbox = this.#outbox;
+    this.#outbox = [];
+    this.#outboxLength = 0;
+    return outbox;
+  }
+
+  /** @internal */
+  written(bytes: Uint8Array): void {
+    this.#host.write(bytes);
+  }
+
+  /** @internal */
+  afterDecode({ messages, error }: DecodeStep): void {
+    this.#guard(() => {
+      for (const message of messages) {
+        if (this.#state === 'closed') return;
+        this.#progressAt = this.#now;
+        this.#route(message);
+      }
+      if (error !== undefined) throw error;
+    });
+  }
+
+  #flush(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const steps = encodeMessages(this.takeOutbox().map((message) => ({ session, ...message })));
+    for (const { frame, error } of steps) if (error === undefined) this.#host.write(frame);
+  }
+
+  #route(message: IncomingMessage): void {
+    if (this.#state === 'hello') {
+      this.#routeFirst(message);
+    } else if (message.code < BASE_PROTOCOL_LENGTH) {
+      this.#routeBase(message);
+    } else {
+      const shared = routeCode(this.#shared, message.code);
+      if (shared === undefined) {
+        throw new PeerlaneError('message-code-out-of-range', `no shared protocol has code ${message.code}`);
+      }
+      const { maxMessageSize = DEFAULT_MAX_MESSAGE_SIZE, name } = shared.protocol;
+      if (message.length > maxMessageSize) {
+        throw new PeerlaneError(
+          'message-too-large',
+          `a message of ${name} has ${message.length} bytes; at most ${maxMessageSize} are allowed`,
+        );
+      }
+      this.#host.message(shared, message);
+    }
+  }
+
+  #routeFirst(message: IncomingMessage): void {
+    if (message.code === DISCONNECT) {
+      this.#end(remoteDisconnect(message.payload()));
+      return;
+    }
+    if (message.code !== HELLO) {
+      throw new PeerlaneError('hello-expected', `the first message has code ${message.code}, not Hello's`);
+    }
+    const hello = decodeHello(message.payload(), this.#remoteId ?? new Uint8Array(0));
+    this.#session?.open(hello.version >= SNAPPY_VERSION && this.#hello.version >= SNAPPY_VERSION);
+    this.#state = 'open';
+    this.#pingAt = this.#now + PING_INTERVAL_MS;
+    this.#shared = matchProtocols(this.#protocols, hello.capabilities);
+    if (this.#shared.length === 0) {
+      throw new PeerlaneError('no-shared-capability', 'the peer speaks no protocol that we speak');
+    }
+    this.#host.opened(hello, this.#shared);
+  }
+
+  #routeBase(message: IncomingMessage): void {
+    switch (message.code) {
+      case HELLO:
+        throw new PeerlaneError('hello-repeated', 'the peer sent a second Hello');
+      case DISCONNECT:
+        this.#end(remoteDisconnect(message.payload()));
+        return;
+      case PING:
+        if (!this.#host.congested) this.#queue(PONG, EMPTY_LIST);
+        return;
+      case PONG:
+        this.#pingUnanswered = false;
+        return;
+      // The other codes below 0x10 are reserved; a later version of the base protocol may use them.
+    }
+  }
+}
+
+function remoteDisconnect(payload: Uint8Array): PeerlaneError {
+  const code = decodeDisconnect(payload);
+  const reason = disconnectReasonName(code);
+  return new PeerlaneError('remote-disconnect', `the peer disconnected: ${reason}`, {
+    details: { reason, reasonCode: code, quitting: code === DISCONNECT_REASONS['client-quitting'] },
+  });
+}
+
+/**
+ * Works a batch of links: everything that has arrived for any of them goes through the crypto backend together,
+ * a step at a time, and then everything that they want to send.
+ */
+export function runLinks(links: Iterable<Link>): void {
+  const batch = [...links];
+  for (let ready = decodable(batch); ready.length > 0; ready = decodable(ready)) {
+    const sessions = ready.map(({ session }) => session);
+    const steps = decodeSessions(sessions);
+    for (const [index, step] of steps.entries()) ready[index]?.link.afterDecode(step);
+  }
+  encodeOutboxes(batch);
+}
+
+function decodable(candidates: readonly (Link | { link: Link })[]): { link: Link; session: RlpxSession }[] {
+  const ready: { link: Link; session: RlpxSession }[] = [];
+  for (const candidate of candidates) {
+    const link = candidate instanceof Link ? candidate : candidate.link;
+    if (link.decodable && link.session !== undefined) ready.push({ link, session: link.session });
+  }
+  return ready;
+}
+
+function encodeOutboxes(links: readonly Link[]): void {
+  const owners: Link[] = [];
+  const outgoing: { session: RlpxSession; code: number; payload: Uint8Array }[] = [];
+  for (const link of links) {
+    const { session } = link;
+    if (session === undefined || link.state === 'closed') continue;
+    for (const message of link.takeOutbox()) {
+      owners.push(link);
+      outgoing.push({ session, ...message });
+    }
+  }
+  const steps = encodeMessages(outgoing);
+  for (let first = 0; first < steps.length; ) {
+    const link = owners[first];
+    let end = first;
+    while (end < steps.length && owners[end] === link) end++;
+    if (link !== undefined) writeFrames(link, steps.slice(first, end));
+    first = end;
+  }
+}
+
+/** Frames of one link lie one behind the other in the slab, so they leave as one piece. */
+function writeFrames(link: Link, steps: ReturnType<typeof encodeMessages>): void {
+  const failed = steps.find(({ error }) => error !== undefined)?.error;
+  const whole = steps.filter(({ error }) => error === undefined);
+  const [head] = whole;
+  if (head !== undefined && link.state !== 'closed') {
+    const length = whole.reduce((sum, { frame }) => sum + frame.length, 0);
+    link.written(new Uint8Array(head.frame.buffer, head.frame.byteOffset, length));
+  }
+  if (failed !== undefined) link.close(failed);
+}

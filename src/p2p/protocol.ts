@@ -1,0 +1,74 @@
+import type { PeerlaneError } from '../base/errors.ts';
+
+/** A protocol name and version, as Hello announces it (rlpx.md, "Hello (0x00)"). */
+export interface Capability {
+  readonly name: string;
+  readonly version: number;
+}
+
+/**
+ * Bytes that the receiver may keep and read but not write: small payloads are views into one shared buffer, so
+ * keeping one of 10 bytes keeps its neighbours alive too. Copy with `.slice()` what is to live long.
+ */
+export type PayloadView = Uint8Array;
+
+export interface Message {
+  /** Counted from the start of the protocol's own range. */
+  readonly code: number;
+  /** The RLP of the message, decompressed. */
+  readonly payload: PayloadView;
+}
+
+/** What a handler knows of the other side. */
+export interface PeerInfo {
+  /** The 64-byte public key. */
+  readonly id: Uint8Array;
+  /** `enode://...`, with the address as seen from here. */
+  readonly enode: string;
+  readonly clientId: string;
+  readonly capabilities: readonly Capability[];
+  readonly inbound: boolean;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+/**
+ * One protocol on one connection. Iterating yields the peer's messages in order and ends when the connection
+ * does; a loop that lags behind stops the reading of the socket, not the growing of a queue.
+ */
+export interface ProtocolChannel extends AsyncIterable<Message> {
+  readonly peer: PeerInfo;
+  readonly name: string;
+  readonly version: number;
+  /** Aborted, with the `PeerlaneError` behind it as reason, when the connection is over. */
+  readonly signal: AbortSignal;
+  /**
+   * Queues a message; resolves when there is room for the next one.
+   * @throws PeerlaneError `closed` when the connection is over, `message-code-out-of-range`,
+   * `message-too-large`
+   */
+  send(code: number, payload: Uint8Array): Promise<void>;
+  /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */
+  confirm(): void;
+  /** Ends the connection; the reason sent to the peer follows from the error's code. */
+  disconnect(error: PeerlaneError): void;
+}
+
+/** A subprotocol that a server offers. */
+export interface Protocol extends Capability {
+  /** Number of message codes that it uses, from 0. */
+  readonly length: number;
+  /** Bound on a decoded payload in bytes; default 16 MiB - 1. */
+  readonly maxMessageSize?: number;
+  /**
+   * The protocol has a handshake of its own, and its handler calls `channel.confirm()` after it. Until one of
+   * its protocols has confirmed a peer, the peer gives way to newcomers when the slots are full, so that nodes
+   * that connect and fall silent keep nobody out. Default false: a peer is confirmed from the start.
+   */
+  readonly confirms?: boolean;
+  /**
+   * Called once for each peer that shares this protocol, at this version. The connection ends when it returns
+   * (reason `requested`) or throws (the reason follows from the error's code).
+   */
+  readonly handler: (channel: ProtocolChannel) => Promise<void>;
+}
