@@ -1,0 +1,142 @@
+/** The options of a server, checked early and completed with named defaults. */
+import { type Env, systemEnv } from '../base/env.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { isValidSecretKey } from '../crypto/index.ts';
+import { type Enode, parseEnode } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
+import { BASE_PROTOCOL_LENGTH, type Protocol } from '../p2p/index.ts';
+import type { ServerEvent } from './events.ts';
+
+export const DEFAULT_MAX_PEERS = 50;
+export const DEFAULT_MAX_PENDING_PEERS = 50;
+/** One slot in so many is for peers that we dial. */
+export const DEFAULT_DIAL_RATIO = 3;
+export const DEFAULT_CLIENT_ID = 'peerlane';
+export const DIAL_TIMEOUT_MS = 15_000;
+/**
+ * What all peers together may make the server hold: unfinished frames, unread messages and output that they do
+ * not take, in bytes. Room for one frame of the largest size, and half as much again for the others.
+ */
+export const DEFAULT_MEMORY_BUDGET = 24 * 1024 * 1024;
+/** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
+export const LARGE_PAYLOADS_LIMIT = 32 * 1024 * 1024;
+
+const MAX_CLIENT_ID_LENGTH = 256;
+const MAX_PROTOCOL_NAME_LENGTH = 8;
+
+export interface ServerOptions {
+  /** The node's secret key, 32 bytes. */
+  readonly key: Uint8Array;
+  /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
+  readonly listen?: Endpoint | undefined;
+  /** The subprotocols that are offered; at least one. */
+  readonly protocols: readonly Protocol[];
+  /** What Hello says of this client; default `peerlane`. */
+  readonly name?: string;
+  /** Peers at a time, static ones not counted; default 50. */
+  readonly maxPeers?: number;
+  /** Connections at a time that have not become peers yet, in each direction; default 50. */
+  readonly maxPendingPeers?: number;
+  /** A server dials at most `maxPeers / dialRatio` of its peers, static ones not counted; default 3. */
+  readonly dialRatio?: number;
+  /** enode URLs of nodes that are dialed while there are slots. */
+  readonly bootnodes?: readonly string[];
+  /** enode URLs of nodes that are kept connected, whatever the limits. */
+  readonly staticNodes?: readonly string[];
+  /** Bytes that all peers together may make the server hold; default 24 MiB. */
+  readonly memoryBudget?: number;
+  /** Told what happens; for observation only. */
+  readonly onEvent?: (event: ServerEvent) => void;
+  /** Clock, timers and randomness; default the system's. */
+  readonly env?: Env;
+}
+
+export interface ServerConfig {
+  readonly key: Uint8Array;
+  readonly listen: Endpoint | undefined;
+  readonly protocols: readonly Protocol[];
+  readonly name: string;
+  readonly maxPeers: number;
+  readonly maxPendingPeers: number;
+  readonly maxDialedPeers: number;
+  readonly bootnodes: readonly Enode[];
+  readonly staticNodes: readonly Enode[];
+  readonly memoryBudget: number;
+  readonly onEvent: (event: ServerEvent) => void;
+  readonly env: Env;
+}
+
+/** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
+export function checkServerOptions(options: ServerOptions): ServerConfig {
+  const {
+    key,
+    listen,
+    protocols,
+    name = DEFAULT_CLIENT_ID,
+    maxPeers = DEFAULT_MAX_PEERS,
+    maxPendingPeers = DEFAULT_MAX_PENDING_PEERS,
+    dialRatio = DEFAULT_DIAL_RATIO,
+    bootnodes = [],
+    staticNodes = [],
+    memoryBudget = DEFAULT_MEMORY_BUDGET,
+    onEvent = () => undefined,
+    env = systemEnv,
+  } = options;
+  if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
+    throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
+  }
+  if (listen !== undefined) {
+    checkCount('listen.port', listen.port, 0, 65_535);
+    if (typeof listen.host !== 'string' || listen.host === '') throw invalid('listen.host is not an address');
+  }
+  if (typeof name !== 'string' || name === '' || name.length > MAX_CLIENT_ID_LENGTH) {
+    throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
+  }
+  checkProtocols(protocols);
+  checkCount('maxPeers', maxPeers, 1, 100_000);
+  checkCount('maxPendingPeers', maxPendingPeers, 1, 100_000);
+  checkCount('dialRatio', dialRatio, 1, 100_000);
+  checkCount('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
+  return {
+    key,
+    listen,
+    protocols,
+    name,
+    maxPeers,
+    maxPendingPeers,
+    maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
+    bootnodes: bootnodes.map(parseEnode),
+    staticNodes: staticNodes.map(parseEnode),
+    memoryBudget,
+    onEvent,
+    env,
+  };
+}
+
+function checkProtocols(protocols: readonly Protocol[]): void {
+  if (!Array.isArray(protocols) || protocols.length === 0) {
+    throw invalid('protocols must name at least one protocol');
+  }
+  const seen = new Set<string>();
+  for (const { name, version, length, handler } of protocols) {
+    const label = `protocol ${String(name)}/${String(version)}`;
+    if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
+      throw invalid(`${label}: a name has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
+    }
+    if (name === 'p2p') throw invalid(`${label}: the name belongs to the base protocol`);
+    checkCount(`${label}: version`, version, 0, Number.MAX_SAFE_INTEGER);
+    checkCount(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
+    if (typeof handler !== 'function') throw invalid(`${label}: handler is not a function`);
+    if (seen.has(`${name}/${version}`)) throw invalid(`${label} is given twice`);
+    seen.add(`${name}/${version}`);
+  }
+}
+
+function checkCount(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return;
+  throw invalid(`${name} must be an integer from ${min} to ${max}`);
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-argument', message);
+}

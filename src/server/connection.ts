@@ -1,0 +1,344 @@
+/** The shell around a link: its socket, its timers, its channels, and the bounds on what it holds. */
+import type { Budget, BudgetShare } from '../base/budget.ts';
+import type { Env, Timer } from '../base/env.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Gate } from '../base/gate.ts';
+import { formatEnode } from '../enr/index.ts';
+import type { Wire } from '../io/tcp.ts';
+import {
+  type Hello,
+  Link,
+  type LinkHost,
+  type PeerInfo,
+  type Protocol,
+  type SharedProtocol,
+} from '../p2p/index.ts';
+import type { Handshake, IncomingMessage } from '../rlpx/index.ts';
+import { Channel, type ChannelHost } from './channel.ts';
+import type { Lanes } from './lanes.ts';
+
+/** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
+export const OUTPUT_HIGH_WATER = 512 * 1024;
+/** Messages that no handler has taken yet: above either the socket is not read. */
+export const UNREAD_HIGH_WATER = 256 * 1024;
+export const UNREAD_MESSAGES = 256;
+/** What was written has to make progress within this time. */
+export const FRAME_WRITE_TIMEOUT_MS = 20_000;
+/** How long a Disconnect may take to leave. */
+export const DISCONNECT_FLUSH_MS = 1_000;
+
+/** What a server decides about its connections. */
+export interface ConnectionOwner {
+  /** Throw a `PeerlaneError` to refuse the node. */
+  identified(connection: Connection, remoteId: Uint8Array): void;
+  /** Throw a `PeerlaneError` to refuse the peer. */
+  opened(connection: Connection, peer: PeerInfo): void;
+  confirmed(connection: Connection): void;
+  /** The last that is heard of a connection. */
+  closed(connection: Connection, error: PeerlaneError): void;
+  /** A handler failed with an error that is not of our family. */
+  handlerFailed(connection: Connection, error: unknown): void;
+}
+
+export interface ConnectionOptions {
+  readonly env: Env;
+  readonly wire: Wire;
+  readonly inbound: boolean;
+  readonly handshake: Handshake;
+  readonly hello: Hello;
+  readonly protocols: readonly Protocol[];
+  readonly lanes: Lanes;
+  readonly budget: Budget;
+  readonly gate: Gate;
+  readonly owner: ConnectionOwner;
+}
+
+export class Connection implements LinkHost {
+  readonly inbound: boolean;
+  readonly openedAt: number;
+  readonly #options: ConnectionOptions;
+  readonly #link: Link;
+  readonly #share: BudgetShare;
+  readonly #abort = new AbortController();
+  readonly #channels = new Map<SharedProtocol, Channel>();
+  readonly #finished: Promise<void>;
+  #finish: () => void = () => undefined;
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #unreadLength = 0;
+  #unreadMessages = 0;
+  #paused = false;
+  #waiters: (() => void)[] = [];
+  #peer: PeerInfo | undefined;
+  #confirmed = false;
+  #flushed = 0;
+  #flushedAt = 0;
+  #wireGone = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { env, wire, inbound, handshake, hello, protocols, budget } = options;
+    this.inbound = inbound;
+    this.openedAt = env.now();
+    this.#finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#share = budget.share(() =>
+      this.close(
+        new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
+      ),
+    );
+    this.#link = new Link({ handshake, hello, protocols, host: this });
+    wire.attach({
+      data: (chunk) => this.#received(chunk),
+      drained: () => this.#drained(),
+      closed: (error) => {
+        this.#wireGone = true;
+        this.#link.abandon(error);
+        this.#finish();
+      },
+    });
+    this.#link.start(env.now());
+    this.#arm();
+  }
+
+  get remoteAddress(): string {
+    return this.#options.wire.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#options.wire.remotePort;
+  }
+
+  /** Whether the remote side has proved its key. */
+  get hasIdentity(): boolean {
+    return this.#link.identified;
+  }
+
+  /** The peer, from Hello on. */
+  get peer(): PeerInfo | undefined {
+    return this.#peer;
+  }
+
+  /** Whether a protocol has vouched for the peer; see `Protocol.confirms`. */
+  get confirmedPeer(): boolean {
+    return this.#confirmed;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Resolves when the socket is gone. */
+  get finished(): Promise<void> {
+    return this.#finished;
+  }
+
+  close(error: PeerlaneError): void {
+    this.#link.close(error);
+  }
+
+  // LinkHost
+
+  get congested(): boolean {
+    return this.#output > OUTPUT_HIGH_WATER;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#wireGone) return;
+    const { wire, env } = this.#options;
+    if (wire.backlog === 0) this.#flushedAt = env.now();
+    wire.write(bytes);
+    this.#account();
+    this.#arm();
+  }
+
+  schedule(link: Link): void {
+    this.#options.lanes.schedule(link);
+  }
+
+  identified(remoteId: Uint8Array): void {
+    this.#options.owner.identified(this, remoteId);
+  }
+
+  opened(hello: Hello, shared: readonly SharedProtocol[]): void {
+    const { wire, inbound, owner, gate } = this.#options;
+    const { remoteAddress, remotePort } = wire;
+    const peer: PeerInfo = {
+      id: hello.id,
+      enode: formatEnode({
+        publicKey: hello.id,
+        host: remoteAddress,
+        tcpPort: remotePort,
+        udpPort: remotePort,
+      }),
+      clientId: hello.clientId,
+      capabilities: hello.capabilities,
+      inbound,
+      remoteAddress,
+      remotePort,
+    };
+    this.#peer = peer;
+    this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
+    owner.opened(this, peer);
+    const host: ChannelHost = {
+      peer,
+      gate,
+      signal: this.signal,
+      send: (code, payload) => this.#send(code, payload),
+      writable: () => this.#writable(),
+      consumed: (heldLength) => this.#consumed(heldLength),
+      confirm: () => this.#confirm(),
+      close: (error) => this.close(error),
+    };
+    for (const entry of shared) this.#channels.set(entry, new Channel(entry, host));
+    for (const channel of this.#channels.entries()) void this.#handle(...channel);
+  }
+
+  message(shared: SharedProtocol, message: IncomingMessage): void {
+    this.#unreadLength += message.heldLength;
+    this.#unreadMessages++;
+    this.#channels.get(shared)?.push(message);
+    this.#account();
+    this.#regulate();
+  }
+
+  closed(error: PeerlaneError): void {
+    const { wire, env, owner } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#unreadLength = 0;
+    this.#share.set(0);
+    this.#abort.abort(error);
+    this.#release();
+    owner.closed(this, error);
+    if (this.#wireGone) return;
+    if (wire.backlog === 0 && !this.hasIdentity) {
+      wire.destroy();
+      return;
+    }
+    wire.end();
+    const timer = env.setTimer(DISCONNECT_FLUSH_MS, () => wire.destroy());
+    void this.#finished.then(() => timer.cancel());
+  }
+
+  async #handle({ protocol }: SharedProtocol, channel: Channel): Promise<void> {
+    try {
+      await protocol.handler(channel);
+      this.close(
+        new PeerlaneError('handler-returned', `the handler of ${protocol.name} is done with the peer`),
+      );
+    } catch (error) {
+      if (this.signal.aborted) return;
+      if (error instanceof PeerlaneError) {
+        this.close(error);
+        return;
+      }
+      this.#options.owner.handlerFailed(this, error);
+      this.close(toPeerlaneError(error, 'handler-failed'));
+    }
+  }
+
+  #received(chunk: Uint8Array): void {
+    this.#link.receive(chunk, this.#options.env.now());
+    this.#account();
+    this.#arm();
+  }
+
+  #send(code: number, payload: Uint8Array): void {
+    this.#link.send(code, payload);
+    this.#account();
+  }
+
+  get #output(): number {
+    return this.#link.outboxLength + this.#options.wire.backlog;
+  }
+
+  #writable(): Promise<void> {
+    if (!this.congested || this.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #drained(): void {
+    this.#account();
+    if (!this.congested) this.#release();
+  }
+
+  #release(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #consumed(heldLength: number): void {
+    this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
+    this.#unreadMessages--;
+    this.#account();
+    this.#regulate();
+  }
+
+  /**
+   * Reading stops while the handlers lag behind. It does not stop for output that the peer leaves lying: two nodes
+   * that both did so would wait for each other for ever. Handlers wait for their own output, which is enough.
+   */
+  #regulate(): void {
+    if (this.signal.aborted) return;
+    const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
+    if (lagging === this.#paused) return;
+    this.#paused = lagging;
+    if (lagging) {
+      this.#link.pause();
+      this.#options.wire.pause();
+    } else {
+      this.#options.wire.resume();
+      this.#link.resume(this.#options.env.now());
+    }
+    this.#arm();
+  }
+
+  #account(): void {
+    if (this.signal.aborted) return;
+    this.#share.set(this.#link.pendingLength + this.#unreadLength + this.#output);
+  }
+
+  #confirm(): void {
+    if (this.#confirmed || this.signal.aborted) return;
+    this.#confirmed = true;
+    this.#options.owner.confirmed(this);
+  }
+
+  get #writeDeadline(): number {
+    return this.#options.wire.backlog === 0
+      ? Number.POSITIVE_INFINITY
+      : this.#flushedAt + FRAME_WRITE_TIMEOUT_MS;
+  }
+
+  /** Keeps one timer set for whatever is due first; one that comes too early is set anew when it fires. */
+  #arm(): void {
+    const at = Math.min(this.#link.deadline, this.#writeDeadline);
+    if (this.signal.aborted || at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    const { env } = this.#options;
+    this.#timer = env.setTimer(Math.max(0, at - env.now()), () => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#due(env.now());
+      this.#arm();
+    });
+  }
+
+  #due(now: number): void {
+    const { wire } = this.#options;
+    if (wire.flushed > this.#flushed) {
+      this.#flushed = wire.flushed;
+      this.#flushedAt = now;
+    }
+    if (now >= this.#writeDeadline) {
+      this.close(
+        new PeerlaneError('write-timeout', `the peer took nothing for ${FRAME_WRITE_TIMEOUT_MS} ms`),
+      );
+      return;
+    }
+    this.#link.tick(now);
+  }
+}

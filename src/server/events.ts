@@ -1,0 +1,20 @@
+import type { PeerlaneError } from '../base/errors.ts';
+import type { PeerInfo } from '../p2p/index.ts';
+
+/** What a server tells an observer. */
+export type ServerEvent =
+  | { readonly kind: 'listening'; readonly enode: string; readonly enr: string }
+  | { readonly kind: 'peer-connected'; readonly peer: PeerInfo }
+  | { readonly kind: 'peer-disconnected'; readonly peer: PeerInfo; readonly error: PeerlaneError }
+  /** A connection that never became a peer: its handshake failed, it timed out, or it was refused. */
+  | {
+      readonly kind: 'connection-failed';
+      readonly inbound: boolean;
+      readonly remoteAddress: string;
+      readonly remotePort: number;
+      readonly error: PeerlaneError;
+    }
+  | { readonly kind: 'dial-failed'; readonly enode: string; readonly error: PeerlaneError }
+  /** A protocol's handler threw something that is not a `PeerlaneError`. */
+  | { readonly kind: 'handler-failed'; readonly peer: PeerInfo | undefined; readonly error: unknown }
+  | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

@@ -1,0 +1,17 @@
+export {
+  DEFAULT_DIAL_RATIO,
+  DEFAULT_MAX_PEERS,
+  DEFAULT_MAX_PENDING_PEERS,
+  DEFAULT_MEMORY_BUDGET,
+  type ServerOptions,
+} from './config.ts';
+export {
+  type DialCandidate,
+  type DialPlan,
+  type DialRound,
+  planDials,
+  REDIAL_INTERVAL_MS,
+} from './dialer.ts';
+export type { ServerEvent } from './events.ts';
+export { Peer } from './peer.ts';
+export { Server } from './server.ts';

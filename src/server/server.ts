@@ -1,0 +1,414 @@
+import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import { Budget } from '../base/budget.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
+import type { Timer } from '../base/env.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
+import { publicKeyOf } from '../crypto/index.ts';
+import { type Enode, formatEnode, parseEnode, signRecord } from '../enr/index.ts';
+import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
+import { accept, freshRandomness, type Handshake, initiate } from '../rlpx/index.ts';
+import {
+  checkServerOptions,
+  DIAL_TIMEOUT_MS,
+  LARGE_PAYLOADS_LIMIT,
+  type ServerConfig,
+  type ServerOptions,
+} from './config.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import { type DialCandidate, planDials } from './dialer.ts';
+import { Lanes } from './lanes.ts';
+import { Peer } from './peer.ts';
+
+interface Candidate {
+  readonly enode: Enode;
+  isStatic: boolean;
+  dialedAt: number | undefined;
+}
+
+/** A dial in progress, from the TCP connection to the peer. */
+interface Attempt {
+  readonly enode: Enode;
+  readonly abort: AbortController;
+  readonly done: Promise<Peer>;
+}
+
+/**
+ * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
+ * Hello, and runs the protocols that they share.
+ *
+ * ```js
+ * const server = new Server({ key, listen: { host: '127.0.0.1', port: 0 }, protocols: [echo] });
+ * await server.start();
+ * ```
+ */
+export class Server implements AsyncDisposable {
+  readonly #config: ServerConfig;
+  readonly #id: Uint8Array;
+  readonly #lanes: Lanes;
+  readonly #budget: Budget;
+  readonly #gate = new Gate(LARGE_PAYLOADS_LIMIT);
+  readonly #candidates = new Map<string, Candidate>();
+  readonly #attempts = new Map<string, Attempt>();
+  /** All connections whose sockets are open, peers included. */
+  readonly #connections = new Set<Connection>();
+  /** Inbound connections that have not become peers yet, oldest first. */
+  readonly #pendingInbound = new Set<Connection>();
+  readonly #peers = new Map<
+    string,
+    { readonly peer: Peer; readonly connection: Connection; readonly isStatic: boolean }
+  >();
+  #listener: Listener | undefined;
+  #state: 'new' | 'running' | 'closed' = 'new';
+  #dialTimer: Timer | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
+  constructor(options: ServerOptions) {
+    this.#config = checkServerOptions(options);
+    this.#id = publicKeyOf(this.#config.key);
+    this.#lanes = new Lanes(this.#config.env);
+    this.#budget = new Budget(this.#config.memoryBudget);
+    for (const enode of this.#config.bootnodes) this.#addCandidate(enode, false);
+    for (const enode of this.#config.staticNodes) this.#addCandidate(enode, true);
+  }
+
+  /**
+   * Starts to listen and to dial.
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new PeerlaneError('closed', 'a server starts once');
+    this.#state = 'running';
+    const { listen, onEvent } = this.#config;
+    if (listen !== undefined) {
+      this.#listener = await listenTcp(listen, {
+        accept: (wire) => this.#accept(wire),
+        failed: (error) => onEvent({ kind: 'listener-failed', error }),
+      });
+      onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
+    }
+    this.#planDials();
+  }
+
+  /** The node's 64-byte public key. */
+  get id(): Uint8Array {
+    return this.#id;
+  }
+
+  /** `enode://...` with the address and the port that the server listens on; port 0 when it does not. */
+  get enode(): string {
+    const { host = '127.0.0.1', port = 0 } = this.#listener ?? {};
+    return formatEnode({ publicKey: this.#id, host, tcpPort: port, udpPort: 0 });
+  }
+
+  /** The node's record in text form (EIP-778), with the address that it listens on. */
+  get enr(): string {
+    const { host, port } = this.#listener ?? {};
+    const address =
+      host === undefined || isUnspecified(host) ? {} : host.includes(':') ? { ip6: host } : { ip: host };
+    const tcp = port === undefined ? {} : host?.includes(':') ? { tcp6: port } : { tcp: port };
+    const seq = BigInt(Math.floor(this.#config.env.unixTime()));
+    return signRecord(this.#config.key, { seq, entries: { ...address, ...tcp } }).toString();
+  }
+
+  get peers(): readonly Peer[] {
+    return [...this.#peers.values()].map(({ peer }) => peer);
+  }
+
+  /**
+   * Keeps a node connected from now on, whatever the limits.
+   * @throws PeerlaneError `invalid-enode`, `connected-to-self`
+   */
+  addPeer(enode: string): void {
+    const parsed = parseEnode(enode);
+    this.#refuseSelf(parsed.publicKey);
+    this.#addCandidate(parsed, true);
+    this.#planDials();
+  }
+
+  /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError `invalid-enode` */
+  removePeer(enode: string): void {
+    const key = toBareHex(parseEnode(enode).publicKey);
+    this.#candidates.delete(key);
+    this.#attempts.get(key)?.abort.abort();
+    this.#peers.get(key)?.peer.disconnect();
+  }
+
+  /**
+   * Connects to a node once; resolves when Hellos have been exchanged.
+   * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`
+   */
+  async dial(enode: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
+    throwIfAborted(signal);
+    if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
+    const parsed = parseEnode(enode);
+    this.#refuseSelf(parsed.publicKey);
+    const key = toBareHex(parsed.publicKey);
+    const connected = this.#peers.get(key);
+    if (connected !== undefined) return connected.peer;
+    const attempt = this.#attempts.get(key) ?? this.#attempt(key, parsed);
+    const stop = onAbort(signal, () => attempt.abort.abort(signal?.reason));
+    try {
+      return await attempt.done;
+    } finally {
+      stop();
+    }
+  }
+
+  /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    this.#dialTimer?.cancel();
+    const listening = this.#listener?.close();
+    for (const { abort } of this.#attempts.values()) abort.abort();
+    const connections = [...this.#connections];
+    for (const connection of connections) {
+      connection.close(new PeerlaneError('server-closing', 'the server is closing'));
+    }
+    await Promise.all(connections.map(({ finished }) => finished));
+    await listening;
+  }
+
+  #refuseSelf(publicKey: Uint8Array): void {
+    if (equalBytes(publicKey, this.#id)) {
+      throw new PeerlaneError('connected-to-self', 'the enode URL is that of this node');
+    }
+  }
+
+  #addCandidate(enode: Enode, isStatic: boolean): void {
+    if (equalBytes(enode.publicKey, this.#id)) return;
+    const key = toBareHex(enode.publicKey);
+    const known = this.#candidates.get(key);
+    this.#candidates.set(key, {
+      enode,
+      isStatic: isStatic || known?.isStatic === true,
+      dialedAt: known?.dialedAt,
+    });
+  }
+
+  // Inbound
+
+  #accept(wire: Wire): void {
+    const { maxPendingPeers } = this.#config;
+    if (this.#state !== 'running') {
+      wire.destroy();
+      return;
+    }
+    // Whoever has kept silent for the longest time makes room, so that silence keeps nobody out.
+    if (this.#pendingInbound.size >= maxPendingPeers) {
+      const silent = [...this.#pendingInbound].find(({ hasIdentity }) => !hasIdentity);
+      const oldest = silent ?? this.#pendingInbound.values().next().value;
+      oldest?.close(new PeerlaneError('pending-replaced', 'a newer connection took the place'));
+    }
+    const { key, env } = this.#config;
+    const connection = this.#connect(
+      wire,
+      true,
+      accept({ secretKey: key, randomness: freshRandomness(env) }),
+    );
+    if (!connection.signal.aborted) this.#pendingInbound.add(connection);
+  }
+
+  #connect(wire: Wire, inbound: boolean, handshake: Handshake, dialed?: DialedConnection): Connection {
+    const { env, protocols } = this.#config;
+    const owner: ConnectionOwner = {
+      identified: (connection, remoteId) => this.#identified(connection, remoteId, dialed),
+      opened: (connection, peer) => this.#opened(connection, peer, dialed),
+      confirmed: () => undefined,
+      closed: (connection, error) => this.#closed(connection, error, dialed),
+      handlerFailed: (connection, error) =>
+        this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
+    };
+    const connection = new Connection({
+      env,
+      wire,
+      inbound,
+      handshake,
+      protocols,
+      owner,
+      hello: this.#hello(),
+      lanes: this.#lanes,
+      budget: this.#budget,
+      gate: this.#gate,
+    });
+    this.#connections.add(connection);
+    void connection.finished.then(() => this.#connections.delete(connection));
+    return connection;
+  }
+
+  #hello(): Hello {
+    const { name, protocols } = this.#config;
+    return {
+      version: P2P_VERSION,
+      clientId: name,
+      capabilities: protocols.map(({ name, version }) => ({ name, version })),
+      listenPort: this.#listener?.port ?? 0,
+      id: this.#id,
+    };
+  }
+
+  /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
+  #identified(connection: Connection, remoteId: Uint8Array, dialed: DialedConnection | undefined): void {
+    const key = toBareHex(remoteId);
+    if (this.#peers.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
+    const isStatic = dialed !== undefined || this.#candidates.get(key)?.isStatic === true;
+    if (!isStatic && this.#full() && this.#replaceable(connection) === undefined) throw tooManyPeers();
+  }
+
+  #opened(connection: Connection, info: PeerInfo, dialed: DialedConnection | undefined): void {
+    const { env, onEvent } = this.#config;
+    const key = toBareHex(info.id);
+    if (this.#peers.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
+    const isStatic = dialed?.isStatic === true || this.#candidates.get(key)?.isStatic === true;
+    if (!isStatic && this.#full()) {
+      const provisional = dialed === undefined ? this.#replaceable(connection) : undefined;
+      if (provisional === undefined) throw tooManyPeers();
+      provisional.close(tooManyPeers());
+    }
+    const peer = new Peer(connection, info, env.now());
+    this.#pendingInbound.delete(connection);
+    this.#peers.set(key, { peer, connection, isStatic });
+    dialed?.resolve(peer);
+    onEvent({ kind: 'peer-connected', peer: info });
+  }
+
+  #closed(connection: Connection, error: PeerlaneError, dialed: DialedConnection | undefined): void {
+    const { onEvent } = this.#config;
+    this.#pendingInbound.delete(connection);
+    dialed?.reject(error);
+    const { peer, inbound, remoteAddress, remotePort } = connection;
+    const key = peer === undefined ? '' : toBareHex(peer.id);
+    if (peer !== undefined && this.#peers.get(key)?.connection === connection) {
+      this.#peers.delete(key);
+      onEvent({ kind: 'peer-disconnected', peer, error });
+    } else {
+      onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
+    }
+    this.#planDials();
+  }
+
+  #full(): boolean {
+    let count = 0;
+    for (const { isStatic } of this.#peers.values()) if (!isStatic) count++;
+    return count >= this.#config.maxPeers;
+  }
+
+  /** The oldest inbound peer that no protocol has confirmed yet. */
+  #replaceable(newcomer: Connection): Connection | undefined {
+    for (const { connection, isStatic } of this.#peers.values()) {
+      if (!isStatic && connection.inbound && !connection.confirmedPeer && connection !== newcomer)
+        return connection;
+    }
+    return undefined;
+  }
+
+  // Outbound
+
+  #planDials(): void {
+    if (this.#state !== 'running') return;
+    const { env, maxPendingPeers, maxPeers, maxDialedPeers } = this.#config;
+    this.#dialTimer?.cancel();
+    this.#dialTimer = undefined;
+    const candidates: DialCandidate[] = [...this.#candidates].map(([key, { isStatic, dialedAt }]) => ({
+      key,
+      isStatic,
+      dialedAt,
+    }));
+    let [dialed, counted] = [0, 0];
+    for (const { connection, isStatic } of this.#peers.values()) {
+      if (isStatic) continue;
+      counted++;
+      if (!connection.inbound) dialed++;
+    }
+    const now = env.now();
+    const plan = planDials({
+      now,
+      candidates,
+      busy: new Set([...this.#peers.keys(), ...this.#attempts.keys()]),
+      pending: this.#attempts.size,
+      maxPending: maxPendingPeers,
+      freeSlots: Math.min(maxDialedPeers - dialed, maxPeers - counted) - this.#dynamicAttempts(),
+    });
+    for (const key of plan.dial) {
+      const candidate = this.#candidates.get(key);
+      if (candidate === undefined) continue;
+      candidate.dialedAt = now;
+      this.#attempt(key, candidate.enode).done.catch((error: unknown) => {
+        const enode = formatEnode(candidate.enode);
+        this.#config.onEvent({ kind: 'dial-failed', enode, error: toPeerlaneError(error) });
+      });
+    }
+    if (plan.nextAt !== Number.POSITIVE_INFINITY) {
+      this.#dialTimer = env.setTimer(Math.max(0, plan.nextAt - now), () => this.#planDials());
+    }
+  }
+
+  #dynamicAttempts(): number {
+    let count = 0;
+    for (const key of this.#attempts.keys()) if (this.#candidates.get(key)?.isStatic !== true) count++;
+    return count;
+  }
+
+  #attempt(key: string, enode: Enode): Attempt {
+    const abort = new AbortController();
+    const attempt: Attempt = { enode, abort, done: this.#dialOnce(key, enode, abort.signal) };
+    this.#attempts.set(key, attempt);
+    const settled = () => {
+      if (this.#attempts.get(key) === attempt) this.#attempts.delete(key);
+      this.#planDials();
+    };
+    attempt.done.then(settled, settled);
+    return attempt;
+  }
+
+  async #dialOnce(key: string, enode: Enode, signal: AbortSignal): Promise<Peer> {
+    const { env } = this.#config;
+    const wire = await connectTcp(
+      { host: enode.host, port: enode.tcpPort },
+      { timeoutMs: DIAL_TIMEOUT_MS, signal },
+    );
+    if (signal.aborted) {
+      wire.destroy();
+      throw abortedError(signal);
+    }
+    return await new Promise<Peer>((resolve, reject) => {
+      const isStatic = this.#candidates.get(key)?.isStatic !== false;
+      const handshake = initiate({
+        secretKey: this.#config.key,
+        randomness: freshRandomness(env),
+        remoteId: enode.publicKey,
+      });
+      const connection = this.#connect(wire, false, handshake, { isStatic, resolve, reject });
+      onAbort(signal, () => {
+        if (connection.peer === undefined) connection.close(abortedError(signal));
+      });
+    });
+  }
+}
+
+/** What a dial that waits for its peer gives the connection. */
+interface DialedConnection {
+  /** Given by the user, by `staticNodes`, `addPeer` or `dial`, and therefore beyond the limits. */
+  readonly isStatic: boolean;
+  readonly resolve: (peer: Peer) => void;
+  readonly reject: (error: PeerlaneError) => void;
+}
+
+function tooManyPeers(): PeerlaneError {
+  return new PeerlaneError('too-many-peers', 'all peer slots are taken');
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
