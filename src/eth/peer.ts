@@ -1,0 +1,196 @@
+import { PeerlaneError } from '../base/errors.ts';
+import type { PeerInfo, ProtocolChannel } from '../p2p/protocol.ts';
+import type { RlpList } from '../rlp/index.ts';
+import type { Body } from './body.ts';
+import type { Header } from './header.ts';
+import {
+  type EthVersion,
+  encodeMessage,
+  type MessageInputs,
+  type MessageName,
+  messageRow,
+  type NotificationName,
+} from './messages.ts';
+import type { Receipt } from './receipt.ts';
+import type { Requester, RequestOptions } from './requester.ts';
+import type { BlockRange, Status } from './status.ts';
+import type { Transaction } from './transaction.ts';
+
+/** What `getBlockHeaders` asks for. */
+export interface HeadersRequest {
+  /** Number or 32-byte hash of the first block. */
+  readonly start: number | bigint | Uint8Array;
+  /** The most headers wanted; at least 1. Servers give no more than about 1,024. */
+  readonly limit: number;
+  /** Blocks left out between two headers; default 0. */
+  readonly skip?: number | bigint;
+  /** Falling numbers; default false. */
+  readonly reverse?: boolean;
+}
+
+/** A transaction that a peer may ask for. */
+export interface AnnouncedTransaction {
+  readonly type: number;
+  /** Bytes of the consensus encoding. */
+  readonly size: number;
+  readonly hash: Uint8Array;
+}
+
+/** The end of a peer's chain. */
+export interface PeerHead {
+  /** Unknown for a peer that speaks eth/68. */
+  readonly number?: number;
+  readonly hash: Uint8Array;
+}
+
+/**
+ * A peer that speaks eth and has sent a fitting Status.
+ *
+ * The `get...` methods give what the peer answers, which may be fewer items than asked for, or none. The items
+ * are decoded when they are looked at and not checked against the request: that they are the right ones is the
+ * caller's to see. They throw PeerlaneError `request-timeout`, `aborted`, `request-overload` (64 are pending),
+ * `closed` once the connection is over, and `invalid-argument`. The sending methods resolve when there is room
+ * for the next message, and throw `closed` and `invalid-argument`, the latter for messages that the version
+ * does not have: see `supports`.
+ */
+export class EthPeer {
+  readonly info: PeerInfo;
+  readonly version: EthVersion;
+  /** What the peer said when the session began. */
+  readonly status: Status;
+  readonly #channel: ProtocolChannel;
+  readonly #requester: Requester;
+  #head: PeerHead;
+  #earliest: number | undefined;
+
+  /** @internal */
+  constructor(channel: ProtocolChannel, version: EthVersion, status: Status, requester: Requester) {
+    this.info = channel.peer;
+    this.version = version;
+    this.status = status;
+    this.#channel = channel;
+    this.#requester = requester;
+    this.#head = status.head;
+    this.#earliest = status.earliest;
+  }
+
+  /** The end of the peer's chain, as last heard: from its Status, or its latest BlockRangeUpdate. */
+  get head(): PeerHead {
+    return this.#head;
+  }
+
+  /** Number of the first block whose body the peer has, as last heard; unknown for eth/68. */
+  get earliest(): number | undefined {
+    return this.#earliest;
+  }
+
+  /** Aborted, with the error behind it as reason, when the connection is over. */
+  get signal(): AbortSignal {
+    return this.#channel.signal;
+  }
+
+  /** Number of requests that await the peer's answer. */
+  get pendingRequests(): number {
+    return this.#requester.pending;
+  }
+
+  /** Whether the version spoken with this peer has the message. */
+  supports(name: MessageName): boolean {
+    return messageRow(this.version, name) !== undefined;
+  }
+
+  /** Canonical headers, `skip` apart (caps/eth.md, "GetBlockHeaders (0x03)"). */
+  async getBlockHeaders(request: HeadersRequest, options?: RequestOptions): Promise<RlpList<Header>> {
+    const { start, limit, skip = 0, reverse = false } = request;
+    if (!Number.isSafeInteger(limit) || limit < 1) {
+      throw new PeerlaneError('invalid-argument', 'limit must be a positive integer');
+    }
+    const query = {
+      start: start instanceof Uint8Array ? start : toUint64(start, 'start'),
+      limit: BigInt(limit),
+      skip: toUint64(skip, 'skip'),
+      reverse,
+    };
+    return this.#requester.request('GetBlockHeaders', { query }, limit, options);
+  }
+
+  /** Bodies of the blocks with these hashes, in their order, up to the first that the peer does not have. */
+  async getBlockBodies(hashes: readonly Uint8Array[], options?: RequestOptions): Promise<RlpList<Body>> {
+    return this.#requester.request('GetBlockBodies', { hashes }, hashes.length, options);
+  }
+
+  /** Receipts of the blocks with these hashes, in their order, up to the first that the peer does not have. */
+  async getReceipts(
+    hashes: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<RlpList<RlpList<Receipt>>> {
+    return this.#requester.request('GetReceipts', { hashes }, hashes.length, options);
+  }
+
+  /** Transactions of the peer's pool, in the order of `hashes`, without those that it does not have. */
+  async getPooledTransactions(
+    hashes: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<RlpList<Transaction>> {
+    return this.#requester.request('GetPooledTransactions', { hashes }, hashes.length, options);
+  }
+
+  /** Sends transactions whole, at most 5,000; blob transactions are only announced (EIP-4844, "Networking"). */
+  async sendTransactions(transactions: readonly Transaction[]): Promise<void> {
+    await this.#notify('Transactions', transactions);
+  }
+
+  /** Tells which transactions the peer may ask for; the specification's soft limit is 4,096. */
+  async announceTransactions(transactions: readonly AnnouncedTransaction[]): Promise<void> {
+    for (const { type } of transactions) {
+      if (!Number.isInteger(type) || type < 0 || type > 0x7f) {
+        throw new PeerlaneError('invalid-argument', `no transaction type: ${type}`);
+      }
+    }
+    await this.#notify('NewPooledTransactionHashes', {
+      types: Uint8Array.from(transactions, ({ type }) => type),
+      sizes: transactions.map(({ size }) => size),
+      hashes: transactions.map(({ hash }) => hash),
+    });
+  }
+
+  /** Tells of new blocks by their hashes; eth/68 only. */
+  async announceBlocks(blocks: MessageInputs['NewBlockHashes']): Promise<void> {
+    await this.#notify('NewBlockHashes', blocks);
+  }
+
+  /** Sends a new block whole; eth/68 only. */
+  async sendNewBlock(newBlock: MessageInputs['NewBlock']): Promise<void> {
+    await this.#notify('NewBlock', newBlock);
+  }
+
+  /** Tells which blocks are served now; since eth/69. */
+  async sendBlockRangeUpdate(range: BlockRange): Promise<void> {
+    await this.#notify('BlockRangeUpdate', range);
+  }
+
+  /** Ends the connection; the reason sent to the peer follows from the error's code. */
+  disconnect(error: PeerlaneError): void {
+    this.#channel.disconnect(error);
+  }
+
+  /** Takes note of a BlockRangeUpdate. @internal */
+  updateRange({ earliest, latest, latestHash }: BlockRange): void {
+    this.#earliest = earliest;
+    // A copy: the message is a view that would keep its whole buffer alive.
+    this.#head = { number: latest, hash: latestHash.slice() };
+  }
+
+  async #notify<N extends NotificationName>(name: N, value: MessageInputs[N]): Promise<void> {
+    const { code, payload } = encodeMessage(this.version, name, value);
+    await this.#channel.send(code, payload);
+  }
+}
+
+function toUint64(value: number | bigint, name: string): bigint {
+  const isInteger = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (!isInteger || value < 0 || value >= 2n ** 64n) {
+    throw new PeerlaneError('invalid-argument', `${name} must be an integer of 64 bits`);
+  }
+  return BigInt(value);
+}

@@ -1,0 +1,74 @@
+import { equalBytes } from '../base/bytes.ts';
+import { type Env, systemEnv } from '../base/env.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import type { Protocol } from '../p2p/protocol.ts';
+import type { ChainReader } from './chain-reader.ts';
+import { forkId } from './fork-id.ts';
+import { ETH_VERSIONS, type EthVersion, MAX_MESSAGE_SIZE } from './messages.ts';
+import type { PooledTransactions } from './serve.ts';
+import { type EthHandlers, runSession, type SessionOptions } from './session.ts';
+import type { EthNetwork } from './status.ts';
+
+/** How long the peer's Status is waited for, as in go-ethereum. */
+export const STATUS_TIMEOUT_MS = 5000;
+
+export interface EthOptions extends EthHandlers {
+  readonly network: EthNetwork;
+  /** What is announced in the Status and served to peers. */
+  readonly chain: ChainReader;
+  /** Versions to offer; default all that are spoken, 68 and 69. */
+  readonly versions?: readonly EthVersion[];
+  /** Answers GetPooledTransactions, for at most 256 hashes at once; without it none is found. */
+  readonly pooledTransactions?: PooledTransactions;
+  /** Milliseconds until a peer must have sent its Status; default 5,000. */
+  readonly statusTimeoutMs?: number;
+  readonly env?: Env;
+}
+
+/**
+ * The eth protocol (caps/eth.md) for a server to offer: one entry per version.
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function ethProtocols(options: EthOptions): Protocol[] {
+  const { versions = ETH_VERSIONS.map(({ version }) => version) } = options;
+  const { env = systemEnv, statusTimeoutMs = STATUS_TIMEOUT_MS } = options;
+  const session: SessionOptions = { ...options, env, statusTimeoutMs };
+  checkOptions(session);
+  if (versions.length === 0) throw new PeerlaneError('invalid-argument', 'versions is empty');
+  if (new Set(versions).size < versions.length) {
+    throw new PeerlaneError('invalid-argument', 'versions names one twice');
+  }
+  return versions.map((wanted) => {
+    const spoken = ETH_VERSIONS.find(({ version }) => version === wanted);
+    if (spoken === undefined) throw new PeerlaneError('invalid-argument', `eth/${wanted} is not spoken`);
+    const { version, length } = spoken;
+    return {
+      name: 'eth',
+      version,
+      length,
+      maxMessageSize: MAX_MESSAGE_SIZE,
+      confirms: true,
+      handler: (channel) => runSession(channel, version, session),
+    };
+  });
+}
+
+function checkOptions({ network, chain, statusTimeoutMs }: SessionOptions): void {
+  const { networkId, genesisHash, schedule } = network;
+  const isInteger = typeof networkId === 'bigint' || Number.isSafeInteger(networkId);
+  if (!isInteger || networkId < 0 || networkId >= 2n ** 64n) {
+    throw new PeerlaneError('invalid-argument', 'networkId must be an integer of 64 bits');
+  }
+  if (!(genesisHash instanceof Uint8Array) || genesisHash.length !== 32) {
+    throw new PeerlaneError('invalid-argument', 'genesisHash must be 32 bytes');
+  }
+  if (!equalBytes(genesisHash, chain.genesisHash)) {
+    throw new PeerlaneError('invalid-argument', 'the chain has another genesis block than the network');
+  }
+  if (!(statusTimeoutMs > 0)) throw new PeerlaneError('invalid-argument', 'statusTimeoutMs must be positive');
+  try {
+    forkId(genesisHash, schedule, 0, 0);
+  } catch (error) {
+    throw new PeerlaneError('invalid-argument', 'the fork schedule is invalid', { cause: error });
+  }
+}

@@ -1,0 +1,150 @@
+import { abortedError, onAbort } from '../base/abort.ts';
+import type { Env, Timer } from '../base/env.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { ProtocolChannel } from '../p2p/protocol.ts';
+import {
+  answerTo,
+  type EthVersion,
+  encodeMessage,
+  type MessageInputs,
+  type MessageValues,
+  type RequestName,
+  type ResponseName,
+  type ResponseOf,
+} from './messages.ts';
+import { RequestTracker } from './requests.ts';
+
+/** How long an answer is waited for unless the caller says otherwise. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+
+export interface RequestOptions {
+  /** Gives the request up; its answer, should it still come, is dropped. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds from the call to the answer, the wait for room to send included; default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** What a request is about, without its id. */
+export type Query<N extends RequestName> = Omit<MessageInputs[N], 'id'>;
+
+/** The items of the answer to a request. */
+export type Items<N extends RequestName> = MessageValues[ResponseOf<N>]['items'];
+
+/** A request whose answer is waited for. */
+class Waiting {
+  readonly answer: Promise<unknown>;
+  resolve: (items: unknown) => void = () => undefined;
+  reject: (error: PeerlaneError) => void = () => undefined;
+
+  constructor() {
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** The requests to one peer: gives them ids, sends them, and settles each with its answer or an error. */
+export class Requester {
+  readonly #channel: ProtocolChannel;
+  readonly #version: EthVersion;
+  readonly #env: Env;
+  readonly #onStart: () => void;
+  readonly #tracker: RequestTracker<Waiting>;
+  #timer: Timer | undefined;
+  #timerAt: number | undefined;
+  #closed: PeerlaneError | undefined;
+
+  /** @param onStart called when a request begins to wait for its answer */
+  constructor(channel: ProtocolChannel, version: EthVersion, env: Env, onStart: () => void) {
+    this.#channel = channel;
+    this.#version = version;
+    this.#env = env;
+    this.#onStart = onStart;
+    const seed = new DataView(env.randomBytes(8).slice().buffer);
+    this.#tracker = new RequestTracker({ firstId: seed.getBigUint64(0) });
+  }
+
+  /** Number of requests that await their answer. */
+  get pending(): number {
+    return this.#tracker.pending;
+  }
+
+  /**
+   * Sends a request and gives the items of its answer, at most `maxItems`.
+   * @throws PeerlaneError `invalid-argument`, `request-overload`, `request-timeout`, `aborted`, `closed`
+   */
+  async request<N extends RequestName>(
+    name: N,
+    query: Query<N>,
+    maxItems: number,
+    { signal, timeoutMs = REQUEST_TIMEOUT_MS }: RequestOptions = {},
+  ): Promise<Items<N>> {
+    if (!(timeoutMs > 0)) throw new PeerlaneError('invalid-argument', 'timeoutMs must be positive');
+    if (signal?.aborted) throw abortedError(signal);
+    if (this.#closed !== undefined) throw this.#closed;
+
+    const waiting = new Waiting();
+    const deadline = this.#env.now() + timeoutMs;
+    const id = this.#tracker.track({ answer: answerTo(name), maxItems, deadline, context: waiting });
+    const removeListener = onAbort(signal, () => this.#giveUp(id, abortedError(signal)));
+    try {
+      this.#send(name, query, id);
+      return (await waiting.answer) as Items<N>;
+    } finally {
+      removeListener();
+      this.#schedule();
+    }
+  }
+
+  /**
+   * Takes an answer of the peer.
+   * @throws PeerlaneError `request-unknown`, `response-too-long`
+   */
+  settle(name: ResponseName, id: bigint, items: { readonly length: number }): void {
+    this.#tracker.answer(name, id, items.length)?.resolve(items);
+  }
+
+  /** Ends every request with `error`, and every later one. */
+  close(error: PeerlaneError): void {
+    this.#closed ??= error;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    for (const { reject } of this.#tracker.clear()) reject(error);
+  }
+
+  #send<N extends RequestName>(name: N, query: Query<N>, id: bigint): void {
+    try {
+      const message = encodeMessage(this.#version, name, { ...query, id } as MessageInputs[N]);
+      this.#channel.send(message.code, message.payload).catch((error: unknown) => this.#giveUp(id, error));
+      this.#schedule();
+      this.#onStart();
+    } catch (error) {
+      this.#giveUp(id, error);
+    }
+  }
+
+  #giveUp(id: bigint, error: unknown): void {
+    this.#tracker.giveUp(id)?.reject(toPeerlaneError(error));
+  }
+
+  /** Keeps one timer, at the earliest deadline or before. */
+  #schedule(): void {
+    const next = this.#closed === undefined ? this.#tracker.nextDeadline() : undefined;
+    if (next === undefined) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      return;
+    }
+    if (this.#timer !== undefined && this.#timerAt !== undefined && this.#timerAt <= next) return;
+    this.#timer?.cancel();
+    this.#timerAt = next;
+    this.#timer = this.#env.setTimer(Math.max(0, next - this.#env.now()), () => {
+      this.#timer = undefined;
+      for (const { reject } of this.#tracker.expire(this.#env.now())) {
+        reject(new PeerlaneError('request-timeout', 'the peer did not answer in time'));
+      }
+      this.#schedule();
+    });
+  }
+}

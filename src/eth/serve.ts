@@ -1,0 +1,192 @@
+import { encode, type RlpList } from '../rlp/index.ts';
+import type { ChainReader } from './chain-reader.ts';
+import {
+  type EthMessage,
+  type EthVersion,
+  MAX_MESSAGE_SIZE,
+  type MessageValues,
+  messageRow,
+  type RequestName,
+} from './messages.ts';
+import { type Transaction, transactionCodec } from './transaction.ts';
+
+/** Bytes of items after which an answer is closed; the item that crosses it is still in (caps/eth.md). */
+export const SOFT_RESPONSE_LIMIT = 2 * 1024 * 1024;
+
+/** Headers, bodies or receipt lists in one answer; bounds the look-ups that a request costs. */
+export const MAX_SERVED_BLOCKS = 1024;
+
+/** Transactions looked up for one GetPooledTransactions (caps/eth.md, its soft limit). */
+export const MAX_SERVED_TRANSACTIONS = 256;
+
+/** What list headers and the request id may take beside the items of the largest answer. */
+const ENVELOPE_ROOM = 64;
+
+/** What a GetBlockHeaders asks for. */
+export type HeadersQuery = MessageValues['GetBlockHeaders']['query'];
+
+/** Collects encoded items while the answer has room. */
+class Answer {
+  readonly items: Uint8Array[] = [];
+  #bytes = 0;
+
+  get isClosed(): boolean {
+    return this.#bytes >= SOFT_RESPONSE_LIMIT;
+  }
+
+  /** False: the item would make the message larger than any peer accepts, and is left out. */
+  add(item: Uint8Array): boolean {
+    if (this.#bytes + item.length > MAX_MESSAGE_SIZE - ENVELOPE_ROOM) return false;
+    this.#bytes += item.length;
+    this.items.push(item);
+    return true;
+  }
+}
+
+/**
+ * RLP of the headers that a GetBlockHeaders asks for: canonical blocks from `start`, `skip` apart, up to the
+ * first that the chain does not have. Any 64-bit numbers will do; the work is at most 1,024 look-ups.
+ */
+export async function serveBlockHeaders(
+  chain: ChainReader,
+  { start, limit, skip, reverse }: HeadersQuery,
+  signal?: AbortSignal,
+): Promise<Uint8Array[]> {
+  const answer = new Answer();
+  const count = limit < MAX_SERVED_BLOCKS ? Number(limit) : MAX_SERVED_BLOCKS;
+  if (count === 0) return answer.items;
+  const first = typeof start === 'bigint' ? start : await chain.numberOf(start);
+  if (first === undefined) return answer.items;
+  const head = chain.head().number;
+  // Past 2^53 a step leaves every chain, so plain numbers do from here on.
+  const step = (Number(skip) + 1) * (reverse ? -1 : 1);
+  let number = Number(first);
+  for (let i = 0; i < count && number >= 0 && number <= head; i++, number += step) {
+    if (signal?.aborted || answer.isClosed) break;
+    const header = await chain.header(number);
+    if (header === undefined || !answer.add(header)) break;
+  }
+  return answer.items;
+}
+
+/** RLP of the bodies for `hashes`, in their order, up to the first that the chain does not have. */
+export async function serveBlockBodies(
+  chain: ChainReader,
+  hashes: readonly Uint8Array[],
+  signal?: AbortSignal,
+): Promise<Uint8Array[]> {
+  return serveByHash(chain, hashes, (number) => chain.body(number), signal);
+}
+
+/**
+ * RLP of the receipt lists for `hashes`, under the same rules; `convert` makes what the version sends of the
+ * consensus encoding that the chain keeps.
+ */
+export async function serveReceipts(
+  chain: ChainReader,
+  hashes: readonly Uint8Array[],
+  convert: (consensus: Uint8Array) => Uint8Array,
+  signal?: AbortSignal,
+): Promise<Uint8Array[]> {
+  const read = async (number: number): Promise<Uint8Array | undefined> => {
+    const receipts = await chain.receipts?.(number);
+    return receipts === undefined ? undefined : convert(receipts);
+  };
+  return serveByHash(chain, hashes, read, signal);
+}
+
+/**
+ * Looks transactions up in a pool, in the order of `hashes`; those that it does not have are `undefined` or left
+ * out. Blob transactions come with their sidecar.
+ */
+export type PooledTransactions = (
+  hashes: readonly Uint8Array[],
+) => Iterable<Transaction | undefined> | Promise<Iterable<Transaction | undefined>>;
+
+/** RLP of the transactions that a pool has of `hashes`, in their order. */
+export async function servePooledTransactions(
+  pool: PooledTransactions | undefined,
+  hashes: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
+  const answer = new Answer();
+  if (pool === undefined || hashes.length === 0) return answer.items;
+  for (const transaction of await pool(hashes)) {
+    if (answer.isClosed || answer.items.length === MAX_SERVED_TRANSACTIONS) break;
+    if (transaction !== undefined && !answer.add(encode(transactionCodec, transaction))) break;
+  }
+  return answer.items;
+}
+
+async function serveByHash(
+  chain: ChainReader,
+  hashes: readonly Uint8Array[],
+  read: (number: number) => Promise<Uint8Array | undefined>,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array[]> {
+  const answer = new Answer();
+  for (const hash of hashes) {
+    if (signal?.aborted || answer.isClosed) break;
+    const number = await chain.numberOf(hash);
+    const item = number === undefined ? undefined : await read(number);
+    if (item === undefined || !answer.add(item)) break;
+  }
+  return answer.items;
+}
+
+/** What requests are answered from. */
+export interface ServeContext {
+  readonly version: EthVersion;
+  readonly chain: ChainReader;
+  readonly pooledTransactions?: PooledTransactions | undefined;
+  /** Ends the look-ups when the connection is over. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type EthRequest = Extract<EthMessage, { readonly kind: 'request' }>;
+
+type Prepare<N extends RequestName> = (
+  request: MessageValues[N],
+  context: ServeContext,
+) => () => Promise<Uint8Array[]>;
+
+const PREPARE: { readonly [N in RequestName]: Prepare<N> } = {
+  GetBlockHeaders: ({ query }, { chain, signal }) => {
+    return () => serveBlockHeaders(chain, query, signal);
+  },
+  GetBlockBodies: (request, { chain, signal }) => {
+    const hashes = firstOf(request.hashes, MAX_SERVED_BLOCKS);
+    return () => serveBlockBodies(chain, hashes, signal);
+  },
+  GetPooledTransactions: (request, { pooledTransactions }) => {
+    const hashes = firstOf(request.hashes, MAX_SERVED_TRANSACTIONS);
+    return () => servePooledTransactions(pooledTransactions, hashes);
+  },
+  GetReceipts: (request, { version, chain, signal }) => {
+    const hashes = firstOf(request.hashes, MAX_SERVED_BLOCKS);
+    const asKept = (receipts: Uint8Array): Uint8Array => receipts;
+    return () => serveReceipts(chain, hashes, messageRow(version, 'Receipts')?.fromChain ?? asKept, signal);
+  },
+};
+
+/**
+ * Reads what of a request is answered, and returns what looks the items of the answer up. Hashes beyond the
+ * limits are not looked at.
+ * @throws PeerlaneError `rlp-unexpected` for something in the request that is no hash
+ */
+export function prepareAnswer(request: EthRequest, context: ServeContext): () => Promise<Uint8Array[]> {
+  return prepare(request.name, request.value as MessageValues[RequestName], context);
+}
+
+function prepare<N extends RequestName>(
+  name: N,
+  value: MessageValues[N],
+  context: ServeContext,
+): () => Promise<Uint8Array[]> {
+  return PREPARE[name](value, context);
+}
+
+function firstOf<T>(items: RlpList<T>, count: number): T[] {
+  const first: T[] = [];
+  for (const item of items) if (first.push(item) === count) break;
+  return first;
+}

@@ -1,0 +1,60 @@
+/** A server of ours with eth on it, over a store in memory. */
+import { readFile } from 'node:fs/promises';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { type EthOptions, type EthPeer, ethProtocols, parseGenesis } from '../../src/eth/index.ts';
+import { Server, type ServerEvent } from '../../src/server/index.ts';
+import { ChainStore, importChain } from '../../src/sync/index.ts';
+import type { ChainFiles } from '../interop/chains.ts';
+import { EventQueue } from '../interop/event-queue.ts';
+
+export class EthNode implements AsyncDisposable {
+  readonly server: Server;
+  readonly store: ChainStore;
+  readonly events = new EventQueue<ServerEvent>();
+  readonly #peers = new EventQueue<EthPeer>();
+
+  private constructor(
+    store: ChainStore,
+    genesis: ReturnType<typeof parseGenesis>,
+    options: Partial<EthOptions>,
+  ) {
+    this.store = store;
+    const { networkId, hash: genesisHash, schedule } = genesis;
+    this.server = new Server({
+      key: generateSecretKey(systemEnv),
+      listen: { host: '127.0.0.1', port: 0 },
+      onEvent: (event) => this.events.push(event),
+      protocols: ethProtocols({
+        network: { networkId, genesisHash, schedule },
+        chain: store,
+        ...options,
+        onPeer: (peer) => {
+          this.#peers.push(peer);
+          return options.onPeer?.(peer);
+        },
+      }),
+    });
+  }
+
+  /** With the blocks of `chain`, or only with its genesis. */
+  static async start(
+    chain: ChainFiles,
+    { blocks = true, ...options }: Partial<EthOptions> & { readonly blocks?: boolean } = {},
+  ): Promise<EthNode> {
+    const genesis = parseGenesis(await readFile(chain.genesis, 'utf8'));
+    const store = await ChainStore.inMemory({ genesis });
+    if (blocks) await importChain(store, chain.blocks);
+    const node = new EthNode(store, genesis, options);
+    await node.server.start();
+    return node;
+  }
+
+  /** The next peer whose Status fits. */
+  readonly nextPeer = (): Promise<EthPeer> => this.#peers.next('eth peer', () => true);
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.close();
+    await this.store.close();
+  }
+}
