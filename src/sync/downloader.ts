@@ -1,0 +1,103 @@
+import { onAbort } from '../base/abort.ts';
+import { type Env, systemEnv } from '../base/env.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import type { ChainHead } from '../eth/chain-reader.ts';
+import { BodiesStage } from './bodies.ts';
+import type { ChainStore } from './chain-store.ts';
+import { HeadersStage } from './headers.ts';
+import { type BlockSource, SourceSet } from './source.ts';
+import { runStages, type Stage, type StageProgress, type Target } from './stages.ts';
+
+export interface DownloaderOptions {
+  readonly store: ChainStore;
+  /** Default: the best head that the sources announce. */
+  readonly target?: Target | undefined;
+  /** Default: headers, then bodies. */
+  readonly stages?: readonly Stage[] | undefined;
+  readonly env?: Env | undefined;
+  /** How long it waits while there is no source for what is wanted; default: for ever. */
+  readonly noPeersTimeoutMs?: number | undefined;
+  readonly onProgress?: ((report: StageProgress) => void) | undefined;
+}
+
+/** What a run of a downloader did. */
+export interface DownloadSummary {
+  /** The last whole block of the store. */
+  readonly head: ChainHead;
+  /** Stored in this run. */
+  readonly headers: number;
+  readonly bodies: number;
+  /** Bytes of RLP of them. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** The stages of a download when nothing else is said. */
+export function defaultStages(): readonly Stage[] {
+  return [new HeadersStage(), new BodiesStage()];
+}
+
+/**
+ * Downloads a chain into a store from whatever sources there are. What was stored stays when a run is
+ * interrupted, and the next run goes on from there.
+ */
+export class Downloader {
+  readonly #options: DownloaderOptions;
+  readonly #sources = new SourceSet();
+  #isRunning = false;
+
+  constructor(options: DownloaderOptions) {
+    this.#options = options;
+  }
+
+  /** The sources in use; one leaves the set when it is gone, or has failed. */
+  get sources(): SourceSet {
+    return this.#sources;
+  }
+
+  /** Uses `source` from now on. @throws PeerlaneError `invalid-argument` */
+  addSource(source: BlockSource): void {
+    this.#sources.add(source);
+  }
+
+  removeSource(source: BlockSource): void {
+    this.#sources.delete(source);
+  }
+
+  /**
+   * Runs every stage once; one run at a time.
+   * @throws PeerlaneError `invalid-argument` while another run is under way, `aborted`, `no-peers`, `chain-not-found`, `genesis-mismatch`, `store-...`
+   */
+  async run({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<DownloadSummary> {
+    const { store, target = { kind: 'best' }, stages = defaultStages(), env = systemEnv } = this.#options;
+    const { noPeersTimeoutMs, onProgress } = this.#options;
+    if (this.#isRunning) throw new PeerlaneError('invalid-argument', 'the downloader is running already');
+    this.#isRunning = true;
+    const startedAt = env.now();
+    const ended = new AbortController();
+    const removeListener = onAbort(signal, () => ended.abort(signal?.reason));
+    try {
+      const results = await runStages(stages, {
+        store,
+        sources: this.#sources,
+        target,
+        env,
+        signal: ended.signal,
+        noPeersTimeoutMs,
+        progress: (report) => onProgress?.(report),
+      });
+      return {
+        head: store.head(),
+        headers: results.get('headers')?.blocks ?? 0,
+        bodies: results.get('bodies')?.blocks ?? 0,
+        bytes: [...results.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+        seconds: (env.now() - startedAt) / 1000,
+      };
+    } finally {
+      this.#isRunning = false;
+      removeListener();
+      // Ends the questions to sources that nobody waits for any more.
+      ended.abort();
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** One change of a batch: a record written, or with `value` undefined deleted. */
+export interface KvChange {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+/**
+ * What the chain store keeps its records in. A batch is atomic: after a crash all of it is there or none of it,
+ * and a batch is never there without those before it.
+ */
+export interface KeyValueStore {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
+  batch(changes: readonly KvChange[]): Promise<void>;
+  /** Whether there is no record at all. */
+  isEmpty(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Records in memory: for simulations, and for serving a chain that is not to be kept. */
+export class MemoryKv implements KeyValueStore {
+  readonly #records = new Map<string, Uint8Array>();
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#records.get(nameOf(key));
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return keys.map((key) => this.#records.get(nameOf(key)));
+  }
+
+  async batch(changes: readonly KvChange[]): Promise<void> {
+    for (const { key, value } of changes) {
+      if (value === undefined) this.#records.delete(nameOf(key));
+      // Copied, because a value is often a view into a large message.
+      else this.#records.set(nameOf(key), value.slice());
+    }
+  }
+
+  async isEmpty(): Promise<boolean> {
+    return this.#records.size === 0;
+  }
+
+  async close(): Promise<void> {
+    this.#records.clear();
+  }
+}
+
+function nameOf(key: Uint8Array): string {
+  let name = '';
+  for (const byte of key) name += String.fromCharCode(byte);
+  return name;
+}
