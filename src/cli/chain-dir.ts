@@ -1,0 +1,94 @@
+/** Directories that hold a chain: `genesis.json`, and `chain.rlp` or `chain.rlp.gz`. */
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PeerlaneError } from '../base/errors.ts';
+import type { Genesis } from '../eth/index.ts';
+import { ChainStore } from '../sync/index.ts';
+import { fileProblem } from './files.ts';
+import { readGenesisFile } from './genesis-file.ts';
+
+export interface ChainDirectory {
+  readonly genesis: Genesis;
+  /** Path of the chain file. */
+  readonly chainFile: string;
+  /** Bytes of the unpacked chain; for a packed one over 4 GiB, of its last part. */
+  readonly chainBytes: number;
+}
+
+/** @throws PeerlaneError `file-unreadable`, `genesis-invalid` */
+export async function readChainDirectory(path: string): Promise<ChainDirectory> {
+  const genesis = await readGenesisFile(join(path, 'genesis.json'));
+  for (const name of ['chain.rlp', 'chain.rlp.gz']) {
+    const chainFile = join(path, name);
+    const size = await fileSize(chainFile);
+    if (size === undefined) continue;
+    const chainBytes = name.endsWith('.gz') ? await unpackedSize(chainFile, size) : size;
+    return { genesis, chainFile, chainBytes };
+  }
+  throw new PeerlaneError('file-unreadable', `${path} has neither chain.rlp nor chain.rlp.gz`);
+}
+
+async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw unreadable(path, error);
+  }
+}
+
+/** What the end of a gzip file says of its length (RFC 1952, ISIZE); good for a progress bar. */
+async function unpackedSize(path: string, size: number): Promise<number> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
+      return bytesRead === 4 ? buffer.readUInt32LE() : 0;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): PeerlaneError {
+  return new PeerlaneError('file-unreadable', `cannot read ${path}: ${fileProblem(error)}`, { cause: error });
+}
+
+/** A store in `path`, or in a directory of its own that is removed with it. */
+export async function openStore(genesis: Genesis, path: string | undefined): Promise<OpenStore> {
+  const directory = path ?? (await temporaryDirectory());
+  const remove =
+    path === undefined ? () => rm(directory, { recursive: true, force: true }) : async () => undefined;
+  try {
+    const store = await ChainStore.open(directory, { genesis });
+    const dispose = async (): Promise<void> => {
+      await store.close();
+      await remove();
+    };
+    return { store, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+export interface OpenStore extends AsyncDisposable {
+  readonly store: ChainStore;
+}
+
+async function temporaryDirectory(): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), 'peerlane-'));
+  } catch (error) {
+    throw new PeerlaneError(
+      'file-unreadable',
+      `cannot make a directory in ${tmpdir()}: ${fileProblem(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,69 @@
+/** What surrounds every command: its output, Ctrl-C, errors and the exit status. */
+import type { Command } from 'commander';
+import { type Env, systemEnv } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { Output } from './output.ts';
+
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  /** 128 and SIGINT. */
+  interrupted: 130,
+} as const;
+
+export interface Context {
+  readonly env: Env;
+  readonly output: Output;
+  /** Aborted by Ctrl-C; a command then stops in order and throws, or returns, as it comes. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommonOptions {
+  readonly json?: boolean;
+}
+
+/** Adds what all commands take. */
+export function withCommonOptions(command: Command): Command {
+  return command.option('--json', 'print one JSON object a line');
+}
+
+/** One Ctrl-C can arrive twice: from the terminal, and from a parent such as npm that passes it on. */
+const SAME_INTERRUPT_MS = 500;
+
+/**
+ * Runs `action` and sets the exit status of the process. The first SIGINT or SIGTERM aborts the context's signal
+ * and a later one ends the process at once.
+ */
+export async function runAction(
+  { json = false }: CommonOptions,
+  action: (context: Context) => Promise<void>,
+): Promise<void> {
+  const output = new Output(json, systemEnv);
+  const abort = new AbortController();
+  let interruptedAt: number | undefined;
+  const interrupt = (): void => {
+    const now = systemEnv.now();
+    interruptedAt ??= now;
+    if (now - interruptedAt > SAME_INTERRUPT_MS) process.exit(EXIT.interrupted);
+    abort.abort(new PeerlaneError('aborted', 'interrupted'));
+  };
+  // A reader that goes away, as `head` does, is a wish to stop.
+  const onWriteError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    abort.abort(new PeerlaneError('aborted', 'nobody reads the output'));
+  };
+  // They stay until the process is gone: an echo of the signal may come late.
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  process.stdout.on('error', onWriteError);
+  try {
+    await action({ env: systemEnv, output, signal: abort.signal });
+    output.endProgress();
+    process.exitCode = abort.signal.aborted ? EXIT.interrupted : EXIT.ok;
+  } catch (error) {
+    const interrupted = abort.signal.aborted && isPeerlaneError(error, 'aborted');
+    process.exitCode = interrupted ? EXIT.interrupted : EXIT.failed;
+    output.error(interrupted ? toPeerlaneError(abort.signal.reason) : toPeerlaneError(error));
+  }
+}

@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+import { systemEnv } from '../base/env.ts';
+import { EXIT } from './command.ts';
+import { addDialCommand } from './dial.ts';
+import { addInfoCommand, packageVersion } from './info.ts';
+import { addKeyCommands } from './key.ts';
+import { Output } from './output.ts';
+import { addServeCommand } from './serve.ts';
+import { addSyncCommand } from './sync.ts';
+
+/** The command line with all its commands. */
+export function createProgram(): Command {
+  const program = new Command('peerlane')
+    .description("Ethereum's peer-to-peer stack: look at peers, serve a chain, download one")
+    .version(packageVersion())
+    .exitOverride()
+    // The one line about a usage error is written where all errors are.
+    .configureOutput({ outputError: () => undefined });
+  addKeyCommands(program);
+  addInfoCommand(program);
+  addDialCommand(program);
+  addServeCommand(program);
+  addSyncCommand(program);
+  for (const command of allCommands(program)) command.copyInheritedSettings(program);
+  return program;
+}
+
+function allCommands(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}
+
+/** Runs the command line; the exit status is left in `process.exitCode`. @param args without node and script */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    process.exitCode = EXIT.usage;
+    // Without a command, commander has printed the help.
+    if (error.code === 'commander.help') return;
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    new Output(args.includes('--json'), systemEnv).error({ code: 'invalid-argument', message });
+  }
+}

@@ -1,0 +1,106 @@
+import { lookup } from 'node:dns/promises';
+import type { Command } from 'commander';
+import { onAbort } from '../base/abort.ts';
+import { toHex } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { type EthVersion, ethProtocols } from '../eth/index.ts';
+import { Server, type ServerEvent } from '../server/index.ts';
+import { importChain } from '../sync/index.ts';
+import { collected, type ListenAddress, listenAddress } from './arguments.ts';
+import { openStore, readChainDirectory } from './chain-dir.ts';
+import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { formatBytes, formatNumber, printable } from './format.ts';
+import { clientId, ethVersion, nodeKey } from './node.ts';
+import type { Output } from './output.ts';
+
+interface ServeOptions extends CommonOptions {
+  readonly chain: string;
+  readonly listen: ListenAddress;
+  readonly key?: string;
+  readonly protocol?: readonly EthVersion[];
+  readonly store?: string;
+}
+
+export function addServeCommand(program: Command): void {
+  withCommonOptions(program.command('serve'))
+    .description('serve a chain to peers until Ctrl-C')
+    .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
+    .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
+    .option('--key <file>', 'node key; default: a new one')
+    .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
+    .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
+    .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
+}
+
+async function serve(context: Context, options: ServeOptions): Promise<void> {
+  const { env, output, signal } = context;
+  const { genesis, chainFile, chainBytes } = await readChainDirectory(options.chain);
+  const key = await nodeKey(options.key, env);
+  const listen = await resolved(options.listen);
+  await using opened = await openStore(genesis, options.store);
+  const { store } = opened;
+  await importChain(store, chainFile, {
+    signal,
+    onProgress: ({ bytes }) => {
+      // Nothing comes before `listening` in the JSON.
+      if (output.mode !== 'json') output.progress('import', bytes, chainBytes, formatBytes);
+    },
+  });
+  output.endProgress();
+
+  const { networkId, hash: genesisHash, schedule } = genesis;
+  const network = { networkId, genesisHash, schedule };
+  const versions = options.protocol === undefined ? {} : { versions: options.protocol };
+  await using server = new Server({
+    key,
+    listen,
+    name: clientId(),
+    protocols: ethProtocols({ network, chain: store, env, ...versions }),
+    onEvent: (event) => report(output, event),
+    env,
+  });
+  await server.start();
+  const { enode, enr } = server;
+  const { number, hash } = store.head();
+  output.event(
+    'listening',
+    { enode, enr },
+    [
+      `chain    ${formatNumber(number)} blocks of network ${networkId}, head ${toHex(hash)}`,
+      `genesis  ${toHex(genesisHash)}`,
+      `enode    ${enode}`,
+      `enr      ${enr}`,
+    ].join('\n'),
+  );
+  await new Promise<void>((resolve) => void onAbort(signal, resolve));
+}
+
+/** The address behind a host name. @throws PeerlaneError `listen-failed` */
+async function resolved({ host, port }: ListenAddress): Promise<ListenAddress> {
+  try {
+    return { host: (await lookup(host)).address, port };
+  } catch (cause) {
+    throw new PeerlaneError('listen-failed', `cannot listen on ${host}: it is no address of this machine`, {
+      cause,
+    });
+  }
+}
+
+/** Tells of peers as they come and go. */
+function report(output: Output, event: ServerEvent): void {
+  if (event.kind === 'peer-connected') {
+    const { enode, clientId: client } = event.peer;
+    output.event(event.kind, { enode, client }, `peer ${printable(client)} connected, ${enode}`);
+  } else if (event.kind === 'peer-disconnected') {
+    const { enode, clientId: client } = event.peer;
+    const { code, message } = event.error;
+    output.event(
+      event.kind,
+      { enode, client, code, message },
+      `peer ${printable(client)} left: ${printable(message)}`,
+    );
+  } else if (event.kind === 'listener-failed') {
+    const { code, message } = event.error;
+    output.event(event.kind, { code, message }, `the listener failed: ${message} (${code})`);
+  }
+}

@@ -1,0 +1,153 @@
+import type { Command } from 'commander';
+import { toHex } from '../base/bytes.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { parseEnode } from '../enr/index.ts';
+import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
+import { Server, type ServerEvent } from '../server/index.ts';
+import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
+import { blockNumber, collected, seconds } from './arguments.ts';
+import { openStore } from './chain-dir.ts';
+import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
+import { readGenesisFile } from './genesis-file.ts';
+import { clientId, ethVersion, nodeKey } from './node.ts';
+import type { Output } from './output.ts';
+
+interface SyncOptions extends CommonOptions {
+  readonly genesis: string;
+  readonly peer: readonly string[];
+  readonly store: string;
+  readonly to?: number;
+  readonly key?: string;
+  readonly protocol?: readonly EthVersion[];
+  readonly patience: number;
+}
+
+export function addSyncCommand(program: Command): void {
+  withCommonOptions(program.command('sync'))
+    .description('download a chain and verify it; an interrupted run goes on where it was')
+    .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
+    .requiredOption('--peer <enode>', 'node to download from; may be repeated', collected(String))
+    .requiredOption('--store <dir>', 'where the chain is kept')
+    .option('--to <number>', 'last block wanted; default: the head that the peers announce', blockNumber)
+    .option('--key <file>', 'node key; default: a new one')
+    .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
+    .option(
+      '--patience <seconds>',
+      'give up after this long without a peer that has what is missing',
+      seconds,
+      60,
+    )
+    .action((options: SyncOptions) => runAction(options, (context) => sync(context, options)));
+}
+
+async function sync(context: Context, options: SyncOptions): Promise<void> {
+  for (const enode of options.peer) parseEnode(enode);
+  const genesis = await readGenesisFile(options.genesis);
+  await using opened = await openStore(genesis, options.store);
+  const { head, headers, bodies, bytes, seconds } = await download(context, options, genesis, opened.store);
+  const { output } = context;
+  output.endProgress();
+  output.event('stored', { bytes }, `stored ${formatBytes(bytes)}`);
+  output.event(
+    'done',
+    { head: toHex(head.hash), headers, bodies, seconds: Math.round(seconds * 1000) / 1000 },
+    `done: block ${formatNumber(head.number)} ${toHex(head.hash)}, ` +
+      `${formatNumber(headers)} headers and ${formatNumber(bodies)} bodies in ${formatDuration(seconds)}`,
+  );
+}
+
+async function download(
+  { env, output, signal }: Context,
+  options: SyncOptions,
+  genesis: Genesis,
+  store: ChainStore,
+): Promise<DownloadSummary> {
+  const { to, patience, protocol } = options;
+  const downloader = new Downloader({
+    store,
+    env,
+    target: to === undefined ? { kind: 'best' } : { kind: 'number', number: to },
+    noPeersTimeoutMs: patience * 1000,
+    onProgress: ({ stage, at, to: end }) => output.progress(stage, at, end),
+  });
+  const peers = new PeerReport(output);
+  const { networkId, hash: genesisHash, schedule } = genesis;
+  await using server = new Server({
+    key: await nodeKey(options.key, env),
+    name: clientId(),
+    staticNodes: options.peer,
+    protocols: ethProtocols({
+      network: { networkId, genesisHash, schedule },
+      chain: store,
+      env,
+      ...(protocol === undefined ? {} : { versions: protocol }),
+      onPeer: (peer) => downloader.addSource(peerSource(peer)),
+    }),
+    onEvent: (event) => peers.tell(event),
+    env,
+  });
+  await server.start();
+  try {
+    return await downloader.run({ signal });
+  } catch (error) {
+    throw peers.explained(error);
+  } finally {
+    peers.silence();
+  }
+}
+
+/** Tells of peers as they come and go, and remembers why the last one went. */
+class PeerReport {
+  readonly #output: Output;
+  #last: PeerlaneError | undefined;
+  #isSilent = false;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  tell(event: ServerEvent): void {
+    if (this.#isSilent) return;
+    switch (event.kind) {
+      case 'peer-connected': {
+        const { enode, clientId: client } = event.peer;
+        this.#output.event(event.kind, { enode, client }, `peer ${printable(client)} connected, ${enode}`);
+        break;
+      }
+      case 'peer-disconnected': {
+        const { enode, clientId: client } = event.peer;
+        const { code, message } = event.error;
+        this.#last = event.error;
+        const text = `peer ${printable(client)} left: ${printable(message)} (${code})`;
+        this.#output.event(event.kind, { enode, client, code, message }, text);
+        break;
+      }
+      case 'dial-failed': {
+        const { enode } = event;
+        const { code, message } = event.error;
+        this.#last = event.error;
+        this.#output.event(
+          event.kind,
+          { enode, code, message },
+          `no peer at ${enode}: ${printable(message)} (${code})`,
+        );
+        break;
+      }
+    }
+  }
+
+  /** Says no more: what follows is our own leaving. */
+  silence(): void {
+    this.#isSilent = true;
+  }
+
+  /** `error`, with what became of the peers where that is the reason. */
+  explained(error: unknown): unknown {
+    if (!isPeerlaneError(error, 'no-peers') || this.#last === undefined) return error;
+    const { code, message } = this.#last;
+    return new PeerlaneError('no-peers', `${error.message}; the last one: ${message} (${code})`, {
+      cause: error,
+    });
+  }
+}

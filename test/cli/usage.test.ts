@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { Cli, eventsOf, run } from './cli.ts';
+
+const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+
+describe('the command line', () => {
+  it('knows its version', async () => {
+    const { status, stdout } = await run('--version');
+    expect([status, stdout.trim()]).toEqual([0, (manifest as { version: string }).version]);
+  });
+
+  it('helps, with status 0 when it was asked to', async () => {
+    const { status, stdout } = await run('--help');
+    expect(status).toBe(0);
+    for (const command of ['key', 'info', 'dial', 'serve', 'sync']) expect(stdout).toContain(`  ${command} `);
+    const bare = await run();
+    expect(bare.status).toBe(2);
+    expect(bare.stderr).toContain('Usage: peerlane');
+  });
+
+  it.each([
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['info', '--frobnicate'], /unknown option '--frobnicate'/],
+    [['info', 'extra'], /too many arguments/],
+    [['key', 'to-enode'], /missing required argument 'file'/],
+    [['key', 'to-enode', 'x', '--port', '65536'], /expected a port from 0 to 65535/],
+    [['serve', '--listen', '127.0.0.1:0'], /required option '--chain <dir>'/],
+    [['serve', '--chain', 'x', '--listen', '127.0.0.1'], /expected HOST:PORT/],
+    [['serve', '--chain', 'x', '--listen', '::1:0'], /expected HOST:PORT/],
+    [['serve', '--chain', 'x', '--listen', ':0', '--protocol', 'eth/67'], /eth\/68/],
+    [['sync', '--genesis', 'x', '--store', 'y'], /required option '--peer <enode>'/],
+    [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
+    [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
+    [['dial', 'x', '--timeout', '0'], /expected a number of seconds/],
+    [['dial', 'x', '--network', 'ropsten'], /mainnet/],
+    [['dial', 'x', '--network', 'mainnet', '--genesis', 'y'], /cannot be used with/],
+  ])('refuses %j with one line and status 2', async (args, message) => {
+    const [plain, json] = await Promise.all([run(...args), run(...args, '--json')]);
+    expect([plain.status, plain.stdout]).toEqual([2, '']);
+    expect(plain.stderr).toMatch(/^error: [^\n]* \(invalid-argument\)\n$/);
+    expect(plain.stderr).toMatch(message);
+    expect([json.status, json.stderr]).toEqual([2, '']);
+    expect(eventsOf(json.stdout)).toEqual([
+      { event: 'error', code: 'invalid-argument', message: expect.stringMatching(message) },
+    ]);
+  });
+
+  it('fails with one line when the backend that was asked for is not there', async () => {
+    const { status, stdout, stderr } = await new Cli(['info'], { PEERLANE_BACKEND: 'abacus' }).done;
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^error: PEERLANE_BACKEND is 'abacus'.* \(backend-unavailable\)\n$/);
+  });
+});
+
+describe('info', () => {
+  it('says what runs, and why', async () => {
+    const { status, stdout } = await new Cli(['info', '--json'], { PEERLANE_BACKEND: 'js' }).done;
+    expect(status).toBe(0);
+    expect(eventsOf(stdout)).toEqual([
+      {
+        event: 'info',
+        version: (manifest as { version: string }).version,
+        node: process.version,
+        platform: `${process.platform}-${process.arch}`,
+        backend: 'js',
+        detail: expect.stringMatching(/./),
+        reason: 'PEERLANE_BACKEND=js',
+      },
+    ]);
+  });
+
+  it('says it in words', async () => {
+    const { stdout } = await new Cli(['info'], { PEERLANE_BACKEND: 'js' }).done;
+    expect(stdout).toMatch(/^backend {2}js \(/m);
+    expect(stdout).toMatch(/^why {6}PEERLANE_BACKEND=js$/m);
+  });
+});
