@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     globalSetup: ['./test/support/build.ts'],
     include: ['test/interop/**/*.test.ts'],
-    testTimeout: 300_000,
+    testTimeout: 60_000,
     hookTimeout: 300_000,
     // Each file starts nodes of its own; two cores carry two of them.
     maxWorkers: 2,

@@ -1,0 +1,22 @@
+/** The figures of go-ethereum's own packages, measured by the Go program in bench/go. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { quick } from './measure.ts';
+import type { BenchRow } from './row.ts';
+
+export async function goEthereum(): Promise<BenchRow[]> {
+  const tools = process.env.PEERLANE_TOOLS ?? join(homedir(), '.cache', 'peerlane-tools');
+  const program = join(tools, 'bench-go');
+  if (!existsSync(program)) {
+    process.stderr.write('go-ethereum is left out: run scripts/setup-interop.sh to build its benchmark\n');
+    return [];
+  }
+  const child = spawnSync(program, quick ? ['--quick'] : [], { encoding: 'utf8', maxBuffer: 1 << 24 });
+  if (child.status !== 0) throw new Error(`bench-go: ${child.stderr}`);
+  return child.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as BenchRow);
+}

@@ -1,0 +1,196 @@
+// Command peerlane-bench-go measures go-ethereum's RLPx for comparison with peerlane: one JSON row a line.
+//
+//	handshake             both sides of a handshake, one after another in one thread, over net.Pipe
+//	frame-encode-SIZE-x1  rlpx.Conn.Write into a connection that drops what it gets
+//	frame-decode-SIZE-x1  rlpx.Conn.Read from a connection that replays recorded frames from memory
+//
+// Frames are those of one stream with snappy on, as in live use after Hello; MB are 10^6 bytes of message payload
+// before compression. Payloads are random bytes, which do not compress, or with `-payload zero` zeros, which do.
+// Everything runs with GOMAXPROCS=1. A value is the median of the runs, its spread (max - min) / median.
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/rlpx"
+)
+
+// messageCode is one of the eth range; its RLP is one byte.
+const messageCode = 0x14
+
+// effort is how much a measurement does.
+type effort struct {
+	runs, handshakes int
+	// streamBytes and streamFrames bound the frames of one run, which a decode run holds in memory.
+	streamBytes, streamFrames int
+}
+
+var work = effort{runs: 5, handshakes: 400, streamBytes: 96 << 20, streamFrames: 200_000}
+
+type row struct {
+	ID      string  `json:"id"`
+	Subject string  `json:"subject"`
+	Unit    string  `json:"unit"`
+	Value   float64 `json:"value"`
+	Spread  float64 `json:"spread"`
+	Payload string  `json:"payload,omitempty"`
+}
+
+var sizes = []struct {
+	name  string
+	bytes int
+}{{"64", 64}, {"1k", 1 << 10}, {"16k", 16 << 10}, {"128k", 128 << 10}, {"1m", 1 << 20}}
+
+func main() {
+	payload := flag.String("payload", "random", "what messages hold: random or zero")
+	quick := flag.Bool("quick", false, "little work, to see that it runs")
+	flag.Parse()
+	if *quick {
+		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000}
+	}
+	if *payload != "random" && *payload != "zero" {
+		fmt.Fprintln(os.Stderr, "-payload is random or zero")
+		os.Exit(2)
+	}
+	runtime.GOMAXPROCS(1)
+	out := json.NewEncoder(os.Stdout)
+	emit := func(id, unit, kind string, measure func() float64) {
+		value, spread := repeat(measure)
+		out.Encode(row{ID: id, Subject: "go-ethereum", Unit: unit, Value: value, Spread: spread, Payload: kind})
+	}
+	emit("handshake", "handshakes/s", "", measureHandshakes)
+	for _, size := range sizes {
+		data := make([]byte, size.bytes)
+		if *payload == "random" {
+			rand.New(rand.NewSource(1)).Read(data)
+		}
+		emit("frame-encode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureEncode(data) })
+		emit("frame-decode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureDecode(data) })
+	}
+}
+
+// repeat gives the median of the runs and their spread; one run before them warms up.
+func repeat(measure func() float64) (median, spread float64) {
+	measure()
+	values := make([]float64, work.runs)
+	for i := range values {
+		runtime.GC()
+		values[i] = measure()
+	}
+	slices.Sort(values)
+	median = values[len(values)/2]
+	return median, (values[len(values)-1] - values[0]) / median
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// wire is a net.Conn whose two directions can be replaced once the handshake is over.
+type wire struct {
+	net.Conn
+	in  io.Reader
+	out io.Writer
+}
+
+func (w *wire) Read(p []byte) (int, error)  { return w.in.Read(p) }
+func (w *wire) Write(p []byte) (int, error) { return w.out.Write(p) }
+
+type side struct {
+	wire *wire
+	conn *rlpx.Conn
+}
+
+func newSide(pipe net.Conn, dial *ecdsa.PublicKey) side {
+	w := &wire{Conn: pipe, in: pipe, out: pipe}
+	return side{wire: w, conn: rlpx.NewConn(w, dial)}
+}
+
+// connect runs a handshake between two new connections.
+func connect(initiatorKey, recipientKey *ecdsa.PrivateKey) (initiator, recipient side) {
+	a, b := net.Pipe()
+	initiator, recipient = newSide(a, &recipientKey.PublicKey), newSide(b, nil)
+	done := make(chan error, 1)
+	go func() {
+		_, err := recipient.conn.Handshake(recipientKey)
+		done <- err
+	}()
+	must(initiator.conn.Handshake(initiatorKey))
+	check(<-done)
+	return initiator, recipient
+}
+
+func measureHandshakes() float64 {
+	initiatorKey, recipientKey := must(crypto.GenerateKey()), must(crypto.GenerateKey())
+	start := time.Now()
+	for range work.handshakes {
+		connect(initiatorKey, recipientKey)
+	}
+	return float64(work.handshakes) / time.Since(start).Seconds()
+}
+
+func frameCount(size int) int {
+	return min(work.streamFrames, work.streamBytes/size)
+}
+
+func megabytes(count, size int, elapsed time.Duration) float64 {
+	return float64(count) * float64(size) / 1e6 / elapsed.Seconds()
+}
+
+func connected() (writer, reader side) {
+	writer, reader = connect(must(crypto.GenerateKey()), must(crypto.GenerateKey()))
+	writer.conn.SetSnappy(true)
+	reader.conn.SetSnappy(true)
+	return writer, reader
+}
+
+func measureEncode(data []byte) float64 {
+	writer, _ := connected()
+	writer.wire.out = io.Discard
+	count := frameCount(len(data))
+	start := time.Now()
+	for range count {
+		must(writer.conn.Write(messageCode, data))
+	}
+	return megabytes(count, len(data), time.Since(start))
+}
+
+func measureDecode(data []byte) float64 {
+	writer, reader := connected()
+	count := frameCount(len(data))
+	var recorded bytes.Buffer
+	recorded.Grow(count * (len(data) + 128))
+	writer.wire.out = &recorded
+	for range count {
+		must(writer.conn.Write(messageCode, data))
+	}
+	reader.wire.in = &recorded
+	start := time.Now()
+	for range count {
+		code, got, _, err := reader.conn.Read()
+		check(err)
+		if code != messageCode || len(got) != len(data) {
+			panic("a frame came back wrong")
+		}
+	}
+	return megabytes(count, len(data), time.Since(start))
+}

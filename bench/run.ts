@@ -1,0 +1,118 @@
+/**
+ * `npm run bench [-- --quick] [--only TEXT] [--json FILE]`: every question, for every subject, in one run. Each
+ * subject runs in a process of its own, so that one's garbage and optimised code are not another's.
+ */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { BenchRow, BenchSubject } from './row.ts';
+
+type Question = () => Promise<BenchRow[]>;
+
+/** Questions by name; loaded where they run. */
+const OURS: Readonly<Record<string, () => Promise<Question>>> = {
+  primitives: async () => (await import('./primitives.ts')).primitives,
+  handshake: async () => (await import('./handshake.ts')).handshake,
+  frames: async () => (await import('./frames.ts')).frames,
+  tcp: async () => (await import('./tcp.ts')).tcp,
+  sync: async () => (await import('./sync.ts')).sync,
+};
+const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
+  npm: async () => (await import('./primitives.ts')).npmPrimitives,
+  'rlp-decode': async () => (await import('./rlp-decode.ts')).rlpDecode,
+  ethereumjs: async () => (await import('./ethereumjs.ts')).ethereumjs,
+  'go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereum,
+};
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    json: { type: 'string' },
+    question: { type: 'string' },
+  },
+});
+
+if (values.question === undefined) await runAll();
+else await runOne(values.question);
+
+/** In a child: answers one question and prints its rows as the last line. */
+async function runOne(name: string): Promise<void> {
+  const load = OURS[name] ?? OTHERS[name];
+  if (load === undefined) throw new Error(`there is no question ${name}`);
+  const rows = await (await load())();
+  process.stdout.write(`\n${JSON.stringify(rows)}\n`);
+  // A library that leaves a handle open must not hold up the run.
+  process.exit(0);
+}
+
+async function runAll(): Promise<void> {
+  const rows: BenchRow[] = [];
+  const failures: string[] = [];
+  const plan = [
+    ...Object.keys(OURS).flatMap((name) => (['native', 'js'] as const).map((backend) => ({ name, backend }))),
+    ...Object.keys(OTHERS).map((name) => ({ name, backend: 'auto' as const })),
+  ].filter(({ name }) => values.only === undefined || name.includes(values.only));
+  for (const { name, backend } of plan) {
+    process.stderr.write(`${name}${backend === 'auto' ? '' : ` (${backend})`} ...\n`);
+    const answer = ask(name, backend);
+    if (typeof answer === 'string') failures.push(`${name} (${backend}): ${answer}`);
+    else rows.push(...answer);
+  }
+  printTable(rows);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+  for (const failure of failures) process.stderr.write(`failed: ${failure}\n`);
+  if (failures.length > 0) process.exitCode = 1;
+}
+
+function ask(name: string, backend: string): BenchRow[] | string {
+  const child = spawnSync(
+    process.execPath,
+    ['--expose-gc', fileURLToPath(import.meta.url), '--question', name],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 1 << 26,
+      env: {
+        ...process.env,
+        PEERLANE_BACKEND: backend,
+        ...(values.quick ? { PEERLANE_BENCH_QUICK: '1' } : {}),
+      },
+    },
+  );
+  if (child.status !== 0)
+    return child.stderr.trim().split('\n').slice(-3).join(' / ') || `exit ${child.status}`;
+  const line = child.stdout.trimEnd().split('\n').at(-1) ?? '[]';
+  return JSON.parse(line) as BenchRow[];
+}
+
+/** A line for each id, a column for each subject, and how many times as fast as each other subject `native` is. */
+function printTable(rows: readonly BenchRow[]): void {
+  const subjects: readonly BenchSubject[] = ['native', 'js', 'ethereumjs', 'go-ethereum', 'npm'];
+  const ids = [...new Set(rows.map(({ id }) => id))];
+  const present = subjects.filter((subject) => rows.some((row) => row.subject === subject));
+  const header = ['id', 'unit', ...present, ...present.slice(1).map((subject) => `x ${subject}`)];
+  const lines = ids.map((id) => {
+    const of = (subject: BenchSubject) => rows.find((row) => row.id === id && row.subject === subject);
+    const own = of('native')?.value;
+    const figure = (row: BenchRow | undefined) =>
+      row === undefined ? '' : `${format(row.value)} ±${Math.round(row.spread * 50)}%`;
+    const ratio = (row: BenchRow | undefined) =>
+      row === undefined || own === undefined || row.value === 0 ? '' : (own / row.value).toFixed(2);
+    const unit = rows.find((row) => row.id === id)?.unit ?? '';
+    return [id, unit, ...present.map((s) => figure(of(s))), ...present.slice(1).map((s) => ratio(of(s)))];
+  });
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...lines.map((line) => line[i]?.length ?? 0)),
+  );
+  for (const line of [header, widths.map((width) => '-'.repeat(width)), ...lines]) {
+    console.log(
+      line.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '),
+    );
+  }
+}
+
+function format(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}

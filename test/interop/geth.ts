@@ -1,0 +1,213 @@
+/** A geth process on loopback, without discovery, with a chain of ours and without a consensus client. */
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ChainFiles } from './chains.ts';
+import { hasEnded, start, stop } from './child.ts';
+import { EventQueue } from './event-queue.ts';
+import { prepareDatadir } from './geth-datadir.ts';
+import { JsonRpcClient } from './json-rpc.ts';
+import { toolPath } from './tools.ts';
+
+/** 1.16.8 speaks eth/68 and eth/69, 1.17.5 eth/69 to eth/72. */
+export type GethVersion = '1.16.8' | '1.17.5';
+export const GETH_VERSIONS: readonly GethVersion[] = ['1.16.8', '1.17.5'];
+
+export interface GethOptions {
+  readonly version: GethVersion;
+  readonly chain: ChainFiles;
+  /** Whether the chain is there, or the genesis block only; default `all`. */
+  readonly blocks?: 'all' | 'none';
+  readonly maxPeers?: number;
+  /** 3 is info, 4 debug, 5 trace; default 3. */
+  readonly verbosity?: number;
+  readonly flags?: readonly string[];
+}
+
+/** One entry of `admin_peers`. */
+export interface GethPeer {
+  /** The node id: Keccak-256 of the public key, hexadecimal. The public key itself is in `enode`. */
+  readonly id: string;
+  readonly name: string;
+  readonly enode: string;
+  readonly caps: readonly string[];
+  readonly network: { readonly inbound: boolean; readonly remoteAddress: string };
+  /** By protocol: `"handshake"` until its Status exchange is over, then its version and what it said. */
+  readonly protocols: Readonly<Record<string, 'handshake' | { readonly version: number }>>;
+}
+
+/** A notification of the subscription to `admin_peerEvents`; `error` says why a peer was dropped. */
+export interface GethPeerEvent {
+  readonly type: 'add' | 'drop';
+  /** The node id, as in `GethPeer`. */
+  readonly peer: string;
+  readonly error?: string;
+}
+
+const START_MS = 60_000;
+const POLL_MS = 20;
+
+export class Geth implements AsyncDisposable {
+  readonly version: GethVersion;
+  /** Peers added and dropped, in order. */
+  readonly peerEvents = new EventQueue<GethPeerEvent>();
+  readonly #directory: string;
+  readonly #logPath: string;
+  readonly #child: ChildProcess;
+  #rpc: JsonRpcClient | undefined;
+  #enode = '';
+
+  private constructor(version: GethVersion, directory: string, logPath: string, child: ChildProcess) {
+    this.version = version;
+    this.#directory = directory;
+    this.#logPath = logPath;
+    this.#child = child;
+    child.once('error', (error) => this.peerEvents.end(error));
+    child.once('exit', () => this.peerEvents.end(new Error('geth has ended')));
+  }
+
+  /** Starts geth and resolves when it listens. The log is kept if `PEERLANE_INTEROP_LOGS` names a directory. */
+  static async start(options: GethOptions): Promise<Geth> {
+    const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [] } = options;
+    const program = toolPath(`geth-v${version}/geth`);
+    const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
+    const datadir = join(directory, 'datadir');
+    const config = join(directory, 'config.toml');
+    const logs = process.env.PEERLANE_INTEROP_LOGS ?? directory;
+    const logPath = join(logs, `geth-v${version}-${chain.name}-${directory.slice(-6)}.log`);
+    try {
+      await mkdir(logs, { recursive: true });
+      await prepareDatadir(version, chain, blocks, datadir);
+      // No flag binds the listener to one address: `--port` takes all of them.
+      await writeFile(config, '[Node.P2P]\nListenAddr = "127.0.0.1:0"\n');
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+    const args = [
+      ...['--config', config, '--datadir', datadir, '--networkid', String(chain.networkId)],
+      ...['--syncmode', 'full', '--cache', '64', '--maxpeers', String(maxPeers)],
+      ...['--nodiscover', '--discovery.dns', '', '--bootnodes', '', '--nat', 'none'],
+      ...['--netrestrict', '127.0.0.0/8', '--authrpc.addr', '127.0.0.1', '--authrpc.port', '0'],
+      ...['--ipcpath', join(directory, 'geth.ipc'), '--verbosity', String(verbosity), ...flags],
+    ];
+    const log = openSync(logPath, 'a');
+    const child = start(program, args, { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const geth = new Geth(version, directory, logPath, child);
+    try {
+      await geth.#ready();
+    } catch (error) {
+      const text = await geth.log();
+      await geth[Symbol.asyncDispose]();
+      throw new Error(`geth ${version} did not start:\n${text}`, { cause: error });
+    }
+    return geth;
+  }
+
+  /** Leads to geth's listener on 127.0.0.1. */
+  get enode(): string {
+    return this.#enode;
+  }
+
+  /** The public key, 64 bytes in hexadecimal. */
+  get id(): string {
+    return new URL(this.#enode).username;
+  }
+
+  /** Any method of geth; its IPC socket serves all namespaces, `engine` too. */
+  call(method: string, ...params: readonly unknown[]): Promise<unknown> {
+    if (this.#rpc === undefined) return Promise.reject(new Error('geth is not ready'));
+    return this.#rpc.call(method, ...params);
+  }
+
+  /** geth dials the node and dials it again (after 35 s at the earliest) until `removePeer`. */
+  async addPeer(enode: string): Promise<void> {
+    await this.call('admin_addPeer', enode);
+  }
+
+  async removePeer(enode: string): Promise<void> {
+    await this.call('admin_removePeer', enode);
+  }
+
+  async peers(): Promise<GethPeer[]> {
+    return (await this.call('admin_peers')) as GethPeer[];
+  }
+
+  /** The first peer that `accepts` takes; by default one that has exchanged eth Status. */
+  async waitForPeer(
+    accepts: (peer: GethPeer) => boolean = (peer) => typeof peer.protocols.eth === 'object',
+    signal: AbortSignal = AbortSignal.timeout(15_000),
+  ): Promise<GethPeer> {
+    for (;;) {
+      const peer = (await this.peers()).find(accepts);
+      if (peer !== undefined) return peer;
+      await delay(POLL_MS, undefined, { signal });
+    }
+  }
+
+  async blockNumber(): Promise<number> {
+    return Number(await this.call('eth_blockNumber'));
+  }
+
+  async waitForBlock(number: number, signal: AbortSignal = AbortSignal.timeout(30_000)): Promise<void> {
+    while ((await this.blockNumber()) < number) await delay(POLL_MS, undefined, { signal });
+  }
+
+  /**
+   * Says what a consensus client would: that the head is the head. Until then geth serves its chain but drops the
+   * transactions that peers send.
+   */
+  async markSynced(): Promise<void> {
+    const { hash } = (await this.call('eth_getBlockByNumber', 'latest', false)) as { hash: string };
+    const state = { headBlockHash: hash, safeBlockHash: hash, finalizedBlockHash: hash };
+    const answer = (await this.call('engine_forkchoiceUpdatedV3', state, null)) as {
+      payloadStatus: { status: string };
+    };
+    if (answer.payloadStatus.status !== 'VALID') throw new Error(`fork choice: ${JSON.stringify(answer)}`);
+  }
+
+  /** geth downloads the chain up to the block `hash` from its peers; needs a peer that has it. */
+  async syncTo(hash: string): Promise<void> {
+    await this.call('debug_sync', hash);
+  }
+
+  /** All that geth has logged. */
+  async log(): Promise<string> {
+    return await readFile(this.#logPath, 'utf8');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#rpc?.close();
+    await stop(this.#child, 'SIGINT', 10_000);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #ready(): Promise<void> {
+    const deadline = AbortSignal.timeout(START_MS);
+    for (;;) {
+      if (hasEnded(this.#child)) throw new Error('geth has ended');
+      if (await this.#reach()) return;
+      await delay(POLL_MS, undefined, { signal: deadline });
+    }
+  }
+
+  /** Whether geth answers and listens: the IPC socket is there before the P2P listener is. */
+  async #reach(): Promise<boolean> {
+    try {
+      this.#rpc ??= await JsonRpcClient.connect(join(this.#directory, 'geth.ipc'));
+    } catch {
+      return false;
+    }
+    const info = (await this.call('admin_nodeInfo')) as { enode: string; ports: { listener: number } };
+    if (info.ports.listener === 0) return false;
+    // The part behind `?` is the UDP port 0.
+    this.#enode = info.enode.replace(/\?.*$/, '');
+    this.#rpc.onNotification = (event) => this.peerEvents.push(event as GethPeerEvent);
+    await this.call('admin_subscribe', 'peerEvents');
+    return true;
+  }
+}

@@ -1,0 +1,71 @@
+// Command devp2p-peer is go-ethereum's side of peerlane's interoperability tests: its p2p.Server and its RLPx
+// connection, driven by JSON lines on stdin and reported by JSON lines on stdout. It only ever uses loopback.
+//
+//	devp2p-peer listen      a p2p.Server with test protocols; dials on command
+//	devp2p-peer rlpx-listen RLPx connections without a server above them, one after another
+//	devp2p-peer rlpx-dial   one such connection, dialed
+//	devp2p-peer eth         dials a node, exchanges eth Status, asks for headers and bodies, exits
+package main
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+func main() {
+	modes := map[string]func(out *reporter, args []string) error{
+		"listen":      runServer,
+		"rlpx-listen": runRlpxListen,
+		"rlpx-dial":   runRlpxDial,
+		"eth":         runEth,
+	}
+	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth [flags]")
+		os.Exit(2)
+	}
+	out := newReporter(os.Stdout)
+	if err := modes[os.Args[1]](out, os.Args[2:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(2)
+		}
+		out.report("fatal", fields{"error": err.Error()})
+		os.Exit(1)
+	}
+}
+
+// keyFlag makes the node key: 64 hexadecimal digits, or a fresh one.
+func keyFlag(hexKey string) (*ecdsa.PrivateKey, error) {
+	if hexKey == "" {
+		return crypto.GenerateKey()
+	}
+	return crypto.HexToECDSA(strings.TrimPrefix(hexKey, "0x"))
+}
+
+func publicID(key *ecdsa.PublicKey) string {
+	return fmt.Sprintf("%x", crypto.FromECDSAPub(key)[1:])
+}
+
+// loopbackNode reads an enode URL and refuses any that does not lead to loopback.
+func loopbackNode(url string) (*enode.Node, error) {
+	node, err := enode.ParseV4(url)
+	if err != nil {
+		return nil, err
+	}
+	if !node.IPAddr().IsLoopback() || node.TCP() == 0 {
+		return nil, fmt.Errorf("not a loopback TCP endpoint: %s", url)
+	}
+	return node, nil
+}
+
+func dialNode(node *enode.Node) (net.Conn, error) {
+	endpoint, _ := node.TCPEndpoint()
+	return (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", endpoint.String())
+}
