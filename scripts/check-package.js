@@ -12,16 +12,15 @@ const run = (cwd, command, ...args) =>
   execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
 try {
-  run(root, process.execPath, join('scripts', 'build.js'));
-  const [packed] = JSON.parse(
-    run(root, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder),
-  );
+  const printed = run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder);
+  const [packed] = JSON.parse(printed.slice(printed.indexOf('[')));
   const names = packed.files.map(({ path }) => path);
   for (const needed of [
     'dist/index.js',
     'dist/index.d.ts',
     'dist/cli/main.js',
     'binding.gyp',
+    'native/secp256k1/src/secp256k1.c',
     'LICENSE',
     'README.md',
   ]) {
@@ -58,8 +57,14 @@ try {
      }
      console.log(VERSION, backend.name, backend.reason);`,
   );
+  // npm may forbid install scripts: then the JavaScript backend runs, and says why.
   console.log(run(folder, process.execPath, 'program.js').trim());
   console.log(run(folder, 'npx', '--no-install', 'peerlane', 'info').trim());
+  // Where the script does run, the package brings all that the addon is made of.
+  run(join(folder, 'node_modules', 'peerlane'), process.execPath, 'scripts/install.js');
+  const built = run(folder, process.execPath, 'program.js').trim();
+  console.log(built);
+  if (!/ native /.test(built)) throw new Error('the addon does not build from the package');
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

@@ -57,14 +57,34 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** Chunks up to this are gathered in blocks when they have to wait. */
+const SMALL_CHUNK = 1024;
+const SMALL_BLOCK = 8 * 1024;
+/** From so many waiting bytes on, what comes is gathered in blocks that are used again. */
+const LONG_WAIT = 256 * 1024;
+const BLOCK = 64 * 1024;
+/** Blocks that are kept for the next who needs them: enough for one frame of the largest size. */
+const MAX_FREE_BLOCKS = 256;
+/** A view that keeps more than so many times its own length alive is not kept. */
+const WASTE = 4;
+
+/** Blocks that nobody uses. Without them, what a peer lets lie and loses would wait for the garbage collector. */
+const freeBlocks: Uint8Array[] = [];
+
 /**
  * Bytes that arrive in chunks and are taken out in pieces. A piece that lies within one chunk is a view of it;
- * only one that spans chunks is copied, once, so that reading a stream is linear in its bytes.
+ * only one that spans chunks is put together, once, so that reading a stream is linear in its bytes. What has to
+ * wait long, or comes in small chunks, is copied into blocks meanwhile.
  */
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
   #head = 0;
   #length = 0;
+  /** The block that is being filled, and how far; the last chunk is its filled end. */
+  #block: Uint8Array | undefined;
+  #filled = 0;
+  /** Blocks to be used again, by their memory: those of which no view has been given out. */
+  readonly #blocks = new Map<ArrayBufferLike, Uint8Array>();
 
   /** Bytes that are waiting. */
   get length(): number {
@@ -73,16 +93,48 @@ export class ByteQueue {
 
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
+    const waits = this.#head < this.#chunks.length;
+    if (waits && (chunk.length <= SMALL_CHUNK || this.#length >= LONG_WAIT)) {
+      this.#gather(chunk);
+    } else {
+      this.#chunks.push(chunk);
+      this.#block = undefined;
+    }
     this.#length += chunk.length;
   }
 
-  /** Puts bytes back in front of what is waiting. */
+  #gather(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const block = this.#openBlock();
+      const part = chunk.subarray(at, at + block.length - this.#filled);
+      block.set(part, this.#filled);
+      const last = this.#chunks.length - 1;
+      const start = this.#filled - (this.#chunks[last] ?? EMPTY).length;
+      this.#filled += part.length;
+      this.#chunks[last] = block.subarray(start, this.#filled);
+      at += part.length;
+    }
+  }
+
+  /** A block with room, whose filled end is the last chunk. A chunk of one byte costs some hundred to keep. */
+  #openBlock(): Uint8Array {
+    if (this.#block !== undefined && this.#filled < this.#block.length) return this.#block;
+    const long = this.#length >= LONG_WAIT;
+    const block = long ? (freeBlocks.pop() ?? new Uint8Array(BLOCK)) : new Uint8Array(SMALL_BLOCK);
+    if (long) this.#blocks.set(block.buffer, block);
+    this.#block = block;
+    this.#filled = 0;
+    this.#chunks.push(EMPTY);
+    return block;
+  }
+
+  /** Puts bytes back in front of what is waiting. The small rest of a large chunk is copied, to let go of that. */
   unshift(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    if (this.#head > 0) this.#chunks[--this.#head] = chunk;
-    else this.#chunks.unshift(chunk);
-    this.#length += chunk.length;
+    const kept = WASTE * chunk.length < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk;
+    if (this.#head > 0) this.#chunks[--this.#head] = kept;
+    else this.#chunks.unshift(kept);
+    this.#length += kept.length;
   }
 
   /** Takes exactly `length` bytes, or `undefined` while fewer are waiting. */
@@ -92,6 +144,7 @@ export class ByteQueue {
     if (length === 0 || first === undefined) return EMPTY;
     this.#length -= length;
     if (first.length >= length) {
+      this.#blocks.delete(first.buffer);
       if (first.length === length) this.#advance();
       else this.#chunks[this.#head] = first.subarray(length);
       return first.length === length ? first : first.subarray(0, length);
@@ -103,8 +156,11 @@ export class ByteQueue {
       const part = Math.min(chunk.length, length - at);
       joined.set(part === chunk.length ? chunk : chunk.subarray(0, part), at);
       at += part;
-      if (part === chunk.length) this.#advance();
-      else this.#chunks[this.#head] = chunk.subarray(part);
+      if (part < chunk.length) this.#chunks[this.#head] = chunk.subarray(part);
+      else {
+        this.#advance();
+        this.#recycle(chunk.buffer);
+      }
     }
     return joined;
   }
@@ -117,14 +173,24 @@ export class ByteQueue {
     const first = this.#chunks[this.#head];
     if (first === undefined || first.length < length) return this.take(length);
     this.#length -= first.length;
+    this.#blocks.delete(first.buffer);
     this.#advance();
     return first;
   }
 
   clear(): void {
+    for (const buffer of this.#blocks.keys()) this.#recycle(buffer);
     this.#chunks = [];
     this.#head = 0;
     this.#length = 0;
+    this.#block = undefined;
+  }
+
+  #recycle(buffer: ArrayBufferLike): void {
+    const block = this.#blocks.get(buffer);
+    if (block === undefined) return;
+    this.#blocks.delete(buffer);
+    if (freeBlocks.length < MAX_FREE_BLOCKS) freeBlocks.push(block);
   }
 
   #advance(): void {
@@ -132,6 +198,7 @@ export class ByteQueue {
     if (this.#head === this.#chunks.length) {
       this.#chunks = [];
       this.#head = 0;
+      this.#block = undefined;
     } else if (this.#head >= 1024) {
       this.#chunks = this.#chunks.slice(this.#head);
       this.#head = 0;

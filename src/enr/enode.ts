@@ -2,7 +2,7 @@
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { isPublicKey } from './identity.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from './ip.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
 import type { NodeRecord } from './record.ts';
 
 export interface Enode {

@@ -1,7 +1,7 @@
 /** The entries of a record whose meaning is known: names, types, encodings (enr.md, "Record Structure"). */
 import { PeerlaneError } from '../base/errors.ts';
 import { bigUint, bytes, type Codec, decode, encode, mapped, struct, text, uint } from '../rlp/index.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './ip.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../base/ip.ts';
 
 /** The fork identifier of EIP-2124. */
 export interface RecordForkId {
@@ -68,8 +68,6 @@ const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
     () => ({}),
   ),
 };
-
-export const ENTRY_KEYS: readonly EntryKey[] = Object.keys(CODECS).filter(isEntryKey);
 
 export function isEntryKey(key: string): key is EntryKey {
   return Object.hasOwn(CODECS, key);

@@ -77,7 +77,7 @@ describe.each(['1.16.8', '1.17.5'] as const)('geth %s', (version) => {
         [0, 1, 2].map((i) => chain.head - i),
       );
       expect(await numbers({ start: 1, limit: 3, skip: 4 })).toEqual([1, 6, 11]);
-      expect(await numbers({ start: 2n ** 64n - 1n, limit: 2 })).toEqual([]);
+      expect(await numbers({ start: 2n ** 63n, limit: 2 })).toEqual([]);
       expect((await peer.getReceipts([new Uint8Array(32)])).length).toBeLessThanOrEqual(1);
       expect(peer.signal.aborted).toBe(false);
     });

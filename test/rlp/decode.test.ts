@@ -19,20 +19,25 @@ function codes(codec: Codec<unknown, never>, hex: string): ErrorCode | 'none' {
   return codeOf(() => decode(codec, fromHex(hex)));
 }
 
+function toEvenHex(value: number): string {
+  const digits = value.toString(16);
+  return digits.length % 2 === 0 ? digits : `0${digits}`;
+}
+
 /** `levels` empty lists, one in another. */
 function nest(levels: number): Uint8Array {
   const headers: Uint8Array[] = [];
   let size = 0;
   for (let i = 0; i < levels; i++) {
-    let header = Uint8Array.of(0xc0 + size);
+    let header: Uint8Array = Uint8Array.of(0xc0 + size);
     if (size >= 56) {
-      const digits = size.toString(16).padStart(2 * Math.ceil(size.toString(16).length / 2), '0');
+      const digits = toEvenHex(size);
       header = concatBytes(Uint8Array.of(0xf7 + digits.length / 2), fromHex(digits));
     }
     headers.push(header);
     size += header.length;
   }
-  return concatBytes(...headers.splice(0, headers.length).reverse());
+  return concatBytes(...headers.reverse());
 }
 
 describe('an item of an input', () => {
@@ -46,7 +51,7 @@ describe('an item of an input', () => {
       'b9',
       'b901',
       'c1',
-      'c28180',
+      'c281',
       'f8',
       'f838',
       'f90100',

@@ -141,7 +141,8 @@ describe('a list', () => {
 
   it('has as many elements as its codec asks for', () => {
     expect(codes(items, 'c0')).toBe('rlp-unexpected');
-    expect(codes(items, 'c8c10101c10101c101')).toBe('rlp-unexpected');
+    expect(codes(items, 'c3010101')).toBe('none');
+    expect(codes(items, 'c401010101')).toBe('rlp-unexpected');
     expect(codes(items, '80')).toBe('rlp-unexpected');
     expect(codeOf(() => encode(items, []))).toBe('invalid-argument');
   });
@@ -184,7 +185,7 @@ describe('a struct', () => {
   });
 
   it('is a plain object with all fields', () => {
-    const value = decode(block, fromHex('c582aabb8107'.replace('8107', '07').replace('c5', 'c4')));
+    const value = decode(block, fromHex('c482aabb07'));
     expect(value).toStrictEqual({ hash: fromHex('aabb'), number: 7, root: undefined, time: undefined });
     expect(Object.keys(value)).toEqual(['hash', 'number', 'root', 'time']);
     expect({ ...value, number: 8 }.number).toBe(8);
@@ -192,7 +193,7 @@ describe('a struct', () => {
 
   it('ends early only where fields are optional', () => {
     expect(codes(block, 'c382aabb')).toBe('rlp-unexpected');
-    expect(decode(block, fromHex('c682aabb078100'.replace('8100', '8181'))).root).toEqual(fromHex('81'));
+    expect(decode(block, fromHex('c682aabb078181')).root).toEqual(fromHex('81'));
     expect(decode(block, fromHex('c682aabb070809')).time).toBe(9);
     expect(codes(block, 'c782aabb07080901')).toBe('rlp-unexpected');
     expect(codes(block, '8401020304')).toBe('rlp-unexpected');
@@ -232,7 +233,7 @@ describe('a struct', () => {
 describe('a raw item', () => {
   it('shows its encoding and payload, and is copied when written', () => {
     const entry = struct({ key: text(9), value: raw });
-    const encoded = fromHex('c5826964c20102'.replace('c5', 'c6'));
+    const encoded = fromHex('c6826964c20102');
     const { value } = decode(entry, encoded);
     expect(value).toEqual({ encoded: fromHex('c20102'), isList: true, payload: fromHex('0102') });
     expect(encode(entry, { key: 'id', value })).toEqual(encoded);
@@ -307,11 +308,11 @@ describe('mapped and either', () => {
 
   it('keep the code and the offset of an error', () => {
     try {
-      decode(message, fromHex('c7c6c1058302c100')).txs.check();
+      decode(message, fromHex('c3c2c100')).txs.check();
     } catch (error) {
       expect(error).toMatchObject({
         code: 'rlp-non-canonical',
-        details: { path: 'txs[1].nonce', offset: 2 },
+        details: { path: 'txs[0].nonce', offset: 3 },
       });
       return;
     }

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../../src/enr/ip.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../../src/base/ip.ts';
 
 describe('IPv4 addresses', () => {
   it('are dotted quads', () => {
