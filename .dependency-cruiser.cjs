@@ -17,7 +17,20 @@ const LAYERS = {
   discv4: ['crypto', 'rlp', 'enr', 'kad'],
   discv5: ['crypto', 'rlp', 'enr', 'kad'],
   dnsdisc: ['crypto', 'enr'],
-  server: ['crypto', 'rlp', 'io', 'nat', 'observe', 'enr', 'kad', 'rlpx', 'p2p', 'discv4', 'discv5', 'dnsdisc'],
+  server: [
+    'crypto',
+    'rlp',
+    'io',
+    'nat',
+    'observe',
+    'enr',
+    'kad',
+    'rlpx',
+    'p2p',
+    'discv4',
+    'discv5',
+    'dnsdisc',
+  ],
   sync: ['server', 'eth', 'trie', 'crypto', 'rlp'],
 };
 
@@ -44,7 +57,8 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(io|cli)/|^src/crypto/(load|native|js/node)\\.ts$|^src/base/env\\.ts$|^src/sync/.*-?store\\.ts$|^src/sync/chain-file\\.ts$',
+        pathNot:
+          '^src/(io|cli)/|^src/crypto/(load|native|js/node)\\.ts$|^src/base/env\\.ts$|^src/sync/.*-?store\\.ts$|^src/sync/chain-file\\.ts$',
       },
       to: { dependencyTypes: ['core'] },
     },
@@ -65,6 +79,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

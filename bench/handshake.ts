@@ -1,17 +1,18 @@
 /** Both sides of an RLPx handshake in one process: auth and ack made and read, secrets derived. */
 import { ByteQueue } from '../src/base/bytes.ts';
 import { systemEnv } from '../src/base/env.ts';
-import { backend, generateSecretKey, publicKeyOf } from '../src/crypto/index.ts';
-import { accept, freshRandomness, initiate, RlpxSession } from '../src/rlpx/index.ts';
+import { backend, generateSecretKey } from '../src/crypto/index.ts';
+import { accept, freshRandomness, identityOf, initiate, RlpxSession } from '../src/rlpx/index.ts';
 import { measure } from './measure.ts';
 import type { BenchRow } from './row.ts';
 
 export async function handshake(): Promise<BenchRow[]> {
-  const [keyA, keyB] = [generateSecretKey(systemEnv), generateSecretKey(systemEnv)];
-  const remoteId = publicKeyOf(keyB);
+  const initiator = identityOf(generateSecretKey(systemEnv));
+  const recipient = identityOf(generateSecretKey(systemEnv));
+  const remoteId = recipient.publicKey;
   const run = () => {
-    const a = initiate({ secretKey: keyA, remoteId, randomness: freshRandomness(systemEnv) });
-    const b = accept({ secretKey: keyB, randomness: freshRandomness(systemEnv) });
+    const a = initiate({ identity: initiator, remoteId, randomness: freshRandomness(systemEnv) });
+    const b = accept({ identity: recipient, randomness: freshRandomness(systemEnv) });
     const received = new ByteQueue();
     received.push(a.opening);
     const atB = b.read(received);

@@ -300,7 +300,7 @@ Choice choose() {
   if (tier == nullptr) {
     return {"", "PEERLANE_CPU=" + std::string(forced) + " is not one of " + keccak_tiers + ", or this CPU lacks it"};
   }
-  return {"Keccak " + std::string(tier) + ", AES instructions, libsecp256k1", ""};
+  return {"Keccak " + std::string(tier) + ", AES instructions, " + curve_library, ""};
 }
 
 napi_value init(napi_env raw_env, napi_value raw_exports) {

@@ -1,15 +1,24 @@
 #include "curve.h"
 
+// First of all, since it renames what the library's headers declare.
+#include "secp256k1_names.h"
+
 #include <secp256k1.h>
 #include <secp256k1_ecdh.h>
+#include <secp256k1_preallocated.h>
 #include <secp256k1_recovery.h>
+
+#include <new>
 
 namespace {
 
 // Made on first use, since it computes its tables; never changed after, so that threads may share it.
 const secp256k1_context *context() {
-  static const secp256k1_context *const shared =
-      secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+  static const secp256k1_context *const shared = [] {
+    const unsigned int flags = SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY;
+    // The crate's sources do not allocate.
+    return secp256k1_context_preallocated_create(::operator new(secp256k1_context_preallocated_size(flags)), flags);
+  }();
   return shared;
 }
 
@@ -33,6 +42,8 @@ int x_coordinate(unsigned char *output, const unsigned char *x, const unsigned c
 }
 
 }  // namespace
+
+const char *const curve_library = PEERLANE_SECP256K1_VERSION;
 
 int curve_public_key(const uint8_t secret_key[32], uint8_t public_key[64]) {
   secp256k1_pubkey point;

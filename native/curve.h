@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+/* Name and version, for people. */
+extern const char *const curve_library;
+
 int curve_public_key(const uint8_t secret_key[32], uint8_t public_key[64]);
 /* r || s || recovery id; the nonce follows RFC 6979, s lies in the lower half. */
 int curve_sign(const uint8_t digest[32], const uint8_t secret_key[32], uint8_t signature[65]);

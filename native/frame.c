@@ -154,7 +154,11 @@ static frame_status decode_body(frame_session *session, uint8_t *input, uint8_t 
   if (code_length == 0) return FRAME_CODE_INVALID;
   message->start = code_length;
   message->end = size;
-  if (session->snappy) return place_payload(input + code_length, size - code_length, out, room, message);
+  if (session->snappy) {
+    const frame_status status = place_payload(input + code_length, size - code_length, out, room, message);
+    /* Some clients never compress Disconnect; it is short, and the last thing that they say. */
+    if (status == FRAME_OK || message->code != FRAME_DISCONNECT_CODE) return status;
+  }
   message->place = FRAME_PLACE_INPUT;
   message->length = (uint32_t)(size - code_length);
   return FRAME_OK;

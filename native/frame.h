@@ -42,6 +42,9 @@ typedef struct {
   uint8_t digest[KECCAK_DIGEST];
 } frame_direction;
 
+/* rlpx.md, "Disconnect (0x01)". */
+#define FRAME_DISCONNECT_CODE 1
+
 typedef struct {
   aes_key cipher, mac_cipher;
   frame_direction egress, ingress;

@@ -12,26 +12,51 @@ static const uint32_t K[64] = {
 };
 
 #define ROR(x, n) ((x) >> (n) | (x) << (32 - (n)))
+#define SUM0(x) (ROR(x, 2) ^ ROR(x, 13) ^ ROR(x, 22))
+#define SUM1(x) (ROR(x, 6) ^ ROR(x, 11) ^ ROR(x, 25))
+#define SIGMA0(x) (ROR(x, 7) ^ ROR(x, 18) ^ (x) >> 3)
+#define SIGMA1(x) (ROR(x, 17) ^ ROR(x, 19) ^ (x) >> 10)
 
-static void compress(uint32_t h[8], const uint8_t *p) {
-  uint32_t w[64], v[8];
+/* A round moves its eight words by one place; instead, the names move from round to round. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                    \
+  do {                                                                      \
+    const uint32_t t = h + SUM1(e) + (g ^ (e & (f ^ g))) + K[i] + w[(i) % 16]; \
+    d += t;                                                                 \
+    h = t + SUM0(a) + ((a & b) | (c & (a | b)));                            \
+  } while (0)
+
+#define EIGHT_ROUNDS(i)                   \
+  ROUND(a, b, c, d, e, f, g, h, (i));     \
+  ROUND(h, a, b, c, d, e, f, g, (i) + 1); \
+  ROUND(g, h, a, b, c, d, e, f, (i) + 2); \
+  ROUND(f, g, h, a, b, c, d, e, (i) + 3); \
+  ROUND(e, f, g, h, a, b, c, d, (i) + 4); \
+  ROUND(d, e, f, g, h, a, b, c, (i) + 5); \
+  ROUND(c, d, e, f, g, h, a, b, (i) + 6); \
+  ROUND(b, c, d, e, f, g, h, a, (i) + 7)
+
+static void compress(uint32_t state[8], const uint8_t *p) {
+  uint32_t w[16];
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+  uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
   for (int i = 0; i < 16; i++) w[i] = pl_load32_be(p + 4 * i);
-  for (int i = 16; i < 64; i++) {
-    const uint32_t s0 = ROR(w[i - 15], 7) ^ ROR(w[i - 15], 18) ^ w[i - 15] >> 3;
-    const uint32_t s1 = ROR(w[i - 2], 17) ^ ROR(w[i - 2], 19) ^ w[i - 2] >> 10;
-    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+  EIGHT_ROUNDS(0);
+  EIGHT_ROUNDS(8);
+  for (int round = 16; round < 64; round += 16) {
+    for (int i = 0; i < 16; i++) {
+      w[i] += SIGMA1(w[(i + 14) % 16]) + w[(i + 9) % 16] + SIGMA0(w[(i + 1) % 16]);
+    }
+    EIGHT_ROUNDS(round);
+    EIGHT_ROUNDS(round + 8);
   }
-  memcpy(v, h, sizeof v);
-  for (int i = 0; i < 64; i++) {
-    const uint32_t s1 = ROR(v[4], 6) ^ ROR(v[4], 11) ^ ROR(v[4], 25);
-    const uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i];
-    const uint32_t s0 = ROR(v[0], 2) ^ ROR(v[0], 13) ^ ROR(v[0], 22);
-    const uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-    memmove(v + 1, v, 7 * sizeof v[0]);
-    v[4] += t1;
-    v[0] = t1 + t2;
-  }
-  for (int i = 0; i < 8; i++) h[i] += v[i];
+  state[0] += a;
+  state[1] += b;
+  state[2] += c;
+  state[3] += d;
+  state[4] += e;
+  state[5] += f;
+  state[6] += g;
+  state[7] += h;
   pl_wipe(w, sizeof w);
 }
 

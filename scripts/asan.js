@@ -1,7 +1,8 @@
-// Runs tests on an addon with AddressSanitizer and UndefinedBehaviorSanitizer in it:
+// Runs tests on an addon with AddressSanitizer and UndefinedBehaviorSanitizer in it; which libsecp256k1 that has,
+// native/secp256k1.js decides:
 //   node scripts/asan.js [arguments of vitest, default: run --project native test/crypto test/rlpx]
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, realpathSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { buildAddon, root, run } from './addon.js';
@@ -19,8 +20,12 @@ function runtime(name) {
 }
 
 mkdirSync(directory, { recursive: true });
-cpSync(join(root, 'binding.gyp'), join(directory, 'binding.gyp'));
-cpSync(join(root, 'native'), join(directory, 'native'), { recursive: true });
+for (const source of ['binding.gyp', 'native', 'vendor']) {
+  rmSync(join(directory, source), { recursive: true, force: true });
+  if (existsSync(join(root, source))) {
+    cpSync(join(root, source), join(directory, source), { recursive: true });
+  }
+}
 const { status, output } = buildAddon(directory, ['-Dsanitize=1']);
 if (status !== 0) {
   console.error(output);

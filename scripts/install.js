@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { secp256k1Directory } from '../native/secp256k1.js';
 import { answers, buildAddon, loadFailure, root } from './addon.js';
 
 const require = createRequire(import.meta.url);
@@ -11,16 +12,19 @@ const built = join(root, 'build', 'Release', 'peerlane.node');
 const report = join(root, 'build', 'peerlane-install.json');
 const LOG_LENGTH = 4000;
 
+function filesIn(directory) {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
 /** What the built addon follows from. */
 function fingerprint() {
   const hash = createHash('sha256');
   hash.update(`${process.platform} ${process.arch} ${process.env.CC ?? ''} ${process.env.CXX ?? ''}\n`);
-  const sources = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-  for (const file of [join(root, 'binding.gyp'), ...sources.sort()]) hash.update(readFileSync(file));
-  if (!existsSync(join(root, 'native', 'secp256k1')))
-    hash.update(readFileSync(require.resolve('secp256k1/package.json')));
+  const sources = [...filesIn(join(root, 'native')), ...filesIn(secp256k1Directory())];
+  for (const file of [join(root, 'binding.gyp'), ...sources]) hash.update(readFileSync(file));
   return hash.digest('hex');
 }
 

@@ -9,7 +9,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = join(root, 'native', 'secp256k1');
 rmSync(target, { recursive: true, force: true });
 if (process.argv[2] !== '--remove') {
-  const source = join(dirname(createRequire(import.meta.url).resolve('secp256k1/package.json')), 'src', 'secp256k1');
+  const source = join(
+    dirname(createRequire(import.meta.url).resolve('secp256k1/package.json')),
+    'src',
+    'secp256k1',
+  );
   cpSync(join(source, 'include'), join(target, 'include'), { recursive: true });
   cpSync(join(source, 'src'), join(target, 'src'), {
     recursive: true,

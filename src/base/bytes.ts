@@ -1,4 +1,5 @@
 import { PeerlaneError } from './errors.ts';
+import { release } from './release.ts';
 
 const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
 
@@ -57,24 +58,17 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Chunks up to this are gathered in blocks when they have to wait. */
+/** Chunks up to this are gathered in blocks when they have to wait: one of a byte costs some hundred to keep. */
 const SMALL_CHUNK = 1024;
-const SMALL_BLOCK = 8 * 1024;
-/** From so many waiting bytes on, what comes is gathered in blocks that are used again. */
-const LONG_WAIT = 256 * 1024;
-const BLOCK = 64 * 1024;
-/** Blocks that are kept for the next who needs them: enough for one frame of the largest size. */
-const MAX_FREE_BLOCKS = 256;
+const BLOCK = 8 * 1024;
+/** Pieces from this size on give back at once what they were put together from. */
+const LARGE_PIECE = 128 * 1024;
 /** A view that keeps more than so many times its own length alive is not kept. */
 const WASTE = 4;
 
-/** Blocks that nobody uses. Without them, what a peer lets lie and loses would wait for the garbage collector. */
-const freeBlocks: Uint8Array[] = [];
-
 /**
  * Bytes that arrive in chunks and are taken out in pieces. A piece that lies within one chunk is a view of it;
- * only one that spans chunks is put together, once, so that reading a stream is linear in its bytes. What has to
- * wait long, or comes in small chunks, is copied into blocks meanwhile.
+ * only one that spans chunks is put together, once, so that reading a stream is linear in its bytes.
  */
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
@@ -83,49 +77,35 @@ export class ByteQueue {
   /** The block that is being filled, and how far; the last chunk is its filled end. */
   #block: Uint8Array | undefined;
   #filled = 0;
-  /** Blocks to be used again, by their memory: those of which no view has been given out. */
-  readonly #blocks = new Map<ArrayBufferLike, Uint8Array>();
 
   /** Bytes that are waiting. */
   get length(): number {
     return this.#length;
   }
 
+  /** The chunk becomes the queue's own. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    const waits = this.#head < this.#chunks.length;
-    if (waits && (chunk.length <= SMALL_CHUNK || this.#length >= LONG_WAIT)) {
-      this.#gather(chunk);
-    } else {
+    this.#length += chunk.length;
+    if (chunk.length > SMALL_CHUNK || this.#head === this.#chunks.length) {
       this.#chunks.push(chunk);
       this.#block = undefined;
+    } else {
+      this.#gather(chunk);
     }
-    this.#length += chunk.length;
   }
 
   #gather(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; ) {
-      const block = this.#openBlock();
-      const part = chunk.subarray(at, at + block.length - this.#filled);
-      block.set(part, this.#filled);
-      const last = this.#chunks.length - 1;
-      const start = this.#filled - (this.#chunks[last] ?? EMPTY).length;
-      this.#filled += part.length;
-      this.#chunks[last] = block.subarray(start, this.#filled);
-      at += part.length;
+    if (this.#block === undefined || this.#filled + chunk.length > this.#block.length) {
+      this.#block = new Uint8Array(BLOCK);
+      this.#filled = 0;
+      this.#chunks.push(EMPTY);
     }
-  }
-
-  /** A block with room, whose filled end is the last chunk. A chunk of one byte costs some hundred to keep. */
-  #openBlock(): Uint8Array {
-    if (this.#block !== undefined && this.#filled < this.#block.length) return this.#block;
-    const long = this.#length >= LONG_WAIT;
-    const block = long ? (freeBlocks.pop() ?? new Uint8Array(BLOCK)) : new Uint8Array(SMALL_BLOCK);
-    if (long) this.#blocks.set(block.buffer, block);
-    this.#block = block;
-    this.#filled = 0;
-    this.#chunks.push(EMPTY);
-    return block;
+    this.#block.set(chunk, this.#filled);
+    const last = this.#chunks.length - 1;
+    const start = this.#filled - (this.#chunks[last] ?? EMPTY).length;
+    this.#filled += chunk.length;
+    this.#chunks[last] = this.#block.subarray(start, this.#filled);
   }
 
   /** Puts bytes back in front of what is waiting. The small rest of a large chunk is copied, to let go of that. */
@@ -144,7 +124,6 @@ export class ByteQueue {
     if (length === 0 || first === undefined) return EMPTY;
     this.#length -= length;
     if (first.length >= length) {
-      this.#blocks.delete(first.buffer);
       if (first.length === length) this.#advance();
       else this.#chunks[this.#head] = first.subarray(length);
       return first.length === length ? first : first.subarray(0, length);
@@ -159,7 +138,8 @@ export class ByteQueue {
       if (part < chunk.length) this.#chunks[this.#head] = chunk.subarray(part);
       else {
         this.#advance();
-        this.#recycle(chunk.buffer);
+        // Nobody has a view of a chunk that is whole: what is given out is cut off, or leaves the queue.
+        if (length >= LARGE_PIECE) release(chunk);
       }
     }
     return joined;
@@ -173,24 +153,16 @@ export class ByteQueue {
     const first = this.#chunks[this.#head];
     if (first === undefined || first.length < length) return this.take(length);
     this.#length -= first.length;
-    this.#blocks.delete(first.buffer);
     this.#advance();
     return first;
   }
 
   clear(): void {
-    for (const buffer of this.#blocks.keys()) this.#recycle(buffer);
+    for (const chunk of this.#chunks.slice(this.#head)) release(chunk);
     this.#chunks = [];
     this.#head = 0;
     this.#length = 0;
     this.#block = undefined;
-  }
-
-  #recycle(buffer: ArrayBufferLike): void {
-    const block = this.#blocks.get(buffer);
-    if (block === undefined) return;
-    this.#blocks.delete(buffer);
-    if (freeBlocks.length < MAX_FREE_BLOCKS) freeBlocks.push(block);
   }
 
   #advance(): void {

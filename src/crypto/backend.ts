@@ -47,6 +47,12 @@ export const MAX_MESSAGE_SIZE = 0xffffff;
 /** Highest message code that a frame may carry; codes are RLP integers of at most four bytes. */
 export const MAX_MESSAGE_CODE = 0xffffffff;
 
+/**
+ * Code of Disconnect (rlpx.md, "Disconnect (0x01)"): a payload of it that is no snappy block is taken as it is,
+ * since some clients never compress it.
+ */
+export const DISCONNECT_CODE = 0x01;
+
 /** What a session starts from; both seeds are absorbed into fresh Keccak-256 states. */
 export interface FrameSessionInit {
   /** 32 bytes each. */
@@ -80,7 +86,7 @@ export const ENCODE_LANE_WORDS = 2;
 export const PLACE = {
   /** In `out`, decompressed. */
   out: 0,
-  /** In the lane's `input` (decrypted in place), never compressed. */
+  /** In the lane's `input` (decrypted in place), and not compressed. */
   input: 1,
   /** In the lane's `input` (decrypted in place), still a snappy block: `uncompressed` says its decoded length. */
   compressed: 2,
@@ -148,7 +154,8 @@ export interface Backend {
    * Message k has `messages[6 * k ...]`: lane; code; start; end; place (`PLACE`); decoded length. A payload that
    * decompresses to at most `inlineLimit` bytes, and for which `out` has room left, is decompressed into `out`;
    * any other stays in the input as `PLACE.compressed`. Its declared length is at most `MAX_MESSAGE_SIZE`, else
-   * the lane fails with `snappyTooLarge`. Returns the number of messages, at most `messages.length / 6`.
+   * the lane fails with `snappyTooLarge`. A payload of `DISCONNECT_CODE` that is no block, or too large a one, stays
+   * in the input as `PLACE.input` instead. Returns the number of messages, at most `messages.length / 6`.
    */
   decodeMany(
     sessions: readonly FrameSession[],

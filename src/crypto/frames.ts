@@ -241,7 +241,7 @@ function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]):
       length: messageWords[word + 5] ?? 0,
     });
   }
-  if (used > 0) decodePool.use(used);
+  if (out.length > 0) decodePool.use(used);
   lanes.forEach((progress, i) => {
     const word = DECODE_LANE_WORDS * i;
     progress.status = (laneWords[word] ?? 0) as Status;

@@ -1,8 +1,8 @@
 /** enode URLs: `enode://<128 hex digits>@host:port?discport=n`. */
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { isPublicKey } from './identity.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
 
 export interface Enode {

@@ -1,7 +1,7 @@
 /** The entries of a record whose meaning is known: names, types, encodings (enr.md, "Record Structure"). */
 import { PeerlaneError } from '../base/errors.ts';
-import { bigUint, bytes, type Codec, decode, encode, mapped, struct, text, uint } from '../rlp/index.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { bigUint, bytes, type Codec, decode, encode, mapped, struct, text, uint } from '../rlp/index.ts';
 
 /** The fork identifier of EIP-2124. */
 export interface RecordForkId {

@@ -19,6 +19,8 @@ export const MAX_SERVED_BLOCKS = 1024;
 /** Transactions looked up for one GetPooledTransactions (caps/eth.md, its soft limit). */
 export const MAX_SERVED_TRANSACTIONS = 256;
 
+const HASH_LENGTH = 32;
+
 /** What list headers and the request id may take beside the items of the largest answer. */
 const ENVELOPE_ROOM = 64;
 
@@ -151,25 +153,28 @@ type Prepare<N extends RequestName> = (
 
 const PREPARE: { readonly [N in RequestName]: Prepare<N> } = {
   GetBlockHeaders: ({ query }, { chain, signal }) => {
-    return () => serveBlockHeaders(chain, query, signal);
+    const { start } = query;
+    const own = { ...query, start: typeof start === 'bigint' ? start : start.slice() };
+    return () => serveBlockHeaders(chain, own, signal);
   },
   GetBlockBodies: (request, { chain, signal }) => {
-    const hashes = firstOf(request.hashes, MAX_SERVED_BLOCKS);
-    return () => serveBlockBodies(chain, hashes, signal);
+    const hashes = packed(request.hashes, MAX_SERVED_BLOCKS);
+    return () => serveBlockBodies(chain, unpacked(hashes), signal);
   },
   GetPooledTransactions: (request, { pooledTransactions }) => {
-    const hashes = firstOf(request.hashes, MAX_SERVED_TRANSACTIONS);
-    return () => servePooledTransactions(pooledTransactions, hashes);
+    const hashes = packed(request.hashes, MAX_SERVED_TRANSACTIONS);
+    return () => servePooledTransactions(pooledTransactions, unpacked(hashes));
   },
   GetReceipts: (request, { version, chain, signal }) => {
-    const hashes = firstOf(request.hashes, MAX_SERVED_BLOCKS);
+    const hashes = packed(request.hashes, MAX_SERVED_BLOCKS);
     const asKept = (receipts: Uint8Array): Uint8Array => receipts;
-    return () => serveReceipts(chain, hashes, messageRow(version, 'Receipts')?.fromChain ?? asKept, signal);
+    const convert = messageRow(version, 'Receipts')?.fromChain ?? asKept;
+    return () => serveReceipts(chain, unpacked(hashes), convert, signal);
   },
 };
 
 /**
- * Reads what of a request is answered, and returns what looks the items of the answer up. Hashes beyond the
+ * Copies what of a request is answered, and returns what looks the items of the answer up. Hashes beyond the
  * limits are not looked at.
  * @throws PeerlaneError `rlp-unexpected` for something in the request that is no hash
  */
@@ -185,8 +190,21 @@ function prepare<N extends RequestName>(
   return PREPARE[name](value, context);
 }
 
-function firstOf<T>(items: RlpList<T>, count: number): T[] {
-  const first: T[] = [];
-  for (const item of items) if (first.push(item) === count) break;
-  return first;
+/** The first `max` hashes, copied: a request that waits must not keep its message, nor an object for each hash. */
+function packed(hashes: RlpList<Uint8Array>, max: number): Uint8Array {
+  const count = Math.min(hashes.length, max);
+  const bytes = new Uint8Array(HASH_LENGTH * count);
+  let at = 0;
+  for (const hash of hashes) {
+    if (at === bytes.length) break;
+    bytes.set(hash, at);
+    at += HASH_LENGTH;
+  }
+  return bytes;
+}
+
+function unpacked(bytes: Uint8Array): Uint8Array[] {
+  const hashes: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += HASH_LENGTH) hashes.push(bytes.subarray(at, at + HASH_LENGTH));
+  return hashes;
 }

@@ -1,7 +1,7 @@
 import { onAbort } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
 import { CONSEQUENCES, type Consequence, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Message, ProtocolChannel } from '../p2p/protocol.ts';
+import { LENT_PAYLOAD, type Message, type ProtocolChannel } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import {
   answerTo,
@@ -12,6 +12,7 @@ import {
   encodeResponse,
   type MessageValues,
   type NotificationName,
+  type RequestName,
 } from './messages.ts';
 import { EthPeer } from './peer.ts';
 import { Requester } from './requester.ts';
@@ -22,8 +23,10 @@ import { WorkQueue } from './work-queue.ts';
 
 /** Requests of a peer that wait for their answer: as many as we would send it. More stop the reading. */
 const MAX_WAITING_REQUESTS = MAX_PENDING_REQUESTS;
-/** Their payloads, in bytes; 1,024 hashes are 33 KiB. */
-const MAX_WAITING_REQUEST_BYTES = 2 * 1024 * 1024;
+/** What is kept of them, in bytes; 1,024 hashes are 32 KiB. */
+const MAX_WAITING_REQUEST_BYTES = 256 * 1024;
+/** What is kept of one at most: 1,024 hashes. */
+const MAX_REQUEST_BYTES = 33 * 1024;
 
 /** Notifications of a peer that wait for the handlers. */
 const MAX_WAITING_NOTIFICATIONS = 256;
@@ -188,7 +191,11 @@ class Session {
 
   /** Takes a message in; resolves when the next one may be read. */
   async receive({ code, payload }: Message): Promise<void> {
-    const message = decodeMessage(this.#version, code, payload);
+    let message = decodeMessage(this.#version, code, payload);
+    // A lent payload is gone when the next message is asked for; of a request, what is needed is copied.
+    if (payload.length >= LENT_PAYLOAD && message.kind !== 'request') {
+      message = decodeMessage(this.#version, code, payload.slice());
+    }
     switch (message.kind) {
       case 'status':
         throw new PeerlaneError('status-repeated', 'a second Status');
@@ -196,7 +203,7 @@ class Session {
         this.#requester.settle(message.name, message.value.id, message.value.items);
         break;
       case 'request':
-        await this.#answer(message, payload.length);
+        await this.#answer(message, Math.min(payload.length, MAX_REQUEST_BYTES));
         break;
       case 'notification':
         if (message.name === 'BlockRangeUpdate') this.#peer.updateRange(message.value);
@@ -218,15 +225,21 @@ class Session {
     const { chain, pooledTransactions } = this.#options;
     const { signal } = this.#channel;
     const lookUp = prepareAnswer(request, { version: this.#version, chain, pooledTransactions, signal });
+    // Only these two of the request, so that its message is not kept.
+    const { name, value } = request;
+    const { id } = value;
     await this.#answers.push(size, async () => {
-      const { code, payload } = await this.#response(request, lookUp);
+      const { code, payload } = await this.#response(name, id, lookUp);
       if (!signal.aborted) await this.#channel.send(code, payload);
     });
   }
 
-  async #response(request: EthRequest, lookUp: () => Promise<Uint8Array[]>): Promise<EncodedMessage> {
-    const { id } = request.value;
-    const name = answerTo(request.name);
+  async #response(
+    request: RequestName,
+    id: bigint,
+    lookUp: () => Promise<Uint8Array[]>,
+  ): Promise<EncodedMessage> {
+    const name = answerTo(request);
     try {
       return encodeResponse(this.#version, name, id, await lookUp());
     } catch (error) {

@@ -16,4 +16,12 @@ export {
   PING_INTERVAL_MS,
   runLinks,
 } from './link.ts';
-export type { Capability, Message, PayloadView, PeerInfo, Protocol, ProtocolChannel } from './protocol.ts';
+export {
+  type Capability,
+  LENT_PAYLOAD,
+  type Message,
+  type PayloadView,
+  type PeerInfo,
+  type Protocol,
+  type ProtocolChannel,
+} from './protocol.ts';

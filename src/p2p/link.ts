@@ -76,6 +76,7 @@ export class Link {
   #outboxLength = 0;
   #helloSent = false;
   #paused = false;
+  #closing = false;
   /** Start of the phase, or time of the last whole frame: what the read deadline counts from. */
   #progressAt = 0;
   #pingAt = 0;
@@ -186,7 +187,9 @@ export class Link {
    * Disconnect are written first; before the handshake is over the link falls silent.
    */
   close(error: PeerlaneError): void {
-    if (this.#state === 'closed') return;
+    // What is written below may itself bring about a reason to close.
+    if (this.#state === 'closed' || this.#closing) return;
+    this.#closing = true;
     const { disconnect, silent } = consequenceOf(error) as {
       disconnect?: DisconnectReasonName;
       silent?: true;
@@ -324,7 +327,10 @@ export class Link {
     this.#pingAt = this.#now + PING_INTERVAL_MS;
     this.#shared = matchProtocols(this.#protocols, hello.capabilities);
     if (this.#shared.length === 0) {
-      throw new PeerlaneError('no-shared-capability', 'the peer speaks no protocol that we speak');
+      const spoken = hello.capabilities.map(({ name, version }) => `${name}/${version}`).join(', ');
+      throw new PeerlaneError('no-shared-capability', 'the peer speaks no protocol that we speak', {
+        details: { clientId: hello.clientId, capabilities: spoken },
+      });
     }
     this.#host.opened(hello, this.#shared);
   }

@@ -6,9 +6,14 @@ export interface Capability {
   readonly version: number;
 }
 
+/** Payloads from this size on, in bytes, are lent; see `PayloadView`. */
+export const LENT_PAYLOAD = 1024 * 1024;
+
 /**
- * Bytes that the receiver may keep and read but not write: small payloads are views into one shared buffer, so
- * keeping one of 10 bytes keeps its neighbours alive too. Copy with `.slice()` what is to live long.
+ * Bytes that the receiver may read but not write, and copies with `.slice()` if they are to live long. Small payloads
+ * are views into one shared buffer, so keeping one of 10 bytes keeps its neighbours alive too. Payloads of
+ * `LENT_PAYLOAD` bytes and more are lent until the next message is asked for; then they are empty. A loop that waits
+ * for its next message still holds the last one, and a silent peer would make it hold that for ever.
  */
 export type PayloadView = Uint8Array;
 

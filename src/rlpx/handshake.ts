@@ -12,6 +12,7 @@ import {
   eciesEncrypt,
   type FrameSessionInit,
   generateSecretKey,
+  isValidSecretKey,
   PUBLIC_KEY_LENGTH,
   publicKeyOf,
   recover,
@@ -25,6 +26,7 @@ import { deriveSecrets } from './secrets.ts';
 /** The size field of auth and ack is at most this; with the field itself a packet has two bytes more. */
 export const MAX_HANDSHAKE_SIZE = 2048;
 export const NONCE_LENGTH = 32;
+const ECIES_IV_LENGTH = 16;
 const SIZE_LENGTH = 2;
 const HANDSHAKE_VERSION = 4;
 /** EIP-8: at least 100 bytes of random padding, so that the packet can be told from the plain form. */
@@ -64,15 +66,37 @@ export interface HandshakeRandomness {
   readonly eciesIv: Uint8Array;
 }
 
-export function freshRandomness(env: Env): HandshakeRandomness {
-  const [span = 0] = env.randomBytes(1);
-  return {
-    ephemeralKey: generateSecretKey(env),
-    nonce: env.randomBytes(NONCE_LENGTH),
-    padding: env.randomBytes(MIN_PADDING + (span % (MAX_PADDING - MIN_PADDING + 1))),
-    eciesEphemeralKey: generateSecretKey(env),
-    eciesIv: env.randomBytes(16),
+/** A static key pair, the name of a node. Made once with `identityOf`, for all its handshakes. */
+export interface Identity {
+  /** 32 bytes. */
+  readonly secretKey: Uint8Array;
+  /** 64 bytes, of `secretKey`. */
+  readonly publicKey: Uint8Array;
+}
+
+/** @throws PeerlaneError `invalid-secret-key` */
+export function identityOf(secretKey: Uint8Array): Identity {
+  return { secretKey, publicKey: publicKeyOf(secretKey) };
+}
+
+export function freshRandomness(env: Pick<Env, 'randomBytes'>): HandshakeRandomness {
+  // One draw: the system's generator takes longer for a call than for its bytes.
+  const drawn = env.randomBytes(2 * SECRET_KEY_LENGTH + NONCE_LENGTH + ECIES_IV_LENGTH + 1 + MAX_PADDING);
+  let rest = drawn;
+  const take = (length: number) => {
+    const taken = rest.subarray(0, length);
+    rest = rest.subarray(length);
+    return taken;
   };
+  const takeKey = () => {
+    const key = take(SECRET_KEY_LENGTH);
+    return isValidSecretKey(key) ? key : generateSecretKey(env);
+  };
+  const [ephemeralKey, eciesEphemeralKey] = [takeKey(), takeKey()];
+  const [nonce, eciesIv] = [take(NONCE_LENGTH), take(ECIES_IV_LENGTH)];
+  const [span = 0] = take(1);
+  const padding = take(MIN_PADDING + (span % (MAX_PADDING - MIN_PADDING + 1)));
+  return { ephemeralKey, nonce, padding, eciesEphemeralKey, eciesIv };
 }
 
 /** What a handshake ends with. */
@@ -85,8 +109,8 @@ export interface Established {
 }
 
 export interface HandshakeOptions {
-  /** Own static secret key, 32 bytes. */
-  readonly secretKey: Uint8Array;
+  /** Our own. */
+  readonly identity: Identity;
   readonly randomness: HandshakeRandomness;
 }
 
@@ -105,7 +129,7 @@ export interface Handshake {
 
 /** The side that opened the connection and knows whom it talks to. */
 export function initiate({
-  secretKey,
+  identity: { secretKey, publicKey },
   randomness,
   remoteId,
 }: HandshakeOptions & { readonly remoteId: Uint8Array }): Handshake {
@@ -113,7 +137,7 @@ export function initiate({
   const token = ecdh(secretKey, remoteId);
   const body = encode(authBody, {
     signature: sign(xor(token, nonce), ephemeralKey),
-    publicKey: publicKeyOf(secretKey),
+    publicKey,
     nonce,
     version: HANDSHAKE_VERSION,
   });
@@ -144,7 +168,7 @@ export function initiate({
 }
 
 /** The side that accepted the connection. */
-export function accept({ secretKey, randomness }: HandshakeOptions): Handshake {
+export function accept({ identity: { secretKey, publicKey }, randomness }: HandshakeOptions): Handshake {
   const { ephemeralKey, nonce } = randomness;
   const packets = new PacketReader(secretKey, PLAIN_AUTH_LENGTH);
   return {
@@ -154,7 +178,7 @@ export function accept({ secretKey, randomness }: HandshakeOptions): Handshake {
       if (packet === undefined) return undefined;
       const auth = parse(() => decodePrefix(authBody, packet.body).value);
       const remoteId = auth.publicKey.slice();
-      if (equalBytes(remoteId, publicKeyOf(secretKey))) {
+      if (equalBytes(remoteId, publicKey)) {
         throw new PeerlaneError('handshake-self', 'the initiator has our own key');
       }
       const token = agree(secretKey, remoteId);

@@ -5,6 +5,8 @@ export {
   type Handshake,
   type HandshakeOptions,
   type HandshakeRandomness,
+  type Identity,
+  identityOf,
   initiate,
   MAX_HANDSHAKE_SIZE,
   NONCE_LENGTH,

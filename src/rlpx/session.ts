@@ -22,8 +22,9 @@ export class IncomingMessage {
   readonly code: number;
   /** Length of the payload after decompression, in bytes. */
   readonly length: number;
-  readonly #payload: Uint8Array | undefined;
-  readonly #compressed: Uint8Array | undefined;
+  #payload: Uint8Array | undefined;
+  #compressed: Uint8Array | undefined;
+  #detached = false;
 
   constructor(
     code: number,
@@ -42,12 +43,30 @@ export class IncomingMessage {
     return (this.#compressed ?? this.#payload)?.length ?? 0;
   }
 
+  /** The memory that this message shares with others: a slab of payloads, or a chunk as it was received. */
+  get shared(): ArrayBufferLike | undefined {
+    return (this.#compressed ?? this.#payload)?.buffer;
+  }
+
+  /** Lets go of the shared memory, where the message is a small part of it. False when that was done before. */
+  detach(): boolean {
+    if (this.#detached) return false;
+    this.#detached = true;
+    this.#payload = ownCopy(this.#payload);
+    this.#compressed = ownCopy(this.#compressed);
+    return true;
+  }
+
   /** @throws PeerlaneError `snappy-invalid` */
   payload(): Uint8Array {
     if (this.#payload !== undefined) return this.#payload;
     if (this.#compressed === undefined) return new Uint8Array(0);
     return uncompress(this.#compressed, this.length);
   }
+}
+
+function ownCopy(view: Uint8Array | undefined): Uint8Array | undefined {
+  return view !== undefined && 2 * view.length < view.buffer.byteLength ? new Uint8Array(view) : view;
 }
 
 /** One connection's session, from the end of the handshake on. */

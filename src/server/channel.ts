@@ -2,12 +2,10 @@
 import { onAbort } from '../base/abort.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
+import { release } from '../base/release.ts';
 import type { Message, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
-import { DEFAULT_MAX_MESSAGE_SIZE } from '../p2p/index.ts';
+import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
-
-/** Payloads from this size on wait at the gate before they are decompressed; see `LARGE_PAYLOADS_LIMIT`. */
-export const LARGE_PAYLOAD = 1024 * 1024;
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {
@@ -18,6 +16,8 @@ export interface ChannelHost {
   send(code: number, payload: Uint8Array): void;
   /** Resolves when the connection takes more output; at once where it does. */
   writable(): Promise<void>;
+  /** Calls back when what has been sent so far is encoded. */
+  afterOutput(run: () => void): void;
   /** The handler has taken a message of so many held bytes off the queue. */
   consumed(heldLength: number): void;
   confirm(): void;
@@ -79,27 +79,52 @@ export class Channel implements ProtocolChannel {
 
   /** @internal A message has arrived. */
   push(message: IncomingMessage): void {
+    // What waits while the memory that it shares with others is used up would keep all of that alive.
+    const last = this.#queue.at(-1);
+    if (last !== undefined && last.shared !== message.shared) this.#detachWaiting();
     this.#queue.push(message);
     this.#wake?.();
   }
 
+  /** @internal Drops what no handler has taken. */
+  clear(): void {
+    this.#queue = [];
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
-    let done: () => void = () => undefined;
-    try {
-      for (;;) {
-        const message = await this.#next();
-        if (message === undefined) return;
-        if (message.length >= LARGE_PAYLOAD) done = await this.#host.gate.enter(message.length, this.signal);
-        yield { code: message.code - this.#shared.offset, payload: this.#payloadOf(message) };
-        done();
+    for (;;) {
+      const message = await this.#next();
+      if (message === undefined) return;
+      let leave: (() => void) | undefined;
+      let payload: Uint8Array | undefined;
+      try {
+        if (message.length >= LENT_PAYLOAD) leave = await this.#host.gate.enter(message.length, this.signal);
+        // From here on it is the handler's; what it sends back is charged as output, not both at once.
         this.#host.consumed(message.heldLength);
+        payload = this.#payloadOf(message);
+        yield { code: message.code - this.#shared.offset, payload };
+      } catch (error) {
+        // An abort at the gate is the end of the connection, which ends the loop without an error.
+        if (this.signal.aborted) return;
+        throw error;
+      } finally {
+        // Also when the consumer leaves its loop here: it may begin another one.
+        this.#takeBack(payload, leave);
       }
-    } catch (error) {
-      // An abort at the gate is the end of the connection, which ends the loop without an error.
-      if (!this.signal.aborted) throw error;
-    } finally {
-      done();
     }
+  }
+
+  /** Ends the loan of a large payload, once what the handler may have sent of it has been encoded. */
+  #takeBack(payload: Uint8Array | undefined, leave: (() => void) | undefined): void {
+    if (leave === undefined) return;
+    this.#host.afterOutput(() => {
+      if (payload !== undefined) release(payload, FRAME_ROOM);
+      leave();
+    });
+  }
+
+  #detachWaiting(): void {
+    for (let i = this.#queue.length - 1; this.#queue[i]?.detach() === true; i--);
   }
 
   #payloadOf(message: IncomingMessage): Uint8Array {
@@ -123,6 +148,9 @@ export class Channel implements ProtocolChannel {
     }
   }
 }
+
+/** What a frame has beside the payload. */
+const FRAME_ROOM = 64;
 
 function closedError(signal: AbortSignal): PeerlaneError {
   return new PeerlaneError('closed', 'the connection is over', { cause: signal.reason });

@@ -15,11 +15,11 @@ export const DEFAULT_CLIENT_ID = 'peerlane';
 export const DIAL_TIMEOUT_MS = 15_000;
 /**
  * What all peers together may make the server hold: unfinished frames, unread messages and output that they do
- * not take, in bytes. Room for one frame of the largest size, and half as much again for the others.
+ * not take, in bytes. Room for one frame of the largest size, and a quarter as much again for the others.
  */
-export const DEFAULT_MEMORY_BUDGET = 24 * 1024 * 1024;
+export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 /** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
-export const LARGE_PAYLOADS_LIMIT = 32 * 1024 * 1024;
+export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
 
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;
@@ -43,7 +43,7 @@ export interface ServerOptions {
   readonly bootnodes?: readonly string[];
   /** enode URLs of nodes that are kept connected, whatever the limits. */
   readonly staticNodes?: readonly string[];
-  /** Bytes that all peers together may make the server hold; default 24 MiB. */
+  /** Bytes that all peers together may make the server hold; default 20 MiB. */
   readonly memoryBudget?: number;
   /** Told what happens; for observation only. */
   readonly onEvent?: (event: ServerEvent) => void;
@@ -108,8 +108,21 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
     bootnodes: bootnodes.map(parseEnode),
     staticNodes: staticNodes.map(parseEnode),
     memoryBudget,
-    onEvent,
+    onEvent: detached(onEvent),
     env,
+  };
+}
+
+/** An observer that throws is reported as an uncaught error, and stops nothing of what it observes. */
+function detached(onEvent: (event: ServerEvent) => void): (event: ServerEvent) => void {
+  return (event) => {
+    try {
+      onEvent(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
 }
 

@@ -3,6 +3,7 @@ import type { Budget, BudgetShare } from '../base/budget.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
+import { release } from '../base/release.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
 import {
@@ -24,6 +25,8 @@ export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
 /** What was written has to make progress within this time. */
 export const FRAME_WRITE_TIMEOUT_MS = 20_000;
+/** Slabs above this are made for one call, and not worth being kept for a small part. */
+const LARGE_SLAB = 256 * 1024;
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
 
@@ -74,6 +77,7 @@ export class Connection implements LinkHost {
   #flushed = 0;
   #flushedAt = 0;
   #wireGone = false;
+  #evicted = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -83,11 +87,7 @@ export class Connection implements LinkHost {
     this.#finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#share = budget.share(() =>
-      this.close(
-        new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
-      ),
-    );
+    this.#share = budget.share(() => this.#giveUp());
     this.#link = new Link({ handshake, hello, protocols, host: this });
     wire.attach({
       data: (chunk) => this.#received(chunk),
@@ -148,7 +148,12 @@ export class Connection implements LinkHost {
     if (this.#wireGone) return;
     const { wire, env } = this.#options;
     if (wire.backlog === 0) this.#flushedAt = env.now();
-    wire.write(bytes);
+    // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
+    // once gets a copy.
+    const { length, buffer } = bytes;
+    const wasteful = 2 * length < buffer.byteLength;
+    const copied = wasteful && (wire.backlog > 0 || buffer.byteLength > LARGE_SLAB);
+    wire.write(copied ? new Uint8Array(bytes) : bytes);
     this.#account();
     this.#arm();
   }
@@ -188,6 +193,8 @@ export class Connection implements LinkHost {
       send: (code, payload) => this.#send(code, payload),
       writable: () => this.#writable(),
       consumed: (heldLength) => this.#consumed(heldLength),
+      // In the same turn as the lanes, behind them.
+      afterOutput: (run) => void this.#options.env.setImmediate(run),
       confirm: () => this.#confirm(),
       close: (error) => this.close(error),
     };
@@ -213,7 +220,8 @@ export class Connection implements LinkHost {
     this.#release();
     owner.closed(this, error);
     if (this.#wireGone) return;
-    if (wire.backlog === 0 && !this.hasIdentity) {
+    // Without an identity there is nothing to be flushed; for an evicted peer that takes nothing, it is what costs.
+    if (wire.backlog === 0 ? !this.hasIdentity : this.#evicted) {
       wire.destroy();
       return;
     }
@@ -240,6 +248,11 @@ export class Connection implements LinkHost {
   }
 
   #received(chunk: Uint8Array): void {
+    // After the end, what the peer still sends is read for the sake of the Disconnect only.
+    if (this.signal.aborted) {
+      release(chunk);
+      return;
+    }
     this.#link.receive(chunk, this.#options.env.now());
     this.#account();
     this.#arm();
@@ -296,8 +309,18 @@ export class Connection implements LinkHost {
     this.#arm();
   }
 
+  /** The budget is exhausted, and this peer has held its share for the longest time. */
+  #giveUp(): void {
+    this.#evicted = true;
+    this.#share.set(0);
+    this.close(
+      new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
+    );
+    for (const channel of this.#channels.values()) channel.clear();
+  }
+
   #account(): void {
-    if (this.signal.aborted) return;
+    if (this.signal.aborted || this.#evicted) return;
     this.#share.set(this.#link.pendingLength + this.#unreadLength + this.#output);
   }
 

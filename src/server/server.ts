@@ -4,11 +4,18 @@ import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
-import { publicKeyOf } from '../crypto/index.ts';
+import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { type Enode, formatEnode, parseEnode, signRecord } from '../enr/index.ts';
 import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
-import { accept, freshRandomness, type Handshake, initiate } from '../rlpx/index.ts';
+import {
+  accept,
+  freshRandomness,
+  type Handshake,
+  type Identity,
+  identityOf,
+  initiate,
+} from '../rlpx/index.ts';
 import {
   checkServerOptions,
   DIAL_TIMEOUT_MS,
@@ -45,7 +52,7 @@ interface Attempt {
  */
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
-  readonly #id: Uint8Array;
+  readonly #identity: Identity;
   readonly #lanes: Lanes;
   readonly #budget: Budget;
   readonly #gate = new Gate(LARGE_PAYLOADS_LIMIT);
@@ -67,7 +74,7 @@ export class Server implements AsyncDisposable {
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
-    this.#id = publicKeyOf(this.#config.key);
+    this.#identity = identityOf(this.#config.key);
     this.#lanes = new Lanes(this.#config.env);
     this.#budget = new Budget(this.#config.memoryBudget);
     for (const enode of this.#config.bootnodes) this.#addCandidate(enode, false);
@@ -83,34 +90,44 @@ export class Server implements AsyncDisposable {
     this.#state = 'running';
     const { listen, onEvent } = this.#config;
     if (listen !== undefined) {
-      this.#listener = await listenTcp(listen, {
+      const listener = await listenTcp(listen, {
         accept: (wire) => this.#accept(wire),
         failed: (error) => onEvent({ kind: 'listener-failed', error }),
       });
+      if (this.#isClosed) {
+        await listener.close();
+        throw new PeerlaneError('closed', 'the server was closed while it started');
+      }
+      this.#listener = listener;
       onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     }
     this.#planDials();
   }
 
+  get #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
   /** The node's 64-byte public key. */
   get id(): Uint8Array {
-    return this.#id;
+    return this.#identity.publicKey;
   }
 
   /** `enode://...` with the address and the port that the server listens on; port 0 when it does not. */
   get enode(): string {
     const { host = '127.0.0.1', port = 0 } = this.#listener ?? {};
-    return formatEnode({ publicKey: this.#id, host, tcpPort: port, udpPort: 0 });
+    return formatEnode({ publicKey: this.id, host, tcpPort: port, udpPort: 0 });
   }
 
   /** The node's record in text form (EIP-778), with the address that it listens on. */
   get enr(): string {
-    const { host, port } = this.#listener ?? {};
-    const address =
-      host === undefined || isUnspecified(host) ? {} : host.includes(':') ? { ip6: host } : { ip: host };
-    const tcp = port === undefined ? {} : host?.includes(':') ? { tcp6: port } : { tcp: port };
+    const { host = '', port } = this.#listener ?? {};
+    // A host name, or an address that stands for all, is no address to be reached at.
+    const ip = parseIpv4(host) !== undefined && !isUnspecified(host) ? { ip: host } : {};
+    const ip6 = parseIpv6(host) !== undefined && !isUnspecified(host) ? { ip6: host } : {};
+    const tcp = port === undefined ? {} : host.includes(':') ? { tcp6: port } : { tcp: port };
     const seq = BigInt(Math.floor(this.#config.env.unixTime()));
-    return signRecord(this.#config.key, { seq, entries: { ...address, ...tcp } }).toString();
+    return signRecord(this.#config.key, { seq, entries: { ...ip, ...ip6, ...tcp } }).toString();
   }
 
   get peers(): readonly Peer[] {
@@ -181,13 +198,13 @@ export class Server implements AsyncDisposable {
   }
 
   #refuseSelf(publicKey: Uint8Array): void {
-    if (equalBytes(publicKey, this.#id)) {
+    if (equalBytes(publicKey, this.id)) {
       throw new PeerlaneError('connected-to-self', 'the enode URL is that of this node');
     }
   }
 
   #addCandidate(enode: Enode, isStatic: boolean): void {
-    if (equalBytes(enode.publicKey, this.#id)) return;
+    if (equalBytes(enode.publicKey, this.id)) return;
     const key = toBareHex(enode.publicKey);
     const known = this.#candidates.get(key);
     this.#candidates.set(key, {
@@ -211,12 +228,8 @@ export class Server implements AsyncDisposable {
       const oldest = silent ?? this.#pendingInbound.values().next().value;
       oldest?.close(new PeerlaneError('pending-replaced', 'a newer connection took the place'));
     }
-    const { key, env } = this.#config;
-    const connection = this.#connect(
-      wire,
-      true,
-      accept({ secretKey: key, randomness: freshRandomness(env) }),
-    );
+    const randomness = freshRandomness(this.#config.env);
+    const connection = this.#connect(wire, true, accept({ identity: this.#identity, randomness }));
     if (!connection.signal.aborted) this.#pendingInbound.add(connection);
   }
 
@@ -254,7 +267,7 @@ export class Server implements AsyncDisposable {
       clientId: name,
       capabilities: protocols.map(({ name, version }) => ({ name, version })),
       listenPort: this.#listener?.port ?? 0,
-      id: this.#id,
+      id: this.id,
     };
   }
 
@@ -385,7 +398,7 @@ export class Server implements AsyncDisposable {
     return await new Promise<Peer>((resolve, reject) => {
       const isStatic = this.#candidates.get(key)?.isStatic !== false;
       const handshake = initiate({
-        secretKey: this.#config.key,
+        identity: this.#identity,
         randomness: freshRandomness(env),
         remoteId: enode.publicKey,
       });

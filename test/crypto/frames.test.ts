@@ -249,7 +249,10 @@ describe('bounds', () => {
     ['that is no block', '0500', STATUS.snappyInvalid],
     ['with a byte too many', '0000', STATUS.snappyInvalid],
   ])('a compressed payload %s is refused', (_, hex, expected) => {
-    expect(receive(concatBytes(bytes(1), fromHex(hex)), { snappy: true }).status).toBe(expected);
+    expect(receive(concatBytes(bytes(2), fromHex(hex)), { snappy: true }).status).toBe(expected);
+    // Disconnect is taken as it is.
+    const { messages } = receive(concatBytes(bytes(1), fromHex(hex)), { snappy: true });
+    expect(messages).toMatchObject([{ code: 1, payload: fromHex(hex), length: hex.length / 2 }]);
   });
 
   it('a payload above the inline limit stays compressed, whatever its block is worth', () => {

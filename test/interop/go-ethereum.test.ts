@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type DisconnectReasonName, PeerlaneError } from '../../src/base/errors.ts';
-import { DISCONNECT_REASONS, type Message, type ProtocolChannel } from '../../src/p2p/index.ts';
+import { DISCONNECT_REASONS, type ProtocolChannel } from '../../src/p2p/index.ts';
 import { echo, endOf, isKind, manual, TestServer } from '../support/servers.ts';
 import { DevP2pPeer, patternBytes } from './devp2p-peer.ts';
 
@@ -27,8 +27,11 @@ async function ours(options: ConstructorParameters<typeof TestServer>[0] = {}): 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const reasonOf = (error: unknown) => (error instanceof PeerlaneError ? error.details.reason : undefined);
 
-async function one(channel: ProtocolChannel): Promise<Message | undefined> {
-  for await (const message of channel) return message;
+/** The next message; of a large one the payload is lent, so its digest is taken at once. */
+async function one(channel: ProtocolChannel) {
+  for await (const { code, payload } of channel) {
+    return { code, payload: payload.slice(0, 64), sha256: sha256(payload) };
+  }
   return undefined;
 }
 
@@ -54,7 +57,7 @@ describe('a session with go-ethereum', () => {
           expect(seen).toMatchObject({ code, size, sha256: sha256(payload) });
           const message = await back;
           expect(message?.code).toBe(code);
-          expect(message && sha256(message.payload)).toBe(seen.sha256);
+          expect(message?.sha256).toBe(seen.sha256);
         }
       }
     },
@@ -92,7 +95,7 @@ describe('a session with go-ethereum', () => {
     expect(await peer.next('message', ({ protocol }) => protocol.startsWith('echo'))).toMatchObject({
       code: 19,
     });
-    expect([await one(a), await one(e)]).toEqual([
+    expect([await one(a), await one(e)]).toMatchObject([
       { code: 2, payload: Uint8Array.of(1) },
       { code: 19, payload: Uint8Array.of(2) },
     ]);

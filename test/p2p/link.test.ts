@@ -184,6 +184,16 @@ describe('an open link', () => {
     }
   });
 
+  it('reads a reason that the peer did not compress, as some clients never do', () => {
+    for (const payload of [bytes(0xc1, 0x04), bytes(0x04)]) {
+      const { a, b, pair } = opened();
+      a.link.session?.open(false);
+      a.link.send(0x01, payload);
+      pair.settle();
+      expect(reasonSeenBy(b)).toBe('too-many-peers');
+    }
+  });
+
   it('writes what is queued before it says goodbye', () => {
     const { a, b, pair } = opened();
     a.link.send(0x10, bytes(1));

@@ -4,9 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { ByteQueue, concatBytes, fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { type ErrorCode, PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { eciesDecrypt, eciesEncrypt, keccak256, publicKeyOf } from '../../src/crypto/index.ts';
+import { eciesDecrypt, eciesEncrypt, keccak256 } from '../../src/crypto/index.ts';
 import { decodePrefix, list, raw } from '../../src/rlp/index.ts';
-import { accept, freshRandomness, type HandshakeRandomness, initiate } from '../../src/rlpx/index.ts';
+import {
+  accept,
+  freshRandomness,
+  type HandshakeRandomness,
+  identityOf,
+  initiate,
+} from '../../src/rlpx/index.ts';
 import { codeOf } from '../support/errors.ts';
 
 const vectors: Record<string, string> = JSON.parse(
@@ -14,6 +20,8 @@ const vectors: Record<string, string> = JSON.parse(
 );
 const vector = (name: string) => fromHex(vectors[name] ?? '');
 const env = new VirtualEnv({ seed: 8 });
+const IDENTITY_A = identityOf(vector('staticKeyA'));
+const IDENTITY_B = identityOf(vector('staticKeyB'));
 
 function queueOf(...chunks: Uint8Array[]): ByteQueue {
   const queue = new ByteQueue();
@@ -29,11 +37,11 @@ function randomness(side: 'A' | 'B'): HandshakeRandomness {
   };
 }
 
-const recipient = () => accept({ secretKey: vector('staticKeyB'), randomness: randomness('B') });
+const recipient = () => accept({ identity: IDENTITY_B, randomness: randomness('B') });
 const initiator = () =>
   initiate({
-    secretKey: vector('staticKeyA'),
-    remoteId: publicKeyOf(vector('staticKeyB')),
+    identity: IDENTITY_A,
+    remoteId: IDENTITY_B.publicKey,
     randomness: randomness('A'),
   });
 
@@ -56,7 +64,7 @@ function seal(plaintext: Uint8Array): Uint8Array {
   const size = plaintext.length + 113;
   const authData = Uint8Array.of(size >> 8, size & 0xff);
   const packet = eciesEncrypt({
-    publicKey: publicKeyOf(vector('staticKeyB')),
+    publicKey: IDENTITY_B.publicKey,
     ephemeralKey: env.randomBytes(32),
     iv: env.randomBytes(16),
     plaintext,
@@ -68,7 +76,7 @@ function seal(plaintext: Uint8Array): Uint8Array {
 describe('the vectors of EIP-8', () => {
   it.each(['auth2', 'auth3'])('%s is accepted, whatever its version and further list elements', (name) => {
     const established = recipient().read(queueOf(vector(name)));
-    expect(established?.remoteId).toEqual(publicKeyOf(vector('staticKeyA')));
+    expect(established?.remoteId).toEqual(IDENTITY_A.publicKey);
   });
 
   it.each(['ack2', 'ack3'])('%s is accepted, whatever its version and further list elements', (name) => {
@@ -106,7 +114,7 @@ describe('a handshake', () => {
     expect(atA?.session.macSecret).toEqual(atB?.session.macSecret);
     expect(atA?.session.egressSeed).toEqual(atB?.session.ingressSeed);
     expect(atA?.session.ingressSeed).toEqual(atB?.session.egressSeed);
-    expect(atB?.remoteId).toEqual(publicKeyOf(vector('staticKeyA')));
+    expect(atB?.remoteId).toEqual(IDENTITY_A.publicKey);
     expect(atA?.reply).toHaveLength(0);
   });
 
@@ -119,8 +127,8 @@ describe('a handshake', () => {
   it('is the same for the same inputs, and random padding is 100 to 200 bytes', () => {
     const fixed = randomness('A');
     const options = {
-      secretKey: vector('staticKeyA'),
-      remoteId: publicKeyOf(vector('staticKeyB')),
+      identity: IDENTITY_A,
+      remoteId: IDENTITY_B.publicKey,
       randomness: fixed,
     };
     expect(initiate(options).opening).toEqual(initiate(options).opening);
@@ -130,8 +138,24 @@ describe('a handshake', () => {
     expect(new Set(lengths).size).toBeGreaterThan(50);
   });
 
+  it('begins with an identity, which only a secret key gives', () => {
+    expect(IDENTITY_A.publicKey).toHaveLength(64);
+    expect(codeOf(() => identityOf(new Uint8Array(32)))).toBe('invalid-secret-key');
+  });
+
+  it('takes no bytes for a key that are none', () => {
+    let draws = 0;
+    // The first bytes would be a zero key.
+    const randomBytes = (length: number) =>
+      draws++ === 0 ? new Uint8Array(length) : new Uint8Array(length).fill(draws);
+    const { ephemeralKey, eciesEphemeralKey } = freshRandomness({ randomBytes });
+    expect(ephemeralKey).toEqual(new Uint8Array(32).fill(2));
+    expect(eciesEphemeralKey).toEqual(new Uint8Array(32).fill(3));
+  });
+
   it('has a fresh nonce and ephemeral key for each connection', () => {
     const [first, second] = [freshRandomness(env), freshRandomness(env)];
+    expect(first.ephemeralKey).not.toEqual(first.eciesEphemeralKey);
     for (const part of ['ephemeralKey', 'nonce', 'eciesEphemeralKey', 'eciesIv'] as const) {
       expect(first[part]).not.toEqual(second[part]);
     }
@@ -165,7 +189,7 @@ describe('a bad packet', () => {
     const auth = initiator().opening.slice();
     auth[auth.length - 1] = (auth[auth.length - 1] ?? 0) ^ 1;
     expect(refusal(auth)).toBe('handshake-decrypt');
-    const other = accept({ secretKey: vector('staticKeyA'), randomness: randomness('B') });
+    const other = accept({ identity: IDENTITY_A, randomness: randomness('B') });
     expect(codeOf(() => other.read(queueOf(initiator().opening)))).toBe('handshake-decrypt');
   });
 
@@ -181,8 +205,8 @@ describe('a bad packet', () => {
 
   it('with our own key is told apart', () => {
     const own = initiate({
-      secretKey: vector('staticKeyB'),
-      remoteId: publicKeyOf(vector('staticKeyB')),
+      identity: IDENTITY_B,
+      remoteId: IDENTITY_B.publicKey,
       randomness: randomness('A'),
     });
     expect(refusal(own.opening)).toBe('handshake-self');
@@ -190,7 +214,7 @@ describe('a bad packet', () => {
 
   it('replayed is answered with other secrets, which the one who replays cannot derive', () => {
     const auth = initiator().opening;
-    const fresh = () => accept({ secretKey: vector('staticKeyB'), randomness: freshRandomness(env) });
+    const fresh = () => accept({ identity: IDENTITY_B, randomness: freshRandomness(env) });
     const [first, second] = [fresh().read(queueOf(auth)), fresh().read(queueOf(auth))];
     expect(first?.reply).not.toEqual(second?.reply);
     expect(first?.session.aesSecret).not.toEqual(second?.session.aesSecret);

@@ -10,7 +10,7 @@ import {
   runLinks,
   type SharedProtocol,
 } from '../../src/p2p/index.ts';
-import { accept, freshRandomness, type Handshake, initiate } from '../../src/rlpx/index.ts';
+import { accept, freshRandomness, type Handshake, identityOf, initiate } from '../../src/rlpx/index.ts';
 
 export const protocol = (
   name: string,
@@ -103,11 +103,15 @@ export class LinkPair {
     const { initiator: a, recipient: b, env } = this;
     const remoteId = publicKeyOf(b.key);
     a.connect(
-      initiate({ secretKey: a.key, remoteId, randomness: freshRandomness(env) }),
+      initiate({ identity: identityOf(a.key), remoteId, randomness: freshRandomness(env) }),
       protocols[0],
       hellos[0],
     );
-    b.connect(accept({ secretKey: b.key, randomness: freshRandomness(env) }), protocols[1], hellos[1]);
+    b.connect(
+      accept({ identity: identityOf(b.key), randomness: freshRandomness(env) }),
+      protocols[1],
+      hellos[1],
+    );
   }
 
   start(): this {

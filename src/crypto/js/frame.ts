@@ -1,5 +1,6 @@
 /** Frames of one connection (rlpx.md, "Framing"): the ciphers, the MAC states and what a header announced. */
 import {
+  DISCONNECT_CODE,
   FRAME_HEADER_LENGTH,
   FRAME_MAC_LENGTH,
   type FrameSession,
@@ -231,19 +232,28 @@ export class JsFrameSession implements FrameSession {
 
   /** Adds the message whose payload, as received, is `input[start..end)` to the table. */
   #place(input: Uint8Array, start: number, end: number, code: number, batch: DecodeBatch): Status {
-    if (!this.#snappy) return addMessage(batch, code, start, end, PLACE.input, end - start);
-    const length = declaredLength(input, start, end);
-    if (length < 0) return STATUS.snappyInvalid;
-    if (length > MAX_MESSAGE_SIZE) return STATUS.snappyTooLarge;
-    const from = batch.end;
-    const to = from + length;
-    if (length > batch.inlineLimit || to > batch.out.length) {
-      return addMessage(batch, code, start, end, PLACE.compressed, length);
+    if (this.#snappy) {
+      const status = placeBlock(input, start, end, code, batch);
+      // Some clients never compress Disconnect; it is short, and the last thing that they say.
+      if (status === STATUS.ok || code !== DISCONNECT_CODE) return status;
     }
-    if (!uncompressInto(input, start, end, batch.out, from, to)) return STATUS.snappyInvalid;
-    batch.end = to;
-    return addMessage(batch, code, from, to, PLACE.out, length);
+    return addMessage(batch, code, start, end, PLACE.input, end - start);
   }
+}
+
+/** The same for a payload that is a snappy block. */
+function placeBlock(input: Uint8Array, start: number, end: number, code: number, batch: DecodeBatch): Status {
+  const length = declaredLength(input, start, end);
+  if (length < 0) return STATUS.snappyInvalid;
+  if (length > MAX_MESSAGE_SIZE) return STATUS.snappyTooLarge;
+  const from = batch.end;
+  const to = from + length;
+  if (length > batch.inlineLimit || to > batch.out.length) {
+    return addMessage(batch, code, start, end, PLACE.compressed, length);
+  }
+  if (!uncompressInto(input, start, end, batch.out, from, to)) return STATUS.snappyInvalid;
+  batch.end = to;
+  return addMessage(batch, code, from, to, PLACE.out, length);
 }
 
 function addMessage(
