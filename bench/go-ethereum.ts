@@ -18,5 +18,8 @@ export async function goEthereum(): Promise<BenchRow[]> {
   return child.stdout
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as BenchRow);
+    .map((line) => {
+      const { id, subject, unit, value, spread } = JSON.parse(line) as BenchRow;
+      return { id, subject, unit, value, spread };
+    });
 }

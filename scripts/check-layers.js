@@ -2,6 +2,7 @@
 // This fails unless it has seen every source file.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,6 +27,16 @@ if (missed.length > 0) {
   console.error(
     `the layering check did not see ${missed.length} of ${files.length} files:\n${missed.join('\n')}`,
   );
+  process.exit(1);
+}
+// A folder that the rules do not know could import anything.
+const { LAYERS } = createRequire(import.meta.url)('./layers.cjs');
+const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) =>
+  entry.isDirectory(),
+);
+const unknown = folders.map(({ name }) => name).filter((name) => name !== 'cli' && !(name in LAYERS));
+if (unknown.length > 0) {
+  console.error(`scripts/layers.cjs does not say what these may import: ${unknown.join(', ')}`);
   process.exit(1);
 }
 console.log(`layers: ${files.length} source files checked`);

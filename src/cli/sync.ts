@@ -123,6 +123,11 @@ class PeerReport {
         this.#output.event(event.kind, { enode, client, code, message }, text);
         break;
       }
+      case 'handler-failed': {
+        // A peer of another chain may leave before we have read its Status, which says more than its reason.
+        if (isPeerlaneError(event.error)) this.#last = event.error;
+        break;
+      }
       case 'dial-failed': {
         const { enode } = event;
         const { code, message } = event.error;

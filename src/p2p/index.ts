@@ -1,3 +1,4 @@
+export { runLinks } from './batch.ts';
 export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 export {
   DISCONNECT_REASONS,
@@ -14,7 +15,6 @@ export {
   type LinkHost,
   type LinkOptions,
   PING_INTERVAL_MS,
-  runLinks,
 } from './link.ts';
 export {
   type Capability,

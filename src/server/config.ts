@@ -4,7 +4,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { BASE_PROTOCOL_LENGTH, type Protocol } from '../p2p/index.ts';
+import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import type { ServerEvent } from './events.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -68,6 +68,7 @@ export interface ServerConfig {
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
 export function checkServerOptions(options: ServerOptions): ServerConfig {
+  if (typeof options !== 'object' || options === null) throw invalid('a server takes an object of options');
   const {
     key,
     listen,
@@ -93,6 +94,16 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
     throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
   }
   checkProtocols(protocols);
+  const hello = {
+    version: 0,
+    clientId: name,
+    capabilities: protocols,
+    listenPort: 65_535,
+    id: new Uint8Array(64),
+  };
+  if (encodeHello(hello).length > MAX_HELLO_SIZE) {
+    throw invalid(`name and protocols do not fit into a Hello of ${MAX_HELLO_SIZE} bytes`);
+  }
   checkCount('maxPeers', maxPeers, 1, 100_000);
   checkCount('maxPendingPeers', maxPendingPeers, 1, 100_000);
   checkCount('dialRatio', dialRatio, 1, 100_000);

@@ -237,12 +237,15 @@ export class Connection implements LinkHost {
         new PeerlaneError('handler-returned', `the handler of ${protocol.name} is done with the peer`),
       );
     } catch (error) {
-      if (this.signal.aborted) return;
-      if (error instanceof PeerlaneError) {
-        this.close(error);
+      const own = error instanceof PeerlaneError;
+      if (this.signal.aborted) {
+        // The peer was the first to leave; what the handler found in its last words may say why.
+        if (own && error.code !== 'closed' && error.code !== 'aborted') {
+          this.#options.owner.handlerFailed(this, error);
+        }
         return;
       }
-      this.#options.owner.handlerFailed(this, error);
+      if (!own) this.#options.owner.handlerFailed(this, error);
       this.close(toPeerlaneError(error, 'handler-failed'));
     }
   }

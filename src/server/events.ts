@@ -15,6 +15,9 @@ export type ServerEvent =
       readonly error: PeerlaneError;
     }
   | { readonly kind: 'dial-failed'; readonly enode: string; readonly error: PeerlaneError }
-  /** A protocol's handler threw something that is not a `PeerlaneError`. */
+  /**
+   * A protocol's handler threw something that is not a `PeerlaneError`, or it found fault with the last words of a
+   * peer that had left already.
+   */
   | { readonly kind: 'handler-failed'; readonly peer: PeerInfo | undefined; readonly error: unknown }
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

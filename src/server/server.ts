@@ -25,6 +25,7 @@ import {
 } from './config.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { type DialCandidate, planDials } from './dialer.ts';
+import { Dials } from './dials.ts';
 import { Lanes } from './lanes.ts';
 import { Peer } from './peer.ts';
 
@@ -32,13 +33,6 @@ interface Candidate {
   readonly enode: Enode;
   isStatic: boolean;
   dialedAt: number | undefined;
-}
-
-/** A dial in progress, from the TCP connection to the peer. */
-interface Attempt {
-  readonly enode: Enode;
-  readonly abort: AbortController;
-  readonly done: Promise<Peer>;
 }
 
 /**
@@ -57,7 +51,7 @@ export class Server implements AsyncDisposable {
   readonly #budget: Budget;
   readonly #gate = new Gate(LARGE_PAYLOADS_LIMIT);
   readonly #candidates = new Map<string, Candidate>();
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #dials: Dials;
   /** All connections whose sockets are open, peers included. */
   readonly #connections = new Set<Connection>();
   /** Inbound connections that have not become peers yet, oldest first. */
@@ -77,6 +71,10 @@ export class Server implements AsyncDisposable {
     this.#identity = identityOf(this.#config.key);
     this.#lanes = new Lanes(this.#config.env);
     this.#budget = new Budget(this.#config.memoryBudget);
+    this.#dials = new Dials(
+      (key, enode, signal) => this.#dialOnce(key, enode, signal),
+      () => this.#planDials(),
+    );
     for (const enode of this.#config.bootnodes) this.#addCandidate(enode, false);
     for (const enode of this.#config.staticNodes) this.#addCandidate(enode, true);
   }
@@ -149,7 +147,7 @@ export class Server implements AsyncDisposable {
   removePeer(enode: string): void {
     const key = toBareHex(parseEnode(enode).publicKey);
     this.#candidates.delete(key);
-    this.#attempts.get(key)?.abort.abort();
+    this.#dials.abort(key);
     this.#peers.get(key)?.peer.disconnect();
   }
 
@@ -165,13 +163,7 @@ export class Server implements AsyncDisposable {
     const key = toBareHex(parsed.publicKey);
     const connected = this.#peers.get(key);
     if (connected !== undefined) return connected.peer;
-    const attempt = this.#attempts.get(key) ?? this.#attempt(key, parsed);
-    const stop = onAbort(signal, () => attempt.abort.abort(signal?.reason));
-    try {
-      return await attempt.done;
-    } finally {
-      stop();
-    }
+    return await this.#dials.join(key, parsed, signal);
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
@@ -188,7 +180,7 @@ export class Server implements AsyncDisposable {
     this.#state = 'closed';
     this.#dialTimer?.cancel();
     const listening = this.#listener?.close();
-    for (const { abort } of this.#attempts.values()) abort.abort();
+    this.#dials.abortAll();
     const connections = [...this.#connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
@@ -348,8 +340,8 @@ export class Server implements AsyncDisposable {
     const plan = planDials({
       now,
       candidates,
-      busy: new Set([...this.#peers.keys(), ...this.#attempts.keys()]),
-      pending: this.#attempts.size,
+      busy: new Set([...this.#peers.keys(), ...this.#dials.keys()]),
+      pending: this.#dials.size,
       maxPending: maxPendingPeers,
       freeSlots: Math.min(maxDialedPeers - dialed, maxPeers - counted) - this.#dynamicAttempts(),
     });
@@ -357,7 +349,7 @@ export class Server implements AsyncDisposable {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
-      this.#attempt(key, candidate.enode).done.catch((error: unknown) => {
+      this.#dials.begin(key, candidate.enode).catch((error: unknown) => {
         const enode = formatEnode(candidate.enode);
         this.#config.onEvent({ kind: 'dial-failed', enode, error: toPeerlaneError(error) });
       });
@@ -369,20 +361,8 @@ export class Server implements AsyncDisposable {
 
   #dynamicAttempts(): number {
     let count = 0;
-    for (const key of this.#attempts.keys()) if (this.#candidates.get(key)?.isStatic !== true) count++;
+    for (const key of this.#dials.keys()) if (this.#candidates.get(key)?.isStatic !== true) count++;
     return count;
-  }
-
-  #attempt(key: string, enode: Enode): Attempt {
-    const abort = new AbortController();
-    const attempt: Attempt = { enode, abort, done: this.#dialOnce(key, enode, abort.signal) };
-    this.#attempts.set(key, attempt);
-    const settled = () => {
-      if (this.#attempts.get(key) === attempt) this.#attempts.delete(key);
-      this.#planDials();
-    };
-    attempt.done.then(settled, settled);
-    return attempt;
   }
 
   async #dialOnce(key: string, enode: Enode, signal: AbortSignal): Promise<Peer> {

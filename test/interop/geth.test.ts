@@ -1,7 +1,7 @@
 /** geth, both lines: chains downloaded from it over eth/68 and eth/69, and served to it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { toHex } from '../../src/base/bytes.ts';
-import type { EthPeer, EthVersion } from '../../src/eth/index.ts';
+import { fromHex, toHex } from '../../src/base/bytes.ts';
+import { type EthPeer, type EthVersion, headerHash, receiptsRoot } from '../../src/eth/index.ts';
 import type { ServerEvent } from '../../src/server/index.ts';
 import { Downloader, peerSource } from '../../src/sync/index.ts';
 import { EthNode } from '../support/eth-node.ts';
@@ -67,7 +67,7 @@ describe.each(['1.16.8', '1.17.5'] as const)('geth %s', (version) => {
       await geth.removePeer(server.enode);
     });
 
-    it('answers for headers by hash, backwards and with gaps, and for receipts', async () => {
+    it('answers for headers by number and hash, backwards, with gaps and beyond the end', async () => {
       const { server, nextPeer } = await node(chain, { blocks: false });
       await server.dial(geth.enode);
       const peer = await nextPeer();
@@ -77,10 +77,27 @@ describe.each(['1.16.8', '1.17.5'] as const)('geth %s', (version) => {
         [0, 1, 2].map((i) => chain.head - i),
       );
       expect(await numbers({ start: 1, limit: 3, skip: 4 })).toEqual([1, 6, 11]);
-      expect(await numbers({ start: 2n ** 63n, limit: 2 })).toEqual([]);
-      expect((await peer.getReceipts([new Uint8Array(32)])).length).toBeLessThanOrEqual(1);
+      expect(await numbers({ start: 2n ** 64n - 1n, limit: 1 })).toEqual([]);
+      expect(await numbers({ start: fromHex(chain.headHash), limit: 2 })).toEqual([chain.head]);
       expect(peer.signal.aborted).toBe(false);
     });
+  });
+
+  it.each(SPOKEN[version])('gives receipts over eth/%i that fit the headers', async (eth) => {
+    const { server, nextPeer } = await node(SMALL_CHAIN, { versions: [eth] });
+    await using geth = await Geth.start({ version, chain: SMALL_CHAIN });
+    await server.dial(geth.enode);
+    const peer = await nextPeer();
+    const headers = await peer.getBlockHeaders({ start: 1, limit: 600 });
+    const encoded = headers.toArray().map((_, index) => headers.encodedAt(index));
+    const receipts = await peer.getReceipts(encoded.map(headerHash));
+    expect(receipts.length).toBeGreaterThan(100);
+    let count = 0;
+    for (const [index, list] of receipts.toArray().entries()) {
+      expect(receiptsRoot(list.toArray())).toEqual(headers.at(index).receiptsRoot);
+      count += list.length;
+    }
+    expect(count).toBeGreaterThan(100);
   });
 
   it('refuses, as we do, a node of the same genesis with another fork schedule', async () => {

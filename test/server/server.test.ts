@@ -152,6 +152,16 @@ describe('a server', () => {
     expect((await a.until(isKind('connection-failed'))).error.code).toBe('handshake-decrypt');
   });
 
+  it('goes on with a dial that another caller waits for when one gives up', async () => {
+    const [server, other] = await Promise.all([started(), started()]);
+    const abort = new AbortController();
+    const given = rejectionOf(server.dial(other.enode, { signal: abort.signal }));
+    const wanted = server.dial(other.enode);
+    abort.abort();
+    expect(await given).toBe('aborted');
+    expect((await wanted).info.inbound).toBe(false);
+  });
+
   it('gives up a dial when asked to', async () => {
     const { host } = LOOPBACK;
     const server = await started();
@@ -259,6 +269,7 @@ describe('options', () => {
     [{ dialRatio: -1 }, 'invalid-argument'],
     [{ maxPendingPeers: Number.NaN }, 'invalid-argument'],
     [{ name: '' }, 'invalid-argument'],
+    [{ protocols: Array.from({ length: 400 }, (_, version) => ({ ...echo, version })) }, 'invalid-argument'],
     [{ listen: { host: '127.0.0.1', port: 65_536 } }, 'invalid-argument'],
     [{ bootnodes: ['enode://'] }, 'invalid-enode'],
   ])('%o are refused before anything starts', (options, code) => {

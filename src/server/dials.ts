@@ -1,0 +1,81 @@
+import { abortedError, onAbort } from '../base/abort.ts';
+import type { Enode } from '../enr/index.ts';
+import type { Peer } from './peer.ts';
+
+interface Attempt {
+  readonly abort: AbortController;
+  readonly done: Promise<Peer>;
+  /** Callers that wait for it. */
+  waiters: number;
+  /** Begun by the server itself, which nobody's loss of interest ends. */
+  readonly planned: boolean;
+}
+
+type Connect = (key: string, enode: Enode, signal: AbortSignal) => Promise<Peer>;
+
+/** The dials in progress, one at most to a node; several callers may wait for the same. */
+export class Dials {
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #connect: Connect;
+  readonly #settled: () => void;
+
+  /** @param settled called when a dial has ended, in either way */
+  constructor(connect: Connect, settled: () => void) {
+    this.#connect = connect;
+    this.#settled = settled;
+  }
+
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  /** Keys of the nodes that are being dialed. */
+  keys(): IterableIterator<string> {
+    return this.#attempts.keys();
+  }
+
+  /** Dials for the server itself. */
+  begin(key: string, enode: Enode): Promise<Peer> {
+    return (this.#attempts.get(key) ?? this.#start(key, enode, true)).done;
+  }
+
+  /**
+   * Dials for a caller, or waits with others for the dial in progress. `signal` ends the wait of this caller, and
+   * the dial when nobody else wants it.
+   */
+  async join(key: string, enode: Enode, signal: AbortSignal | undefined): Promise<Peer> {
+    const attempt = this.#attempts.get(key) ?? this.#start(key, enode, false);
+    attempt.waiters++;
+    let stop: () => void = () => undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      stop = onAbort(signal, () => reject(abortedError(signal)));
+    });
+    try {
+      return await Promise.race([attempt.done, aborted]);
+    } finally {
+      stop();
+      attempt.waiters--;
+      if (attempt.waiters === 0 && !attempt.planned && signal?.aborted) attempt.abort.abort();
+    }
+  }
+
+  abort(key: string): void {
+    this.#attempts.get(key)?.abort.abort();
+  }
+
+  abortAll(): void {
+    for (const { abort } of this.#attempts.values()) abort.abort();
+  }
+
+  #start(key: string, enode: Enode, planned: boolean): Attempt {
+    const abort = new AbortController();
+    const attempt: Attempt = { abort, done: this.#connect(key, enode, abort.signal), waiters: 0, planned };
+    this.#attempts.set(key, attempt);
+    const settled = () => {
+      this.#attempts.delete(key);
+      this.#settled();
+    };
+    attempt.done.then(settled, settled);
+    return attempt;
+  }
+}
