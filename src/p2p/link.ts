@@ -46,6 +46,8 @@ export interface LinkHost {
   /** Hellos have been exchanged. Throw to refuse the peer. */
   opened(hello: Hello, shared: readonly SharedProtocol[]): void;
   message(shared: SharedProtocol, message: IncomingMessage): void;
+  /** A step of decoding is over. */
+  decoded(): void;
   /** The remote side leaves our output lying: Pings, which cost it nothing, are not answered meanwhile. */
   readonly congested: boolean;
   /** The link is over, and whatever was to be said has been written. Called once. */
@@ -108,6 +110,11 @@ export class Link {
   /** Bytes held for input that is not whole yet. */
   get pendingLength(): number {
     return this.#received.length + (this.#session?.pendingLength ?? 0);
+  }
+
+  /** Bytes that have arrived and wait to be decoded, as opposed to the beginning of a frame. */
+  get undecodedLength(): number {
+    return this.#session?.ready === true ? this.#session.pendingLength : 0;
   }
 
   /** Bytes of payloads that wait to be encoded. */
@@ -282,6 +289,7 @@ export class Link {
       }
       if (error !== undefined) throw error;
     });
+    if (this.#state !== 'closed') this.#host.decoded();
   }
 
   #flush(): void {

@@ -23,6 +23,8 @@ export const OUTPUT_HIGH_WATER = 512 * 1024;
 /** Messages that no handler has taken yet: above either the socket is not read. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
+/** Whole frames that wait for the next batch: above this the socket is not read. */
+export const UNDECODED_HIGH_WATER = 512 * 1024;
 /** What was written has to make progress within this time. */
 export const FRAME_WRITE_TIMEOUT_MS = 20_000;
 /** Slabs above this are made for one call, and not worth being kept for a small part. */
@@ -71,6 +73,7 @@ export class Connection implements LinkHost {
   #unreadLength = 0;
   #unreadMessages = 0;
   #paused = false;
+  #wirePaused = false;
   #waiters: (() => void)[] = [];
   #peer: PeerInfo | undefined;
   #confirmed = false;
@@ -210,6 +213,11 @@ export class Connection implements LinkHost {
     this.#regulate();
   }
 
+  decoded(): void {
+    this.#account();
+    this.#regulate();
+  }
+
   closed(error: PeerlaneError): void {
     const { wire, env, owner } = this.#options;
     this.#timer?.cancel();
@@ -258,7 +266,7 @@ export class Connection implements LinkHost {
     }
     this.#link.receive(chunk, this.#options.env.now());
     this.#account();
-    this.#arm();
+    this.#regulate();
   }
 
   #send(code: number, payload: Uint8Array): void {
@@ -294,20 +302,23 @@ export class Connection implements LinkHost {
   }
 
   /**
-   * Reading stops while the handlers lag behind. It does not stop for output that the peer leaves lying: two nodes
-   * that both did so would wait for each other for ever. Handlers wait for their own output, which is enough.
+   * Decoding stops while the handlers lag behind, and reading while decoding does. Neither stops for output that the
+   * peer leaves lying: two nodes that both did so would wait for each other for ever. Handlers wait for their own
+   * output, which is enough.
    */
   #regulate(): void {
     if (this.signal.aborted) return;
     const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
-    if (lagging === this.#paused) return;
-    this.#paused = lagging;
-    if (lagging) {
-      this.#link.pause();
-      this.#options.wire.pause();
-    } else {
-      this.#options.wire.resume();
-      this.#link.resume(this.#options.env.now());
+    if (lagging !== this.#paused) {
+      this.#paused = lagging;
+      if (lagging) this.#link.pause();
+      else this.#link.resume(this.#options.env.now());
+    }
+    const full = lagging || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    if (full !== this.#wirePaused) {
+      this.#wirePaused = full;
+      if (full) this.#options.wire.pause();
+      else this.#options.wire.resume();
     }
     this.#arm();
   }

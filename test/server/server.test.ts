@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { parseEnode } from '../../src/enr/index.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
@@ -233,6 +234,21 @@ describe('limits', () => {
 });
 
 describe('back-pressure', () => {
+  it('holds a peer that sends as fast as it can within a small budget', async () => {
+    const [a, b] = [manual(), manual()];
+    const listener = await started({ protocols: [a.protocol], memoryBudget: 2 * 1024 * 1024 });
+    const dialer = await started({ protocols: [b.protocol] });
+    await dialer.dial(listener.enode);
+    const [reader, writer] = await Promise.all([a.next(), b.next()]);
+    const random = new VirtualEnv({ seed: 100 }).randomBytes(100_000);
+    const sending = (async () => {
+      for (let sent = 0; sent < 1500; sent++) await writer.send(0, random);
+    })();
+    const messages = await take(reader, 1500);
+    await sending;
+    expect(messages).toHaveLength(1500);
+  });
+
   it('stops reading from a peer whose messages nobody takes, and goes on when somebody does', async () => {
     const [a, b] = [manual(), manual()];
     const listener = await started({ protocols: [a.protocol] });

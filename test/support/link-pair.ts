@@ -35,6 +35,7 @@ export class Side implements LinkHost {
   error: PeerlaneError | undefined;
   scheduled = false;
   congested = false;
+  steps = 0;
   refuse: { identified?: PeerlaneError; opened?: PeerlaneError } = {};
   #link: Link | undefined;
 
@@ -76,6 +77,9 @@ export class Side implements LinkHost {
   }
   message({ protocol, offset }: SharedProtocol, message: { code: number; payload(): Uint8Array }): void {
     this.messages.push({ name: protocol.name, code: message.code - offset, payload: message.payload() });
+  }
+  decoded(): void {
+    this.steps++;
   }
   closed(error: PeerlaneError): void {
     this.error = error;
