@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { BenchRow, BenchSubject } from './row.ts';
 
+const QUESTION_TIMEOUT_MS = 300_000;
+
 type Question = () => Promise<BenchRow[]>;
 
 /** Questions by name; loaded where they run. */
