@@ -76,6 +76,8 @@ function ask(name: string, backend: string): BenchRow[] | string {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
       maxBuffer: 1 << 26,
+      // A question that hangs must not hold up the others.
+      timeout: QUESTION_TIMEOUT_MS,
       env: {
         ...process.env,
         PEERLANE_BACKEND: backend,
