@@ -1,6 +1,6 @@
 /** Many links at once: one call of the crypto backend for what all of them received, one for what they send. */
 import { decodeSessions, encodeMessages, type RlpxSession } from '../rlpx/index.ts';
-import { Link } from './link.ts';
+import type { Link } from './link.ts';
 
 /**
  * Works a batch of links: everything that has arrived for any of them goes through the crypto backend together,
@@ -8,21 +8,18 @@ import { Link } from './link.ts';
  */
 export function runLinks(links: Iterable<Link>): void {
   const batch = [...links];
-  for (let ready = decodable(batch); ready.length > 0; ready = decodable(ready)) {
-    const sessions = ready.map(({ session }) => session);
-    const steps = decodeSessions(sessions);
+  for (let ready = decodable(batch); ready.length > 0; ready = decodable(ready.map(({ link }) => link))) {
+    const steps = decodeSessions(ready.map(({ session }) => session));
     for (const [index, step] of steps.entries()) ready[index]?.link.afterDecode(step);
   }
   encodeOutboxes(batch);
 }
 
-function decodable(candidates: readonly (Link | { link: Link })[]): { link: Link; session: RlpxSession }[] {
-  const ready: { link: Link; session: RlpxSession }[] = [];
-  for (const candidate of candidates) {
-    const link = candidate instanceof Link ? candidate : candidate.link;
-    if (link.decodable && link.session !== undefined) ready.push({ link, session: link.session });
-  }
-  return ready;
+function decodable(links: readonly Link[]): { link: Link; session: RlpxSession }[] {
+  return links.flatMap((link) => {
+    const { session } = link;
+    return link.decodable && session !== undefined ? [{ link, session }] : [];
+  });
 }
 
 function encodeOutboxes(links: readonly Link[]): void {

@@ -38,7 +38,6 @@ export interface ConnectionOwner {
   identified(connection: Connection, remoteId: Uint8Array): void;
   /** Throw a `PeerlaneError` to refuse the peer. */
   opened(connection: Connection, peer: PeerInfo): void;
-  confirmed(connection: Connection): void;
   /** The last that is heard of a connection. */
   closed(connection: Connection, error: PeerlaneError): void;
   /** A handler failed with an error that is not of our family. */
@@ -339,9 +338,7 @@ export class Connection implements LinkHost {
   }
 
   #confirm(): void {
-    if (this.#confirmed || this.signal.aborted) return;
     this.#confirmed = true;
-    this.#options.owner.confirmed(this);
   }
 
   get #writeDeadline(): number {

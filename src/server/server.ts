@@ -230,7 +230,6 @@ export class Server implements AsyncDisposable {
     const owner: ConnectionOwner = {
       identified: (connection, remoteId) => this.#identified(connection, remoteId, dialed),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
-      confirmed: () => undefined,
       closed: (connection, error) => this.#closed(connection, error, dialed),
       handlerFailed: (connection, error) =>
         this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
