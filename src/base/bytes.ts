@@ -5,6 +5,14 @@ const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStar
 
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
+/**
+ * An array whose bytes are left as they are found, for a caller that writes each before anybody reads it: to set a
+ * large one to zero takes as long as to copy into it.
+ */
+export function unwritten(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
+
 /** Lower-case hexadecimal with a `0x` prefix. */
 export function toHex(bytes: Uint8Array): string {
   return `0x${toBareHex(bytes)}`;
@@ -32,7 +40,7 @@ export function fromHex(text: string): Uint8Array {
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
+  const joined = unwritten(length);
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);
@@ -128,7 +136,7 @@ export class ByteQueue {
       else this.#chunks[this.#head] = first.subarray(length);
       return first.length === length ? first : first.subarray(0, length);
     }
-    const joined = new Uint8Array(length);
+    const joined = unwritten(length);
     let at = 0;
     while (at < length) {
       const chunk = this.#chunks[this.#head] ?? EMPTY;

@@ -4,6 +4,7 @@ import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
+import { listenTcp } from '../io/tcp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { importChain } from '../sync/index.ts';
 import { collected, type ListenAddress, listenAddress } from './arguments.ts';
@@ -37,6 +38,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { genesis, chainFile, chainBytes } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await resolved(options.listen);
+  await requireFree(listen);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
   await importChain(store, chainFile, {
@@ -84,6 +86,12 @@ async function resolved({ host, port }: ListenAddress): Promise<ListenAddress> {
       cause,
     });
   }
+}
+
+/** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */
+async function requireFree(listen: ListenAddress): Promise<void> {
+  const probe = await listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
+  await probe.close();
 }
 
 /** Tells of peers as they come and go. */

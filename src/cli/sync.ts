@@ -45,7 +45,11 @@ async function sync(context: Context, options: SyncOptions): Promise<void> {
   for (const enode of options.peer) parseEnode(enode);
   const genesis = await readGenesisFile(options.genesis);
   await using opened = await openStore(genesis, options.store);
-  const { head, headers, bodies, bytes, seconds } = await download(context, options, genesis, opened.store);
+  const { store } = opened;
+  const { head: stored, headers, bodies, bytes, seconds } = await download(context, options, genesis, store);
+  // The store may have been beyond `--to` already.
+  const number = Math.min(stored.number, options.to ?? stored.number);
+  const head = { number, hash: (await store.hashOf(number)) ?? stored.hash };
   const { output } = context;
   output.endProgress();
   output.event('stored', { bytes }, `stored ${formatBytes(bytes)}`);

@@ -2,7 +2,7 @@
  * Frames of many sessions in one call, checked. Results lie in shared slabs: a payload is a view, and a slab
  * lives as long as any view of it.
  */
-import { EMPTY } from '../base/bytes.ts';
+import { EMPTY, unwritten } from '../base/bytes.ts';
 import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 import {
   DECODE_LANE_WORDS,
@@ -23,6 +23,7 @@ import { backend } from './load.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
 export const INLINE_LIMIT = 64 * 1024;
+const INLINE_FRAME = frameBound(INLINE_LIMIT, true);
 /** Slabs are shared by the small results of many calls. */
 const SLAB_SIZE = 256 * 1024;
 /** Messages that one call of the backend reports. */
@@ -38,7 +39,7 @@ class SlabPool {
 
   /** At least `wanted` bytes; how many of them are used is told to `use`. */
   room(wanted: number): Uint8Array {
-    if (this.#slab.length < wanted) this.#slab = new Uint8Array(Math.max(SLAB_SIZE, wanted));
+    if (this.#slab.length < wanted) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
     return this.#slab;
   }
 
@@ -52,6 +53,8 @@ class SlabPool {
 class CheckedSession implements FrameSession {
   readonly raw: FrameSession;
   snappy = false;
+  /** Bytes of the frame whose header was decoded, at the start of the next input. */
+  bodyLength = 0;
 
   constructor(raw: FrameSession) {
     this.raw = raw;
@@ -144,7 +147,7 @@ export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
     bound += frameBound(payload.length, snappy);
   }
   const pooled = bound <= SLAB_SIZE / 4;
-  const slab = pooled ? encodePool.room(bound) : new Uint8Array(bound);
+  const slab = pooled ? encodePool.room(bound) : unwritten(bound);
   const words = new Uint32Array(ENCODE_LANE_WORDS * lanes.length);
   backend.encodeMany(sessions, codes, payloads, slab, words);
   const results: EncodedFrame[] = [];
@@ -209,10 +212,16 @@ function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
 }
 
-/** Room for the payloads of these lanes. It follows from what arrived, not from what a block declares. */
+/**
+ * Room for the payloads of these lanes. It follows from what arrived, not from what a block declares. A frame too
+ * long for a payload of `INLINE_LIMIT` needs none.
+ */
 function roomFor(lanes: readonly LaneProgress[]): Uint8Array {
   let waiting = 0;
-  for (const { session, input, consumed } of lanes) if (session.snappy) waiting += input.length - consumed;
+  for (const { session, input, consumed } of lanes) {
+    const large = session.bodyLength > INLINE_FRAME ? session.bodyLength : 0;
+    if (session.snappy) waiting += Math.max(0, input.length - consumed - large);
+  }
   if (waiting === 0) return EMPTY;
   const expected = Math.max(Math.min(MAX_EXPANSION * waiting, INLINE_LIMIT), 2 * waiting);
   return decodePool.room(Math.min(expected, MAX_ROOM));
@@ -247,6 +256,7 @@ function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]):
     progress.status = (laneWords[word] ?? 0) as Status;
     progress.consumed += laneWords[word + 1] ?? 0;
     progress.needed = laneWords[word + 2] ?? 0;
+    progress.session.bodyLength = progress.status === STATUS.needMore ? progress.needed : 0;
   });
 }
 

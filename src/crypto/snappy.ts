@@ -1,4 +1,5 @@
 /** Snappy blocks (google/snappy, format_description.txt), with the caller's bound on what one may decode to. */
+import { unwritten } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { snappyBound } from './backend.ts';
 import { checkBytes } from './crypto.ts';
@@ -16,7 +17,7 @@ function invalid(): PeerlaneError {
 /** The block that `bytes` compress to. */
 export function compress(bytes: Uint8Array): Uint8Array {
   checkBytes(bytes, 'the input');
-  const out = new Uint8Array(snappyBound(bytes.length));
+  const out = unwritten(snappyBound(bytes.length));
   return out.slice(0, backend.snappyCompress(bytes, out));
 }
 
@@ -40,7 +41,7 @@ export function uncompress(block: Uint8Array, maxLength: number): Uint8Array {
     });
   }
   if (length * MIN_COPY_SIZE > block.length * MAX_COPY) throw invalid();
-  const out = new Uint8Array(length);
+  const out = unwritten(length);
   if (!backend.snappyUncompress(block, out)) throw invalid();
   return out;
 }

@@ -29,6 +29,12 @@ import { Dials } from './dials.ts';
 import { Lanes } from './lanes.ts';
 import { Peer } from './peer.ts';
 
+/** Where a node is reached, on its own machine, that listens on all addresses of a family. */
+const LOOPBACK: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+]);
+
 interface Candidate {
   readonly enode: Enode;
   isStatic: boolean;
@@ -111,18 +117,21 @@ export class Server implements AsyncDisposable {
     return this.#identity.publicKey;
   }
 
-  /** `enode://...` with the address and the port that the server listens on; port 0 when it does not. */
+  /**
+   * `enode://...` with the address and the port that the server listens on; the loopback address when it listens
+   * on all of them, port 0 when it does not listen.
+   */
   get enode(): string {
-    const { host = '127.0.0.1', port = 0 } = this.#listener ?? {};
-    return formatEnode({ publicKey: this.id, host, tcpPort: port, udpPort: 0 });
+    const { host = '0.0.0.0', port = 0 } = this.#listener ?? {};
+    return formatEnode({ publicKey: this.id, host: LOOPBACK.get(host) ?? host, tcpPort: port, udpPort: 0 });
   }
 
   /** The node's record in text form (EIP-778), with the address that it listens on. */
   get enr(): string {
     const { host = '', port } = this.#listener ?? {};
     // A host name, or an address that stands for all, is no address to be reached at.
-    const ip = parseIpv4(host) !== undefined && !isUnspecified(host) ? { ip: host } : {};
-    const ip6 = parseIpv6(host) !== undefined && !isUnspecified(host) ? { ip6: host } : {};
+    const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? { ip: host } : {};
+    const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? { ip6: host } : {};
     const tcp = port === undefined ? {} : host.includes(':') ? { tcp6: port } : { tcp: port };
     const seq = BigInt(Math.floor(this.#config.env.unixTime()));
     return signRecord(this.#config.key, { seq, entries: { ...ip, ...ip6, ...tcp } }).toString();
@@ -399,8 +408,4 @@ interface DialedConnection {
 
 function tooManyPeers(): PeerlaneError {
   return new PeerlaneError('too-many-peers', 'all peer slots are taken');
-}
-
-function isUnspecified(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }

@@ -66,6 +66,9 @@ describe('sync', () => {
     expect((await storedHead(store)).number).toBe(100);
     const second = await run(...syncArgs(store, enode, '--json'));
     expect(eventsOf(second.stdout).at(-1)).toMatchObject({ head: SMALL_HEAD, headers: 500, bodies: 500 });
+    const back = await run(...syncArgs(store, enode, '--to', '100', '--json'));
+    const head = eventsOf(first.stdout).at(-1)?.head;
+    expect(eventsOf(back.stdout).at(-1)).toMatchObject({ event: 'done', head, headers: 0, bodies: 0 });
   });
 
   it('prints lines where there is no terminal', async () => {

@@ -91,6 +91,16 @@ describe('a server', () => {
     expect(parseEnode(again.enode).tcpPort).toBe(tcpPort);
   });
 
+  it.each([
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '::1'],
+  ])('that listens on %s is named with %s, where its own machine reaches it', async (host, reached) => {
+    const listener = await started({ listen: { host, port: 0 } });
+    expect(parseEnode(listener.enode).host).toBe(reached);
+    const dialer = await started();
+    expect((await dialer.dial(listener.enode)).info.id).toEqual(listener.id);
+  });
+
   it('can be left to `await using`, as an AsyncDisposable', async () => {
     const server = new TestServer();
     await server.start();
