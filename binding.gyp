@@ -29,7 +29,8 @@
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
       'conditions': [
-        ['target_arch=="x64"', { 'dependencies': ['keccak_bmi2', 'keccak_avx512vl'] }],
+        ['target_arch=="x64"', { 'dependencies': ['keccak_bmi2', 'keccak_avx2', 'keccak_avx512', 'aes_vaes'] }],
+        ['target_arch=="arm64"', { 'dependencies': ['keccak_neon'] }],
       ],
     },
     {
@@ -42,6 +43,7 @@
         'native/keccak.c',
         'native/keccak_scalar.c',
         'native/lanes.c',
+        'native/mac_lanes.c',
         'native/sha256.c',
         'native/snappy.c',
       ],
@@ -104,11 +106,37 @@
           'xcode_settings': { 'OTHER_CFLAGS': ['-mbmi', '-mbmi2'] },
         },
         {
-          'target_name': 'keccak_avx512vl',
+          'target_name': 'keccak_avx2',
           'type': 'static_library',
-          'sources': ['native/keccak_avx512vl.c'],
+          'sources': ['native/keccak_x4_avx2.c'],
+          'cflags': ['-mavx2'],
+          'xcode_settings': { 'OTHER_CFLAGS': ['-mavx2'] },
+          'msvs_settings': { 'VCCLCompilerTool': { 'AdditionalOptions': ['/arch:AVX2'] } },
+        },
+        {
+          'target_name': 'keccak_avx512',
+          'type': 'static_library',
+          'sources': ['native/keccak_avx512vl.c', 'native/keccak_x4_avx512vl.c', 'native/keccak_x8_avx512.c'],
           'cflags': ['-mavx512f', '-mavx512vl'],
           'xcode_settings': { 'OTHER_CFLAGS': ['-mavx512f', '-mavx512vl'] },
+          'msvs_settings': { 'VCCLCompilerTool': { 'AdditionalOptions': ['/arch:AVX512'] } },
+        },
+        {
+          'target_name': 'aes_vaes',
+          'type': 'static_library',
+          'sources': ['native/aes_vaes.c'],
+          'cflags': ['-mavx512f', '-mavx512bw', '-mvaes'],
+          'xcode_settings': { 'OTHER_CFLAGS': ['-mavx512f', '-mavx512bw', '-mvaes'] },
+          'msvs_settings': { 'VCCLCompilerTool': { 'AdditionalOptions': ['/arch:AVX512'] } },
+        },
+      ],
+    }],
+    ['target_arch=="arm64"', {
+      'targets': [
+        {
+          'target_name': 'keccak_neon',
+          'type': 'static_library',
+          'sources': ['native/keccak_x2_neon.c'],
         },
       ],
     }],

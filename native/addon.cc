@@ -234,7 +234,7 @@ napi_value encode_many(napi_env env, napi_callback_info info) {
   lanes.clear();
   for (size_t i = 0; args.ok() && i < count; i++) {
     const Bytes payload = args.bytes_of(payloads[i]);
-    lanes.push_back({session_of(&args, here, slots[i]), payload.data, payload.length, codes[i]});
+    lanes.push_back({session_of(&args, here, slots[i]), payload.data, payload.length, codes[i], 0, nullptr, 0});
   }
   if (args.ok() && lanes_encode_bound(lanes.data(), count) > out.length) args.fail_range();
   if (args.ok()) {
@@ -263,7 +263,7 @@ napi_value decode_many(napi_env env, napi_callback_info info) {
   lanes.clear();
   for (size_t i = 0; args.ok() && i < count; i++) {
     const Bytes input = args.bytes_of(inputs[i]);
-    lanes.push_back({session_of(&args, here, slots[i]), input.data, input.length});
+    lanes.push_back({session_of(&args, here, slots[i]), input.data, input.length, 0, 0, 0, FRAME_OK});
   }
   if (args.ok()) {
     messages = lanes_decode(lanes.data(), count, out.data, out.length, inline_limit, results, table,
@@ -300,7 +300,10 @@ Choice choose() {
   if (tier == nullptr) {
     return {"", "PEERLANE_CPU=" + std::string(forced) + " is not one of " + keccak_tiers + ", or this CPU lacks it"};
   }
-  return {"Keccak " + std::string(tier) + ", AES instructions, " + curve_library, ""};
+  // Only the tier of the widest registers: those below are for CPUs without them.
+  const bool vaes = std::string(tier) == "avx512" && (cpu_features() & CPU_VAES512) != 0;
+  aes_select(vaes);
+  return {"Keccak " + std::string(tier) + (vaes ? ", VAES, " : ", AES instructions, ") + curve_library, ""};
 }
 
 napi_value init(napi_env raw_env, napi_value raw_exports) {

@@ -4,29 +4,26 @@
 
 /* How many blocks are under way at once: an AES instruction takes several cycles, but one or two start in each. */
 #define WIDE 8
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#define INLINE static __forceinline
-#else
-#define INLINE static inline __attribute__((always_inline))
-#endif
+#define NARROW 2
+/* Bytes from which the wider registers are worth it. */
+#define VAES_FROM 64
 
 #if defined(PEERLANE_X64)
 
 #include <immintrin.h>
 
 typedef __m128i block;
-INLINE block load(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
-INLINE void store(uint8_t *p, block b) { _mm_storeu_si128((__m128i *)p, b); }
-INLINE block xor_blocks(block a, block b) { return _mm_xor_si128(a, b); }
-INLINE uint32_t sub_word(uint32_t w) {
+PL_INLINE block load(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+PL_INLINE void store(uint8_t *p, block b) { _mm_storeu_si128((__m128i *)p, b); }
+PL_INLINE block xor_blocks(block a, block b) { return _mm_xor_si128(a, b); }
+PL_INLINE uint32_t sub_word(uint32_t w) {
   return (uint32_t)_mm_cvtsi128_si32(_mm_aeskeygenassist_si128(_mm_set1_epi32((int)w), 0));
 }
-INLINE block counter_block(uint64_t high, uint64_t low) {
+PL_INLINE block counter_block(uint64_t high, uint64_t low) {
   const block reverse = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   return _mm_shuffle_epi8(_mm_set_epi64x((long long)high, (long long)low), reverse);
 }
-INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
+PL_INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
   block k = load(key->round_keys[0]);
   for (int i = 0; i < count; i++) b[i] = _mm_xor_si128(b[i], k);
   for (int r = 1; r < rounds; r++) {
@@ -42,17 +39,17 @@ INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
 #include <arm_neon.h>
 
 typedef uint8x16_t block;
-INLINE block load(const uint8_t *p) { return vld1q_u8(p); }
-INLINE void store(uint8_t *p, block b) { vst1q_u8(p, b); }
-INLINE block xor_blocks(block a, block b) { return veorq_u8(a, b); }
+PL_INLINE block load(const uint8_t *p) { return vld1q_u8(p); }
+PL_INLINE void store(uint8_t *p, block b) { vst1q_u8(p, b); }
+PL_INLINE block xor_blocks(block a, block b) { return veorq_u8(a, b); }
 /* With four equal columns ShiftRows changes nothing, which leaves SubBytes. */
-INLINE uint32_t sub_word(uint32_t w) {
+PL_INLINE uint32_t sub_word(uint32_t w) {
   return vgetq_lane_u32(vreinterpretq_u32_u8(vaeseq_u8(vreinterpretq_u8_u32(vdupq_n_u32(w)), vdupq_n_u8(0))), 0);
 }
-INLINE block counter_block(uint64_t high, uint64_t low) {
+PL_INLINE block counter_block(uint64_t high, uint64_t low) {
   return vrev64q_u8(vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(high), vcreate_u64(low))));
 }
-INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
+PL_INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
   block k;
   for (int r = 0; r < rounds - 1; r++) {
     k = load(key->round_keys[r]);
@@ -70,27 +67,27 @@ INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
 typedef struct {
   uint8_t bytes[16];
 } block;
-INLINE block load(const uint8_t *p) {
+PL_INLINE block load(const uint8_t *p) {
   (void)p;
   abort();
 }
-INLINE void store(uint8_t *p, block b) {
+PL_INLINE void store(uint8_t *p, block b) {
   (void)p, (void)b;
   abort();
 }
-INLINE block xor_blocks(block a, block b) {
+PL_INLINE block xor_blocks(block a, block b) {
   (void)a, (void)b;
   abort();
 }
-INLINE uint32_t sub_word(uint32_t w) {
+PL_INLINE uint32_t sub_word(uint32_t w) {
   (void)w;
   abort();
 }
-INLINE block counter_block(uint64_t high, uint64_t low) {
+PL_INLINE block counter_block(uint64_t high, uint64_t low) {
   (void)high, (void)low;
   abort();
 }
-INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
+PL_INLINE void encrypt(block *b, int count, const aes_key *key, int rounds) {
   (void)b, (void)count, (void)key, (void)rounds;
   abort();
 }
@@ -134,20 +131,25 @@ void aes256_encrypt_block(const aes_key *key, const uint8_t input[16], uint8_t o
   store(output, b);
 }
 
-INLINE block next_block(aes_counter *counter) {
+PL_INLINE block next_block(aes_counter *counter) {
   const block b = counter_block(counter->high, counter->low);
   counter->low++;
   counter->high += counter->low == 0;
   return b;
 }
 
-INLINE void ctr(const aes_key *key, aes_counter *counter, const uint8_t *input, uint8_t *output, size_t length,
+PL_INLINE void ctr(const aes_key *key, aes_counter *counter, const uint8_t *input, uint8_t *output, size_t length,
                 int rounds) {
   block b[WIDE];
   for (; length >= 16 * WIDE; length -= 16 * WIDE, input += 16 * WIDE, output += 16 * WIDE) {
     for (int i = 0; i < WIDE; i++) b[i] = next_block(counter);
     encrypt(b, WIDE, key, rounds);
     for (int i = 0; i < WIDE; i++) store(output + 16 * i, xor_blocks(load(input + 16 * i), b[i]));
+  }
+  for (; length >= 16 * NARROW; length -= 16 * NARROW, input += 16 * NARROW, output += 16 * NARROW) {
+    for (int i = 0; i < NARROW; i++) b[i] = next_block(counter);
+    encrypt(b, NARROW, key, rounds);
+    for (int i = 0; i < NARROW; i++) store(output + 16 * i, xor_blocks(load(input + 16 * i), b[i]));
   }
   for (; length >= 16; length -= 16, input += 16, output += 16) {
     b[0] = next_block(counter);
@@ -164,7 +166,19 @@ INLINE void ctr(const aes_key *key, aes_counter *counter, const uint8_t *input, 
   }
 }
 
+static int use_vaes = 0;
+
+void aes_select(int vaes) { use_vaes = vaes; }
+
 void aes_ctr(const aes_key *key, aes_counter *counter, const uint8_t *input, uint8_t *output, size_t length) {
+#if defined(PEERLANE_X64)
+  if (use_vaes && length >= VAES_FROM) {
+    const size_t done = aes_ctr_vaes(key, counter, input, output, length);
+    length -= done;
+    input += done;
+    output += done;
+  }
+#endif
   /* Constant round numbers let the compiler unroll. */
   if (key->rounds == 14) {
     ctr(key, counter, input, output, length, 14);

@@ -19,6 +19,9 @@ typedef struct {
   uint64_t high, low;
 } aes_counter;
 
+/* Whether four blocks may go through one instruction; chosen once, before anything else here is called. */
+void aes_select(int vaes);
+
 void aes256_expand(aes_key *key, const uint8_t secret[32]);
 void aes128_expand(aes_key *key, const uint8_t secret[16]);
 aes_counter aes_counter_from(const uint8_t iv[16]);
@@ -27,6 +30,9 @@ void aes256_encrypt_block(const aes_key *key, const uint8_t input[16], uint8_t o
 /* Encrypts or decrypts `length` bytes; the two may be the same memory. The counter moves on by whole blocks, so
  * that only the last call on a stream may have a length that is not a multiple of 16. */
 void aes_ctr(const aes_key *key, aes_counter *counter, const uint8_t *input, uint8_t *output, size_t length);
+
+/* The part of `aes_ctr` that VAES does, from the start on; the bytes done, which are whole blocks. */
+size_t aes_ctr_vaes(const aes_key *key, aes_counter *counter, const uint8_t *input, uint8_t *output, size_t length);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,12 @@
 #error "the addon needs a little-endian machine; the JavaScript backend runs on the others"
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PL_INLINE static __forceinline
+#else
+#define PL_INLINE static inline __attribute__((always_inline))
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -32,9 +32,13 @@ unsigned cpu_features(void) {
   cpuid(7, 0, r);
   const uint32_t extended = r[1];
   if ((extended >> 3 & 1) && (extended >> 8 & 1)) features |= CPU_BMI2;
-  /* OSXSAVE first: without it xgetbv faults. XCR0: the system saves xmm, ymm, mask and zmm registers. */
-  const int saved = (basic >> 27 & 1) && (xcr0() & 0xe6) == 0xe6;
-  if (saved && (extended >> 16 & 1) && (extended >> 31 & 1)) features |= CPU_AVX512VL;
+  /* OSXSAVE first: without it xgetbv faults. XCR0: the system saves xmm and ymm, then mask and zmm registers too. */
+  const uint64_t saved = basic >> 27 & 1 ? xcr0() : 0;
+  if ((saved & 0x06) == 0x06 && (extended >> 5 & 1)) features |= CPU_AVX2;
+  if ((saved & 0xe6) == 0xe6 && (extended >> 16 & 1) && (extended >> 31 & 1)) {
+    features |= CPU_AVX512;
+    if (r[2] >> 9 & 1) features |= CPU_VAES512;
+  }
   return features;
 }
 

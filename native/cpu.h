@@ -15,7 +15,11 @@ extern "C" {
 enum {
   CPU_AES = 1,
   CPU_BMI2 = 2,
-  CPU_AVX512VL = 4,
+  CPU_AVX2 = 4,
+  /* AVX-512F and VL. */
+  CPU_AVX512 = 8,
+  /* Four AES blocks to an instruction, with AVX-512. */
+  CPU_VAES512 = 16,
 };
 
 /* The features that this machine has, or'ed. */

@@ -14,9 +14,11 @@ void frame_init(frame_session *session, const uint8_t aes_secret[32], const uint
 }
 
 void frame_seed(frame_direction *direction, const uint8_t *seed, size_t length) {
+  uint8_t digest[KECCAK_DIGEST];
   keccak_init(&direction->mac);
   keccak_update(&direction->mac, seed, length);
-  keccak_digest(&direction->mac, direction->digest);
+  keccak_digest(&direction->mac, digest);
+  memcpy(direction->digest, digest, sizeof direction->digest);
 }
 
 void frame_wipe(frame_session *session) {
@@ -28,26 +30,12 @@ size_t frame_bound(size_t length, int snappy) {
   return FRAME_HEADER + padded(FRAME_MAX_CODE + (snappy ? snappy_bound(length) : length)) + FRAME_MAC;
 }
 
-/* rlpx.md, "MAC": aes(mac-secret, keccak256.digest(mac)[:16]) ^ block goes into the MAC state. */
-static void mac_mix(const frame_session *session, frame_direction *direction, const uint8_t block[FRAME_BLOCK]) {
-  uint8_t seed[FRAME_BLOCK];
-  aes256_encrypt_block(&session->mac_cipher, direction->digest, seed);
-  for (int i = 0; i < FRAME_BLOCK; i++) seed[i] ^= block[i];
-  keccak_update(&direction->mac, seed, sizeof seed);
-  keccak_digest(&direction->mac, direction->digest);
-}
-
-static void mac_header(const frame_session *session, frame_direction *direction, const uint8_t *ciphertext) {
-  mac_mix(session, direction, ciphertext);
-}
-
-static void mac_body(const frame_session *session, frame_direction *direction, const uint8_t *ciphertext,
-                     size_t length) {
-  uint8_t seed[FRAME_BLOCK];
-  keccak_update(&direction->mac, ciphertext, length);
-  keccak_digest(&direction->mac, direction->digest);
-  memcpy(seed, direction->digest, sizeof seed);
-  mac_mix(session, direction, seed);
+void frame_mac_seed(const frame_session *session, frame_direction *direction, const uint8_t digest[MAC_DIGEST],
+                    const uint8_t block[FRAME_BLOCK], uint8_t seed[MAC_DIGEST]) {
+  memcpy(direction->digest, digest, sizeof direction->digest);
+  aes256_encrypt_block(&session->mac_cipher, digest, seed);
+  pl_store64(seed, pl_load64(seed) ^ pl_load64(block));
+  pl_store64(seed + 8, pl_load64(seed + 8) ^ pl_load64(block + 8));
 }
 
 /* The message code: a canonical RLP integer of at most four bytes. */
@@ -76,11 +64,11 @@ static size_t get_code(const uint8_t *input, size_t length, uint32_t *code) {
   return *code < 0x80 ? 0 : 1 + digits;
 }
 
-frame_status frame_encode(frame_session *session, uint32_t code, const uint8_t *payload, size_t length, int is_block,
-                          uint8_t *out, size_t *written) {
-  if (session->wiped) return FRAME_SESSION_FAILED;
-  frame_direction *const egress = &session->egress;
+frame_status frame_encrypt(frame_session *session, uint32_t code, const uint8_t *payload, size_t length, int is_block,
+                           uint8_t *out, size_t *body_length) {
   uint8_t *const body = out + FRAME_HEADER;
+  /* Beside its body, so that one call encrypts both. */
+  uint8_t *const header = body - FRAME_BLOCK;
   size_t size = put_code(body, code);
   if (session->snappy && !is_block) {
     size += snappy_compress(payload, length, body + size);
@@ -90,26 +78,23 @@ frame_status frame_encode(frame_session *session, uint32_t code, const uint8_t *
     if (length > 0) memcpy(body + size, payload, length);
     size += length;
   }
-  const size_t body_length = padded(size);
-  memset(body + size, 0, body_length - size);
+  *body_length = padded(size);
+  memset(body + size, 0, *body_length - size);
+  memset(header, 0, FRAME_BLOCK);
+  header[0] = (uint8_t)(size >> 16);
+  header[1] = (uint8_t)(size >> 8);
+  header[2] = (uint8_t)size;
   /* header-data: [capability-id, context-id], both zero. */
-  const uint8_t header[FRAME_BLOCK] = {
-      (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, 0xc2, 0x80, 0x80,
-  };
-  aes_ctr(&session->cipher, &egress->counter, header, out, FRAME_BLOCK);
-  mac_header(session, egress, out);
-  memcpy(out + FRAME_BLOCK, egress->digest, FRAME_MAC);
-  aes_ctr(&session->cipher, &egress->counter, body, body, body_length);
-  mac_body(session, egress, body, body_length);
-  memcpy(body + body_length, egress->digest, FRAME_MAC);
-  *written = FRAME_HEADER + body_length + FRAME_MAC;
+  header[3] = 0xc2;
+  header[4] = 0x80;
+  header[5] = 0x80;
+  aes_ctr(&session->cipher, &session->egress.counter, header, header, FRAME_BLOCK + *body_length);
+  memcpy(out, header, FRAME_BLOCK);
   return FRAME_OK;
 }
 
-static frame_status decode_header(frame_session *session, const uint8_t *input) {
+frame_status frame_open_header(frame_session *session, const uint8_t *input) {
   uint8_t header[FRAME_BLOCK];
-  mac_header(session, &session->ingress, input);
-  if (!pl_equal(session->ingress.digest, input + FRAME_BLOCK, FRAME_MAC)) return FRAME_HEADER_MAC;
   aes_ctr(&session->cipher, &session->ingress.counter, input, header, FRAME_BLOCK);
   const uint32_t size = (uint32_t)header[0] << 16 | (uint32_t)header[1] << 8 | header[2];
   if (size > session->max_frame_size) return FRAME_TOO_LARGE;
@@ -118,13 +103,12 @@ static frame_status decode_header(frame_session *session, const uint8_t *input) 
   return FRAME_OK;
 }
 
-frame_status frame_decode_header(frame_session *session, const uint8_t *input) {
-  const frame_status status = decode_header(session, input);
-  if (status != FRAME_OK) session->broken = 1;
-  return status;
-}
+size_t frame_body_length(const frame_session *session) { return padded(session->frame_size); }
 
-size_t frame_body_length(const frame_session *session) { return padded(session->frame_size) + FRAME_MAC; }
+void frame_open_body(frame_session *session, uint8_t *input) {
+  aes_ctr(&session->cipher, &session->ingress.counter, input, input, frame_body_length(session));
+  session->frame_size = 0;
+}
 
 static frame_status place_payload(const uint8_t *payload, size_t length, uint8_t *out, size_t room,
                                   frame_message *message) {
@@ -143,18 +127,13 @@ static frame_status place_payload(const uint8_t *payload, size_t length, uint8_t
   return FRAME_OK;
 }
 
-static frame_status decode_body(frame_session *session, uint8_t *input, uint8_t *out, size_t room,
-                                frame_message *message) {
-  const size_t size = session->frame_size;
-  const size_t length = padded(size);
-  mac_body(session, &session->ingress, input, length);
-  if (!pl_equal(session->ingress.digest, input + length, FRAME_MAC)) return FRAME_BODY_MAC;
-  aes_ctr(&session->cipher, &session->ingress.counter, input, input, length);
+frame_status frame_read(int snappy, const uint8_t *input, size_t size, uint8_t *out, size_t room,
+                        frame_message *message) {
   const size_t code_length = get_code(input, size, &message->code);
   if (code_length == 0) return FRAME_CODE_INVALID;
   message->start = code_length;
   message->end = size;
-  if (session->snappy) {
+  if (snappy) {
     const frame_status status = place_payload(input + code_length, size - code_length, out, room, message);
     /* Some clients never compress Disconnect; it is short, and the last thing that they say. */
     if (status == FRAME_OK || message->code != FRAME_DISCONNECT_CODE) return status;
@@ -162,15 +141,4 @@ static frame_status decode_body(frame_session *session, uint8_t *input, uint8_t 
   message->place = FRAME_PLACE_INPUT;
   message->length = (uint32_t)(size - code_length);
   return FRAME_OK;
-}
-
-frame_status frame_decode_body(frame_session *session, uint8_t *input, uint8_t *out, size_t room,
-                               frame_message *message) {
-  const frame_status status = decode_body(session, input, out, room, message);
-  if (status == FRAME_OK) {
-    session->frame_size = 0;
-  } else {
-    session->broken = 1;
-  }
-  return status;
 }

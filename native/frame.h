@@ -1,10 +1,10 @@
-/* The frames of one connection (rlpx.md, "Framing"): two AES-256-CTR streams and two running MAC states. */
+/* The frames of one connection (rlpx.md, "Framing"): two AES-256-CTR streams and two running MAC states. Cipher and
+ * format are here; lanes.c runs the MACs, of many sessions side by side. */
 #ifndef PEERLANE_FRAME_H
 #define PEERLANE_FRAME_H
 
 #include "aes.h"
-#include "bytes.h"
-#include "keccak.h"
+#include "mac_lanes.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,9 +37,9 @@ enum { FRAME_PLACE_OUT = 0, FRAME_PLACE_INPUT = 1, FRAME_PLACE_COMPRESSED = 2 };
 typedef struct {
   aes_counter counter;
   keccak_state mac;
-  /* Digest of `mac` as it is now. The one that opens a header's MAC is the MAC of the frame before, so that a frame
-   * takes three digests, not four. */
-  uint8_t digest[KECCAK_DIGEST];
+  /* The first half of the digest of `mac` as it is now. The one that opens a header's MAC is the MAC of the frame
+   * before, so that a frame takes three digests, not four. */
+  uint8_t digest[MAC_DIGEST];
 } frame_direction;
 
 /* rlpx.md, "Disconnect (0x01)". */
@@ -51,6 +51,9 @@ typedef struct {
   uint32_t max_frame_size;
   /* frame-size of the header consumed last, or 0 when a header comes next. */
   uint32_t frame_size;
+  /* For lanes_encode, within one call: the session's first frame, and the number of its last. */
+  const void *first;
+  uint32_t last;
   uint8_t snappy;
   /* Wiped: takes no more work. Broken: decoding failed, what is sent is still in order. */
   uint8_t wiped, broken;
@@ -65,10 +68,21 @@ void frame_wipe(frame_session *session);
 /* An upper bound of the frame that carries `length` bytes; the same as `frameBound`. */
 size_t frame_bound(size_t length, int snappy);
 
-/* Writes a frame to `out`, which has room for its bound; `*written` bytes. `is_block`: the payload has been
- * compressed. */
-frame_status frame_encode(frame_session *session, uint32_t code, const uint8_t *payload, size_t length, int is_block,
-                          uint8_t *out, size_t *written);
+/* rlpx.md, "MAC": what goes into the MAC state for `block`, aes(mac-secret, digest) ^ block; keeps the digest. */
+void frame_mac_seed(const frame_session *session, frame_direction *direction, const uint8_t digest[MAC_DIGEST],
+                    const uint8_t block[FRAME_BLOCK], uint8_t seed[MAC_DIGEST]);
+
+/* Writes a frame to `out`, which has room for its bound, encrypted, its MACs left out. `is_block`: the payload has been
+ * compressed. `*body` bytes of body lie behind the header, the MAC's place behind them. */
+frame_status frame_encrypt(frame_session *session, uint32_t code, const uint8_t *payload, size_t length, int is_block,
+                           uint8_t *out, size_t *body);
+
+/* Decrypts a header whose MAC is right, and keeps what it announces. */
+frame_status frame_open_header(frame_session *session, const uint8_t *input);
+/* What the body of the frame under way takes, padded, without its MAC. */
+size_t frame_body_length(const frame_session *session);
+/* Decrypts a body whose MAC is right, in place. */
+void frame_open_body(frame_session *session, uint8_t *input);
 
 typedef struct {
   uint32_t code, place, length;
@@ -76,14 +90,10 @@ typedef struct {
   size_t start, end;
 } frame_message;
 
-/* Consumes the header at the start of `input`, which has FRAME_HEADER bytes. */
-frame_status frame_decode_header(frame_session *session, const uint8_t *input);
-/* What the body of the frame under way takes: padded, with its MAC. */
-size_t frame_body_length(const frame_session *session);
-/* Decrypts the body, which is there whole, in place. A payload that decompresses to at most `room` bytes is
- * decompressed to `out`; its place in the message counts from there. */
-frame_status frame_decode_body(frame_session *session, uint8_t *input, uint8_t *out, size_t room,
-                               frame_message *message);
+/* Reads a decrypted body of `size` bytes. A payload that decompresses to at most `room` bytes is decompressed to `out`;
+ * its place in the message counts from there. */
+frame_status frame_read(int snappy, const uint8_t *input, size_t size, uint8_t *out, size_t room,
+                        frame_message *message);
 
 #ifdef __cplusplus
 }

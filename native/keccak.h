@@ -2,7 +2,7 @@
 #ifndef PEERLANE_KECCAK_H
 #define PEERLANE_KECCAK_H
 
-#include "bytes.h"
+#include "keccak_kernel.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,7 +12,7 @@ extern "C" {
 #define KECCAK_DIGEST 32
 
 typedef struct {
-  uint64_t lanes[25];
+  uint64_t words[KECCAK_WORDS];
   /* Bytes of the current block that are in the state already, below KECCAK_RATE. */
   size_t filled;
 } keccak_state;
@@ -22,6 +22,10 @@ typedef struct {
 const char *keccak_select(const char *name);
 /* The names that `keccak_select` knows on this architecture, for an error message. */
 extern const char *const keccak_tiers;
+
+/* The kernel for one state, and the one that is fastest for `states` of them. */
+const keccak_kernel *keccak_single(void);
+const keccak_kernel *keccak_for(size_t states);
 
 void keccak_init(keccak_state *state);
 void keccak_update(keccak_state *state, const uint8_t *input, size_t length);

@@ -2,8 +2,8 @@
  * logic, which makes it faster than the integer registers even for a single state. */
 #include <immintrin.h>
 
-#include "keccak_tier.h"
-
+#define KERNEL keccak_avx512vl
+#define WIDTH 1
 #define LANE __m128i
 #define XOR(a, b) _mm_xor_si128(a, b)
 #define XOR3(a, b, c) _mm_ternarylogic_epi64(a, b, c, 0x96)
@@ -11,19 +11,9 @@
 #define ROL(a, n) _mm_rol_epi64(a, n)
 #define CHI(a, b, c) _mm_ternarylogic_epi64(a, b, c, 0xd2)
 #define RC(word) _mm_loadl_epi64((const __m128i *)&(word))
-#include "keccak_permute.h"
-
-#define READ(i, lane) lane = _mm_loadl_epi64((const __m128i *)(state + i));
-#define WRITE(i, lane) _mm_storel_epi64((__m128i *)(state + i), lane);
-#define MIX(i, lane) lane = XOR(lane, _mm_loadl_epi64((const __m128i *)(input + 8 * i)));
-
-void keccak_absorb_avx512vl(uint64_t state[25], const uint8_t *input, size_t blocks) {
-  KECCAK_LANES(a);
-  KECCAK_LANES(e);
-  KECCAK_EACH(READ, a)
-  for (; blocks > 0; blocks--, input += 136) {
-    KECCAK_EACH_RATE(MIX, a)
-    KECCAK_ROUNDS(a, e)
-  }
-  KECCAK_EACH(WRITE, a)
-}
+#define LOAD(words) _mm_loadl_epi64((const __m128i *)(words))
+#define STORE(words, lane) _mm_storel_epi64((__m128i *)(words), lane)
+#define STORE_SOME(words, advance, lane) ((void)(advance), STORE(words, lane))
+#define MIX_WORD(i, lane) lane = XOR(lane, _mm_loadl_epi64((const __m128i *)(at[0] + 8 * (i))));
+#define MIX_BLOCK(at) KECCAK_EACH_RATE(MIX_WORD, a)
+#include "keccak_kernel_body.h"

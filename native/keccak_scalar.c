@@ -1,2 +1,2 @@
-#define ABSORB keccak_absorb_scalar
+#define KERNEL keccak_scalar
 #include "keccak_words.h"

@@ -22,84 +22,288 @@ size_t lanes_shared_bound(const encode_lane *lanes, size_t count) {
   return bound;
 }
 
-void lanes_encode(const encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results) {
-  size_t end = 0, block_length = 0;
+/* No frame follows. */
+#define NONE UINT32_MAX
+
+/* What the next digest of a lane is for. */
+enum { HEADER_MAC, BODY_SEED, BODY_MAC };
+
+typedef struct {
+  encode_lane *lanes;
+  /* The lane whose session is looked at next. */
+  size_t at, count;
+} encode_batch;
+
+static void encode_header(encode_lane *lane, mac_lane *mac, const uint8_t digest[MAC_DIGEST]) {
+  frame_mac_seed(lane->session, &lane->session->egress, digest, lane->frame, mac->seed);
+  mac->chain = lane;
+  mac->input = mac->seed;
+  mac->length = sizeof mac->seed;
+  mac->stage = HEADER_MAC;
+}
+
+static int encode_begin(void *context, mac_lane *mac) {
+  encode_batch *const batch = context;
+  while (batch->at < batch->count) {
+    encode_lane *const lane = &batch->lanes[batch->at++];
+    /* A chain starts at the first frame of its session. */
+    if (lane->frame == NULL || lane->session->first != lane) continue;
+    mac->state = &lane->session->egress.mac;
+    encode_header(lane, mac, lane->session->egress.digest);
+    return 1;
+  }
+  return 0;
+}
+
+static int encode_digested(void *context, mac_lane *mac, const uint8_t digest[MAC_DIGEST]) {
+  encode_batch *const batch = context;
+  encode_lane *const lane = mac->chain;
+  uint8_t *const body = lane->frame + FRAME_HEADER;
+  switch (mac->stage) {
+    case HEADER_MAC:
+      memcpy(lane->frame + FRAME_BLOCK, digest, FRAME_MAC);
+      mac->input = body;
+      mac->length = lane->body;
+      mac->stage = BODY_SEED;
+      return 1;
+    case BODY_SEED:
+      frame_mac_seed(lane->session, &lane->session->egress, digest, digest, mac->seed);
+      mac->input = mac->seed;
+      mac->length = sizeof mac->seed;
+      mac->stage = BODY_MAC;
+      return 1;
+    default:
+      memcpy(body + lane->body, digest, FRAME_MAC);
+      memcpy(lane->session->egress.digest, digest, MAC_DIGEST);
+      if (lane->next == NONE) return 0;
+      encode_header(&batch->lanes[lane->next], mac, digest);
+      return 1;
+  }
+}
+
+void lanes_encode(encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results) {
+  size_t end = 0, block_length = 0, chains = 0;
   const encode_lane *block_of = NULL;
+  for (size_t i = 0; i < count; i++) lanes[i].session->first = NULL;
   for (size_t i = 0; i < count; i++) {
-    const encode_lane *const lane = &lanes[i];
-    size_t written = 0;
-    frame_status status;
-    /* A payload that neighbouring lanes share, as in a broadcast, is compressed once. */
-    if (lane->session->snappy && !lane->session->wiped && (block_of == NULL || !same_payload(block_of, lane))) {
-      const int shared = i + 1 < count && same_payload(lane, lane + 1);
-      block_of = shared ? lane : NULL;
-      if (shared) block_length = snappy_compress(lane->payload, lane->length, block);
+    encode_lane *const lane = &lanes[i];
+    frame_session *const session = lane->session;
+    frame_status status = FRAME_SESSION_FAILED;
+    lane->frame = NULL;
+    lane->next = NONE;
+    if (!session->wiped) {
+      const int same = session->snappy && block_of != NULL && same_payload(block_of, lane);
+      /* A payload that neighbouring lanes share, as in a broadcast, is compressed once. */
+      if (session->snappy && !same) {
+        const int shared = i + 1 < count && same_payload(lane, lane + 1);
+        block_of = shared ? lane : NULL;
+        if (shared) block_length = snappy_compress(lane->payload, lane->length, block);
+      }
+      const int is_block = session->snappy && block_of != NULL;
+      status = frame_encrypt(session, lane->code, is_block ? block : lane->payload,
+                             is_block ? block_length : lane->length, is_block, out + end, &lane->body);
     }
-    if (lane->session->snappy && block_of != NULL) {
-      status = frame_encode(lane->session, lane->code, block, block_length, 1, out + end, &written);
-    } else {
-      status = frame_encode(lane->session, lane->code, lane->payload, lane->length, 0, out + end, &written);
+    if (status == FRAME_OK) {
+      lane->frame = out + end;
+      end += FRAME_HEADER + lane->body + FRAME_MAC;
+      if (session->first == NULL) {
+        session->first = lane;
+        chains++;
+      } else {
+        lanes[session->last].next = (uint32_t)i;
+      }
+      session->last = (uint32_t)i;
     }
-    end += written;
     results[ENCODE_LANE_WORDS * i] = status;
     results[ENCODE_LANE_WORDS * i + 1] = (uint32_t)end;
+  }
+  encode_batch batch = {lanes, 0, count};
+  const mac_work work = {&batch, encode_begin, encode_digested};
+  if (chains > 0) mac_lanes_run(&work, chains);
+}
+
+/* A message of the table while the MACs run: where its body begins in the input, and its size. */
+enum { RAW_START = 2, RAW_SIZE = 3 };
+
+typedef struct {
+  decode_lane *lanes;
+  size_t at, count;
+  uint32_t *messages;
+  /* Messages that each lane may have. */
+  uint32_t quota;
+} decode_batch;
+
+/* Looks at what comes next in the lane: 1 when its MAC is to be checked, else the lane's status is set. */
+static int decode_next(const decode_batch *batch, decode_lane *lane, mac_lane *mac) {
+  frame_session *const session = lane->session;
+  const uint8_t *const input = lane->input + lane->consumed;
+  const int header = session->frame_size == 0;
+  const size_t body = header ? 0 : frame_body_length(session);
+  const size_t step = header ? FRAME_HEADER : body + FRAME_MAC;
+  if (lane->length - lane->consumed < step) {
+    lane->needed = step;
+    lane->status = FRAME_NEED_MORE;
+    return 0;
+  }
+  if (header) {
+    frame_mac_seed(session, &session->ingress, session->ingress.digest, input, mac->seed);
+    mac->input = mac->seed;
+    mac->length = sizeof mac->seed;
+    mac->stage = HEADER_MAC;
+    return 1;
+  }
+  if (lane->messages == batch->quota) {
+    lane->status = FRAME_TABLE_FULL;
+    return 0;
+  }
+  mac->input = input;
+  mac->length = body;
+  mac->stage = BODY_SEED;
+  return 1;
+}
+
+static int decode_begin(void *context, mac_lane *mac) {
+  decode_batch *const batch = context;
+  while (batch->at < batch->count) {
+    decode_lane *const lane = &batch->lanes[batch->at++];
+    if (lane->session->wiped || lane->session->broken) {
+      lane->status = FRAME_SESSION_FAILED;
+    } else if (decode_next(batch, lane, mac)) {
+      mac->state = &lane->session->ingress.mac;
+      mac->chain = lane;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int decode_header(const decode_batch *batch, decode_lane *lane, mac_lane *mac,
+                         const uint8_t digest[MAC_DIGEST]) {
+  const uint8_t *const input = lane->input + lane->consumed;
+  memcpy(lane->session->ingress.digest, digest, MAC_DIGEST);
+  lane->status =
+      pl_equal(digest, input + FRAME_BLOCK, FRAME_MAC) ? frame_open_header(lane->session, input) : FRAME_HEADER_MAC;
+  if (lane->status != FRAME_OK) return 0;
+  lane->consumed += FRAME_HEADER;
+  return decode_next(batch, lane, mac);
+}
+
+static int decode_body(const decode_batch *batch, decode_lane *lane, mac_lane *mac,
+                       const uint8_t digest[MAC_DIGEST]) {
+  frame_session *const session = lane->session;
+  uint8_t *const input = lane->input + lane->consumed;
+  const size_t length = frame_body_length(session);
+  memcpy(session->ingress.digest, digest, MAC_DIGEST);
+  if (!pl_equal(digest, input + length, FRAME_MAC)) {
+    lane->status = FRAME_BODY_MAC;
+    return 0;
+  }
+  const size_t number = (size_t)(lane - batch->lanes) * batch->quota + lane->messages++;
+  uint32_t *const words = batch->messages + DECODE_MESSAGE_WORDS * number;
+  words[RAW_START] = (uint32_t)lane->consumed;
+  words[RAW_SIZE] = session->frame_size;
+  frame_open_body(session, input);
+  lane->consumed += length + FRAME_MAC;
+  return decode_next(batch, lane, mac);
+}
+
+static int decode_digested(void *context, mac_lane *mac, const uint8_t digest[MAC_DIGEST]) {
+  const decode_batch *const batch = context;
+  decode_lane *const lane = mac->chain;
+  switch (mac->stage) {
+    case HEADER_MAC:
+      return decode_header(batch, lane, mac, digest);
+    case BODY_SEED:
+      frame_mac_seed(lane->session, &lane->session->ingress, digest, digest, mac->seed);
+      mac->input = mac->seed;
+      mac->length = sizeof mac->seed;
+      mac->stage = BODY_MAC;
+      return 1;
+    default:
+      return decode_body(batch, lane, mac, digest);
   }
 }
 
 typedef struct {
   uint8_t *out;
-  size_t out_length, out_used, inline_limit, count, capacity;
-  uint32_t *messages;
-} decode_batch;
+  size_t length, used, inline_limit;
+} decode_room;
 
-static frame_status decode_next(const decode_lane *lane, uint32_t number, decode_batch *batch, size_t *consumed,
-                                size_t *needed) {
-  frame_session *const session = lane->session;
-  uint8_t *const input = lane->input + *consumed;
-  const size_t left = lane->length - *consumed;
-  const int header = session->frame_size == 0;
-  const size_t step = header ? FRAME_HEADER : frame_body_length(session);
-  if (left < step) {
-    *needed = step;
-    return FRAME_NEED_MORE;
-  }
-  if (header) {
-    const frame_status status = frame_decode_header(session, input);
-    if (status == FRAME_OK) *consumed += step;
-    return status;
-  }
-  if (batch->count == batch->capacity) return FRAME_TABLE_FULL;
-  frame_message message;
-  const size_t left_out = batch->out_length - batch->out_used;
-  const size_t room = left_out < batch->inline_limit ? left_out : batch->inline_limit;
-  const frame_status status = frame_decode_body(session, input, batch->out + batch->out_used, room, &message);
+/* Turns a raw message of lane `number` into a finished one at `words`, which may be the same place or before it. */
+static frame_status finish_message(const decode_lane *lane, uint32_t number, const uint32_t *raw, uint32_t *words,
+                                   decode_room *room) {
+  const size_t start = raw[RAW_START], size = raw[RAW_SIZE];
+  const size_t left = room->length - room->used;
+  frame_message message = {0, 0, 0, 0, 0};
+  const frame_status status = frame_read(lane->session->snappy, lane->input + start, size, room->out + room->used,
+                                         left < room->inline_limit ? left : room->inline_limit, &message);
   if (status != FRAME_OK) return status;
-  const size_t base = message.place == FRAME_PLACE_OUT ? batch->out_used : *consumed;
-  uint32_t *const words = batch->messages + DECODE_MESSAGE_WORDS * batch->count++;
+  const size_t base = message.place == FRAME_PLACE_OUT ? room->used : start;
   words[0] = number;
   words[1] = message.code;
   words[2] = (uint32_t)(base + message.start);
   words[3] = (uint32_t)(base + message.end);
   words[4] = message.place;
   words[5] = message.length;
-  if (message.place == FRAME_PLACE_OUT) batch->out_used += message.length;
-  *consumed += step;
+  if (message.place == FRAME_PLACE_OUT) room->used += message.length;
   return FRAME_OK;
 }
 
-size_t lanes_decode(const decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,
-                    uint32_t *results, uint32_t *messages, size_t capacity) {
-  decode_batch batch = {out, out_length, 0, inline_limit, 0, capacity, messages};
-  for (size_t i = 0; i < count; i++) {
-    const size_t before = batch.count;
-    size_t consumed = 0, needed = 0;
-    frame_status status = lanes[i].session->wiped || lanes[i].session->broken ? FRAME_SESSION_FAILED : FRAME_OK;
-    while (status == FRAME_OK) status = decode_next(&lanes[i], (uint32_t)i, &batch, &consumed, &needed);
-    uint32_t *const words = results + DECODE_LANE_WORDS * i;
-    words[0] = status;
-    words[1] = (uint32_t)consumed;
-    words[2] = (uint32_t)needed;
-    words[3] = (uint32_t)(batch.count - before);
+/* Finishes the messages of lane `number`, of which `raw` is the first, to `words`. A bad one ends the lane there. */
+static void finish_lane(decode_lane *lane, uint32_t number, const uint32_t *raw, uint32_t *words, decode_room *room) {
+  const uint32_t decoded = lane->messages;
+  for (lane->messages = 0; lane->messages < decoded; lane->messages++) {
+    const size_t start = raw[RAW_START];
+    const frame_status status = finish_message(lane, number, raw, words, room);
+    if (status != FRAME_OK) {
+      lane->status = status;
+      lane->consumed = start;
+      break;
+    }
+    raw += DECODE_MESSAGE_WORDS;
+    words += DECODE_MESSAGE_WORDS;
   }
-  return batch.count;
+  if (lane->status != FRAME_NEED_MORE) lane->needed = 0;
+  if (lane->status != FRAME_NEED_MORE && lane->status != FRAME_TABLE_FULL) lane->session->broken = 1;
+}
+
+/* Decodes the lanes from number `from` on, `count` of them, to the messages from `*total` on. */
+static void decode_some(decode_lane *lanes, size_t from, size_t count, uint32_t quota, uint32_t *messages,
+                        decode_room *room, size_t *total) {
+  uint32_t *const raw = messages + DECODE_MESSAGE_WORDS * *total;
+  decode_batch batch = {lanes + from, 0, count, raw, quota};
+  const mac_work work = {&batch, decode_begin, decode_digested};
+  mac_lanes_run(&work, count);
+  for (size_t i = 0; i < count; i++) {
+    decode_lane *const lane = &lanes[from + i];
+    finish_lane(lane, (uint32_t)(from + i), raw + DECODE_MESSAGE_WORDS * quota * i,
+                messages + DECODE_MESSAGE_WORDS * *total, room);
+    *total += lane->messages;
+  }
+}
+
+size_t lanes_decode(decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,
+                    uint32_t *results, uint32_t *messages, size_t capacity) {
+  decode_room room = {out, out_length, 0, inline_limit};
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++) {
+    lanes[i].consumed = lanes[i].needed = 0;
+    lanes[i].messages = 0;
+    lanes[i].status = FRAME_OK;
+  }
+  if (count > 0 && capacity >= count) {
+    decode_some(lanes, 0, count, (uint32_t)(capacity / count), messages, &room, &total);
+  } else {
+    for (size_t i = 0; i < count; i++) {
+      decode_some(lanes, i, 1, (uint32_t)(capacity - total), messages, &room, &total);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    uint32_t *const words = results + DECODE_LANE_WORDS * i;
+    words[0] = lanes[i].status;
+    words[1] = (uint32_t)lanes[i].consumed;
+    words[2] = (uint32_t)lanes[i].needed;
+    words[3] = lanes[i].messages;
+  }
+  return total;
 }

@@ -1,5 +1,5 @@
-/* Frames of many connections in one call: the batches of `encodeMany` and `decodeMany`. Everything that several
- * sessions do in the same turn passes here, so that their Keccak states can be run side by side. */
+/* Frames of many connections in one call: the batches of `encodeMany` and `decodeMany`. Sessions are worked side by side,
+ * the frames of one session in their order. */
 #ifndef PEERLANE_LANES_H
 #define PEERLANE_LANES_H
 
@@ -14,12 +14,20 @@ typedef struct {
   const uint8_t *payload;
   size_t length;
   uint32_t code;
+  /* Set by lanes_encode: the next frame of the same session, and where this one lies. */
+  uint32_t next;
+  uint8_t *frame;
+  size_t body;
 } encode_lane;
 
 typedef struct {
   frame_session *session;
   uint8_t *input;
   size_t length;
+  /* Set by lanes_decode. */
+  size_t consumed, needed;
+  uint32_t messages;
+  frame_status status;
 } decode_lane;
 
 /* Words of the result tables; see src/crypto/backend.ts. */
@@ -30,11 +38,11 @@ typedef struct {
 /* The room in `out` that `lanes_encode` may need. */
 size_t lanes_encode_bound(const encode_lane *lanes, size_t count);
 /* `block` has room for the longest payload that two lanes in a row share, compressed: `lanes_shared_bound`. */
-void lanes_encode(const encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results);
+void lanes_encode(encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results);
 size_t lanes_shared_bound(const encode_lane *lanes, size_t count);
 
 /* Returns the number of messages. */
-size_t lanes_decode(const decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,
+size_t lanes_decode(decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,
                     uint32_t *results, uint32_t *messages, size_t capacity);
 
 #ifdef __cplusplus

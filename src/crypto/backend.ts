@@ -148,7 +148,8 @@ export interface Backend {
    *
    * For lane i, `lanes[4 * i ...]` is: status; bytes consumed of `inputs[i]`; bytes needed from there for the
    * next step (with `needMore`: 32, or the body's padded size and its MAC); messages decoded. Statuses:
-   * `needMore` when all went well, `tableFull`, or a failure, after which the session decodes no more and the
+   * `needMore` when all went well, `tableFull` after as many messages as are each lane's equal share of the table (one
+   * too small for that is filled in the order of the lanes), or a failure, after which the session decodes no more and the
    * messages before it still count; it still encodes, so that the reason can be told.
    *
    * Message k has `messages[6 * k ...]`: lane; code; start; end; place (`PLACE`); decoded length. A payload that

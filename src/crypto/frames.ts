@@ -26,8 +26,8 @@ export const INLINE_LIMIT = 64 * 1024;
 const INLINE_FRAME = frameBound(INLINE_LIMIT, true);
 /** Slabs are shared by the small results of many calls. */
 const SLAB_SIZE = 256 * 1024;
-/** Messages that one call of the backend reports. */
-const TABLE_SIZE = 256;
+/** Messages that one call of the backend reports, an equal share of them for each lane. */
+const TABLE_SIZE = 2048;
 /** Room for one call at most: payloads beyond stay compressed. */
 const MAX_ROOM = 4 * 1024 * 1024;
 /** No snappy block decodes to more than this many times its length. */
@@ -191,7 +191,7 @@ export interface DecodedMessage {
 
 export interface DecodedFrames {
   readonly lanes: readonly DecodedLane[];
-  /** In the order of the lanes, and of the frames in a lane. Those before a failure count. */
+  /** Those of a lane in the order of its frames. Those before a failure count. */
   readonly messages: readonly DecodedMessage[];
 }
 

@@ -46,11 +46,12 @@ function decodeMany(
   messages: Uint32Array,
 ): number {
   const capacity = Math.floor(messages.length / DECODE_MESSAGE_WORDS);
+  const share = Math.floor(capacity / sessions.length);
   const batch: DecodeBatch = {
     out,
     inlineLimit,
     messages,
-    capacity,
+    limit: 0,
     count: 0,
     end: 0,
     lane: 0,
@@ -60,6 +61,7 @@ function decodeMany(
   for (let i = 0; i < sessions.length; i++) {
     const before = batch.count;
     batch.lane = i;
+    batch.limit = share > 0 ? before + share : capacity;
     const word = DECODE_LANE_WORDS * i;
     lanes[word] = own(sessions[i]).decode(inputs[i] ?? EMPTY, batch);
     lanes[word + 1] = batch.consumed;

@@ -64,7 +64,7 @@ describe.each(addons)('%s', (_, backend) => {
       oracleKeccak256(new Uint8Array(1000).fill(7), new Uint8Array(77).fill(8)),
     ).toString('hex');
     expect(withCpu('scalar')).toEqual({ detail: expect.stringContaining('Keccak scalar'), digest });
-    for (const cpu of process.arch === 'x64' ? ['bmi2', 'avx512vl'] : []) {
+    for (const cpu of process.arch === 'x64' ? ['bmi2', 'avx2', 'avx512vl', 'avx512'] : []) {
       const { detail, unusable, digest: actual } = withCpu(cpu);
       if (unusable === undefined) expect([detail, actual]).toEqual([expect.stringContaining(cpu), digest]);
       else expect(unusable).toContain('or this CPU lacks it');

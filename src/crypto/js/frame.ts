@@ -78,8 +78,8 @@ export interface DecodeBatch {
   readonly out: Uint8Array;
   readonly inlineLimit: number;
   readonly messages: Uint32Array;
-  /** Messages that `messages` has room for. */
-  readonly capacity: number;
+  /** Messages that there may be at the end of the lane at work. */
+  limit: number;
   /** Messages so far. */
   count: number;
   /** Where the next decompressed payload begins in `out`. */
@@ -217,7 +217,7 @@ export class JsFrameSession implements FrameSession {
       batch.needed = next - at;
       return STATUS.needMore;
     }
-    if (batch.count === batch.capacity) return STATUS.tableFull;
+    if (batch.count === batch.limit) return STATUS.tableFull;
     const body = input.subarray(at, macAt);
     if (!equalConstantTime(this.#ingress.body(body), input.subarray(macAt, next))) return STATUS.bodyMac;
     input.set(this.#decryptor.update(body), at);
