@@ -14,10 +14,15 @@ type Question = () => Promise<BenchRow[]>;
 
 /** Questions by name; loaded where they run. */
 const OURS: Readonly<Record<string, () => Promise<Question>>> = {
-  primitives: async () => (await import('./primitives.ts')).primitives,
-  handshake: async () => (await import('./handshake.ts')).handshake,
-  frames: async () => (await import('./frames.ts')).frames,
-  tcp: async () => (await import('./tcp.ts')).tcp,
+  ...Object.fromEntries(
+    ['primitives', 'handshake', 'frames-x1', 'frames-x8', 'frames-x50', 'tcp'].map((group) => [
+      group,
+      async () => {
+        const { ours } = await import('./ours.ts');
+        return () => ours(group);
+      },
+    ]),
+  ),
   sync: async () => (await import('./sync.ts')).sync,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
