@@ -75,7 +75,7 @@ async function bench(context: Context, { html, quick = false, only }: BenchOptio
     output.event(
       'done',
       { figures: rows.length, failed, seconds: Math.round(seconds * 10) / 10, html },
-      `${rows.length} figures in ${formatDuration(seconds)}${where}`,
+      `${rows.length} ${rows.length === 1 ? 'figure' : 'figures'} in ${formatDuration(seconds)}${where}`,
     );
     if (failed > 0)
       throw new PeerlaneError('internal', `${failed} of ${failed + rows.length} measurements failed`);
@@ -133,6 +133,10 @@ async function findBackends(context: Context, pace: AskOptions['pace']): Promise
     const found = await probe({ ...context, backend: name, pace });
     if ('detail' in found) backends.push({ name, detail: found.detail });
     else leftOut.push({ name, reason: found.reason });
+  }
+  if (backends.length === 0) {
+    const reasons = leftOut.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+    throw new PeerlaneError('backend-unavailable', `nothing to measure: ${reasons}`);
   }
   return { backends, leftOut };
 }

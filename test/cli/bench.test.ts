@@ -37,6 +37,15 @@ function expectWellFormed(html: string): void {
   }
 }
 
+/** The compiled package in a folder without the addon. */
+async function copyWithoutAddon(): Promise<{ folder: string; main: string }> {
+  const folder = await temporaryDirectory();
+  await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
+  await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  return { folder, main: join(folder, 'dist', 'cli', 'main.js') };
+}
+
 const row = (id: string, subject: 'native' | 'js', value: number, unit = 'MB/s'): BenchRow => ({
   id,
   subject,
@@ -123,11 +132,7 @@ describe('peerlane bench', () => {
   });
 
   it('runs with js alone where there is no addon, and says why', async () => {
-    const folder = await temporaryDirectory();
-    await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
-    await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
-    await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-    const main = join(folder, 'dist', 'cli', 'main.js');
+    const { main } = await copyWithoutAddon();
     const args = ['bench', '--quick', '--json', '--only', 'sign'];
     const { stdout } = await new Cli(args, { PEERLANE_BACKEND: 'auto' }, main).done;
     const [machine, ...rest] = eventsOf(stdout);
@@ -137,6 +142,31 @@ describe('peerlane bench', () => {
     });
     const rows = rest.filter(({ event }) => event === 'row');
     expect(rows).toEqual([expect.objectContaining({ id: 'sign', subject: 'js' })]);
+  });
+
+  it('goes on when a process that measures dies, says what is missing, and fails', async () => {
+    const { folder, main } = await copyWithoutAddon();
+    await writeFile(
+      join(folder, 'dist', 'cli', 'bench', 'child.js'),
+      `const [, , , ...ids] = process.argv;
+       process.send({ kind: 'ready', detail: 'a stub' });
+       for (const id of ids.slice(0, 1)) process.send({ kind: 'figure', id, figure: { value: 7, spread: 0 } });
+       if (ids.length > 1) setImmediate(() => { throw new Error('out of order'); });
+       else process.disconnect();`,
+    );
+    const args = ['bench', '--json', '--only', 'e'];
+    const { status, stdout } = await new Cli(args, { PEERLANE_BACKEND: 'js' }, main).done;
+    const events = eventsOf(stdout);
+    const failures = events.filter(({ event }) => event === 'question-failed');
+    // The first of each process is answered.
+    expect(failures.map(({ id }) => id)).toContain('recover');
+    for (const { message } of failures)
+      expect(message).toBe('the process ended with status 1: Error: out of order');
+    const rows = events.filter(({ event }) => event === 'row');
+    expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining(['keccak256-1k', 'handshake']));
+    expect(events.at(-2)).toMatchObject({ event: 'done', figures: rows.length, failed: failures.length });
+    expect(events.at(-1)).toMatchObject({ event: 'error', code: 'internal' });
+    expect(status).toBe(1);
   });
 
   it('stops at Ctrl-C, in the middle of a question, and leaves no empty page', async () => {

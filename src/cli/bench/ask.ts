@@ -91,7 +91,9 @@ async function runChild(
     child.on('close', (status, by) => {
       // From the terminal, before the process could ask to be left alone: our own turn is about to come.
       isInterrupted = by === 'SIGINT';
-      const words = stderr.trim().split('\n').at(-1) ?? '';
+      // Node ends what it says of an exception with its version.
+      const lines = stderr.trim().split('\n');
+      const words = lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? '';
       resolve(status === 0 ? undefined : `the process ended with ${by ?? `status ${status}`}: ${words}`);
     });
   });

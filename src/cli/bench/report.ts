@@ -85,7 +85,7 @@ interface ChartKind {
 
 const FRAME = /^frame-(encode|decode)-(\d+)([km]?)-x(\d+)$/;
 const FRAME_NOTE = 'MB/s of payload, by message size and number of streams; one scale';
-const OWN_SCALE = 'each question has a scale of its own; of ms less is better';
+const OWN_SCALE = 'each question has a scale of its own';
 
 const KINDS: readonly ChartKind[] = [
   {
@@ -102,7 +102,7 @@ const KINDS: readonly ChartKind[] = [
   },
   {
     title: 'Handshake, connection, RLP',
-    note: OWN_SCALE,
+    note: `${OWN_SCALE}; of ms less is better`,
     commonScale: false,
     matches: (id) => /^(handshake|tcp|rlp)/.test(id),
   },
