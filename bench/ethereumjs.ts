@@ -11,10 +11,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Common, Mainnet } from '@ethereumjs/common';
 import { type Capabilities, ECIES, ETH, genPrivateKey, type Peer, pk2id, RLPx } from '@ethereumjs/devp2p';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { SIZES } from './frames.ts';
+import { SIZES } from '../src/bench/frames.ts';
+import { MESSAGE_LENGTH } from '../src/bench/tcp.ts';
 import { measure, quick, summary } from './measure.ts';
 import type { BenchRow } from './row.ts';
-import { MESSAGE_LENGTH } from './tcp.ts';
 
 /** The package has no types. */
 const snappy = createRequire(import.meta.url)('snappyjs') as {

@@ -6,18 +6,26 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { comparison, tableText } from '../src/cli/bench/table.ts';
 import type { BenchRow, BenchSubject } from './row.ts';
 
 const QUESTION_TIMEOUT_MS = 300_000;
+/** In the order of the table's columns. */
+const SUBJECTS: readonly BenchSubject[] = ['native', 'js', 'ethereumjs', 'go-ethereum', 'npm'];
 
 type Question = () => Promise<BenchRow[]>;
 
 /** Questions by name; loaded where they run. */
 const OURS: Readonly<Record<string, () => Promise<Question>>> = {
-  primitives: async () => (await import('./primitives.ts')).primitives,
-  handshake: async () => (await import('./handshake.ts')).handshake,
-  frames: async () => (await import('./frames.ts')).frames,
-  tcp: async () => (await import('./tcp.ts')).tcp,
+  ...Object.fromEntries(
+    ['primitives', 'handshake', 'frames-x1', 'frames-x8', 'frames-x50', 'tcp'].map((group) => [
+      group,
+      async () => {
+        const { ours } = await import('./ours.ts');
+        return () => ours(group);
+      },
+    ]),
+  ),
   sync: async () => (await import('./sync.ts')).sync,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
@@ -62,7 +70,7 @@ async function runAll(): Promise<void> {
     if (typeof answer === 'string') failures.push(`${name} (${backend}): ${answer}`);
     else rows.push(...answer);
   }
-  printTable(rows);
+  console.log(tableText(comparison(rows, SUBJECTS)));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
   for (const failure of failures) process.stderr.write(`failed: ${failure}\n`);
   if (failures.length > 0) process.exitCode = 1;
@@ -89,34 +97,4 @@ function ask(name: string, backend: string): BenchRow[] | string {
     return child.stderr.trim().split('\n').slice(-3).join(' / ') || `exit ${child.status}`;
   const line = child.stdout.trimEnd().split('\n').at(-1) ?? '[]';
   return JSON.parse(line) as BenchRow[];
-}
-
-/** A line for each id, a column for each subject, and how many times as fast as each other subject `native` is. */
-function printTable(rows: readonly BenchRow[]): void {
-  const subjects: readonly BenchSubject[] = ['native', 'js', 'ethereumjs', 'go-ethereum', 'npm'];
-  const ids = [...new Set(rows.map(({ id }) => id))];
-  const present = subjects.filter((subject) => rows.some((row) => row.subject === subject));
-  const header = ['id', 'unit', ...present, ...present.slice(1).map((subject) => `x ${subject}`)];
-  const lines = ids.map((id) => {
-    const of = (subject: BenchSubject) => rows.find((row) => row.id === id && row.subject === subject);
-    const own = of('native')?.value;
-    const figure = (row: BenchRow | undefined) =>
-      row === undefined ? '' : `${format(row.value)} ±${Math.round(row.spread * 50)}%`;
-    const ratio = (row: BenchRow | undefined) =>
-      row === undefined || own === undefined || row.value === 0 ? '' : (own / row.value).toFixed(2);
-    const unit = rows.find((row) => row.id === id)?.unit ?? '';
-    return [id, unit, ...present.map((s) => figure(of(s))), ...present.slice(1).map((s) => ratio(of(s)))];
-  });
-  const widths = header.map((title, i) =>
-    Math.max(title.length, ...lines.map((line) => line[i]?.length ?? 0)),
-  );
-  for (const line of [header, widths.map((width) => '-'.repeat(width)), ...lines]) {
-    console.log(
-      line.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '),
-    );
-  }
-}
-
-function format(value: number): string {
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }

@@ -60,6 +60,9 @@ try {
   // npm may forbid install scripts: then the JavaScript backend runs, and says why.
   console.log(run(folder, process.execPath, 'program.js').trim());
   console.log(run(folder, 'npx', '--no-install', 'peerlane', 'info').trim());
+  console.log(
+    run(folder, 'npx', '--no-install', 'peerlane', 'bench', '--quick', '--only', 'handshake').trim(),
+  );
   // Where the script does run, the package brings all that the addon is made of.
   run(join(folder, 'node_modules', 'peerlane'), process.execPath, 'scripts/install.js');
   const built = run(folder, process.execPath, 'program.js').trim();

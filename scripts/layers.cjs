@@ -32,6 +32,7 @@ const LAYERS = {
     'dnsdisc',
   ],
   sync: ['server', 'eth', 'trie', 'crypto', 'rlp'],
+  bench: ['server', 'p2p', 'rlpx', 'crypto', 'rlp'],
 };
 
 module.exports = { LAYERS };

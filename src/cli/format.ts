@@ -25,8 +25,8 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Text of a peer, made safe for a terminal and one line: no control characters, at most 200 characters. */
-export function printable(text: string): string {
+/** Text of a peer, made safe for a terminal and one line: no control characters, at most `limit` characters. */
+export function printable(text: string, limit = 200): string {
   const clean = text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, '\u00b7');
-  return clean.length > 200 ? `${clean.slice(0, 199)}\u2026` : clean;
+  return clean.length > limit ? `${clean.slice(0, limit - 1)}\u2026` : clean;
 }

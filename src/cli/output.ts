@@ -18,6 +18,8 @@ export interface Streams {
 }
 
 const BAR_FORMAT = '{stage} {bar} {percentage} %  {counts}';
+/** Characters of an error: it may list what is possible. */
+const ERROR_LIMIT = 600;
 const REPORT_INTERVAL_MS: Record<OutputMode, number> = { terminal: 100, plain: 1_000, json: 100 };
 
 export class Output {
@@ -68,7 +70,7 @@ export class Output {
   error({ message, code }: Pick<PeerlaneError, 'message' | 'code'>): void {
     this.endProgress();
     if (this.mode === 'json') this.#json('error', { code, message });
-    else this.#streams.stderr.write(`error: ${printable(message)} (${code})\n`);
+    else this.#streams.stderr.write(`error: ${printable(message, ERROR_LIMIT)} (${code})\n`);
   }
 
   #json(event: string, fields: Fields): void {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { systemEnv } from '../base/env.ts';
+import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
@@ -21,6 +22,7 @@ export function createProgram(): Command {
   addDialCommand(program);
   addServeCommand(program);
   addSyncCommand(program);
+  addBenchCommand(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;
 }

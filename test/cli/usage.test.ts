@@ -13,7 +13,8 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    for (const command of ['key', 'info', 'dial', 'serve', 'sync']) expect(stdout).toContain(`  ${command} `);
+    for (const command of ['key', 'info', 'dial', 'serve', 'sync', 'bench'])
+      expect(stdout).toContain(`  ${command} `);
     const bare = await run();
     expect(bare.status).toBe(2);
     expect(bare.stderr).toContain('Usage: peerlane');
@@ -32,6 +33,7 @@ describe('the command line', () => {
     [['sync', '--genesis', 'x', '--store', 'y'], /required option '--peer <enode>'/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
+    [['bench', '--only', 'abacus'], /no id contains it/],
     [['dial', 'x', '--timeout', '0'], /expected a number of seconds/],
     [['dial', 'x', '--network', 'ropsten'], /mainnet/],
     [['dial', 'x', '--network', 'mainnet', '--genesis', 'y'], /cannot be used with/],

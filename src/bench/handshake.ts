@@ -1,16 +1,18 @@
 /** Both sides of an RLPx handshake in one process: auth and ack made and read, secrets derived. */
-import { ByteQueue } from '../src/base/bytes.ts';
-import { systemEnv } from '../src/base/env.ts';
-import { backend, generateSecretKey } from '../src/crypto/index.ts';
-import { accept, freshRandomness, identityOf, initiate, RlpxSession } from '../src/rlpx/index.ts';
-import { measure } from './measure.ts';
-import type { BenchRow } from './row.ts';
+import { ByteQueue } from '../base/bytes.ts';
+import { systemEnv } from '../base/env.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { generateSecretKey } from '../crypto/index.ts';
+import { accept, freshRandomness, identityOf, initiate, RlpxSession } from '../rlpx/index.ts';
+import type { Figure } from './figure.ts';
+import { type Pace, rateOf } from './measure.ts';
 
-export async function handshake(): Promise<BenchRow[]> {
+/** Handshakes a second. */
+export async function handshakeRate(pace: Pace): Promise<Figure> {
   const initiator = identityOf(generateSecretKey(systemEnv));
   const recipient = identityOf(generateSecretKey(systemEnv));
   const remoteId = recipient.publicKey;
-  const run = () => {
+  return await rateOf(pace, 1, () => {
     const a = initiate({ identity: initiator, remoteId, randomness: freshRandomness(systemEnv) });
     const b = accept({ identity: recipient, randomness: freshRandomness(systemEnv) });
     const received = new ByteQueue();
@@ -19,9 +21,8 @@ export async function handshake(): Promise<BenchRow[]> {
     const answered = new ByteQueue();
     answered.push(atB?.reply ?? new Uint8Array());
     const atA = a.read(answered);
-    if (atA === undefined || atB === undefined) throw new Error('the handshake failed');
+    if (atA === undefined || atB === undefined) throw new PeerlaneError('internal', 'the handshake failed');
     new RlpxSession(atA.session).dispose();
     new RlpxSession(atB.session).dispose();
-  };
-  return [await measure({ id: 'handshake', subject: backend.name, unit: 'handshakes/s', amount: 1, run })];
+  });
 }
