@@ -1,4 +1,4 @@
-/** The figures of go-ethereum's own packages, measured by the Go program in bench/go. */
+/** The figures of go-ethereum's own packages, measured by the Go program in bench/peers. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
