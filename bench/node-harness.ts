@@ -10,6 +10,9 @@ import { Worker } from './worker.ts';
 export type NodeSubject = Extract<BenchSubject, 'native' | 'js' | 'go-ethereum'>;
 
 const PROGRAM = join(TOOLS_DIRECTORY, 'bench-go');
+/** A folder for CPU profiles of our subjects; profiling costs time itself. */
+const { PEERLANE_BENCH_CPU_PROF: profiles } = process.env;
+const PROFILING = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
 const HANDSHAKES_AT_A_TIME = 8;
 
 /** A node under test. */
@@ -38,7 +41,12 @@ export class Bench implements AsyncDisposable {
         : await this.#start(
             `the node (${this.subject})`,
             process.execPath,
-            ['--expose-gc', fileURLToPath(new URL('./node-subject.js', import.meta.url)), ...args],
+            [
+              '--expose-gc',
+              ...PROFILING,
+              fileURLToPath(new URL('./node-subject.js', import.meta.url)),
+              ...args,
+            ],
             { PEERLANE_BACKEND: this.subject },
           );
     return { worker, port: Number(ready.port), id: String(ready.id) };

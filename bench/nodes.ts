@@ -16,7 +16,9 @@ const LARGE = { length: 100_000, count: 4 };
 const SMALL = { length: 300, count: 8 };
 /** For what happens on the way to 1,000 idle peers to come to rest. */
 const SETTLE_MS = quick ? 100 : 1000;
-const PING_MS = quick ? 200 : 1500;
+/** Messages that a sender has ready at a time for its one peer. */
+const TCP_BURST = 8;
+const PING_MS = quick ? 200 : 1000;
 const PINGS_AT_A_TIME = 10;
 const PING_GAP_MS = 1;
 const FLOOD_START_MS = 200;
@@ -73,7 +75,7 @@ export const broadcastSmall = () =>
     rounds: ROUNDS,
     async prepare(bench) {
       const run = await sender(bench, SMALL);
-      const cycles = amount(bench, 400, 40);
+      const cycles = amount(bench, 250, 25);
       const millions = (cycles * SMALL.count * PEERS) / 1e6;
       return async () => ({
         'broadcast-300-x50': (await run(cycles, SMALL.count)) / millions,
@@ -91,7 +93,7 @@ export const receiveSmall = () =>
       const node = await bench.node();
       const { worker } = node;
       const load = await bench.connectedLoad(node, PEERS, transactionPayloads(SMALL.length, SMALL.count));
-      const messages = amount(bench, 4000, 400);
+      const messages = amount(bench, 2500, 250);
       return async () => {
         await load.ask({ cmd: 'encode', messages });
         await worker.ask({ cmd: 'expect', messages: messages * PEERS });
@@ -125,7 +127,7 @@ export const tcpApart = () =>
         await listener.worker.ask({ cmd: 'expect', messages });
         const start = performance.now();
         await Promise.all([
-          dialer.worker.ask({ cmd: 'send', messages, burst: 1 }),
+          dialer.worker.ask({ cmd: 'send', messages, burst: TCP_BURST }),
           listener.worker.ask({ cmd: 'reached' }),
         ]);
         return { 'tcp-100k-apart': (messages * LARGE.length) / 1e3 / (performance.now() - start) };
@@ -202,7 +204,7 @@ export const tailPing = () =>
       const pinger = await bench.load();
       await bench.connect(pinger, node, 1);
       await node.worker.ask({ cmd: 'peers', count: PEERS });
-      const messages = amount(bench, 10_000, 400);
+      const messages = amount(bench, 3000, 200);
       return async () => {
         const idle = await pings(pinger, pause(PING_MS));
         await node.worker.ask({ cmd: 'flood', count: others });
