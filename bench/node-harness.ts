@@ -13,7 +13,7 @@ const PROGRAM = join(TOOLS_DIRECTORY, 'bench-go');
 /** A folder for CPU profiles of our subjects; profiling costs time itself. */
 const { PEERLANE_BENCH_CPU_PROF: profiles } = process.env;
 const PROFILING = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
-const HANDSHAKES_AT_A_TIME = 8;
+export const HANDSHAKES_AT_A_TIME = 8;
 
 /** A node under test. */
 export interface Node {
@@ -72,7 +72,8 @@ export class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
+    // The last one first: a load takes it for a failure when its node leaves.
+    for (const worker of this.#workers.reverse()) await worker[Symbol.asyncDispose]();
   }
 
   async #start(...parameters: Parameters<typeof Worker.start>) {
