@@ -32,7 +32,7 @@ const PINGS_AT_A_TIME = 10;
 const PING_GAP_MS = 1;
 const FLOOD_START_MS = 200;
 
-/** How much a subject does in a round: the js backend does less, and no less exactly. */
+/** How much a subject does in a round: the js backend does less, or it would take minutes. */
 const amount = ({ subject }: Bench, full: number, js: number) => {
   const count = subject === 'js' ? js : full;
   return quick ? Math.ceil(count / 10) : count;

@@ -21,6 +21,7 @@ const OURS: Readonly<Record<string, () => Promise<Question>>> = {
   sync: async () => (await import('./sync.ts')).sync,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
+  'tcp of go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereumTcp,
   npm: async () => (await import('./primitives.ts')).npmPrimitives,
   'rlp-decode': async () => (await import('./rlp-decode.ts')).rlpDecode,
   ethereumjs: async () => (await import('./ethereumjs.ts')).ethereumjs,

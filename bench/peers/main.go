@@ -1,6 +1,6 @@
 // Command peerlane-bench-go is go-ethereum's side of peerlane's benchmarks.
 //
-//	bench-go [-quick] [-payload zero]  measures go-ethereum's packages; one JSON row a line, see below
+//	bench-go [-quick] [-only ID] ...    measures go-ethereum's packages; one JSON row a line, see below
 //	bench-go node [-bare]              a p2p.Server, or a bare RLPx listener, that a benchmark gives orders to
 //	bench-go load                      many RLPx connections to one node under test, go-ethereum's or ours
 //
@@ -81,6 +81,7 @@ func main() {
 	}
 	payload := flag.String("payload", "random", "what messages hold: random or zero")
 	quick := flag.Bool("quick", false, "little work, to see that it runs")
+	only := flag.String("only", "", "rows whose id begins so")
 	flag.Parse()
 	if *quick {
 		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000, tcpMessages: 100}
@@ -92,6 +93,9 @@ func main() {
 	cores := runtime.GOMAXPROCS(1)
 	out := json.NewEncoder(os.Stdout)
 	emit := func(id, unit, kind string, measure func() float64) {
+		if !strings.HasPrefix(id, *only) {
+			return
+		}
 		value, spread := repeat(measure)
 		out.Encode(row{ID: id, Subject: "go-ethereum", Unit: unit, Value: value, Spread: spread, Payload: kind})
 	}
