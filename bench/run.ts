@@ -29,10 +29,19 @@ const OURS: Readonly<Record<string, () => Promise<Question>>> = {
   sync: async () => (await import('./sync.ts')).sync,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
+  'tcp of go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereumTcp,
   npm: async () => (await import('./primitives.ts')).npmPrimitives,
   'rlp-decode': async () => (await import('./rlp-decode.ts')).rlpDecode,
   ethereumjs: async () => (await import('./ethereumjs.ts')).ethereumjs,
   'go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereum,
+  // Whole nodes, native, js and go-ethereum, in turn.
+  'tcp-100k-apart': async () => (await import('./nodes.ts')).tcpApart,
+  'broadcast-100k-x50': async () => (await import('./nodes.ts')).broadcastLarge,
+  'broadcast-300-x50': async () => (await import('./nodes.ts')).broadcastSmall,
+  'receive-300-x50': async () => (await import('./nodes.ts')).receiveSmall,
+  'tail-ping': async () => (await import('./nodes.ts')).tailPing,
+  accept: async () => (await import('./nodes.ts')).accept,
+  'memory-1000': async () => (await import('./nodes.ts')).memory,
 };
 
 const { values } = parseArgs({
@@ -54,7 +63,7 @@ async function runOne(name: string): Promise<void> {
   const rows = await (await load())();
   process.stdout.write(`\n${JSON.stringify(rows)}\n`);
   // A library that leaves a handle open must not hold up the run.
-  process.exit(0);
+  process.exit();
 }
 
 async function runAll(): Promise<void> {
@@ -66,9 +75,9 @@ async function runAll(): Promise<void> {
   ].filter(({ name }) => values.only === undefined || name.includes(values.only));
   for (const { name, backend } of plan) {
     process.stderr.write(`${name}${backend === 'auto' ? '' : ` (${backend})`} ...\n`);
-    const answer = ask(name, backend);
-    if (typeof answer === 'string') failures.push(`${name} (${backend}): ${answer}`);
-    else rows.push(...answer);
+    const { answers, failure } = ask(name, backend);
+    rows.push(...answers);
+    if (failure !== undefined) failures.push(`${name} (${backend}): ${failure}`);
   }
   console.log(tableText(comparison(rows, SUBJECTS)));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
@@ -76,7 +85,8 @@ async function runAll(): Promise<void> {
   if (failures.length > 0) process.exitCode = 1;
 }
 
-function ask(name: string, backend: string): BenchRow[] | string {
+/** The rows of a question; where some subject failed, those of the others. */
+function ask(name: string, backend: string): { answers: BenchRow[]; failure?: string } {
   const child = spawnSync(
     process.execPath,
     ['--expose-gc', fileURLToPath(import.meta.url), '--question', name],
@@ -93,8 +103,12 @@ function ask(name: string, backend: string): BenchRow[] | string {
       },
     },
   );
-  if (child.status !== 0)
-    return child.stderr.trim().split('\n').slice(-3).join(' / ') || `exit ${child.status}`;
-  const line = child.stdout.trimEnd().split('\n').at(-1) ?? '[]';
-  return JSON.parse(line) as BenchRow[];
+  const line = child.stdout.trimEnd().split('\n').at(-1) ?? '';
+  const answers = line.startsWith('[') ? (JSON.parse(line) as BenchRow[]) : [];
+  if (child.status === 0) {
+    process.stderr.write(child.stderr);
+    return { answers };
+  }
+  const why = child.stderr.trim().split('\n').slice(-3).join(' / ');
+  return { answers, failure: why || `exit ${child.status ?? child.signal}` };
 }

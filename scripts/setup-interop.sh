@@ -37,4 +37,4 @@ mkdir -p "$tools"
 install_geth 1.16.8
 install_geth 1.17.5
 build_program devp2p-peer test/interop/go
-build_program bench-go bench/go
+build_program bench-go bench/peers

@@ -1,12 +1,22 @@
-// Command peerlane-bench-go measures go-ethereum's RLPx for comparison with peerlane: one JSON row a line.
+// Command peerlane-bench-go is go-ethereum's side of peerlane's benchmarks.
+//
+//	bench-go [-quick] [-only ID] ...    measures go-ethereum's packages; one JSON row a line, see below
+//	bench-go node [-bare]              a p2p.Server, or a bare RLPx listener, that a benchmark gives orders to
+//	bench-go load                      many RLPx connections to one node under test, go-ethereum's or ours
+//
+// The last two take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
+//
+// The rows:
 //
 //	handshake             both sides of a handshake, one after another in one thread, over net.Pipe
 //	frame-encode-SIZE-x1  rlpx.Conn.Write into a connection that drops what it gets
 //	frame-decode-SIZE-x1  rlpx.Conn.Read from a connection that replays recorded frames from memory
+//	tcp-100k              two p2p.Server in this process, one connection over loopback, messages of 100 KB
+//	tcp-100k-one-core     the same with GOMAXPROCS=1
 //
 // Frames are those of one stream with snappy on, as in live use after Hello; MB are 10^6 bytes of message payload
 // before compression. Payloads are random bytes, which do not compress, or with `-payload zero` zeros, which do.
-// Everything runs with GOMAXPROCS=1. A value is the median of the runs, its spread (max - min) / median.
+// All of it runs with GOMAXPROCS=1 but `tcp-100k`. A value is the median of the runs, its spread (max - min) / median.
 package main
 
 import (
@@ -21,6 +31,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -35,9 +46,11 @@ type effort struct {
 	runs, handshakes int
 	// streamBytes and streamFrames bound the frames of one run, which a decode run holds in memory.
 	streamBytes, streamFrames int
+	// tcpMessages go over the connection in one run.
+	tcpMessages int
 }
 
-var work = effort{runs: 5, handshakes: 400, streamBytes: 96 << 20, streamFrames: 200_000}
+var work = effort{runs: 5, handshakes: 400, streamBytes: 96 << 20, streamFrames: 200_000, tcpMessages: 2000}
 
 type row struct {
 	ID      string  `json:"id"`
@@ -54,19 +67,35 @@ var sizes = []struct {
 }{{"64", 64}, {"1k", 1 << 10}, {"16k", 16 << 10}, {"128k", 128 << 10}, {"1m", 1 << 20}}
 
 func main() {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		run := map[string]func(args []string) error{"node": runNode, "load": runLoad}[os.Args[1]]
+		if run == nil {
+			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load")
+			os.Exit(2)
+		}
+		if err := run(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench-go "+os.Args[1]+": "+err.Error())
+			os.Exit(1)
+		}
+		return
+	}
 	payload := flag.String("payload", "random", "what messages hold: random or zero")
 	quick := flag.Bool("quick", false, "little work, to see that it runs")
+	only := flag.String("only", "", "rows whose id begins so")
 	flag.Parse()
 	if *quick {
-		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000}
+		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000, tcpMessages: 100}
 	}
 	if *payload != "random" && *payload != "zero" {
 		fmt.Fprintln(os.Stderr, "-payload is random or zero")
 		os.Exit(2)
 	}
-	runtime.GOMAXPROCS(1)
+	cores := runtime.GOMAXPROCS(1)
 	out := json.NewEncoder(os.Stdout)
 	emit := func(id, unit, kind string, measure func() float64) {
+		if !strings.HasPrefix(id, *only) {
+			return
+		}
 		value, spread := repeat(measure)
 		out.Encode(row{ID: id, Subject: "go-ethereum", Unit: unit, Value: value, Spread: spread, Payload: kind})
 	}
@@ -79,6 +108,10 @@ func main() {
 		emit("frame-encode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureEncode(data) })
 		emit("frame-decode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureDecode(data) })
 	}
+	link := newTCPLink()
+	emit("tcp-100k-one-core", "MB/s", "random", link.measure)
+	runtime.GOMAXPROCS(cores)
+	emit("tcp-100k", "MB/s", "random", link.measure)
 }
 
 // repeat gives the median of the runs and their spread; one run before them warms up.

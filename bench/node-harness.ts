@@ -1,0 +1,156 @@
+/** What the comparisons of whole nodes share: subjects in processes of their own, the load, rounds in turn. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TOOLS_DIRECTORY } from '../test/interop/tools.ts';
+import { quick, summary } from './measure.ts';
+import type { BenchRow, BenchSubject } from './row.ts';
+import { Worker } from './worker.ts';
+
+export type NodeSubject = Extract<BenchSubject, 'native' | 'js' | 'go-ethereum'>;
+
+const PROGRAM = join(TOOLS_DIRECTORY, 'bench-go');
+/** A folder for CPU profiles of our subjects; profiling costs time itself. */
+const { PEERLANE_BENCH_CPU_PROF: profiles } = process.env;
+const PROFILING = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
+export const HANDSHAKES_AT_A_TIME = 8;
+
+/** A node under test. */
+export interface Node {
+  readonly worker: Worker;
+  readonly port: number;
+  /** The public key, hexadecimal. */
+  readonly id: string;
+}
+
+/** Starts processes for one subject, and ends them. */
+export class Bench implements AsyncDisposable {
+  readonly subject: NodeSubject;
+  readonly #workers: Worker[] = [];
+
+  constructor(subject: NodeSubject) {
+    this.subject = subject;
+  }
+
+  /** `bare`: only a listener up to Hello. */
+  async node({ bare = false, maxPeers = 50 } = {}): Promise<Node> {
+    const args = bare ? ['--bare'] : ['--max-peers', String(maxPeers)];
+    const { worker, ready } =
+      this.subject === 'go-ethereum'
+        ? await this.#start('the node of go-ethereum', PROGRAM, ['node', ...args])
+        : await this.#start(
+            `the node (${this.subject})`,
+            process.execPath,
+            [
+              '--expose-gc',
+              ...PROFILING,
+              fileURLToPath(new URL('./node-subject.js', import.meta.url)),
+              ...args,
+            ],
+            { PEERLANE_BACKEND: this.subject },
+          );
+    return { worker, port: Number(ready.port), id: String(ready.id) };
+  }
+
+  /** The same program for all subjects. */
+  async load(): Promise<Worker> {
+    return (await this.#start('the load', PROGRAM, ['load'])).worker;
+  }
+
+  /** A load with `count` peers connected to the node, and the payloads set at both. */
+  async connectedLoad(node: Node, count: number, payloads: readonly Uint8Array[]): Promise<Worker> {
+    const load = await this.load();
+    const data = base64(payloads);
+    for (const worker of [load, node.worker]) await worker.ask({ cmd: 'payloads', data });
+    await this.connect(load, node, count);
+    await node.worker.ask({ cmd: 'peers', count });
+    return load;
+  }
+
+  async connect(load: Worker, { port, id }: Node, count: number): Promise<void> {
+    await load.ask({ cmd: 'connect', port, id, count, parallel: HANDSHAKES_AT_A_TIME });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The last one first: a load takes it for a failure when its node leaves.
+    for (const worker of this.#workers.reverse()) await worker[Symbol.asyncDispose]();
+  }
+
+  async #start(...parameters: Parameters<typeof Worker.start>) {
+    const started = await Worker.start(...parameters);
+    this.#workers.push(started.worker);
+    return started;
+  }
+}
+
+/** Figures by id, of one round. */
+export type Figures = Readonly<Record<string, number>>;
+
+export interface Comparison {
+  readonly unit: string;
+  readonly rounds: number;
+  /** Whether a round comes first that does not count; default true. */
+  readonly warmUp?: boolean;
+  /** Starts what a subject needs, and gives a round of it. */
+  prepare(bench: Bench): Promise<() => Promise<Figures>>;
+}
+
+/**
+ * Runs the rounds of the subjects in turn, so that a slow moment of the machine falls on all of them. A subject
+ * that fails is left out, and the process will exit with 1.
+ */
+export async function compare({ unit, rounds, warmUp = true, prepare }: Comparison): Promise<BenchRow[]> {
+  if (!existsSync(PROGRAM)) {
+    process.stderr.write('nodes are not compared: run scripts/setup-interop.sh to build their peers\n');
+    return [];
+  }
+  const subjects: readonly NodeSubject[] = ['native', 'js', 'go-ethereum'];
+  const benches = subjects.map((subject) => new Bench(subject));
+  const figures = new Map<NodeSubject, Map<string, number[]>>();
+  const running = new Map<NodeSubject, () => Promise<Figures>>();
+  const attempt = async (subject: NodeSubject, run: () => Promise<void>) => {
+    try {
+      await run();
+    } catch (error) {
+      process.stderr.write(`${subject} failed: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+      running.delete(subject);
+      figures.delete(subject);
+    }
+  };
+  try {
+    for (const bench of benches) {
+      await attempt(bench.subject, async () => {
+        running.set(bench.subject, await prepare(bench));
+        figures.set(bench.subject, new Map());
+      });
+    }
+    for (let round = warmUp ? 0 : 1; round <= (quick ? 1 : rounds); round++) {
+      for (const [subject, run] of running) {
+        await attempt(subject, async () => {
+          const found = await run();
+          if (round === 0) return;
+          const values = figures.get(subject);
+          for (const [id, value] of Object.entries(found))
+            values?.set(id, [...(values.get(id) ?? []), value]);
+        });
+      }
+    }
+  } finally {
+    await Promise.all(benches.map((bench) => bench[Symbol.asyncDispose]()));
+  }
+  return [...figures].flatMap(([subject, ids]) =>
+    [...ids].map(([id, values]) => ({ id, subject, unit, ...summary(values) })),
+  );
+}
+
+export const base64 = (payloads: readonly Uint8Array[]) =>
+  payloads.map((payload) => Buffer.from(payload).toString('base64'));
+
+/** KiB of memory that a process has in RAM. @throws Error on a system that does not tell */
+export function residentKib({ pid }: Worker): number {
+  const path = `/proc/${pid}/status`;
+  if (!existsSync(path))
+    throw new Error('resident memory is read from /proc, which this system does not have');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(path, 'utf8'))?.[1]);
+}
