@@ -116,7 +116,7 @@ export async function rlpDecode(): Promise<BenchRow[]> {
     await new Promise((resolve) => setImmediate(resolve));
   }
   const rows = subjects.map(
-    ({ id, subject }, index): BenchRow => ({ id, subject, unit: 'ms', ...summarize(times[index] ?? []) }),
+    ({ id, subject }, index): BenchRow => ({ id, subject, unit: 'ms', ...summary(times[index] ?? []) }),
   );
   // No backend has a part in RLP: with either it is the same code.
   return rows.flatMap((row): BenchRow[] =>
