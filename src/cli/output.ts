@@ -22,6 +22,8 @@ const REPORT_INTERVAL_MS: Record<OutputMode, number> = { terminal: 100, plain: 1
 
 export class Output {
   readonly mode: OutputMode;
+  /** Set when the standard output cannot be written any more. */
+  isLost = false;
   readonly #env: Env;
   readonly #streams: Streams;
   readonly #meters = new Map<string, ProgressMeter>();
@@ -67,7 +69,7 @@ export class Output {
 
   error({ message, code }: Pick<PeerlaneError, 'message' | 'code'>): void {
     this.endProgress();
-    if (this.mode === 'json') this.#json('error', { code, message });
+    if (this.mode === 'json' && !this.isLost) this.#json('error', { code, message });
     else this.#streams.stderr.write(`error: ${printable(message)} (${code})\n`);
   }
 
