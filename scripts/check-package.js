@@ -26,11 +26,13 @@ try {
   ]) {
     if (!names.includes(needed)) throw new Error(`the package has no ${needed}`);
   }
-  const strange = names.filter((name) => /^(test|bench|docs|\.ci|build|data)\//.test(name));
+  const strange = names.filter((name) => /^(test|bench|\.ci|build|data)\//.test(name));
   if (strange.length > 0) throw new Error(`the package has files that no user needs: ${strange.join(', ')}`);
   console.log(`${packed.filename}: ${names.length} files, ${packed.size} bytes packed`);
 
   const tarball = join(folder, packed.filename);
+  const map = JSON.parse(run(root, 'tar', '-xzOf', tarball, 'package/dist/index.js.map'));
+  if (map.sourcesContent?.length !== map.sources.length) throw new Error('the source maps lead nowhere');
   for (const [tool, ...args] of [
     ['publint', 'run', tarball, '--strict'],
     ['attw', tarball, '--profile', 'esm-only'],

@@ -3,9 +3,9 @@ import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import type { Genesis } from '../eth/index.ts';
 import { ChainStore } from '../sync/index.ts';
-import { fileProblem } from './files.ts';
 import { readGenesisFile } from './genesis-file.ts';
 
 export interface ChainDirectory {

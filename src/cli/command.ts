@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type Env, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import { Output } from './output.ts';
 
 export const EXIT = {
@@ -41,6 +42,7 @@ export async function runAction(
 ): Promise<void> {
   const output = new Output(json, systemEnv);
   const abort = new AbortController();
+  let ended = false;
   let interruptedAt: number | undefined;
   const interrupt = (): void => {
     const now = systemEnv.now();
@@ -50,8 +52,16 @@ export async function runAction(
   };
   // A reader that goes away, as `head` does, is a wish to stop.
   const onWriteError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    abort.abort(new PeerlaneError('aborted', 'nobody reads the output'));
+    const isGone = error.code === 'EPIPE';
+    const message = isGone
+      ? 'nobody reads the output'
+      : `the output cannot be written: ${fileProblem(error)}`;
+    const reason = new PeerlaneError(isGone ? 'aborted' : 'file-unreadable', message, { cause: error });
+    output.isLost = true;
+    abort.abort(reason);
+    if (!ended || isGone) return;
+    process.exitCode = EXIT.failed;
+    output.error(reason);
   };
   // They stay until the process is gone: an echo of the signal may come late.
   process.on('SIGINT', interrupt);
@@ -60,10 +70,16 @@ export async function runAction(
   try {
     await action({ env: systemEnv, output, signal: abort.signal });
     output.endProgress();
-    process.exitCode = abort.signal.aborted ? EXIT.interrupted : EXIT.ok;
+    process.exitCode = !abort.signal.aborted
+      ? EXIT.ok
+      : isPeerlaneError(abort.signal.reason, 'aborted')
+        ? EXIT.interrupted
+        : EXIT.failed;
   } catch (error) {
-    const interrupted = abort.signal.aborted && isPeerlaneError(error, 'aborted');
-    process.exitCode = interrupted ? EXIT.interrupted : EXIT.failed;
-    output.error(interrupted ? toPeerlaneError(abort.signal.reason) : toPeerlaneError(error));
+    const cause = isPeerlaneError(error, 'aborted') && abort.signal.aborted ? abort.signal.reason : error;
+    process.exitCode = isPeerlaneError(cause, 'aborted') ? EXIT.interrupted : EXIT.failed;
+    output.error(toPeerlaneError(cause));
+  } finally {
+    ended = true;
   }
 }

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import { type Genesis, parseGenesis } from '../eth/index.ts';
-import { fileProblem } from './files.ts';
 
 /** Far more than any network's allocations take; a larger file is something else. */
 const MAX_LENGTH = 256 * 1024 * 1024;

@@ -2,8 +2,8 @@
 import { open, writeFile } from 'node:fs/promises';
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
-import { fileProblem } from './files.ts';
 
 /** `0x`, 64 digits and some white space; a larger file is something else and is not read. */
 const MAX_LENGTH = 100;

@@ -24,6 +24,8 @@ const REPORT_INTERVAL_MS: Record<OutputMode, number> = { terminal: 100, plain: 1
 
 export class Output {
   readonly mode: OutputMode;
+  /** Set when the standard output cannot be written any more. */
+  isLost = false;
   readonly #env: Env;
   readonly #streams: Streams;
   readonly #meters = new Map<string, ProgressMeter>();
@@ -69,8 +71,9 @@ export class Output {
 
   error({ message, code }: Pick<PeerlaneError, 'message' | 'code'>): void {
     this.endProgress();
-    if (this.mode === 'json') this.#json('error', { code, message });
-    else this.#streams.stderr.write(`error: ${printable(message, ERROR_LIMIT)} (${code})\n`);
+    if (this.mode === 'json' && !this.isLost) this.#json('error', { code, message });
+    else this.#streams.stderr.write(`error: ${printable(message, ERROR_LIMIT)} (${code})
+`);
   }
 
   #json(event: string, fields: Fields): void {

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
-import { toHex } from '../base/bytes.ts';
+import { onAbort } from '../base/abort.ts';
+import { toBareHex, toHex } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { parseEnode } from '../enr/index.ts';
 import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
@@ -12,6 +14,9 @@ import { formatBytes, formatDuration, formatNumber, printable } from './format.t
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
+
+/** How long a download waits for peers besides those that are there. */
+const SETTLE_MS = 2_000;
 
 interface SyncOptions extends CommonOptions {
   readonly genesis: string;
@@ -75,7 +80,7 @@ async function download(
     noPeersTimeoutMs: patience * 1000,
     onProgress: ({ stage, at, to: end }) => output.progress(stage, at, end),
   });
-  const peers = new PeerReport(output);
+  const peers = new PeerReport(output, options.peer);
   const { networkId, hash: genesisHash, schedule } = genesis;
   await using server = new Server({
     key: await nodeKey(options.key, env),
@@ -86,13 +91,18 @@ async function download(
       chain: store,
       env,
       ...(protocol === undefined ? {} : { versions: protocol }),
-      onPeer: (peer) => downloader.addSource(peerSource(peer)),
+      onPeer: (peer) => {
+        downloader.addSource(peerSource(peer));
+        peers.settle(toBareHex(peer.info.id));
+      },
     }),
     onEvent: (event) => peers.tell(event),
     env,
   });
   await server.start();
   try {
+    // One that is behind may be the first to answer.
+    await peers.settled(env, signal);
     return await downloader.run({ signal });
   } catch (error) {
     throw peers.explained(error);
@@ -104,11 +114,34 @@ async function download(
 /** Tells of peers as they come and go, and remembers why the last one went. */
 class PeerReport {
   readonly #output: Output;
+  /** Node keys of peers that were neither of use nor failed yet. */
+  readonly #awaited: Set<string>;
+  #allSettled: () => void = () => undefined;
   #last: PeerlaneError | undefined;
   #isSilent = false;
 
-  constructor(output: Output) {
+  constructor(output: Output, enodes: readonly string[]) {
     this.#output = output;
+    this.#awaited = new Set(enodes.map((enode) => toBareHex(parseEnode(enode).publicKey)));
+  }
+
+  /** Waits until each peer is there or has failed, but not for long. */
+  async settled(env: Env, signal: AbortSignal): Promise<void> {
+    if (this.#awaited.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = env.setTimer(SETTLE_MS, resolve);
+      const stop = onAbort(signal, resolve);
+      this.#allSettled = () => {
+        timer.cancel();
+        stop();
+        resolve();
+      };
+    });
+  }
+
+  settle(key: string): void {
+    this.#awaited.delete(key);
+    if (this.#awaited.size === 0) this.#allSettled();
   }
 
   tell(event: ServerEvent): void {
@@ -123,6 +156,7 @@ class PeerReport {
         const { enode, clientId: client } = event.peer;
         const { code, message } = event.error;
         this.#last = event.error;
+        this.settle(toBareHex(event.peer.id));
         const text = `peer ${printable(client)} left: ${printable(message)} (${code})`;
         this.#output.event(event.kind, { enode, client, code, message }, text);
         break;
@@ -136,6 +170,7 @@ class PeerReport {
         const { enode } = event;
         const { code, message } = event.error;
         this.#last = event.error;
+        this.settle(toBareHex(parseEnode(enode).publicKey));
         this.#output.event(
           event.kind,
           { enode, code, message },

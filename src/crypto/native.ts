@@ -13,6 +13,7 @@ import {
   SECRET_KEY_LENGTH,
   SIGNATURE_LENGTH,
 } from './backend.ts';
+import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
 
@@ -275,6 +276,7 @@ export function loadNative(): { readonly backend: Backend } | { readonly reason:
     const require = createRequire(import.meta.url);
     const found = locate(require);
     if ('reason' in found) return found;
+    if (isCutOff(found.file)) return { reason: `the addon ${found.file} is damaged: its end is missing` };
     const addon: unknown = require(found.file);
     if (typeof addon !== 'object' || addon === null) return { reason: `${found.file} is not the addon` };
     const reason = unusable(addon);

@@ -24,6 +24,7 @@ const HOST_NAME =
 
 /** @throws PeerlaneError `invalid-enode`, whose message says which part is wrong */
 export function parseEnode(url: string): Enode {
+  if (typeof url !== 'string') throw invalid('an enode URL is a string');
   if (!url.startsWith(PREFIX)) throw invalid('an enode URL starts with "enode://"');
   if (url.length > MAX_ENODE_LENGTH) throw invalid(`the URL is longer than ${MAX_ENODE_LENGTH} characters`);
   const [identity = '', location, ...more] = url.slice(PREFIX.length).split('@');

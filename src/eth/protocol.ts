@@ -30,6 +30,9 @@ export interface EthOptions extends EthHandlers {
  * @throws PeerlaneError `invalid-argument`
  */
 export function ethProtocols(options: EthOptions): Protocol[] {
+  if (typeof options !== 'object' || options === null) {
+    throw new PeerlaneError('invalid-argument', 'ethProtocols takes an object of options');
+  }
   const { versions = ETH_VERSIONS.map(({ version }) => version) } = options;
   const { env = systemEnv, statusTimeoutMs = STATUS_TIMEOUT_MS } = options;
   const session: SessionOptions = { ...options, env, statusTimeoutMs };
@@ -54,6 +57,9 @@ export function ethProtocols(options: EthOptions): Protocol[] {
 }
 
 function checkOptions({ network, chain, statusTimeoutMs }: SessionOptions): void {
+  if (typeof network !== 'object' || network === null || typeof chain !== 'object' || chain === null) {
+    throw new PeerlaneError('invalid-argument', 'network and chain must be given');
+  }
   const { networkId, genesisHash, schedule } = network;
   const isInteger = typeof networkId === 'bigint' || Number.isSafeInteger(networkId);
   if (!isInteger || networkId < 0 || networkId >= 2n ** 64n) {

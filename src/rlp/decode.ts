@@ -77,6 +77,8 @@ export function checkWellFormed(bytes: Uint8Array, options: DecodeOptions = {}):
 }
 
 function readerOf(bytes: Uint8Array, { maxLength = DEFAULT_MAX_LENGTH }: DecodeOptions): Reader {
+  if (!(bytes instanceof Uint8Array))
+    throw new PeerlaneError('invalid-argument', 'the input is no Uint8Array');
   return new Reader(bytes, maxLength);
 }
 

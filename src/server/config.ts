@@ -87,6 +87,7 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
     throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
   }
   if (listen !== undefined) {
+    if (typeof listen !== 'object' || listen === null) throw invalid('listen is no object of host and port');
     checkCount('listen.port', listen.port, 0, 65_535);
     if (typeof listen.host !== 'string' || listen.host === '') throw invalid('listen.host is not an address');
   }
@@ -94,6 +95,10 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
     throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
   }
   checkProtocols(protocols);
+  if (!Array.isArray(bootnodes) || !Array.isArray(staticNodes)) {
+    throw invalid('bootnodes and staticNodes are arrays of enode URLs');
+  }
+  if (typeof onEvent !== 'function') throw invalid('onEvent is not a function');
   const hello = {
     version: 0,
     clientId: name,
@@ -142,7 +147,9 @@ function checkProtocols(protocols: readonly Protocol[]): void {
     throw invalid('protocols must name at least one protocol');
   }
   const seen = new Set<string>();
-  for (const { name, version, length, handler } of protocols) {
+  for (const protocol of protocols) {
+    if (typeof protocol !== 'object' || protocol === null) throw invalid('a protocol is an object');
+    const { name, version, length, handler } = protocol;
     const label = `protocol ${String(name)}/${String(version)}`;
     if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
       throw invalid(`${label}: a name has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);

@@ -3,6 +3,7 @@ import { constants, createGunzip, type Gunzip } from 'node:zlib';
 import { throwIfAborted } from '../base/abort.ts';
 import { ByteQueue, concatBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 
 /** The largest block that is read: a file that declares more is not a chain. */
 export const MAX_CHAIN_FILE_BLOCK = 16 * 1024 * 1024;
@@ -48,7 +49,7 @@ export async function* readChain(
 
 async function* readFile(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   const failed = (cause: unknown) =>
-    new PeerlaneError('file-unreadable', `cannot read ${path}: ${messageOf(cause)}`, { cause });
+    new PeerlaneError('file-unreadable', `cannot read ${path}: ${fileProblem(cause)}`, { cause });
   const file = await open(path, 'r').catch((error: unknown) => {
     throw failed(error);
   });
@@ -229,8 +230,4 @@ function itemLength(queue: ByteQueue): number | string | undefined {
   for (let i = 1; i <= lengthBytes; i++) length = length * 256 + (header[i] ?? 0);
   if (header[1] === 0 || length < 56) return 'has an RLP length that is not canonical';
   return 1 + lengthBytes + length;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,12 +3,14 @@ import { PeerlaneError } from '../base/errors.ts';
 import { HeaderDescent } from './header-descent.ts';
 import type { BlockSource } from './source.ts';
 import { type Stage, type StageContext, StageMeter, type StageResult } from './stages.ts';
-import { holdersOf, type ResolvedTarget, resolveTarget } from './target.ts';
+import { holdersOf, type ResolvedTarget, resolveHigher, resolveTarget } from './target.ts';
 
 /** Default for `writeHeaders`. */
 const WRITE_HEADERS = 1024;
 /** After this long without any source that has it, a target that was not given by its hash is chosen anew. */
 const RECHOOSE_MS = 30_000;
+/** How often a head above the one that was reached is looked for: a source must not lead on and on. */
+const MAX_CLIMBS = 16;
 
 export interface HeadersOptions {
   /** Headers that one write to the store takes at least, unless they are the last; default 1,024. */
@@ -39,11 +41,30 @@ export class HeadersStage implements Stage {
       const chosenAt = env.now();
       try {
         await this.#reach(context, chosen, meter);
-        return meter.result;
+        break;
       } catch (error) {
         const isWorthAnother = target.kind !== 'hash' && isUnreachable(error);
         if (!isWorthAnother || env.now() - chosenAt >= noPeersTimeoutMs) throw error;
         await this.#giveUp(context, chosen, error);
+      }
+    }
+    if (target.kind === 'best') await this.#climb(context, meter);
+    return meter.result;
+  }
+
+  /** On to the heads of those sources whose chain goes on above the one that was reached. */
+  async #climb(context: StageContext, meter: StageMeter): Promise<void> {
+    for (let climbs = 0; climbs < MAX_CLIMBS; climbs++) {
+      const higher = await resolveHigher(context);
+      if (higher === undefined) return;
+      try {
+        await this.#finishEarlier(context, higher, meter);
+        using descent = new HeaderDescent(context, { ...higher, isExtension: true }, meter, RECHOOSE_MS);
+        await descent.run(this.#writeHeaders);
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        await context.store.discardPending();
+        await this.#giveUp(context, higher, error);
       }
     }
   }

@@ -31,6 +31,8 @@ export interface ResolvedTarget {
   readonly hash: Uint8Array;
   /** The sources that have shown to have it. */
   readonly holders: ReadonlySet<BlockSource>;
+  /** Whether it must lie on top of the stored header chain. */
+  readonly isExtension?: boolean;
 }
 
 /**
@@ -60,6 +62,27 @@ export async function resolveTarget(context: StageContext, target: Target): Prom
   } finally {
     for (const stop of stops) stop();
   }
+}
+
+/**
+ * The best of the announced heads that lie above the header chain and, as their sources have it, on top of it;
+ * `undefined` when there is none. Waits for no source to come.
+ */
+export async function resolveHigher(context: StageContext): Promise<ResolvedTarget | undefined> {
+  const { store, sources } = context;
+  const base = store.headerHead();
+  using questions = new AbortGroup(context.signal);
+  const on = await Promise.all(
+    [...sources].map(async (source) => {
+      const { number, hash } = source.head;
+      if (number !== undefined && number <= base.number) return [];
+      if ((await store.numberOf(hash)) !== undefined) return [];
+      const sighting = await sight(context, source, base.number, questions);
+      return sighting !== undefined && equalBytes(sighting.hash, base.hash) ? [source] : [];
+    }),
+  );
+  const higher = await ask(context, { kind: 'best' }, on.flat());
+  return higher !== undefined && higher.number > base.number ? higher : undefined;
 }
 
 /** The header that a source gave for a block. */
@@ -109,8 +132,11 @@ export async function sight(
   }
 }
 
-async function ask(context: StageContext, target: Target): Promise<ResolvedTarget | undefined> {
-  const asked = [...context.sources];
+async function ask(
+  context: StageContext,
+  target: Target,
+  asked: readonly BlockSource[] = [...context.sources],
+): Promise<ResolvedTarget | undefined> {
   const candidates = target.kind === 'best' ? heads(asked) : [wantedOf(target)];
   using questions = new AbortGroup(context.signal);
   let grace: Timer | undefined;

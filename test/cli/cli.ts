@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
 const PREFIX = join(tmpdir(), 'peerlane-test-');
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** The command line as it was built. */
+export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export type JsonEvent = { readonly event: string } & Readonly<Record<string, unknown>>;
 

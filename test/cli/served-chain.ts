@@ -111,6 +111,14 @@ export async function serveSmall(stall: Stall = {}): Promise<ServedChain> {
   return { enode: server.enode, server, stalled: chain.stalled, release: () => chain.release() };
 }
 
+/** Serves the bundled chain's genesis block, as a node that has just begun to download. */
+export async function serveGenesis(): Promise<Server> {
+  const genesis = await smallGenesis();
+  const chain = await ChainStore.inMemory({ genesis });
+  const { networkId, hash: genesisHash, schedule } = genesis;
+  return await startServer(ethProtocols({ network: { networkId, genesisHash, schedule }, chain }));
+}
+
 /** A server on a free port of this machine until the test is over. */
 export async function startServer(protocols: readonly Protocol[]): Promise<Server> {
   const key = generateSecretKey(systemEnv);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import { ChainStore, verifyChain } from '../../src/sync/index.ts';
 import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
-import { SMALL_GENESIS_FILE, SMALL_HEAD, serveSmall, smallGenesis } from './served-chain.ts';
+import { SMALL_GENESIS_FILE, SMALL_HEAD, serveGenesis, serveSmall, smallGenesis } from './served-chain.ts';
 
 /** The blocks in a store, every one of which is verified again. */
 async function storedHead(path: string): Promise<{ number: number; hash: string }> {
@@ -82,6 +82,14 @@ describe('sync', () => {
       /^done: block 600 0x7c7af7ef[0-9a-f]+, 600 headers and 600 bodies in [\d.]+ s\n$/m,
     );
     expect(stdout).not.toContain('\u001b');
+  });
+
+  it('goes to the head of the peer that has most, not of one that is behind', async () => {
+    const [store, behind, good] = await Promise.all([storeDirectory(), serveGenesis(), serveSmall()]);
+    const args = syncArgs(store, behind.enode, '--peer', good.enode, '--json');
+    const { status, stdout } = await run(...args);
+    expect(status).toBe(0);
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD, bodies: 600 });
   });
 
   it('does without a peer that does not answer', async () => {

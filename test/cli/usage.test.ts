@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { Cli, eventsOf, run } from './cli.ts';
+import { Cli, eventsOf, MAIN, run } from './cli.ts';
 
 const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -76,5 +80,20 @@ describe('info', () => {
     const { stdout } = await new Cli(['info'], { PEERLANE_BACKEND: 'js' }).done;
     expect(stdout).toMatch(/^backend {2}js \(/m);
     expect(stdout).toMatch(/^why {6}PEERLANE_BACKEND=js$/m);
+  });
+});
+
+describe.runIf(existsSync('/dev/full'))('an output that cannot be written (where there is /dev/full)', () => {
+  it.each([['info'], ['info', '--json']])('is an error, not a success: %s %s', async (...args) => {
+    const child = spawn(
+      'sh',
+      ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, MAIN, ...args.filter(Boolean)],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    const [[status], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)]);
+    expect(stderr).toBe('error: the output cannot be written: no space is left (file-unreadable)\n');
+    expect(status).toBe(1);
   });
 });

@@ -1,9 +1,12 @@
 /** What is the addon's own: choice of instructions, refusal of nonsense, and how it is found. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Backend, frameBound, STATUS, snappyBound } from '../../src/crypto/backend.ts';
 import { jsBackend } from '../../src/crypto/js.ts';
 import { loadNative } from '../../src/crypto/native.ts';
@@ -49,6 +52,21 @@ describe('loading the addon', () => {
     vi.stubEnv('PEERLANE_ADDON', path);
     expect(loadNative()).toEqual({ reason: expect.stringMatching(/^the addon failed to load: .+/) });
   });
+
+  it.runIf(process.platform === 'linux' && existsSync(file))(
+    'gives a reason for a library that was cut off at any place (where ELF libraries are)',
+    async () => {
+      const whole = await readFile(file);
+      const directory = await mkdtemp(join(tmpdir(), 'peerlane-'));
+      onTestFinished(() => rm(directory, { recursive: true }));
+      for (const length of [0, 40, 64, 5000, whole.length >> 1, whole.length - 1]) {
+        const path = join(directory, `${length}.node`);
+        await writeFile(path, whole.subarray(0, length));
+        vi.stubEnv('PEERLANE_ADDON', path);
+        expect(loadNative()).toEqual({ reason: expect.stringContaining('is damaged: its end is missing') });
+      }
+    },
+  );
 
   it('gives a reason for a module that is something else', () => {
     vi.stubEnv('PEERLANE_ADDON', createRequire(import.meta.url).resolve('snappyjs'));

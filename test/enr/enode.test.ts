@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import { enodeOfRecord, formatEnode, parseEnode, signRecord } from '../../src/enr/index.ts';
+import { codeOf } from '../support/errors.ts';
 import { errorOf } from './errors.ts';
 
 // The key and the forms of go-ethereum's p2p/enode/urlv4_test.go.
@@ -91,6 +92,10 @@ describe('an enode URL', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('of what is no text is an invalid-enode', () => {
+    expect(codeOf(() => parseEnode(undefined as never))).toBe('invalid-enode');
   });
 
   it('of any text is a value or an invalid-enode', () => {

@@ -136,6 +136,11 @@ describe('Disconnect', () => {
     'client-quitting': 'server-closing',
     'ping-timeout': 'ping-timeout',
     'subprotocol-error': 'status-timeout',
+    'incompatible-version': 'incompatible-version',
+    'null-identity': 'null-identity',
+    'unexpected-identity': 'unexpected-identity',
+    'connected-to-self': 'connected-to-self',
+    'network-error': 'network-error',
   } as const satisfies Partial<Record<DisconnectReasonName, string>>;
 
   it.each(Object.entries(codes))('%s of ours is understood', async (name, code) => {

@@ -137,6 +137,7 @@ describe('a series of items', () => {
     expect(codeOf(() => decodePrefix(raw, series, 9))).toBe('rlp-truncated');
     expect(codeOf(() => decodePrefix(raw, series, -1))).toBe('invalid-argument');
     expect(codeOf(() => decodePrefix(raw, series, 0.5))).toBe('invalid-argument');
+    expect(codeOf(() => decode(raw, 'c0' as never))).toBe('invalid-argument');
   });
 });
 

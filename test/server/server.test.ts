@@ -298,6 +298,11 @@ describe('options', () => {
     [{ protocols: Array.from({ length: 400 }, (_, version) => ({ ...echo, version })) }, 'invalid-argument'],
     [{ listen: { host: '127.0.0.1', port: 65_536 } }, 'invalid-argument'],
     [{ bootnodes: ['enode://'] }, 'invalid-enode'],
+    // What only JavaScript can give:
+    [{ listen: null as never }, 'invalid-argument'],
+    [{ protocols: [null as never] }, 'invalid-argument'],
+    [{ staticNodes: 'enode://' as never }, 'invalid-argument'],
+    [{ staticNodes: [undefined as never] }, 'invalid-enode'],
   ])('%o are refused before anything starts', (options, code) => {
     expect(codeOf(() => new TestServer({ ...base, ...options }))).toBe(code);
   });

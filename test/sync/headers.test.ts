@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HeadersStage, type Target, verifyChain } from '../../src/sync/index.ts';
+import { type HeadersRequest, HeadersStage, type Target, verifyChain } from '../../src/sync/index.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { blockAt, forkOf, smallChain, type TestChain, upTo, withHeader } from './chains.ts';
 import { idsOf, later, TestDownload } from './download.ts';
@@ -354,14 +354,36 @@ describe('a target that is a number', () => {
 describe('the best head', () => {
   const best: Target = { kind: 'best' };
 
-  it('is one that most sources have', async () => {
+  it('is one of the chain that most sources have', async () => {
     const download = await TestDownload.create();
-    download.add('a', upTo(chain, 598));
+    download.add('a', upTo(chain, 597));
     download.add('b', upTo(chain, 599));
     download.add('c', upTo(chain, 598));
-    download.add('liar', forkOf(chain, 1, 'liar', { parentHash: new Uint8Array(32) }));
+    download.add('other', forkOf(chain, 300));
     await download.run(stage, best);
-    await expectHeaders(download, chain, 598);
+    await expectHeaders(download, chain, 599);
+  });
+
+  it.each([0, 300])('is not that of sources which lag at %i, however many they are', async (lag) => {
+    const download = await TestDownload.create();
+    for (const id of ['a', 'b', 'c']) download.add(id, upTo(chain, lag), { latencyMs: 1 });
+    download.add('d', chain, { latencyMs: 50 });
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+  });
+
+  it('of a source that only claims to continue the chain is not followed', async () => {
+    const download = await TestDownload.create();
+    const fork = forkOf(chain, 300);
+    const claims = (items: Uint8Array[], { start, limit }: HeadersRequest) =>
+      limit === 1 && start === 400 ? [blockAt(chain, 400).header] : items;
+    for (const id of ['a', 'b']) download.add(id, upTo(chain, 400));
+    const liar = download.add('liar', fork, { tamperHeaders: claims });
+    await download.run(stage, best);
+    await expectHeaders(download, chain, 400);
+    expect(liar.failure?.code).toBe('chain-not-found');
   });
 
   it('may be announced without its number, as before eth/69', async () => {
