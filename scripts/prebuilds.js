@@ -143,7 +143,9 @@ async function windowsImports(context, platform, target, scratch) {
   ];
   const header = join(context.headers, 'node_api.h');
   const text = await zig(context, ['cc', '-target', platform.zig, '-E', '-P', ...options, '-x', 'c', header]);
-  const names = [...text.matchAll(/\bFUNCTION\b[^;(]*?\b(\w+)\s*\(/g)].map(([, name]) => name);
+  const names = [...text.matchAll(/\bFUNCTION\b[^;]*?\b((?:napi|node_api)_\w+)\s*\(/g)].map(
+    ([, name]) => name,
+  );
   if (!names.includes('napi_create_function')) throw new Error(`no functions were found in ${header}`);
   writeFileSync(
     join(scratch, 'napi-functions.h'),
