@@ -159,7 +159,8 @@ async function windowsImports(context, platform, target, scratch) {
 
 const LINK = {
   linux: ['-fPIC', `-Wl,--version-script=${join(here, 'exports.map')}`],
-  mac: ['-Wl,-undefined,dynamic_lookup'],
+  // The name would be the path where it was linked.
+  mac: ['-Wl,-undefined,dynamic_lookup', '-Wl,-install_name,@rpath/peerlane.node'],
   win: [],
 };
 
