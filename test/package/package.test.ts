@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { InstalledPackage, NODES, root, run } from './installed.ts';
@@ -46,6 +47,23 @@ describe('the tarball', () => {
   it('has the addon for each platform', () => {
     const addons = names().filter((name) => name.endsWith('.node'));
     expect(addons.sort()).toEqual(PREBUILT.map((name) => `prebuilds/${name}`));
+  });
+
+  const textOf = (name: string): string =>
+    readFileSync(join(installed.directory, 'prebuilds', name), 'latin1');
+
+  it.each(PREBUILT.filter((name) => name.includes('glibc')))(
+    'has %s, which asks for glibc 2.28 at most',
+    (name) => {
+      const asked = [...textOf(name).matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+      expect(asked).not.toEqual([]);
+      expect(Math.max(...asked)).toBeLessThanOrEqual(28);
+    },
+  );
+
+  it.each(PREBUILT)('has %s, which does not say where it was built', (name) => {
+    expect(textOf(name)).not.toContain(root);
+    expect(textOf(name)).not.toContain(join(tmpdir(), 'peerlane'));
   });
 
   it('has the newer libsecp256k1, where this checkout has it', () => {
