@@ -27,7 +27,7 @@
       'dependencies': ['algorithms', 'aes', 'secp256k1'],
       'sources': ['native/addon.cc', 'native/curve.cc'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'SECP256K1_STATIC'],
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['keccak_bmi2', 'keccak_avx2', 'keccak_avx512', 'aes_vaes'] }],
         ['target_arch=="arm64"', { 'dependencies': ['keccak_neon'] }],

@@ -1,31 +1,21 @@
-// npm's install script: builds the addon where a compiler is at hand. It never fails an installation; why there is
-// no addon stands in build/peerlane-install.json, where the loader finds it. PEERLANE_NO_BUILD=1 skips the build.
+// npm's install script: builds the addon where none came along that works, and a compiler is at hand. It never fails
+// an installation; why there is no addon stands in build/peerlane-install.json, where the loader finds it.
+// PEERLANE_NO_BUILD=1 skips the build.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { secp256k1Directory } from '../native/secp256k1.js';
-import { answers, buildAddon, loadFailure, root } from './addon.js';
+import { pathToFileURL } from 'node:url';
+import { answers, buildAddon, loadFailure, root, run, sourceDigest } from './addon.js';
 
-const require = createRequire(import.meta.url);
 const built = join(root, 'build', 'Release', 'peerlane.node');
 const report = join(root, 'build', 'peerlane-install.json');
 const LOG_LENGTH = 4000;
-
-function filesIn(directory) {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
 
 /** What the built addon follows from. */
 function fingerprint() {
   const hash = createHash('sha256');
   hash.update(`${process.platform} ${process.arch} ${process.env.CC ?? ''} ${process.env.CXX ?? ''}\n`);
-  const sources = [...filesIn(join(root, 'native')), ...filesIn(secp256k1Directory())];
-  for (const file of [join(root, 'binding.gyp'), ...sources]) hash.update(readFileSync(file));
-  return hash.digest('hex');
+  return hash.update(sourceDigest()).digest('hex');
 }
 
 function isUpToDate(wanted) {
@@ -33,15 +23,15 @@ function isUpToDate(wanted) {
   return JSON.parse(readFileSync(report, 'utf8')).fingerprint === wanted && loadFailure(built) === undefined;
 }
 
-/** An installed package may come with an addon for this platform; a checkout's would be older than its sources. */
+/** Whether the package came with an addon that its own loader is content with; a checkout's loader takes none. */
 function hasPrebuilt() {
+  const loader = join(root, 'dist', 'crypto', 'load.js');
   const checkout = existsSync(join(root, '.git')) || existsSync(join(root, 'src'));
-  if (checkout || !existsSync(join(root, 'prebuilds'))) return false;
-  try {
-    return loadFailure(require('node-gyp-build').resolve(root)) === undefined;
-  } catch {
-    return false;
-  }
+  if (checkout || !existsSync(join(root, 'prebuilds')) || !existsSync(loader)) return false;
+  const { PEERLANE_CPU, PEERLANE_ADDON, ...others } = process.env;
+  const program = `import ${JSON.stringify(pathToFileURL(loader))}`;
+  const env = { ...others, PEERLANE_BACKEND: 'native' };
+  return run(process.execPath, ['--input-type=module', '-e', program], { env }).status === 0;
 }
 
 /** Which tool node-gyp would miss, in words that say more than its log; on Windows it finds its tools itself. */

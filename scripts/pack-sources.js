@@ -1,24 +1,31 @@
 // Before and after packing: puts the sources of libsecp256k1 into the package, so that it can be compiled where it
-// is installed. In a checkout they come from the npm package `secp256k1`, a development dependency.
-import { cpSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// is installed. In a checkout they are 0.8.0's, if scripts/vendor-secp256k1.js has fetched them, or else those of the
+// npm package `secp256k1`, a development dependency.
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { secp256k1Directory } from '../native/secp256k1.js';
+import { root, sourceDigest } from './addon.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Prebuilt addons of other sources would hide what has changed. */
+function checkPrebuilds() {
+  const manifest = join(root, 'prebuilds', 'manifest.json');
+  if (!existsSync(join(root, 'prebuilds'))) return;
+  if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).sources === sourceDigest()) return;
+  console.error('error: prebuilds/ is not of these sources: run `npm run prebuilds`, or remove it');
+  process.exit(1);
+}
+
 const target = join(root, 'native', 'secp256k1');
 rmSync(target, { recursive: true, force: true });
 if (process.argv[2] !== '--remove') {
-  const source = join(
-    dirname(createRequire(import.meta.url).resolve('secp256k1/package.json')),
-    'src',
-    'secp256k1',
-  );
-  cpSync(join(source, 'include'), join(target, 'include'), { recursive: true });
-  cpSync(join(source, 'src'), join(target, 'src'), {
-    recursive: true,
-    // Tests, benchmarks and bindings for other languages are not compiled.
-    filter: (path) => !/[\\/](java|asm|[^\\/]*(test|bench)[^\\/]*)$/.test(path),
-  });
-  cpSync(join(source, 'COPYING'), join(target, 'COPYING'));
+  checkPrebuilds();
+  const source = secp256k1Directory();
+  for (const part of ['include', 'src', 'COPYING']) {
+    cpSync(join(source, part), join(target, part), {
+      recursive: true,
+      // Tests, benchmarks and bindings for other languages are not compiled.
+      filter: (path) =>
+        !/[\\/](java|asm|(?!selftest)[^\\/]*(test|bench)[^\\/]*)$/.test(path.slice(source.length)),
+    });
+  }
 }

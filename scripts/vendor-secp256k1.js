@@ -1,6 +1,6 @@
 // Fetches libsecp256k1 0.8.0, with cargo, from the crate that carries its C sources, into vendor/secp256k1/, and
 // builds the addon anew: handshakes are then half as fast again as with the npm package's sources of 2019. No Rust is
-// compiled. To go back: remove vendor/ and run scripts/install.js.
+// compiled. To go back: remove vendor/ and run scripts/install.js. With --no-build it only fetches.
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -79,6 +79,8 @@ try {
 } finally {
   rmSync(temporary, { recursive: true, force: true });
 }
-// It says something only where there is no addon in the end.
-const { output } = run(process.execPath, [join(root, 'scripts', 'install.js')]);
-if (output !== '') fail(output.trim());
+if (!process.argv.includes('--no-build')) {
+  // It says something only where there is no addon in the end.
+  const { output } = run(process.execPath, [join(root, 'scripts', 'install.js')]);
+  if (output !== '') fail(output.trim());
+}

@@ -1,6 +1,7 @@
 import { open, rm, writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import type { Backend, BenchRow } from '../bench/figure.ts';
 import { QUESTIONS, type Question } from '../bench/questions.ts';
 import { type Answer, type AskOptions, ask, probe } from './bench/ask.ts';
@@ -9,7 +10,6 @@ import { chartsOf, factsOf, type Report, thisMachine } from './bench/report.ts';
 import { comparison, tableText } from './bench/table.ts';
 import { chartText } from './bench/terminal-chart.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { fileProblem } from './files.ts';
 import { formatDuration } from './format.ts';
 import type { Output } from './output.ts';
 

@@ -16,18 +16,31 @@ export function packageVersion(): string {
   return version;
 }
 
+/** The licences of what runs, for people. */
+function licences(): string {
+  const { addon } = backend;
+  if (addon === undefined) return 'MIT';
+  const parts = ['libsecp256k1 and node-addon-api (MIT)'];
+  if (addon.prebuilt) parts.push('libc++ (Apache-2.0 with LLVM exceptions); see prebuilds/LICENSES.txt');
+  return `MIT; in the addon also ${parts.join(', ')}`;
+}
+
 async function info({ output }: Context): Promise<void> {
-  const { name, detail, reason } = backend;
+  const { name, detail, reason, addon } = backend;
   const version = packageVersion();
   const platform = `${process.platform}-${process.arch}`;
-  output.event(
-    'info',
-    { version, node: process.version, platform, backend: name, detail, reason },
-    [
-      `peerlane ${version}`,
-      `node     ${process.version}, ${platform}`,
-      `backend  ${name} (${detail})`,
-      `why      ${reason}`,
-    ].join('\n'),
-  );
+  const licence = licences();
+  const lines = [
+    `peerlane ${version}`,
+    `node     ${process.version}, ${platform}`,
+    `backend  ${name} (${detail})`,
+    `why      ${reason}`,
+  ];
+  if (addon !== undefined) {
+    lines.push(`addon    ${addon.file}, ${addon.prebuilt ? 'came with the package' : 'built here'}`);
+  }
+  lines.push(`licence  ${licence}`);
+  const fields = { version, node: process.version, platform, backend: name, detail, reason, licence };
+  const origin = addon === undefined ? {} : { addon: addon.file, prebuilt: addon.prebuilt };
+  output.event('info', { ...fields, ...origin }, lines.join('\n'));
 }

@@ -72,7 +72,8 @@ export class Output {
   error({ message, code }: Pick<PeerlaneError, 'message' | 'code'>): void {
     this.endProgress();
     if (this.mode === 'json' && !this.isLost) this.#json('error', { code, message });
-    else this.#streams.stderr.write(`error: ${printable(message, ERROR_LIMIT)} (${code})
+    else
+      this.#streams.stderr.write(`error: ${printable(message, ERROR_LIMIT)} (${code})
 `);
   }
 

@@ -1,8 +1,9 @@
 /** Which backend runs, and why. Chosen once, when this module is loaded. */
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { AddonFile } from './addon-file.ts';
 import type { Backend } from './backend.ts';
 import { jsBackend } from './js.ts';
-import { loadNative } from './native.ts';
+import { type LoadedBackend, loadNative } from './native.ts';
 import { failedSelfTest } from './self-test.ts';
 
 /** The backend in use, for people. */
@@ -12,6 +13,8 @@ export interface BackendInfo {
   readonly detail: string;
   /** Why this backend and no other. */
   readonly reason: string;
+  /** Where the native backend's code is, and whether it came with the package or was built there. */
+  readonly addon?: AddonFile;
 }
 
 export interface BackendChoice {
@@ -19,10 +22,10 @@ export interface BackendChoice {
   readonly info: BackendInfo;
 }
 
-export type NativeLoader = () => { readonly backend: Backend } | { readonly reason: string };
+export type NativeLoader = () => LoadedBackend | { readonly reason: string };
 
 /** The addon's backend if it loads and passes the self-test, else why not. */
-function tryNative(load: NativeLoader): { readonly backend: Backend } | { readonly reason: string } {
+function tryNative(load: NativeLoader): LoadedBackend | { readonly reason: string } {
   try {
     const loaded = load();
     if (!('backend' in loaded)) return loaded;
@@ -34,8 +37,9 @@ function tryNative(load: NativeLoader): { readonly backend: Backend } | { readon
   }
 }
 
-function chosen(backend: Backend, reason: string): BackendChoice {
-  return { backend, info: { name: backend.name, detail: backend.detail, reason } };
+function chosen(backend: Backend, reason: string, addon?: AddonFile): BackendChoice {
+  const { name, detail } = backend;
+  return { backend, info: { name, detail, reason, ...(addon === undefined ? {} : { addon }) } };
 }
 
 /**
@@ -55,7 +59,8 @@ export function chooseBackend(wanted: string | undefined, load: NativeLoader, js
   }
   const native = tryNative(load);
   if ('backend' in native) {
-    return chosen(native.backend, mode === 'native' ? 'PEERLANE_BACKEND=native' : 'the addon works here');
+    const reason = mode === 'native' ? 'PEERLANE_BACKEND=native' : 'the addon works here';
+    return chosen(native.backend, reason, native.addon);
   }
   if (mode === 'native') {
     throw new PeerlaneError('backend-unavailable', `PEERLANE_BACKEND=native: ${native.reason}`);

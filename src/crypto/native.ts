@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PeerlaneError } from '../base/errors.ts';
+import { type AddonFile, findAddon, thisPlatform } from './addon-file.ts';
 import {
   type Backend,
   ECIES_OVERHEAD,
@@ -16,6 +17,12 @@ import {
 import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
+
+/** A backend, and the file that it runs in. */
+export interface LoadedBackend {
+  readonly backend: Backend;
+  readonly addon?: AddonFile;
+}
 
 /** What the addon exports. Results of a fixed size come at the start of `scratch`. */
 interface Addon {
@@ -234,31 +241,12 @@ function packageRoot(): string | undefined {
 }
 
 /** The addon's file, or why there is none. */
-function locate(require: NodeJS.Require): { file: string } | { reason: string } {
+function locate(): AddonFile | { readonly reason: string } {
   const forced = process.env.PEERLANE_ADDON;
-  if (forced) return { file: forced };
+  if (forced) return { file: forced, prebuilt: false };
   const root = packageRoot();
   if (root === undefined) return { reason: 'the package directory was not found' };
-  const built = join(root, 'build', 'Release', 'peerlane.node');
-  if (existsSync(built)) return { file: built };
-  // In a checkout a prebuilt addon would be older than the sources.
-  const checkout = existsSync(join(root, '.git')) || existsSync(join(root, 'src'));
-  if (!checkout && existsSync(join(root, 'prebuilds'))) {
-    const nodeGypBuild = require('node-gyp-build') as { resolve(directory: string): string };
-    return { file: nodeGypBuild.resolve(root) };
-  }
-  return {
-    reason: `the addon was not built: ${installReason(join(root, 'build', 'peerlane-install.json'))}`,
-  };
-}
-
-/** What scripts/install.js left behind. */
-function installReason(file: string): string {
-  if (!existsSync(file)) return 'the install script did not run';
-  const { reason } = JSON.parse(readFileSync(file, 'utf8')) as { reason?: unknown };
-  return typeof reason === 'string'
-    ? `${reason} (see build/peerlane-install.json)`
-    : 'see build/peerlane-install.json';
+  return findAddon(root, thisPlatform());
 }
 
 function unusable(addon: object): string | undefined {
@@ -271,18 +259,17 @@ function isAddon(addon: object): addon is Addon {
 }
 
 /** Loads the addon. Never throws; `reason` is a sentence for people. `PEERLANE_ADDON` names another file. */
-export function loadNative(): { readonly backend: Backend } | { readonly reason: string } {
+export function loadNative(): LoadedBackend | { readonly reason: string } {
   try {
-    const require = createRequire(import.meta.url);
-    const found = locate(require);
+    const found = locate();
     if ('reason' in found) return found;
     if (isCutOff(found.file)) return { reason: `the addon ${found.file} is damaged: its end is missing` };
-    const addon: unknown = require(found.file);
+    const addon: unknown = createRequire(import.meta.url)(found.file);
     if (typeof addon !== 'object' || addon === null) return { reason: `${found.file} is not the addon` };
     const reason = unusable(addon);
     if (reason !== undefined) return { reason: `the addon cannot be used: ${reason}` };
     if (!isAddon(addon)) return { reason: `${found.file} is not the addon` };
-    return { backend: new NativeBackend(addon) };
+    return { backend: new NativeBackend(addon), addon: found };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { reason: `the addon failed to load: ${message.split('\n', 1)[0]}` };

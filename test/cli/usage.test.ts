@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { backend } from '../../src/crypto/index.ts';
 import { Cli, eventsOf, MAIN, run } from './cli.ts';
 
 const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -72,6 +73,7 @@ describe('info', () => {
         backend: 'js',
         detail: expect.stringMatching(/./),
         reason: 'PEERLANE_BACKEND=js',
+        licence: 'MIT',
       },
     ]);
   });
@@ -80,6 +82,16 @@ describe('info', () => {
     const { stdout } = await new Cli(['info'], { PEERLANE_BACKEND: 'js' }).done;
     expect(stdout).toMatch(/^backend {2}js \(/m);
     expect(stdout).toMatch(/^why {6}PEERLANE_BACKEND=js$/m);
+    expect(stdout).toMatch(/^licence {2}MIT$/m);
+  });
+
+  it('names the file of the backend that runs, the libraries in it and their licences', async () => {
+    const { stdout } = await new Cli(['info']).done;
+    const library = /^backend {2}native \(.*libsecp256k1 (0\.8\.0|of 2019)\)$/m;
+    const addon = /^addon {4}.*peerlane\.node, built here$/m;
+    const licence = /^licence {2}MIT; in the addon also libsecp256k1 and node-addon-api \(MIT\)$/m;
+    const expected = backend.name === 'native' ? [library, addon, licence] : [/^licence {2}MIT$/m];
+    for (const line of expected) expect(stdout).toMatch(line);
   });
 });
 
