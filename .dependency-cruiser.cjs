@@ -24,7 +24,7 @@ module.exports = {
       from: {
         path: '^src/',
         pathNot:
-          '^src/(io|cli)/|^src/crypto/(load|addon-file|native|js/node)\\.ts$|^src/base/env\\.ts$|^src/sync/.*-?store\\.ts$|^src/sync/chain-file\\.ts$',
+          '^src/(io|cli)/|^src/crypto/(load|addon-file|elf|native|js/node)\\.ts$|^src/base/env\\.ts$|^src/sync/.*-?store\\.ts$|^src/sync/chain-file\\.ts$',
       },
       to: { dependencyTypes: ['core'] },
     },
