@@ -9,12 +9,12 @@
 // The rows:
 //
 //	handshake             both sides of a handshake, one after another in one thread, over net.Pipe
-//	frame-encode-SIZE-x1  rlpx.Conn.Write into a connection that drops what it gets
-//	frame-decode-SIZE-x1  rlpx.Conn.Read from a connection that replays recorded frames from memory
+//	frame-encode-SIZE-xN  rlpx.Conn.Write into a connection that drops what it gets
+//	frame-decode-SIZE-xN  rlpx.Conn.Read from a connection that replays recorded frames from memory
 //	tcp-100k              two p2p.Server in this process, one connection over loopback, messages of 100 KB
 //	tcp-100k-one-core     the same with GOMAXPROCS=1
 //
-// Frames are those of one stream with snappy on, as in live use after Hello; MB are 10^6 bytes of message payload
+// Frames are those of 1, 8 or 50 streams with snappy on, as in live use after Hello; MB are 10^6 bytes of message payload
 // before compression. Payloads are random bytes, which do not compress, or with `-payload zero` zeros, which do.
 // All of it runs with GOMAXPROCS=1 but `tcp-100k`. A value is the median of the runs, its spread (max - min) / median.
 package main
@@ -50,7 +50,7 @@ type effort struct {
 	tcpMessages int
 }
 
-var work = effort{runs: 5, handshakes: 400, streamBytes: 96 << 20, streamFrames: 200_000, tcpMessages: 2000}
+var work = effort{runs: 5, handshakes: 400, streamBytes: 64 << 20, streamFrames: 200_000, tcpMessages: 2000}
 
 type row struct {
 	ID      string  `json:"id"`
@@ -105,8 +105,11 @@ func main() {
 		if *payload == "random" {
 			rand.New(rand.NewSource(1)).Read(data)
 		}
-		emit("frame-encode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureEncode(data) })
-		emit("frame-decode-"+size.name+"-x1", "MB/s", *payload, func() float64 { return measureDecode(data) })
+		for _, streams := range []int{1, 8, 50} {
+			name := fmt.Sprintf("%s-x%d", size.name, streams)
+			emit("frame-encode-"+name, "MB/s", *payload, func() float64 { return measureEncode(data, streams) })
+			emit("frame-decode-"+name, "MB/s", *payload, func() float64 { return measureDecode(data, streams) })
+		}
 	}
 	link := newTCPLink()
 	emit("tcp-100k-one-core", "MB/s", "random", link.measure)
@@ -181,8 +184,9 @@ func measureHandshakes() float64 {
 	return float64(work.handshakes) / time.Since(start).Seconds()
 }
 
-func frameCount(size int) int {
-	return min(work.streamFrames, work.streamBytes/size)
+// frameCount is how many frames each of the streams has.
+func frameCount(size, streams int) int {
+	return max(1, min(work.streamFrames, work.streamBytes/size)/streams)
 }
 
 func megabytes(count, size int, elapsed time.Duration) float64 {
@@ -196,34 +200,48 @@ func connected() (writer, reader side) {
 	return writer, reader
 }
 
-func measureEncode(data []byte) float64 {
-	writer, _ := connected()
-	writer.wire.out = io.Discard
-	count := frameCount(len(data))
+// measureEncode writes to the streams in turn, as a node does that sends the same to each peer.
+func measureEncode(data []byte, streams int) float64 {
+	writers := make([]*rlpx.Conn, streams)
+	for i := range writers {
+		writer, _ := connected()
+		writer.wire.out = io.Discard
+		writers[i] = writer.conn
+	}
+	count := frameCount(len(data), streams)
 	start := time.Now()
 	for range count {
-		must(writer.conn.Write(messageCode, data))
-	}
-	return megabytes(count, len(data), time.Since(start))
-}
-
-func measureDecode(data []byte) float64 {
-	writer, reader := connected()
-	count := frameCount(len(data))
-	var recorded bytes.Buffer
-	recorded.Grow(count * (len(data) + 128))
-	writer.wire.out = &recorded
-	for range count {
-		must(writer.conn.Write(messageCode, data))
-	}
-	reader.wire.in = &recorded
-	start := time.Now()
-	for range count {
-		code, got, _, err := reader.conn.Read()
-		check(err)
-		if code != messageCode || len(got) != len(data) {
-			panic("a frame came back wrong")
+		for _, writer := range writers {
+			must(writer.Write(messageCode, data))
 		}
 	}
-	return megabytes(count, len(data), time.Since(start))
+	return megabytes(count*streams, len(data), time.Since(start))
+}
+
+// measureDecode reads from the streams in turn.
+func measureDecode(data []byte, streams int) float64 {
+	count := frameCount(len(data), streams)
+	readers := make([]*rlpx.Conn, streams)
+	for i := range readers {
+		writer, reader := connected()
+		var recorded bytes.Buffer
+		recorded.Grow(count * (len(data) + 128))
+		writer.wire.out = &recorded
+		for range count {
+			must(writer.conn.Write(messageCode, data))
+		}
+		reader.wire.in = &recorded
+		readers[i] = reader.conn
+	}
+	start := time.Now()
+	for range count {
+		for _, reader := range readers {
+			code, got, _, err := reader.Read()
+			check(err)
+			if code != messageCode || len(got) != len(data) {
+				panic("a frame came back wrong")
+			}
+		}
+	}
+	return megabytes(count*streams, len(data), time.Since(start))
 }
