@@ -1,8 +1,6 @@
 import { PeerlaneError } from './errors.ts';
 import { release } from './release.ts';
 
-const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
-
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
 /**
@@ -18,11 +16,9 @@ export function toHex(bytes: Uint8Array): string {
   return `0x${toBareHex(bytes)}`;
 }
 
-/** Lower-case hexadecimal without a prefix. */
-export function toBareHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += HEX[byte];
-  return text;
+/** Lower-case hexadecimal without a prefix; one flat string, which a map of peers keeps for each of them. */
+export function toBareHex({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('hex');
 }
 
 /** Reads hexadecimal, with or without `0x`. @throws PeerlaneError `invalid-argument` */
