@@ -20,6 +20,8 @@
 namespace {
 
 constexpr size_t kScratch = 4096;
+// Room for compressed payloads above this is not kept from one call to the next.
+constexpr size_t kKeptBlocks = 1024 * 1024;
 
 // A session of its own allocation, so that its secrets are never copied about, and are overwritten at its end.
 struct Session {
@@ -37,7 +39,8 @@ struct Environment {
   std::vector<napi_value> values;
   std::vector<encode_lane> encode_lanes;
   std::vector<decode_lane> decode_lanes;
-  std::vector<uint8_t> block;
+  std::vector<uint8_t> blocks;
+  std::vector<uint32_t> table;
 };
 
 Environment *environment(napi_env env) { return Napi::Env(env).GetInstanceData<Environment>(); }
@@ -234,13 +237,21 @@ napi_value encode_many(napi_env env, napi_callback_info info) {
   lanes.clear();
   for (size_t i = 0; args.ok() && i < count; i++) {
     const Bytes payload = args.bytes_of(payloads[i]);
-    lanes.push_back({session_of(&args, here, slots[i]), payload.data, payload.length, codes[i], 0, nullptr, 0});
+    encode_lane lane = {};
+    lane.session = session_of(&args, here, slots[i]);
+    lane.payload = payload.data;
+    lane.length = payload.length;
+    lane.code = codes[i];
+    lanes.push_back(lane);
   }
   if (args.ok() && lanes_encode_bound(lanes.data(), count) > out.length) args.fail_range();
   if (args.ok()) {
-    const size_t shared = lanes_shared_bound(lanes.data(), count);
-    if (here->block.size() < shared) here->block.resize(shared);
-    lanes_encode(lanes.data(), count, here->block.data(), out.data, results);
+    const size_t table = lanes_table_size(count);
+    if (here->table.size() < table) here->table.resize(table);
+    const size_t shared = lanes_share(lanes.data(), count, here->table.data());
+    if (here->blocks.size() < shared) here->blocks.resize(shared);
+    lanes_encode(lanes.data(), count, here->blocks.data(), out.data, results);
+    if (here->blocks.size() > kKeptBlocks) here->blocks = std::vector<uint8_t>();
   }
   here->values = std::move(payloads);
   return nullptr;

@@ -2,22 +2,43 @@
 
 #include "snappy.h"
 
-static int same_payload(const encode_lane *a, const encode_lane *b) {
-  return a->payload == b->payload && a->length == b->length;
-}
-
 size_t lanes_encode_bound(const encode_lane *lanes, size_t count) {
   size_t bound = 0;
   for (size_t i = 0; i < count; i++) bound += frame_bound(lanes[i].length, lanes[i].session->snappy);
   return bound;
 }
 
-size_t lanes_shared_bound(const encode_lane *lanes, size_t count) {
+size_t lanes_table_size(size_t count) {
+  size_t size = 16;
+  while (size < 2 * count) size *= 2;
+  return size;
+}
+
+size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table) {
+  const size_t mask = lanes_table_size(count) - 1;
   size_t bound = 0;
-  for (size_t i = 1; i < count; i++) {
-    if (!same_payload(&lanes[i - 1], &lanes[i])) continue;
-    const size_t needed = snappy_bound(lanes[i].length);
-    if (needed > bound) bound = needed;
+  memset(table, 0xff, (mask + 1) * sizeof *table);
+  for (size_t i = 0; i < count; i++) {
+    encode_lane *const lane = &lanes[i];
+    lane->first = (uint32_t)i;
+    lane->is_shared = 0;
+    lane->block = NULL;
+    if (!lane->session->snappy || lane->length == 0) continue;
+    /* Payloads are the same when they are the same memory; the multiplier spreads their addresses. */
+    const uint64_t hash = ((uint64_t)(uintptr_t)lane->payload + lane->length) * 0x9e3779b97f4a7c15;
+    size_t slot = (size_t)(hash >> 32) & mask;
+    while (table[slot] != UINT32_MAX &&
+           (lanes[table[slot]].payload != lane->payload || lanes[table[slot]].length != lane->length)) {
+      slot = (slot + 1) & mask;
+    }
+    if (table[slot] == UINT32_MAX) {
+      table[slot] = (uint32_t)i;
+      continue;
+    }
+    encode_lane *const first = &lanes[table[slot]];
+    if (!first->is_shared) bound += snappy_bound(lane->length);
+    first->is_shared = 1;
+    lane->first = table[slot];
   }
   return bound;
 }
@@ -81,28 +102,31 @@ static int encode_digested(void *context, mac_lane *mac, const uint8_t digest[MA
   }
 }
 
-void lanes_encode(encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results) {
-  size_t end = 0, block_length = 0, chains = 0;
-  const encode_lane *block_of = NULL;
+/* Encrypts the frame of a lane, whose payload is compressed already if others share it. */
+static frame_status encrypt(encode_lane *lanes, encode_lane *lane, uint8_t **blocks, uint8_t *out) {
+  frame_session *const session = lane->session;
+  encode_lane *const first = &lanes[lane->first];
+  if (session->wiped) return FRAME_SESSION_FAILED;
+  if (!session->snappy || !first->is_shared) {
+    return frame_encrypt(session, lane->code, lane->payload, lane->length, 0, out, &lane->body);
+  }
+  if (first->block == NULL) {
+    first->block = *blocks;
+    first->block_length = snappy_compress(lane->payload, lane->length, *blocks);
+    *blocks += first->block_length;
+  }
+  return frame_encrypt(session, lane->code, first->block, first->block_length, 1, out, &lane->body);
+}
+
+void lanes_encode(encode_lane *lanes, size_t count, uint8_t *blocks, uint8_t *out, uint32_t *results) {
+  size_t end = 0, chains = 0;
   for (size_t i = 0; i < count; i++) lanes[i].session->first = NULL;
   for (size_t i = 0; i < count; i++) {
     encode_lane *const lane = &lanes[i];
     frame_session *const session = lane->session;
-    frame_status status = FRAME_SESSION_FAILED;
+    const frame_status status = encrypt(lanes, lane, &blocks, out + end);
     lane->frame = NULL;
     lane->next = NONE;
-    if (!session->wiped) {
-      const int same = session->snappy && block_of != NULL && same_payload(block_of, lane);
-      /* A payload that neighbouring lanes share, as in a broadcast, is compressed once. */
-      if (session->snappy && !same) {
-        const int shared = i + 1 < count && same_payload(lane, lane + 1);
-        block_of = shared ? lane : NULL;
-        if (shared) block_length = snappy_compress(lane->payload, lane->length, block);
-      }
-      const int is_block = session->snappy && block_of != NULL;
-      status = frame_encrypt(session, lane->code, is_block ? block : lane->payload,
-                             is_block ? block_length : lane->length, is_block, out + end, &lane->body);
-    }
     if (status == FRAME_OK) {
       lane->frame = out + end;
       end += FRAME_HEADER + lane->body + FRAME_MAC;

@@ -14,7 +14,12 @@ typedef struct {
   const uint8_t *payload;
   size_t length;
   uint32_t code;
-  /* Set by lanes_encode: the next frame of the same session, and where this one lies. */
+  /* Set by lanes_share: the first lane with the same payload, and on that one whether there are others. */
+  uint32_t first;
+  uint8_t is_shared;
+  /* Set by lanes_encode: the payload compressed, if shared; the next frame of the same session; where this one lies. */
+  const uint8_t *block;
+  size_t block_length;
   uint32_t next;
   uint8_t *frame;
   size_t body;
@@ -37,9 +42,12 @@ typedef struct {
 
 /* The room in `out` that `lanes_encode` may need. */
 size_t lanes_encode_bound(const encode_lane *lanes, size_t count);
-/* `block` has room for the longest payload that two lanes in a row share, compressed: `lanes_shared_bound`. */
-void lanes_encode(encode_lane *lanes, size_t count, uint8_t *block, uint8_t *out, uint32_t *results);
-size_t lanes_shared_bound(const encode_lane *lanes, size_t count);
+/* Finds the payloads that several lanes send, as in a broadcast, which are compressed once. `table` has
+ * `lanes_table_size` words. Returns the room that their blocks may need. */
+size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table);
+size_t lanes_table_size(size_t count);
+/* After `lanes_share`; `blocks` has the room that it asked for. */
+void lanes_encode(encode_lane *lanes, size_t count, uint8_t *blocks, uint8_t *out, uint32_t *results);
 
 /* Returns the number of messages. */
 size_t lanes_decode(decode_lane *lanes, size_t count, uint8_t *out, size_t out_length, size_t inline_limit,

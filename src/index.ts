@@ -34,7 +34,14 @@ export {
   type Protocol,
   type ProtocolChannel,
 } from './p2p/index.ts';
-export { Peer, Server, type ServerEvent, type ServerOptions } from './server/index.ts';
+export {
+  type Broadcast,
+  type BroadcastResult,
+  Peer,
+  Server,
+  type ServerEvent,
+  type ServerOptions,
+} from './server/index.ts';
 export {
   type BlockSource,
   ChainStore,

@@ -117,8 +117,8 @@ export interface EncodedFrames {
 const encodePool = new SlabPool();
 
 /**
- * Writes one frame for each lane, one after another, into a slab. Equal neighbours in `payload` (the same
- * object) are compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
+ * Writes one frame for each lane, one after another, into a slab. A payload that several lanes send (the same
+ * object) is compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {

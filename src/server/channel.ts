@@ -14,6 +14,8 @@ export interface ChannelHost {
   /** Bounds the decompressed bytes of large messages that are with handlers, over all peers. */
   readonly gate: Gate;
   send(code: number, payload: Uint8Array): void;
+  /** Whether more output waits than the connection takes. */
+  readonly congested: boolean;
   /** Resolves when the connection takes more output; at once where it does. */
   writable(): Promise<void>;
   /** Calls back when what has been sent so far is encoded. */
@@ -57,8 +59,26 @@ export class Channel implements ProtocolChannel {
   }
 
   async send(code: number, payload: Uint8Array): Promise<void> {
-    const { protocol, offset } = this.#shared;
     if (this.signal.aborted) throw closedError(this.signal);
+    this.check(code, payload);
+    this.#host.send(this.#shared.offset + code, payload);
+    await this.#host.writable();
+    if (this.signal.aborted) throw closedError(this.signal);
+  }
+
+  /** @internal Sends if that needs no waiting; whether it did. The message has been checked. */
+  offer(code: number, payload: Uint8Array): boolean {
+    if (this.signal.aborted || this.#host.congested) return false;
+    this.#host.send(this.#shared.offset + code, payload);
+    return true;
+  }
+
+  /** @internal @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large` */
+  check(code: number, payload: Uint8Array): void {
+    const { protocol } = this.#shared;
+    if (!(payload instanceof Uint8Array)) {
+      throw new PeerlaneError('invalid-argument', 'the payload is no Uint8Array');
+    }
     if (!Number.isInteger(code) || code < 0 || code >= protocol.length) {
       throw new PeerlaneError(
         'message-code-out-of-range',
@@ -72,9 +92,6 @@ export class Channel implements ProtocolChannel {
         `a payload of ${payload.length} bytes exceeds the ${maxMessageSize} that ${protocol.name} allows`,
       );
     }
-    this.#host.send(offset + code, payload);
-    await this.#host.writable();
-    if (this.signal.aborted) throw closedError(this.signal);
   }
 
   /** @internal A message has arrived. */

@@ -140,6 +140,12 @@ export class Connection implements LinkHost {
     this.#link.close(error);
   }
 
+  /** The channel of the protocol of this name, if the peer shares it. */
+  channel(protocol: string): Channel | undefined {
+    for (const channel of this.#channels.values()) if (channel.name === protocol) return channel;
+    return undefined;
+  }
+
   // LinkHost
 
   get congested(): boolean {
@@ -188,9 +194,13 @@ export class Connection implements LinkHost {
     this.#peer = peer;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
     owner.opened(this, peer);
+    const congested = (): boolean => this.congested;
     const host: ChannelHost = {
       peer,
       gate,
+      get congested() {
+        return congested();
+      },
       signal: this.signal,
       send: (code, payload) => this.#send(code, payload),
       writable: () => this.#writable(),

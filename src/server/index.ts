@@ -1,3 +1,4 @@
+export type { Broadcast, BroadcastResult } from './broadcast.ts';
 export {
   DEFAULT_DIAL_RATIO,
   DEFAULT_MAX_PEERS,

@@ -1,5 +1,6 @@
 import { PeerlaneError } from '../base/errors.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import type { Channel } from './channel.ts';
 import type { Connection } from './connection.ts';
 
 /** A connected node, as a user of the server sees it. */
@@ -18,6 +19,11 @@ export class Peer {
   /** Aborted, with the `PeerlaneError` behind it as reason, when the peer is gone. */
   get signal(): AbortSignal {
     return this.#connection.signal;
+  }
+
+  /** @internal The channel of the protocol of this name, if the peer shares it and is connected. */
+  channel(protocol: string): Channel | undefined {
+    return this.signal.aborted ? undefined : this.#connection.channel(protocol);
   }
 
   /** Ends the connection; without an error the reason is `requested`. */

@@ -16,6 +16,7 @@ import {
   identityOf,
   initiate,
 } from '../rlpx/index.ts';
+import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import {
   checkServerOptions,
   DIAL_TIMEOUT_MS,
@@ -173,6 +174,19 @@ export class Server implements AsyncDisposable {
     const connected = this.#peers.get(key);
     if (connected !== undefined) return connected.peer;
     return await this.#dials.join(key, parsed, signal);
+  }
+
+  /**
+   * Sends a message to all peers, or to `peers`, that share its protocol: compressed once, framed for all in one
+   * batch. Those that still have not taken what they were sent before are skipped rather than waited for. Resolves
+   * when the frames have been handed to the sockets.
+   * @throws PeerlaneError `closed`, `invalid-argument`, `message-code-out-of-range`, `message-too-large`
+   */
+  async broadcast(message: Broadcast, peers: Iterable<Peer> = this.peers): Promise<BroadcastResult> {
+    if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
+    const result = broadcastTo(peers, message);
+    await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
+    return result;
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
