@@ -15,8 +15,8 @@ import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
 
-/** How long a download waits for peers besides those that are there. */
-const SETTLE_MS = 2_000;
+/** How long the end of a download waits for peers besides those that were there. */
+const SETTLE_MS = 10_000;
 
 interface SyncOptions extends CommonOptions {
   readonly genesis: string;
@@ -101,9 +101,18 @@ async function download(
   });
   await server.start();
   try {
-    // One that is behind may be the first to answer.
+    const first = await downloader.run({ signal });
+    if (to !== undefined || peers.isSettled) return first;
+    // Those that are there may all be behind one that is slow to come.
     await peers.settled(env, signal);
-    return await downloader.run({ signal });
+    const { head, headers, bodies, bytes, seconds } = await downloader.run({ signal });
+    return {
+      head,
+      headers: first.headers + headers,
+      bodies: first.bodies + bodies,
+      bytes: first.bytes + bytes,
+      seconds: first.seconds + seconds,
+    };
   } catch (error) {
     throw peers.explained(error);
   } finally {
@@ -125,9 +134,13 @@ class PeerReport {
     this.#awaited = new Set(enodes.map((enode) => toBareHex(parseEnode(enode).publicKey)));
   }
 
-  /** Waits until each peer is there or has failed, but not for long. */
+  /** Whether each peer was there, or has failed. */
+  get isSettled(): boolean {
+    return this.#awaited.size === 0;
+  }
+
+  /** Waits until that is so, but not for long. */
   async settled(env: Env, signal: AbortSignal): Promise<void> {
-    if (this.#awaited.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = env.setTimer(SETTLE_MS, resolve);
       const stop = onAbort(signal, resolve);

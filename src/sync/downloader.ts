@@ -1,12 +1,20 @@
 import { onAbort } from '../base/abort.ts';
 import { type Env, systemEnv } from '../base/env.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { ChainHead } from '../eth/chain-reader.ts';
 import { BodiesStage } from './bodies.ts';
 import type { ChainStore } from './chain-store.ts';
 import { HeadersStage } from './headers.ts';
 import { type BlockSource, SourceSet } from './source.ts';
-import { runStages, type Stage, type StageProgress, type Target } from './stages.ts';
+import {
+  runStages,
+  type Stage,
+  type StageContext,
+  type StageProgress,
+  type StageResult,
+  type Target,
+} from './stages.ts';
+import { holdersOf } from './target.ts';
 
 export interface DownloaderOptions {
   readonly store: ChainStore;
@@ -30,6 +38,22 @@ export interface DownloadSummary {
   /** Bytes of RLP of them. */
   readonly bytes: number;
   readonly seconds: number;
+}
+
+/**
+ * Gives up headers of a best target to which nobody has the bodies, unless most sources have the headers too: then
+ * somebody has invented them. False: there are none.
+ */
+async function forsakeHeaders(context: StageContext): Promise<boolean> {
+  const { store, sources, target } = context;
+  const [head, headers] = [store.head(), store.headerHead()];
+  if (target.kind !== 'best' || head.number === headers.number) return false;
+  const holders = await holdersOf(context, headers.hash);
+  if (2 * holders.size > sources.size) return false;
+  await store.rewind(head.number);
+  const error = new PeerlaneError('chain-not-found', 'the peer has headers to which nobody has the bodies');
+  for (const source of holders) if (sources.has(source)) sources.fail(source, error);
+  return sources.size > 0;
 }
 
 /** The stages of a download when nothing else is said. */
@@ -77,7 +101,7 @@ export class Downloader {
     const ended = new AbortController();
     const removeListener = onAbort(signal, () => ended.abort(signal?.reason));
     try {
-      const results = await runStages(stages, {
+      const context: StageContext = {
         store,
         sources: this.#sources,
         target,
@@ -85,7 +109,14 @@ export class Downloader {
         signal: ended.signal,
         noPeersTimeoutMs,
         progress: (report) => onProgress?.(report),
-      });
+      };
+      let results: ReadonlyMap<string, StageResult>;
+      try {
+        results = await runStages(stages, context);
+      } catch (error) {
+        if (!isPeerlaneError(error, 'chain-not-found') || !(await forsakeHeaders(context))) throw error;
+        results = await runStages(stages, context);
+      }
       return {
         head: store.head(),
         headers: results.get('headers')?.blocks ?? 0,

@@ -163,9 +163,6 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     if (this.#next > store.headerHead().number) return false;
     const stored = await store.hashOf(this.#next);
     if (stored !== undefined && equalBytes(stored, this.#expected)) return true;
-    if (this.#target.isExtension === true) {
-      throw new PeerlaneError('chain-not-found', 'the head does not lead down to the chain that is stored');
-    }
     if (this.#next <= 0) {
       throw new PeerlaneError('genesis-mismatch', 'the chain of the target has another genesis block');
     }

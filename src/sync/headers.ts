@@ -1,16 +1,19 @@
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import type { ChainStore } from './chain-store.ts';
 import { HeaderDescent } from './header-descent.ts';
 import type { BlockSource } from './source.ts';
 import { type Stage, type StageContext, StageMeter, type StageResult } from './stages.ts';
-import { holdersOf, type ResolvedTarget, resolveHigher, resolveTarget } from './target.ts';
+import { holdersOf, type ResolvedTarget, resolveTarget } from './target.ts';
 
 /** Default for `writeHeaders`. */
 const WRITE_HEADERS = 1024;
 /** After this long without any source that has it, a target that was not given by its hash is chosen anew. */
 const RECHOOSE_MS = 30_000;
-/** How often a head above the one that was reached is looked for: a source must not lead on and on. */
-const MAX_CLIMBS = 16;
+/** How often it is looked whether a source has announced more: none must lead on and on. */
+const MAX_LOOKS = 64;
+/** How often a source is waited for that does not show the head that it announces. */
+const MAX_SILENT = 2;
 
 export interface HeadersOptions {
   /** Headers that one write to the store takes at least, unless they are the last; default 1,024. */
@@ -34,38 +37,29 @@ export class HeadersStage implements Stage {
    * chain with another genesis block
    */
   async execute(context: StageContext): Promise<StageResult> {
-    const { target, env, noPeersTimeoutMs = Number.POSITIVE_INFINITY } = context;
+    const { target, env, store, noPeersTimeoutMs = Number.POSITIVE_INFINITY } = context;
     const meter = new StageMeter(context, this.name);
-    for (;;) {
-      const chosen = await resolveTarget(context, target);
-      const chosenAt = env.now();
+    let endsAt = env.now() + noPeersTimeoutMs;
+    let blocks = 0;
+    for (let looks = 0, silent = 0; ; looks++) {
+      // One clock for all attempts, which only headers that were stored set back.
+      if (meter.result.blocks > blocks) endsAt = env.now() + noPeersTimeoutMs;
+      blocks = meter.result.blocks;
+      const isPatient = looks > 0;
+      const chosen = await resolveTarget(context, target, { endsAt, isPatient });
       try {
         await this.#reach(context, chosen, meter);
-        break;
+        await requireClaims(store, chosen);
       } catch (error) {
-        const isWorthAnother = target.kind !== 'hash' && isUnreachable(error);
-        if (!isWorthAnother || env.now() - chosenAt >= noPeersTimeoutMs) throw error;
+        if (target.kind === 'hash' || !isUnreachable(error) || env.now() >= endsAt) throw error;
         await this.#giveUp(context, chosen, error);
+        continue;
       }
-    }
-    if (target.kind === 'best') await this.#climb(context, meter);
-    return meter.result;
-  }
-
-  /** On to the heads of those sources whose chain goes on above the one that was reached. */
-  async #climb(context: StageContext, meter: StageMeter): Promise<void> {
-    for (let climbs = 0; climbs < MAX_CLIMBS; climbs++) {
-      const higher = await resolveHigher(context);
-      if (higher === undefined) return;
-      try {
-        await this.#finishEarlier(context, higher, meter);
-        using descent = new HeaderDescent(context, { ...higher, isExtension: true }, meter, RECHOOSE_MS);
-        await descent.run(this.#writeHeaders);
-      } catch (error) {
-        if (!isUnreachable(error)) throw error;
-        await context.store.discardPending();
-        await this.#giveUp(context, higher, error);
-      }
+      if (target.kind !== 'best' || looks >= MAX_LOOKS) return meter.result;
+      // Done is who has reached what every source announces, unless the source keeps it to itself.
+      const open = await unjudged(store, context.sources, chosen.judged);
+      silent = isPatient && meter.result.blocks === blocks ? silent + 1 : 0;
+      if (!open || silent >= MAX_SILENT) return meter.result;
     }
   }
 
@@ -73,7 +67,8 @@ export class HeadersStage implements Stage {
     const { store, noPeersTimeoutMs } = context;
     const stored = await store.hashOf(target.number);
     if (stored !== undefined && equalBytes(stored, target.hash)) return;
-    if (context.target.kind === 'best' && target.number <= store.headerHead().number) return;
+    // Headers whose bodies nobody has given yet are worth less than what the sources agree on.
+    if (context.target.kind === 'best' && target.number <= store.head().number) return;
     await this.#finishEarlier(context, target, meter);
     const patienceMs =
       context.target.kind === 'hash'
@@ -117,6 +112,31 @@ export class HeadersStage implements Stage {
     if (error.code === 'genesis-mismatch') await store.discardPending();
     for (const source of target.holders) if (sources.has(source)) sources.fail(source, error);
   }
+}
+
+/** @throws PeerlaneError `chain-not-found` when the target does not lead down to what it was chosen for */
+async function requireClaims(store: ChainStore, { claims = [] }: ResolvedTarget): Promise<void> {
+  for (const { number, hash } of claims) {
+    const stored = await store.hashOf(number);
+    if (stored !== undefined && equalBytes(stored, hash)) continue;
+    throw new PeerlaneError(
+      'chain-not-found',
+      `the head does not lead down to block ${number} of other peers`,
+    );
+  }
+}
+
+/** Whether a source announces a head that is not stored, and that was not among those that were weighed. */
+async function unjudged(
+  store: ChainStore,
+  sources: Iterable<BlockSource>,
+  judged: ReadonlySet<string> | undefined,
+): Promise<boolean> {
+  for (const { head } of sources) {
+    if (judged?.has(toBareHex(head.hash)) !== true && (await store.numberOf(head.hash)) === undefined)
+      return true;
+  }
+  return false;
 }
 
 function isUnreachable(error: unknown): error is PeerlaneError {

@@ -9,9 +9,8 @@ import type { SourceSet } from './source.ts';
  * - `hash`: this block. Nobody can lie about it.
  * - `number`: the block of this number that most of the sources name; of several that as many name, the one in
  *   the store, or else the one that the first source names. It is as good as the peers are: a hash is safe.
- * - `best`: of the heads that sources announce, the one that most of the sources have; of several that as many
- *   have, the highest. Once it is there, so are the heads above it that lead down to it: those sources that lag,
- *   which have the older blocks only, do not hold up the others.
+ * - `best`: of the heads that sources announce, the one that most of them agree with: they have it, or it leads
+ *   down to the head that they have. Of several the highest: sources that lag do not hold up the others.
  */
 export type Target =
   | { readonly kind: 'hash'; readonly hash: Uint8Array }

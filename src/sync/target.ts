@@ -10,7 +10,7 @@ import type { StageContext, Target } from './stages.ts';
 import { Wake } from './wake.ts';
 
 /** How long one source may take to answer a question about the target. */
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 8_000;
 /** After this long without any answer the question is put again. */
 const RETRY_MS = 2_000;
 /** The others have this long after the first answer. */
@@ -23,35 +23,52 @@ const MISSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'request-overload',
   'request-timeout',
 ]);
-/** Announced heads that are looked into. */
-const MAX_CANDIDATES = 8;
+/** Heads that one source is asked about at once. */
+const AT_ONCE = 4;
+/** Announced heads that are weighed against each other. */
+const MAX_CANDIDATES = 16;
 
 export interface ResolvedTarget {
   readonly number: number;
   readonly hash: Uint8Array;
   /** The sources that have shown to have it. */
   readonly holders: ReadonlySet<BlockSource>;
-  /** Whether it must lie on top of the stored header chain. */
-  readonly isExtension?: boolean;
+  /** Of `best`: the announced heads (hexadecimal) that were looked at; those that are not here gave no answer. */
+  readonly judged?: ReadonlySet<string>;
+  /** Of `best`: lower heads that it leads down to, as one of its sources has said. */
+  readonly claims?: readonly Pick<Sighting, 'number' | 'hash'>[];
+}
+
+export interface ResolveOptions {
+  /** On the clock of `Env.now`; default: `noPeersTimeoutMs` from now. */
+  readonly endsAt?: number;
+  /** Of `best`: whether slow sources are waited for although others have answered. */
+  readonly isPatient?: boolean;
 }
 
 /**
  * Finds out which block `target` is, waiting for sources as long as it takes.
  * @throws PeerlaneError `no-peers`, `chain-not-found`, `aborted`
  */
-export async function resolveTarget(context: StageContext, target: Target): Promise<ResolvedTarget> {
-  const { store, sources, env, signal, noPeersTimeoutMs = Number.POSITIVE_INFINITY } = context;
+export async function resolveTarget(
+  context: StageContext,
+  target: Target,
+  {
+    endsAt = context.env.now() + (context.noPeersTimeoutMs ?? Number.POSITIVE_INFINITY),
+    isPatient = false,
+  }: ResolveOptions = {},
+): Promise<ResolvedTarget> {
+  const { store, sources, env, signal } = context;
   if (target.kind === 'hash') {
     const number = await store.numberOf(target.hash);
     if (number !== undefined) return { number, hash: target.hash, holders: new Set() };
   }
   const wake = new Wake();
   const stops = [sources.onChange(() => wake.ring()), onAbort(signal, () => wake.ring())];
-  const endsAt = env.now() + noPeersTimeoutMs;
   try {
     for (;;) {
       throwIfAborted(signal);
-      const resolved = await ask(context, target);
+      const resolved = await (target.kind === 'best' ? askBest(context, isPatient) : ask(context, target));
       if (resolved !== undefined) return resolved;
       throwIfAborted(signal);
       if (env.now() >= endsAt) throw outOfPatience(sources);
@@ -62,27 +79,6 @@ export async function resolveTarget(context: StageContext, target: Target): Prom
   } finally {
     for (const stop of stops) stop();
   }
-}
-
-/**
- * The best of the announced heads that lie above the header chain and, as their sources have it, on top of it;
- * `undefined` when there is none. Waits for no source to come.
- */
-export async function resolveHigher(context: StageContext): Promise<ResolvedTarget | undefined> {
-  const { store, sources } = context;
-  const base = store.headerHead();
-  using questions = new AbortGroup(context.signal);
-  const on = await Promise.all(
-    [...sources].map(async (source) => {
-      const { number, hash } = source.head;
-      if (number !== undefined && number <= base.number) return [];
-      if ((await store.numberOf(hash)) !== undefined) return [];
-      const sighting = await sight(context, source, base.number, questions);
-      return sighting !== undefined && equalBytes(sighting.hash, base.hash) ? [source] : [];
-    }),
-  );
-  const higher = await ask(context, { kind: 'best' }, on.flat());
-  return higher !== undefined && higher.number > base.number ? higher : undefined;
 }
 
 /** The header that a source gave for a block. */
@@ -132,24 +128,112 @@ export async function sight(
   }
 }
 
+/** A head that sources announce, and have. */
+interface Head {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly announcers: BlockSource[];
+}
+
+/**
+ * The head that most sources agree with: they have it, or it leads down to the head that they have. Only ends of chains
+ * compete, since all chains have what they have in common: whoever lags holds up nobody. Of several the highest.
+ */
+async function askBest(context: StageContext, isPatient: boolean): Promise<ResolvedTarget | undefined> {
+  const heads = [...(await announcedHeads(context, isPatient)).values()];
+  const candidates = heads
+    .toSorted((a, b) => b.announcers.length - a.announcers.length || b.number - a.number)
+    .slice(0, MAX_CANDIDATES);
+  const found: Support[] = [];
+  for (const head of candidates) found.push(await support(context, head, heads));
+  const passed = new Set(found.flatMap(({ claims }) => claims));
+  const [best] = found
+    .filter(({ head }) => !passed.has(head))
+    .sort((a, b) => b.votes - a.votes || b.head.number - a.head.number);
+  if (best === undefined) return undefined;
+  const { holders, claims, head } = best;
+  const judged = new Set(heads.map(({ hash }) => toBareHex(hash)));
+  return { number: head.number, hash: head.hash, holders, claims, judged };
+}
+
+/** The heads of the sources, each as its source has shown it, by hash. */
+async function announcedHeads(context: StageContext, isPatient: boolean): Promise<Map<string, Head>> {
+  const heads = new Map<string, Head>();
+  using questions = new AbortGroup(context.signal);
+  let grace: Timer | undefined;
+  await Promise.all(
+    [...context.sources].map(async (source) => {
+      const sighting = await sight(context, source, source.head.hash, questions);
+      if (sighting === undefined || !context.sources.has(source)) return;
+      if (!isPatient) grace ??= context.env.setTimer(GRACE_MS, () => questions.abort());
+      const { number, hash } = sighting;
+      const name = toBareHex(hash);
+      const head = heads.get(name) ?? { number, hash, announcers: [] };
+      head.announcers.push(source);
+      heads.set(name, head);
+    }),
+  );
+  grace?.cancel();
+  return heads;
+}
+
+interface Support {
+  readonly head: Head;
+  readonly holders: ReadonlySet<BlockSource>;
+  /** Sources that agree. */
+  readonly votes: number;
+  readonly claims: readonly Head[];
+}
+
+/** Which sources have `head`, and how many agree with it. */
+async function support(context: StageContext, head: Head, all: readonly Head[]): Promise<Support> {
+  using questions = new AbortGroup(context.signal);
+  const holders = new Set(head.announcers);
+  const claims: Head[] = [];
+  let votes = head.announcers.length;
+  const names = async (source: BlockSource, { number, hash }: Head): Promise<boolean> => {
+    const sighting = await sight(context, source, number, questions);
+    return sighting !== undefined && equalBytes(sighting.hash, hash);
+  };
+  const weigh = async (other: Head): Promise<void> => {
+    if (other === head) return;
+    if (other.number < head.number) {
+      const [witness] = head.announcers;
+      if (witness === undefined || !(await names(witness, other))) return;
+      claims.push(other);
+      votes += other.announcers.length;
+      return;
+    }
+    await Promise.all(
+      other.announcers.map(async (source) => {
+        if (!(await names(source, head))) return;
+        holders.add(source);
+        votes++;
+      }),
+    );
+  };
+  for (let from = 0; from < all.length; from += AT_ONCE) {
+    await Promise.all(all.slice(from, from + AT_ONCE).map(weigh));
+  }
+  return { head, holders, votes, claims };
+}
+
 async function ask(
   context: StageContext,
-  target: Target,
-  asked: readonly BlockSource[] = [...context.sources],
+  target: Exclude<Target, { kind: 'best' }>,
 ): Promise<ResolvedTarget | undefined> {
-  const candidates = target.kind === 'best' ? heads(asked) : [wantedOf(target)];
+  const asked = [...context.sources];
+  const wanted = target.kind === 'hash' ? target.hash : target.number;
   using questions = new AbortGroup(context.signal);
   let grace: Timer | undefined;
   const answers = await Promise.all(
-    asked.flatMap((source) =>
-      candidates.map(async (wanted) => {
-        const sighting = await sight(context, source, wanted, questions);
-        // A block that is known by its hash needs no second opinion.
-        const graceMs = target.kind === 'hash' ? 0 : GRACE_MS;
-        if (sighting !== undefined) grace ??= context.env.setTimer(graceMs, () => questions.abort());
-        return sighting;
-      }),
-    ),
+    asked.map(async (source) => {
+      const sighting = await sight(context, source, wanted, questions);
+      // A block that is known by its hash needs no second opinion.
+      const graceMs = target.kind === 'hash' ? 0 : GRACE_MS;
+      if (sighting !== undefined) grace ??= context.env.setTimer(graceMs, () => questions.abort());
+      return sighting;
+    }),
   );
   grace?.cancel();
   const found = new Map<string, Sighting[]>();
@@ -160,10 +244,7 @@ async function ask(
   }
   let best: readonly Sighting[] = [];
   for (const group of found.values()) {
-    if (
-      group.length > best.length ||
-      (group.length === best.length && (await isBetter(context, target, group, best)))
-    ) {
+    if (group.length > best.length || (group.length === best.length && (await isStored(context, group)))) {
       best = group;
     }
   }
@@ -172,33 +253,9 @@ async function ask(
   return { number: first.number, hash: first.hash, holders: new Set(best.map(({ source }) => source)) };
 }
 
-function wantedOf(target: Exclude<Target, { kind: 'best' }>): number | Uint8Array {
-  return target.kind === 'hash' ? target.hash : target.number;
-}
-
-/** The heads that sources announce, those that most announce first, of equals the highest. */
-function heads(sources: readonly BlockSource[]): Uint8Array[] {
-  const announced = new Map<string, { hash: Uint8Array; number: number; count: number }>();
-  for (const { head } of sources) {
-    const name = toBareHex(head.hash);
-    const known = announced.get(name) ?? { hash: head.hash, number: 0, count: 0 };
-    announced.set(name, { ...known, number: head.number ?? known.number, count: known.count + 1 });
-  }
-  return [...announced.values()]
-    .sort((a, b) => b.count - a.count || b.number - a.number)
-    .slice(0, MAX_CANDIDATES)
-    .map(({ hash }) => hash);
-}
-
-/** Whether `group`, named by as many sources as `best`, is to be preferred. */
-async function isBetter(
-  { store }: StageContext,
-  target: Target,
-  [group]: readonly Sighting[],
-  [best]: readonly Sighting[],
-): Promise<boolean> {
-  if (group === undefined || best === undefined) return group !== undefined;
-  if (target.kind === 'best') return group.number > best.number;
-  const stored = await store.hashOf(group.number);
-  return stored !== undefined && equalBytes(stored, group.hash);
+/** Whether the store has the block that `group` names: of several that as many name it is preferred. */
+async function isStored({ store }: StageContext, [sighting]: readonly Sighting[]): Promise<boolean> {
+  if (sighting === undefined) return false;
+  const stored = await store.hashOf(sighting.number);
+  return stored !== undefined && equalBytes(stored, sighting.hash);
 }

@@ -75,6 +75,19 @@ describe('a downloader', () => {
     expect(store.head()).toMatchObject({ number: HEAD, hash: blockAt(chain, HEAD).hash });
   });
 
+  it('gives up headers that one source has invented, and goes on with the others', async () => {
+    const env = new VirtualEnv();
+    const store = await ChainStore.inMemory({ genesis });
+    const downloader = new Downloader({ store, env, noPeersTimeoutMs: 60_000 });
+    const invented = forkOf(chain, 591);
+    const liar = new SimSource('liar', invented, env, { tamperBodies: (items) => items.slice(0, 0) });
+    downloader.addSource(liar);
+    for (const id of ['a', 'b']) downloader.addSource(new SimSource(id, upTo(chain, 590), env));
+    expect(await drive(env, downloader.run())).toMatchObject({ head: { number: 590 } });
+    expect(liar.failure?.code).toBe('chain-not-found');
+    await verifyChain(store);
+  });
+
   it('uses no source that was taken out', async () => {
     const env = new VirtualEnv();
     const store = await ChainStore.inMemory({ genesis });

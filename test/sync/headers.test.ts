@@ -374,6 +374,45 @@ describe('the best head', () => {
     await expectHeaders(download, chain);
   });
 
+  it('is on the chain of most sources, whatever is longer, and however few lag behind where the chains part', async () => {
+    const download = await TestDownload.create();
+    download.add('behind', upTo(chain, 100));
+    download.add('a', upTo(chain, 590));
+    download.add('b', upTo(chain, 580));
+    download.add('fork', forkOf(chain, 300));
+    await download.run(stage, best);
+    await expectHeaders(download, chain, 590);
+  });
+
+  it('is followed from a branch that was left, though a source lags below it', async () => {
+    const download = await TestDownload.above(forkOf(upTo(chain, 500), 499), 500);
+    download.add('behind', upTo(chain, 200));
+    download.add('a', chain);
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+  });
+
+  it('is found among many that nobody has', async () => {
+    const download = await TestDownload.create();
+    for (let i = 1; i <= 20; i++) {
+      download.add(`liar ${i}`, upTo(chain, 0), {
+        head: { number: 10_000 + i, hash: new Uint8Array(32).fill(i) },
+      });
+    }
+    download.add('a', upTo(chain, 300));
+    download.add('b', chain);
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+  });
+
+  it('of a source that answers late is waited for', async () => {
+    const download = await TestDownload.create();
+    download.add('behind', upTo(chain, 0), { latencyMs: 1 });
+    download.add('slow', chain, { latencyMs: 5_500 });
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+  });
+
   it('of a source that only claims to continue the chain is not followed', async () => {
     const download = await TestDownload.create();
     const fork = forkOf(chain, 300);
