@@ -270,6 +270,60 @@ if (native === undefined) {
       expect(mine).toEqual(theirs);
     });
 
+    it.each([1, 2, 3, 7, 8, 9, 50, 1000])('of %i sessions in one call, ragged: both ways', (count) => {
+      const word = (number: number) => js.keccak256(Uint8Array.of(number, number >> 8));
+      const init = (i: number): FrameSessionInit => ({
+        aesSecret: word(i),
+        macSecret: word(i + 1),
+        // Every alignment of the MAC states.
+        egressSeed: new Uint8Array(1 + (i % 300)).fill(i),
+        ingressSeed: new Uint8Array(300 - (i % 300)).fill(i),
+      });
+      const mirrored = (i: number): FrameSessionInit => {
+        const { egressSeed, ingressSeed, ...secrets } = init(i);
+        return { ...secrets, egressSeed: ingressSeed, ingressSeed: egressSeed };
+      };
+      // From nothing to several times what is absorbed at once; some are sent to many, as in a broadcast.
+      const pool = [0, 1, 64, 119, 120, 137, 1000, 5000].map((length) =>
+        new Uint8Array(length).map((_, i) => (i * length) >> 2),
+      );
+      const lanes = Array.from({ length: 2 * count + 3 }, (_, i) => ({
+        session: (i * 11) % count,
+        code: i % 200,
+        payload: (i * 5 + (i >> 3)) % pool.length,
+      }));
+      const limits = { table: 4 * count + 16, out: 4096, inline: 4096 };
+      const [mine, theirs] = [js, addon].map((backend) => {
+        const session = (i: number, of: typeof init) => {
+          const made = backend.createFrameSession(of(i));
+          made.configure(i % 5 > 0, MAX_FRAME_SIZE);
+          return made;
+        };
+        const senders = Array.from({ length: count }, (_, i) => session(i, init));
+        const receivers = Array.from({ length: count }, (_, i) => session(i, mirrored));
+        const sent = encode(backend, senders, lanes, pool);
+        const bytes = Buffer.from(sent.frames ?? '', 'hex');
+        const streams = receivers.map((_, i) =>
+          concatBytes(
+            ...lanes.flatMap((lane, k) =>
+              lane.session === i
+                ? [new Uint8Array(bytes.subarray(sent.words[2 * k - 1] ?? 0, sent.words[2 * k + 1]))]
+                : [],
+            ),
+          ),
+        );
+        // One lane is damaged, and fails alone.
+        const damaged = streams[count >> 1];
+        if (count > 2 && damaged !== undefined) damaged[40] = (damaged[40] ?? 0) ^ 1;
+        return { sent, received: decode(backend, receivers, streams, limits) };
+      });
+      expect(mine).toEqual(theirs);
+      const failed = mine?.received.lanes.filter(([status]) => status !== STATUS.needMore);
+      expect(failed?.length).toBe(count > 2 ? 1 : 0);
+      const lost = count > 2 ? lanes.filter(({ session }) => session === count >> 1).length : 0;
+      expect(mine?.received.count).toBe(lanes.length - lost);
+    });
+
     it('at the largest frame, and beyond', () => {
       const init = { aesSecret: KEY, macSecret: KEY, egressSeed: EMPTY, ingressSeed: EMPTY };
       let state = 1;
