@@ -109,6 +109,7 @@ export interface EncodedFrame {
 }
 
 export interface EncodedFrames {
+  /** The frames and nothing else; its `buffer` is shared, and not cleared. */
   readonly slab: Uint8Array;
   /** One for each lane. */
   readonly results: readonly EncodedFrame[];
@@ -158,7 +159,8 @@ export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
     start = end;
   }
   if (pooled) encodePool.use(start);
-  return { slab, results };
+  // What lies behind was never written: it holds what the memory held before.
+  return { slab: slab.subarray(0, start), results };
 }
 
 /** Bytes that a session received, from the first one that was not consumed yet. They are decrypted in place. */
