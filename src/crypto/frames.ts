@@ -18,7 +18,7 @@ import {
   STATUS,
   type Status,
 } from './backend.ts';
-import { checkBytes } from './crypto.ts';
+import { checkBytes, checkObject, checkObjects } from './crypto.ts';
 import { backend } from './load.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
@@ -84,6 +84,7 @@ function checkedSession(session: FrameSession): CheckedSession {
 
 /** The frames of one connection after its handshake. @throws PeerlaneError `invalid-argument` */
 export function createFrameSession(init: FrameSessionInit): FrameSession {
+  checkObject(init, 'init');
   checkBytes(init.aesSecret, 'aesSecret', 32);
   checkBytes(init.macSecret, 'macSecret', 32);
   checkBytes(init.egressSeed, 'egressSeed');
@@ -123,6 +124,7 @@ const encodePool = new SlabPool();
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
+  checkObjects(lanes, 'lanes');
   const sessions: FrameSession[] = [];
   const payloads: Uint8Array[] = [];
   const codes = new Uint32Array(lanes.length);
@@ -269,6 +271,7 @@ function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]):
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function decodeFrames(lanes: readonly FramesToDecode[]): DecodedFrames {
+  checkObjects(lanes, 'lanes');
   const sessions = new Set<FrameSession>();
   const progress = lanes.map(({ session, input }, lane): LaneProgress => {
     checkBytes(input, 'the input');

@@ -4,6 +4,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import type { ChainHead } from '../eth/chain-reader.ts';
 import { BodiesStage } from './bodies.ts';
 import type { ChainStore } from './chain-store.ts';
+import { checkDownloaderOptions } from './downloader-options.ts';
 import { HeadersStage } from './headers.ts';
 import { type BlockSource, SourceSet } from './source.ts';
 import { runStages, type Stage, type StageProgress, type Target } from './stages.ts';
@@ -46,7 +47,9 @@ export class Downloader {
   readonly #sources = new SourceSet();
   #isRunning = false;
 
+  /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DownloaderOptions) {
+    checkDownloaderOptions(options);
     this.#options = options;
   }
 

@@ -183,6 +183,11 @@ describe('checked arguments', () => {
       'a long MAC secret',
       () => createFrameSession({ aesSecret, macSecret: here, egressSeed: here, ingressSeed: there }),
     ],
+    ['no lanes', () => encodeFrames(undefined as never)],
+    ['no lanes to decode', () => decodeFrames(undefined as never)],
+    ['a lane that is none', () => encodeFrames([undefined as never])],
+    ['a lane to decode that is none', () => decodeFrames([undefined as never])],
+    ['no secrets', () => createFrameSession(undefined as never)],
   ])('refuse %s', (_, run) => {
     expect(run).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
   });
