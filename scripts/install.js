@@ -2,7 +2,7 @@
 // an installation; why there is no addon stands in build/peerlane-install.json, where the loader finds it.
 // PEERLANE_NO_BUILD=1 skips the build.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { answers, buildAddon, loadFailure, root, run, sourceDigest } from './addon.js';
@@ -18,9 +18,14 @@ function fingerprint() {
   return hash.update(sourceDigest()).digest('hex');
 }
 
+function digestOf(file) {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
 function isUpToDate(wanted) {
   if (!existsSync(built) || !existsSync(report)) return false;
-  return JSON.parse(readFileSync(report, 'utf8')).fingerprint === wanted && loadFailure(built) === undefined;
+  const { fingerprint: found, sha256 } = JSON.parse(readFileSync(report, 'utf8'));
+  return found === wanted && sha256 === digestOf(built) && loadFailure(built) === undefined;
 }
 
 /** Whether the package came with an addon that its own loader is content with; a checkout's loader takes none. */
@@ -57,7 +62,9 @@ function build() {
   if (status !== 0) return { ok: false, reason: 'the compilation failed', log };
   const failure = loadFailure(built);
   if (failure !== undefined) return { ok: false, reason: `the built addon does not load: ${failure}`, log };
-  return { ok: true, fingerprint: fingerprint() };
+  // The loader refuses another file in its place, unless that is later: then it is a developer's own build.
+  const writtenAt = Math.ceil(statSync(built).mtimeMs);
+  return { ok: true, fingerprint: fingerprint(), sha256: digestOf(built), writtenAt };
 }
 
 function install() {

@@ -34,6 +34,7 @@ if (!isBuilt) {
 }
 
 const { systemEnv } = await import('../dist/base/env.js');
+const { fileProblem } = await import('../dist/base/file-problem.js');
 const { Output } = await import('../dist/cli/output.js');
 const { formatBytes, formatDuration, formatNumber } = await import('../dist/cli/format.js');
 
@@ -49,8 +50,21 @@ const interrupt = () => {
 };
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
-// A reader that goes away is a wish to stop.
-process.stdout.on('error', interrupt);
+process.stdout.on('error', (error) => {
+  // A reader that goes away is a wish to stop.
+  if (error.code === 'EPIPE') interrupt();
+  else failWriting(error);
+});
+
+/** Every write fails after the first; one is reported. */
+function failWriting(error) {
+  if (output.isLost) return;
+  output.isLost = true;
+  process.exitCode = 1;
+  const message = `the output cannot be written: ${fileProblem(error)}`;
+  output.error({ code: 'file-unreadable', message });
+  stopAll();
+}
 
 /** Runs a command of peerlane; `onEvent` gets each object that it prints. Resolves with its exit status. */
 function peerlane(parameters, onEvent) {
@@ -71,7 +85,7 @@ function peerlane(parameters, onEvent) {
     lines.on('line', (line) => onEvent(JSON.parse(line)));
     lines.on('close', resolve);
   });
-  if (interrupted) child.kill('SIGINT');
+  if (interrupted || output.isLost) child.kill('SIGINT');
   return { stop: () => child.kill('SIGINT'), status: Promise.all([closed, read]).then(([status]) => status) };
 }
 
@@ -82,7 +96,7 @@ function serve() {
     server = peerlane(['serve', '--chain', chain, '--listen', '127.0.0.1:0'], (event) => {
       if (event.event === 'listening') resolve(event.enode);
       // What it says of the peer that leaves at the end is no news.
-      if (event.event === 'error' && !interrupted) output.error(event);
+      if (event.event === 'error' && !interrupted && !output.isLost) output.error(event);
     });
     server.status.finally(resolve);
   });
@@ -151,7 +165,7 @@ async function run(store) {
 const store = await mkdtemp(join(tmpdir(), 'peerlane-start-'));
 try {
   const status = await run(store);
-  process.exitCode = interrupted ? 130 : status;
+  process.exitCode = output.isLost ? 1 : interrupted ? 130 : status;
 } finally {
   await rm(store, { recursive: true, force: true });
 }

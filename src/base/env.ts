@@ -22,6 +22,12 @@ export interface Env {
   randomBytes(length: number): Uint8Array;
 }
 
+/** Whether `value` has the functions of an `Env`. */
+export function isEnv(value: unknown): value is Env {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.keys(systemEnv).every((name) => typeof Reflect.get(value, name) === 'function');
+}
+
 export const systemEnv: Env = {
   now: () => performance.now(),
   unixTime: () => Date.now(),

@@ -29,12 +29,40 @@ export function withCommonOptions(command: Command): Command {
   return command.option('--json', 'print one JSON object a line');
 }
 
+/** A wait that no signal ends, such as the opening of a pipe, is left behind. Goodbyes to peers take 1 s. */
+const HEED_MS = 5_000;
+
 /** One Ctrl-C can arrive twice: from the terminal, and from a parent such as npm that passes it on. */
 const SAME_INTERRUPT_MS = 500;
 
+function isGone(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'EPIPE';
+}
+
+function unwritable(error: NodeJS.ErrnoException): PeerlaneError {
+  const message = `the output cannot be written: ${fileProblem(error)}`;
+  return new PeerlaneError('file-unreadable', message, { cause: error });
+}
+
+/** Outside of an action, such as for the help: nothing is to be stopped. */
+function reportWriteError(error: NodeJS.ErrnoException): void {
+  if (isGone(error)) return;
+  // A usage error keeps its status.
+  process.exitCode ||= EXIT.failed;
+  const output = new Output(false, systemEnv);
+  output.error(unwritable(error));
+}
+
+/** To be called before anything is written: an error of a stream that nobody listens to ends the process. */
+export function watchStreams(): void {
+  process.stdout.on('error', reportWriteError);
+  // There is no place left to report it.
+  process.stderr.on('error', () => undefined);
+}
+
 /**
  * Runs `action` and sets the exit status of the process. The first SIGINT or SIGTERM aborts the context's signal
- * and a later one ends the process at once.
+ * and a later one ends the process at once, as does an action that has not heeded the first for `HEED_MS`.
  */
 export async function runAction(
   { json = false }: CommonOptions,
@@ -44,37 +72,42 @@ export async function runAction(
   const abort = new AbortController();
   let ended = false;
   let interruptedAt: number | undefined;
+  // The status that a shell sees is `EXIT.interrupted`. `process.exit` would wait for a thread that opens a pipe.
+  const endNow = (): void => {
+    process.off('SIGINT', interrupt);
+    process.kill(process.pid, 'SIGINT');
+  };
   const interrupt = (): void => {
     const now = systemEnv.now();
+    if (interruptedAt === undefined) setTimeout(endNow, HEED_MS).unref();
     interruptedAt ??= now;
-    if (now - interruptedAt > SAME_INTERRUPT_MS) process.exit(EXIT.interrupted);
+    if (now - interruptedAt > SAME_INTERRUPT_MS) endNow();
     abort.abort(new PeerlaneError('aborted', 'interrupted'));
   };
   // A reader that goes away, as `head` does, is a wish to stop.
   const onWriteError = (error: NodeJS.ErrnoException): void => {
-    const isGone = error.code === 'EPIPE';
-    const message = isGone
-      ? 'nobody reads the output'
-      : `the output cannot be written: ${fileProblem(error)}`;
-    const reason = new PeerlaneError(isGone ? 'aborted' : 'file-unreadable', message, { cause: error });
+    const reason = isGone(error)
+      ? new PeerlaneError('aborted', 'nobody reads the output', { cause: error })
+      : unwritable(error);
+    // Every write fails that follows.
+    const isFirst = !output.isLost;
     output.isLost = true;
     abort.abort(reason);
-    if (!ended || isGone) return;
+    if (!ended || !isFirst || isGone(error)) return;
     process.exitCode = EXIT.failed;
     output.error(reason);
   };
   // They stay until the process is gone: an echo of the signal may come late.
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
+  process.stdout.off('error', reportWriteError);
   process.stdout.on('error', onWriteError);
   try {
     await action({ env: systemEnv, output, signal: abort.signal });
     output.endProgress();
-    process.exitCode = !abort.signal.aborted
-      ? EXIT.ok
-      : isPeerlaneError(abort.signal.reason, 'aborted')
-        ? EXIT.interrupted
-        : EXIT.failed;
+    if (!abort.signal.aborted) process.exitCode = EXIT.ok;
+    else if (isPeerlaneError(abort.signal.reason, 'aborted')) process.exitCode = EXIT.interrupted;
+    else throw abort.signal.reason;
   } catch (error) {
     const cause = isPeerlaneError(error, 'aborted') && abort.signal.aborted ? abort.signal.reason : error;
     process.exitCode = isPeerlaneError(cause, 'aborted') ? EXIT.interrupted : EXIT.failed;

@@ -1,6 +1,6 @@
 /** Where the addon's file is: built on this machine, or brought along by the package. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The system that an addon has to fit. */
@@ -21,6 +21,16 @@ export interface AddonFile {
 /** What `prebuilds/manifest.json` says; scripts/prebuilds.js writes it. */
 interface Manifest {
   readonly files?: Readonly<Record<string, { readonly sha256?: string }>>;
+}
+
+/** `build/peerlane-install.json`, which scripts/install.js writes. */
+interface InstallNote {
+  /** Why there is no addon. */
+  readonly reason?: unknown;
+  /** Of the addon that it built, in hexadecimal. */
+  readonly sha256?: unknown;
+  /** When that addon was written, as `mtimeMs`, rounded up. */
+  readonly writtenAt?: unknown;
 }
 
 /** The platform of this process. */
@@ -47,8 +57,12 @@ export function prebuiltName({ os, arch, libc }: Platform): string {
  */
 export function findAddon(root: string, platform: Platform): AddonFile | { readonly reason: string } {
   const built = join(root, 'build', 'Release', 'peerlane.node');
-  if (existsSync(built)) return { file: built, prebuilt: false };
-  const notBuilt = `the addon was not built: ${installReason(join(root, 'build', 'peerlane-install.json'))}`;
+  const note = join(root, 'build', 'peerlane-install.json');
+  if (existsSync(built)) {
+    if (isDamaged(built, note)) return { reason: 'the addon build/Release/peerlane.node is damaged' };
+    return { file: built, prebuilt: false };
+  }
+  const notBuilt = `the addon was not built: ${installReason(note)}`;
   // In a checkout a prebuilt addon would be older than the sources.
   if (existsSync(join(root, '.git')) || existsSync(join(root, 'src'))) return { reason: notBuilt };
   const found = findPrebuilt(join(root, 'prebuilds'), platform);
@@ -64,10 +78,25 @@ function findPrebuilt(directory: string, platform: Platform): AddonFile | { read
   const file = join(directory, name);
   if (!existsSync(file)) return { reason: `the prebuilt addon prebuilds/${name} is missing` };
   // To load a damaged library can end the process.
-  if (createHash('sha256').update(readFileSync(file)).digest('hex') !== digest) {
+  if (sha256Of(file) !== digest) {
     return { reason: `the prebuilt addon prebuilds/${name} is damaged` };
   }
   return { file, prebuilt: true };
+}
+
+/**
+ * Whether the addon is other than the one that the install script noted, and no later: a developer's own build is
+ * later than the note, and is taken as it is.
+ */
+function isDamaged(file: string, note: string): boolean {
+  if (!existsSync(note)) return false;
+  const { sha256, writtenAt } = JSON.parse(readFileSync(note, 'utf8')) as InstallNote;
+  if (typeof sha256 !== 'string' || typeof writtenAt !== 'number') return false;
+  return statSync(file).mtimeMs <= writtenAt && sha256Of(file) !== sha256;
+}
+
+function sha256Of(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 function describe({ os, arch, libc }: Platform): string {
@@ -77,7 +106,7 @@ function describe({ os, arch, libc }: Platform): string {
 /** What scripts/install.js left behind. */
 function installReason(file: string): string {
   if (!existsSync(file)) return 'the install script did not run';
-  const { reason } = JSON.parse(readFileSync(file, 'utf8')) as { reason?: unknown };
+  const { reason } = JSON.parse(readFileSync(file, 'utf8')) as InstallNote;
   return typeof reason === 'string'
     ? `${reason} (see build/peerlane-install.json)`
     : 'see build/peerlane-install.json';

@@ -31,6 +31,19 @@ export function checkBytes(
   return value;
 }
 
+/** @throws PeerlaneError `invalid-argument` if `value` is no object; callers in JavaScript leave options out */
+export function checkObject(value: object, name: string): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new PeerlaneError('invalid-argument', `${name} is not an object`);
+  }
+}
+
+/** @throws PeerlaneError `invalid-argument` if `value` is no array of objects */
+export function checkObjects(value: readonly object[], name: string): void {
+  if (!Array.isArray(value)) throw new PeerlaneError('invalid-argument', `${name} is not an array`);
+  for (const element of value) checkObject(element, `an element of ${name}`);
+}
+
 function checkSecretKey(key: Uint8Array): Uint8Array {
   if (!isValidSecretKey(key)) {
     throw new PeerlaneError('invalid-secret-key', 'not a secret key of secp256k1: 32 bytes, 0 < key < order');
@@ -55,8 +68,9 @@ export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
   return backend.keccak256(...parts);
 }
 
-/** The Keccak-256 digests of all `inputs`, 32 bytes each, one after another. */
+/** The Keccak-256 digests of all `inputs`, 32 bytes each, one after another. @throws PeerlaneError `invalid-argument` */
 export function keccak256Many(inputs: readonly Uint8Array[]): Uint8Array {
+  checkObjects(inputs, 'inputs');
   for (const input of inputs) checkBytes(input, 'an input');
   const out = new Uint8Array(DIGEST_LENGTH * inputs.length);
   backend.keccak256Many(inputs, out);
@@ -71,8 +85,15 @@ export function isValidSecretKey(key: Uint8Array): boolean {
   return any !== 0 && subtractOrder(key, new Uint8Array(SECRET_KEY_LENGTH)) === 1;
 }
 
-/** A new secret key from the random bytes of `env`. @throws PeerlaneError `internal` if they are not random */
+/**
+ * A new secret key from the random bytes of `env`.
+ * @throws PeerlaneError `invalid-argument` if `env` has none, `internal` if they are not random
+ */
 export function generateSecretKey(env: Pick<Env, 'randomBytes'>): Uint8Array {
+  checkObject(env, 'env');
+  if (typeof env.randomBytes !== 'function') {
+    throw new PeerlaneError('invalid-argument', 'env.randomBytes is not a function');
+  }
   for (let i = 0; i < MAX_KEY_DRAWS; i++) {
     const key = env.randomBytes(SECRET_KEY_LENGTH);
     if (isValidSecretKey(key)) return key;
@@ -146,6 +167,7 @@ export interface EciesEncryptOptions {
  * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-public-key`
  */
 export function eciesEncrypt(options: EciesEncryptOptions): Uint8Array {
+  checkObject(options, 'options');
   const { publicKey, ephemeralKey, iv, plaintext, authData } = options;
   checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   checkSecretKey(ephemeralKey);
@@ -164,8 +186,13 @@ export interface EciesDecryptOptions {
   readonly authData: Uint8Array;
 }
 
-/** The plaintext of what `eciesEncrypt` gave. @throws PeerlaneError `invalid-secret-key`, `ecies-invalid` */
-export function eciesDecrypt({ secretKey, packet, authData }: EciesDecryptOptions): Uint8Array {
+/**
+ * The plaintext of what `eciesEncrypt` gave.
+ * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `ecies-invalid`
+ */
+export function eciesDecrypt(options: EciesDecryptOptions): Uint8Array {
+  checkObject(options, 'options');
+  const { secretKey, packet, authData } = options;
   checkSecretKey(secretKey);
   checkBytes(packet, 'the packet', undefined, 'ecies-invalid');
   checkBytes(authData, 'the authenticated data');

@@ -18,7 +18,7 @@ import {
   STATUS,
   type Status,
 } from './backend.ts';
-import { checkBytes } from './crypto.ts';
+import { checkBytes, checkObject, checkObjects } from './crypto.ts';
 import { backend } from './load.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
@@ -84,6 +84,7 @@ function checkedSession(session: FrameSession): CheckedSession {
 
 /** The frames of one connection after its handshake. @throws PeerlaneError `invalid-argument` */
 export function createFrameSession(init: FrameSessionInit): FrameSession {
+  checkObject(init, 'init');
   checkBytes(init.aesSecret, 'aesSecret', 32);
   checkBytes(init.macSecret, 'macSecret', 32);
   checkBytes(init.egressSeed, 'egressSeed');
@@ -109,6 +110,7 @@ export interface EncodedFrame {
 }
 
 export interface EncodedFrames {
+  /** The frames and nothing else; its `buffer` is shared, and not cleared. */
   readonly slab: Uint8Array;
   /** One for each lane. */
   readonly results: readonly EncodedFrame[];
@@ -122,6 +124,7 @@ const encodePool = new SlabPool();
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
+  checkObjects(lanes, 'lanes');
   const sessions: FrameSession[] = [];
   const payloads: Uint8Array[] = [];
   const codes = new Uint32Array(lanes.length);
@@ -158,7 +161,8 @@ export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
     start = end;
   }
   if (pooled) encodePool.use(start);
-  return { slab, results };
+  // What lies behind was never written: it holds what the memory held before.
+  return { slab: slab.subarray(0, start), results };
 }
 
 /** Bytes that a session received, from the first one that was not consumed yet. They are decrypted in place. */
@@ -267,6 +271,7 @@ function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]):
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function decodeFrames(lanes: readonly FramesToDecode[]): DecodedFrames {
+  checkObjects(lanes, 'lanes');
   const sessions = new Set<FrameSession>();
   const progress = lanes.map(({ session, input }, lane): LaneProgress => {
     checkBytes(input, 'the input');

@@ -2,6 +2,7 @@
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
 
@@ -41,8 +42,22 @@ export function parseEnode(url: string): Enode {
   return { publicKey, host: hostOf(parts[1] ?? ''), tcpPort, udpPort: udpPort ?? tcpPort };
 }
 
-/** `discport` is written only where it differs from the TCP port. */
-export function formatEnode({ publicKey, host, tcpPort, udpPort }: Enode): string {
+/**
+ * `discport` is written only where it differs from the TCP port. Whether the host is one, and the key a point of the
+ * curve, is not looked into.
+ * @throws PeerlaneError `invalid-enode`
+ */
+export function formatEnode(enode: Enode): string {
+  if (typeof enode !== 'object' || enode === null) throw invalid('an enode is an object');
+  const { publicKey, host, tcpPort, udpPort } = enode;
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_LENGTH) {
+    throw invalid(`the node key is not a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
+  }
+  if (typeof host !== 'string') throw invalid('the host is not a string');
+  for (const port of [tcpPort, udpPort]) {
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      throw invalid('a port is not a number from 0 to 65535');
+  }
   const discovery = udpPort === tcpPort ? '' : `?discport=${udpPort}`;
   return `${PREFIX}${toBareHex(publicKey)}@${host.includes(':') ? `[${host}]` : host}:${tcpPort}${discovery}`;
 }

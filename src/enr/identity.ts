@@ -1,7 +1,7 @@
 /** Node ids and the "v4" identity scheme (enr.md, '"v4" Identity Scheme'). */
 import { compareBytes, concatBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { ecdh, keccak256, recover, sign } from '../crypto/index.ts';
+import { ecdh, keccak256, PUBLIC_KEY_LENGTH, recover, sign } from '../crypto/index.ts';
 
 /** r and s; the recovery id is left out. */
 const SIGNATURE_LENGTH = 64;
@@ -20,8 +20,14 @@ export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
   return keccak256(publicKey);
 }
 
-/** The 33-byte form of a 64-byte public key: the parity of y, then x. */
+/** The 33-byte form of a 64-byte public key: the parity of y, then x. @throws PeerlaneError `invalid-public-key` for another length */
 export function compressPublicKey(publicKey: Uint8Array): Uint8Array {
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_LENGTH) {
+    throw new PeerlaneError(
+      'invalid-public-key',
+      `a public key is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`,
+    );
+  }
   return concatBytes(Uint8Array.of(2 + ((publicKey[63] ?? 0) & 1)), publicKey.subarray(0, 32));
 }
 

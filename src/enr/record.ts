@@ -93,6 +93,7 @@ export class NodeRecord {
  * @throws PeerlaneError `invalid-record`
  */
 export function decodeRecord(encoded: Uint8Array): NodeRecord {
+  if (!(encoded instanceof Uint8Array)) throw invalid('the RLP of a record is a Uint8Array');
   if (encoded.length > MAX_RECORD_SIZE) {
     throw invalid(`the record has ${encoded.length} bytes; the limit is ${MAX_RECORD_SIZE}`);
   }
@@ -146,6 +147,7 @@ function pairsOf(rest: readonly RlpItem[]): Map<string, Uint8Array> {
 
 /** Reads the text form `enr:...`. @throws PeerlaneError `invalid-record` */
 export function parseRecord(source: string): NodeRecord {
+  if (typeof source !== 'string') throw invalid('the text of a record is a string');
   if (!source.startsWith(TEXT_PREFIX)) throw invalid('a record starts with "enr:"');
   if (source.length > MAX_TEXT_LENGTH) throw invalid(`the record is longer than ${MAX_RECORD_SIZE} bytes`);
   const digits = source.slice(TEXT_PREFIX.length);

@@ -11,7 +11,8 @@ export const LENT_PAYLOAD = 1024 * 1024;
 
 /**
  * Bytes that the receiver may read but not write, and copies with `.slice()` if they are to live long. Small payloads
- * are views into one shared buffer, so keeping one of 10 bytes keeps its neighbours alive too. Payloads of
+ * are views into one shared buffer, so keeping one of 10 bytes keeps its neighbours alive too; that `.buffer` is not
+ * cleared, and holds bytes of other peers and of nobody's. Payloads of
  * `LENT_PAYLOAD` bytes and more are lent until the next message is asked for; then they are empty. A loop that waits
  * for its next message still holds the last one, and a silent peer would make it hold that for ever.
  */

@@ -1,5 +1,5 @@
 /** The options of a server, checked early and completed with named defaults. */
-import { type Env, systemEnv } from '../base/env.ts';
+import { type Env, isEnv, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
@@ -98,6 +98,7 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
   if (!Array.isArray(bootnodes) || !Array.isArray(staticNodes)) {
     throw invalid('bootnodes and staticNodes are arrays of enode URLs');
   }
+  if (!isEnv(env)) throw invalid('env is not an Env');
   if (typeof onEvent !== 'function') throw invalid('onEvent is not a function');
   const hello = {
     version: 0,

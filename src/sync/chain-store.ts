@@ -52,9 +52,14 @@ export class ChainStore implements ChainReader, AsyncDisposable {
   /**
    * Opens or creates the store in the directory `path` for the chain of `genesis`.
    * @throws PeerlaneError `store-locked`, `store-mismatch` when it holds another chain or is of another version,
-   * `store-damaged`, `file-unreadable`
+   * `store-damaged`, `file-unreadable`, `invalid-argument`
    */
-  static async open(path: string, { genesis }: { readonly genesis: StoreGenesis }): Promise<ChainStore> {
+  static async open(path: string, options: { readonly genesis: StoreGenesis }): Promise<ChainStore> {
+    const genesis = options?.genesis;
+    const encodings = [genesis?.headerEncoding, genesis?.bodyEncoding];
+    if (typeof path !== 'string' || !encodings.every((encoding) => encoding instanceof Uint8Array)) {
+      throw new PeerlaneError('invalid-argument', 'a chain store takes a path and { genesis }');
+    }
     return await ChainStore.over(await LevelStore.open(path), { genesis });
   }
 

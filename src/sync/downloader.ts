@@ -4,6 +4,7 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { ChainHead } from '../eth/chain-reader.ts';
 import { BodiesStage } from './bodies.ts';
 import type { ChainStore } from './chain-store.ts';
+import { checkDownloaderOptions } from './downloader-options.ts';
 import { HeadersStage } from './headers.ts';
 import { type BlockSource, SourceSet } from './source.ts';
 import {
@@ -70,7 +71,9 @@ export class Downloader {
   readonly #sources = new SourceSet();
   #isRunning = false;
 
+  /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DownloaderOptions) {
+    checkDownloaderOptions(options);
     this.#options = options;
   }
 

@@ -57,6 +57,14 @@ export function peerSource(peer: EthPeer): BlockSource {
   };
 }
 
+function isSource(value: BlockSource): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, head, signal } = value;
+  if (typeof id !== 'string' || typeof head !== 'object' || head === null) return false;
+  if (!(signal instanceof AbortSignal)) return false;
+  return [value.headers, value.bodies, value.fail].every((member) => typeof member === 'function');
+}
+
 /** The sources there are at the moment: they come and go while a download runs. */
 export class SourceSet implements Iterable<BlockSource> {
   readonly #sources = new Map<string, { source: BlockSource; release: () => void }>();
@@ -80,9 +88,10 @@ export class SourceSet implements Iterable<BlockSource> {
 
   /**
    * Adds a source until it is taken out or gone.
-   * @throws PeerlaneError `invalid-argument` when its id is there already, or the set is full
+   * @throws PeerlaneError `invalid-argument` when it is no source, its id is there already, or the set is full
    */
   add(source: BlockSource): void {
+    if (!isSource(source)) throw new PeerlaneError('invalid-argument', 'not a source of blocks');
     if (source.signal.aborted || this.has(source)) return;
     if (this.#sources.has(source.id)) {
       throw new PeerlaneError('invalid-argument', `there is a source ${source.id} already`);

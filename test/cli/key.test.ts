@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
 
 // The key and node id of the example record of EIP-778.
 const SECRET_KEY = 'b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291';
@@ -56,6 +57,24 @@ describe('key generate', () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error: cannot write .*: it exists already \(file-unreadable\)\n$/);
     expect(await readFile(path, 'utf8')).toBe('precious');
+  });
+});
+
+describe.runIf(process.platform !== 'win32')('a key file that never opens (where there are pipes)', () => {
+  /** Says, from within the process, that it listens to signals: what follows in that turn is the opening. */
+  const TELL = `process.on('newListener', (name) => {
+    if (name === 'SIGTERM') setImmediate(() => console.log('listens'));
+  });`;
+
+  it('does not keep the process from ending when it is told to', async () => {
+    const path = join(await temporaryDirectory(), 'pipe');
+    expect(spawnSync('mkfifo', [path]).status).toBe(0);
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(TELL)}`;
+    const cli = new Cli(['key', 'to-enode', path], { NODE_OPTIONS });
+    await cli.text(/listens/);
+    cli.kill('SIGTERM');
+    // Of its own hand, which a shell sees as 130.
+    expect((await cli.done).signal).toBe('SIGINT');
   });
 });
 

@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { describe, expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { backend } from '../../src/crypto/index.ts';
 import { Cli, eventsOf, MAIN, run } from './cli.ts';
 
+const START = fileURLToPath(new URL('../../scripts/start.js', import.meta.url));
+const SMALL = fileURLToPath(new URL('../../data/small', import.meta.url));
 const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
 
 describe('the command line', () => {
@@ -96,16 +99,40 @@ describe('info', () => {
 });
 
 describe.runIf(existsSync('/dev/full'))('an output that cannot be written (where there is /dev/full)', () => {
-  it.each([['info'], ['info', '--json']])('is an error, not a success: %s %s', async (...args) => {
-    const child = spawn(
-      'sh',
-      ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, MAIN, ...args.filter(Boolean)],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
-    const [[status], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)]);
-    expect(stderr).toBe('error: the output cannot be written: no space is left (file-unreadable)\n');
-    expect(status).toBe(1);
+  const FULL = 'error: the output cannot be written: no space is left (file-unreadable)\n';
+
+  /** Runs `script` with one of its streams going to /dev/full; what it says on the other, and its status. */
+  async function runFull(stream: 1 | 2, ...command: readonly string[]): Promise<[string, number]> {
+    const child = spawn('sh', ['-c', `exec "$@" ${stream}> /dev/full`, 'sh', process.execPath, ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const other = stream === 1 ? child.stderr : child.stdout;
+    const [[status], said] = await Promise.all([once(child, 'close'), text(other)]);
+    return [said, status];
+  }
+
+  it.each([['info'], ['info', '--json'], ['--help'], ['--version'], ['serve', '--help']])(
+    'is an error, not a success: %s %s',
+    async (...args) => {
+      expect(await runFull(1, MAIN, ...args.filter(Boolean))).toEqual([FULL, 1]);
+    },
+  );
+
+  it('ends a server, which says why', async () => {
+    expect(await runFull(1, MAIN, 'serve', '--chain', SMALL, '--listen', '127.0.0.1:0')).toEqual([FULL, 1]);
+  });
+
+  it('ends the main job, which says why', async () => {
+    expect(await runFull(1, START, '--no-build')).toEqual([FULL, 1]);
+    expect(await runFull(1, START, '--no-build', '--json')).toEqual([FULL, 1]);
+  });
+
+  it.each([
+    [['bogus'], 2],
+    [[], 2],
+    [['key', 'to-enode', '/nonexistent'], 1],
+  ])('does not change the status when it is the one for errors: %j', async (args, status) => {
+    expect(await runFull(2, MAIN, ...args)).toEqual(['', status]);
   });
 });

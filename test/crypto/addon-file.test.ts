@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -97,6 +97,31 @@ describe('the addon that is loaded', () => {
     expect(findAddon(root, glibc)).toEqual({
       reason: expect.stringMatching(/: make was not found \(see build\/peerlane-install\.json\)$/),
     });
+  });
+});
+
+describe('the addon that was built here', () => {
+  const WRITTEN_AT = 1_700_000_000_000;
+  /** A package whose install script noted `note`, and whose addon was last written `later` ms after that one. */
+  const foundWith = (note: Record<string, unknown>, later: number): unknown => {
+    const root = packageWith({ ...BUILT, 'build/peerlane-install.json': JSON.stringify(note) });
+    const file = join(root, 'build/Release/peerlane.node');
+    utimesSync(file, new Date(), new Date(WRITTEN_AT + later));
+    return findAddon(root, glibc);
+  };
+  const noted = { ok: true, sha256: digest('adson'), writtenAt: WRITTEN_AT };
+  const taken = { file: expect.any(String), prebuilt: false };
+
+  it('is refused when it is other than the one that the install script noted', () => {
+    expect(foundWith(noted, 0)).toEqual({ reason: 'the addon build/Release/peerlane.node is damaged' });
+  });
+
+  it.each<[string, Record<string, unknown>, number]>([
+    ['is the noted one', { ...noted, sha256: digest('addon') }, 0],
+    ['is a later build than the noted one', noted, 1000],
+    ['is there although the install script failed', { ok: false, reason: 'make was not found' }, 0],
+  ])('is taken when it %s', (_, note, later) => {
+    expect(foundWith(note, later)).toEqual(taken);
   });
 });
 

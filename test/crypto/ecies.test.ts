@@ -64,6 +64,10 @@ describe('ECIES', () => {
     );
   });
 
+  it.each([eciesEncrypt, eciesDecrypt])('needs its options: %s', (run) => {
+    expect(() => run(undefined as never)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+  });
+
   it('does not decrypt with a bad key', () => {
     expect(() => eciesDecrypt({ secretKey: new Uint8Array(32), packet, authData })).toThrow(
       expect.objectContaining({ code: 'invalid-secret-key' }),

@@ -132,6 +132,22 @@ describe('payload views', () => {
   });
 });
 
+describe('the slab', () => {
+  it.each([10, 200_000])('holds the frames of payloads of %i bytes and nothing behind them', (length) => {
+    const pairs = [connect({ snappy: true }), connect({ snappy: true })];
+    const { slab, results } = encodeFrames(
+      pairs.map(({ sender }) => ({
+        session: sender,
+        code: 1,
+        payload: new Uint8Array(length),
+        snappy: true,
+      })),
+    );
+    expect(results.map(({ status }) => status)).toEqual([STATUS.ok, STATUS.ok]);
+    expect(slab.length).toBe(results.at(-1)?.end);
+  });
+});
+
 describe('checked arguments', () => {
   const { sender, receiver } = connect();
   const good = { session: sender, code: 1, payload: bytes(1), snappy: false };
@@ -167,6 +183,11 @@ describe('checked arguments', () => {
       'a long MAC secret',
       () => createFrameSession({ aesSecret, macSecret: here, egressSeed: here, ingressSeed: there }),
     ],
+    ['no lanes', () => encodeFrames(undefined as never)],
+    ['no lanes to decode', () => decodeFrames(undefined as never)],
+    ['a lane that is none', () => encodeFrames([undefined as never])],
+    ['a lane to decode that is none', () => decodeFrames([undefined as never])],
+    ['no secrets', () => createFrameSession(undefined as never)],
   ])('refuse %s', (_, run) => {
     expect(run).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
   });

@@ -48,6 +48,12 @@ describe('Keccak-256', () => {
     );
   });
 
+  it.each([undefined, 5, [undefined]])('has no digests of %j', (inputs) => {
+    expect(() => keccak256Many(inputs as never)).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
+  });
+
   it('returns plain arrays, whose slice() copies', () => {
     const digest = keccak256();
     expect(Buffer.isBuffer(digest)).toBe(false);

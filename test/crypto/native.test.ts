@@ -68,6 +68,31 @@ describe('loading the addon', () => {
     },
   );
 
+  it.runIf(process.platform === 'linux' && existsSync(file))(
+    'gives a reason for a library with a part that was never written (where ELF libraries are)',
+    async () => {
+      const whole = await readFile(file);
+      const zeroedTail = Uint8Array.from(whole).fill(0, whole.length >> 1);
+      const cutUnnamed = Uint8Array.from(whole.subarray(0, whole.length >> 1));
+      // e_shoff, e_shnum and e_shstrndx: a library needs no sections.
+      cutUnnamed.fill(0, 40, 48).fill(0, 60, 64);
+      const directory = await mkdtemp(join(tmpdir(), 'peerlane-'));
+      onTestFinished(() => rm(directory, { recursive: true }));
+      for (const [name, bytes] of Object.entries({ zeroedTail, cutUnnamed })) {
+        const path = join(directory, `${name}.node`);
+        await writeFile(path, bytes);
+        vi.stubEnv('PEERLANE_ADDON', path);
+        expect(loadNative()).toEqual({ reason: expect.stringContaining('is damaged: its end is missing') });
+      }
+      const unnamed = Uint8Array.from(whole);
+      unnamed.fill(0, 40, 48).fill(0, 60, 64);
+      const path = join(directory, 'unnamed.node');
+      await writeFile(path, unnamed);
+      vi.stubEnv('PEERLANE_ADDON', path);
+      expect(loadNative()).toEqual({ backend: expect.anything(), addon: expect.anything() });
+    },
+  );
+
   it('gives a reason for a module that is something else', () => {
     vi.stubEnv('PEERLANE_ADDON', createRequire(import.meta.url).resolve('snappyjs'));
     expect(loadNative()).toEqual({ reason: expect.stringContaining('is not the addon') });

@@ -55,6 +55,12 @@ describe('secret keys', () => {
     expect(isValidSecretKey(generateSecretKey(new VirtualEnv()))).toBe(true);
   });
 
+  it.each([undefined, {}])('needs a source of randomness, not %j', (env) => {
+    expect(() => generateSecretKey(env as never)).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
+  });
+
   it('are not drawn for ever from a source that gives none', () => {
     expect(() => generateSecretKey({ randomBytes: (length) => new Uint8Array(length) })).toThrow(
       expect.objectContaining({ code: 'internal' }),

@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { publicKeyOf } from '../../src/crypto/index.ts';
-import { enodeOfRecord, formatEnode, parseEnode, signRecord } from '../../src/enr/index.ts';
+import {
+  compressPublicKey,
+  enodeOfRecord,
+  formatEnode,
+  parseEnode,
+  signRecord,
+} from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { errorOf } from './errors.ts';
 
@@ -96,6 +102,21 @@ describe('an enode URL', () => {
 
   it('of what is no text is an invalid-enode', () => {
     expect(codeOf(() => parseEnode(undefined as never))).toBe('invalid-enode');
+  });
+
+  it.each([
+    [undefined],
+    [{}],
+    [{ publicKey: new Uint8Array(63), host: '::1', tcpPort: 1, udpPort: 1 }],
+    [{ publicKey: new Uint8Array(64), tcpPort: 1, udpPort: 1 }],
+    [{ publicKey: new Uint8Array(64), host: '::1', tcpPort: 65_536, udpPort: 1 }],
+    [{ publicKey: new Uint8Array(64), host: '::1', tcpPort: 1 }],
+  ])('is not made of %j', (parts) => {
+    expect(codeOf(() => formatEnode(parts as never))).toBe('invalid-enode');
+  });
+
+  it.each(['x', undefined, new Uint8Array(63)])('has no compressed key of %s', (key) => {
+    expect(codeOf(() => compressPublicKey(key as never))).toBe('invalid-public-key');
   });
 
   it('of any text is a value or an invalid-enode', () => {

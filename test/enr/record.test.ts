@@ -104,6 +104,11 @@ describe('the text of a record', () => {
     expect(errorOf(() => parseRecord(text)).code).toBe('invalid-record');
   });
 
+  it.each([undefined, 5, null])('is text, not %s', (value) => {
+    expect(errorOf(() => parseRecord(value as never)).code).toBe('invalid-record');
+    expect(errorOf(() => decodeRecord(value as never)).code).toBe('invalid-record');
+  });
+
   it('has no stray bits in its last digit', () => {
     const encoded = signRecord(secretKey, { seq: 1n, others: new Map([['x', Uint8Array.of(1)]]) }).encoded;
     const text = parseRecord(`enr:${Buffer.from(encoded).toString('base64url')}`).toString();

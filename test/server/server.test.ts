@@ -300,6 +300,7 @@ describe('options', () => {
     [{ bootnodes: ['enode://'] }, 'invalid-enode'],
     // What only JavaScript can give:
     [{ listen: null as never }, 'invalid-argument'],
+    [{ env: {} as never }, 'invalid-argument'],
     [{ protocols: [null as never] }, 'invalid-argument'],
     [{ staticNodes: 'enode://' as never }, 'invalid-argument'],
     [{ staticNodes: [undefined as never] }, 'invalid-enode'],

@@ -315,6 +315,14 @@ describe('what a crash leaves of a chain store', () => {
 });
 
 describe('a chain store is refused', () => {
+  it.each([undefined, {}, { genesis: {} }])('without a genesis block: %j', async (options) => {
+    expect(await rejectionOf(ChainStore.open(newPath(), options as never))).toBe('invalid-argument');
+  });
+
+  it('without a path', async () => {
+    expect(await rejectionOf(ChainStore.open(undefined as never, { genesis }))).toBe('invalid-argument');
+  });
+
   it('while it is open elsewhere', async () => {
     const path = newPath();
     await using store = await ChainStore.open(path, { genesis });

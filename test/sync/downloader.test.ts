@@ -17,7 +17,7 @@ import {
   verifyChain,
 } from '../../src/sync/index.ts';
 import { talk } from '../eth/sessions.ts';
-import { rejectionOf } from '../support/errors.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
 import { blockAt, CHAIN_FILE, forkOf, smallChain, upTo } from './chains.ts';
 import { drive, SimSource } from './sim-source.ts';
 
@@ -156,6 +156,37 @@ describe('a downloader', () => {
       await drive(env, downloader.run());
       expect(weigh).toMatchObject({ at: to, weight: sum(to) });
     }
+  });
+});
+
+const store = await ChainStore.inMemory({ genesis });
+
+describe('what only JavaScript can give', () => {
+  it.each([
+    [undefined],
+    [{}],
+    [{ store, target: 5 }],
+    [{ store, target: { kind: 'bogus' } }],
+    [{ store, target: { kind: 'number', number: -1 } }],
+    [{ store, target: { kind: 'number', number: 0.5 } }],
+    [{ store, target: { kind: 'hash', hash: '0xab' } }],
+    [{ store, target: { kind: 'hash', hash: new Uint8Array(31) } }],
+    [{ store, noPeersTimeoutMs: Number.NaN }],
+    [{ store, noPeersTimeoutMs: -1 }],
+    [{ store, stages: 'headers' }],
+    [{ store, env: {} }],
+    [{ store, onProgress: 1 }],
+  ])('makes no downloader: %o', (options) => {
+    expect(codeOf(() => new Downloader(options as never))).toBe('invalid-argument');
+  });
+
+  it.each([undefined, {}, { id: 'a', head: {}, signal: {} }])('is no source: %j', (source) => {
+    expect(codeOf(() => new Downloader({ store }).addSource(source as never))).toBe('invalid-argument');
+  });
+
+  it('is told from what may be left out, or be without end', () => {
+    const noPeersTimeoutMs = Number.POSITIVE_INFINITY;
+    expect(codeOf(() => new Downloader({ store, target: undefined, noPeersTimeoutMs }))).toBe('none');
   });
 });
 
