@@ -101,6 +101,8 @@ export class Downloader {
     if (this.#isRunning) throw new PeerlaneError('invalid-argument', 'the downloader is running already');
     this.#isRunning = true;
     const startedAt = env.now();
+    const before = { headers: store.headerHead().number, bodies: store.head().number };
+    const bytes = new Map<string, number>();
     const ended = new AbortController();
     const removeListener = onAbort(signal, () => ended.abort(signal?.reason));
     try {
@@ -111,20 +113,31 @@ export class Downloader {
         env,
         signal: ended.signal,
         noPeersTimeoutMs,
-        progress: (report) => onProgress?.(report),
+        progress: (report) => {
+          bytes.set(report.stage, report.bytes);
+          onProgress?.(report);
+        },
       };
+      // What was stored, and kept, before headers had to be given up.
+      let kept = { headers: 0, bodies: 0, bytes: 0 };
       let results: ReadonlyMap<string, StageResult>;
       try {
         results = await runStages(stages, context);
       } catch (error) {
         if (!isPeerlaneError(error, 'chain-not-found') || !(await forsakeHeaders(context))) throw error;
+        const { number } = store.head();
+        kept = {
+          headers: Math.max(0, number - before.headers),
+          bodies: Math.max(0, number - before.bodies),
+          bytes: [...bytes.values()].reduce((sum, more) => sum + more, 0),
+        };
         results = await runStages(stages, context);
       }
       return {
         head: store.head(),
-        headers: results.get('headers')?.blocks ?? 0,
-        bodies: results.get('bodies')?.blocks ?? 0,
-        bytes: [...results.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+        headers: kept.headers + (results.get('headers')?.blocks ?? 0),
+        bodies: kept.bodies + (results.get('bodies')?.blocks ?? 0),
+        bytes: [...results.values()].reduce((sum, { bytes }) => sum + bytes, kept.bytes),
         seconds: (env.now() - startedAt) / 1000,
       };
     } finally {
