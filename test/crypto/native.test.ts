@@ -73,7 +73,8 @@ describe('loading the addon', () => {
     async () => {
       const whole = await readFile(file);
       const zeroedTail = Uint8Array.from(whole).fill(0, whole.length >> 1);
-      const cutUnnamed = Uint8Array.from(whole.subarray(0, whole.length >> 1));
+      // Of a build for debuggers the larger part is never loaded.
+      const cutUnnamed = Uint8Array.from(whole.subarray(0, whole.length >> 3));
       // e_shoff, e_shnum and e_shstrndx: a library needs no sections.
       cutUnnamed.fill(0, 40, 48).fill(0, 60, 64);
       const directory = await mkdtemp(join(tmpdir(), 'peerlane-'));
