@@ -1,6 +1,6 @@
 import { PeerlaneError } from '../base/errors.ts';
 import type { Channel } from './channel.ts';
-import type { Peer } from './peer.ts';
+import { Peer } from './peer.ts';
 
 /** A message for many peers. */
 export interface Broadcast {
@@ -22,12 +22,20 @@ export interface BroadcastResult {
  * Queues one message for many peers: in the batch of this turn it is compressed once, and framed for all side by side.
  * @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large`; then nobody was sent it
  */
-export function broadcastTo(peers: Iterable<Peer>, { protocol, code, payload }: Broadcast): BroadcastResult {
+export function broadcastTo(peers: Iterable<Peer>, message: Broadcast): BroadcastResult {
+  if (typeof message !== 'object' || message === null) {
+    throw new PeerlaneError('invalid-argument', 'a broadcast is an object of protocol, code and payload');
+  }
+  const { protocol, code, payload } = message;
   if (typeof protocol !== 'string')
     throw new PeerlaneError('invalid-argument', 'protocol is the name of one');
   const receivers: [Peer, Channel][] = [];
   const [sent, skipped]: [Peer[], Peer[]] = [[], []];
+  const invalid = (): PeerlaneError =>
+    new PeerlaneError('invalid-argument', 'peers is no list of peers of a server');
+  if (typeof peers !== 'object' || peers === null || !(Symbol.iterator in peers)) throw invalid();
   for (const peer of new Set(peers)) {
+    if (!(peer instanceof Peer)) throw invalid();
     const channel = peer.channel(protocol);
     if (channel === undefined) {
       skipped.push(peer);

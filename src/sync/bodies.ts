@@ -101,8 +101,9 @@ class BodyDownload implements FetchTask<Answer>, Disposable {
   }
 
   async run(): Promise<StageResult> {
-    const { store, signal } = this.#context;
-    const to = store.headerHead().number;
+    const { store, signal, target } = this.#context;
+    const last = store.headerHead().number;
+    const to = target.kind === 'number' ? Math.min(target.number, last) : last;
     this.#meter.span(this.#last, to);
     for (;;) {
       throwIfAborted(signal);

@@ -42,15 +42,16 @@ export interface DownloadSummary {
 }
 
 /**
- * Gives up headers of a best target to which nobody has the bodies, unless most sources have the headers too: then
+ * Gives up headers of a target that was not given by its hash, to which nobody has the bodies, unless most sources have the headers too: then
  * somebody has invented them. False: there are none.
  */
 async function forsakeHeaders(context: StageContext): Promise<boolean> {
   const { store, sources, target } = context;
   const [head, headers] = [store.head(), store.headerHead()];
-  if (target.kind !== 'best' || head.number === headers.number) return false;
+  if (target.kind === 'hash' || head.number === headers.number) return false;
   const holders = await holdersOf(context, headers.hash);
-  if (2 * holders.size > sources.size) return false;
+  // Who would have the bodies may only be away.
+  if (holders.size === 0 || 2 * holders.size > sources.size) return false;
   await store.rewind(head.number);
   const error = new PeerlaneError('chain-not-found', 'the peer has headers to which nobody has the bodies');
   for (const source of holders) if (sources.has(source)) sources.fail(source, error);
@@ -120,18 +121,20 @@ export class Downloader {
       };
       // What was stored, and kept, before headers had to be given up.
       let kept = { headers: 0, bodies: 0, bytes: 0 };
-      let results: ReadonlyMap<string, StageResult>;
-      try {
-        results = await runStages(stages, context);
-      } catch (error) {
-        if (!isPeerlaneError(error, 'chain-not-found') || !(await forsakeHeaders(context))) throw error;
-        const { number } = store.head();
-        kept = {
-          headers: Math.max(0, number - before.headers),
-          bodies: Math.max(0, number - before.bodies),
-          bytes: [...bytes.values()].reduce((sum, more) => sum + more, 0),
-        };
-        results = await runStages(stages, context);
+      let results: ReadonlyMap<string, StageResult> | undefined;
+      while (results === undefined) {
+        try {
+          results = await runStages(stages, context);
+        } catch (error) {
+          // Each time at least one source goes.
+          if (!isPeerlaneError(error, 'chain-not-found') || !(await forsakeHeaders(context))) throw error;
+          const { number } = store.head();
+          kept = {
+            headers: Math.max(0, number - before.headers),
+            bodies: Math.max(0, number - before.bodies),
+            bytes: kept.bytes + [...bytes.values()].reduce((sum, more) => sum + more, 0),
+          };
+        }
       }
       return {
         head: store.head(),

@@ -48,8 +48,7 @@ export class HeadersStage implements Stage {
       const isPatient = looks > 0;
       const chosen = await resolveTarget(context, target, { endsAt, isPatient });
       try {
-        await this.#reach(context, chosen, meter);
-        await requireClaims(store, chosen);
+        if (await this.#reach(context, chosen, meter)) await requireClaims(store, chosen);
       } catch (error) {
         if (target.kind === 'hash' || !isUnreachable(error) || env.now() >= endsAt) throw error;
         await this.#giveUp(context, chosen, error);
@@ -63,12 +62,13 @@ export class HeadersStage implements Stage {
     }
   }
 
-  async #reach(context: StageContext, target: ResolvedTarget, meter: StageMeter): Promise<void> {
+  /** False: the stored chain is kept, since it is the longer one. */
+  async #reach(context: StageContext, target: ResolvedTarget, meter: StageMeter): Promise<boolean> {
     const { store, noPeersTimeoutMs } = context;
     const stored = await store.hashOf(target.number);
-    if (stored !== undefined && equalBytes(stored, target.hash)) return;
+    if (stored !== undefined && equalBytes(stored, target.hash)) return true;
     // Headers whose bodies nobody has given yet are worth less than what the sources agree on.
-    if (context.target.kind === 'best' && target.number <= store.head().number) return;
+    if (context.target.kind === 'best' && target.number < store.head().number) return false;
     await this.#finishEarlier(context, target, meter);
     const patienceMs =
       context.target.kind === 'hash'
@@ -76,6 +76,7 @@ export class HeadersStage implements Stage {
         : Math.min(RECHOOSE_MS, noPeersTimeoutMs ?? RECHOOSE_MS);
     using descent = new HeaderDescent(context, target, meter, patienceMs);
     await descent.run(this.#writeHeaders);
+    return true;
   }
 
   /**

@@ -96,6 +96,12 @@ describe('a broadcast', () => {
     );
     expect(await send({ protocol: 'echo', code: 0, payload: 'text' })).toBe('invalid-argument');
     expect(await send({ protocol: 7, code: 0, payload })).toBe('invalid-argument');
+    expect(await send(null as never)).toBe('invalid-argument');
+    for (const peers of [null, 5, [undefined], [{}]]) {
+      expect(
+        await rejectionOf(server.broadcast({ protocol: 'echo', code: 0, payload }, peers as never)),
+      ).toBe('invalid-argument');
+    }
     await server.broadcast({ protocol: 'echo', code: 1, payload });
     for (const channel of channels) expect((await first(channel))?.code).toBe(1);
     await server.close();

@@ -9,16 +9,18 @@ import {
   ChainStore,
   Downloader,
   defaultStages,
+  HeadersStage,
   importChain,
   peerSource,
   SourceSet,
   type Stage,
   type StageProgress,
+  type Target,
   verifyChain,
 } from '../../src/sync/index.ts';
 import { talk } from '../eth/sessions.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
-import { blockAt, CHAIN_FILE, forkOf, smallChain, upTo } from './chains.ts';
+import { blockAt, CHAIN_FILE, forkOf, smallChain, type TestChain, upTo } from './chains.ts';
 import { drive, SimSource } from './sim-source.ts';
 
 const chain = smallChain();
@@ -90,6 +92,35 @@ describe('a downloader', () => {
     });
     expect(liar.failure?.code).toBe('chain-not-found');
     await verifyChain(store);
+  });
+
+  it('keeps headers when whoever has the bodies is away', async () => {
+    const env = new VirtualEnv();
+    const store = await ChainStore.inMemory({ genesis });
+    const download = (target: Target, ...from: TestChain[]) => {
+      const downloader = new Downloader({ store, env, target, noPeersTimeoutMs: 20_000 });
+      for (const [i, chain] of from.entries()) {
+        downloader.addSource(new SimSource(`${i}`, chain, env, { tamperBodies: () => undefined }));
+      }
+      return drive(env, downloader.run());
+    };
+    expect(await rejectionOf(download({ kind: 'best' }, chain))).toMatch(/no-peers|chain-not-found/);
+    expect(store.headerHead().number).toBe(HEAD);
+    expect(await rejectionOf(download({ kind: 'best' }, upTo(chain, 300)))).toMatch(
+      /no-peers|chain-not-found/,
+    );
+    expect(store.headerHead().number).toBe(HEAD);
+  });
+
+  it('wants no bodies above the block that it is told', async () => {
+    const env = new VirtualEnv();
+    const store = await ChainStore.inMemory({ genesis });
+    const headers = new Downloader({ store, env, stages: [new HeadersStage()] });
+    headers.addSource(new SimSource('a', chain, env));
+    await drive(env, headers.run());
+    const downloader = new Downloader({ store, env, target: { kind: 'number', number: 200 } });
+    downloader.addSource(new SimSource('b', upTo(chain, 300), env));
+    expect(await drive(env, downloader.run())).toMatchObject({ head: { number: 200 }, bodies: 200 });
   });
 
   it('uses no source that was taken out', async () => {

@@ -392,6 +392,14 @@ describe('the best head', () => {
     await expectHeaders(download, chain);
   });
 
+  it('is followed from a branch of the same height, and no peer is blamed for our own', async () => {
+    const download = await TestDownload.above(forkOf(chain, 599), HEAD);
+    const sources = [598, 599, 600].map((number) => download.add(`${number}`, upTo(chain, number)));
+    await download.run(stage, best);
+    await expectHeaders(download, chain);
+    expect(sources.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
+  });
+
   it('is found among many that nobody has', async () => {
     const download = await TestDownload.create();
     for (let i = 1; i <= 20; i++) {
