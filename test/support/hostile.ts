@@ -13,6 +13,8 @@ export class Target implements AsyncDisposable {
   readonly #honest: TestServer;
   readonly #channel: ProtocolChannel;
   readonly #eth: EthPeer;
+  /** How many events there were when an attacker came. */
+  readonly #since = new WeakMap<Attacker, number>();
   readonly #attackers: Attacker[] = [];
   #rounds = 0;
 
@@ -41,8 +43,10 @@ export class Target implements AsyncDisposable {
   }
 
   async attacker(key?: Uint8Array): Promise<Attacker> {
+    const since = this.server.seen.length;
     const attacker = await Attacker.connect(this.server.enode, key);
     this.#attackers.push(attacker);
+    this.#since.set(attacker, since);
     return attacker;
   }
 
@@ -60,17 +64,27 @@ export class Target implements AsyncDisposable {
   async #open(name: string, version: number): Promise<Attacker> {
     const attacker = await (await this.attacker()).open({ capabilities: [{ name, version }] });
     await this.server.until(
-      (event) => event.kind === 'peer-connected' && event.peer.remotePort === attacker.port,
+      (event) =>
+        event.kind === 'peer-connected' &&
+        event.peer.remotePort === attacker.port &&
+        this.#isSince(attacker, event),
     );
     return attacker;
   }
 
   /** The code of the error with which the server let go of the attacker. */
-  async verdict({ port }: Attacker): Promise<ErrorCode> {
-    const event = await this.server.until((event) => portOf(event) === port);
+  async verdict(attacker: Attacker): Promise<ErrorCode> {
+    const event = await this.server.until(
+      (event) => portOf(event) === attacker.port && this.#isSince(attacker, event),
+    );
     return 'error' in event && event.error instanceof Error && 'code' in event.error
       ? (event.error.code as ErrorCode)
       : 'internal';
+  }
+
+  /** The system gives a port again that an earlier attacker has had. */
+  #isSince(attacker: Attacker, event: ServerEvent): boolean {
+    return this.server.seen.indexOf(event) >= (this.#since.get(attacker) ?? 0);
   }
 
   /** The honest peer sends a message and has it back, and asks for a header and gets it. */
