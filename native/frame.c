@@ -30,9 +30,8 @@ size_t frame_bound(size_t length, int snappy) {
   return FRAME_HEADER + padded(FRAME_MAX_CODE + (snappy ? snappy_bound(length) : length)) + FRAME_MAC;
 }
 
-void frame_mac_seed(const frame_session *session, frame_direction *direction, const uint8_t digest[MAC_DIGEST],
+void frame_mac_seed(const frame_session *session, const uint8_t digest[MAC_DIGEST],
                     const uint8_t block[FRAME_BLOCK], uint8_t seed[MAC_DIGEST]) {
-  memcpy(direction->digest, digest, sizeof direction->digest);
   aes256_encrypt_block(&session->mac_cipher, digest, seed);
   pl_store64(seed, pl_load64(seed) ^ pl_load64(block));
   pl_store64(seed + 8, pl_load64(seed + 8) ^ pl_load64(block + 8));

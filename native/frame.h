@@ -37,7 +37,7 @@ enum { FRAME_PLACE_OUT = 0, FRAME_PLACE_INPUT = 1, FRAME_PLACE_COMPRESSED = 2 };
 typedef struct {
   aes_counter counter;
   keccak_state mac;
-  /* The first half of the digest of `mac` as it is now. The one that opens a header's MAC is the MAC of the frame
+  /* The first half of the digest of `mac` behind the last whole frame. The one that opens a header's MAC is the MAC of the frame
    * before, so that a frame takes three digests, not four. */
   uint8_t digest[MAC_DIGEST];
 } frame_direction;
@@ -68,8 +68,8 @@ void frame_wipe(frame_session *session);
 /* An upper bound of the frame that carries `length` bytes; the same as `frameBound`. */
 size_t frame_bound(size_t length, int snappy);
 
-/* rlpx.md, "MAC": what goes into the MAC state for `block`, aes(mac-secret, digest) ^ block; keeps the digest. */
-void frame_mac_seed(const frame_session *session, frame_direction *direction, const uint8_t digest[MAC_DIGEST],
+/* rlpx.md, "MAC": what goes into the MAC state for `block`, aes(mac-secret, digest) ^ block. */
+void frame_mac_seed(const frame_session *session, const uint8_t digest[MAC_DIGEST],
                     const uint8_t block[FRAME_BLOCK], uint8_t seed[MAC_DIGEST]);
 
 /* Writes a frame to `out`, which has room for its bound, encrypted, its MACs left out. `is_block`: the payload has been

@@ -49,6 +49,15 @@ size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table) {
 /* What the next digest of a lane is for. */
 enum { HEADER_MAC, BODY_SEED, BODY_MAC };
 
+/* Lets `mac` absorb what goes into the MAC for `block`; `stage` is what the digest after that is for. */
+static void absorb_seed(const frame_session *session, mac_lane *mac, const uint8_t digest[MAC_DIGEST],
+                        const uint8_t block[FRAME_BLOCK], int stage) {
+  frame_mac_seed(session, digest, block, mac->seed);
+  mac->input = mac->seed;
+  mac->length = sizeof mac->seed;
+  mac->stage = stage;
+}
+
 typedef struct {
   encode_lane *lanes;
   /* The lane whose session is looked at next. */
@@ -56,11 +65,8 @@ typedef struct {
 } encode_batch;
 
 static void encode_header(encode_lane *lane, mac_lane *mac, const uint8_t digest[MAC_DIGEST]) {
-  frame_mac_seed(lane->session, &lane->session->egress, digest, lane->frame, mac->seed);
   mac->chain = lane;
-  mac->input = mac->seed;
-  mac->length = sizeof mac->seed;
-  mac->stage = HEADER_MAC;
+  absorb_seed(lane->session, mac, digest, lane->frame, HEADER_MAC);
 }
 
 static int encode_begin(void *context, mac_lane *mac) {
@@ -88,10 +94,7 @@ static int encode_digested(void *context, mac_lane *mac, const uint8_t digest[MA
       mac->stage = BODY_SEED;
       return 1;
     case BODY_SEED:
-      frame_mac_seed(lane->session, &lane->session->egress, digest, digest, mac->seed);
-      mac->input = mac->seed;
-      mac->length = sizeof mac->seed;
-      mac->stage = BODY_MAC;
+      absorb_seed(lane->session, mac, digest, digest, BODY_MAC);
       return 1;
     default:
       memcpy(body + lane->body, digest, FRAME_MAC);
@@ -170,10 +173,7 @@ static int decode_next(const decode_batch *batch, decode_lane *lane, mac_lane *m
     return 0;
   }
   if (header) {
-    frame_mac_seed(session, &session->ingress, session->ingress.digest, input, mac->seed);
-    mac->input = mac->seed;
-    mac->length = sizeof mac->seed;
-    mac->stage = HEADER_MAC;
+    absorb_seed(session, mac, session->ingress.digest, input, HEADER_MAC);
     return 1;
   }
   if (lane->messages == batch->quota) {
@@ -204,7 +204,6 @@ static int decode_begin(void *context, mac_lane *mac) {
 static int decode_header(const decode_batch *batch, decode_lane *lane, mac_lane *mac,
                          const uint8_t digest[MAC_DIGEST]) {
   const uint8_t *const input = lane->input + lane->consumed;
-  memcpy(lane->session->ingress.digest, digest, MAC_DIGEST);
   lane->status =
       pl_equal(digest, input + FRAME_BLOCK, FRAME_MAC) ? frame_open_header(lane->session, input) : FRAME_HEADER_MAC;
   if (lane->status != FRAME_OK) return 0;
@@ -238,10 +237,7 @@ static int decode_digested(void *context, mac_lane *mac, const uint8_t digest[MA
     case HEADER_MAC:
       return decode_header(batch, lane, mac, digest);
     case BODY_SEED:
-      frame_mac_seed(lane->session, &lane->session->ingress, digest, digest, mac->seed);
-      mac->input = mac->seed;
-      mac->length = sizeof mac->seed;
-      mac->stage = BODY_MAC;
+      absorb_seed(lane->session, mac, digest, digest, BODY_MAC);
       return 1;
     default:
       return decode_body(batch, lane, mac, digest);
