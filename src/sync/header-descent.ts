@@ -10,7 +10,7 @@ import type { Limits } from './scheduler.ts';
 import type { BlockSource } from './source.ts';
 import type { StageContext, StageMeter } from './stages.ts';
 import type { HeaderEntry } from './store-state.ts';
-import { type ResolvedTarget, sight } from './target.ts';
+import { isStored, type ResolvedTarget, sight } from './target.ts';
 
 const LIMITS: Limits = { startItems: 192, maxItems: 192, inFlight: 3, contiguous: true };
 /** Headers between the last linked one and the last one that is asked for. */
@@ -161,8 +161,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
   async #meets(): Promise<boolean> {
     const { store } = this.#context;
     if (this.#next > store.headerHead().number) return false;
-    const stored = await store.hashOf(this.#next);
-    if (stored !== undefined && equalBytes(stored, this.#expected)) return true;
+    if (await isStored(store, { number: this.#next, hash: this.#expected })) return true;
     if (this.#next <= 0) {
       throw new PeerlaneError('genesis-mismatch', 'the chain of the target has another genesis block');
     }

@@ -4,7 +4,7 @@ import type { ChainStore } from './chain-store.ts';
 import { HeaderDescent } from './header-descent.ts';
 import type { BlockSource } from './source.ts';
 import { type Stage, type StageContext, StageMeter, type StageResult } from './stages.ts';
-import { holdersOf, type ResolvedTarget, resolveTarget } from './target.ts';
+import { holdersOf, isStored, type ResolvedTarget, resolveTarget } from './target.ts';
 
 /** Default for `writeHeaders`. */
 const WRITE_HEADERS = 1024;
@@ -65,8 +65,7 @@ export class HeadersStage implements Stage {
   /** False: the stored chain is kept, since it is the longer one. */
   async #reach(context: StageContext, target: ResolvedTarget, meter: StageMeter): Promise<boolean> {
     const { store, noPeersTimeoutMs } = context;
-    const stored = await store.hashOf(target.number);
-    if (stored !== undefined && equalBytes(stored, target.hash)) return true;
+    if (await isStored(store, target)) return true;
     // Headers whose bodies nobody has given yet are worth less than what the sources agree on.
     if (context.target.kind === 'best' && target.number < store.head().number) return false;
     await this.#finishEarlier(context, target, meter);
@@ -117,12 +116,11 @@ export class HeadersStage implements Stage {
 
 /** @throws PeerlaneError `chain-not-found` when the target does not lead down to what it was chosen for */
 async function requireClaims(store: ChainStore, { claims = [] }: ResolvedTarget): Promise<void> {
-  for (const { number, hash } of claims) {
-    const stored = await store.hashOf(number);
-    if (stored !== undefined && equalBytes(stored, hash)) continue;
+  for (const claim of claims) {
+    if (await isStored(store, claim)) continue;
     throw new PeerlaneError(
       'chain-not-found',
-      `the head does not lead down to block ${number} of other peers`,
+      `the head does not lead down to block ${claim.number} of other peers`,
     );
   }
 }

@@ -4,6 +4,7 @@ import type { Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { keccak256 } from '../crypto/index.ts';
 import { AbortGroup } from './abort-group.ts';
+import type { ChainStore } from './chain-store.ts';
 import { orAborted, outOfPatience } from './fetcher.ts';
 import type { BlockSource, HeadersRequest } from './source.ts';
 import type { StageContext, Target } from './stages.ts';
@@ -244,18 +245,21 @@ async function ask(
   }
   let best: readonly Sighting[] = [];
   for (const group of found.values()) {
-    if (group.length > best.length || (group.length === best.length && (await isStored(context, group)))) {
-      best = group;
-    }
+    const [member] = group;
+    const isTie = member !== undefined && group.length === best.length;
+    // Of several that as many name, the one in the store is preferred.
+    if (group.length > best.length || (isTie && (await isStored(context.store, member)))) best = group;
   }
   const [first] = best;
   if (first === undefined) return undefined;
   return { number: first.number, hash: first.hash, holders: new Set(best.map(({ source }) => source)) };
 }
 
-/** Whether the store has the block that `group` names: of several that as many name it is preferred. */
-async function isStored({ store }: StageContext, [sighting]: readonly Sighting[]): Promise<boolean> {
-  if (sighting === undefined) return false;
-  const stored = await store.hashOf(sighting.number);
-  return stored !== undefined && equalBytes(stored, sighting.hash);
+/** Whether the block is on the stored header chain. */
+export async function isStored(
+  store: ChainStore,
+  { number, hash }: { readonly number: number; readonly hash: Uint8Array },
+): Promise<boolean> {
+  const stored = await store.hashOf(number);
+  return stored !== undefined && equalBytes(stored, hash);
 }
