@@ -8,9 +8,12 @@ export class Gate {
   readonly #limit: number;
   #used = 0;
   readonly #waiting = new Set<{ size: number; enter: () => void }>();
+  readonly #onWait: (isWaitedAt: boolean) => void;
 
-  constructor(limit: number) {
+  /** @param onWait told when somebody begins to wait, and when nobody waits any more */
+  constructor(limit: number, onWait: (isWaitedAt: boolean) => void = () => undefined) {
     this.#limit = limit;
+    this.#onWait = onWait;
   }
 
   /**
@@ -28,6 +31,7 @@ export class Gate {
         },
       };
       this.#waiting.add(entry);
+      if (this.#waiting.size === 1) this.#onWait(true);
       const removeAbort = onAbort(signal, () => {
         this.#waiting.delete(entry);
         reject(abortedError(signal));
@@ -57,5 +61,6 @@ export class Gate {
       this.#waiting.delete(entry);
       entry.enter();
     }
+    this.#onWait(false);
   }
 }

@@ -1,16 +1,20 @@
 import { equalBytes } from '../base/bytes.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
 import type { Protocol } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import { forkId } from './fork-id.ts';
 import { ETH_VERSIONS, type EthVersion, MAX_MESSAGE_SIZE } from './messages.ts';
-import type { PooledTransactions } from './serve.ts';
+import { type PooledTransactions, SOFT_RESPONSE_LIMIT } from './serve.ts';
 import { type EthHandlers, runSession, type SessionOptions } from './session.ts';
 import type { EthNetwork } from './status.ts';
 
 /** How long the peer's Status is waited for, as in go-ethereum. */
 export const STATUS_TIMEOUT_MS = 5000;
+
+/** Bytes of answers that are being made at a time, for all peers: four of the largest. */
+const MAX_ANSWERS_LENGTH = 4 * SOFT_RESPONSE_LIMIT;
 
 export interface EthOptions extends EthHandlers {
   readonly network: EthNetwork;
@@ -35,7 +39,8 @@ export function ethProtocols(options: EthOptions): Protocol[] {
   }
   const { versions = ETH_VERSIONS.map(({ version }) => version) } = options;
   const { env = systemEnv, statusTimeoutMs = STATUS_TIMEOUT_MS } = options;
-  const session: SessionOptions = { ...options, env, statusTimeoutMs };
+  const answers = new Gate(MAX_ANSWERS_LENGTH);
+  const session: SessionOptions = { ...options, env, statusTimeoutMs, answers };
   checkOptions(session);
   if (versions.length === 0) throw new PeerlaneError('invalid-argument', 'versions is empty');
   if (new Set(versions).size < versions.length) {

@@ -173,6 +173,18 @@ const PREPARE: { readonly [N in RequestName]: Prepare<N> } = {
   },
 };
 
+/** What one item of an answer rarely exceeds, in bytes: a header, a body with its receipts, a blob transaction. */
+const ITEM_ROOM = { header: 1024, other: 128 * 1024 } as const;
+
+/** How many bytes the answer to a request may well have, by what it asks for. */
+export function answerRoom({ name, value }: EthRequest): number {
+  const room =
+    name === 'GetBlockHeaders'
+      ? Math.min(Number(value.query.limit), MAX_SERVED_BLOCKS) * ITEM_ROOM.header
+      : value.hashes.length * ITEM_ROOM.other;
+  return Math.min(room, SOFT_RESPONSE_LIMIT);
+}
+
 /**
  * Copies what of a request is answered, and returns what looks the items of the answer up. Hashes beyond the
  * limits are not looked at.

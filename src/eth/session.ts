@@ -1,6 +1,7 @@
 import { onAbort } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
 import { CONSEQUENCES, type Consequence, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Gate } from '../base/gate.ts';
 import { LENT_PAYLOAD, type Message, type ProtocolChannel } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import { EthPeer } from './peer.ts';
 import { Requester } from './requester.ts';
 import { MAX_PENDING_REQUESTS } from './requests.ts';
-import { type EthRequest, type PooledTransactions, prepareAnswer } from './serve.ts';
+import { answerRoom, type EthRequest, type PooledTransactions, prepareAnswer } from './serve.ts';
 import { type BlockRange, type EthNetwork, localStatus, type Status, statusCheck } from './status.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -69,6 +70,8 @@ export interface SessionOptions extends EthHandlers {
   readonly env: Env;
   readonly statusTimeoutMs: number;
   readonly pooledTransactions?: PooledTransactions | undefined;
+  /** Bounds the answers that are being made, in bytes, over all peers. */
+  readonly answers: Gate;
 }
 
 /** The handler of each notification. */
@@ -222,15 +225,26 @@ class Session {
   }
 
   async #answer(request: EthRequest, size: number): Promise<void> {
-    const { chain, pooledTransactions } = this.#options;
+    const { chain, pooledTransactions, answers } = this.#options;
     const { signal } = this.#channel;
     const lookUp = prepareAnswer(request, { version: this.#version, chain, pooledTransactions, signal });
     // Only these two of the request, so that its message is not kept.
     const { name, value } = request;
     const { id } = value;
+    const room = answerRoom(request);
     await this.#answers.push(size, async () => {
-      const { code, payload } = await this.#response(name, id, lookUp);
-      if (!signal.aborted) await this.#channel.send(code, payload);
+      // What the peer, or the memory for all peers, does not take yet is not looked up either.
+      await this.#channel.writable(0);
+      const leave = await answers.enter(room, signal);
+      let sent: Promise<void>;
+      try {
+        const { code, payload } = await this.#response(name, id, lookUp);
+        await this.#channel.writable(payload.length);
+        sent = this.#channel.send(code, payload);
+      } finally {
+        leave();
+      }
+      await sent;
     });
   }
 

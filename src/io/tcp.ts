@@ -37,12 +37,19 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** What is given to a socket at once, in bytes: of a write it says only when all of it has gone. */
+const PIECE = 128 * 1024;
+
 class TcpWire implements Wire {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly #socket: Socket;
+  /** Pieces that wait until the socket has nothing. */
+  #pieces: Uint8Array[] = [];
+  #piecesLength = 0;
+  #isEnding = false;
   #error: Error | undefined;
-  #written: () => void = () => undefined;
+  #drained: () => void = () => undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -65,16 +72,40 @@ class TcpWire implements Wire {
       return;
     }
     socket.on('data', (chunk) => events.data(chunk));
-    this.#written = () => events.drained();
+    this.#drained = () => events.drained();
     socket.once('close', closed);
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes, this.#written);
+    if (this.#isEnding || !this.#socket.writable) return;
+    if (bytes.length <= PIECE && this.#pieces.length === 0) {
+      this.#socket.write(bytes, this.#written);
+      return;
+    }
+    for (let at = 0; at < bytes.length; at += PIECE) this.#pieces.push(bytes.subarray(at, at + PIECE));
+    this.#piecesLength += bytes.length;
+    this.#writePieces();
+  }
+
+  readonly #written = (): void => {
+    this.#writePieces();
+    this.#drained();
+  };
+
+  #writePieces(): void {
+    let written = 0;
+    for (const piece of this.#pieces) {
+      if (this.#socket.writableLength > 0) break;
+      this.#socket.write(piece, this.#written);
+      this.#piecesLength -= piece.length;
+      written++;
+    }
+    if (written > 0) this.#pieces.splice(0, written);
+    if (this.#isEnding && this.#pieces.length === 0) this.#socket.end();
   }
 
   get backlog(): number {
-    return this.#socket.writableLength;
+    return this.#piecesLength + this.#socket.writableLength;
   }
 
   get flushed(): number {
@@ -90,7 +121,8 @@ class TcpWire implements Wire {
   }
 
   end(): void {
-    this.#socket.end();
+    this.#isEnding = true;
+    this.#writePieces();
     // What the remote side still sends is read and dropped, else the system answers it with a reset, which
     // can overtake the Disconnect.
     this.#socket.resume();

@@ -54,6 +54,12 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    * `message-too-large`
    */
   send(code: number, payload: Uint8Array): Promise<void>;
+  /**
+   * Resolves when a message of so many bytes, sent at once, needs no waiting: for who makes large messages and would
+   * not have them lie about while the peer, or the memory that all peers share, does not take them.
+   * @throws PeerlaneError `closed` when the connection is over
+   */
+  writable(size: number): Promise<void>;
   /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */
   confirm(): void;
   /** Ends the connection; the reason sent to the peer follows from the error's code. */

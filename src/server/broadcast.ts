@@ -13,37 +13,73 @@ export interface Broadcast {
 }
 
 export interface BroadcastResult {
+  /** Peers whose connection has the whole message. */
   readonly sent: readonly Peer[];
-  /** Peers that are gone, do not share the protocol, or have not taken what they were sent before. */
+  /**
+   * Peers that are gone, do not share the protocol, have not taken what they were sent before, or for whose copy there
+   * is no memory (`memoryBudget`).
+   */
   readonly skipped: readonly Peer[];
 }
 
 /**
- * Queues one message for many peers: in the batch of this turn it is compressed once, and framed for all side by side.
+ * Sends one message to many peers: in the batch of a turn it is compressed once, and framed for all side by side. As
+ * many are served at a time as there is memory for, while their sockets take it.
+ * @param turn resolves when what has been sent so far is with the sockets
  * @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large`; then nobody was sent it
  */
-export function broadcastTo(peers: Iterable<Peer>, message: Broadcast): BroadcastResult {
+export async function broadcastTo(
+  peers: Iterable<Peer>,
+  message: Broadcast,
+  turn: () => Promise<void>,
+): Promise<BroadcastResult> {
+  const { receivers, others } = receiversOf(peers, message);
+  const { code, payload } = message;
+  const sent: Peer[] = [];
+  let waiting: readonly Receiver[] = receivers;
+  for (;;) {
+    const refused: Receiver[] = [];
+    for (const receiver of waiting) {
+      if (receiver.channel.offer(code, payload)) sent.push(receiver.peer);
+      else refused.push(receiver);
+    }
+    await turn();
+    const isStuck = refused.length === waiting.length;
+    waiting = refused;
+    if (isStuck || refused.length === 0) break;
+  }
+  const isGone = ({ signal }: Peer): boolean => signal.aborted;
+  return {
+    sent: sent.filter((peer) => !isGone(peer)),
+    skipped: [...others, ...waiting.map(({ peer }) => peer), ...sent.filter(isGone)],
+  };
+}
+
+interface Receiver {
+  readonly peer: Peer;
+  readonly channel: Channel;
+}
+
+function receiversOf(
+  peers: Iterable<Peer>,
+  message: Broadcast,
+): { readonly receivers: readonly Receiver[]; readonly others: readonly Peer[] } {
   if (typeof message !== 'object' || message === null) {
     throw new PeerlaneError('invalid-argument', 'a broadcast is an object of protocol, code and payload');
   }
   const { protocol, code, payload } = message;
   if (typeof protocol !== 'string')
     throw new PeerlaneError('invalid-argument', 'protocol is the name of one');
-  const receivers: [Peer, Channel][] = [];
-  const [sent, skipped]: [Peer[], Peer[]] = [[], []];
   const invalid = (): PeerlaneError =>
     new PeerlaneError('invalid-argument', 'peers is no list of peers of a server');
   if (typeof peers !== 'object' || peers === null || !(Symbol.iterator in peers)) throw invalid();
+  const [receivers, others]: [Receiver[], Peer[]] = [[], []];
   for (const peer of new Set(peers)) {
     if (!(peer instanceof Peer)) throw invalid();
     const channel = peer.channel(protocol);
-    if (channel === undefined) {
-      skipped.push(peer);
-    } else {
-      channel.check(code, payload);
-      receivers.push([peer, channel]);
-    }
+    channel?.check(code, payload);
+    if (channel === undefined) others.push(peer);
+    else receivers.push({ peer, channel });
   }
-  for (const [peer, channel] of receivers) (channel.offer(code, payload) ? sent : skipped).push(peer);
-  return { sent, skipped };
+  return { receivers, others };
 }

@@ -6,6 +6,7 @@ import { release } from '../base/release.ts';
 import type { Message, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
 import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
+import type { Output } from './output.ts';
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {
@@ -13,11 +14,9 @@ export interface ChannelHost {
   readonly signal: AbortSignal;
   /** Bounds the decompressed bytes of large messages that are with handlers, over all peers. */
   readonly gate: Gate;
+  /** Decides when something may be sent. */
+  readonly output: Output;
   send(code: number, payload: Uint8Array): void;
-  /** Whether more output waits than the connection takes. */
-  readonly congested: boolean;
-  /** Resolves when the connection takes more output; at once where it does. */
-  writable(): Promise<void>;
   /** Calls back when what has been sent so far is encoded. */
   afterOutput(run: () => void): void;
   /** The handler has taken a message of so many held bytes off the queue. */
@@ -61,16 +60,26 @@ export class Channel implements ProtocolChannel {
   async send(code: number, payload: Uint8Array): Promise<void> {
     if (this.signal.aborted) throw closedError(this.signal);
     this.check(code, payload);
-    this.#host.send(this.#shared.offset + code, payload);
-    await this.#host.writable();
+    const room = this.#host.output.send(payload.length, () => this.#send(code, payload));
+    if (room === undefined) return;
+    await room;
+    if (this.signal.aborted) throw closedError(this.signal);
+  }
+
+  async writable(size: number): Promise<void> {
+    if (!this.signal.aborted) await this.#host.output.writable(size);
     if (this.signal.aborted) throw closedError(this.signal);
   }
 
   /** @internal Sends if that needs no waiting; whether it did. The message has been checked. */
   offer(code: number, payload: Uint8Array): boolean {
-    if (this.signal.aborted || this.#host.congested) return false;
-    this.#host.send(this.#shared.offset + code, payload);
+    if (!this.#host.output.takes(payload.length)) return false;
+    this.#send(code, payload);
     return true;
+  }
+
+  #send(code: number, payload: Uint8Array): void {
+    this.#host.send(this.#shared.offset + code, payload);
   }
 
   /** @internal @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large` */

@@ -15,11 +15,9 @@ export const DEFAULT_CLIENT_ID = 'peerlane';
 export const DIAL_TIMEOUT_MS = 15_000;
 /**
  * What all peers together may make the server hold: unfinished frames, unread messages and output that they do
- * not take, in bytes. Room for one frame of the largest size, and a quarter as much again for the others.
+ * not take, in bytes; beside it, one message that goes beyond it in each direction.
  */
 export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
-/** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
-export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
 
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;

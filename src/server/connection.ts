@@ -1,8 +1,7 @@
 /** The shell around a link: its socket, its timers, its channels, and the bounds on what it holds. */
-import type { Budget, BudgetShare } from '../base/budget.ts';
+import type { BudgetShare } from '../base/budget.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
@@ -15,20 +14,16 @@ import {
   type SharedProtocol,
 } from '../p2p/index.ts';
 import type { Handshake, IncomingMessage } from '../rlpx/index.ts';
+import type { Budgets } from './budgets.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import type { Lanes } from './lanes.ts';
+import { FRAME_WRITE_TIMEOUT_MS, Output } from './output.ts';
 
-/** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
-export const OUTPUT_HIGH_WATER = 512 * 1024;
 /** Messages that no handler has taken yet: above either the socket is not read. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
 /** Whole frames that wait for the next batch: above this the socket is not read. */
 export const UNDECODED_HIGH_WATER = 512 * 1024;
-/** What was written has to make progress within this time. */
-export const FRAME_WRITE_TIMEOUT_MS = 20_000;
-/** Slabs above this are made for one call, and not worth being kept for a small part. */
-const LARGE_SLAB = 256 * 1024;
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
 
@@ -52,8 +47,7 @@ export interface ConnectionOptions {
   readonly hello: Hello;
   readonly protocols: readonly Protocol[];
   readonly lanes: Lanes;
-  readonly budget: Budget;
-  readonly gate: Gate;
+  readonly budgets: Budgets;
   readonly owner: ConnectionOwner;
 }
 
@@ -62,7 +56,8 @@ export class Connection implements LinkHost {
   readonly openedAt: number;
   readonly #options: ConnectionOptions;
   readonly #link: Link;
-  readonly #share: BudgetShare;
+  readonly #input: BudgetShare;
+  readonly #output: Output;
   readonly #abort = new AbortController();
   readonly #channels = new Map<SharedProtocol, Channel>();
   readonly #finished: Promise<void>;
@@ -71,29 +66,43 @@ export class Connection implements LinkHost {
   #timerAt = Number.POSITIVE_INFINITY;
   #unreadLength = 0;
   #unreadMessages = 0;
+  #receivedLength = 0;
   #paused = false;
   #wirePaused = false;
-  #waiters: (() => void)[] = [];
+  /** One chunk may come although others have the memory for it. */
+  #probed = false;
   #peer: PeerInfo | undefined;
   #confirmed = false;
-  #flushed = 0;
-  #flushedAt = 0;
   #wireGone = false;
   #evicted = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { env, wire, inbound, handshake, hello, protocols, budget } = options;
+    const { env, wire, inbound, handshake, hello, protocols, budgets } = options;
     this.inbound = inbound;
     this.openedAt = env.now();
     this.#finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#share = budget.share(() => this.#giveUp());
     this.#link = new Link({ handshake, hello, protocols, host: this });
+    const giveUp = (): void => this.#giveUp();
+    const moved = (): number | undefined => this.#moved;
+    this.#input = budgets.input.share({
+      get moved() {
+        return moved();
+      },
+      giveUp,
+      granted: () => this.#regulate(),
+      probe: () => {
+        this.#probed = true;
+        this.#regulate();
+      },
+    });
+    const unencoded = (): number => this.#link.outboxLength;
+    this.#output = new Output({ wire, env, budget: budgets.output, unencoded, giveUp });
     wire.attach({
       data: (chunk) => this.#received(chunk),
-      drained: () => this.#drained(),
+      drained: () => this.#output.drained(),
       closed: (error) => {
         this.#wireGone = true;
         this.#link.abandon(error);
@@ -149,20 +158,12 @@ export class Connection implements LinkHost {
   // LinkHost
 
   get congested(): boolean {
-    return this.#output > OUTPUT_HIGH_WATER;
+    return this.#output.isCongested;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#wireGone) return;
-    const { wire, env } = this.#options;
-    if (wire.backlog === 0) this.#flushedAt = env.now();
-    // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
-    // once gets a copy.
-    const { length, buffer } = bytes;
-    const wasteful = 2 * length < buffer.byteLength;
-    const copied = wasteful && (wire.backlog > 0 || buffer.byteLength > LARGE_SLAB);
-    wire.write(copied ? new Uint8Array(bytes) : bytes);
-    this.#account();
+    this.#output.write(bytes);
     this.#arm();
   }
 
@@ -175,7 +176,7 @@ export class Connection implements LinkHost {
   }
 
   opened(hello: Hello, shared: readonly SharedProtocol[]): void {
-    const { wire, inbound, owner, gate } = this.#options;
+    const { wire, inbound, owner, budgets, env } = this.#options;
     const { remoteAddress, remotePort } = wire;
     const peer: PeerInfo = {
       id: hello.id,
@@ -194,19 +195,15 @@ export class Connection implements LinkHost {
     this.#peer = peer;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
     owner.opened(this, peer);
-    const congested = (): boolean => this.congested;
     const host: ChannelHost = {
       peer,
-      gate,
-      get congested() {
-        return congested();
-      },
+      gate: budgets.gate,
+      output: this.#output,
       signal: this.signal,
       send: (code, payload) => this.#send(code, payload),
-      writable: () => this.#writable(),
       consumed: (heldLength) => this.#consumed(heldLength),
       // In the same turn as the lanes, behind them.
-      afterOutput: (run) => void this.#options.env.setImmediate(run),
+      afterOutput: (run) => void env.setImmediate(run),
       confirm: () => this.#confirm(),
       close: (error) => this.close(error),
     };
@@ -218,8 +215,9 @@ export class Connection implements LinkHost {
     this.#unreadLength += message.heldLength;
     this.#unreadMessages++;
     this.#channels.get(shared)?.push(message);
+    // A whole message has come: the turn is that of others.
+    this.#input.leave();
     this.#account();
-    this.#regulate();
   }
 
   decoded(): void {
@@ -232,9 +230,10 @@ export class Connection implements LinkHost {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#unreadLength = 0;
-    this.#share.set(0);
+    this.#input.leave();
+    this.#input.set(0);
     this.#abort.abort(error);
-    this.#release();
+    this.#output.close();
     owner.closed(this, error);
     if (this.#wireGone) return;
     // Without an identity there is nothing to be flushed; for an evicted peer that takes nothing, it is what costs.
@@ -273,6 +272,8 @@ export class Connection implements LinkHost {
       release(chunk);
       return;
     }
+    this.#receivedLength += chunk.length;
+    this.#probed = false;
     this.#link.receive(chunk, this.#options.env.now());
     this.#account();
     this.#regulate();
@@ -280,27 +281,7 @@ export class Connection implements LinkHost {
 
   #send(code: number, payload: Uint8Array): void {
     this.#link.send(code, payload);
-    this.#account();
-  }
-
-  get #output(): number {
-    return this.#link.outboxLength + this.#options.wire.backlog;
-  }
-
-  #writable(): Promise<void> {
-    if (!this.congested || this.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
-  #drained(): void {
-    this.#account();
-    if (!this.congested) this.#release();
-  }
-
-  #release(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const resolve of waiters) resolve();
+    this.#output.account();
   }
 
   #consumed(heldLength: number): void {
@@ -311,19 +292,23 @@ export class Connection implements LinkHost {
   }
 
   /**
-   * Decoding stops while the handlers lag behind, and reading while decoding does. Neither stops for output that the
-   * peer leaves lying: two nodes that both did so would wait for each other for ever. Handlers wait for their own
-   * output, which is enough.
+   * Decoding stops while the handlers lag behind, and reading while decoding does or while other peers have the memory
+   * that the frame still needs. Neither stops for output that the peer leaves lying: two nodes that both did so would
+   * wait for each other for ever. Handlers wait for their own output, which is enough.
    */
   #regulate(): void {
     if (this.signal.aborted) return;
     const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
-    if (lagging !== this.#paused) {
-      this.#paused = lagging;
-      if (lagging) this.#link.pause();
+    const wants = !lagging && this.#unfinishedLength > 0;
+    if (!wants) this.#input.leave();
+    const refused = wants && !this.#input.hasTurn && !this.#input.ask(0);
+    const stopped = lagging || (refused && !this.#probed);
+    if (stopped !== this.#paused) {
+      this.#paused = stopped;
+      if (stopped) this.#link.pause();
       else this.#link.resume(this.#options.env.now());
     }
-    const full = lagging || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    const full = stopped || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
     if (full !== this.#wirePaused) {
       this.#wirePaused = full;
       if (full) this.#options.wire.pause();
@@ -332,10 +317,19 @@ export class Connection implements LinkHost {
     this.#arm();
   }
 
-  /** The budget is exhausted, and this peer has held its share for the longest time. */
+  /** Bytes of a frame whose rest has not arrived. */
+  get #unfinishedLength(): number {
+    return this.#link.pendingLength - this.#link.undecodedLength;
+  }
+
+  /** Bytes that have arrived, while it is for the peer to send more. */
+  get #moved(): number | undefined {
+    return this.#wirePaused || this.#unfinishedLength === 0 ? undefined : this.#receivedLength;
+  }
+
+  /** Others wait for memory, and this peer does not do its part to give some back. */
   #giveUp(): void {
     this.#evicted = true;
-    this.#share.set(0);
     this.close(
       new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
     );
@@ -343,23 +337,16 @@ export class Connection implements LinkHost {
   }
 
   #account(): void {
-    if (this.signal.aborted || this.#evicted) return;
-    this.#share.set(this.#link.pendingLength + this.#unreadLength + this.#output);
+    if (!this.signal.aborted) this.#input.set(this.#link.pendingLength + this.#unreadLength);
   }
 
   #confirm(): void {
     this.#confirmed = true;
   }
 
-  get #writeDeadline(): number {
-    return this.#options.wire.backlog === 0
-      ? Number.POSITIVE_INFINITY
-      : this.#flushedAt + FRAME_WRITE_TIMEOUT_MS;
-  }
-
   /** Keeps one timer set for whatever is due first; one that comes too early is set anew when it fires. */
   #arm(): void {
-    const at = Math.min(this.#link.deadline, this.#writeDeadline);
+    const at = Math.min(this.#link.deadline, this.#output.deadline);
     if (this.signal.aborted || at >= this.#timerAt) return;
     this.#timer?.cancel();
     this.#timerAt = at;
@@ -372,12 +359,7 @@ export class Connection implements LinkHost {
   }
 
   #due(now: number): void {
-    const { wire } = this.#options;
-    if (wire.flushed > this.#flushed) {
-      this.#flushed = wire.flushed;
-      this.#flushedAt = now;
-    }
-    if (now >= this.#writeDeadline) {
+    if (this.#output.isOverdue(now)) {
       this.close(
         new PeerlaneError('write-timeout', `the peer took nothing for ${FRAME_WRITE_TIMEOUT_MS} ms`),
       );

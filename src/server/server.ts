@@ -1,9 +1,7 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
-import { Budget } from '../base/budget.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { Gate } from '../base/gate.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { type Enode, formatEnode, parseEnode, signRecord } from '../enr/index.ts';
 import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
@@ -17,13 +15,8 @@ import {
   initiate,
 } from '../rlpx/index.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
-import {
-  checkServerOptions,
-  DIAL_TIMEOUT_MS,
-  LARGE_PAYLOADS_LIMIT,
-  type ServerConfig,
-  type ServerOptions,
-} from './config.ts';
+import { type Budgets, budgetsOf } from './budgets.ts';
+import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { type DialCandidate, planDials } from './dialer.ts';
 import { Dials } from './dials.ts';
@@ -55,8 +48,7 @@ export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
   readonly #identity: Identity;
   readonly #lanes: Lanes;
-  readonly #budget: Budget;
-  readonly #gate = new Gate(LARGE_PAYLOADS_LIMIT);
+  readonly #budgets: Budgets;
   readonly #candidates = new Map<string, Candidate>();
   readonly #dials: Dials;
   /** All connections whose sockets are open, peers included. */
@@ -77,7 +69,7 @@ export class Server implements AsyncDisposable {
     this.#config = checkServerOptions(options);
     this.#identity = identityOf(this.#config.key);
     this.#lanes = new Lanes(this.#config.env);
-    this.#budget = new Budget(this.#config.memoryBudget);
+    this.#budgets = budgetsOf(this.#config);
     this.#dials = new Dials(
       (key, enode, signal) => this.#dialOnce(key, enode, signal),
       () => this.#planDials(),
@@ -184,9 +176,8 @@ export class Server implements AsyncDisposable {
    */
   async broadcast(message: Broadcast, peers: Iterable<Peer> = this.peers): Promise<BroadcastResult> {
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    const result = broadcastTo(peers, message);
-    await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
-    return result;
+    const { env } = this.#config;
+    return await broadcastTo(peers, message, () => new Promise((resolve) => void env.setImmediate(resolve)));
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
@@ -266,8 +257,7 @@ export class Server implements AsyncDisposable {
       owner,
       hello: this.#hello(),
       lanes: this.#lanes,
-      budget: this.#budget,
-      gate: this.#gate,
+      budgets: this.#budgets,
     });
     this.#connections.add(connection);
     void connection.finished.then(() => this.#connections.delete(connection));

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
-import { OUTPUT_HIGH_WATER } from '../../src/server/connection.ts';
+import { OUTPUT_HIGH_WATER } from '../../src/server/output.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { manual, TestServer } from '../support/servers.ts';
 

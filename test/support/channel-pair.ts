@@ -56,6 +56,10 @@ export class MemoryChannel implements ProtocolChannel {
     await this.#other.#receive({ code, payload });
   }
 
+  async writable(): Promise<void> {
+    if (this.#ended) throw new PeerlaneError('closed', 'the connection is over');
+  }
+
   confirm(): void {
     this.confirmed = true;
   }

@@ -1,0 +1,36 @@
+import { Budget } from '../base/budget.ts';
+import type { Env } from '../base/env.ts';
+import { Gate } from '../base/gate.ts';
+
+/** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
+export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
+/** What of the budget is for input, whose one frame beyond the limit may be as large as all of that. */
+const INPUT_PART = 0.4;
+
+/** What all connections together may make a server hold. */
+export interface Budgets {
+  /** Unfinished frames, and messages that no handler has taken. */
+  readonly input: Budget;
+  /** What has been sent and not been taken. */
+  readonly output: Budget;
+  /** Decompressed bytes of large messages that are with handlers. */
+  readonly gate: Gate;
+}
+
+export function budgetsOf({
+  memoryBudget,
+  env,
+}: {
+  readonly memoryBudget: number;
+  readonly env: Env;
+}): Budgets {
+  const output = new Budget({ limit: memoryBudget * (1 - INPUT_PART), env });
+  return {
+    input: new Budget({ limit: memoryBudget * INPUT_PART, env }),
+    output,
+    // A handler that answers with a large message keeps it until the answer is taken.
+    gate: new Gate(LARGE_PAYLOADS_LIMIT, (isWaitedAt) => {
+      output.isPressed = isWaitedAt;
+    }),
+  };
+}

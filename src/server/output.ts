@@ -1,0 +1,176 @@
+/** What one connection has to say and the peer has not taken yet. */
+import type { Budget, BudgetShare } from '../base/budget.ts';
+import type { Env } from '../base/env.ts';
+import type { Wire } from '../io/tcp.ts';
+
+/** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
+export const OUTPUT_HIGH_WATER = 512 * 1024;
+/** What was written has to make progress within this time. */
+export const FRAME_WRITE_TIMEOUT_MS = 20_000;
+/** Slabs above this are made for one call, and not worth being kept for a small part. */
+const LARGE_SLAB = 256 * 1024;
+
+export interface OutputOptions {
+  readonly wire: Wire;
+  readonly env: Env;
+  readonly budget: Budget;
+  /** Bytes of payloads that wait to be encoded. */
+  readonly unencoded: () => number;
+  /** Memory is short, and this peer takes nothing; or nobody waits for it to take what is sent. */
+  readonly giveUp: () => void;
+}
+
+/** A message, or the question whether one could be sent. */
+interface Entry {
+  readonly size: number;
+  readonly run: () => void;
+}
+
+export class Output {
+  readonly #options: OutputOptions;
+  readonly #share: BudgetShare;
+  /** What waits for the memory that all peers share, in order. */
+  #line: Entry[] = [];
+  #lineLength = 0;
+  #waiters: (() => void)[] = [];
+  #flushed = 0;
+  #flushedAt = 0;
+  #isOver = false;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+    const { wire, budget, giveUp } = options;
+    this.#share = budget.share({
+      get moved() {
+        return wire.backlog === 0 ? undefined : wire.flushed;
+      },
+      giveUp,
+      granted: () => this.#granted(),
+    });
+  }
+
+  get #length(): number {
+    return this.#options.unencoded() + this.#options.wire.backlog;
+  }
+
+  get isCongested(): boolean {
+    return this.#length > OUTPUT_HIGH_WATER;
+  }
+
+  /** Whether a message of so many bytes can be sent without any waiting. It has to be sent at once then. */
+  takes(size: number): boolean {
+    return !this.#isOver && !this.isCongested && this.#line.length === 0 && this.#share.take(size);
+  }
+
+  /**
+   * Runs `send`, which queues so many bytes, at once or when there is memory for them.
+   * @returns undefined when there is room for the next message, else what resolves when there is
+   */
+  send(size: number, send: () => void): Promise<void> | undefined {
+    if (!this.#admit(size, send)) return this.#inLine(size, send).then(() => this.#uncongested());
+    return this.#uncongested();
+  }
+
+  /** Resolves when so many bytes can be sent without any waiting, if they are sent at once. */
+  async writable(size: number): Promise<void> {
+    await this.#uncongested();
+    const reserve = (): void => {
+      if (!this.#isOver) this.#share.set(this.#share.held + size);
+    };
+    if (!this.#admit(size, reserve)) await this.#inLine(size, reserve);
+  }
+
+  #inLine(size: number, run: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#line.push({
+        size,
+        run: () => {
+          run();
+          resolve();
+        },
+      });
+      this.#lineLength += size;
+      // Only a handler that awaits nothing gets here.
+      if (this.#line.length > 1 && this.#lineLength > this.#options.budget.limit) this.#options.giveUp();
+    });
+  }
+
+  #admit(size: number, run: () => void): boolean {
+    if (this.#isOver) return true;
+    if (this.#line.length > 0 || !this.#share.ask(size)) return false;
+    run();
+    return true;
+  }
+
+  #granted(): void {
+    for (;;) {
+      const entry = this.#line.shift();
+      if (entry === undefined) return;
+      this.#lineLength -= entry.size;
+      entry.run();
+      const [next] = this.#line;
+      if (next === undefined || !this.#share.ask(next.size)) return;
+    }
+  }
+
+  #uncongested(): Promise<void> | undefined {
+    if (!this.isCongested || this.#isOver) return undefined;
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  write(bytes: Uint8Array): void {
+    const { wire, env } = this.#options;
+    if (wire.backlog === 0) this.#flushedAt = env.now();
+    // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
+    // once gets a copy.
+    const { length, buffer } = bytes;
+    const wasteful = 2 * length < buffer.byteLength;
+    const copied = wasteful && (wire.backlog > 0 || buffer.byteLength > LARGE_SLAB);
+    wire.write(copied ? new Uint8Array(bytes) : bytes);
+    this.account();
+  }
+
+  /** Something has been queued, encoded, or handed to the system. */
+  account(): void {
+    if (!this.#isOver) this.#share.set(this.#length);
+  }
+
+  drained(): void {
+    this.account();
+    if (!this.isCongested) this.#release();
+  }
+
+  /** When the peer must have taken something, on the clock of `Env.now`; infinite when nothing waits. */
+  get deadline(): number {
+    return this.#options.wire.backlog === 0
+      ? Number.POSITIVE_INFINITY
+      : this.#flushedAt + FRAME_WRITE_TIMEOUT_MS;
+  }
+
+  /** Whether the peer has taken nothing until the deadline. */
+  isOverdue(now: number): boolean {
+    const { flushed } = this.#options.wire;
+    if (flushed > this.#flushed) {
+      this.#flushed = flushed;
+      this.#flushedAt = now;
+    }
+    return now >= this.deadline;
+  }
+
+  /** The connection is over: who waits need not wait any more. */
+  close(): void {
+    this.#isOver = true;
+    this.#share.leave();
+    this.#share.set(0);
+    const line = this.#line;
+    this.#line = [];
+    for (const { run } of line) run();
+    this.#release();
+  }
+
+  #release(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}
