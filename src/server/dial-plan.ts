@@ -1,6 +1,9 @@
 /** Whom to dial next: a pure planner, in rounds. */
 
-/** A node is not dialed again within this time. */
+/**
+ * A node is not dialed again within this time, counted from the start of the dial. go-ethereum turns away an address
+ * that comes again within 30 s; the rest is for clocks and the network to differ.
+ */
 export const REDIAL_INTERVAL_MS = 35_000;
 
 export interface DialCandidate {
@@ -30,6 +33,11 @@ export interface DialPlan {
   readonly nextAt: number;
 }
 
+/** When a node may be dialed again; in the past when it never was. */
+export function dueAt({ dialedAt }: DialCandidate): number {
+  return (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
+}
+
 /** Static nodes come first; among equals, the one that has waited longest. */
 export function planDials({ now, candidates, busy, pending, maxPending, freeSlots }: DialRound): DialPlan {
   const dial: string[] = [];
@@ -37,15 +45,12 @@ export function planDials({ now, candidates, busy, pending, maxPending, freeSlot
   let [room, slots] = [maxPending - pending, freeSlots];
   const order = candidates
     .filter(({ key }) => !busy.has(key))
-    .sort(
-      (a, b) =>
-        Number(b.isStatic) - Number(a.isStatic) ||
-        (a.dialedAt ?? Number.NEGATIVE_INFINITY) - (b.dialedAt ?? Number.NEGATIVE_INFINITY),
-    );
-  for (const { key, isStatic, dialedAt } of order) {
-    const dueAt = dialedAt === undefined ? now : dialedAt + REDIAL_INTERVAL_MS;
-    if (dueAt > now) {
-      if (isStatic || slots > 0) nextAt = Math.min(nextAt, dueAt);
+    .sort((a, b) => Number(b.isStatic) - Number(a.isStatic) || dueAt(a) - dueAt(b));
+  for (const candidate of order) {
+    const { key, isStatic } = candidate;
+    const at = dueAt(candidate);
+    if (at > now) {
+      if (isStatic || slots > 0) nextAt = Math.min(nextAt, at);
       continue;
     }
     if (room <= 0 || (!isStatic && slots <= 0)) continue;

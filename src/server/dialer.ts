@@ -2,7 +2,7 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
-import { type DialCandidate, planDials } from './dial-plan.ts';
+import { type DialCandidate, dueAt, planDials } from './dial-plan.ts';
 import { type Connect, Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
 import type { PeerSet } from './peers.ts';
@@ -19,7 +19,7 @@ export interface DialerOptions {
   readonly peers: PeerSet;
   readonly connect: Connect;
   /** Told of each dial that the dialer began by itself, and that failed. */
-  readonly failed: (enode: Enode, error: PeerlaneError) => void;
+  readonly failed: (enode: Enode, error: PeerlaneError, redialInMs: number | undefined) => void;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -76,6 +76,13 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === false;
   }
 
+  /** Milliseconds until a node that is not connected is dialed again; undefined when that is not certain. */
+  redialInMs(key: string): number | undefined {
+    const candidate = this.#candidates.get(key);
+    if (!this.#isRunning || candidate?.isStatic !== true) return undefined;
+    return Math.max(0, Math.ceil(dueAt(candidate) - this.#options.env.now()));
+  }
+
   /** Dials a node now, for a caller. @throws PeerlaneError what `connect` throws, `aborted` */
   dial(key: string, enode: Enode, signal: AbortSignal | undefined): Promise<Peer> {
     return this.#dials.join(key, enode, signal);
@@ -101,7 +108,9 @@ export class Dialer {
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
       const { enode } = candidate;
-      this.#dials.begin(key, enode).catch((error: unknown) => failed(enode, toPeerlaneError(error)));
+      this.#dials
+        .begin(key, enode)
+        .catch((error: unknown) => failed(enode, toPeerlaneError(error), this.redialInMs(key)));
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
       this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.plan());

@@ -67,7 +67,8 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => this.#connectTo(enode, signal),
-      failed: (enode, error) => onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error }),
+      failed: (enode, error, redialInMs) =>
+        onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs }),
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
     for (const enode of bootnodes.filter(isOther)) this.#dialer.add(enode, false);
@@ -275,8 +276,9 @@ export class Server implements AsyncDisposable {
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
     const { peer, inbound, remoteAddress, remotePort } = connection;
-    if (peer !== undefined && this.#peers.remove(toBareHex(peer.id), connection)) {
-      onEvent({ kind: 'peer-disconnected', peer, error });
+    const key = peer === undefined ? '' : toBareHex(peer.id);
+    if (peer !== undefined && this.#peers.remove(key, connection)) {
+      onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }

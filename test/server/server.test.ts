@@ -5,6 +5,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { parseEnode } from '../../src/enr/index.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { echo, endOf, isKind, LOOPBACK, manual, TestServer } from '../support/servers.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -143,6 +144,21 @@ describe('a server', () => {
     expect(channel.peer.inbound).toBe(true);
     dialer.removePeer(listener.enode);
     expect(reason(await endOf(channel))).toBe('requested');
+  });
+
+  it('says when it will dial a node again that it keeps, and does so then', async () => {
+    const env = new ManualEnv();
+    const listener = await started();
+    const dialer = await started({ listen: undefined, staticNodes: [listener.enode], env });
+    await dialer.until(isKind('peer-connected'));
+    env.advance(10_000);
+    await listener.close();
+    const left = await dialer.until(isKind('peer-disconnected'));
+    expect(left.redialInMs).toBe(25_000);
+    env.advance(25_000);
+    // Nobody listens there any more.
+    expect((await dialer.until(isKind('dial-failed'))).redialInMs).toBe(35_000);
+    expect(dialer.seen.filter(isKind('dial-failed'))).toHaveLength(1);
   });
 
   it('reports a dial that fails, and says why', async () => {
