@@ -263,10 +263,12 @@ export class Server implements AsyncDisposable {
     const key = toBareHex(info.id);
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
     const isStatic = inbound ? this.#dialer.keeps(key) : !this.#dialer.needsSlot(key);
-    this.#peers.place(key, inbound, isStatic)?.close(tooManyPeers());
+    const displaced = this.#peers.place(key, inbound, isStatic);
     const peer = new Peer(connection, info, env.now());
     this.#pendingInbound.delete(connection);
     this.#peers.add(key, peer, connection, isStatic);
+    // Not before: the slot would be free for a moment, and somebody would be dialed for it.
+    displaced?.close(tooManyPeers());
     dialed?.resolve(peer);
     onEvent({ kind: 'peer-connected', peer: info });
   }

@@ -257,6 +257,25 @@ describe('limits', () => {
     expect(reason(error)).toBe('too-many-peers');
     expect(channelA.signal.aborted).toBe(false);
   });
+
+  it('leave no moment in which a slot that changes hands looks free to dial for', async () => {
+    const env = new ManualEnv();
+    const gone = await started();
+    await gone.close();
+    const { protocol } = manual('echo', 1, 16, { confirms: true });
+    const listener = await started({ protocols: [protocol], maxPeers: 1, bootnodes: [gone.enode], env });
+    await listener.until(isKind('dial-failed'));
+    env.advance(34_999);
+    const [a, b] = await Promise.all([started(), started()]);
+    await a.dial(listener.enode);
+    await listener.until(isKind('peer-connected'));
+    // From here on the bootnode is due, were there a slot.
+    env.advance(1);
+    await b.dial(listener.enode);
+    await listener.until(isKind('peer-disconnected'));
+    await listener.close();
+    expect(listener.seen.filter(isKind('dial-failed'))).toHaveLength(1);
+  });
 });
 
 describe('back-pressure', () => {
