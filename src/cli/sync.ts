@@ -170,8 +170,9 @@ class PeerReport {
         const { code, message } = event.error;
         this.#last = event.error;
         this.settle(toBareHex(event.peer.id));
-        const text = `peer ${printable(client)} left: ${printable(message)} (${code})`;
-        this.#output.event(event.kind, { enode, client, code, message }, text);
+        const { redialInMs } = event;
+        const text = `peer ${printable(client)} left: ${printable(message)} (${code})${redial(redialInMs)}`;
+        this.#output.event(event.kind, { enode, client, code, message, redialInMs }, text);
         break;
       }
       case 'handler-failed': {
@@ -180,14 +181,14 @@ class PeerReport {
         break;
       }
       case 'dial-failed': {
-        const { enode } = event;
+        const { enode, redialInMs } = event;
         const { code, message } = event.error;
         this.#last = event.error;
         this.settle(toBareHex(parseEnode(enode).publicKey));
         this.#output.event(
           event.kind,
-          { enode, code, message },
-          `no peer at ${enode}: ${printable(message)} (${code})`,
+          { enode, code, message, redialInMs },
+          `no peer at ${enode}: ${printable(message)} (${code})${redial(redialInMs)}`,
         );
         break;
       }
@@ -207,4 +208,10 @@ class PeerReport {
       cause: error,
     });
   }
+}
+
+/** What follows for a peer that is gone. */
+function redial(ms: number | undefined): string {
+  if (ms === undefined) return '';
+  return ms === 0 ? '; dialing it again now' : `; dialing it again in ${formatDuration(ms / 1000)}`;
 }

@@ -11,7 +11,8 @@ interface Attempt {
   readonly planned: boolean;
 }
 
-type Connect = (key: string, enode: Enode, signal: AbortSignal) => Promise<Peer>;
+/** Makes the connection to a node; resolves when it is a peer. */
+export type Connect = (enode: Enode, signal: AbortSignal) => Promise<Peer>;
 
 /** The dials in progress, one at most to a node; several callers may wait for the same. */
 export class Dials {
@@ -69,7 +70,7 @@ export class Dials {
 
   #start(key: string, enode: Enode, planned: boolean): Attempt {
     const abort = new AbortController();
-    const attempt: Attempt = { abort, done: this.#connect(key, enode, abort.signal), waiters: 0, planned };
+    const attempt: Attempt = { abort, done: this.#connect(enode, abort.signal), waiters: 0, planned };
     this.#attempts.set(key, attempt);
     const settled = () => {
       this.#attempts.delete(key);

@@ -12,7 +12,7 @@ export {
   type DialRound,
   planDials,
   REDIAL_INTERVAL_MS,
-} from './dialer.ts';
+} from './dial-plan.ts';
 export type { ServerEvent } from './events.ts';
 export { Peer } from './peer.ts';
 export { Server } from './server.ts';

@@ -1,9 +1,7 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
-import type { Timer } from '../base/env.ts';
-import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { parseIpv4, parseIpv6 } from '../base/ip.ts';
-import { type Enode, formatEnode, parseEnode, signRecord } from '../enr/index.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
 import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
 import {
@@ -18,22 +16,11 @@ import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.t
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
-import { type DialCandidate, planDials } from './dialer.ts';
-import { Dials } from './dials.ts';
+import { Dialer } from './dialer.ts';
 import { Lanes } from './lanes.ts';
+import { localEnode, localRecord } from './local-node.ts';
 import { Peer } from './peer.ts';
-
-/** Where a node is reached, on its own machine, that listens on all addresses of a family. */
-const LOOPBACK: ReadonlyMap<string, string> = new Map([
-  ['0.0.0.0', '127.0.0.1'],
-  ['::', '::1'],
-]);
-
-interface Candidate {
-  readonly enode: Enode;
-  isStatic: boolean;
-  dialedAt: number | undefined;
-}
+import { PeerSet, tooManyPeers } from './peers.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -49,19 +36,14 @@ export class Server implements AsyncDisposable {
   readonly #identity: Identity;
   readonly #lanes: Lanes;
   readonly #budgets: Budgets;
-  readonly #candidates = new Map<string, Candidate>();
-  readonly #dials: Dials;
+  readonly #peers: PeerSet;
+  readonly #dialer: Dialer;
   /** All connections whose sockets are open, peers included. */
   readonly #connections = new Set<Connection>();
   /** Inbound connections that have not become peers yet, oldest first. */
   readonly #pendingInbound = new Set<Connection>();
-  readonly #peers = new Map<
-    string,
-    { readonly peer: Peer; readonly connection: Connection; readonly isStatic: boolean }
-  >();
   #listener: Listener | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
-  #dialTimer: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
@@ -70,12 +52,19 @@ export class Server implements AsyncDisposable {
     this.#identity = identityOf(this.#config.key);
     this.#lanes = new Lanes(this.#config.env);
     this.#budgets = budgetsOf(this.#config);
-    this.#dials = new Dials(
-      (key, enode, signal) => this.#dialOnce(key, enode, signal),
-      () => this.#planDials(),
-    );
-    for (const enode of this.#config.bootnodes) this.#addCandidate(enode, false);
-    for (const enode of this.#config.staticNodes) this.#addCandidate(enode, true);
+    this.#peers = new PeerSet(this.#config);
+    const { env, maxPendingPeers: maxPending, bootnodes, staticNodes, onEvent } = this.#config;
+    this.#dialer = new Dialer({
+      env,
+      maxPending,
+      peers: this.#peers,
+      connect: (enode, signal) => this.#connectTo(enode, signal),
+      failed: (enode, error, redialInMs) =>
+        onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs }),
+    });
+    const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
+    for (const enode of bootnodes.filter(isOther)) this.#dialer.add(enode, false);
+    for (const enode of staticNodes.filter(isOther)) this.#dialer.add(enode, true);
   }
 
   /**
@@ -98,7 +87,7 @@ export class Server implements AsyncDisposable {
       this.#listener = listener;
       onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     }
-    this.#planDials();
+    this.#dialer.start();
   }
 
   get #isClosed(): boolean {
@@ -115,23 +104,16 @@ export class Server implements AsyncDisposable {
    * on all of them, port 0 when it does not listen.
    */
   get enode(): string {
-    const { host = '0.0.0.0', port = 0 } = this.#listener ?? {};
-    return formatEnode({ publicKey: this.id, host: LOOPBACK.get(host) ?? host, tcpPort: port, udpPort: 0 });
+    return localEnode(this.id, this.#listener);
   }
 
   /** The node's record in text form (EIP-778), with the address that it listens on. */
   get enr(): string {
-    const { host = '', port } = this.#listener ?? {};
-    // A host name, or an address that stands for all, is no address to be reached at.
-    const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? { ip: host } : {};
-    const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? { ip6: host } : {};
-    const tcp = port === undefined ? {} : host.includes(':') ? { tcp6: port } : { tcp: port };
-    const seq = BigInt(Math.floor(this.#config.env.unixTime()));
-    return signRecord(this.#config.key, { seq, entries: { ...ip, ...ip6, ...tcp } }).toString();
+    return localRecord(this.#config.key, this.#listener, this.#config.env.unixTime());
   }
 
   get peers(): readonly Peer[] {
-    return [...this.#peers.values()].map(({ peer }) => peer);
+    return this.#peers.peers;
   }
 
   /**
@@ -141,16 +123,14 @@ export class Server implements AsyncDisposable {
   addPeer(enode: string): void {
     const parsed = parseEnode(enode);
     this.#refuseSelf(parsed.publicKey);
-    this.#addCandidate(parsed, true);
-    this.#planDials();
+    this.#dialer.add(parsed, true);
   }
 
   /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError `invalid-enode` */
   removePeer(enode: string): void {
     const key = toBareHex(parseEnode(enode).publicKey);
-    this.#candidates.delete(key);
-    this.#dials.abort(key);
-    this.#peers.get(key)?.peer.disconnect();
+    this.#dialer.remove(key);
+    this.#peers.get(key)?.disconnect();
   }
 
   /**
@@ -163,9 +143,7 @@ export class Server implements AsyncDisposable {
     const parsed = parseEnode(enode);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    const connected = this.#peers.get(key);
-    if (connected !== undefined) return connected.peer;
-    return await this.#dials.join(key, parsed, signal);
+    return this.#peers.get(key) ?? (await this.#dialer.dial(key, parsed, signal));
   }
 
   /**
@@ -192,9 +170,8 @@ export class Server implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
-    this.#dialTimer?.cancel();
     const listening = this.#listener?.close();
-    this.#dials.abortAll();
+    this.#dialer.close();
     const connections = [...this.#connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
@@ -207,17 +184,6 @@ export class Server implements AsyncDisposable {
     if (equalBytes(publicKey, this.id)) {
       throw new PeerlaneError('connected-to-self', 'the enode URL is that of this node');
     }
-  }
-
-  #addCandidate(enode: Enode, isStatic: boolean): void {
-    if (equalBytes(enode.publicKey, this.id)) return;
-    const key = toBareHex(enode.publicKey);
-    const known = this.#candidates.get(key);
-    this.#candidates.set(key, {
-      enode,
-      isStatic: isStatic || known?.isStatic === true,
-      dialedAt: known?.dialedAt,
-    });
   }
 
   // Inbound
@@ -235,14 +201,14 @@ export class Server implements AsyncDisposable {
       oldest?.close(new PeerlaneError('pending-replaced', 'a newer connection took the place'));
     }
     const randomness = freshRandomness(this.#config.env);
-    const connection = this.#connect(wire, true, accept({ identity: this.#identity, randomness }));
+    const connection = this.#connect(wire, accept({ identity: this.#identity, randomness }));
     if (!connection.signal.aborted) this.#pendingInbound.add(connection);
   }
 
-  #connect(wire: Wire, inbound: boolean, handshake: Handshake, dialed?: DialedConnection): Connection {
+  #connect(wire: Wire, handshake: Handshake, dialed?: Dialed): Connection {
     const { env, protocols } = this.#config;
     const owner: ConnectionOwner = {
-      identified: (connection, remoteId) => this.#identified(connection, remoteId, dialed),
+      identified: (connection, remoteId) => this.#identified(connection, remoteId),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
       handlerFailed: (connection, error) =>
@@ -251,7 +217,7 @@ export class Server implements AsyncDisposable {
     const connection = new Connection({
       env,
       wire,
-      inbound,
+      inbound: dialed === undefined,
       handshake,
       protocols,
       owner,
@@ -276,108 +242,44 @@ export class Server implements AsyncDisposable {
   }
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
-  #identified(connection: Connection, remoteId: Uint8Array, dialed: DialedConnection | undefined): void {
+  #identified({ inbound }: Connection, remoteId: Uint8Array): void {
     const key = toBareHex(remoteId);
-    if (this.#peers.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
-    const isStatic = dialed !== undefined || this.#candidates.get(key)?.isStatic === true;
-    if (!isStatic && this.#full() && this.#replaceable(connection) === undefined) throw tooManyPeers();
+    this.#peers.place(key, inbound, !inbound || this.#dialer.keeps(key));
   }
 
-  #opened(connection: Connection, info: PeerInfo, dialed: DialedConnection | undefined): void {
+  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
     const { env, onEvent } = this.#config;
+    const { inbound } = connection;
     const key = toBareHex(info.id);
-    if (this.#peers.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
-    const isStatic = dialed?.isStatic === true || this.#candidates.get(key)?.isStatic === true;
-    if (!isStatic && this.#full()) {
-      const provisional = dialed === undefined ? this.#replaceable(connection) : undefined;
-      if (provisional === undefined) throw tooManyPeers();
-      provisional.close(tooManyPeers());
-    }
+    // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
+    const isStatic = inbound ? this.#dialer.keeps(key) : !this.#dialer.needsSlot(key);
+    const displaced = this.#peers.place(key, inbound, isStatic);
     const peer = new Peer(connection, info, env.now());
     this.#pendingInbound.delete(connection);
-    this.#peers.set(key, { peer, connection, isStatic });
+    this.#peers.add(key, peer, connection, isStatic);
+    // Not before: the slot would be free for a moment, and somebody would be dialed for it.
+    displaced?.close(tooManyPeers());
     dialed?.resolve(peer);
     onEvent({ kind: 'peer-connected', peer: info });
   }
 
-  #closed(connection: Connection, error: PeerlaneError, dialed: DialedConnection | undefined): void {
+  #closed(connection: Connection, error: PeerlaneError, dialed: Dialed | undefined): void {
     const { onEvent } = this.#config;
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
     const { peer, inbound, remoteAddress, remotePort } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
-    if (peer !== undefined && this.#peers.get(key)?.connection === connection) {
-      this.#peers.delete(key);
-      onEvent({ kind: 'peer-disconnected', peer, error });
+    if (peer !== undefined && this.#peers.remove(key, connection)) {
+      onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
-    this.#planDials();
-  }
-
-  #full(): boolean {
-    let count = 0;
-    for (const { isStatic } of this.#peers.values()) if (!isStatic) count++;
-    return count >= this.#config.maxPeers;
-  }
-
-  /** The oldest inbound peer that no protocol has confirmed yet. */
-  #replaceable(newcomer: Connection): Connection | undefined {
-    for (const { connection, isStatic } of this.#peers.values()) {
-      if (!isStatic && connection.inbound && !connection.confirmedPeer && connection !== newcomer)
-        return connection;
-    }
-    return undefined;
+    this.#dialer.plan();
   }
 
   // Outbound
 
-  #planDials(): void {
-    if (this.#state !== 'running') return;
-    const { env, maxPendingPeers, maxPeers, maxDialedPeers } = this.#config;
-    this.#dialTimer?.cancel();
-    this.#dialTimer = undefined;
-    const candidates: DialCandidate[] = [...this.#candidates].map(([key, { isStatic, dialedAt }]) => ({
-      key,
-      isStatic,
-      dialedAt,
-    }));
-    let [dialed, counted] = [0, 0];
-    for (const { connection, isStatic } of this.#peers.values()) {
-      if (isStatic) continue;
-      counted++;
-      if (!connection.inbound) dialed++;
-    }
-    const now = env.now();
-    const plan = planDials({
-      now,
-      candidates,
-      busy: new Set([...this.#peers.keys(), ...this.#dials.keys()]),
-      pending: this.#dials.size,
-      maxPending: maxPendingPeers,
-      freeSlots: Math.min(maxDialedPeers - dialed, maxPeers - counted) - this.#dynamicAttempts(),
-    });
-    for (const key of plan.dial) {
-      const candidate = this.#candidates.get(key);
-      if (candidate === undefined) continue;
-      candidate.dialedAt = now;
-      this.#dials.begin(key, candidate.enode).catch((error: unknown) => {
-        const enode = formatEnode(candidate.enode);
-        this.#config.onEvent({ kind: 'dial-failed', enode, error: toPeerlaneError(error) });
-      });
-    }
-    if (plan.nextAt !== Number.POSITIVE_INFINITY) {
-      this.#dialTimer = env.setTimer(Math.max(0, plan.nextAt - now), () => this.#planDials());
-    }
-  }
-
-  #dynamicAttempts(): number {
-    let count = 0;
-    for (const key of this.#dials.keys()) if (this.#candidates.get(key)?.isStatic !== true) count++;
-    return count;
-  }
-
-  async #dialOnce(key: string, enode: Enode, signal: AbortSignal): Promise<Peer> {
+  async #connectTo(enode: Enode, signal: AbortSignal): Promise<Peer> {
     const { env } = this.#config;
     const wire = await connectTcp(
       { host: enode.host, port: enode.tcpPort },
@@ -388,13 +290,12 @@ export class Server implements AsyncDisposable {
       throw abortedError(signal);
     }
     return await new Promise<Peer>((resolve, reject) => {
-      const isStatic = this.#candidates.get(key)?.isStatic !== false;
       const handshake = initiate({
         identity: this.#identity,
         randomness: freshRandomness(env),
         remoteId: enode.publicKey,
       });
-      const connection = this.#connect(wire, false, handshake, { isStatic, resolve, reject });
+      const connection = this.#connect(wire, handshake, { resolve, reject });
       onAbort(signal, () => {
         if (connection.peer === undefined) connection.close(abortedError(signal));
       });
@@ -402,14 +303,8 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** What a dial that waits for its peer gives the connection. */
-interface DialedConnection {
-  /** Given by the user, by `staticNodes`, `addPeer` or `dial`, and therefore beyond the limits. */
-  readonly isStatic: boolean;
+/** A dial that waits for its peer. */
+interface Dialed {
   readonly resolve: (peer: Peer) => void;
   readonly reject: (error: PeerlaneError) => void;
-}
-
-function tooManyPeers(): PeerlaneError {
-  return new PeerlaneError('too-many-peers', 'all peer slots are taken');
 }

@@ -162,9 +162,20 @@ describe('sync fails', () => {
     const { status, stdout } = await run(...syncArgs(store, enode, '--json', '--patience', '0.5'));
     expect(status).toBe(1);
     const events = eventsOf(stdout);
-    expect(events[0]).toMatchObject({ event: 'dial-failed', code: 'dial-failed' });
+    expect(events[0]).toMatchObject({
+      event: 'dial-failed',
+      code: 'dial-failed',
+      redialInMs: expect.any(Number),
+    });
     expect(events.at(-1)).toMatchObject({ event: 'error', code: 'no-peers' });
     expect(events.at(-1)?.message).toMatch(/\(dial-failed\)$/);
+  });
+
+  it('with a line that says when a peer that is not there is dialed again', async () => {
+    const [store, { enode, server }] = await Promise.all([storeDirectory(), serveSmall()]);
+    await server.close();
+    const { stdout } = await run(...syncArgs(store, enode, '--patience', '0.5'));
+    expect(stdout).toMatch(/^no peer at enode:.* \(dial-failed\); dialing it again in 3[0-5] s$/m);
   });
 
   it('when the peer is on another chain', async () => {

@@ -5,6 +5,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { parseEnode } from '../../src/enr/index.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { echo, endOf, isKind, LOOPBACK, manual, TestServer } from '../support/servers.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -145,6 +146,21 @@ describe('a server', () => {
     expect(reason(await endOf(channel))).toBe('requested');
   });
 
+  it('says when it will dial a node again that it keeps, and does so then', async () => {
+    const env = new ManualEnv();
+    const listener = await started();
+    const dialer = await started({ listen: undefined, staticNodes: [listener.enode], env });
+    await dialer.until(isKind('peer-connected'));
+    env.advance(10_000);
+    await listener.close();
+    const left = await dialer.until(isKind('peer-disconnected'));
+    expect(left.redialInMs).toBe(25_000);
+    env.advance(25_000);
+    // Nobody listens there any more.
+    expect((await dialer.until(isKind('dial-failed'))).redialInMs).toBe(35_000);
+    expect(dialer.seen.filter(isKind('dial-failed'))).toHaveLength(1);
+  });
+
   it('reports a dial that fails, and says why', async () => {
     const server = await started();
     const gone = await started();
@@ -240,6 +256,25 @@ describe('limits', () => {
     const error = await d.dial(listener.enode).catch((error: unknown) => error);
     expect(reason(error)).toBe('too-many-peers');
     expect(channelA.signal.aborted).toBe(false);
+  });
+
+  it('leave no moment in which a slot that changes hands looks free to dial for', async () => {
+    const env = new ManualEnv();
+    const gone = await started();
+    await gone.close();
+    const { protocol } = manual('echo', 1, 16, { confirms: true });
+    const listener = await started({ protocols: [protocol], maxPeers: 1, bootnodes: [gone.enode], env });
+    await listener.until(isKind('dial-failed'));
+    env.advance(34_999);
+    const [a, b] = await Promise.all([started(), started()]);
+    await a.dial(listener.enode);
+    await listener.until(isKind('peer-connected'));
+    // From here on the bootnode is due, were there a slot.
+    env.advance(1);
+    await b.dial(listener.enode);
+    await listener.until(isKind('peer-disconnected'));
+    await listener.close();
+    expect(listener.seen.filter(isKind('dial-failed'))).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { type DialRound, planDials } from '../../src/server/index.ts';
+
+const round = (change: Partial<DialRound>): DialRound => ({
+  now: 100_000,
+  candidates: [],
+  busy: new Set(),
+  pending: 0,
+  maxPending: 50,
+  freeSlots: 10,
+  ...change,
+});
+const node = (key: string, isStatic = false, dialedAt?: number) => ({ key, isStatic, dialedAt });
+
+describe('a round of dialing', () => {
+  it.each<[string, Partial<DialRound>, string[], number]>([
+    ['has nothing to do without candidates', {}, [], Infinity],
+    ['dials whom it may', { candidates: [node('a'), node('b')] }, ['a', 'b'], Infinity],
+    [
+      'leaves out who is connected or being dialed',
+      { candidates: [node('a'), node('b')], busy: new Set(['a']) },
+      ['b'],
+      Infinity,
+    ],
+    ['dials static nodes first', { candidates: [node('a'), node('s', true)] }, ['s', 'a'], Infinity],
+    [
+      'dials static nodes without a free slot',
+      { candidates: [node('a'), node('s', true)], freeSlots: 0 },
+      ['s'],
+      Infinity,
+    ],
+    ['does not exceed the slots', { candidates: [node('a'), node('b')], freeSlots: 1 }, ['a'], Infinity],
+    [
+      'does not exceed the pending dials',
+      { candidates: [node('a', true), node('b', true)], pending: 49 },
+      ['a'],
+      Infinity,
+    ],
+    ['waits 35 s before it dials a node again', { candidates: [node('a', false, 90_000)] }, [], 125_000],
+    ['dials a node again after 35 s', { candidates: [node('a', false, 65_000)] }, ['a'], Infinity],
+    [
+      'prefers who has waited longest',
+      { candidates: [node('a', false, 60_000), node('b'), node('c', false, 10)], freeSlots: 2 },
+      ['b', 'c'],
+      Infinity,
+    ],
+    [
+      'does not wake up for a node without a slot',
+      { candidates: [node('a', false, 90_000)], freeSlots: 0 },
+      [],
+      Infinity,
+    ],
+  ])('%s', (_, change, dial, nextAt) => {
+    expect(planDials(round(change))).toEqual({ dial, nextAt });
+  });
+});
