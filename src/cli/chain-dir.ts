@@ -1,5 +1,5 @@
 /** Directories that hold a chain: `genesis.json`, and `chain.rlp` or `chain.rlp.gz`. */
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PeerlaneError } from '../base/errors.ts';
@@ -12,8 +12,8 @@ export interface ChainDirectory {
   readonly genesis: Genesis;
   /** Path of the chain file. */
   readonly chainFile: string;
-  /** Bytes of the unpacked chain; for a packed one over 4 GiB, of its last part. */
-  readonly chainBytes: number;
+  /** Its size, packed or not. */
+  readonly fileBytes: number;
 }
 
 /** @throws PeerlaneError `file-unreadable`, `genesis-invalid` */
@@ -21,10 +21,8 @@ export async function readChainDirectory(path: string): Promise<ChainDirectory> 
   const genesis = await readGenesisFile(join(path, 'genesis.json'));
   for (const name of ['chain.rlp', 'chain.rlp.gz']) {
     const chainFile = join(path, name);
-    const size = await fileSize(chainFile);
-    if (size === undefined) continue;
-    const chainBytes = name.endsWith('.gz') ? await unpackedSize(chainFile, size) : size;
-    return { genesis, chainFile, chainBytes };
+    const fileBytes = await fileSize(chainFile);
+    if (fileBytes !== undefined) return { genesis, chainFile, fileBytes };
   }
   throw new PeerlaneError('file-unreadable', `${path} has neither chain.rlp nor chain.rlp.gz`);
 }
@@ -34,21 +32,6 @@ async function fileSize(path: string): Promise<number | undefined> {
     return (await stat(path)).size;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw unreadable(path, error);
-  }
-}
-
-/** What the end of a gzip file says of its length (RFC 1952, ISIZE); good for a progress bar. */
-async function unpackedSize(path: string, size: number): Promise<number> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
-      return bytesRead === 4 ? buffer.readUInt32LE() : 0;
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
     throw unreadable(path, error);
   }
 }

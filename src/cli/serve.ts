@@ -35,7 +35,7 @@ export function addServeCommand(program: Command): void {
 
 async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
-  const { genesis, chainFile, chainBytes } = await readChainDirectory(options.chain);
+  const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await resolved(options.listen);
   await requireFree(listen);
@@ -43,9 +43,9 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { store } = opened;
   await importChain(store, chainFile, {
     signal,
-    onProgress: ({ bytes }) => {
+    onProgress: ({ fileBytes }) => {
       // Nothing comes before `listening` in the JSON.
-      if (output.mode !== 'json') output.progress('import', bytes, chainBytes, formatBytes);
+      if (output.mode !== 'json') output.progress('import', fileBytes, total, formatBytes);
     },
   });
   output.endProgress();

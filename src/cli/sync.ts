@@ -73,12 +73,18 @@ async function download(
   store: ChainStore,
 ): Promise<DownloadSummary> {
   const { to, patience, protocol } = options;
+  /** Whether a peer came when the block to go to had been chosen. */
+  let isUnheard = false;
   const downloader = new Downloader({
     store,
     env,
     target: to === undefined ? { kind: 'best' } : { kind: 'number', number: to },
     noPeersTimeoutMs: patience * 1000,
-    onProgress: ({ stage, at, to: end }) => output.progress(stage, at, end),
+    onProgress: ({ stage, at, to: end }) => {
+      // The headers stage listens to all peers that it sees.
+      if (stage === 'headers') isUnheard = false;
+      output.progress(stage, at, end);
+    },
   });
   const peers = new PeerReport(output, options.peer);
   const { networkId, hash: genesisHash, schedule } = genesis;
@@ -93,6 +99,7 @@ async function download(
       ...(protocol === undefined ? {} : { versions: protocol }),
       onPeer: (peer) => {
         downloader.addSource(peerSource(peer));
+        isUnheard = true;
         peers.settle(toBareHex(peer.info.id));
       },
     }),
@@ -102,9 +109,10 @@ async function download(
   await server.start();
   try {
     const first = await downloader.run({ signal });
-    if (to !== undefined || peers.isSettled) return first;
-    // Those that are there may all be behind one that is slow to come.
+    if (peers.isSettled && !isUnheard) return first;
+    // Those that were there may all be behind one that is slow to come, or on another chain than most.
     await peers.settled(env, signal);
+    if (downloader.sources.size === 0) return first;
     const { head, headers, bodies, bytes, seconds } = await downloader.run({ signal });
     return {
       head,
@@ -141,6 +149,7 @@ class PeerReport {
 
   /** Waits until that is so, but not for long. */
   async settled(env: Env, signal: AbortSignal): Promise<void> {
+    if (this.isSettled) return;
     await new Promise<void>((resolve) => {
       const timer = env.setTimer(SETTLE_MS, resolve);
       const stop = onAbort(signal, resolve);

@@ -171,12 +171,15 @@ class Session {
     this.#requester = new Requester(channel, version, options.env, () => this.#notifications.recheck());
     this.#peer = new EthPeer(channel, version, status, this.#requester);
     const onFailure = (error: unknown): void => channel.disconnect(toPeerlaneError(error));
+    const { env } = options;
     this.#answers = new WorkQueue({
+      env,
       maxItems: MAX_WAITING_REQUESTS,
       maxBytes: MAX_WAITING_REQUEST_BYTES,
       onFailure,
     });
     this.#notifications = new WorkQueue({
+      env,
       maxItems: MAX_WAITING_NOTIFICATIONS,
       maxBytes: MAX_WAITING_NOTIFICATION_BYTES,
       mayDrop: () => this.#requester.pending > 0,

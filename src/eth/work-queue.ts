@@ -1,5 +1,11 @@
+import type { Env } from '../base/env.ts';
+
+/** Items that need nothing to wait for give way to other work after this long. */
+const SLICE_MS = 10;
+
 /** How much may wait in a queue; the item that runs counts too. */
 export interface WorkQueueOptions {
+  readonly env: Pick<Env, 'now' | 'setImmediate'>;
   readonly maxItems: number;
   readonly maxBytes: number;
   /**
@@ -20,11 +26,13 @@ export class WorkQueue {
   readonly #items: { readonly size: number; readonly run: () => Promise<void> }[] = [];
   #bytes = 0;
   #running = false;
+  #pausedAt: number;
   #closed = false;
   #wake: (() => void) | undefined;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    this.#pausedAt = options.env.now();
   }
 
   /** Whether the queue takes no more for now. One item is always taken, however large. */
@@ -73,6 +81,7 @@ export class WorkQueue {
   }
 
   async #drain(): Promise<void> {
+    const { env } = this.#options;
     for (;;) {
       const item = this.#items[0];
       if (item === undefined) break;
@@ -81,6 +90,10 @@ export class WorkQueue {
       this.#items.shift();
       this.#bytes -= item.size;
       this.recheck();
+      if (env.now() - this.#pausedAt < SLICE_MS) continue;
+      // A chain in memory answers without a turn of the event loop, and there may be many answers to give.
+      await new Promise<void>((resolve) => void env.setImmediate(resolve));
+      this.#pausedAt = env.now();
     }
     this.#running = false;
   }

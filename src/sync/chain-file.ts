@@ -19,6 +19,8 @@ export interface ChainFileBlock {
   readonly index: number;
   /** Where the block starts, in bytes of the unpacked file. */
   readonly offset: number;
+  /** Bytes of the file, as it lies there, that were read up to its end: how far the file is done. */
+  readonly fileBytes: number;
 }
 
 export interface ChainFileOptions {
@@ -72,6 +74,8 @@ async function* readFile(path: string, signal: AbortSignal | undefined): AsyncGe
 /** A failure of the container, held back until the whole blocks before it were delivered. */
 interface Unpacked {
   readonly chunk?: Uint8Array;
+  /** Bytes that were read for it, and before. */
+  readonly fileBytes: number;
   readonly failure?: unknown;
 }
 
@@ -81,6 +85,7 @@ async function* unpack(
 ): AsyncGenerator<Unpacked> {
   let gunzip: GunzipSteps | undefined;
   let start: Uint8Array | undefined = new Uint8Array(0);
+  let fileBytes = 0;
   try {
     for await (const chunk of chunks) {
       throwIfAborted(signal);
@@ -93,24 +98,27 @@ async function* unpack(
         start = undefined;
       }
       if (gunzip === undefined) {
-        yield { chunk: next };
+        fileBytes += next.length;
+        yield { chunk: next, fileBytes };
         continue;
       }
       for (let at = 0; at < next.length; at += GZIP_READ_BYTES) {
         throwIfAborted(signal);
-        const { output, failure } = await gunzip.write(next.subarray(at, at + GZIP_READ_BYTES));
-        for (const piece of output) yield { chunk: piece };
+        const input = next.subarray(at, at + GZIP_READ_BYTES);
+        fileBytes += input.length;
+        const { output, failure } = await gunzip.write(input);
+        for (const piece of output) yield { chunk: piece, fileBytes };
         if (failure !== undefined) {
-          yield { failure };
+          yield { failure, fileBytes };
           return;
         }
       }
     }
-    if (start !== undefined && start.length > 0) yield { chunk: start };
+    if (start !== undefined && start.length > 0) yield { chunk: start, fileBytes: start.length };
     if (gunzip !== undefined) {
       const { output, failure } = await gunzip.end();
-      for (const piece of output) yield { chunk: piece };
-      if (failure !== undefined) yield { failure };
+      for (const piece of output) yield { chunk: piece, fileBytes };
+      if (failure !== undefined) yield { failure, fileBytes };
     }
   } finally {
     gunzip?.destroy();
@@ -187,7 +195,7 @@ async function* splitBlocks(
       cause,
       details: { index, offset },
     });
-  for await (const { chunk, failure } of pieces) {
+  for await (const { chunk, fileBytes, failure } of pieces) {
     if (failure !== undefined) throw damaged(`the gzip data ends early or is wrong`, failure);
     if (chunk === undefined) continue;
     queue.push(chunk);
@@ -202,7 +210,7 @@ async function* splitBlocks(
       }
       const encoded = queue.take(wanted);
       if (encoded === undefined) break;
-      yield { encoded, index, offset };
+      yield { encoded, index, offset, fileBytes };
       index++;
       offset += wanted;
       wanted = 0;

@@ -1,4 +1,4 @@
-import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { ChainStore } from './chain-store.ts';
 import { HeaderDescent } from './header-descent.ts';
@@ -41,12 +41,13 @@ export class HeadersStage implements Stage {
     const meter = new StageMeter(context, this.name);
     let endsAt = env.now() + noPeersTimeoutMs;
     let blocks = 0;
+    let known: ResolvedTarget | undefined;
     for (let looks = 0, silent = 0; ; looks++) {
       // One clock for all attempts, which only headers that were stored set back.
       if (meter.result.blocks > blocks) endsAt = env.now() + noPeersTimeoutMs;
       blocks = meter.result.blocks;
       const isPatient = looks > 0;
-      const chosen = await resolveTarget(context, target, { endsAt, isPatient });
+      const chosen = await resolveTarget(context, target, { endsAt, isPatient, known });
       try {
         if (await this.#reach(context, chosen, meter)) await requireClaims(store, chosen);
       } catch (error) {
@@ -54,9 +55,10 @@ export class HeadersStage implements Stage {
         await this.#giveUp(context, chosen, error);
         continue;
       }
-      if (target.kind !== 'best' || looks >= MAX_LOOKS) return meter.result;
-      // Done is who has reached what every source announces, unless the source keeps it to itself.
-      const open = await unjudged(store, context.sources, chosen.judged);
+      if (target.kind === 'hash' || looks >= MAX_LOOKS) return meter.result;
+      known = chosen;
+      // Done is who has heard every source, also those that came on the way, unless it keeps its chain to itself.
+      const open = await unjudged(store, context.sources, chosen);
       silent = isPatient && meter.result.blocks === blocks ? silent + 1 : 0;
       if (!open || silent >= MAX_SILENT) return meter.result;
     }
@@ -125,15 +127,14 @@ async function requireClaims(store: ChainStore, { claims = [] }: ResolvedTarget)
   }
 }
 
-/** Whether a source announces a head that is not stored, and that was not among those that were weighed. */
+/** Whether a source that was not weighed announces a head that is not stored. */
 async function unjudged(
   store: ChainStore,
   sources: Iterable<BlockSource>,
-  judged: ReadonlySet<string> | undefined,
+  { isJudged }: ResolvedTarget,
 ): Promise<boolean> {
-  for (const { head } of sources) {
-    if (judged?.has(toBareHex(head.hash)) !== true && (await store.numberOf(head.hash)) === undefined)
-      return true;
+  for (const source of sources) {
+    if (isJudged?.(source) !== true && (await store.numberOf(source.head.hash)) === undefined) return true;
   }
   return false;
 }

@@ -20,6 +20,8 @@ export interface ImportProgress {
   readonly stored: number;
   /** Bytes of the unpacked file that were looked at. */
   readonly bytes: number;
+  /** Bytes of the file, packed or not, that were read for them. */
+  readonly fileBytes: number;
 }
 
 export interface ImportOptions {
@@ -51,7 +53,7 @@ export async function importBlocks(
   blocks: AsyncIterable<ChainFileBlock>,
   { signal, onProgress }: ImportOptions = {},
 ): Promise<ImportProgress> {
-  let progress: ImportProgress = { read: 0, stored: 0, bytes: 0 };
+  let progress: ImportProgress = { read: 0, stored: 0, bytes: 0, fileBytes: 0 };
   let batch: BlockEntry[] = [];
   let batchBytes = 0;
   let last: { readonly number: number; readonly hash: Uint8Array } = store.head();
@@ -67,7 +69,8 @@ export async function importBlocks(
     for await (const block of blocks) {
       throwIfAborted(signal);
       const entry = await within(block, () => readBlock(store, block.encoded, last));
-      progress = { ...progress, read: progress.read + 1, bytes: block.offset + block.encoded.length };
+      const { offset, encoded, fileBytes } = block;
+      progress = { ...progress, read: progress.read + 1, bytes: offset + encoded.length, fileBytes };
       if (entry === undefined) continue;
       last = entry;
       batch.push(entry);

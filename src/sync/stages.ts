@@ -7,8 +7,9 @@ import type { SourceSet } from './source.ts';
  * Where a download goes to.
  *
  * - `hash`: this block. Nobody can lie about it.
- * - `number`: the block of this number that most of the sources name; of several that as many name, the one in
- *   the store, or else the one that the first source names. It is as good as the peers are: a hash is safe.
+ * - `number`: the block of this number that most of the sources name, those too that are slow, or come while
+ *   headers are downloaded; of several that as many name, the one that is in the store with its body, or else the
+ *   one that as many named first. It is as good as the peers are: a hash is safe.
  * - `best`: of the heads that sources announce, the one that most of them agree with: they have it, or it leads
  *   down to the head that they have. Of several the highest: sources that lag do not hold up the others.
  */

@@ -6,7 +6,7 @@ import { keccak256 } from '../crypto/index.ts';
 import { AbortGroup } from './abort-group.ts';
 import type { ChainStore } from './chain-store.ts';
 import { orAborted, outOfPatience } from './fetcher.ts';
-import type { BlockSource, HeadersRequest } from './source.ts';
+import type { BlockSource, HeadersRequest, SourceSet } from './source.ts';
 import type { StageContext, Target } from './stages.ts';
 import { Wake } from './wake.ts';
 
@@ -14,7 +14,7 @@ import { Wake } from './wake.ts';
 const ANSWER_MS = 8_000;
 /** After this long without any answer the question is put again. */
 const RETRY_MS = 2_000;
-/** The others have this long after the first answer. */
+/** Of `best`: the others have this long after the first answer. */
 const GRACE_MS = 1_000;
 /** Failures that say nothing about the block that was asked for, nor about the source. */
 const MISSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -34,8 +34,8 @@ export interface ResolvedTarget {
   readonly hash: Uint8Array;
   /** The sources that have shown to have it. */
   readonly holders: ReadonlySet<BlockSource>;
-  /** Of `best`: the announced heads (hexadecimal) that were looked at; those that are not here gave no answer. */
-  readonly judged?: ReadonlySet<string>;
+  /** Unless it was given by its hash: whether what the source says, or will not say, was weighed. */
+  readonly isJudged?: (source: BlockSource) => boolean;
   /** Of `best`: lower heads that it leads down to, as one of its sources has said. */
   readonly claims?: readonly Pick<Sighting, 'number' | 'hash'>[];
 }
@@ -45,6 +45,8 @@ export interface ResolveOptions {
   readonly endsAt?: number;
   /** Of `best`: whether slow sources are waited for although others have answered. */
   readonly isPatient?: boolean;
+  /** What an earlier look found: it stays when no source has anything to say now, or as many name another. */
+  readonly known?: ResolvedTarget | undefined;
 }
 
 /**
@@ -57,6 +59,7 @@ export async function resolveTarget(
   {
     endsAt = context.env.now() + (context.noPeersTimeoutMs ?? Number.POSITIVE_INFINITY),
     isPatient = false,
+    known,
   }: ResolveOptions = {},
 ): Promise<ResolvedTarget> {
   const { store, sources, env, signal } = context;
@@ -67,11 +70,14 @@ export async function resolveTarget(
   const wake = new Wake();
   const stops = [sources.onChange(() => wake.ring()), onAbort(signal, () => wake.ring())];
   try {
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       throwIfAborted(signal);
-      const resolved = await (target.kind === 'best' ? askBest(context, isPatient) : ask(context, target));
+      const resolved = await (target.kind === 'best'
+        ? askBest(context, isPatient)
+        : ask(context, target, known));
       if (resolved !== undefined) return resolved;
       throwIfAborted(signal);
+      if (known !== undefined && (looks > 1 || sources.size === 0)) return known;
       if (env.now() >= endsAt) throw outOfPatience(sources);
       const timer = env.setTimer(Math.min(RETRY_MS, endsAt - env.now()), () => wake.ring());
       await wake.wait();
@@ -154,7 +160,8 @@ async function askBest(context: StageContext, isPatient: boolean): Promise<Resol
   if (best === undefined) return undefined;
   const { holders, claims, head } = best;
   const judged = new Set(heads.map(({ hash }) => toBareHex(hash)));
-  return { number: head.number, hash: head.hash, holders, claims, judged };
+  const isJudged = (source: BlockSource) => judged.has(toBareHex(source.head.hash));
+  return { number: head.number, hash: head.hash, holders, claims, isJudged };
 }
 
 /** The heads of the sources, each as its source has shown it, by hash. */
@@ -219,40 +226,66 @@ async function support(context: StageContext, head: Head, all: readonly Head[]):
   return { head, holders, votes, claims };
 }
 
+/**
+ * Asks every source for the block, until those that have not answered cannot change what comes of it: whoever is fast
+ * does not outvote several that are slow. A block that is known by its hash needs no second opinion.
+ */
 async function ask(
   context: StageContext,
   target: Exclude<Target, { kind: 'best' }>,
+  known: ResolvedTarget | undefined,
 ): Promise<ResolvedTarget | undefined> {
-  const asked = [...context.sources];
-  const wanted = target.kind === 'hash' ? target.hash : target.number;
+  const isByHash = target.kind === 'hash';
+  const wanted = isByHash ? target.hash : target.number;
+  const kept = isByHash ? undefined : (known?.hash ?? (await wholeBlock(context.store, target.number)));
   using questions = new AbortGroup(context.signal);
-  let grace: Timer | undefined;
-  const answers = await Promise.all(
-    asked.map(async (source) => {
+  const asked = new Set(context.sources);
+  const sightings: Sighting[] = [];
+  let waiting = asked.size;
+  await Promise.all(
+    Array.from(asked, async (source) => {
       const sighting = await sight(context, source, wanted, questions);
-      // A block that is known by its hash needs no second opinion.
-      const graceMs = target.kind === 'hash' ? 0 : GRACE_MS;
-      if (sighting !== undefined) grace ??= context.env.setTimer(graceMs, () => questions.abort());
-      return sighting;
+      waiting--;
+      if (sighting !== undefined) sightings.push(sighting);
+      const [first, second] = rank(context.sources, sightings, kept);
+      if (first === undefined) return;
+      const lead = first.holders.size - (second?.holders.size ?? 0) - waiting;
+      const winsTies = kept === undefined || first.isKept;
+      if (isByHash || lead > 0 || (lead === 0 && winsTies)) questions.abort();
     }),
   );
-  grace?.cancel();
-  const found = new Map<string, Sighting[]>();
-  for (const sighting of answers) {
-    if (sighting === undefined || !context.sources.has(sighting.source)) continue;
-    const name = toBareHex(sighting.hash);
-    found.set(name, [...(found.get(name) ?? []), sighting]);
+  const [best] = rank(context.sources, sightings, kept);
+  if (best === undefined) return undefined;
+  const { number, hash, holders } = best;
+  return { number, hash, holders, isJudged: (source) => asked.has(source) };
+}
+
+/** The hash of a block that is stored with its body: headers alone may be what a liar left in an earlier run. */
+async function wholeBlock(store: ChainStore, number: number): Promise<Uint8Array | undefined> {
+  return number <= store.head().number ? await store.hashOf(number) : undefined;
+}
+
+interface Named {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly holders: Set<BlockSource>;
+  readonly isKept: boolean;
+}
+
+/** The blocks that were sighted, those first that most sources name; of several `kept`, then the one sighted first. */
+function rank(sources: SourceSet, sightings: readonly Sighting[], kept: Uint8Array | undefined): Named[] {
+  const blocks = new Map<string, Named>();
+  for (const { source, number, hash } of sightings) {
+    if (!sources.has(source)) continue;
+    const name = toBareHex(hash);
+    const isKept = kept !== undefined && equalBytes(hash, kept);
+    const block = blocks.get(name) ?? { number, hash, holders: new Set(), isKept };
+    block.holders.add(source);
+    blocks.set(name, block);
   }
-  let best: readonly Sighting[] = [];
-  for (const group of found.values()) {
-    const [member] = group;
-    const isTie = member !== undefined && group.length === best.length;
-    // Of several that as many name, the one in the store is preferred.
-    if (group.length > best.length || (isTie && (await isStored(context.store, member)))) best = group;
-  }
-  const [first] = best;
-  if (first === undefined) return undefined;
-  return { number: first.number, hash: first.hash, holders: new Set(best.map(({ source }) => source)) };
+  return [...blocks.values()].sort(
+    (a, b) => b.holders.size - a.holders.size || Number(b.isKept) - Number(a.isKept),
+  );
 }
 
 /** Whether the block is on the stored header chain. */

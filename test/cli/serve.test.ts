@@ -93,7 +93,7 @@ describe('serve', () => {
   it('prints where it listens in words', async () => {
     const cli = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0']);
     const text = await cli.text(/^enr .*\n/m);
-    expect(text).toMatch(/^import: 692\.9 kB of 692\.9 kB \(100 %\)/m);
+    expect(text).toMatch(/^import: 306\.4 kB of 306\.4 kB \(100 %\)/m);
     expect(text).toMatch(/^chain {4}600 blocks of network 1337331, head 0x7c7af7ef/m);
     expect(text).toMatch(/^enode {4}enode:\/\/[0-9a-f]{128}@127\.0\.0\.1:\d+/m);
     expect(text).toMatch(/^enr {6}enr:/m);
@@ -204,6 +204,16 @@ describe('serve refuses', () => {
     expect([status, stderr]).toEqual([1, '']);
     expect(eventsOf(stdout)).toEqual([{ event: 'error', code, message: expect.stringMatching(message) }]);
     expect(await readdir(temporary)).toEqual([]);
+  });
+
+  it('a packed chain file cut short, of which as much was read as there is', async () => {
+    const chain = await chainDirectory({
+      'genesis.json': genesis,
+      'chain.rlp.gz': packed.subarray(0, 150_000),
+    });
+    const { status, stdout } = await run('serve', '--chain', chain, '--listen', '127.0.0.1:0');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^import: 150(\.0)? kB of 150(\.0)? kB \(100 %\)/m);
   });
 
   it('a key file that holds no key', async () => {

@@ -1,5 +1,6 @@
 /** The bundled chain, and a peer in this process that serves it. */
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
@@ -8,6 +9,8 @@ import { type ChainReader, ethProtocols, type Genesis, parseGenesis } from '../.
 import type { Protocol } from '../../src/p2p/index.ts';
 import { Server } from '../../src/server/index.ts';
 import { ChainStore, importChain } from '../../src/sync/index.ts';
+import * as chains from '../sync/chains.ts';
+import { entries } from '../sync/entries.ts';
 
 /** Directory of the bundled chain: 600 blocks. */
 export const SMALL = fileURLToPath(new URL('../../data/small', import.meta.url));
@@ -104,8 +107,39 @@ export interface ServedChain {
 /** Serves the bundled chain until the test is over. */
 export async function serveSmall(stall: Stall = {}): Promise<ServedChain> {
   imported ??= smallChain();
+  return await serveStalling(await imported, stall);
+}
+
+/** Serves a chain of the same height that departs from the bundled one at block 300. */
+export async function serveFork(stall: Stall = {}): Promise<ServedChain> {
+  const store = await ChainStore.inMemory({ genesis: await smallGenesis() });
+  await store.appendBlocks(entries(chains.forkOf(chains.smallChain(), 300), 1, 600));
+  return await serveStalling(store, stall);
+}
+
+/** Another address of a server, which lets nobody through until it is opened. */
+export async function lateDoor({ enode }: { readonly enode: string }) {
+  const { port } = new URL(enode);
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const door = createServer(async (outside) => {
+    outside.on('error', () => outside.destroy());
+    onTestFinished(() => void outside.destroy());
+    await opened;
+    const inside = connect(Number(port), '127.0.0.1');
+    inside.on('error', () => outside.destroy());
+    inside.pipe(outside).pipe(inside);
+  });
+  await new Promise<void>((resolve) => void door.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void door.close());
+  return { enode: enode.replace(`:${port}`, `:${(door.address() as AddressInfo).port}`), open };
+}
+
+async function serveStalling(store: ChainStore, stall: Stall): Promise<ServedChain> {
   const { networkId, hash: genesisHash, schedule } = await smallGenesis();
-  const chain = new StallingChain(await imported, stall);
+  const chain = new StallingChain(store, stall);
   const server = await startServer(ethProtocols({ network: { networkId, genesisHash, schedule }, chain }));
   onTestFinished(() => chain.release());
   return { enode: server.enode, server, stalled: chain.stalled, release: () => chain.release() };

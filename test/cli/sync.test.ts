@@ -4,7 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import { ChainStore, verifyChain } from '../../src/sync/index.ts';
 import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
-import { SMALL_GENESIS_FILE, SMALL_HEAD, serveGenesis, serveSmall, smallGenesis } from './served-chain.ts';
+import {
+  lateDoor,
+  SMALL_GENESIS_FILE,
+  SMALL_HEAD,
+  serveFork,
+  serveGenesis,
+  serveSmall,
+  smallGenesis,
+} from './served-chain.ts';
 
 /** The blocks in a store, every one of which is verified again. */
 async function storedHead(path: string): Promise<{ number: number; hash: string }> {
@@ -90,6 +98,29 @@ describe('sync', () => {
     const { status, stdout } = await run(...args);
     expect(status).toBe(0);
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD, bodies: 600 });
+  });
+
+  it.each([
+    ['a number', ['--to', '600']],
+    ['the best head', []],
+  ])('goes to %s on the chain of most peers, though they come late', async (_, to) => {
+    const [store, liar, ...good] = await Promise.all([
+      storeDirectory(),
+      serveFork({ bodies: 200 }),
+      serveSmall(),
+      serveSmall(),
+    ]);
+    const doors = await Promise.all(good.map(lateDoor));
+    const late = doors.flatMap(({ enode }) => ['--peer', enode]);
+    const cli = new Cli(syncArgs(store, liar.enode, ...late, ...to, '--json'));
+    await liar.stalled;
+    for (const door of doors) door.open();
+    const connected = () => cli.events.filter(({ event }) => event === 'peer-connected');
+    await cli.event(() => connected().length === 3);
+    liar.release();
+    expect((await cli.done).status).toBe(0);
+    expect(cli.events.at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD });
+    expect(await storedHead(store)).toEqual({ number: 600, hash: SMALL_HEAD });
   });
 
   it('does without a peer that does not answer', async () => {

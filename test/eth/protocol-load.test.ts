@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { WorkQueue } from '../../src/eth/work-queue.ts';
 import { MemoryChain } from '../support/memory-chain.ts';
 import { plain } from './message-values.ts';
@@ -171,6 +172,7 @@ describe('a work queue', () => {
 
   it('bounds the bytes that wait, but takes any one item', async () => {
     const queue = new WorkQueue({
+      env: new VirtualEnv(),
       maxItems: 10,
       maxBytes: 100,
       mayDrop: () => true,
@@ -182,6 +184,7 @@ describe('a work queue', () => {
 
   it('has its room back when items are done', async () => {
     const queue = new WorkQueue({
+      env: new VirtualEnv(),
       maxItems: 2,
       maxBytes: 100,
       mayDrop: () => true,
@@ -196,7 +199,12 @@ describe('a work queue', () => {
 
   it('runs nothing after an item that failed', async () => {
     const failures: unknown[] = [];
-    const queue = new WorkQueue({ maxItems: 10, maxBytes: 100, onFailure: (error) => failures.push(error) });
+    const queue = new WorkQueue({
+      env: new VirtualEnv(),
+      maxItems: 10,
+      maxBytes: 100,
+      onFailure: (error) => failures.push(error),
+    });
     let ran = 0;
     await queue.push(1, () => Promise.reject(new Error('no')));
     await queue.push(1, async () => void ran++);
@@ -206,8 +214,35 @@ describe('a work queue', () => {
     expect(ran).toBe(0);
   });
 
+  it('gives way to other work now and then, though its items wait for nothing', async () => {
+    const env = new VirtualEnv();
+    const queue = new WorkQueue({ env, maxItems: 100, maxBytes: 100, onFailure: () => undefined });
+    let ran = 0;
+    for (let i = 0; i < 12; i++) {
+      await queue.push(1, async () => {
+        env.advance(2);
+        ran++;
+      });
+    }
+    await settle();
+    expect(ran).toBe(5);
+    env.advance(0);
+    await settle();
+    expect(ran).toBe(10);
+    env.advance(0);
+    await settle();
+    expect(ran).toBe(12);
+    env.advance(0);
+    expect(env.timers).toBe(0);
+  });
+
   it('lets go of who waits for room when it is closed', async () => {
-    const queue = new WorkQueue({ maxItems: 1, maxBytes: 100, onFailure: () => undefined });
+    const queue = new WorkQueue({
+      env: new VirtualEnv(),
+      maxItems: 1,
+      maxBytes: 100,
+      onFailure: () => undefined,
+    });
     await queue.push(1, forever);
     const waiting = queue.push(1, forever);
     queue.close();

@@ -73,6 +73,10 @@ describe('a chain file', () => {
         const { read, error } = await readBytes(isPacked ? packed : part, size);
         expect(error).toBeUndefined();
         expect(read.map(({ offset }) => offset)).toEqual(starts.slice(0, 40));
+        const counts = read.map(({ fileBytes }) => fileBytes);
+        expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+        if (!isPacked) expect(counts.every((count, i) => count >= startOf(i + 1))).toBe(true);
+        expect(counts.at(-1)).toBeLessThanOrEqual((isPacked ? packed : part).length);
       }),
       { numRuns: 30 },
     );

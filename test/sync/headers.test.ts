@@ -4,6 +4,7 @@ import { rejectionOf } from '../support/errors.ts';
 import { blockAt, forkOf, smallChain, type TestChain, upTo, withHeader } from './chains.ts';
 import { idsOf, later, TestDownload } from './download.ts';
 import { entries } from './entries.ts';
+import type { SimSource } from './sim-source.ts';
 
 const chain = smallChain();
 const HEAD = 600;
@@ -311,6 +312,65 @@ describe('a target that is a number', () => {
     await expectHeaders(download, chain, 500);
   });
 
+  it('is not that of a fast source when several slow ones name another', async () => {
+    const download = await TestDownload.create();
+    download.add('fast', forkOf(chain, 300), { latencyMs: 1 });
+    download.add('b', chain, { latencyMs: 2_500 });
+    download.add('c', chain, { latencyMs: 4_000 });
+    await download.run(stage, number);
+    await expectHeaders(download, chain, 500);
+  });
+
+  it('is not that of the first source when those that come on the way name another', async () => {
+    const download = await TestDownload.create();
+    const first = download.add('first', forkOf(chain, 300), { itemMs: 5 });
+    later(download.env, 500, () => {
+      expect(first.served.headers).toBeGreaterThan(1);
+      for (const id of ['b', 'c']) download.add(id, chain, { latencyMs: 1_000 });
+    });
+    await download.run(stage, number);
+    await expectHeaders(download, chain, 500);
+  });
+
+  it('stays what it was when as many that come on the way name another', async () => {
+    const download = await TestDownload.create();
+    const first = download.add('first', chain, { itemMs: 5 });
+    const late = forkOf(chain, 300);
+    later(download.env, 500, () => download.add('late', late, { latencyMs: 1 }));
+    await download.run(stage, number);
+    await expectHeaders(download, chain, 500);
+    expect(first.served.headers).toBeLessThan(500 + 10);
+  });
+
+  it.each([
+    ['lags behind', (_: SimSource) => undefined],
+    ['leaves too', (other: SimSource) => other.leave()],
+  ])('stays what it was when its source leaves, and one of another chain comes that %s', async (_, then) => {
+    const download = await TestDownload.create();
+    const first = download.add('first', chain);
+    download.onProgress = ({ at }) => {
+      if (at < 500) return;
+      download.onProgress = undefined;
+      first.leave();
+      const other = download.add('other', upTo(forkOf(chain, 2), 100), { latencyMs: 1_000 });
+      later(download.env, 500, () => then(other));
+    };
+    await download.run(stage, number);
+    await expectHeaders(download, chain, 500);
+    expect(download.env.now()).toBeLessThan(20_000);
+  });
+
+  it('is known at once from the only source, and from most of them while others are silent', async () => {
+    for (const silent of [0, 1]) {
+      const download = await TestDownload.create();
+      for (let i = 0; i < silent; i++) download.add(`silent ${i}`, chain, { tamperHeaders: () => undefined });
+      for (let i = 0; i <= silent; i++) download.add(`${i}`, chain);
+      await download.run(stage, number);
+      await expectHeaders(download, chain, 500);
+      expect(download.env.now()).toBeLessThan(500);
+    }
+  });
+
   it('is the stored block when as many name another one', async () => {
     const download = await TestDownload.above(chain, 550);
     download.add('a', forkOf(chain, 300), { latencyMs: 1 });
@@ -319,13 +379,22 @@ describe('a target that is a number', () => {
     await expectHeaders(download, chain, 550);
   });
 
-  it('does not wait long for sources that do not answer', async () => {
-    const download = await TestDownload.create();
-    download.add('silent', chain, { tamperHeaders: () => undefined });
-    download.add('b', chain);
+  it('is not preferred for headers in the store that have no bodies', async () => {
+    const fork = forkOf(chain, 300);
+    const download = await TestDownload.withHeaders(upTo(fork, 550));
+    download.add('a', chain, { latencyMs: 1 });
+    download.add('b', fork);
     await download.run(stage, number);
     await expectHeaders(download, chain, 500);
-    expect(download.env.now()).toBeLessThan(3_000);
+  });
+
+  it('does not wait long for sources that do not answer, even if they are most', async () => {
+    const download = await TestDownload.create();
+    for (const id of ['a', 'b', 'c']) download.add(id, chain, { tamperHeaders: () => undefined });
+    download.add('d', chain);
+    await download.run(stage, number);
+    await expectHeaders(download, chain, 500);
+    expect(download.env.now()).toBeLessThan(10_000);
   });
 
   it('is waited for while no source has it', async () => {

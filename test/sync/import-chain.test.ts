@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { joinBlock } from '../../src/eth/block.ts';
 import { encodeList } from '../../src/rlp/index.ts';
@@ -32,7 +33,8 @@ describe('the import of a chain file', () => {
     const store = await newStore();
     const reports: ImportProgress[] = [];
     const result = await importChain(store, CHAIN_FILE, { onProgress: (report) => reports.push(report) });
-    expect(result).toEqual({ read: 600, stored: 600, bytes: chainBytes().length });
+    const fileBytes = (await stat(CHAIN_FILE)).size;
+    expect(result).toEqual({ read: 600, stored: 600, bytes: chainBytes().length, fileBytes });
     expect(reports.at(-1)).toEqual(result);
     expect(store.head()).toMatchObject({ number: 600, hash: blockAt(chain, 600).hash });
     await verifyChain(store);
