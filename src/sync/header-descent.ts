@@ -40,6 +40,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
   readonly #context: StageContext;
   readonly #target: ResolvedTarget;
   readonly #meter: StageMeter;
+  readonly #maxReorg: number;
   readonly #fetcher: Fetcher<RlpList<Header>>;
   readonly #removeListener: () => void;
   /** The header that comes next, and the hash that its child gives for it. */
@@ -61,8 +62,9 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     context: StageContext,
     target: ResolvedTarget,
     meter: StageMeter,
-    patienceMs: number | undefined,
+    { patienceMs, maxReorg }: { readonly patienceMs: number | undefined; readonly maxReorg: number },
   ) {
+    this.#maxReorg = maxReorg;
     this.#context = context;
     this.#target = target;
     this.#meter = meter;
@@ -165,8 +167,8 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     if (this.#next <= 0) {
       throw new PeerlaneError('genesis-mismatch', 'the chain of the target has another genesis block');
     }
-    if (this.#overlap.length >= MAX_REORG) {
-      const message = `the chain of the target departs from the stored one more than ${MAX_REORG} blocks below its head`;
+    if (this.#overlap.length >= this.#maxReorg) {
+      const message = `the chain of the target departs from the stored one more than ${this.#maxReorg} blocks below its head`;
       throw new PeerlaneError('store-mismatch', message);
     }
     return false;

@@ -1,7 +1,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { ChainStore } from './chain-store.ts';
-import { HeaderDescent } from './header-descent.ts';
+import { HeaderDescent, MAX_REORG } from './header-descent.ts';
 import type { BlockSource } from './source.ts';
 import { type Stage, type StageContext, StageMeter, type StageResult } from './stages.ts';
 import { holdersOf, isStored, type ResolvedTarget, resolveTarget } from './target.ts';
@@ -18,6 +18,8 @@ const MAX_SILENT = 2;
 export interface HeadersOptions {
   /** Headers that one write to the store takes at least, unless they are the last; default 1,024. */
   readonly writeHeaders?: number | undefined;
+  /** How far below the head of the store the chain of the target may depart from it, in blocks; default `MAX_REORG`. */
+  readonly maxReorg?: number | undefined;
 }
 
 /**
@@ -27,14 +29,16 @@ export interface HeadersOptions {
 export class HeadersStage implements Stage {
   readonly name = 'headers';
   readonly #writeHeaders: number;
+  readonly #maxReorg: number;
 
-  constructor({ writeHeaders = WRITE_HEADERS }: HeadersOptions = {}) {
+  constructor({ writeHeaders = WRITE_HEADERS, maxReorg = MAX_REORG }: HeadersOptions = {}) {
     this.#writeHeaders = writeHeaders;
+    this.#maxReorg = maxReorg;
   }
 
   /**
    * @throws PeerlaneError `aborted`, `no-peers`, `chain-not-found`, `genesis-mismatch` when the target is of a
-   * chain with another genesis block
+   * chain with another genesis block, `store-mismatch` when its chain departs from the stored blocks too far below
    */
   async execute(context: StageContext): Promise<StageResult> {
     const { target, env, store, noPeersTimeoutMs = Number.POSITIVE_INFINITY } = context;
@@ -75,8 +79,16 @@ export class HeadersStage implements Stage {
       context.target.kind === 'hash'
         ? noPeersTimeoutMs
         : Math.min(RECHOOSE_MS, noPeersTimeoutMs ?? RECHOOSE_MS);
-    using descent = new HeaderDescent(context, target, meter, patienceMs);
-    await descent.run(this.#writeHeaders);
+    try {
+      await this.#descend(context, target, meter, patienceMs);
+    } catch (error) {
+      const { number } = store.head();
+      const isTooFar = error instanceof PeerlaneError && error.code === 'store-mismatch';
+      if (!isTooFar || number === store.headerHead().number) throw error;
+      // Headers without bodies, which somebody made up in an earlier run, must not bind the store for ever.
+      await store.rewind(number);
+      await this.#descend(context, target, meter, patienceMs);
+    }
     return true;
   }
 
@@ -96,12 +108,21 @@ export class HeadersStage implements Stage {
       return;
     }
     try {
-      using descent = new HeaderDescent(context, { number, hash, holders }, meter, RECHOOSE_MS);
-      await descent.run(this.#writeHeaders);
+      await this.#descend(context, { number, hash, holders }, meter, RECHOOSE_MS);
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       await store.discardPending();
     }
+  }
+
+  async #descend(
+    context: StageContext,
+    target: ResolvedTarget,
+    meter: StageMeter,
+    patienceMs: number | undefined,
+  ): Promise<void> {
+    using descent = new HeaderDescent(context, target, meter, { patienceMs, maxReorg: this.#maxReorg });
+    await descent.run(this.#writeHeaders);
   }
 
   /** The sources that named the target cannot lead there. */

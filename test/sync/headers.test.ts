@@ -289,6 +289,18 @@ describe('a target on another branch than the stored chain', () => {
     await expectHeaders(download, chain);
   });
 
+  it('departing further below than is allowed is refused, unless the store has no bodies there', async () => {
+    const short = new HeadersStage({ maxReorg: 50 });
+    const whole = await TestDownload.above(branch, 400);
+    whole.add('a', chain);
+    expect(await rejectionOf(whole.run(short, target))).toBe('store-mismatch');
+    expect(whole.store.head()).toMatchObject({ number: 400, hash: blockAt(branch, 400).hash });
+    const bare = await TestDownload.withHeaders(upTo(branch, 400));
+    bare.add('a', chain);
+    await bare.run(short, target);
+    await expectHeaders(bare, chain);
+  });
+
   it('that has another genesis block is refused, and nothing stored is lost', async () => {
     const alien = forkOf(chain, 1, 'alien', { parentHash: new Uint8Array(32) });
     const download = await TestDownload.above(chain, 40);
