@@ -173,7 +173,10 @@ export interface FramesToDecode {
 
 /** How far a lane came. */
 export interface DecodedLane {
-  /** `needMore` when all went well; anything else is a failure, after which the session decodes no more. */
+  /**
+   * `needMore` when all went well, `tableFull` when `maxMessages` came first; anything else is a failure, after which
+   * the session decodes no more.
+   */
   readonly status: Status;
   /** Bytes of the input that are done with. */
   readonly consumed: number;
@@ -232,12 +235,16 @@ function roomFor(lanes: readonly LaneProgress[]): Uint8Array {
 }
 
 /** One call of the backend: updates `lanes`, appends to `messages`. */
-function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]): void {
+function decodeOnce(
+  lanes: readonly LaneProgress[],
+  messages: DecodedMessage[],
+  table: Uint32Array<ArrayBuffer>,
+): void {
   const out = roomFor(lanes);
   const inputs = lanes.map(({ input, consumed }) => (consumed === 0 ? input : input.subarray(consumed)));
   const laneWords = new Uint32Array(DECODE_LANE_WORDS * lanes.length);
   const sessions = lanes.map(({ session }) => session.raw);
-  const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, messageWords);
+  const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, table);
   let used = 0;
   for (let k = 0, word = 0; k < count; k++, word += DECODE_MESSAGE_WORDS) {
     const index = messageWords[word] ?? 0;
@@ -268,9 +275,15 @@ function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]):
  * Decodes all whole frames at the start of each lane's input. A session may be in one lane only. Payloads of up
  * to `INLINE_LIMIT` bytes come decompressed as a rule; any other stays compressed, and is checked no further
  * than its declared length.
+ * @param maxMessages ends the call early, an equal share of them for each lane; at most `TABLE_SIZE` count
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
-export function decodeFrames(lanes: readonly FramesToDecode[]): DecodedFrames {
+export function decodeFrames(lanes: readonly FramesToDecode[], maxMessages?: number): DecodedFrames {
+  const size = maxMessages ?? TABLE_SIZE;
+  if (!Number.isInteger(size) || size < 1) {
+    throw new PeerlaneError('invalid-argument', `maxMessages is ${size}, not a positive integer`);
+  }
+  const table = messageWords.subarray(0, DECODE_MESSAGE_WORDS * Math.min(size, TABLE_SIZE));
   checkObjects(lanes, 'lanes');
   const sessions = new Set<FrameSession>();
   const progress = lanes.map(({ session, input }, lane): LaneProgress => {
@@ -284,7 +297,8 @@ export function decodeFrames(lanes: readonly FramesToDecode[]): DecodedFrames {
   const messages: DecodedMessage[] = [];
   let left: readonly LaneProgress[] = progress;
   while (left.length > 0) {
-    decodeOnce(left, messages);
+    decodeOnce(left, messages, table);
+    if (maxMessages !== undefined) break;
     left = left.filter(({ status }) => status === STATUS.tableFull);
   }
   return {

@@ -1,45 +1,87 @@
 /** Many links at once: one call of the crypto backend for what all of them received, one for what they send. */
-import { decodeSessions, encodeMessages, type RlpxSession } from '../rlpx/index.ts';
+import { decodeSessions, encodeMessages, type OutgoingMessage, type RlpxSession } from '../rlpx/index.ts';
 import type { Link } from './link.ts';
 
+/** Backends work this many streams side by side; a slice that ends in between wastes a part of the last round. */
+const LANES = 8;
+/** Bytes of a slice, at least when they are there, in each direction; see `runSlice`. */
+const SLICE_LENGTH = 768 * 1024;
+const MAX_SLICE_LENGTH = 2 * SLICE_LENGTH;
+/** Messages that are decoded in a slice, about: what handlers do with them counts too. */
+const SLICE_MESSAGES = 512;
+/** What one link sends in a slice, in bytes, or a single message. */
+const SHARE_LENGTH = 128 * 1024;
+
 /**
- * Works a batch of links: everything that has arrived for any of them goes through the crypto backend together,
- * a step at a time, and then everything that they want to send.
+ * Works a part of what there is to do for `links`, worth a millisecond or so: first what has arrived, through the
+ * crypto backend together, then what is to be sent, the base protocol's first, answers next, gossip last. Links that
+ * are done leave the set; those that were worked and are not done go to its end.
  */
+export function runSlice(links: Set<Link>): void {
+  decodeSlice(links);
+  encodeSlice(links);
+  for (const link of links) if (!link.decodable && link.outbox.isEmpty) links.delete(link);
+}
+
+/** Works a batch of links until all is done. */
 export function runLinks(links: Iterable<Link>): void {
-  const batch = [...links];
-  for (let ready = decodable(batch); ready.length > 0; ready = decodable(ready.map(({ link }) => link))) {
-    const steps = decodeSessions(ready.map(({ session }) => session));
-    for (const [index, step] of steps.entries()) ready[index]?.link.afterDecode(step);
+  for (const waiting = new Set(links); waiting.size > 0; ) runSlice(waiting);
+}
+
+function isFull(length: number, lanes: number): boolean {
+  return length >= MAX_SLICE_LENGTH || (length >= SLICE_LENGTH && lanes % LANES === 0);
+}
+
+function toEnd(links: Set<Link>, link: Link): void {
+  if (links.delete(link)) links.add(link);
+}
+
+function decodeSlice(links: Set<Link>): void {
+  let [messages, length] = [SLICE_MESSAGES, 0];
+  while (messages > 0 && !isFull(length, 0)) {
+    const lanes: Link[] = [];
+    const sessions: RlpxSession[] = [];
+    for (const link of links) {
+      const { session } = link;
+      if (session === undefined || !link.decodable) continue;
+      if (isFull(length, lanes.length)) break;
+      lanes.push(link);
+      sessions.push(session);
+      length += session.pendingLength;
+    }
+    if (lanes.length === 0) return;
+    const steps = decodeSessions(sessions, Math.max(messages, 4 * lanes.length));
+    for (const [index, step] of steps.entries()) {
+      messages -= step.messages.length;
+      lanes[index]?.afterDecode(step);
+    }
+    for (const link of lanes) toEnd(links, link);
   }
-  encodeOutboxes(batch);
 }
 
-function decodable(links: readonly Link[]): { link: Link; session: RlpxSession }[] {
-  return links.flatMap((link) => {
-    const { session } = link;
-    return link.decodable && session !== undefined ? [{ link, session }] : [];
-  });
-}
-
-function encodeOutboxes(links: readonly Link[]): void {
-  const owners: Link[] = [];
-  const outgoing: { session: RlpxSession; code: number; payload: Uint8Array }[] = [];
-  for (const link of links) {
+function encodeSlice(links: Set<Link>): void {
+  const lanes: { readonly link: Link; readonly count: number }[] = [];
+  const outgoing: OutgoingMessage[] = [];
+  let length = 0;
+  const waiting = [...links].filter(({ outbox }) => !outbox.isEmpty);
+  for (const link of waiting.sort((a, b) => a.outbox.rank - b.outbox.rank)) {
     const { session } = link;
     if (session === undefined || link.state === 'closed') continue;
-    for (const message of link.takeOutbox()) {
-      owners.push(link);
-      outgoing.push({ session, ...message });
+    if (isFull(length, lanes.length)) break;
+    const messages = link.outbox.take(SHARE_LENGTH);
+    for (const { code, payload } of messages) {
+      length += payload.length;
+      outgoing.push({ session, code, payload });
     }
+    lanes.push({ link, count: messages.length });
   }
   const steps = encodeMessages(outgoing);
-  for (let first = 0; first < steps.length; ) {
-    const link = owners[first];
-    let end = first;
-    while (end < steps.length && owners[end] === link) end++;
-    if (link !== undefined) writeFrames(link, steps.slice(first, end));
-    first = end;
+  let first = 0;
+  for (const { link, count } of lanes) {
+    writeFrames(link, steps.slice(first, first + count));
+    first += count;
+    toEnd(links, link);
+    link.outbox.encoded();
   }
 }
 

@@ -1,4 +1,4 @@
-export { runLinks } from './batch.ts';
+export { runLinks, runSlice } from './batch.ts';
 export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 export {
   DISCONNECT_REASONS,
@@ -16,6 +16,7 @@ export {
   type LinkOptions,
   PING_INTERVAL_MS,
 } from './link.ts';
+export type { MessagePriority } from './outbox.ts';
 export {
   type Capability,
   LENT_PAYLOAD,

@@ -19,6 +19,7 @@ import {
   encodeDisconnect,
 } from './disconnect.ts';
 import { decodeHello, encodeHello, type Hello, SNAPPY_VERSION } from './hello.ts';
+import { type MessagePriority, Outbox } from './outbox.ts';
 import type { Protocol } from './protocol.ts';
 
 /** From the first byte to the session's secrets, and again from there to the remote Hello. */
@@ -39,7 +40,7 @@ const EMPTY_LIST = Uint8Array.of(0xc0);
 export interface LinkHost {
   /** Bytes for the wire, in order. */
   write(bytes: Uint8Array): void;
-  /** The link has frames to decode or messages to encode: put it into the next `runLinks`. */
+  /** The link has frames to decode or messages to encode: put it into the next `runSlice`. */
   schedule(link: Link): void;
   /** The handshake has proved who the remote side is. Throw to refuse it. */
   identified(remoteId: Uint8Array): void;
@@ -73,8 +74,8 @@ export class Link {
   #session: RlpxSession | undefined;
   #remoteId: Uint8Array | undefined;
   #shared: readonly SharedProtocol[] = [];
-  #outbox: { code: number; payload: Uint8Array }[] = [];
-  #outboxLength = 0;
+  /** @internal For the batch. */
+  readonly outbox = new Outbox();
   #helloSent = false;
   #paused = false;
   #closing = false;
@@ -119,7 +120,7 @@ export class Link {
 
   /** Bytes of payloads that wait to be encoded. */
   get outboxLength(): number {
-    return this.#outboxLength;
+    return this.outbox.length;
   }
 
   /** Bytes have arrived; they become the link's own and may be overwritten. */
@@ -136,9 +137,15 @@ export class Link {
   }
 
   /** Queues a message under a code of the wire. */
-  send(code: number, payload: Uint8Array): void {
+  send(code: number, payload: Uint8Array, priority?: MessagePriority): void {
     if (this.#state !== 'open') return;
-    this.#queue(code, payload);
+    if (this.outbox.isEmpty) this.#host.schedule(this);
+    this.outbox.push(code, payload, priority);
+  }
+
+  /** Calls `run` when what was sent so far is encoded, or never will be. */
+  afterOutput(run: () => void): void {
+    this.outbox.afterOutput(run);
   }
 
   /** Stops decoding while the consumer lags behind; what has arrived stays where it is. */
@@ -185,7 +192,7 @@ export class Link {
     }
     this.#pingAt = now + PING_INTERVAL_MS;
     this.#pingUnanswered = true;
-    this.#queue(PING, EMPTY_LIST);
+    this.#sendControl(PING);
   }
 
   /**
@@ -203,7 +210,7 @@ export class Link {
     if (this.#session !== undefined && disconnect !== undefined && silent === undefined) {
       // Whoever reads our Hello compresses from there on; before it, nothing is.
       if (this.#state === 'hello' && this.#helloSent) this.#session.open(true);
-      this.#outbox.push({ code: DISCONNECT, payload: encodeDisconnect(disconnect) });
+      this.outbox.push(DISCONNECT, encodeDisconnect(disconnect));
       this.#flush();
     }
     this.#end(error);
@@ -216,8 +223,7 @@ export class Link {
 
   #end(error: PeerlaneError): void {
     this.#state = 'closed';
-    this.#outbox = [];
-    this.#outboxLength = 0;
+    this.outbox.clear();
     this.#received.clear();
     this.#session?.dispose();
     this.#host.closed(error);
@@ -242,7 +248,7 @@ export class Link {
     if (established.reply.length > 0) this.#host.write(established.reply);
     this.#host.identified(established.remoteId);
     // At once: the remote Hello may lie behind its ack, and compression starts with it.
-    this.#outbox.push({ code: HELLO, payload: encodeHello(this.#hello) });
+    this.outbox.push(HELLO, encodeHello(this.#hello));
     this.#flush();
     this.#helloSent = true;
     const rest = this.#received.take(this.#received.length);
@@ -250,13 +256,12 @@ export class Link {
     this.#host.schedule(this);
   }
 
-  #queue(code: number, payload: Uint8Array): void {
-    if (this.#outbox.length === 0) this.#host.schedule(this);
-    this.#outbox.push({ code, payload });
-    this.#outboxLength += payload.length;
+  #sendControl(code: number): void {
+    if (this.outbox.isEmpty) this.#host.schedule(this);
+    this.outbox.pushControl(code, EMPTY_LIST);
   }
 
-  /** @internal For `runLinks`. */
+  /** @internal */
   get decodable(): boolean {
     return this.#state !== 'closed' && !this.#paused && this.#session?.ready === true;
   }
@@ -264,14 +269,6 @@ export class Link {
   /** @internal */
   get session(): RlpxSession | undefined {
     return this.#session;
-  }
-
-  /** @internal */
-  takeOutbox(): readonly { code: number; payload: Uint8Array }[] {
-    const outbox = this.#outbox;
-    this.#outbox = [];
-    this.#outboxLength = 0;
-    return outbox;
   }
 
   /** @internal */
@@ -295,7 +292,8 @@ export class Link {
   #flush(): void {
     const session = this.#session;
     if (session === undefined) return;
-    const steps = encodeMessages(this.takeOutbox().map((message) => ({ session, ...message })));
+    const messages = this.outbox.take(Number.POSITIVE_INFINITY).map((message) => ({ session, ...message }));
+    const steps = encodeMessages(messages);
     for (const { frame, error } of steps) if (error === undefined) this.#host.write(frame);
   }
 
@@ -350,7 +348,7 @@ export class Link {
         this.#end(remoteDisconnect(message.payload()));
         return;
       case PING:
-        if (!this.#host.congested) this.#queue(PONG, EMPTY_LIST);
+        if (!this.#host.congested) this.#sendControl(PONG);
         return;
       case PONG:
         this.#pingUnanswered = false;

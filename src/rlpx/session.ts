@@ -14,6 +14,7 @@ import {
   frameErrorOf,
   MAX_FRAME_SIZE,
   STATUS,
+  type Status,
   uncompress,
 } from '../crypto/index.ts';
 
@@ -142,6 +143,8 @@ export class RlpxSession {
   }
 }
 
+const GOOD: ReadonlySet<Status> = new Set([STATUS.ok, STATUS.needMore, STATUS.tableFull]);
+
 /** What one step of decoding gave for a session. */
 export interface DecodeStep {
   readonly session: RlpxSession;
@@ -153,8 +156,9 @@ export interface DecodeStep {
 /**
  * Decodes a step for each session that is `ready`, in one call of the backend. Call again while any is ready:
  * what a message changes (Hello turns compression on) holds from the next step.
+ * @param maxMessages ends the step early, an equal share of them for each session; default: no bound
  */
-export function decodeSessions(sessions: readonly RlpxSession[]): DecodeStep[] {
+export function decodeSessions(sessions: readonly RlpxSession[], maxMessages?: number): DecodeStep[] {
   const steps: DecodeStep[] = [];
   const lanes: { session: FrameSession; input: Uint8Array }[] = [];
   for (const session of sessions) {
@@ -164,7 +168,7 @@ export function decodeSessions(sessions: readonly RlpxSession[]): DecodeStep[] {
     lanes.push({ session: session.frames, input });
   }
   if (lanes.length === 0) return steps;
-  const decoded = decodeFrames(lanes);
+  const decoded = decodeFrames(lanes, maxMessages);
   for (const message of decoded.messages) {
     steps[message.lane]?.messages.push(
       new IncomingMessage(message.code, message.length, message.payload, message.compressed),
@@ -174,8 +178,10 @@ export function decodeSessions(sessions: readonly RlpxSession[]): DecodeStep[] {
     const lane = decoded.lanes[index];
     const input = lanes[index]?.input;
     if (lane === undefined || input === undefined) continue;
-    const failed = lane.status !== STATUS.ok && lane.status !== STATUS.needMore;
-    step.session.afterDecode(input, lane.consumed, lane.needed, failed);
+    const failed = !GOOD.has(lane.status);
+    // Nothing that could come next is shorter than a header.
+    const needed = lane.status === STATUS.tableFull ? FRAME_HEADER_LENGTH : lane.needed;
+    step.session.afterDecode(input, lane.consumed, needed, failed);
     if (failed) step.error = frameErrorOf(lane.status);
   }
   return steps;

@@ -202,8 +202,8 @@ export class Connection implements LinkHost {
       signal: this.signal,
       send: (code, payload) => this.#send(code, payload),
       consumed: (heldLength) => this.#consumed(heldLength),
-      // In the same turn as the lanes, behind them.
-      afterOutput: (run) => void env.setImmediate(run),
+      // Not before whoever leaves its loop over the messages has looked at the last one.
+      afterOutput: (run) => void env.setImmediate(() => this.#link.afterOutput(run)),
       confirm: () => this.#confirm(),
       close: (error) => this.close(error),
     };

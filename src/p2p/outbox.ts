@@ -1,0 +1,104 @@
+/** What a link wants to send and has not encoded yet. */
+
+/**
+ * Whose messages leave first when there is more to encode than one turn of the event loop takes: answers, and whatever
+ * else somebody waits for, before gossip. It decides between connections; within one, order is kept.
+ */
+export type MessagePriority = 'answer' | 'gossip';
+
+export interface QueuedMessage {
+  /** On the wire. */
+  readonly code: number;
+  readonly payload: Uint8Array;
+}
+
+interface Entry extends QueuedMessage {
+  readonly priority: MessagePriority;
+}
+
+export class Outbox {
+  /** Of the base protocol: Ping and Pong. They overtake. */
+  #control: QueuedMessage[] = [];
+  #queue: Entry[] = [];
+  #head = 0;
+  #answers = 0;
+  #length = 0;
+  #queued = 0;
+  #taken = 0;
+  #waiters: { readonly until: number; readonly run: () => void }[] = [];
+
+  /** Bytes of the payloads that wait. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#control.length === 0 && this.#head === this.#queue.length;
+  }
+
+  /** 0 with something of the base protocol, 1 with an answer, 2 with gossip only. */
+  get rank(): number {
+    if (this.#control.length > 0) return 0;
+    return this.#answers > 0 ? 1 : 2;
+  }
+
+  push(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): void {
+    this.#queue.push({ code, payload, priority });
+    this.#length += payload.length;
+    this.#queued++;
+    if (priority === 'answer') this.#answers++;
+  }
+
+  pushControl(code: number, payload: Uint8Array): void {
+    this.#control.push({ code, payload });
+    this.#length += payload.length;
+  }
+
+  /** Takes what may leave now: the base protocol's, and then the first message and more up to so many bytes. */
+  take(maxLength: number): QueuedMessage[] {
+    const taken = this.#control;
+    this.#control = [];
+    let length = 0;
+    for (const { payload } of taken) this.#length -= payload.length;
+    for (;;) {
+      const entry = this.#queue[this.#head];
+      if (entry === undefined || (length > 0 && length + entry.payload.length > maxLength)) break;
+      taken.push(entry);
+      length += entry.payload.length;
+      this.#head++;
+      this.#taken++;
+      if (entry.priority === 'answer') this.#answers--;
+    }
+    this.#length -= length;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head > 64) {
+      this.#queue.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return taken;
+  }
+
+  /** Calls `run` when what has been pushed so far has left: at once if it has. */
+  afterOutput(run: () => void): void {
+    if (this.#taken === this.#queued && this.#waiters.length === 0) run();
+    else this.#waiters.push({ until: this.#queued, run });
+  }
+
+  /** What was taken has been encoded. */
+  encoded(): void {
+    while (this.#waiters.length > 0 && (this.#waiters[0]?.until ?? 0) <= this.#taken)
+      this.#waiters.shift()?.run();
+  }
+
+  clear(): void {
+    this.#control = [];
+    this.#queue = [];
+    this.#head = 0;
+    this.#answers = 0;
+    this.#length = 0;
+    this.#taken = this.#queued;
+    this.encoded();
+  }
+}

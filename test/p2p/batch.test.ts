@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { runSlice } from '../../src/p2p/index.ts';
+import { LinkPair } from '../support/link-pair.ts';
+
+const KiB = 1024;
+
+/** So many pairs that have exchanged Hellos, and the links of their initiators. */
+function pairs(count: number) {
+  const all = Array.from({ length: count }, () => new LinkPair().open());
+  const written = () => all.map(({ initiator }) => initiator.wire.length);
+  return { all, links: all.map(({ initiator }) => initiator.link), written };
+}
+
+describe('a slice of the work of many links', () => {
+  it('ends after eight large messages, goes on with the others, and leaves who is done', () => {
+    const { links, written } = pairs(20);
+    for (const link of links) link.send(0x10, new Uint8Array(100 * KiB));
+    const waiting = new Set(links);
+    runSlice(waiting);
+    expect(written().filter((count) => count === 1)).toHaveLength(8);
+    expect(waiting.size).toBe(12);
+    runSlice(waiting);
+    runSlice(waiting);
+    expect(written()).toEqual(new Array(20).fill(1));
+    expect(waiting.size).toBe(0);
+  });
+
+  it('gives every link its part before one has a second', () => {
+    const { links, written } = pairs(10);
+    for (const link of links) for (let i = 0; i < 3; i++) link.send(0x10, new Uint8Array(120 * KiB));
+    const waiting = new Set(links);
+    for (let slice = 0; waiting.size > 0; slice++) {
+      runSlice(waiting);
+      const counts = written();
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      expect(slice).toBeLessThan(5);
+    }
+  });
+
+  it('takes answers before gossip, and the base protocol before both', () => {
+    const { all, links, written } = pairs(20);
+    for (const [i, link] of links.entries()) {
+      for (let n = 0; n < 3; n++) link.send(0x10, new Uint8Array(128 * KiB), i < 15 ? 'gossip' : 'answer');
+    }
+    const last = all[14];
+    last?.recipient.link.tick(last.env.now() + 15_000);
+    expect(last?.recipient.scheduled).toBe(true);
+    last?.initiator.link.tick(last.env.now() + 15_000);
+    const waiting = new Set(links);
+    runSlice(waiting);
+    const first = written().flatMap((count, i) => (count > 0 ? [i] : []));
+    expect(first).toEqual([0, 1, 14, 15, 16, 17, 18, 19]);
+  });
+
+  it('decodes many small messages by and by, and all of them', () => {
+    const { all } = pairs(4);
+    for (const { initiator, recipient } of all) {
+      for (let i = 0; i < 1000; i++) initiator.link.send(0x10, Uint8Array.of(i));
+      runSlice(new Set([initiator.link]));
+      for (const bytes of initiator.wire.splice(0)) recipient.link.receive(bytes, 0);
+    }
+    const waiting = new Set(all.map(({ recipient }) => recipient.link));
+    const received = () => all.map(({ recipient }) => recipient.messages.length);
+    runSlice(waiting);
+    expect(received().every((count) => count >= 100 && count <= 200)).toBe(true);
+    for (let slice = 0; waiting.size > 0 && slice < 100; slice++) runSlice(waiting);
+    expect(received()).toEqual([1000, 1000, 1000, 1000]);
+    for (const { recipient } of all) {
+      expect(recipient.messages.every(({ payload }, i) => payload[0] === (i & 0xff))).toBe(true);
+    }
+  });
+});
