@@ -2,7 +2,7 @@
  * A whole connection as a machine: handshake, Hello, base protocol, and the routing of messages to protocols.
  * Bytes and times go in; what goes out is told to a `LinkHost`. It owns no socket and sets no timer.
  */
-import { ByteQueue } from '../base/bytes.ts';
+import { ByteQueue, concatBytes, EMPTY } from '../base/bytes.ts';
 import { consequenceOf, type DisconnectReasonName, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import {
   type DecodeStep,
@@ -76,6 +76,8 @@ export class Link {
   #shared: readonly SharedProtocol[] = [];
   /** @internal For the batch. */
   readonly outbox = new Outbox();
+  /** The ack, which leaves together with what follows it. */
+  #reply: Uint8Array = EMPTY;
   #helloSent = false;
   #paused = false;
   #closing = false;
@@ -245,7 +247,7 @@ export class Link {
     this.#session = new RlpxSession(established.session);
     this.#state = 'hello';
     this.#progressAt = this.#now;
-    if (established.reply.length > 0) this.#host.write(established.reply);
+    this.#reply = established.reply;
     this.#host.identified(established.remoteId);
     // At once: the remote Hello may lie behind its ack, and compression starts with it.
     this.outbox.push(HELLO, encodeHello(this.#hello));
@@ -289,12 +291,17 @@ export class Link {
     if (this.#state !== 'closed') this.#host.decoded();
   }
 
+  /** Encodes and writes all that waits, in one piece with what the handshake has to say before it. */
   #flush(): void {
     const session = this.#session;
     if (session === undefined) return;
     const messages = this.outbox.take(Number.POSITIVE_INFINITY).map((message) => ({ session, ...message }));
-    const steps = encodeMessages(messages);
-    for (const { frame, error } of steps) if (error === undefined) this.#host.write(frame);
+    const frames = encodeMessages(messages).flatMap(({ frame, error }) =>
+      error === undefined ? [frame] : [],
+    );
+    const bytes = concatBytes(this.#reply, ...frames);
+    this.#reply = EMPTY;
+    if (bytes.length > 0) this.#host.write(bytes);
   }
 
   #route(message: IncomingMessage): void {
