@@ -2,21 +2,17 @@ import type { Env, Timer } from './env.ts';
 
 /** How often it is looked at who moves, while somebody waits. */
 export const WATCH_MS = 500;
-/** Whoever has moved less than this, in bytes, in each of two such intervals stands still: 16 KiB a second. */
-export const LEAST_PROGRESS = 8 * 1024;
-const LOOKS = 2;
-/** Part of the limit by which probes may go beyond it. */
-const PROBED = 0.5;
 /** What each may hold, in bytes, however much the others do; less where there are many. */
 export const FREE_SHARE = 128 * 1024;
+/** Part of the limit by which probes may go beyond it. */
+const PROBED = 0.5;
 
 /** Who holds memory for a remote side. */
 export interface BudgetHolder {
-  /**
-   * Bytes that the remote side has moved so far, in the direction that frees what is held; undefined while that is
-   * not for it to do.
-   */
-  readonly moved: number | undefined;
+  /** Bytes that the remote side has moved so far, in the direction that frees what is held. */
+  readonly moved: number;
+  /** Whether it could have moved some since it was last asked: it had something to move, and was let. */
+  couldMove(): boolean;
   /** Told to release everything, as others wait and the remote side stands still. Ends with `set(0)`. */
   giveUp(): void;
   /** What `ask` was refused is granted now. */
@@ -26,6 +22,18 @@ export interface BudgetHolder {
    * whether one that is held up stands still.
    */
   probe?(): void;
+}
+
+export interface BudgetOptions {
+  /** Bytes. */
+  readonly limit: number;
+  readonly env: Env;
+  /** Whoever has moved less than this, in bytes, ... */
+  readonly leastProgress: number;
+  /** ... in each of so many intervals of `WATCH_MS` stands still. */
+  readonly looks: number;
+  /** What whoever has gone so far beyond the limit that there are no probes any more has to move, in the same time. */
+  readonly leastProgressBeyond?: number;
 }
 
 export interface BudgetShare {
@@ -38,14 +46,16 @@ export interface BudgetShare {
   ask(bytes: number): boolean;
   /** Whether this is the one that may go beyond the limit. */
   readonly hasTurn: boolean;
-  /** Leaves the line, and gives up the turn. */
+  /** Bytes that `take` would say yes to now, not counting the turn. */
+  readonly room: number;
+  /** Leaves the line, and gives up the turn: what was begun is complete. */
   leave(): void;
 }
 
 interface Entry extends BudgetShare {
   readonly holder: BudgetHolder;
   /** What it had moved at the last look, which one that was, and for how many it has hardly moved. */
-  seen: number | undefined;
+  seen: number;
   seenAt: number;
   still: number;
 }
@@ -53,12 +63,13 @@ interface Entry extends BudgetShare {
 /**
  * One bound on memory for many holders. Whoever wants more than there is waits in line; one at a time may go beyond
  * the limit, so that a message larger than what is left gets through, and holders that are all halfway do not wait
- * for each other for ever. While somebody waits, holders whose remote side stands still are told to give up, the
- * largest first and no more of them than needed. Whoever moves loses nothing.
+ * for each other for ever. That one has its turn until what it began is complete, or it has to give up. While somebody
+ * waits, holders whose remote side stands still are told to give up, the largest first and no more of them than
+ * needed.
  */
 export class Budget {
   readonly limit: number;
-  readonly #env: Env;
+  readonly #options: BudgetOptions;
   #used = 0;
   readonly #holders = new Set<Entry>();
   /** Who waits, first come first, and for how much. */
@@ -70,10 +81,9 @@ export class Budget {
   #looks = 0;
   #timer: Timer | undefined;
 
-  /** @param limit bytes */
-  constructor({ limit, env }: { readonly limit: number; readonly env: Env }) {
-    this.limit = limit;
-    this.#env = env;
+  constructor(options: BudgetOptions) {
+    this.limit = options.limit;
+    this.#options = options;
   }
 
   /** Bytes held by all. */
@@ -86,7 +96,7 @@ export class Budget {
     const entry: Entry = {
       holder,
       held: 0,
-      seen: undefined,
+      seen: 0,
       seenAt: 0,
       still: 0,
       set(bytes) {
@@ -97,6 +107,10 @@ export class Budget {
       },
       ask(bytes) {
         return budget.#ask(this, bytes);
+      },
+      get room() {
+        const rest = budget.#line.size > 0 ? 0 : budget.limit - budget.#used;
+        return Math.max(0, rest, budget.#freeShare - this.held);
       },
       get hasTurn() {
         return budget.#turn === this;
@@ -122,7 +136,7 @@ export class Budget {
       this.#holders.add(entry);
     } else {
       this.#holders.delete(entry);
-      entry.seen = undefined;
+      entry.still = 0;
       if (this.#turn === entry) this.#turn = undefined;
     }
     if (less) this.#serve();
@@ -130,12 +144,16 @@ export class Budget {
 
   #take(entry: Entry, bytes: number): boolean {
     const { held } = entry;
-    if (held + bytes <= Math.min(FREE_SHARE, this.limit / (this.#holders.size + 1))) return true;
+    if (held + bytes <= this.#freeShare) return true;
     if (this.#line.size > 0 && this.#served !== entry) return false;
     if (this.#used + bytes <= this.limit) return true;
     if (this.#turn !== undefined) return false;
     this.#turn = entry;
     return true;
+  }
+
+  get #freeShare(): number {
+    return Math.min(FREE_SHARE, this.limit / (this.#holders.size + 1));
   }
 
   #ask(entry: Entry, bytes: number): boolean {
@@ -149,6 +167,7 @@ export class Budget {
   }
 
   #leave(entry: Entry): void {
+    entry.still = 0;
     if (this.#turn === entry) this.#turn = undefined;
     else if (!this.#line.delete(entry)) return;
     this.#serve();
@@ -180,29 +199,34 @@ export class Budget {
     if (!this.#isWanted) return;
     // What was seen the last time says nothing of now.
     this.#looks++;
-    this.#timer = this.#env.setTimer(WATCH_MS, () => this.#look());
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.env.setTimer(WATCH_MS, () => this.#look());
   }
 
   #look(): void {
     this.#looks++;
-    this.#timer = this.#env.setTimer(WATCH_MS, () => this.#look());
+    this.#schedule();
+    const { looks, leastProgress, leastProgressBeyond = leastProgress } = this.#options;
+    const isBeyond = this.#used > this.limit * (1 + PROBED);
     const still: Entry[] = [];
     for (const entry of this.#holders) {
       const { moved } = entry.holder;
-      const before = entry.seenAt === this.#looks - 1 ? entry.seen : undefined;
-      const stands = moved !== undefined && before !== undefined && moved - before < LEAST_PROGRESS;
-      entry.still = stands ? entry.still + 1 : 0;
+      const least = isBeyond && entry === this.#turn ? leastProgressBeyond : leastProgress;
+      const couldMove = entry.holder.couldMove();
+      if (entry.seenAt < this.#looks - 1) entry.still = 0;
+      else if (couldMove) entry.still = moved - entry.seen < least ? entry.still + 1 : 0;
       entry.seen = moved;
       entry.seenAt = this.#looks;
-      if (entry.still >= LOOKS) still.push(entry);
+      if (entry.still >= looks) still.push(entry);
     }
     for (const { holder } of still.sort((a, b) => b.held - a.held)) {
       if (!this.#isWanted) return;
       holder.giveUp();
     }
-    // Who hesitates makes room for the next, before it has to give up.
-    if (this.#turn !== undefined && this.#turn.still > 0) this.#leave(this.#turn);
-    if (this.#used > this.limit * (1 + PROBED)) return;
+    if (isBeyond) return;
     for (const { holder } of [...this.#line.keys()]) holder.probe?.();
   }
 }

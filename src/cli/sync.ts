@@ -32,7 +32,7 @@ export function addSyncCommand(program: Command): void {
   withCommonOptions(program.command('sync'))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
-    .requiredOption('--peer <enode>', 'node to download from; may be repeated', collected(String))
+    .requiredOption('--peer <enode...>', 'node to download from; may be repeated', collected(String))
     .requiredOption('--store <dir>', 'where the chain is kept')
     .option('--to <number>', 'last block wanted; default: the head that the peers announce', blockNumber)
     .option('--key <file>', 'node key; default: a new one')

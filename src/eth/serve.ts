@@ -24,21 +24,35 @@ const HASH_LENGTH = 32;
 /** What list headers and the request id may take beside the items of the largest answer. */
 const ENVELOPE_ROOM = 64;
 
+export interface ServeOptions {
+  /** Bytes that an answer of several items may have; default and at most what the protocol allows. */
+  readonly maxLength?: number | undefined;
+  /** Ends the look-ups when the connection is over. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What a GetBlockHeaders asks for. */
 export type HeadersQuery = MessageValues['GetBlockHeaders']['query'];
 
 /** Collects encoded items while the answer has room. */
 class Answer {
   readonly items: Uint8Array[] = [];
+  readonly #limit: number;
   #bytes = 0;
+
+  /** @param limit bytes that only a first item may exceed; the soft limit holds in any case */
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = Math.min(limit, MAX_MESSAGE_SIZE) - ENVELOPE_ROOM;
+  }
 
   get isClosed(): boolean {
     return this.#bytes >= SOFT_RESPONSE_LIMIT;
   }
 
-  /** False: the item would make the message larger than any peer accepts, and is left out. */
+  /** False: the item would make the message larger than it may be, and is left out. */
   add(item: Uint8Array): boolean {
-    if (this.#bytes + item.length > MAX_MESSAGE_SIZE - ENVELOPE_ROOM) return false;
+    const limit = this.items.length === 0 ? MAX_MESSAGE_SIZE - ENVELOPE_ROOM : this.#limit;
+    if (this.#bytes + item.length > limit) return false;
     this.#bytes += item.length;
     this.items.push(item);
     return true;
@@ -52,9 +66,9 @@ class Answer {
 export async function serveBlockHeaders(
   chain: ChainReader,
   { start, limit, skip, reverse }: HeadersQuery,
-  signal?: AbortSignal,
+  { maxLength, signal }: ServeOptions = {},
 ): Promise<Uint8Array[]> {
-  const answer = new Answer();
+  const answer = new Answer(maxLength);
   const count = limit < MAX_SERVED_BLOCKS ? Number(limit) : MAX_SERVED_BLOCKS;
   if (count === 0) return answer.items;
   const first = typeof start === 'bigint' ? start : await chain.numberOf(start);
@@ -75,9 +89,9 @@ export async function serveBlockHeaders(
 export async function serveBlockBodies(
   chain: ChainReader,
   hashes: readonly Uint8Array[],
-  signal?: AbortSignal,
+  options?: ServeOptions,
 ): Promise<Uint8Array[]> {
-  return serveByHash(chain, hashes, (number) => chain.body(number), signal);
+  return serveByHash(chain, hashes, (number) => chain.body(number), options);
 }
 
 /**
@@ -88,13 +102,13 @@ export async function serveReceipts(
   chain: ChainReader,
   hashes: readonly Uint8Array[],
   convert: (consensus: Uint8Array) => Uint8Array,
-  signal?: AbortSignal,
+  options?: ServeOptions,
 ): Promise<Uint8Array[]> {
   const read = async (number: number): Promise<Uint8Array | undefined> => {
     const receipts = await chain.receipts?.(number);
     return receipts === undefined ? undefined : convert(receipts);
   };
-  return serveByHash(chain, hashes, read, signal);
+  return serveByHash(chain, hashes, read, options);
 }
 
 /**
@@ -109,8 +123,9 @@ export type PooledTransactions = (
 export async function servePooledTransactions(
   pool: PooledTransactions | undefined,
   hashes: readonly Uint8Array[],
+  { maxLength }: ServeOptions = {},
 ): Promise<Uint8Array[]> {
-  const answer = new Answer();
+  const answer = new Answer(maxLength);
   if (pool === undefined || hashes.length === 0) return answer.items;
   for (const transaction of await pool(hashes)) {
     if (answer.isClosed || answer.items.length === MAX_SERVED_TRANSACTIONS) break;
@@ -123,9 +138,9 @@ async function serveByHash(
   chain: ChainReader,
   hashes: readonly Uint8Array[],
   read: (number: number) => Promise<Uint8Array | undefined>,
-  signal: AbortSignal | undefined,
+  { maxLength, signal }: ServeOptions = {},
 ): Promise<Uint8Array[]> {
-  const answer = new Answer();
+  const answer = new Answer(maxLength);
   for (const hash of hashes) {
     if (signal?.aborted || answer.isClosed) break;
     const number = await chain.numberOf(hash);
@@ -140,36 +155,35 @@ export interface ServeContext {
   readonly version: EthVersion;
   readonly chain: ChainReader;
   readonly pooledTransactions?: PooledTransactions | undefined;
-  /** Ends the look-ups when the connection is over. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export type EthRequest = Extract<EthMessage, { readonly kind: 'request' }>;
 
-type Prepare<N extends RequestName> = (
-  request: MessageValues[N],
-  context: ServeContext,
-) => () => Promise<Uint8Array[]>;
+/** Gives the items of an answer of so many bytes, and one at least. */
+export type LookUp = (maxLength?: number) => Promise<Uint8Array[]>;
+
+type Prepare<N extends RequestName> = (request: MessageValues[N], context: ServeContext) => LookUp;
 
 const PREPARE: { readonly [N in RequestName]: Prepare<N> } = {
   GetBlockHeaders: ({ query }, { chain, signal }) => {
     const { start } = query;
     const own = { ...query, start: typeof start === 'bigint' ? start : start.slice() };
-    return () => serveBlockHeaders(chain, own, signal);
+    return (maxLength) => serveBlockHeaders(chain, own, { maxLength, signal });
   },
   GetBlockBodies: (request, { chain, signal }) => {
     const hashes = packed(request.hashes, MAX_SERVED_BLOCKS);
-    return () => serveBlockBodies(chain, unpacked(hashes), signal);
+    return (maxLength) => serveBlockBodies(chain, unpacked(hashes), { maxLength, signal });
   },
   GetPooledTransactions: (request, { pooledTransactions }) => {
     const hashes = packed(request.hashes, MAX_SERVED_TRANSACTIONS);
-    return () => servePooledTransactions(pooledTransactions, unpacked(hashes));
+    return (maxLength) => servePooledTransactions(pooledTransactions, unpacked(hashes), { maxLength });
   },
   GetReceipts: (request, { version, chain, signal }) => {
     const hashes = packed(request.hashes, MAX_SERVED_BLOCKS);
     const asKept = (receipts: Uint8Array): Uint8Array => receipts;
     const convert = messageRow(version, 'Receipts')?.fromChain ?? asKept;
-    return () => serveReceipts(chain, unpacked(hashes), convert, signal);
+    return (maxLength) => serveReceipts(chain, unpacked(hashes), convert, { maxLength, signal });
   },
 };
 
@@ -190,15 +204,11 @@ export function answerRoom({ name, value }: EthRequest): number {
  * limits are not looked at.
  * @throws PeerlaneError `rlp-unexpected` for something in the request that is no hash
  */
-export function prepareAnswer(request: EthRequest, context: ServeContext): () => Promise<Uint8Array[]> {
+export function prepareAnswer(request: EthRequest, context: ServeContext): LookUp {
   return prepare(request.name, request.value as MessageValues[RequestName], context);
 }
 
-function prepare<N extends RequestName>(
-  name: N,
-  value: MessageValues[N],
-  context: ServeContext,
-): () => Promise<Uint8Array[]> {
+function prepare<N extends RequestName>(name: N, value: MessageValues[N], context: ServeContext): LookUp {
   return PREPARE[name](value, context);
 }
 

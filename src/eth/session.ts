@@ -18,7 +18,7 @@ import {
 import { EthPeer } from './peer.ts';
 import { Requester } from './requester.ts';
 import { MAX_PENDING_REQUESTS } from './requests.ts';
-import { answerRoom, type EthRequest, type PooledTransactions, prepareAnswer } from './serve.ts';
+import { answerRoom, type EthRequest, type LookUp, type PooledTransactions, prepareAnswer } from './serve.ts';
 import { type BlockRange, type EthNetwork, localStatus, type Status, statusCheck } from './status.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -33,6 +33,10 @@ const MAX_REQUEST_BYTES = 33 * 1024;
 const MAX_WAITING_NOTIFICATIONS = 256;
 /** Their payloads, in bytes: a few of the largest packs of transactions that clients send. */
 const MAX_WAITING_NOTIFICATION_BYTES = 1024 * 1024;
+
+/** Answers up to this size, in bytes, are made for everybody at once. */
+const SMALL_ANSWER = 96 * 1024;
+const EMPTY_ANSWER: EncodedMessage = { code: 0, payload: new Uint8Array(0) };
 
 /** A thing that a handler may do at once or in time. */
 type Awaitable = void | Promise<void>;
@@ -228,7 +232,7 @@ class Session {
   }
 
   async #answer(request: EthRequest, size: number): Promise<void> {
-    const { chain, pooledTransactions, answers } = this.#options;
+    const { chain, pooledTransactions } = this.#options;
     const { signal } = this.#channel;
     const lookUp = prepareAnswer(request, { version: this.#version, chain, pooledTransactions, signal });
     // Only these two of the request, so that its message is not kept.
@@ -236,29 +240,41 @@ class Session {
     const { id } = value;
     const room = answerRoom(request);
     await this.#answers.push(size, async () => {
-      // What the peer, or the memory for all peers, does not take yet is not looked up either.
+      // What the peer does not take yet is not looked up either.
       await this.#channel.writable(0);
-      const leave = await answers.enter(room, signal);
-      let sent: Promise<void>;
-      try {
-        const { code, payload } = await this.#response(name, id, lookUp);
-        await this.#channel.writable(payload.length);
-        sent = this.#channel.send(code, payload);
-      } finally {
-        leave();
+      let answer = await this.#inRoom(room, (maxLength) => this.#response(name, id, lookUp, maxLength));
+      const { length } = answer.payload;
+      if (length > this.#channel.room) {
+        // A single large item. It is looked up again when there is memory for it, rather than kept until then.
+        answer = EMPTY_ANSWER;
+        await this.#channel.writable(length);
+        answer = await this.#response(name, id, lookUp, length);
       }
-      await sent;
+      await this.#channel.send(answer.code, answer.payload);
     });
+  }
+
+  /** Large answers are made a few at a time; while memory is short, all are small. */
+  async #inRoom<T>(wanted: number, make: (maxLength: number) => Promise<T>): Promise<T> {
+    const { room } = this.#channel;
+    if (Math.min(wanted, room) <= SMALL_ANSWER) return await make(Math.min(SMALL_ANSWER, room));
+    const leave = await this.#options.answers.enter(wanted, this.#channel.signal);
+    try {
+      return await make(this.#channel.room);
+    } finally {
+      leave();
+    }
   }
 
   async #response(
     request: RequestName,
     id: bigint,
-    lookUp: () => Promise<Uint8Array[]>,
+    lookUp: LookUp,
+    maxLength: number,
   ): Promise<EncodedMessage> {
     const name = answerTo(request);
     try {
-      return encodeResponse(this.#version, name, id, await lookUp());
+      return encodeResponse(this.#version, name, id, await lookUp(maxLength));
     } catch (error) {
       // What fails here is ours, and no reason to let the peer wait.
       this.#options.onError?.(error, this.#peer);

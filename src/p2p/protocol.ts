@@ -55,6 +55,11 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    */
   send(code: number, payload: Uint8Array): Promise<void>;
   /**
+   * Bytes that a message may have now and be sent without any waiting: for who can make smaller ones while memory is
+   * short.
+   */
+  readonly room: number;
+  /**
    * Resolves when a message of so many bytes, sent at once, needs no waiting: for who makes large messages and would
    * not have them lie about while the peer, or the memory that all peers share, does not take them.
    * @throws PeerlaneError `closed` when the connection is over

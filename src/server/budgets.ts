@@ -4,8 +4,15 @@ import { Gate } from '../base/gate.ts';
 
 /** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
 export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
-/** What of the budget is for input, whose one frame beyond the limit may be as large as all of that. */
-const INPUT_PART = 0.4;
+/** What of the budget is for input, whose one frame beyond the limit may be larger than all of that. */
+const INPUT_PART = 0.3;
+/** A frame arrives with at least 16 KiB a second, if others wait; with 256 KiB where it takes what is not there. */
+const INPUT = { leastProgress: 8 * 1024, looks: 2, leastProgressBeyond: 128 * 1024 } as const;
+/**
+ * Output moves within ten seconds, if others wait: a system that has much in its own buffers takes more only when a
+ * good part of that has gone, so a slow peer seems to stand still for long.
+ */
+const OUTPUT = { leastProgress: 1, looks: 20 } as const;
 
 /** What all connections together may make a server hold. */
 export interface Budgets {
@@ -24,9 +31,9 @@ export function budgetsOf({
   readonly memoryBudget: number;
   readonly env: Env;
 }): Budgets {
-  const output = new Budget({ limit: memoryBudget * (1 - INPUT_PART), env });
+  const output = new Budget({ ...OUTPUT, limit: memoryBudget * (1 - INPUT_PART), env });
   return {
-    input: new Budget({ limit: memoryBudget * INPUT_PART, env }),
+    input: new Budget({ ...INPUT, limit: memoryBudget * INPUT_PART, env }),
     output,
     // A handler that answers with a large message keeps it until the answer is taken.
     gate: new Gate(LARGE_PAYLOADS_LIMIT, (isWaitedAt) => {

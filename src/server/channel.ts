@@ -66,6 +66,10 @@ export class Channel implements ProtocolChannel {
     if (this.signal.aborted) throw closedError(this.signal);
   }
 
+  get room(): number {
+    return this.signal.aborted ? 0 : this.#host.output.room;
+  }
+
   async writable(size: number): Promise<void> {
     if (!this.signal.aborted) await this.#host.output.writable(size);
     if (this.signal.aborted) throw closedError(this.signal);

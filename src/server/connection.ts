@@ -71,6 +71,8 @@ export class Connection implements LinkHost {
   #wirePaused = false;
   /** One chunk may come although others have the memory for it. */
   #probed = false;
+  /** Whether something has come since `#couldMove` was last asked. */
+  #hasReceived = false;
   #peer: PeerInfo | undefined;
   #confirmed = false;
   #wireGone = false;
@@ -86,11 +88,12 @@ export class Connection implements LinkHost {
     });
     this.#link = new Link({ handshake, hello, protocols, host: this });
     const giveUp = (): void => this.#giveUp();
-    const moved = (): number | undefined => this.#moved;
+    const received = (): number => this.#receivedLength;
     this.#input = budgets.input.share({
       get moved() {
-        return moved();
+        return received();
       },
+      couldMove: () => this.#couldMove(),
       giveUp,
       granted: () => this.#regulate(),
       probe: () => {
@@ -274,6 +277,7 @@ export class Connection implements LinkHost {
     }
     this.#receivedLength += chunk.length;
     this.#probed = false;
+    this.#hasReceived = true;
     this.#link.receive(chunk, this.#options.env.now());
     this.#account();
     this.#regulate();
@@ -302,13 +306,12 @@ export class Connection implements LinkHost {
     const wants = !lagging && this.#unfinishedLength > 0;
     if (!wants) this.#input.leave();
     const refused = wants && !this.#input.hasTurn && !this.#input.ask(0);
-    const stopped = lagging || (refused && !this.#probed);
-    if (stopped !== this.#paused) {
-      this.#paused = stopped;
-      if (stopped) this.#link.pause();
+    if (lagging !== this.#paused) {
+      this.#paused = lagging;
+      if (lagging) this.#link.pause();
       else this.#link.resume(this.#options.env.now());
     }
-    const full = stopped || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    const full = lagging || (refused && !this.#probed) || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
     if (full !== this.#wirePaused) {
       this.#wirePaused = full;
       if (full) this.#options.wire.pause();
@@ -322,9 +325,11 @@ export class Connection implements LinkHost {
     return this.#link.pendingLength - this.#link.undecodedLength;
   }
 
-  /** Bytes that have arrived, while it is for the peer to send more. */
-  get #moved(): number | undefined {
-    return this.#wirePaused || this.#unfinishedLength === 0 ? undefined : this.#receivedLength;
+  /** Whether, for some time since this was last asked, it was for the peer to send more. */
+  #couldMove(): boolean {
+    const wasRead = this.#hasReceived || !this.#wirePaused;
+    this.#hasReceived = false;
+    return wasRead && this.#unfinishedLength > 0;
   }
 
   /** Others wait for memory, and this peer does not do its part to give some back. */

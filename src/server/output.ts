@@ -42,8 +42,9 @@ export class Output {
     const { wire, budget, giveUp } = options;
     this.#share = budget.share({
       get moved() {
-        return wire.backlog === 0 ? undefined : wire.flushed;
+        return wire.flushed;
       },
+      couldMove: () => wire.backlog > 0,
       giveUp,
       granted: () => this.#granted(),
     });
@@ -55,6 +56,11 @@ export class Output {
 
   get isCongested(): boolean {
     return this.#length > OUTPUT_HIGH_WATER;
+  }
+
+  /** Bytes that a message may have to be sent without any waiting. */
+  get room(): number {
+    return this.isCongested || this.#line.length > 0 ? 0 : this.#share.room;
   }
 
   /** Whether a message of so many bytes can be sent without any waiting. It has to be sent at once then. */

@@ -1,21 +1,31 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Budget, type BudgetShare, LEAST_PROGRESS, WATCH_MS } from '../../src/base/budget.ts';
+import { Budget, type BudgetShare, WATCH_MS } from '../../src/base/budget.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 
 const MB = 1_000_000;
+const LEAST_PROGRESS = 10_000;
 
 /** Holds memory, and remembers what it was told. */
 class Holder {
   readonly share: BudgetShare;
-  moved: number | undefined;
+  moved = 0;
+  isToMove = true;
+  probes = 0;
   grants = 0;
   isGone = false;
   onGrant: () => void = () => undefined;
 
-  constructor(budget: Budget, moved?: number) {
-    this.moved = moved;
+  constructor(budget: Budget) {
     this.share = budget.share(this);
+  }
+
+  couldMove(): boolean {
+    return this.isToMove;
+  }
+
+  probe(): void {
+    this.probes++;
   }
 
   granted(): void {
@@ -32,7 +42,13 @@ class Holder {
 
 function open(count: number, limit = MB): { env: VirtualEnv; budget: Budget; holders: Holder[] } {
   const env = new VirtualEnv();
-  const budget = new Budget({ limit, env });
+  const budget = new Budget({
+    limit,
+    env,
+    leastProgress: LEAST_PROGRESS,
+    looks: 2,
+    leastProgressBeyond: 10 * LEAST_PROGRESS,
+  });
   return { env, budget, holders: Array.from({ length: count }, () => new Holder(budget)) };
 }
 
@@ -73,7 +89,6 @@ describe('a budget', () => {
   it('makes those give up who stand still, the largest first, while somebody waits for more', () => {
     const { env, holders } = open(4);
     const [small, large, moving, waiting] = holders as [Holder, Holder, Holder, Holder];
-    for (const holder of holders) holder.moved = 0;
     small.share.set(200_000);
     large.share.set(500_000);
     moving.share.set(400_000);
@@ -84,7 +99,7 @@ describe('a budget', () => {
     expect(waiting.share.ask(200_000)).toBe(false);
     for (let look = 0; look < 2; look++) {
       env.advance(WATCH_MS);
-      moving.moved = (moving.moved ?? 0) + LEAST_PROGRESS;
+      moving.moved += LEAST_PROGRESS;
     }
     expect(holders.map(({ isGone }) => isGone)).toEqual([false, false, false, false]);
     env.advance(WATCH_MS);
@@ -112,6 +127,7 @@ describe('a budget', () => {
   it('does not blame who is not to move', () => {
     const { env, holders } = open(2);
     const [held, waiting] = holders as [Holder, Holder];
+    held.isToMove = false;
     held.share.set(2 * MB);
     expect(held.share.ask(0)).toBe(true);
     expect(waiting.share.ask(500_000)).toBe(false);
@@ -124,7 +140,6 @@ describe('a budget', () => {
   it('makes those that stand still give up when something else is waited for that they block', () => {
     const { env, budget, holders } = open(1);
     const [held] = holders as [Holder];
-    held.moved = 7;
     held.share.set(10);
     budget.isPressed = true;
     env.advance(2 * WATCH_MS);
@@ -137,6 +152,48 @@ describe('a budget', () => {
     expect(env.timers).toBe(1);
     budget.isPressed = false;
     expect(env.timers).toBe(0);
+  });
+
+  it('judges who is held up by what it moves when it is let, and does not forget it', () => {
+    const { env, holders } = open(3);
+    const [turn, idle, busy] = holders as [Holder, Holder, Holder];
+    for (const holder of holders) holder.share.set(400_000);
+    expect(turn.share.ask(0)).toBe(true);
+    for (const holder of [idle, busy]) {
+      holder.isToMove = false;
+      expect(holder.share.ask(0)).toBe(false);
+    }
+    for (let look = 0; look < 6; look++) {
+      env.advance(WATCH_MS);
+      turn.moved += LEAST_PROGRESS;
+      busy.moved += LEAST_PROGRESS;
+      // Let move for a moment, every other time.
+      idle.isToMove = look % 2 === 0;
+      busy.isToMove = true;
+      idle.moved++;
+    }
+    expect(holders.map(({ isGone }) => isGone)).toEqual([false, true, false]);
+    expect(busy.probes).toBeGreaterThan(0);
+  });
+
+  it('asks more of whoever has gone far beyond the limit, and probes nobody meanwhile', () => {
+    const { env, holders } = open(3);
+    const [turn, other, waiting] = holders as [Holder, Holder, Holder];
+    other.share.set(MB);
+    other.isToMove = false;
+    turn.share.set(MB);
+    expect(turn.share.ask(0)).toBe(true);
+    expect(waiting.share.ask(200_000)).toBe(false);
+    for (let look = 0; look < 10; look++) {
+      env.advance(WATCH_MS);
+      turn.moved += 10 * LEAST_PROGRESS;
+    }
+    expect([turn.isGone, waiting.probes]).toEqual([false, 0]);
+    for (let look = 0; look < 3; look++) {
+      env.advance(WATCH_MS);
+      turn.moved += 9 * LEAST_PROGRESS;
+    }
+    expect([turn.isGone, waiting.grants]).toEqual([true, 1]);
   });
 
   it('serves all in the end, whatever they ask for, as long as everybody gives back', () => {

@@ -56,6 +56,10 @@ export class MemoryChannel implements ProtocolChannel {
     await this.#other.#receive({ code, payload });
   }
 
+  get room(): number {
+    return this.#ended ? 0 : Number.POSITIVE_INFINITY;
+  }
+
   async writable(): Promise<void> {
     if (this.#ended) throw new PeerlaneError('closed', 'the connection is over');
   }
