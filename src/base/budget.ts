@@ -4,8 +4,8 @@ import type { Env, Timer } from './env.ts';
 export const WATCH_MS = 500;
 /** What each may hold, in bytes, however much the others do; less where there are many. */
 export const FREE_SHARE = 128 * 1024;
-/** Part of the limit by which probes may go beyond it. */
-const PROBED = 0.5;
+/** By how much of the limit probes may go beyond it. */
+const PROBED = 1;
 
 /** Who holds memory for a remote side. */
 export interface BudgetHolder {
@@ -13,6 +13,8 @@ export interface BudgetHolder {
   readonly moved: number;
   /** Whether it could have moved some since it was last asked: it had something to move, and was let. */
   couldMove(): boolean;
+  /** Whether, when it is in line, only others keep it waiting. Else what it holds has to go first. */
+  readonly isBlocked: boolean;
   /** Told to release everything, as others wait and the remote side stands still. Ends with `set(0)`. */
   giveUp(): void;
   /** What `ask` was refused is granted now. */
@@ -147,7 +149,7 @@ export class Budget {
     if (held + bytes <= this.#freeShare) return true;
     if (this.#line.size > 0 && this.#served !== entry) return false;
     if (this.#used + bytes <= this.limit) return true;
-    if (this.#turn !== undefined) return false;
+    if (this.#turn !== undefined || !entry.holder.isBlocked) return false;
     this.#turn = entry;
     return true;
   }
@@ -177,6 +179,7 @@ export class Budget {
     for (const [entry, bytes] of this.#line) {
       if (this.#used + bytes > this.limit) {
         if (this.#turn !== undefined) return;
+        if (!entry.holder.isBlocked) continue;
         this.#turn = entry;
       }
       this.#line.delete(entry);
@@ -210,11 +213,11 @@ export class Budget {
     this.#looks++;
     this.#schedule();
     const { looks, leastProgress, leastProgressBeyond = leastProgress } = this.#options;
-    const isBeyond = this.#used > this.limit * (1 + PROBED);
+    const most = this.limit * (1 + PROBED);
     const still: Entry[] = [];
     for (const entry of this.#holders) {
       const { moved } = entry.holder;
-      const least = isBeyond && entry === this.#turn ? leastProgressBeyond : leastProgress;
+      const least = entry === this.#turn && this.#used > most ? leastProgressBeyond : leastProgress;
       const couldMove = entry.holder.couldMove();
       if (entry.seenAt < this.#looks - 1) entry.still = 0;
       else if (couldMove) entry.still = moved - entry.seen < least ? entry.still + 1 : 0;
@@ -223,11 +226,16 @@ export class Budget {
       if (entry.still >= looks) still.push(entry);
     }
     for (const { holder } of still.sort((a, b) => b.held - a.held)) {
-      if (!this.#isWanted) return;
+      if (!this.#isInNeed) break;
       holder.giveUp();
     }
-    if (isBeyond) return;
+    // Whoever has the turn has room of its own beyond that.
+    if (this.#used - (this.#turn?.held ?? 0) > most) return;
     for (const { holder } of [...this.#line.keys()]) holder.probe?.();
+  }
+
+  get #isInNeed(): boolean {
+    return this.#isPressed || [...this.#line.keys()].some(({ holder }) => holder.isBlocked);
   }
 }
 

@@ -5,7 +5,7 @@ import { Gate } from '../base/gate.ts';
 /** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
 export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
 /** What of the budget is for input, whose one frame beyond the limit may be larger than all of that. */
-const INPUT_PART = 0.3;
+const INPUT_PART = 0.25;
 /** A frame arrives with at least 16 KiB a second, if others wait; with 256 KiB where it takes what is not there. */
 const INPUT = { leastProgress: 8 * 1024, looks: 2, leastProgressBeyond: 128 * 1024 } as const;
 /**

@@ -94,6 +94,7 @@ export class Connection implements LinkHost {
         return received();
       },
       couldMove: () => this.#couldMove(),
+      isBlocked: true,
       giveUp,
       granted: () => this.#regulate(),
       probe: () => {

@@ -45,6 +45,9 @@ export class Output {
         return wire.flushed;
       },
       couldMove: () => wire.backlog > 0,
+      get isBlocked() {
+        return wire.backlog === 0;
+      },
       giveUp,
       granted: () => this.#granted(),
     });

@@ -11,6 +11,7 @@ class Holder {
   readonly share: BudgetShare;
   moved = 0;
   isToMove = true;
+  isBlocked = true;
   probes = 0;
   grants = 0;
   isGone = false;
@@ -179,7 +180,7 @@ describe('a budget', () => {
   it('asks more of whoever has gone far beyond the limit, and probes nobody meanwhile', () => {
     const { env, holders } = open(3);
     const [turn, other, waiting] = holders as [Holder, Holder, Holder];
-    other.share.set(MB);
+    other.share.set(2 * MB + 1);
     other.isToMove = false;
     turn.share.set(MB);
     expect(turn.share.ask(0)).toBe(true);
@@ -194,6 +195,25 @@ describe('a budget', () => {
       turn.moved += 9 * LEAST_PROGRESS;
     }
     expect([turn.isGone, waiting.grants]).toEqual([true, 1]);
+  });
+
+  it('lets nobody go for those whose own backlog keeps them waiting, and gives them no turn', () => {
+    const { env, holders } = open(3);
+    const [still, slow, blocked] = holders as [Holder, Holder, Holder];
+    still.share.set(600_000);
+    slow.share.set(400_000);
+    slow.isBlocked = false;
+    expect(slow.share.ask(100_000)).toBe(false);
+    for (let look = 0; look < 10; look++) {
+      env.advance(WATCH_MS);
+      slow.moved += LEAST_PROGRESS;
+    }
+    expect(still.isGone).toBe(false);
+    expect(blocked.share.ask(2 * MB)).toBe(false);
+    blocked.onGrant = () => blocked.share.set(2 * MB);
+    still.share.set(500_000);
+    expect([slow.grants, blocked.grants]).toEqual([1, 1]);
+    expect(blocked.share.hasTurn).toBe(true);
   });
 
   it('serves all in the end, whatever they ask for, as long as everybody gives back', () => {
