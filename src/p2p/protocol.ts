@@ -55,6 +55,13 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    */
   send(code: number, payload: Uint8Array): Promise<void>;
   /**
+   * Queues a message if that needs no waiting: for who would rather leave a peer out than wait for it. Resolves in the
+   * next turn of the event loop, where all that was queued for all peers is framed as one batch: to true when the
+   * socket has the message, to false when it was not queued, or the connection is over.
+   * @throws PeerlaneError `message-code-out-of-range`, `message-too-large`
+   */
+  offer(code: number, payload: Uint8Array): Promise<boolean>;
+  /**
    * Resolves when a message of so many bytes, sent at once, needs no waiting: for who makes large messages and would
    * not have them lie about while the peer, or the memory that all peers share, does not take them.
    * @throws PeerlaneError `closed` when the connection is over

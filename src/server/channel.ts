@@ -17,8 +17,8 @@ export interface ChannelHost {
   /** Decides when something may be sent. */
   readonly output: Output;
   send(code: number, payload: Uint8Array): void;
-  /** Calls back when what has been sent so far is encoded. */
-  afterOutput(run: () => void): void;
+  /** Resolves in the next turn of the event loop, when what has been sent so far is encoded and with the socket. */
+  turn(): Promise<void>;
   /** The handler has taken a message of so many held bytes off the queue. */
   consumed(heldLength: number): void;
   confirm(): void;
@@ -71,11 +71,13 @@ export class Channel implements ProtocolChannel {
     if (this.signal.aborted) throw closedError(this.signal);
   }
 
-  /** @internal Sends if that needs no waiting; whether it did. The message has been checked. */
-  offer(code: number, payload: Uint8Array): boolean {
-    if (!this.#host.output.takes(payload.length)) return false;
-    this.#send(code, payload);
-    return true;
+  async offer(code: number, payload: Uint8Array): Promise<boolean> {
+    this.check(code, payload);
+    const isTaken = this.#host.output.takes(payload.length);
+    if (isTaken) this.#send(code, payload);
+    // Also when it was refused: who tries again in a loop must let the sockets move meanwhile.
+    await this.#host.turn();
+    return isTaken && !this.signal.aborted;
   }
 
   #send(code: number, payload: Uint8Array): void {
@@ -143,7 +145,7 @@ export class Channel implements ProtocolChannel {
   /** Ends the loan of a large payload, once what the handler may have sent of it has been encoded. */
   #takeBack(payload: Uint8Array | undefined, leave: (() => void) | undefined): void {
     if (leave === undefined) return;
-    this.#host.afterOutput(() => {
+    void this.#host.turn().then(() => {
       if (payload !== undefined) release(payload, FRAME_ROOM);
       leave();
     });

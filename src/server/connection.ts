@@ -176,7 +176,7 @@ export class Connection implements LinkHost {
   }
 
   opened(hello: Hello, shared: readonly SharedProtocol[]): void {
-    const { wire, inbound, owner, budgets, env } = this.#options;
+    const { wire, inbound, owner, budgets, lanes } = this.#options;
     const { remoteAddress, remotePort } = wire;
     const peer: PeerInfo = {
       id: hello.id,
@@ -202,8 +202,7 @@ export class Connection implements LinkHost {
       signal: this.signal,
       send: (code, payload) => this.#send(code, payload),
       consumed: (heldLength) => this.#consumed(heldLength),
-      // In the same turn as the lanes, behind them.
-      afterOutput: (run) => void env.setImmediate(run),
+      turn: () => lanes.turn(),
       confirm: () => this.#confirm(),
       close: (error) => this.close(error),
     };

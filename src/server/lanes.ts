@@ -9,6 +9,8 @@ export class Lanes {
   readonly #env: Env;
   readonly #waiting = new Set<Link>();
   #scheduled = false;
+  #turn: Promise<void> | undefined;
+  #endTurn: () => void = () => undefined;
 
   constructor(env: Env) {
     this.#env = env;
@@ -16,6 +18,19 @@ export class Lanes {
 
   schedule(link: Link): void {
     this.#waiting.add(link);
+    this.#wake();
+  }
+
+  /** Resolves when the next batch has been worked, in the next turn of the event loop also if there is none. */
+  turn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      this.#endTurn = resolve;
+    });
+    this.#wake();
+    return this.#turn;
+  }
+
+  #wake(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#env.setImmediate(() => this.#run());
@@ -25,6 +40,9 @@ export class Lanes {
     this.#scheduled = false;
     const links = [...this.#waiting];
     this.#waiting.clear();
-    runLinks(links);
+    const endTurn = this.#endTurn;
+    this.#turn = undefined;
+    if (links.length > 0) runLinks(links);
+    endTurn();
   }
 }

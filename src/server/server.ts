@@ -154,8 +154,7 @@ export class Server implements AsyncDisposable {
    */
   async broadcast(message: Broadcast, peers: Iterable<Peer> = this.peers): Promise<BroadcastResult> {
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    const { env } = this.#config;
-    return await broadcastTo(peers, message, () => new Promise((resolve) => void env.setImmediate(resolve)));
+    return await broadcastTo(peers, message);
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
