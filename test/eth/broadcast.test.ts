@@ -215,7 +215,25 @@ describe('a long list of announced transactions', () => {
     }
   });
 
-  it('and to one', async () => {
+  it('goes on, for a peer that refused a message, with that one', async () => {
+    const { peers, told } = await connected([69, 69]);
+    const { offer } = Channel.prototype;
+    const offered: Uint8Array[] = [];
+    vi.spyOn(Channel.prototype, 'offer').mockImplementation(function (this: Channel, code, payload) {
+      if (this.peer !== peers[0]?.info) return offer.call(this, code, payload);
+      offered.push(payload);
+      return offered.length === 2 ? Promise.resolve(false) : offer.call(this, code, payload);
+    });
+    expect(await announceTransactions(peers, long)).toEqual({ sent: [peers[1], peers[0]], skipped: [] });
+    expect(offered).toHaveLength(4);
+    expect(offered[2]).toBe(offered[1]);
+    for (const each of told) {
+      expect(await each.until(3)).toEqual(parts);
+      expect(hashes.equals(Buffer.concat(each.bytes))).toBe(true);
+    }
+  });
+
+  it('goes out the same way to one', async () => {
     const { peers, told } = await connected([69]);
     await peers[0]?.announceTransactions(long);
     expect(await told[0]?.until(3)).toEqual(parts);
