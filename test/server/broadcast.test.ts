@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../src/base/errors.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { OUTPUT_HIGH_WATER } from '../../src/server/output.ts';
 import { rejectionOf } from '../support/errors.ts';
-import { endOf, manual, TestServer } from '../support/servers.ts';
+import { manual, TestServer } from '../support/servers.ts';
 
 const open: TestServer[] = [];
 afterEach(async () => {
@@ -113,18 +114,18 @@ describe('a message that a handler offers', () => {
   const payload = Uint8Array.of(1, 2, 3);
 
   it('is sent if the peer takes it at once, and else not', async () => {
-    const { server, channels } = await connected(1);
+    const { channels } = await connected(1);
     const [channel] = channels;
-    const [peer] = server.peers;
-    if (channel === undefined || peer === undefined) throw new Error('the peer is missing');
+    if (channel === undefined) throw new Error('the peer is missing');
     expect(await channel.offer(3, payload)).toBe(true);
     const large = new Uint8Array(OUTPUT_HIGH_WATER);
     crypto.getRandomValues(large.subarray(0, 65536));
     // Both in one turn: the first fills what may wait for the peer.
     const full = [channel.offer(4, large), channel.offer(5, payload), channel.offer(6, payload)];
     expect(await Promise.all(full)).toEqual([true, true, false]);
-    peer.disconnect();
-    await endOf(channel);
+    const last = channel.offer(3, payload);
+    channel.disconnect(new PeerlaneError('disconnect-requested', 'enough'));
+    expect(await last).toBe(false);
     expect(await channel.offer(3, payload)).toBe(false);
   });
 
