@@ -1,6 +1,14 @@
 /** The eth protocol (caps/eth.md), versions 68 and 69: messages, consensus objects, fork ids, and its handler. */
 export { type Block, type BlockParts, blockCodec, joinBlock, splitBlock } from './block.ts';
 export { type Body, bodyCodec, checkBody } from './body.ts';
+export {
+  announceBlocks,
+  announceTransactions,
+  broadcastBlockRangeUpdate,
+  broadcastNewBlock,
+  broadcastTransactions,
+  type EthBroadcastResult,
+} from './broadcast.ts';
 export type { ChainHead, ChainReader } from './chain-reader.ts';
 export {
   type ForkHead,
@@ -37,7 +45,8 @@ export {
   type ResponseName,
   type ResponseOf,
 } from './messages.ts';
-export type { AnnouncedTransaction, EthPeer, HeadersRequest, PeerHead } from './peer.ts';
+export { type AnnouncedTransaction, MAX_ANNOUNCED } from './notifications.ts';
+export type { EthPeer, HeadersRequest, PeerHead } from './peer.ts';
 export { type NetworkPreset, PRESETS, type PresetName } from './presets.ts';
 export { type EthOptions, ethProtocols, STATUS_TIMEOUT_MS } from './protocol.ts';
 export {

@@ -112,6 +112,7 @@ function checked<T, I>(
   const passing =
     <V extends T | I>(codeOnFailure: ErrorCode) =>
     (value: V): V => {
+      if (typeof value !== 'object' || value === null) throw new PeerlaneError(codeOnFailure, 'no object');
       check(value, codeOnFailure);
       return value;
     };

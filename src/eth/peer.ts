@@ -4,6 +4,7 @@ import type { RlpList } from '../rlp/index.ts';
 import type { Body } from './body.ts';
 import type { Header } from './header.ts';
 import {
+  type EncodedMessage,
   type EthVersion,
   encodeMessage,
   type MessageInputs,
@@ -11,6 +12,7 @@ import {
   messageRow,
   type NotificationName,
 } from './messages.ts';
+import { type AnnouncedTransaction, announcementsOf, checkTransactions } from './notifications.ts';
 import type { Receipt } from './receipt.ts';
 import type { Requester, RequestOptions } from './requester.ts';
 import type { BlockRange, Status } from './status.ts';
@@ -26,14 +28,6 @@ export interface HeadersRequest {
   readonly skip?: number | bigint;
   /** Falling numbers; default false. */
   readonly reverse?: boolean;
-}
-
-/** A transaction that a peer may ask for. */
-export interface AnnouncedTransaction {
-  readonly type: number;
-  /** Bytes of the consensus encoding. */
-  readonly size: number;
-  readonly hash: Uint8Array;
 }
 
 /** The end of a peer's chain. */
@@ -135,23 +129,15 @@ export class EthPeer {
     return this.#requester.request('GetPooledTransactions', { hashes }, hashes.length, options);
   }
 
-  /** Sends transactions whole, at most 5,000; blob transactions are only announced (EIP-4844, "Networking"). */
+  /** Sends transactions whole, 1 to 5,000; blob transactions are only announced (EIP-4844, "Networking"). */
   async sendTransactions(transactions: readonly Transaction[]): Promise<void> {
+    checkTransactions(transactions);
     await this.#notify('Transactions', transactions);
   }
 
-  /** Tells which transactions the peer may ask for; the specification's soft limit is 4,096. */
+  /** Tells which transactions the peer may ask for, in messages of at most 4,096, the specification's soft limit. */
   async announceTransactions(transactions: readonly AnnouncedTransaction[]): Promise<void> {
-    for (const { type } of transactions) {
-      if (!Number.isInteger(type) || type < 0 || type > 0x7f) {
-        throw new PeerlaneError('invalid-argument', `no transaction type: ${type}`);
-      }
-    }
-    await this.#notify('NewPooledTransactionHashes', {
-      types: Uint8Array.from(transactions, ({ type }) => type),
-      sizes: transactions.map(({ size }) => size),
-      hashes: transactions.map(({ hash }) => hash),
-    });
+    await this.#notify('NewPooledTransactionHashes', ...announcementsOf(transactions));
   }
 
   /** Tells of new blocks by their hashes; eth/68 only. */
@@ -181,9 +167,15 @@ export class EthPeer {
     this.#head = { number: latest, hash: latestHash.slice() };
   }
 
-  async #notify<N extends NotificationName>(name: N, value: MessageInputs[N]): Promise<void> {
-    const { code, payload } = encodeMessage(this.version, name, value);
-    await this.#channel.send(code, payload);
+  /** Sends a message of this peer's version as `ProtocolChannel.offer` does. @internal */
+  offer({ code, payload }: EncodedMessage): Promise<boolean> {
+    return this.#channel.offer(code, payload);
+  }
+
+  async #notify<N extends NotificationName>(name: N, ...values: readonly MessageInputs[N][]): Promise<void> {
+    // All of them before the first is sent, so that a bad value sends nothing.
+    const messages = values.map((value) => encodeMessage(this.version, name, value));
+    for (const { code, payload } of messages) await this.#channel.send(code, payload, 'gossip');
   }
 }
 

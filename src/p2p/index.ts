@@ -16,6 +16,7 @@ export {
   type LinkOptions,
   PING_INTERVAL_MS,
 } from './link.ts';
+export { type OfferOutcome, offerToAll } from './offer.ts';
 export type { MessagePriority } from './outbox.ts';
 export {
   type Capability,

@@ -1,4 +1,5 @@
 import type { PeerlaneError } from '../base/errors.ts';
+import type { MessagePriority } from './outbox.ts';
 
 /** A protocol name and version, as Hello announces it (rlpx.md, "Hello (0x00)"). */
 export interface Capability {
@@ -49,16 +50,24 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
   /** Aborted, with the `PeerlaneError` behind it as reason, when the connection is over. */
   readonly signal: AbortSignal;
   /**
-   * Queues a message; resolves when there is room for the next one.
+   * Queues a message; resolves when there is room for the next one. When the connections of a server have more to send
+   * than a turn of the event loop takes, those with answers (the default) come before those with gossip.
    * @throws PeerlaneError `closed` when the connection is over, `message-code-out-of-range`,
    * `message-too-large`
    */
-  send(code: number, payload: Uint8Array): Promise<void>;
+  send(code: number, payload: Uint8Array, priority?: MessagePriority): Promise<void>;
   /**
    * Bytes that a message may have now and be sent without any waiting: for who can make smaller ones while memory is
    * short.
    */
   readonly room: number;
+  /**
+   * Queues a message, as gossip, if that needs no waiting: for who would rather leave a peer out than wait for it. What
+   * is offered to many peers at once is framed as one batch. Resolves in a later turn of the event loop: to true when
+   * the socket has the message, to false when it was not queued, or the connection is over.
+   * @throws PeerlaneError `message-code-out-of-range`, `message-too-large`
+   */
+  offer(code: number, payload: Uint8Array): Promise<boolean>;
   /**
    * Resolves when a message of so many bytes, sent at once, needs no waiting: for who makes large messages and would
    * not have them lie about while the peer, or the memory that all peers share, does not take them.

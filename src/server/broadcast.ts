@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../base/errors.ts';
+import { offerToAll } from '../p2p/index.ts';
 import type { Channel } from './channel.ts';
 import { Peer } from './peer.ts';
 
@@ -25,34 +26,14 @@ export interface BroadcastResult {
 /**
  * Sends one message to many peers: in the batch of a turn it is compressed once, and framed for all side by side. As
  * many are served at a time as there is memory for, while their sockets take it.
- * @param turn resolves when what has been sent so far is with the sockets
  * @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large`; then nobody was sent it
  */
-export async function broadcastTo(
-  peers: Iterable<Peer>,
-  message: Broadcast,
-  turn: () => Promise<void>,
-): Promise<BroadcastResult> {
+export async function broadcastTo(peers: Iterable<Peer>, message: Broadcast): Promise<BroadcastResult> {
   const { receivers, others } = receiversOf(peers, message);
   const { code, payload } = message;
-  const sent: Peer[] = [];
-  let waiting: readonly Receiver[] = receivers;
-  for (;;) {
-    const refused: Receiver[] = [];
-    for (const receiver of waiting) {
-      if (receiver.channel.offer(code, payload)) sent.push(receiver.peer);
-      else refused.push(receiver);
-    }
-    await turn();
-    const isStuck = refused.length === waiting.length;
-    waiting = refused;
-    if (isStuck || refused.length === 0) break;
-  }
-  const isGone = ({ signal }: Peer): boolean => signal.aborted;
-  return {
-    sent: sent.filter((peer) => !isGone(peer)),
-    skipped: [...others, ...waiting.map(({ peer }) => peer), ...sent.filter(isGone)],
-  };
+  const { sent, skipped } = await offerToAll(receivers, ({ channel }) => channel.offer(code, payload));
+  const peerOf = ({ peer }: Receiver): Peer => peer;
+  return { sent: sent.map(peerOf), skipped: [...others, ...skipped.map(peerOf)] };
 }
 
 interface Receiver {

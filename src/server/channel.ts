@@ -3,7 +3,7 @@ import { onAbort } from '../base/abort.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
-import type { Message, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
+import type { Message, MessagePriority, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
 import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
 import type { Output } from './output.ts';
@@ -16,9 +16,11 @@ export interface ChannelHost {
   readonly gate: Gate;
   /** Decides when something may be sent. */
   readonly output: Output;
-  send(code: number, payload: Uint8Array): void;
-  /** Calls back when what has been sent so far is encoded. */
-  afterOutput(run: () => void): void;
+  send(code: number, payload: Uint8Array, priority: MessagePriority): void;
+  /** Resolves in the next turn of the event loop, when a part of what connections have to send is with the sockets. */
+  turn(): Promise<void>;
+  /** Resolves when what has been sent so far is with the socket, or the connection is over. */
+  flushed(): Promise<void>;
   /** The handler has taken a message of so many held bytes off the queue. */
   consumed(heldLength: number): void;
   confirm(): void;
@@ -57,10 +59,10 @@ export class Channel implements ProtocolChannel {
     this.#host.close(error);
   }
 
-  async send(code: number, payload: Uint8Array): Promise<void> {
+  async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
     if (this.signal.aborted) throw closedError(this.signal);
     this.check(code, payload);
-    const room = this.#host.output.send(payload.length, () => this.#send(code, payload));
+    const room = this.#host.output.send(payload.length, () => this.#send(code, payload, priority));
     if (room === undefined) return;
     await room;
     if (this.signal.aborted) throw closedError(this.signal);
@@ -75,15 +77,17 @@ export class Channel implements ProtocolChannel {
     if (this.signal.aborted) throw closedError(this.signal);
   }
 
-  /** @internal Sends if that needs no waiting; whether it did. The message has been checked. */
-  offer(code: number, payload: Uint8Array): boolean {
-    if (!this.#host.output.takes(payload.length)) return false;
-    this.#send(code, payload);
-    return true;
+  async offer(code: number, payload: Uint8Array): Promise<boolean> {
+    this.check(code, payload);
+    const isTaken = this.#host.output.takes(payload.length);
+    if (isTaken) this.#send(code, payload, 'gossip');
+    // Also when it was refused: who tries again in a loop must let the sockets move meanwhile.
+    await (isTaken ? this.#host.flushed() : this.#host.turn());
+    return isTaken && !this.signal.aborted;
   }
 
-  #send(code: number, payload: Uint8Array): void {
-    this.#host.send(this.#shared.offset + code, payload);
+  #send(code: number, payload: Uint8Array, priority: MessagePriority): void {
+    this.#host.send(this.#shared.offset + code, payload, priority);
   }
 
   /** @internal @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large` */
@@ -147,7 +151,9 @@ export class Channel implements ProtocolChannel {
   /** Ends the loan of a large payload, once what the handler may have sent of it has been encoded. */
   #takeBack(payload: Uint8Array | undefined, leave: (() => void) | undefined): void {
     if (leave === undefined) return;
-    this.#host.afterOutput(() => {
+    // Not before whoever leaves its loop over the messages has looked at the last one.
+    const sent = this.#host.turn().then(() => this.#host.flushed());
+    void sent.then(() => {
       if (payload !== undefined) release(payload, FRAME_ROOM);
       leave();
     });

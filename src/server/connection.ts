@@ -180,7 +180,7 @@ export class Connection implements LinkHost {
   }
 
   opened(hello: Hello, shared: readonly SharedProtocol[]): void {
-    const { wire, inbound, owner, budgets, env } = this.#options;
+    const { wire, inbound, owner, budgets, lanes } = this.#options;
     const { remoteAddress, remotePort } = wire;
     const peer: PeerInfo = {
       id: hello.id,
@@ -204,10 +204,13 @@ export class Connection implements LinkHost {
       gate: budgets.gate,
       output: this.#output,
       signal: this.signal,
-      send: (code, payload) => this.#send(code, payload),
+      send: (code, payload, priority) => {
+        this.#link.send(code, payload, priority);
+        this.#output.account();
+      },
       consumed: (heldLength) => this.#consumed(heldLength),
-      // Not before whoever leaves its loop over the messages has looked at the last one.
-      afterOutput: (run) => void env.setImmediate(() => this.#link.afterOutput(run)),
+      turn: () => lanes.turn(),
+      flushed: () => new Promise((resolve) => this.#link.afterOutput(resolve)),
       confirm: () => this.#confirm(),
       close: (error) => this.close(error),
     };
@@ -282,11 +285,6 @@ export class Connection implements LinkHost {
     this.#link.receive(chunk, this.#options.env.now());
     this.#account();
     this.#regulate();
-  }
-
-  #send(code: number, payload: Uint8Array): void {
-    this.#link.send(code, payload);
-    this.#output.account();
   }
 
   #consumed(heldLength: number): void {

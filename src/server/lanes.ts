@@ -10,6 +10,8 @@ export class Lanes {
   readonly #env: Env;
   readonly #waiting = new Set<Link>();
   #scheduled = false;
+  #turn: Promise<void> | undefined;
+  #endTurn: () => void = () => undefined;
 
   constructor(env: Env) {
     this.#env = env;
@@ -20,27 +22,27 @@ export class Lanes {
     this.#wake();
   }
 
-  /** Resolves when what all links have to send now is with their sockets. */
-  settled(): Promise<void> {
-    const links = [...this.#waiting];
-    let left = links.length;
-    if (left === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      for (const { outbox } of links) {
-        outbox.afterOutput(() => {
-          if (--left === 0) resolve();
-        });
-      }
+  /** Resolves when the next slice has been worked, in the next turn of the event loop also if there is none. */
+  turn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      this.#endTurn = resolve;
     });
+    this.#wake();
+    return this.#turn;
   }
 
   #wake(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#env.setImmediate(() => {
-      this.#scheduled = false;
-      runSlice(this.#waiting);
-      if (this.#waiting.size > 0) this.#wake();
-    });
+    this.#env.setImmediate(() => this.#run());
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const endTurn = this.#endTurn;
+    this.#turn = undefined;
+    runSlice(this.#waiting);
+    if (this.#waiting.size > 0) this.#wake();
+    endTurn();
   }
 }

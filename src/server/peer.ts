@@ -21,9 +21,9 @@ export class Peer {
     return this.#connection.signal;
   }
 
-  /** @internal The channel of the protocol of this name, if the peer shares it and is connected. */
+  /** @internal The channel of the protocol of this name, if the peer shares it. */
   channel(protocol: string): Channel | undefined {
-    return this.signal.aborted ? undefined : this.#connection.channel(protocol);
+    return this.#connection.channel(protocol);
   }
 
   /** Ends the connection; without an error the reason is `requested`. */

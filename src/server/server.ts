@@ -154,7 +154,7 @@ export class Server implements AsyncDisposable {
    */
   async broadcast(message: Broadcast, peers: Iterable<Peer> = this.peers): Promise<BroadcastResult> {
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    return await broadcastTo(peers, message, () => this.#lanes.settled());
+    return await broadcastTo(peers, message);
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */

@@ -141,7 +141,7 @@ describe('a request without an answer', () => {
     script.channel.disconnect(gone);
     await expect(pending).rejects.toMatchObject({ code: 'closed', cause: gone });
     await expect(peer.getBlockBodies([hash])).rejects.toMatchObject({ code: 'closed', cause: gone });
-    expect(await rejectionOf(peer.sendTransactions([]))).toBe('closed');
+    expect(await rejectionOf(peer.announceTransactions([]))).toBe('closed');
     expect(env.timers).toBe(0);
     expect(await handler.result).toBeUndefined();
   });
@@ -198,7 +198,17 @@ describe('what cannot be asked or said', () => {
       '5,001 transactions',
       (peer) => peer.sendTransactions(Array(5001).fill(new Transaction(Uint8Array.of(2)))),
     ],
+    ['no transactions', (peer) => peer.sendTransactions([])],
+    ['a blob transaction, whole', (peer) => peer.sendTransactions([new Transaction(Uint8Array.of(3, 0xc0))])],
     ['an announced type of 200', (peer) => peer.announceTransactions([{ type: 200, size: 1, hash }])],
+    [
+      'a negative size behind 4,096 good ones',
+      (peer) =>
+        peer.announceTransactions([
+          ...Array(4096).fill({ type: 2, size: 1, hash }),
+          { type: 2, size: -1, hash },
+        ]),
+    ],
     ['a negative size', (peer) => peer.announceTransactions([{ type: 2, size: -1, hash }])],
     [
       'an empty block range',

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../src/base/errors.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { OUTPUT_HIGH_WATER } from '../../src/server/output.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -106,5 +107,34 @@ describe('a broadcast', () => {
     for (const channel of channels) expect((await first(channel))?.code).toBe(1);
     await server.close();
     expect(await send({ protocol: 'echo', code: 0, payload })).toBe('closed');
+  });
+});
+
+describe('a message that a handler offers', () => {
+  const payload = Uint8Array.of(1, 2, 3);
+
+  it('is sent if the peer takes it at once, and else not', async () => {
+    const { channels } = await connected(1);
+    const [channel] = channels;
+    if (channel === undefined) throw new Error('the peer is missing');
+    expect(await channel.offer(3, payload)).toBe(true);
+    const large = new Uint8Array(OUTPUT_HIGH_WATER);
+    crypto.getRandomValues(large.subarray(0, 65536));
+    // Both in one turn: the first fills what may wait for the peer.
+    const full = [channel.offer(4, large), channel.offer(5, payload), channel.offer(6, payload)];
+    expect(await Promise.all(full)).toEqual([true, true, false]);
+    const last = channel.offer(3, payload);
+    channel.disconnect(new PeerlaneError('disconnect-requested', 'enough'));
+    expect(await last).toBe(false);
+    expect(await channel.offer(3, payload)).toBe(false);
+  });
+
+  it('must be one of the protocol', async () => {
+    const { channels } = await connected(1);
+    const [channel] = channels;
+    if (channel === undefined) throw new Error('the peer is missing');
+    expect(await rejectionOf(channel.offer(16, payload))).toBe('message-code-out-of-range');
+    expect(await rejectionOf(channel.offer(0, new Uint8Array(0x1000000)))).toBe('message-too-large');
+    expect(await rejectionOf(channel.offer(0, 'text' as never))).toBe('invalid-argument');
   });
 });

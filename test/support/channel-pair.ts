@@ -60,6 +60,12 @@ export class MemoryChannel implements ProtocolChannel {
     return this.#ended ? 0 : Number.POSITIVE_INFINITY;
   }
 
+  async offer(code: number, payload: Uint8Array): Promise<boolean> {
+    if (this.#ended || this.#other === undefined || this.#other.waiting >= this.#capacity) return false;
+    await this.#other.#receive({ code, payload });
+    return true;
+  }
+
   async writable(): Promise<void> {
     if (this.#ended) throw new PeerlaneError('closed', 'the connection is over');
   }
