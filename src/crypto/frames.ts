@@ -43,7 +43,8 @@ class SlabPool {
 
   /** At least `wanted` bytes; how many of them are used is told to `use`. */
   room(wanted: number): Uint8Array {
-    if (this.#slab.length < wanted) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
+    // One that was handed to another thread has no length.
+    if (this.#slab.length < Math.max(1, wanted)) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
     return this.#slab;
   }
 
