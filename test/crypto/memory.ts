@@ -20,7 +20,8 @@ export function detached(view: Uint8Array | Uint32Array): Uint8Array | Uint32Arr
 }
 
 export function detachedBytes(bytes: Uint8Array): Uint8Array {
-  const copy = bytes.slice();
+  // `slice` of a Buffer does not copy.
+  const copy = new Uint8Array(bytes);
   detach(copy);
   return copy;
 }
