@@ -52,7 +52,7 @@ export function checkOwnBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   checkBytes(value, name, length, code);
-  if (Object.prototype.toString.call(value.buffer) === '[object SharedArrayBuffer]') {
+  if (value.buffer instanceof SharedArrayBuffer) {
     throw new PeerlaneError('invalid-argument', `${name} lies in shared memory`);
   }
   return value;

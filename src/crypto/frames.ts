@@ -59,14 +59,13 @@ function numberOrType(value: unknown): string {
   return typeof value === 'number' ? String(value) : typeof value;
 }
 
-/** @throws PeerlaneError `invalid-argument` if `bytes` lie where results are about to be written */
-function checkApart(bytes: Uint8Array, slab: Uint8Array): void {
-  if (
-    bytes.buffer === slab.buffer &&
-    bytes.byteOffset < slab.byteOffset + slab.length &&
-    slab.byteOffset < bytes.byteOffset + bytes.length
-  ) {
-    throw new PeerlaneError('invalid-argument', 'the bytes lie in the unused part of a slab');
+/** @throws PeerlaneError `invalid-argument` if any of the `views` lies where results are about to be written */
+function checkApart(views: readonly Uint8Array[], { buffer, byteOffset, length }: Uint8Array): void {
+  for (const view of views) {
+    if (view.buffer !== buffer) continue;
+    if (view.byteOffset < byteOffset + length && byteOffset < view.byteOffset + view.length) {
+      throw new PeerlaneError('invalid-argument', 'the bytes lie in the unused part of a slab');
+    }
   }
 }
 
@@ -185,7 +184,7 @@ export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
   }
   const pooled = bound <= SLAB_SIZE / 4;
   const slab = pooled ? encodePool.room(bound) : unwritten(bound);
-  for (const payload of payloads) checkApart(payload, slab);
+  checkApart(payloads, slab);
   const words = new Uint32Array(ENCODE_LANE_WORDS * wanted.length);
   backend.encodeMany(sessions, codes, payloads, slab, words);
   const results: EncodedFrame[] = [];
@@ -269,10 +268,12 @@ function roomFor(lanes: readonly LaneProgress[]): Uint8Array {
 /** One call of the backend: updates `lanes`, appends to `messages`. */
 function decodeOnce(lanes: readonly LaneProgress[], messages: DecodedMessage[]): void {
   const out = roomFor(lanes);
-  const inputs = lanes.map(({ input, consumed }) => view(input, consumed, input.length));
+  const inputs = lanes.map(({ input, consumed }) =>
+    consumed === 0 ? input : view(input, consumed, input.length),
+  );
   const laneWords = new Uint32Array(DECODE_LANE_WORDS * lanes.length);
   const sessions = lanes.map(({ session }) => session.raw);
-  for (const input of inputs) checkApart(input, out);
+  checkApart(inputs, out);
   const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, messageWords);
   let used = 0;
   for (let k = 0, word = 0; k < count; k++, word += DECODE_MESSAGE_WORDS) {
