@@ -26,6 +26,8 @@ constexpr size_t kKeptBlocks = 1024 * 1024;
 // A session of its own allocation, so that its secrets are never copied about, and are overwritten at its end.
 struct Session {
   frame_session state;
+  // Number of the call of decodeMany that it was last in.
+  uint64_t decoded_in = 0;
   ~Session() { frame_wipe(&state); }
 };
 
@@ -41,6 +43,7 @@ struct Environment {
   std::vector<decode_lane> decode_lanes;
   std::vector<uint8_t> blocks;
   std::vector<uint32_t> table;
+  uint64_t decode_calls = 0;
 };
 
 Environment *environment(napi_env env) { return Napi::Env(env).GetInstanceData<Environment>(); }
@@ -57,11 +60,25 @@ napi_value number(napi_env env, size_t value) {
   return result;
 }
 
-frame_session *session_of(Arguments *args, Environment *here, uint32_t slot) {
+Session *slot_of(Arguments *args, Environment *here, uint32_t slot) {
   if (!args->ok()) return nullptr;
-  if (slot < here->sessions.size() && here->sessions[slot]) return &here->sessions[slot]->state;
+  if (slot < here->sessions.size() && here->sessions[slot]) return here->sessions[slot].get();
   args->fail_type("not a frame session");
   return nullptr;
+}
+
+frame_session *session_of(Arguments *args, Environment *here, uint32_t slot) {
+  Session *session = slot_of(args, here, slot);
+  return session == nullptr ? nullptr : &session->state;
+}
+
+// The session of a lane to decode. Its lanes would work side by side on one state, so it may have one only.
+frame_session *decoding_session_of(Arguments *args, Environment *here, uint32_t slot) {
+  Session *session = slot_of(args, here, slot);
+  if (session == nullptr) return nullptr;
+  if (session->decoded_in == here->decode_calls) args->fail_type("a frame session is in two lanes");
+  session->decoded_in = here->decode_calls;
+  return &session->state;
 }
 
 // keccak256OfScratch(length): of the first bytes of scratch, to the start of scratch.
@@ -87,7 +104,7 @@ napi_value keccak256(napi_env env, napi_callback_info info) {
   keccak_state state;
   keccak_init(&state);
   for (napi_value part : parts) {
-    const Bytes bytes = args.bytes_of(part);
+    const Bytes bytes = args.bytes_of(part, 0, Shared::kAllowed);
     if (!args.ok()) break;
     keccak_update(&state, bytes.data, bytes.length);
   }
@@ -104,7 +121,8 @@ napi_value keccak256_many(napi_env env, napi_callback_info info) {
   args.elements(0, &inputs);
   const Bytes out = args.bytes(1, inputs.size() * KECCAK_DIGEST);
   for (size_t i = 0; i < inputs.size(); i++) {
-    const Bytes input = args.bytes_of(inputs[i]);
+    const Bytes input = args.bytes_of(inputs[i], 0, Shared::kAllowed);
+    args.apart(out, input);
     if (!args.ok()) break;
     keccak_state state;
     keccak_init(&state);
@@ -153,6 +171,7 @@ napi_value ecies_encrypt_export(napi_env env, napi_callback_info info) {
   const Bytes key = args.bytes_exactly(0, 64), ephemeral = args.bytes_exactly(1, 32), iv = args.bytes_exactly(2, 16);
   const Bytes plaintext = args.bytes(3), auth_data = args.bytes(4);
   const Bytes packet = args.bytes_exactly(5, plaintext.length + ECIES_OVERHEAD);
+  for (const Bytes &read : {key, ephemeral, iv, plaintext, auth_data}) args.apart(packet, read);
   if (!args.ok()) return nullptr;
   return boolean(env, ecies_encrypt(key.data, ephemeral.data, iv.data, {plaintext.data, plaintext.length},
                                     {auth_data.data, auth_data.length}, packet.data));
@@ -164,6 +183,7 @@ napi_value ecies_decrypt_export(napi_env env, napi_callback_info info) {
   const Bytes key = args.bytes_exactly(0, 32), packet = args.bytes(1, ECIES_OVERHEAD), auth_data = args.bytes(2);
   if (!args.ok()) return nullptr;
   const Bytes plaintext = args.bytes_exactly(3, packet.length - ECIES_OVERHEAD);
+  for (const Bytes &read : {key, packet, auth_data}) args.apart(plaintext, read);
   if (!args.ok()) return nullptr;
   return boolean(env, ecies_decrypt(key.data, {packet.data, packet.length}, {auth_data.data, auth_data.length},
                                     plaintext.data));
@@ -233,10 +253,14 @@ napi_value encode_many(napi_env env, napi_callback_info info) {
   std::vector<encode_lane> &lanes = here->encode_lanes;
   const uint32_t *slots = args.words(0, count), *codes = args.words(1, count);
   const Bytes out = args.bytes(3);
-  uint32_t *results = args.words(4, ENCODE_LANE_WORDS * count);
+  Bytes written = {};
+  uint32_t *results = args.words(4, ENCODE_LANE_WORDS * count, &written);
+  args.apart(out, written);
   lanes.clear();
   for (size_t i = 0; args.ok() && i < count; i++) {
     const Bytes payload = args.bytes_of(payloads[i]);
+    args.apart(out, payload);
+    args.apart(written, payload);
     encode_lane lane = {};
     lane.session = session_of(&args, here, slots[i]);
     lane.payload = payload.data;
@@ -265,20 +289,27 @@ napi_value decode_many(napi_env env, napi_callback_info info) {
   args.elements(1, &inputs);
   const size_t count = inputs.size();
   std::vector<decode_lane> &lanes = here->decode_lanes;
-  size_t words = 0, messages = 0;
+  Bytes written = {}, words = {};
+  size_t messages = 0;
   const uint32_t *slots = args.words(0, count);
   const Bytes out = args.bytes(2);
   const uint32_t inline_limit = args.number(3);
-  uint32_t *results = args.words(4, DECODE_LANE_WORDS * count);
+  uint32_t *results = args.words(4, DECODE_LANE_WORDS * count, &written);
   uint32_t *table = args.words(5, 0, &words);
+  args.apart(out, written);
+  args.apart(out, words);
+  args.apart(written, words);
   lanes.clear();
+  here->decode_calls++;
   for (size_t i = 0; args.ok() && i < count; i++) {
     const Bytes input = args.bytes_of(inputs[i]);
-    lanes.push_back({session_of(&args, here, slots[i]), input.data, input.length, 0, 0, 0, FRAME_OK});
+    // An input is written, too.
+    for (const Bytes &other : {out, written, words}) args.apart(input, other);
+    lanes.push_back({decoding_session_of(&args, here, slots[i]), input.data, input.length, 0, 0, 0, FRAME_OK});
   }
   if (args.ok()) {
     messages = lanes_decode(lanes.data(), count, out.data, out.length, inline_limit, results, table,
-                            words / DECODE_MESSAGE_WORDS);
+                            words.length / sizeof *table / DECODE_MESSAGE_WORDS);
   }
   here->values = std::move(inputs);
   return args.ok() ? number(env, messages) : nullptr;
@@ -288,6 +319,7 @@ napi_value decode_many(napi_env env, napi_callback_info info) {
 napi_value snappy_compress_export(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const Bytes input = args.bytes(0), out = args.bytes(1, snappy_bound(input.length));
+  args.apart(out, input);
   return args.ok() ? number(env, snappy_compress(input.data, input.length, out.data)) : nullptr;
 }
 
@@ -295,6 +327,7 @@ napi_value snappy_compress_export(napi_env env, napi_callback_info info) {
 napi_value snappy_uncompress_export(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const Bytes input = args.bytes(0), out = args.bytes(1);
+  args.apart(out, input);
   return args.ok() ? boolean(env, snappy_uncompress(input.data, input.length, out.data, out.length)) : nullptr;
 }
 
@@ -317,6 +350,21 @@ Choice choose() {
   return {"Keccak " + std::string(tier) + (vaes ? ", VAES, " : ", AES instructions, ") + curve_library, ""};
 }
 
+// Shared memory, where there is some: it cannot be detached, so that its address holds as long as the environment.
+Napi::Uint8Array make_scratch(Napi::Env env) {
+  const Napi::Value constructor = env.Global().Get("SharedArrayBuffer"), array = env.Global().Get("Uint8Array");
+  if (constructor.IsFunction() && array.IsFunction()) {
+    const Napi::Value buffer = constructor.As<Napi::Function>().New({Napi::Number::New(env, kScratch)});
+    const Napi::Value view = array.As<Napi::Function>().New({buffer});
+    if (view.IsTypedArray() && view.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array &&
+        view.As<Napi::TypedArray>().ByteLength() == kScratch) {
+      return view.As<Napi::Uint8Array>();
+    }
+  }
+  if (env.IsExceptionPending()) env.GetAndClearPendingException();
+  return Napi::Uint8Array::New(env, kScratch);
+}
+
 napi_value init(napi_env raw_env, napi_value raw_exports) {
   static const Choice choice = choose();
   const Napi::Env env(raw_env);
@@ -328,7 +376,7 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
   }
   auto *here = new Environment();
   env.SetInstanceData(here);
-  Napi::Uint8Array scratch = Napi::Uint8Array::New(env, kScratch);
+  Napi::Uint8Array scratch = make_scratch(env);
   here->scratch = scratch.Data();
   here->scratch_reference = Napi::Persistent(scratch);
   here->scratch_reference.SuppressDestruct();

@@ -6,8 +6,8 @@
  * validates lengths nor throws for bad input of a peer. It answers with a status instead.
  *
  * Work on frames comes in batches over sessions ("lanes"): one call serves what many connections want to send,
- * or have received, in one turn of the event loop. A session may appear in several lanes of a call; its lanes
- * are worked in order. A failed lane leaves the others alone.
+ * or have received, in one turn of the event loop. A session may appear in several lanes of a call that
+ * encodes; its lanes are worked in order. In one that decodes it has one lane. A failed lane leaves the others alone.
  */
 
 /** Results that one lane, or one call, can have. Values are part of the interface with the addon. */

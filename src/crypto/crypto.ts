@@ -4,8 +4,9 @@
  */
 import { fromHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
-import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { ECIES_OVERHEAD, PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, SIGNATURE_LENGTH } from './backend.ts';
+import { checkBytes, checkObject, checkObjects, checkOwnBytes, isUint8Array } from './checks.ts';
 import { equalConstantTime as equalInConstantTime } from './js/node.ts';
 import { backend } from './load.ts';
 
@@ -17,38 +18,11 @@ const GROUP_ORDER = fromHex('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd
 /** Draws for a secret key; a source that fails this often gives no random bytes. */
 const MAX_KEY_DRAWS = 64;
 
-/** `value` if it is bytes, of `length` if that is given. @throws PeerlaneError `code` */
-export function checkBytes(
-  value: Uint8Array,
-  name: string,
-  length?: number,
-  code: ErrorCode = 'invalid-argument',
-): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new PeerlaneError(code, `${name} is not a Uint8Array`);
-  if (length !== undefined && value.length !== length) {
-    throw new PeerlaneError(code, `${name} has ${value.length} bytes, not ${length}`);
-  }
-  return value;
-}
-
-/** @throws PeerlaneError `invalid-argument` if `value` is no object; callers in JavaScript leave options out */
-export function checkObject(value: object, name: string): void {
-  if (typeof value !== 'object' || value === null) {
-    throw new PeerlaneError('invalid-argument', `${name} is not an object`);
-  }
-}
-
-/** @throws PeerlaneError `invalid-argument` if `value` is no array of objects */
-export function checkObjects(value: readonly object[], name: string): void {
-  if (!Array.isArray(value)) throw new PeerlaneError('invalid-argument', `${name} is not an array`);
-  for (const element of value) checkObject(element, `an element of ${name}`);
-}
-
 function checkSecretKey(key: Uint8Array): Uint8Array {
   if (!isValidSecretKey(key)) {
     throw new PeerlaneError('invalid-secret-key', 'not a secret key of secp256k1: 32 bytes, 0 < key < order');
   }
-  return key;
+  return checkOwnBytes(key, 'the secret key');
 }
 
 /** Subtracts the group order, in time that does not depend on the bytes. Returns the last borrow: 1 if it is below. */
@@ -70,16 +44,16 @@ export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** The Keccak-256 digests of all `inputs`, 32 bytes each, one after another. @throws PeerlaneError `invalid-argument` */
 export function keccak256Many(inputs: readonly Uint8Array[]): Uint8Array {
-  checkObjects(inputs, 'inputs');
-  for (const input of inputs) checkBytes(input, 'an input');
-  const out = new Uint8Array(DIGEST_LENGTH * inputs.length);
-  backend.keccak256Many(inputs, out);
+  const checked = checkObjects(inputs, 'inputs');
+  for (const input of checked) checkBytes(input, 'an input');
+  const out = new Uint8Array(DIGEST_LENGTH * checked.length);
+  backend.keccak256Many(checked, out);
   return out;
 }
 
 /** Whether `key` is 32 bytes, not zero, and below the group order. */
 export function isValidSecretKey(key: Uint8Array): boolean {
-  if (!(key instanceof Uint8Array) || key.length !== SECRET_KEY_LENGTH) return false;
+  if (!isUint8Array(key) || key.length !== SECRET_KEY_LENGTH) return false;
   let any = 0;
   for (const byte of key) any |= byte;
   return any !== 0 && subtractOrder(key, new Uint8Array(SECRET_KEY_LENGTH)) === 1;
@@ -114,7 +88,7 @@ export function publicKeyOf(secretKey: Uint8Array): Uint8Array {
  * @throws PeerlaneError `invalid-argument` for the digest, `invalid-secret-key`
  */
 export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
-  checkBytes(digest, 'the digest', DIGEST_LENGTH);
+  checkOwnBytes(digest, 'the digest', DIGEST_LENGTH);
   checkSecretKey(secretKey);
   // RFC 6979 (section 3.2 d) derives the nonce from the digest modulo the order; libsecp256k1 takes it as it is.
   const reduced = new Uint8Array(DIGEST_LENGTH);
@@ -129,8 +103,8 @@ export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
  * @throws PeerlaneError `invalid-argument` for the digest, `invalid-signature`
  */
 export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array {
-  checkBytes(digest, 'the digest', DIGEST_LENGTH);
-  checkBytes(signature, 'the signature', SIGNATURE_LENGTH, 'invalid-signature');
+  checkOwnBytes(digest, 'the digest', DIGEST_LENGTH);
+  checkOwnBytes(signature, 'the signature', SIGNATURE_LENGTH, 'invalid-signature');
   const recoveryId = signature[SIGNATURE_LENGTH - 1] ?? 0;
   const publicKey = recoveryId > 3 ? undefined : backend.recover(digest, signature);
   if (publicKey === undefined) throw new PeerlaneError('invalid-signature', 'no key gives this signature');
@@ -143,7 +117,7 @@ export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array {
  */
 export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
-  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  checkOwnBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   const shared = backend.ecdh(secretKey, publicKey);
   if (shared === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return shared;
@@ -169,11 +143,11 @@ export interface EciesEncryptOptions {
 export function eciesEncrypt(options: EciesEncryptOptions): Uint8Array {
   checkObject(options, 'options');
   const { publicKey, ephemeralKey, iv, plaintext, authData } = options;
-  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  checkOwnBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   checkSecretKey(ephemeralKey);
-  checkBytes(iv, 'the iv', 16);
-  checkBytes(plaintext, 'the plaintext');
-  checkBytes(authData, 'the authenticated data');
+  checkOwnBytes(iv, 'the iv', 16);
+  checkOwnBytes(plaintext, 'the plaintext');
+  checkOwnBytes(authData, 'the authenticated data');
   const packet = backend.eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData);
   if (packet === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return packet;
@@ -194,8 +168,8 @@ export function eciesDecrypt(options: EciesDecryptOptions): Uint8Array {
   checkObject(options, 'options');
   const { secretKey, packet, authData } = options;
   checkSecretKey(secretKey);
-  checkBytes(packet, 'the packet', undefined, 'ecies-invalid');
-  checkBytes(authData, 'the authenticated data');
+  checkOwnBytes(packet, 'the packet', undefined, 'ecies-invalid');
+  checkOwnBytes(authData, 'the authenticated data');
   const plaintext =
     packet.length < ECIES_OVERHEAD ? undefined : backend.eciesDecrypt(secretKey, packet, authData);
   if (plaintext === undefined) throw new PeerlaneError('ecies-invalid', 'the packet does not decrypt');

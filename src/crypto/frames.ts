@@ -18,7 +18,7 @@ import {
   STATUS,
   type Status,
 } from './backend.ts';
-import { checkBytes, checkObject, checkObjects } from './crypto.ts';
+import { checkObject, checkObjects, checkOwnBytes } from './checks.ts';
 import { backend } from './load.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
@@ -33,63 +33,90 @@ const MAX_ROOM = 4 * 1024 * 1024;
 /** No snappy block decodes to more than this many times its length. */
 const MAX_EXPANSION = 22;
 
+/** Offsets within a slab have 32 bits. */
+const MAX_SLAB = 0xffffffff;
+
 /** Hands out room from the front of a slab and never takes it back. */
 class SlabPool {
-  #slab = EMPTY;
+  // Not `EMPTY`: callers see the buffer, and may give it to another thread.
+  #slab: Uint8Array = new Uint8Array(0);
 
   /** At least `wanted` bytes; how many of them are used is told to `use`. */
   room(wanted: number): Uint8Array {
-    if (this.#slab.length < wanted) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
+    // One that was handed to another thread has no length.
+    if (this.#slab.length < Math.max(1, wanted)) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
     return this.#slab;
   }
 
   use(length: number): void {
     // A slab made for one large call is not kept for small views to hold on to.
-    this.#slab = this.#slab.buffer.byteLength > SLAB_SIZE ? EMPTY : this.#slab.subarray(length);
+    this.#slab = this.#slab.buffer.byteLength > SLAB_SIZE ? new Uint8Array(0) : this.#slab.subarray(length);
+  }
+}
+
+/** For an error message; an object may not have a string. */
+function numberOrType(value: unknown): string {
+  return typeof value === 'number' ? String(value) : typeof value;
+}
+
+/** @throws PeerlaneError `invalid-argument` if any of the `views` lies where results are about to be written */
+function checkApart(views: readonly Uint8Array[], { buffer, byteOffset, length }: Uint8Array): void {
+  for (const view of views) {
+    if (view.buffer !== buffer) continue;
+    if (view.byteOffset < byteOffset + length && byteOffset < view.byteOffset + view.length) {
+      throw new PeerlaneError('invalid-argument', 'the bytes lie in the unused part of a slab');
+    }
   }
 }
 
 /** A session of the backend, and what the checks need to know of it. */
-class CheckedSession implements FrameSession {
+interface SessionState {
   readonly raw: FrameSession;
-  snappy = false;
+  snappy: boolean;
   /** Bytes of the frame whose header was decoded, at the start of the next input. */
-  bodyLength = 0;
+  bodyLength: number;
+}
+
+class CheckedSession implements FrameSession {
+  readonly #state: SessionState;
 
   constructor(raw: FrameSession) {
-    this.raw = raw;
+    this.#state = { raw, snappy: false, bodyLength: 0 };
+  }
+
+  /** @throws PeerlaneError `invalid-argument` if `session` is none, such as what a message to a thread makes of it */
+  static stateOf(session: FrameSession): SessionState {
+    if (typeof session === 'object' && session !== null && #state in session) return session.#state;
+    throw new PeerlaneError('invalid-argument', 'not a session of createFrameSession');
   }
 
   configure(snappy: boolean, maxFrameSize: number): void {
+    const state = CheckedSession.stateOf(this);
     if (typeof snappy !== 'boolean') throw new PeerlaneError('invalid-argument', 'snappy is not a boolean');
     if (!Number.isInteger(maxFrameSize) || maxFrameSize < 1 || maxFrameSize > MAX_FRAME_SIZE) {
       throw new PeerlaneError(
         'invalid-argument',
-        `maxFrameSize is ${maxFrameSize}, not 1 to ${MAX_FRAME_SIZE}`,
+        `maxFrameSize is ${numberOrType(maxFrameSize)}, not 1 to ${MAX_FRAME_SIZE}`,
       );
     }
-    this.snappy = snappy;
-    this.raw.configure(snappy, maxFrameSize);
+    state.snappy = snappy;
+    state.raw.configure(snappy, maxFrameSize);
   }
 
   dispose(): void {
-    this.raw.dispose();
+    CheckedSession.stateOf(this).raw.dispose();
   }
-}
-
-function checkedSession(session: FrameSession): CheckedSession {
-  if (session instanceof CheckedSession) return session;
-  throw new PeerlaneError('invalid-argument', 'not a session of createFrameSession');
 }
 
 /** The frames of one connection after its handshake. @throws PeerlaneError `invalid-argument` */
 export function createFrameSession(init: FrameSessionInit): FrameSession {
   checkObject(init, 'init');
-  checkBytes(init.aesSecret, 'aesSecret', 32);
-  checkBytes(init.macSecret, 'macSecret', 32);
-  checkBytes(init.egressSeed, 'egressSeed');
-  checkBytes(init.ingressSeed, 'ingressSeed');
-  return new CheckedSession(backend.createFrameSession(init));
+  const { aesSecret, macSecret, egressSeed, ingressSeed } = init;
+  checkOwnBytes(aesSecret, 'aesSecret', 32);
+  checkOwnBytes(macSecret, 'macSecret', 32);
+  checkOwnBytes(egressSeed, 'egressSeed');
+  checkOwnBytes(ingressSeed, 'ingressSeed');
+  return new CheckedSession(backend.createFrameSession({ aesSecret, macSecret, egressSeed, ingressSeed }));
 }
 
 /** A message to send. */
@@ -124,38 +151,45 @@ const encodePool = new SlabPool();
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
 export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
-  checkObjects(lanes, 'lanes');
+  // All is read before any is checked: what is read may have getters, which change what was checked before.
+  const wanted = checkObjects(lanes, 'lanes').map(({ session, code, payload, snappy }) => {
+    return { session, code, payload, snappy };
+  });
   const sessions: FrameSession[] = [];
   const payloads: Uint8Array[] = [];
-  const codes = new Uint32Array(lanes.length);
+  const codes = new Uint32Array(wanted.length);
   let bound = 0;
-  for (const { session, code, payload, snappy } of lanes) {
-    const checked = checkedSession(session);
-    checkBytes(payload, 'the payload');
+  for (const { session, code, payload, snappy } of wanted) {
+    const state = CheckedSession.stateOf(session);
+    checkOwnBytes(payload, 'the payload');
     if (!Number.isInteger(code) || code < 0 || code > MAX_MESSAGE_CODE) {
       throw new PeerlaneError(
         'invalid-argument',
-        `the message code is ${code}, not 0 to ${MAX_MESSAGE_CODE}`,
+        `the message code is ${numberOrType(code)}, not 0 to ${MAX_MESSAGE_CODE}`,
       );
     }
     if (payload.length > MAX_MESSAGE_SIZE) {
       throw new PeerlaneError('invalid-argument', `the payload has over ${MAX_MESSAGE_SIZE} bytes`);
     }
-    if (snappy !== checked.snappy) {
-      throw new PeerlaneError('invalid-argument', `the session has snappy ${checked.snappy ? 'on' : 'off'}`);
+    if (snappy !== state.snappy) {
+      throw new PeerlaneError('invalid-argument', `the session has snappy ${state.snappy ? 'on' : 'off'}`);
     }
     codes[sessions.length] = code;
-    sessions.push(checked.raw);
+    sessions.push(state.raw);
     payloads.push(payload);
     bound += frameBound(payload.length, snappy);
   }
+  if (bound > MAX_SLAB) {
+    throw new PeerlaneError('invalid-argument', `the frames may take ${bound} bytes, over ${MAX_SLAB}`);
+  }
   const pooled = bound <= SLAB_SIZE / 4;
   const slab = pooled ? encodePool.room(bound) : unwritten(bound);
-  const words = new Uint32Array(ENCODE_LANE_WORDS * lanes.length);
+  checkApart(payloads, slab);
+  const words = new Uint32Array(ENCODE_LANE_WORDS * wanted.length);
   backend.encodeMany(sessions, codes, payloads, slab, words);
   const results: EncodedFrame[] = [];
   let start = 0;
-  for (let i = 0; i < lanes.length; i++) {
+  for (let i = 0; i < wanted.length; i++) {
     const end = words[ENCODE_LANE_WORDS * i + 1] ?? start;
     results.push({ status: (words[ENCODE_LANE_WORDS * i] ?? 0) as Status, start, end });
     start = end;
@@ -204,7 +238,7 @@ export interface DecodedFrames {
 
 interface LaneProgress {
   readonly lane: number;
-  readonly session: CheckedSession;
+  readonly session: SessionState;
   readonly input: Uint8Array;
   status: Status;
   consumed: number;
@@ -241,9 +275,12 @@ function decodeOnce(
   table: Uint32Array<ArrayBuffer>,
 ): void {
   const out = roomFor(lanes);
-  const inputs = lanes.map(({ input, consumed }) => (consumed === 0 ? input : input.subarray(consumed)));
+  const inputs = lanes.map(({ input, consumed }) =>
+    consumed === 0 ? input : view(input, consumed, input.length),
+  );
   const laneWords = new Uint32Array(DECODE_LANE_WORDS * lanes.length);
   const sessions = lanes.map(({ session }) => session.raw);
+  checkApart(inputs, out);
   const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, table);
   let used = 0;
   for (let k = 0, word = 0; k < count; k++, word += DECODE_MESSAGE_WORDS) {
@@ -284,14 +321,16 @@ export function decodeFrames(lanes: readonly FramesToDecode[], maxMessages?: num
     throw new PeerlaneError('invalid-argument', `maxMessages is ${size}, not a positive integer`);
   }
   const table = messageWords.subarray(0, DECODE_MESSAGE_WORDS * Math.min(size, TABLE_SIZE));
-  checkObjects(lanes, 'lanes');
-  const sessions = new Set<FrameSession>();
-  const progress = lanes.map(({ session, input }, lane): LaneProgress => {
-    checkBytes(input, 'the input');
-    sessions.add(session);
-    return { lane, session: checkedSession(session), input, status: STATUS.needMore, consumed: 0, needed: 0 };
+  // All is read before any is checked, as in `encodeFrames`.
+  const wanted = checkObjects(lanes, 'lanes').map(({ session, input }) => ({ session, input }));
+  const sessions = new Set<SessionState>();
+  const progress = wanted.map(({ session, input }, lane): LaneProgress => {
+    const state = CheckedSession.stateOf(session);
+    checkOwnBytes(input, 'the input');
+    sessions.add(state);
+    return { lane, session: state, input, status: STATUS.needMore, consumed: 0, needed: 0 };
   });
-  if (sessions.size !== lanes.length) {
+  if (sessions.size !== wanted.length) {
     throw new PeerlaneError('invalid-argument', 'a session is in two lanes');
   }
   const messages: DecodedMessage[] = [];

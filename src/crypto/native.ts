@@ -17,6 +17,7 @@ import {
 import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
+const NO_SLOTS = new Uint32Array(0);
 
 /** A backend, and the file that it runs in. */
 export interface LoadedBackend {
@@ -96,10 +97,18 @@ class NativeFrameSession implements FrameSession {
     this.#addon.disposeSession(this.#slot);
   }
 
-  static slotOf(session: FrameSession | undefined): number {
-    if (session !== undefined && #slot in session) return session.#slot;
+  /** The slot that names the session in `addon`. */
+  static slotOf(session: FrameSession | undefined, addon: Addon): number {
+    if (session !== undefined && #slot in session && session.#addon === addon) return session.#slot;
     throw new PeerlaneError('internal', 'a frame session of another backend');
   }
+}
+
+/** What the addon refused, as an error with a code; before it refuses it changes nothing. */
+function refusal(error: unknown): PeerlaneError {
+  if (error instanceof PeerlaneError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new PeerlaneError('invalid-argument', message, { cause: error });
 }
 
 class NativeBackend implements Backend {
@@ -108,7 +117,8 @@ class NativeBackend implements Backend {
   readonly #addon: Addon;
   readonly #scratch: Uint8Array;
   readonly #gone: FinalizationRegistry<number>;
-  #slots = new Uint32Array(64);
+  /** Kept from call to call; absent while a call has it. */
+  #slots: Uint32Array = NO_SLOTS;
 
   constructor(addon: Addon) {
     this.detail = addon.detail;
@@ -136,7 +146,11 @@ class NativeBackend implements Backend {
   }
 
   keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void {
-    this.#addon.keccak256Many(inputs, out);
+    try {
+      this.#addon.keccak256Many(inputs, out);
+    } catch (error) {
+      throw refusal(error);
+    }
   }
 
   publicKey(secretKey: Uint8Array): Uint8Array | undefined {
@@ -189,7 +203,14 @@ class NativeBackend implements Backend {
     out: Uint8Array,
     lanes: Uint32Array,
   ): void {
-    this.#addon.encodeMany(this.#slotsOf(sessions), codes, payloads, out, lanes);
+    const slots = this.#takeSlots(sessions, payloads.length);
+    try {
+      this.#addon.encodeMany(slots, codes, payloads, out, lanes);
+    } catch (error) {
+      throw refusal(error);
+    } finally {
+      this.#slots = slots;
+    }
   }
 
   decodeMany(
@@ -201,7 +222,14 @@ class NativeBackend implements Backend {
     messages: Uint32Array,
   ): number {
     const limit = Math.min(inlineLimit, 0xffffffff);
-    return this.#addon.decodeMany(this.#slotsOf(sessions), inputs, out, limit, lanes, messages);
+    const slots = this.#takeSlots(sessions, inputs.length);
+    try {
+      return this.#addon.decodeMany(slots, inputs, out, limit, lanes, messages);
+    } catch (error) {
+      throw refusal(error);
+    } finally {
+      this.#slots = slots;
+    }
   }
 
   snappyCompress(input: Uint8Array, out: Uint8Array): number {
@@ -216,10 +244,13 @@ class NativeBackend implements Backend {
     return ok ? this.#scratch.slice(0, length) : undefined;
   }
 
-  #slotsOf(sessions: readonly FrameSession[]): Uint32Array {
-    if (this.#slots.length < sessions.length) this.#slots = new Uint32Array(2 * sessions.length);
-    for (let i = 0; i < sessions.length; i++) this.#slots[i] = NativeFrameSession.slotOf(sessions[i]);
-    return this.#slots;
+  /** A call within a call, from a getter, gets slots of its own. */
+  #takeSlots(sessions: readonly FrameSession[], lanes: number): Uint32Array {
+    if (sessions.length !== lanes) throw new PeerlaneError('internal', 'not as many sessions as lanes');
+    const slots = this.#slots.length < lanes ? new Uint32Array(Math.max(64, 2 * lanes)) : this.#slots;
+    this.#slots = NO_SLOTS;
+    for (let i = 0; i < lanes; i++) slots[i] = NativeFrameSession.slotOf(sessions[i], this.#addon);
+    return slots;
   }
 }
 

@@ -2,7 +2,7 @@
 import { unwritten } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { snappyBound } from './backend.ts';
-import { checkBytes } from './crypto.ts';
+import { checkOwnBytes } from './checks.ts';
 import { declaredLength } from './js/snappy.ts';
 import { backend } from './load.ts';
 
@@ -16,14 +16,14 @@ function invalid(): PeerlaneError {
 
 /** The block that `bytes` compress to. */
 export function compress(bytes: Uint8Array): Uint8Array {
-  checkBytes(bytes, 'the input');
+  checkOwnBytes(bytes, 'the input');
   const out = unwritten(snappyBound(bytes.length));
   return out.slice(0, backend.snappyCompress(bytes, out));
 }
 
 /** The length that `block` declares for what it decodes to. @throws PeerlaneError `snappy-invalid` */
 export function uncompressedLength(block: Uint8Array): number {
-  const length = declaredLength(checkBytes(block, 'the block'), 0, block.length);
+  const length = declaredLength(checkOwnBytes(block, 'the block'), 0, block.length);
   if (length < 0) throw invalid();
   return length;
 }

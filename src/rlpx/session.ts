@@ -2,8 +2,8 @@
  * The framed part of an RLPx connection, as a machine: ciphertext in, messages out, and the other way. Sessions
  * are worked in batches, so that the frames of many connections can go through the crypto backend in one call.
  */
-import { ByteQueue } from '../base/bytes.ts';
-import type { PeerlaneError } from '../base/errors.ts';
+import { ByteQueue, concatBytes } from '../base/bytes.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import {
   createFrameSession,
   decodeFrames,
@@ -160,15 +160,44 @@ export interface DecodeStep {
  */
 export function decodeSessions(sessions: readonly RlpxSession[], maxMessages?: number): DecodeStep[] {
   const steps: DecodeStep[] = [];
-  const lanes: { session: FrameSession; input: Uint8Array }[] = [];
+  const lanes: Lane[] = [];
   for (const session of sessions) {
     const input = session.takeInput();
     if (input === undefined) continue;
     steps.push({ session, messages: [] });
     lanes.push({ session: session.frames, input });
   }
-  if (lanes.length === 0) return steps;
-  const decoded = decodeFrames(lanes, maxMessages);
+  if (lanes.length > 0) decodeLanes(lanes, steps, maxMessages);
+  return steps;
+}
+
+interface Lane {
+  readonly session: FrameSession;
+  readonly input: Uint8Array;
+}
+
+/** Decodes lane i for step i. An input that is refused, such as one whose memory is gone, fails its own session. */
+function decodeLanes(
+  lanes: readonly Lane[],
+  steps: readonly DecodeStep[],
+  maxMessages: number | undefined,
+): void {
+  let decoded: ReturnType<typeof decodeFrames>;
+  try {
+    decoded = decodeFrames(lanes, maxMessages);
+  } catch (error) {
+    const [lane] = lanes;
+    const [step] = steps;
+    if (lanes.length > 1) {
+      lanes.forEach((lane, i) => {
+        decodeLanes([lane], steps.slice(i, i + 1), maxMessages);
+      });
+    } else if (lane !== undefined && step !== undefined) {
+      step.session.afterDecode(lane.input, 0, 0, true);
+      step.error = toPeerlaneError(error);
+    }
+    return;
+  }
   for (const message of decoded.messages) {
     steps[message.lane]?.messages.push(
       new IncomingMessage(message.code, message.length, message.payload, message.compressed),
@@ -184,7 +213,6 @@ export function decodeSessions(sessions: readonly RlpxSession[], maxMessages?: n
     step.session.afterDecode(input, lane.consumed, needed, failed);
     if (failed) step.error = frameErrorOf(lane.status);
   }
-  return steps;
 }
 
 /** A message on its way out. */
@@ -197,13 +225,33 @@ export interface OutgoingMessage {
 export interface EncodeStep {
   /** The frame: a view into one slab that all frames of the call share. */
   readonly frame: Uint8Array;
-  /** `frame-too-large` leaves the session usable; with `closed` it had been disposed. */
+  /** `frame-too-large` and `invalid-argument` leave the session usable; with `closed` it had been disposed. */
   readonly error?: PeerlaneError;
 }
 
 /** Encodes all messages, in their order, in one call of the backend; result i belongs to message i. */
 export function encodeMessages(messages: readonly OutgoingMessage[]): EncodeStep[] {
   if (messages.length === 0) return [];
+  try {
+    return encodeTogether(messages);
+  } catch (error) {
+    // A payload is refused, such as one whose memory is gone; no session has changed, and the others go on.
+    if (messages.length === 1) return [{ frame: new Uint8Array(0), error: toPeerlaneError(error) }];
+    return inOneSlab(messages.flatMap((message) => encodeMessages([message])));
+  }
+}
+
+function inOneSlab(steps: readonly EncodeStep[]): EncodeStep[] {
+  const slab = concatBytes(...steps.map(({ frame }) => frame));
+  let end = 0;
+  return steps.map((step) => {
+    const start = end;
+    end += step.frame.length;
+    return { ...step, frame: slab.subarray(start, end) };
+  });
+}
+
+function encodeTogether(messages: readonly OutgoingMessage[]): EncodeStep[] {
   const { slab, results } = encodeFrames(
     messages.map(({ session, code, payload }) => ({
       session: session.frames,

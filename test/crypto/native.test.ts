@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Backend, frameBound, STATUS, snappyBound } from '../../src/crypto/backend.ts';
+import {
+  type Backend,
+  type FrameSession,
+  frameBound,
+  STATUS,
+  snappyBound,
+} from '../../src/crypto/backend.ts';
 import { jsBackend } from '../../src/crypto/js.ts';
 import { loadNative } from '../../src/crypto/native.ts';
 import { byteArrays } from './arbitraries.ts';
@@ -235,27 +241,41 @@ describe.each(addons)('%s', (_, backend) => {
       return out;
     };
     const bound = frameBound(payload.length, false);
-    expect(() => encode(bound - 1)).toThrow(RangeError);
+    expect(() => encode(bound - 1)).toThrow(
+      expect.objectContaining({ code: 'invalid-argument', cause: expect.any(RangeError) }),
+    );
     const fresh = new Uint8Array(bound);
     const other = backend.createFrameSession(INIT);
     backend.encodeMany([other], Uint32Array.of(9), [payload], fresh, new Uint32Array(2));
     expect(encode(bound)).toEqual(fresh);
   });
 
-  it('survives an array whose getters change it, and memory that is detached meanwhile', () => {
-    const session = backend.createFrameSession(INIT);
+  it('refuses memory that a getter in the array detaches; a call within the getter has lanes of its own', () => {
+    const encode = (sessions: FrameSession[], payloads: Uint8Array[]) => {
+      const out = new Uint8Array(10_000);
+      const lanes = new Uint32Array(2 * payloads.length);
+      backend.encodeMany(sessions, new Uint32Array(payloads.length), payloads, out, lanes);
+      return Buffer.from(out.subarray(0, lanes.at(-1))).toString('hex');
+    };
+    const [outer, inner, untouched] = [1, 2, 3].map(() => backend.createFrameSession(INIT));
+    if (outer === undefined || inner === undefined || untouched === undefined) throw new Error('no sessions');
+    const small = new Uint8Array(16);
     const first = new Uint8Array(4096).fill(5);
-    const payloads: Uint8Array[] = [first, first];
-    Object.defineProperty(payloads, 1, {
-      get: () => {
-        structuredClone(first, { transfer: [first.buffer] });
-        backend.keccak256Many([new Uint8Array(8), new Uint8Array(8)], new Uint8Array(64));
-        return new Uint8Array(16);
-      },
-    });
-    const out = new Uint8Array(10_000);
-    const lanes = new Uint32Array(4);
-    backend.encodeMany([session, session], Uint32Array.of(1, 2), payloads, out, lanes);
-    expect([...lanes]).toEqual([STATUS.ok, 32 + 16 + 16, STATUS.ok, 64 + 32 + 32 + 16]);
+    const within: string[] = [];
+    const payloads = (detach: boolean): Uint8Array[] =>
+      Object.defineProperty([first, small], 1, {
+        get: () => {
+          if (detach) structuredClone(first, { transfer: [first.buffer] });
+          within.push(encode([inner, inner, inner], [small, small, small]));
+          return small;
+        },
+      });
+    const frames = encode([outer, outer], payloads(false));
+    expect(frames).toBe(encode([untouched, untouched], [first, small]));
+    expect(() => encode([outer, outer], payloads(true))).toThrow(
+      expect.objectContaining({ code: 'invalid-argument', message: 'the memory is detached' }),
+    );
+    expect(within.map(({ length }) => length)).toEqual([3 * 2 * 80, 3 * 2 * 80]);
+    expect(encode([outer], [small])).toBe(encode([untouched], [small]));
   });
 });

@@ -1,0 +1,292 @@
+/** What callers of the frames may get wrong: an `invalid-argument`, and no session has changed. */
+import { describe, expect, it } from 'vitest';
+import {
+  createFrameSession,
+  decodeFrames,
+  ecdh,
+  eciesDecrypt,
+  eciesEncrypt,
+  encodeFrames,
+  type FrameSession,
+  keccak256,
+  keccak256Many,
+  recover,
+  STATUS,
+  sign,
+  uncompress,
+} from '../../src/crypto/index.ts';
+import {
+  aesSecret,
+  bytes,
+  connect,
+  decodeOne,
+  encodeOne,
+  here,
+  macSecret,
+  noise,
+  there,
+} from './connection.ts';
+import { cutOff, detach, detachedBytes, resizable, sharedBytes } from './memory.ts';
+
+const invalid = expect.objectContaining({ name: 'PeerlaneError', code: 'invalid-argument' });
+const good = noise(40);
+
+const NO_BYTES: [string, unknown][] = [
+  ['undefined', undefined],
+  ['an array', [1, 2]],
+  ['a string', 'abc'],
+  ['a Uint16Array', new Uint16Array(4)],
+  ['a DataView', new DataView(new ArrayBuffer(4))],
+  ['a proxy', new Proxy(good, {})],
+  ['an object with the prototype', Object.create(Uint8Array.prototype)],
+  ['detached', detachedBytes(good)],
+  ['detached, though empty before', detachedBytes(bytes())],
+  ['shared', sharedBytes(good)],
+  ['cut off by a resize', cutOff(good)],
+];
+
+const NO_SESSIONS: [string, () => unknown][] = [
+  ['undefined', () => undefined],
+  ['null', () => null],
+  ['an object', () => ({ configure: () => 0, dispose: () => 0 })],
+  ['a number', () => 0],
+  ['an object with the prototype', () => Object.create(Object.getPrototypeOf(connect().sender))],
+  ['a proxy of a session', () => new Proxy(connect().sender, {})],
+  ['what another thread gets of a session', () => structuredClone(connect().sender)],
+];
+
+/** Both ends go on as if nothing had been called. */
+function expectUnchanged({ sender, receiver }: ReturnType<typeof connect>): void {
+  const { messages, status } = decodeOne(receiver, encodeOne(sender, 9, good));
+  expect([status, messages[0]?.code, messages[0]?.payload]).toEqual([STATUS.needMore, 9, good]);
+}
+
+function lane(session: unknown, payload: unknown, changes = {}) {
+  return {
+    session: session as FrameSession,
+    code: 1,
+    payload: payload as Uint8Array,
+    snappy: false,
+    ...changes,
+  };
+}
+
+describe('lanes', () => {
+  it.each(NO_BYTES)('take no payload and no input that is %s', (_, wrong) => {
+    const one = connect();
+    const other = connect();
+    const input = encodeOne(connect().sender, 1, good);
+    const copy = input.slice();
+    expect(() => encodeFrames([lane(one.sender, good), lane(other.sender, wrong)])).toThrow(invalid);
+    expect(() =>
+      decodeFrames([
+        { session: one.receiver, input },
+        { session: other.receiver, input: wrong as Uint8Array },
+      ]),
+    ).toThrow(invalid);
+    expect(input).toEqual(copy);
+    expectUnchanged(one);
+    expectUnchanged(other);
+  });
+
+  it.each(NO_SESSIONS)('take no session that is %s', (_, make) => {
+    const one = connect();
+    const wrong = make();
+    expect(() => encodeFrames([lane(one.sender, good), lane(wrong, good)])).toThrow(invalid);
+    expect(() =>
+      decodeFrames([
+        { session: one.receiver, input: good.slice() },
+        { session: wrong as FrameSession, input: good.slice() },
+      ]),
+    ).toThrow(invalid);
+    expectUnchanged(one);
+  });
+
+  it.each([undefined, null, -1, 1.5, 2 ** 32, Number.NaN, '1', 1n, Symbol('x'), {}, Object.create(null)])(
+    'take no message code that is none',
+    (code) => {
+      const one = connect();
+      expect(() => encodeFrames([lane(one.sender, good), lane(one.sender, good, { code })])).toThrow(invalid);
+      expect(() => one.sender.configure(true, code as number)).toThrow(invalid);
+      expectUnchanged(one);
+    },
+  );
+
+  it('are an array of objects', () => {
+    for (const wrong of [
+      undefined,
+      null,
+      5,
+      'x',
+      {},
+      [undefined],
+      [5],
+      new Proxy({}, {}),
+      { length: 1 },
+      Array(1),
+    ]) {
+      expect(() => encodeFrames(wrong as never)).toThrow(invalid);
+      expect(() => decodeFrames(wrong as never)).toThrow(invalid);
+    }
+  });
+
+  it('have a session of their own each when they decode', () => {
+    const { sender, receiver } = connect();
+    const input = encodeOne(sender, 1, good);
+    const lanes = [input.slice(), input].map((input) => ({ session: receiver, input }));
+    expect(() => decodeFrames(lanes)).toThrow(invalid);
+    expect(decodeOne(receiver, input).messages.length).toBe(1);
+  });
+
+  it('are checked after all getters ran: what one of them spoils is refused', () => {
+    const spoils: ((victim: ReturnType<typeof connect>, memory: Uint8Array) => void)[] = [
+      (_, memory) => detach(memory),
+      ({ sender }) => sender.configure(true, 5000),
+    ];
+    for (const spoil of spoils) {
+      const one = connect();
+      const two = connect();
+      const memory = good.slice();
+      const late = {
+        ...lane(two.sender, good),
+        get payload() {
+          spoil(one, memory);
+          return good;
+        },
+      };
+      expect(() => encodeFrames([lane(one.sender, memory), late])).toThrow(invalid);
+      one.sender.configure(false, 5000);
+      expectUnchanged(one);
+      expectUnchanged(two);
+    }
+    const one = connect();
+    const two = connect();
+    const memory = encodeOne(one.sender, 1, good);
+    const late = {
+      session: two.receiver,
+      get input() {
+        detach(memory);
+        return good.slice();
+      },
+    };
+    expect(() => decodeFrames([{ session: one.receiver, input: memory }, late])).toThrow(invalid);
+    expectUnchanged(two);
+  });
+
+  it('of a session that a getter disposes of, or that was, fail alone', () => {
+    const [one, two, three] = [connect(), connect(), connect()];
+    const late = {
+      ...lane(two.sender, good),
+      get code() {
+        one.sender.dispose();
+        return 5;
+      },
+    };
+    const { results } = encodeFrames([lane(one.sender, good), late, lane(three.sender, good)]);
+    expect(results.map(({ status }) => status)).toEqual([STATUS.sessionFailed, STATUS.ok, STATUS.ok]);
+    const disposing = {
+      session: three.receiver,
+      get input() {
+        two.receiver.dispose();
+        return encodeOne(connect().sender, 4, good);
+      },
+    };
+    const { lanes, messages } = decodeFrames([{ session: two.receiver, input: good.slice() }, disposing]);
+    expect(lanes.map(({ status }) => status)).toEqual([STATUS.sessionFailed, STATUS.needMore]);
+    expect(messages.map(({ code, payload }) => [code, payload])).toEqual([[4, good]]);
+  });
+
+  it('take memory that can be resized, as long as the view is within it', () => {
+    const { sender, receiver } = connect();
+    const payload = new Uint8Array(resizable(10), 4, 6).fill(3);
+    const frame = encodeOne(sender, 1, payload);
+    const buffer = resizable(frame.length + 4);
+    const input = new Uint8Array(buffer, 4);
+    input.set(frame);
+    const { messages } = decodeOne(receiver, input);
+    expect(messages[0]?.payload).toEqual(payload);
+    buffer.resize(4);
+    expect(() => decodeOne(receiver, new Uint8Array(buffer, 4))).not.toThrow();
+    expect(messages[0]?.payload?.length).toBe(0);
+  });
+
+  it('take no payload that lies where frames are about to be written', () => {
+    const one = connect();
+    const { slab } = encodeFrames([lane(connect().sender, good)]);
+    const behind = new Uint8Array(slab.buffer, slab.byteOffset + slab.length, 30);
+    expect(() => encodeFrames([lane(one.sender, behind)])).toThrow(invalid);
+    expect(() =>
+      encodeFrames([lane(one.sender, new Uint8Array(slab.buffer, slab.byteOffset, slab.length + 1))]),
+    ).toThrow(invalid);
+    expectUnchanged(one);
+    const again = encodeFrames([lane(one.sender, slab)]);
+    expect(decodeOne(one.receiver, again.slab.slice()).messages[0]?.payload).toEqual(slab);
+  });
+
+  it('go on after somebody handed a slab to another thread', () => {
+    const { sender, receiver } = connect({ snappy: true });
+    for (let i = 0; i < 3; i++) {
+      const frame = encodeOne(sender, 1, noise(200, i), true);
+      const { messages } = decodeOne(receiver, frame);
+      expect(messages[0]?.payload).toEqual(noise(200, i));
+      detach(messages[0]?.payload ?? bytes(1));
+      detach(encodeFrames([lane(connect().sender, good)]).slab);
+      detach(encodeFrames([]).slab);
+    }
+    const { messages } = decodeOne(receiver, encodeOne(sender, 1, bytes(), true));
+    detach(messages[0]?.payload ?? bytes(1));
+    expect(decodeOne(receiver, encodeOne(sender, 2, bytes(), true)).messages[0]?.payload).toEqual(bytes());
+  });
+});
+
+describe('a frame session', () => {
+  it.each(NO_BYTES)('starts from no secret and no seed that is %s', (_, wrong) => {
+    const init = { aesSecret, macSecret, egressSeed: here, ingressSeed: there };
+    for (const name of Object.keys(init)) {
+      expect(() => createFrameSession({ ...init, [name]: wrong })).toThrow(invalid);
+    }
+  });
+
+  it('starts from what was checked, whatever a getter gives the second time', () => {
+    const secrets: unknown[] = [aesSecret, 'wrong'];
+    const init = { aesSecret, macSecret, egressSeed: here, ingressSeed: there };
+    Object.defineProperty(init, 'aesSecret', { get: () => secrets.shift() });
+    const { receiver } = connect();
+    expect(decodeOne(receiver, encodeOne(createFrameSession(init), 1, good)).messages.length).toBe(1);
+  });
+
+  it.each([...NO_SESSIONS])('has methods for itself only, and not for %s', (_, make) => {
+    const { sender } = connect();
+    const { configure, dispose } = sender;
+    const wrong = make();
+    expect(() => Reflect.apply(configure, wrong, [true, 5000])).toThrow(invalid);
+    expect(() => Reflect.apply(dispose, wrong, [])).toThrow(invalid);
+  });
+});
+
+describe('memory that is gone or shared', () => {
+  const key = new Uint8Array(32).fill(1);
+  const signature = sign(key, key);
+
+  it('is no argument of any function; what is shared can be hashed', () => {
+    for (const wrong of [detachedBytes(key), cutOff(key), sharedBytes(key)]) {
+      const same = wrong.length > 0;
+      expect(() => sign(wrong, key)).toThrow(invalid);
+      expect(() => sign(key, wrong)).toThrow(same ? invalid : 'not a secret key');
+      expect(() => ecdh(wrong, signature)).toThrow(same ? invalid : 'not a secret key');
+      expect(() => recover(wrong, signature)).toThrow(invalid);
+      expect(() => uncompress(wrong, 5000)).toThrow(invalid);
+      expect(() => eciesDecrypt({ secretKey: key, packet: wrong, authData: key })).toThrow(invalid);
+      expect(() => eciesDecrypt({ secretKey: key, packet: key, authData: wrong })).toThrow(invalid);
+      const options = { publicKey: signature.slice(1), ephemeralKey: key, iv: key.slice(16), plaintext: key };
+      expect(() => eciesEncrypt({ ...options, authData: wrong })).toThrow(invalid);
+      if (same) {
+        expect(keccak256(wrong)).toEqual(keccak256(key));
+        expect(keccak256Many([key, wrong]).slice(32)).toEqual(keccak256(key));
+      } else {
+        expect(() => keccak256(key, wrong)).toThrow(invalid);
+        expect(() => keccak256Many([key, wrong])).toThrow(invalid);
+      }
+    }
+  });
+});
