@@ -1,4 +1,5 @@
 /** What the comparisons of whole nodes share: subjects in processes of their own, the load, rounds in turn. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,14 +53,20 @@ export class Bench implements AsyncDisposable {
     return { worker, port: Number(ready.port), id: String(ready.id) };
   }
 
-  /** The same program for all subjects. */
-  async load(): Promise<Worker> {
-    return (await this.#start('the load', PROGRAM, ['load'])).worker;
+  /** The same program for all subjects. In the background it leaves the CPU to other processes that want it. */
+  async load({ isInBackground = false } = {}): Promise<Worker> {
+    const [program, args] = isInBackground ? ['nice', ['-n', '19', PROGRAM, 'load']] : [PROGRAM, ['load']];
+    return (await this.#start('the load', program, args)).worker;
   }
 
   /** A load with `count` peers connected to the node, and the payloads set at both. */
-  async connectedLoad(node: Node, count: number, payloads: readonly Uint8Array[]): Promise<Worker> {
-    const load = await this.load();
+  async connectedLoad(
+    node: Node,
+    count: number,
+    payloads: readonly Uint8Array[],
+    options?: { readonly isInBackground?: boolean },
+  ): Promise<Worker> {
+    const load = await this.load(options);
     const data = base64(payloads);
     for (const worker of [load, node.worker]) await worker.ask({ cmd: 'payloads', data });
     await this.connect(load, node, count);
@@ -142,6 +149,34 @@ export async function compare({ unit, rounds, warmUp = true, prepare }: Comparis
   return [...figures].flatMap(([subject, ids]) =>
     [...ids].map(([id, values]) => ({ id, subject, unit, ...summary(values) })),
   );
+}
+
+/**
+ * Gives the node a core of its own, and all others the rest, where the system can do that. Else a figure of times says
+ * more of how the system shares its cores than of the node.
+ */
+export function apart({ worker }: Node, others: readonly Worker[]): void {
+  const cores = allowedCores();
+  const [first, ...rest] = cores;
+  if (first === undefined || rest.length === 0) return;
+  pin(worker, [first]);
+  for (const other of others) pin(other, rest);
+}
+
+function allowedCores(): number[] {
+  const path = '/proc/self/status';
+  if (!existsSync(path)) return [];
+  const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync(path, 'utf8'))?.[1] ?? '';
+  return list.split(',').flatMap((range) => {
+    const [from = Number.NaN, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  });
+}
+
+function pin({ pid }: Worker, cores: readonly number[]): void {
+  const { error, status } = spawnSync('taskset', ['-a', '-c', '-p', cores.join(','), String(pid)]);
+  if (error !== undefined || status !== 0)
+    process.stderr.write('taskset is missing: processes share all cores\n');
 }
 
 export const base64 = (payloads: readonly Uint8Array[]) =>

@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { quick } from './measure.ts';
 import {
+  apart,
   Bench,
   base64,
   compare,
@@ -221,7 +222,9 @@ export const tailPing = () =>
     async prepare(bench) {
       const node = await bench.node();
       const others = PEERS - 1;
-      const load = await bench.connectedLoad(node, others, transactionPayloads(LARGE.length, LARGE.count));
+      const load = await bench.connectedLoad(node, others, transactionPayloads(LARGE.length, LARGE.count), {
+        isInBackground: true,
+      });
       await load.ask({ cmd: 'learn', messages: LARGE.count });
       await node.worker.ask({ cmd: 'send', messages: LARGE.count, burst: 1 });
       await load.ask({ cmd: 'learnt' });
@@ -229,6 +232,7 @@ export const tailPing = () =>
       // In a process of its own, so that a Ping does not wait for what the other peers do.
       const pinger = await bench.load();
       await bench.connect(pinger, node, 1);
+      apart(node, [load, pinger]);
       await node.worker.ask({ cmd: 'peers', count: PEERS });
       const messages = amount(bench, 3000, 200);
       return async () => {

@@ -148,9 +148,13 @@ const encodePool = new SlabPool();
 /**
  * Writes one frame for each lane, one after another, into a slab. A payload that several lanes send (the same
  * object) is compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
+ * @param memory gives at least so many bytes for a large slab; default: new ones
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
-export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
+export function encodeFrames(
+  lanes: readonly FrameToEncode[],
+  memory: (length: number) => Uint8Array = unwritten,
+): EncodedFrames {
   // All is read before any is checked: what is read may have getters, which change what was checked before.
   const wanted = checkObjects(lanes, 'lanes').map(({ session, code, payload, snappy }) => {
     return { session, code, payload, snappy };
@@ -183,7 +187,7 @@ export function encodeFrames(lanes: readonly FrameToEncode[]): EncodedFrames {
     throw new PeerlaneError('invalid-argument', `the frames may take ${bound} bytes, over ${MAX_SLAB}`);
   }
   const pooled = bound <= SLAB_SIZE / 4;
-  const slab = pooled ? encodePool.room(bound) : unwritten(bound);
+  const slab = pooled ? encodePool.room(bound) : memory(bound);
   checkApart(payloads, slab);
   const words = new Uint32Array(ENCODE_LANE_WORDS * wanted.length);
   backend.encodeMany(sessions, codes, payloads, slab, words);

@@ -2,6 +2,7 @@
 import { createConnection, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import type { Lease } from '../base/slabs.ts';
 
 /** What a wire reports; set once, before any data can come. */
 export interface WireEvents {
@@ -18,7 +19,8 @@ export interface Wire {
   readonly remoteAddress: string;
   readonly remotePort: number;
   attach(events: WireEvents): void;
-  write(bytes: Uint8Array): void;
+  /** Of leased bytes it says when the system has them, or will not get them. */
+  write(bytes: Uint8Array, lease?: Lease): void;
   /** Bytes written and not yet handed to the system. */
   readonly backlog: number;
   /** Bytes handed to the system since the start. */
@@ -39,6 +41,43 @@ export interface Endpoint {
 
 /** What is given to a socket at once, in bytes: of a write it says only when all of it has gone. */
 const PIECE = 128 * 1024;
+/** What goes from queues to all sockets in a turn of the event loop, which to copy takes half a millisecond or so. */
+const TURN = 1024 * 1024;
+
+/** Shares out what sockets take in a turn: many that are ready for more at once would else keep everything waiting. */
+class Pacer {
+  #left = TURN;
+  #isScheduled = false;
+  #waiting = new Set<() => void>();
+
+  /** Whether so many bytes may go in this turn. */
+  take(length: number): boolean {
+    if (this.#left <= 0) return false;
+    this.#left -= length;
+    this.#schedule();
+    return true;
+  }
+
+  /** Calls `run` in another turn. */
+  wait(run: () => void): void {
+    this.#waiting.add(run);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#left = TURN;
+      const waiting = this.#waiting;
+      this.#waiting = new Set();
+      for (const run of waiting) run();
+    });
+  }
+}
+
+const pacer = new Pacer();
 
 class TcpWire implements Wire {
   readonly remoteAddress: string;
@@ -47,6 +86,8 @@ class TcpWire implements Wire {
   /** Pieces that wait until the socket has nothing. */
   #pieces: Uint8Array[] = [];
   #piecesLength = 0;
+  /** Leases of what the system does not have yet, and what `flushed` is when it does. */
+  #leases: { readonly until: number; readonly lease: Lease }[] = [];
   #isEnding = false;
   #error: Error | undefined;
   #drained: () => void = () => undefined;
@@ -64,6 +105,7 @@ class TcpWire implements Wire {
   attach(events: WireEvents): void {
     const socket = this.#socket;
     const closed = () => {
+      this.#release(Number.POSITIVE_INFINITY);
       const message = this.#error?.message ?? 'the peer closed the connection';
       events.closed(new PeerlaneError('network-error', message, { cause: this.#error }));
     };
@@ -76,32 +118,64 @@ class TcpWire implements Wire {
     socket.once('close', closed);
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#isEnding || !this.#socket.writable) return;
-    if (bytes.length <= PIECE && this.#pieces.length === 0) {
-      this.#socket.write(bytes, this.#written);
+  write(bytes: Uint8Array, lease?: Lease): void {
+    if (this.#isEnding || !this.#socket.writable) {
+      lease?.release();
       return;
     }
-    for (let at = 0; at < bytes.length; at += PIECE) this.#pieces.push(bytes.subarray(at, at + PIECE));
-    this.#piecesLength += bytes.length;
-    this.#writePieces();
+    if (this.backlog === 0 && bytes.length <= PIECE) {
+      this.#socket.write(bytes, this.#written);
+    } else {
+      for (let at = 0; at < bytes.length; at += PIECE) this.#pieces.push(bytes.subarray(at, at + PIECE));
+      this.#piecesLength += bytes.length;
+      this.#writePieces();
+    }
+    if (lease === undefined) return;
+    if (this.backlog === 0) lease.release();
+    else this.#leases.push({ until: this.flushed + this.backlog, lease });
   }
 
   readonly #written = (): void => {
     this.#writePieces();
+    if (this.#leases.length > 0) this.#release(this.flushed);
     this.#drained();
   };
 
-  #writePieces(): void {
-    let written = 0;
-    for (const piece of this.#pieces) {
-      if (this.#socket.writableLength > 0) break;
-      this.#socket.write(piece, this.#written);
-      this.#piecesLength -= piece.length;
-      written++;
+  #release(flushed: number): void {
+    const open = this.#leases.findIndex(({ until }) => until > flushed);
+    for (const { lease } of this.#leases.splice(0, open < 0 ? this.#leases.length : open)) lease.release();
+  }
+
+  /** Gives the socket what waits, while it takes it at once. */
+  readonly #writePieces = (): void => {
+    const socket = this.#socket;
+    while (this.#pieces.length > 0 && socket.writableLength === 0 && socket.writable) {
+      const pieces = this.#nextPieces();
+      if (pieces === undefined) {
+        pacer.wait(this.#writePieces);
+        return;
+      }
+      socket.cork();
+      for (const [i, piece] of pieces.entries()) {
+        if (i < pieces.length - 1) socket.write(piece);
+        else socket.write(piece, this.#written);
+      }
+      socket.uncork();
     }
-    if (written > 0) this.#pieces.splice(0, written);
-    if (this.#isEnding && this.#pieces.length === 0) this.#socket.end();
+    if (this.#isEnding && this.#pieces.length === 0) socket.end();
+  };
+
+  /** Small ones together, up to the size of a piece; undefined when others have had their part of this turn. */
+  #nextPieces(): Uint8Array[] | undefined {
+    let [count, length] = [0, 0];
+    for (const piece of this.#pieces) {
+      if (count > 0 && length + piece.length > PIECE) break;
+      length += piece.length;
+      count++;
+    }
+    if (!pacer.take(length)) return undefined;
+    this.#piecesLength -= length;
+    return this.#pieces.splice(0, count);
   }
 
   get backlog(): number {

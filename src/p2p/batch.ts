@@ -1,5 +1,12 @@
 /** Many links at once: one call of the crypto backend for what all of them received, one for what they send. */
-import { decodeSessions, encodeMessages, type OutgoingMessage, type RlpxSession } from '../rlpx/index.ts';
+import { type Slab, Slabs } from '../base/slabs.ts';
+import {
+  decodeSessions,
+  type EncodeStep,
+  encodeMessages,
+  type OutgoingMessage,
+  type RlpxSession,
+} from '../rlpx/index.ts';
 import type { Link } from './link.ts';
 
 /** Backends work this many streams side by side; a slice that ends in between wastes a part of the last round. */
@@ -16,10 +23,11 @@ const SHARE_LENGTH = 128 * 1024;
  * Works a part of what there is to do for `links`, worth a millisecond or so: first what has arrived, through the
  * crypto backend together, then what is to be sent, the base protocol's first, answers next, gossip last. Links that
  * are done leave the set; those that were worked and are not done go to its end.
+ * @param slabs where the memory for frames comes from; default: it is made anew
  */
-export function runSlice(links: Set<Link>): void {
+export function runSlice(links: Set<Link>, slabs?: Slabs): void {
   decodeSlice(links);
-  encodeSlice(links);
+  encodeSlice(links, slabs);
   for (const link of links) if (!link.decodable && link.outbox.isEmpty) links.delete(link);
 }
 
@@ -59,7 +67,7 @@ function decodeSlice(links: Set<Link>): void {
   }
 }
 
-function encodeSlice(links: Set<Link>): void {
+function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
   const lanes: { readonly link: Link; readonly count: number }[] = [];
   const outgoing: OutgoingMessage[] = [];
   let length = 0;
@@ -75,24 +83,36 @@ function encodeSlice(links: Set<Link>): void {
     }
     lanes.push({ link, count: messages.length });
   }
-  const steps = encodeMessages(outgoing);
+  const taken: Slab[] = [];
+  const memory = (wanted: number): Uint8Array => {
+    const slab = (slabs ?? new Slabs()).take(wanted);
+    taken.push(slab);
+    return slab.bytes;
+  };
+  const steps = encodeMessages(outgoing, memory);
+  const [slab] = taken;
   let first = 0;
   for (const { link, count } of lanes) {
-    writeFrames(link, steps.slice(first, first + count));
+    writeFrames(link, steps.slice(first, first + count), slab);
     first += count;
     toEnd(links, link);
     link.outbox.encoded();
   }
+  slab?.release();
 }
 
 /** Frames of one link lie one behind the other in the slab, so they leave as one piece. */
-function writeFrames(link: Link, steps: ReturnType<typeof encodeMessages>): void {
+function writeFrames(link: Link, steps: readonly EncodeStep[], slab: Slab | undefined): void {
   const failed = steps.find(({ error }) => error !== undefined)?.error;
   const whole = steps.filter(({ error }) => error === undefined);
   const [head] = whole;
   if (head !== undefined && link.state !== 'closed') {
     const length = whole.reduce((sum, { frame }) => sum + frame.length, 0);
-    link.written(new Uint8Array(head.frame.buffer, head.frame.byteOffset, length));
+    const isInSlab = slab?.bytes.buffer === head.frame.buffer;
+    link.written(
+      new Uint8Array(head.frame.buffer, head.frame.byteOffset, length),
+      isInSlab ? slab?.hold() : undefined,
+    );
   }
   if (failed !== undefined) link.close(failed);
 }

@@ -4,6 +4,7 @@
  */
 import { ByteQueue, concatBytes, EMPTY } from '../base/bytes.ts';
 import { consequenceOf, type DisconnectReasonName, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Lease } from '../base/slabs.ts';
 import {
   type DecodeStep,
   encodeMessages,
@@ -38,8 +39,8 @@ const EMPTY_LIST = Uint8Array.of(0xc0);
 
 /** What a link tells its surroundings; every call is synchronous. */
 export interface LinkHost {
-  /** Bytes for the wire, in order. */
-  write(bytes: Uint8Array): void;
+  /** Bytes for the wire, in order; of leased ones it is told when they are not needed any more. */
+  write(bytes: Uint8Array, lease?: Lease): void;
   /** The link has frames to decode or messages to encode: put it into the next `runSlice`. */
   schedule(link: Link): void;
   /** The handshake has proved who the remote side is. Throw to refuse it. */
@@ -274,8 +275,8 @@ export class Link {
   }
 
   /** @internal */
-  written(bytes: Uint8Array): void {
-    this.#host.write(bytes);
+  written(bytes: Uint8Array, lease: Lease | undefined): void {
+    this.#host.write(bytes, lease);
   }
 
   /** @internal */

@@ -229,11 +229,17 @@ export interface EncodeStep {
   readonly error?: PeerlaneError;
 }
 
-/** Encodes all messages, in their order, in one call of the backend; result i belongs to message i. */
-export function encodeMessages(messages: readonly OutgoingMessage[]): EncodeStep[] {
+/**
+ * Encodes all messages, in their order, in one call of the backend; result i belongs to message i.
+ * @param memory as for `encodeFrames`; called once at most
+ */
+export function encodeMessages(
+  messages: readonly OutgoingMessage[],
+  memory?: (length: number) => Uint8Array,
+): EncodeStep[] {
   if (messages.length === 0) return [];
   try {
-    return encodeTogether(messages);
+    return encodeTogether(messages, memory);
   } catch (error) {
     // A payload is refused, such as one whose memory is gone; no session has changed, and the others go on.
     if (messages.length === 1) return [{ frame: new Uint8Array(0), error: toPeerlaneError(error) }];
@@ -251,7 +257,10 @@ function inOneSlab(steps: readonly EncodeStep[]): EncodeStep[] {
   });
 }
 
-function encodeTogether(messages: readonly OutgoingMessage[]): EncodeStep[] {
+function encodeTogether(
+  messages: readonly OutgoingMessage[],
+  memory: ((length: number) => Uint8Array) | undefined,
+): EncodeStep[] {
   const { slab, results } = encodeFrames(
     messages.map(({ session, code, payload }) => ({
       session: session.frames,
@@ -259,6 +268,7 @@ function encodeTogether(messages: readonly OutgoingMessage[]): EncodeStep[] {
       code,
       payload,
     })),
+    memory,
   );
   return results.map(({ status, start, end }) => ({
     frame: slab.subarray(start, end),

@@ -3,6 +3,7 @@ import type { BudgetShare } from '../base/budget.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { release } from '../base/release.ts';
+import type { Lease } from '../base/slabs.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
 import {
@@ -165,9 +166,12 @@ export class Connection implements LinkHost {
     return this.#output.isCongested;
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#wireGone) return;
-    this.#output.write(bytes);
+  write(bytes: Uint8Array, lease?: Lease): void {
+    if (this.#wireGone) {
+      lease?.release();
+      return;
+    }
+    this.#output.write(bytes, lease);
     this.#arm();
   }
 

@@ -1,4 +1,5 @@
 import type { Env } from '../base/env.ts';
+import { Slabs } from '../base/slabs.ts';
 import { type Link, runSlice } from '../p2p/index.ts';
 
 /**
@@ -9,6 +10,7 @@ import { type Link, runSlice } from '../p2p/index.ts';
 export class Lanes {
   readonly #env: Env;
   readonly #waiting = new Set<Link>();
+  readonly #slabs = new Slabs();
   #scheduled = false;
   #turn: Promise<void> | undefined;
   #endTurn: () => void = () => undefined;
@@ -41,7 +43,7 @@ export class Lanes {
     this.#scheduled = false;
     const endTurn = this.#endTurn;
     this.#turn = undefined;
-    runSlice(this.#waiting);
+    runSlice(this.#waiting, this.#slabs);
     if (this.#waiting.size > 0) this.#wake();
     endTurn();
   }

@@ -1,14 +1,13 @@
 /** What one connection has to say and the peer has not taken yet. */
 import type { Budget, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
+import type { Lease } from '../base/slabs.ts';
 import type { Wire } from '../io/tcp.ts';
 
 /** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
 export const OUTPUT_HIGH_WATER = 512 * 1024;
 /** What was written has to make progress within this time. */
 export const FRAME_WRITE_TIMEOUT_MS = 20_000;
-/** Slabs above this are made for one call, and not worth being kept for a small part. */
-const LARGE_SLAB = 256 * 1024;
 
 export interface OutputOptions {
   readonly wire: Wire;
@@ -127,15 +126,18 @@ export class Output {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, lease?: Lease): void {
     const { wire, env } = this.#options;
     if (wire.backlog === 0) this.#flushedAt = env.now();
     // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
     // once gets a copy.
     const { length, buffer } = bytes;
-    const wasteful = 2 * length < buffer.byteLength;
-    const copied = wasteful && (wire.backlog > 0 || buffer.byteLength > LARGE_SLAB);
-    wire.write(copied ? new Uint8Array(bytes) : bytes);
+    if (2 * length < buffer.byteLength && wire.backlog > 0) {
+      wire.write(new Uint8Array(bytes));
+      lease?.release();
+    } else {
+      wire.write(bytes, lease);
+    }
     this.account();
   }
 
