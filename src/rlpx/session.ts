@@ -270,8 +270,8 @@ function encodeTogether(
     })),
     memory,
   );
-  return results.map(({ status, start, end }) => ({
-    frame: slab.subarray(start, end),
-    ...(status === STATUS.ok ? {} : { error: frameErrorOf(status) }),
-  }));
+  return results.map(({ status, start, end }) => {
+    const frame = slab.subarray(start, end);
+    return status === STATUS.ok ? { frame } : { frame, error: frameErrorOf(status) };
+  });
 }
