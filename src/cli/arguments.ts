@@ -1,5 +1,7 @@
 /** Values of options, read from their text; commander turns `InvalidArgumentError` into a usage error. */
 import { InvalidArgumentError } from 'commander';
+import { fromHex } from '../base/bytes.ts';
+import type { Target } from '../sync/index.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -19,10 +21,12 @@ export function port(text: string): number {
   return value;
 }
 
-export function blockNumber(text: string): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('expected a block number');
-  return value;
+/** A block by its number, or by its hash. */
+export function block(text: string): Exclude<Target, { kind: 'best' }> {
+  if (/^0x[0-9a-f]{64}$/i.test(text)) return { kind: 'hash', hash: fromHex(text) };
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(number)) return { kind: 'number', number };
+  throw new InvalidArgumentError('expected a block number, or a hash: 0x and 64 hexadecimal digits');
 }
 
 export function seconds(text: string): number {

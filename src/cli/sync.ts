@@ -7,7 +7,7 @@ import { parseEnode } from '../enr/index.ts';
 import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
-import { blockNumber, collected, seconds } from './arguments.ts';
+import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
@@ -22,7 +22,7 @@ interface SyncOptions extends CommonOptions {
   readonly genesis: string;
   readonly peer: readonly string[];
   readonly store: string;
-  readonly to?: number;
+  readonly to?: ReturnType<typeof block>;
   readonly key?: string;
   readonly protocol?: readonly EthVersion[];
   readonly patience: number;
@@ -34,7 +34,11 @@ export function addSyncCommand(program: Command): void {
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
     .requiredOption('--peer <enode...>', 'node to download from; may be repeated', collected(String))
     .requiredOption('--store <dir>', 'where the chain is kept')
-    .option('--to <number>', 'last block wanted; default: the head that the peers announce', blockNumber)
+    .option(
+      '--to <block>',
+      'last block wanted, by its number or its hash; default: the head that the peers announce',
+      block,
+    )
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option(
@@ -53,7 +57,9 @@ async function sync(context: Context, options: SyncOptions): Promise<void> {
   const { store } = opened;
   const { head: stored, headers, bodies, bytes, seconds } = await download(context, options, genesis, store);
   // The store may have been beyond `--to` already.
-  const number = Math.min(stored.number, options.to ?? stored.number);
+  const { to } = options;
+  const wanted = to?.kind === 'hash' ? await store.numberOf(to.hash) : to?.number;
+  const number = Math.min(stored.number, wanted ?? stored.number);
   const head = { number, hash: (await store.hashOf(number)) ?? stored.hash };
   const { output } = context;
   output.endProgress();
@@ -78,7 +84,7 @@ async function download(
   const downloader = new Downloader({
     store,
     env,
-    target: to === undefined ? { kind: 'best' } : { kind: 'number', number: to },
+    target: to ?? { kind: 'best' },
     noPeersTimeoutMs: patience * 1000,
     onProgress: ({ stage, at, to: end }) => {
       // The headers stage listens to all peers that it sees.
@@ -109,7 +115,7 @@ async function download(
   await server.start();
   try {
     const first = await downloader.run({ signal });
-    if (peers.isSettled && !isUnheard) return first;
+    if (to?.kind === 'hash' || (peers.isSettled && !isUnheard)) return first;
     // Those that were there may all be behind one that is slow to come, or on another chain than most.
     await peers.settled(env, signal);
     if (downloader.sources.size === 0) return first;

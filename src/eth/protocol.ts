@@ -9,12 +9,16 @@ import { ETH_VERSIONS, type EthVersion, MAX_MESSAGE_SIZE } from './messages.ts';
 import { type PooledTransactions, SOFT_RESPONSE_LIMIT } from './serve.ts';
 import { type EthHandlers, runSession, type SessionOptions } from './session.ts';
 import type { EthNetwork } from './status.ts';
+import { SharedLength } from './work-queue.ts';
 
 /** How long the peer's Status is waited for, as in go-ethereum. */
 export const STATUS_TIMEOUT_MS = 5000;
 
 /** Bytes of answers that are being made at a time, for all peers: four of the largest. */
 const MAX_ANSWERS_LENGTH = 4 * SOFT_RESPONSE_LIMIT;
+
+/** Bytes of notifications that wait for handlers, of all peers; one of the largest, and more of the usual ones. */
+const MAX_NOTIFICATIONS_LENGTH = 16 * 1024 * 1024;
 
 export interface EthOptions extends EthHandlers {
   readonly network: EthNetwork;
@@ -40,7 +44,8 @@ export function ethProtocols(options: EthOptions): Protocol[] {
   const { versions = ETH_VERSIONS.map(({ version }) => version) } = options;
   const { env = systemEnv, statusTimeoutMs = STATUS_TIMEOUT_MS } = options;
   const answers = new Gate(MAX_ANSWERS_LENGTH);
-  const session: SessionOptions = { ...options, env, statusTimeoutMs, answers };
+  const notifications = new SharedLength(MAX_NOTIFICATIONS_LENGTH);
+  const session: SessionOptions = { ...options, env, statusTimeoutMs, answers, notifications };
   checkOptions(session);
   if (versions.length === 0) throw new PeerlaneError('invalid-argument', 'versions is empty');
   if (new Set(versions).size < versions.length) {

@@ -8,6 +8,7 @@ import {
   answerTo,
   decodeMessage,
   type EncodedMessage,
+  type EthMessage,
   type EthVersion,
   encodeMessage,
   encodeResponse,
@@ -20,7 +21,7 @@ import { Requester } from './requester.ts';
 import { MAX_PENDING_REQUESTS } from './requests.ts';
 import { answerRoom, type EthRequest, type LookUp, type PooledTransactions, prepareAnswer } from './serve.ts';
 import { type BlockRange, type EthNetwork, localStatus, type Status, statusCheck } from './status.ts';
-import { WorkQueue } from './work-queue.ts';
+import { type SharedLength, WorkQueue } from './work-queue.ts';
 
 /** Requests of a peer that wait for their answer: as many as we would send it. More stop the reading. */
 const MAX_WAITING_REQUESTS = MAX_PENDING_REQUESTS;
@@ -37,6 +38,8 @@ const MAX_WAITING_NOTIFICATION_BYTES = 1024 * 1024;
 /** Answers up to this size, in bytes, are made for everybody at once. */
 const SMALL_ANSWER = 96 * 1024;
 const EMPTY_ANSWER: EncodedMessage = { code: 0, payload: new Uint8Array(0) };
+
+type EthNotification = Extract<EthMessage, { readonly kind: 'notification' }>;
 
 /** A thing that a handler may do at once or in time. */
 type Awaitable = void | Promise<void>;
@@ -76,6 +79,8 @@ export interface SessionOptions extends EthHandlers {
   readonly pooledTransactions?: PooledTransactions | undefined;
   /** Bounds the answers that are being made, in bytes, over all peers. */
   readonly answers: Gate;
+  /** Bounds the notifications that wait for handlers, over all peers. */
+  readonly notifications: SharedLength;
 }
 
 /** The handler of each notification. */
@@ -187,6 +192,7 @@ class Session {
       maxItems: MAX_WAITING_NOTIFICATIONS,
       maxBytes: MAX_WAITING_NOTIFICATION_BYTES,
       mayDrop: () => this.#requester.pending > 0,
+      shared: options.notifications,
       onFailure,
     });
     // Not at the end of the loop only, which may itself wait for a handler that waits for an answer.
@@ -201,26 +207,37 @@ class Session {
 
   /** Takes a message in; resolves when the next one may be read. */
   async receive({ code, payload }: Message): Promise<void> {
-    let message = decodeMessage(this.#version, code, payload);
-    // A lent payload is gone when the next message is asked for; of a request, what is needed is copied.
-    if (payload.length >= LENT_PAYLOAD && message.kind !== 'request') {
-      message = decodeMessage(this.#version, code, payload.slice());
-    }
+    const message = decodeMessage(this.#version, code, payload);
     switch (message.kind) {
       case 'status':
         throw new PeerlaneError('status-repeated', 'a second Status');
-      case 'response':
-        this.#requester.settle(message.name, message.value.id, message.value.items);
+      case 'response': {
+        const own = this.#own(code, payload);
+        const { name, value } = own?.kind === 'response' ? own : message;
+        this.#requester.settle(name, value.id, value.items);
         break;
+      }
       case 'request':
         await this.#answer(message, Math.min(payload.length, MAX_REQUEST_BYTES));
         break;
       case 'notification':
-        if (message.name === 'BlockRangeUpdate') this.#peer.updateRange(message.value);
-        await this.#notifications.push(payload.length, () =>
-          this.#handle(() => notify(this.#options, this.#peer, message.name, message.value)),
-        );
+        await this.#notified(code, payload, message);
     }
+  }
+
+  /** Of a lent payload, which is gone when the next message is asked for, a message of its own. */
+  #own(code: number, payload: Uint8Array): EthMessage | undefined {
+    return payload.length < LENT_PAYLOAD ? undefined : decodeMessage(this.#version, code, payload.slice());
+  }
+
+  async #notified(code: number, payload: Uint8Array, message: EthNotification): Promise<void> {
+    if (message.name === 'BlockRangeUpdate') this.#peer.updateRange(message.value);
+    if (!(await this.#notifications.admit(payload.length))) return;
+    const own = this.#own(code, payload);
+    const { name, value } = own?.kind === 'notification' ? own : message;
+    this.#notifications.push(payload.length, () =>
+      this.#handle(() => notify(this.#options, this.#peer, name, value)),
+    );
   }
 
   end(): void {
@@ -239,7 +256,8 @@ class Session {
     const { name, value } = request;
     const { id } = value;
     const room = answerRoom(request);
-    await this.#answers.push(size, async () => {
+    if (!(await this.#answers.admit(size))) return;
+    this.#answers.push(size, async () => {
       // What the peer does not take yet is not looked up either.
       await this.#channel.writable(0);
       let answer = await this.#inRoom(room, (maxLength) => this.#response(name, id, lookUp, maxLength));

@@ -3,6 +3,36 @@ import type { Env } from '../base/env.ts';
 /** Items that need nothing to wait for give way to other work after this long. */
 const SLICE_MS = 10;
 
+/** A bound on the bytes that wait in several queues. */
+export class SharedLength {
+  readonly #limit: number;
+  #used = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Something is always taken, however large. */
+  fits(size: number): boolean {
+    return this.#used === 0 || this.#used + size <= this.#limit;
+  }
+
+  /** @param size negative when bytes have gone */
+  add(size: number): void {
+    this.#used += size;
+    if (size >= 0) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const recheck of waiting) recheck();
+  }
+
+  /** Calls `recheck` once, when there is more room. */
+  wait(recheck: () => void): void {
+    this.#waiting.add(recheck);
+  }
+}
+
 /** How much may wait in a queue; the item that runs counts too. */
 export interface WorkQueueOptions {
   readonly env: Pick<Env, 'now' | 'setImmediate'>;
@@ -13,6 +43,8 @@ export interface WorkQueueOptions {
    * the answer turns to true and `recheck` is called.
    */
   readonly mayDrop?: () => boolean;
+  /** What waits in all queues together, in bytes, and its bound; default: none. */
+  readonly shared?: SharedLength;
   /** An item threw; nothing runs any more after it. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -36,34 +68,48 @@ export class WorkQueue {
   }
 
   /** Whether the queue takes no more for now. One item is always taken, however large. */
-  get #isFull(): boolean {
-    const { maxItems, maxBytes } = this.#options;
+  #isFull(size: number): boolean {
+    const { maxItems, maxBytes, shared } = this.#options;
+    if (shared?.fits(size) === false) {
+      shared.wait(this.#recheck);
+      return true;
+    }
     return this.#items.length > 0 && (this.#items.length >= maxItems || this.#bytes >= maxBytes);
   }
 
   /**
-   * Puts `run` at the end; resolves once it is in the queue: true, or false when it was dropped. One caller at a
-   * time.
+   * Makes room for an item, which `push` is to be called for at once; resolves to false when it is to be dropped. One
+   * caller at a time.
    */
-  async push(size: number, run: () => Promise<void>): Promise<boolean> {
-    while (this.#isFull && !this.#closed) {
+  async admit(size: number): Promise<boolean> {
+    while (!this.#closed && this.#isFull(size)) {
       if (this.#options.mayDrop?.() === true) return false;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.#closed) return false;
-    this.#items.push({ size, run });
-    this.#bytes += size;
-    if (!this.#running) {
-      this.#running = true;
-      this.#drain().catch((error: unknown) => {
-        this.close();
-        this.#options.onFailure(error);
-      });
-    }
-    return true;
+    return !this.#closed;
   }
+
+  /** Puts `run` at the end, when `admit` has made room for it. */
+  push(size: number, run: () => Promise<void>): void {
+    if (this.#closed) return;
+    this.#items.push({ size, run });
+    this.#add(size);
+    if (this.#running) return;
+    this.#running = true;
+    this.#drain().catch((error: unknown) => {
+      this.close();
+      this.#options.onFailure(error);
+    });
+  }
+
+  #add(size: number): void {
+    this.#bytes += size;
+    this.#options.shared?.add(size);
+  }
+
+  readonly #recheck = (): void => this.recheck();
 
   /** Makes a waiting `push` ask `mayDrop` again. */
   recheck(): void {
@@ -76,7 +122,7 @@ export class WorkQueue {
   close(): void {
     this.#closed = true;
     this.#items.length = 0;
-    this.#bytes = 0;
+    this.#add(-this.#bytes);
     this.recheck();
   }
 
@@ -88,7 +134,7 @@ export class WorkQueue {
       await item.run();
       if (this.#closed) return;
       this.#items.shift();
-      this.#bytes -= item.size;
+      this.#add(-item.size);
       this.recheck();
       if (env.now() - this.#pausedAt < SLICE_MS) continue;
       // A chain in memory answers without a turn of the event loop, and there may be many answers to give.

@@ -22,6 +22,10 @@ const OVERLAP_WINDOW = 2 * 192;
  * No network reorganises this deep; beyond it, the store holds another chain.
  */
 export const MAX_REORG = 32_768;
+/** Bytes of a chain that replaces stored headers; `MAX_REORG` of them take a third of it. */
+const MAX_OVERLAP_LENGTH = 64 * 1024 * 1024;
+/** Bytes of headers that wait for those above them, beyond which only what is next is asked for. */
+const WINDOW_LENGTH = 16 * 1024 * 1024;
 /** A source that does not have the target is asked again after this long: it may have got there by then. */
 const REPROBE_MS = 15_000;
 
@@ -53,6 +57,9 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
   /** Linked headers that are not stored yet: above the stored chain, and beside it. */
   #linked: HeaderEntry[] = [];
   readonly #overlap: HeaderEntry[] = [];
+  /** Bytes of what has arrived and is not linked, and of the overlap. */
+  #arrivedLength = 0;
+  #overlapLength = 0;
   /** Whether sources have the target; a number is the time after which one without it is asked again. */
   readonly #probes = new WeakMap<BlockSource, 'has' | 'asked' | number>();
   readonly #questions: AbortGroup;
@@ -109,8 +116,8 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     return false;
   }
 
-  isOpen(): boolean {
-    return true;
+  isOpen(number: number): boolean {
+    return this.#arrivedLength < WINDOW_LENGTH || number > this.#next - LIMITS.maxItems;
   }
 
   ask(source: BlockSource, numbers: readonly number[], signal: AbortSignal): Promise<RlpList<Header>> {
@@ -129,6 +136,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     for (const entry of entries) {
       if (entry.number <= this.#next && !this.#arrived.has(entry.number)) {
         this.#arrived.set(entry.number, { entry, source });
+        this.#arrivedLength += entry.encoded.length;
       }
     }
     return { delivered: entries.map(({ number }) => number), lacked: [] };
@@ -152,9 +160,10 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
         this.#reject(source);
         continue;
       }
-      this.#arrived.delete(entry.number);
+      this.#drop(entry);
       const isAbove = entry.number > this.#context.store.headerHead().number;
       (isAbove ? this.#linked : this.#overlap).push(entry);
+      if (!isAbove) this.#overlapLength += entry.encoded.length;
       this.#expected = entry.header.parentHash;
       this.#next = entry.number - 1;
     }
@@ -167,11 +176,15 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     if (this.#next <= 0) {
       throw new PeerlaneError('genesis-mismatch', 'the chain of the target has another genesis block');
     }
-    if (this.#overlap.length >= this.#maxReorg) {
-      const message = `the chain of the target departs from the stored one more than ${this.#maxReorg} blocks below its head`;
+    if (this.#overlap.length >= this.#maxReorg || this.#overlapLength > MAX_OVERLAP_LENGTH) {
+      const message = `the chain of the target departs from the stored one too far below its head: more than ${this.#maxReorg} blocks or ${MAX_OVERLAP_LENGTH} bytes`;
       throw new PeerlaneError('store-mismatch', message);
     }
     return false;
+  }
+
+  #drop({ number, encoded }: HeaderEntry): void {
+    if (this.#arrived.delete(number)) this.#arrivedLength -= encoded.length;
   }
 
   /** The source gave a header that is not the parent of the one above: nothing that it gave is trusted. */
@@ -179,7 +192,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
     const again: number[] = [];
     for (const [number, arrived] of this.#arrived) {
       if (arrived.source !== source) continue;
-      this.#arrived.delete(number);
+      this.#drop(arrived.entry);
       again.push(number);
     }
     this.#fetcher.add(again);

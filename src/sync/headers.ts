@@ -9,7 +9,7 @@ import { holdersOf, isStored, type ResolvedTarget, resolveTarget } from './targe
 /** Default for `writeHeaders`. */
 const WRITE_HEADERS = 1024;
 /** After this long without any source that has it, a target that was not given by its hash is chosen anew. */
-const RECHOOSE_MS = 30_000;
+const RECHOOSE_MS = 10_000;
 /** How often it is looked whether a source has announced more: none must lead on and on. */
 const MAX_LOOKS = 64;
 /** How often a source is waited for that does not show the head that it announces. */
@@ -55,8 +55,10 @@ export class HeadersStage implements Stage {
       try {
         if (await this.#reach(context, chosen, meter)) await requireClaims(store, chosen);
       } catch (error) {
-        if (target.kind === 'hash' || !isUnreachable(error) || env.now() >= endsAt) throw error;
-        await this.#giveUp(context, chosen, error);
+        if (target.kind === 'hash' || !isUnreachable(error)) throw error;
+        // Whoever made up a head is gone then: the others have their time, however many of them there were.
+        if (await this.#giveUp(context, chosen, error)) endsAt = env.now() + noPeersTimeoutMs;
+        else if (env.now() >= endsAt) throw error;
         continue;
       }
       if (target.kind === 'hash' || looks >= MAX_LOOKS) return meter.result;
@@ -125,15 +127,17 @@ export class HeadersStage implements Stage {
     await descent.run(this.#writeHeaders);
   }
 
-  /** The sources that named the target cannot lead there. */
+  /** The sources that named the target cannot lead there. True: some have gone for it, and others are left. */
   async #giveUp(
     { store, sources }: StageContext,
     target: ResolvedTarget,
     error: PeerlaneError,
-  ): Promise<void> {
-    if (error.code === 'no-peers') return;
+  ): Promise<boolean> {
+    if (error.code === 'no-peers') return false;
     if (error.code === 'genesis-mismatch') await store.discardPending();
-    for (const source of target.holders) if (sources.has(source)) sources.fail(source, error);
+    const liars = [...target.holders].filter((source) => sources.has(source));
+    for (const source of liars) sources.fail(source, error);
+    return liars.length > 0 && sources.size > 0;
   }
 }
 

@@ -79,6 +79,18 @@ describe('sync', () => {
     expect(eventsOf(back.stdout).at(-1)).toMatchObject({ event: 'done', head, headers: 0, bodies: 0 });
   });
 
+  it('goes to a block that is given by its hash', async () => {
+    const [store, { enode }] = await Promise.all([storeDirectory(), serveSmall()]);
+    const { status, stdout } = await run(...syncArgs(store, enode, '--to', SMALL_HEAD, '--json'));
+    expect(status).toBe(0);
+    expect(eventsOf(stdout).at(-1)).toMatchObject({
+      event: 'done',
+      head: SMALL_HEAD,
+      headers: 600,
+      bodies: 600,
+    });
+  });
+
   it('prints lines where there is no terminal', async () => {
     const [store, { enode }] = await Promise.all([storeDirectory(), serveSmall()]);
     const { status, stdout, stderr } = await run(...syncArgs(store, enode));

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { WorkQueue } from '../../src/eth/work-queue.ts';
+import { SharedLength, WorkQueue } from '../../src/eth/work-queue.ts';
 import { MemoryChain } from '../support/memory-chain.ts';
 import { plain } from './message-values.ts';
 import { meet, network, settle, talk } from './sessions.ts';
@@ -167,6 +168,13 @@ describe('a handler', () => {
   });
 });
 
+/** Puts an item into a queue when there is room; false when there is none for it. */
+async function push(queue: WorkQueue, size: number, run: () => Promise<void>): Promise<boolean> {
+  if (!(await queue.admit(size))) return false;
+  queue.push(size, run);
+  return true;
+}
+
 describe('a work queue', () => {
   const forever = (): Promise<void> => new Promise(() => undefined);
 
@@ -178,8 +186,8 @@ describe('a work queue', () => {
       mayDrop: () => true,
       onFailure: () => undefined,
     });
-    expect(await queue.push(1000, forever)).toBe(true);
-    expect(await queue.push(1, forever)).toBe(false);
+    expect(await push(queue, 1000, forever)).toBe(true);
+    expect(await push(queue, 1, forever)).toBe(false);
   });
 
   it('has its room back when items are done', async () => {
@@ -190,11 +198,11 @@ describe('a work queue', () => {
       mayDrop: () => true,
       onFailure: () => undefined,
     });
-    await queue.push(100, async () => undefined);
+    await push(queue, 100, async () => undefined);
     await settle();
-    expect(await queue.push(50, forever)).toBe(true);
-    expect(await queue.push(1, forever)).toBe(true);
-    expect(await queue.push(1, forever)).toBe(false);
+    expect(await push(queue, 50, forever)).toBe(true);
+    expect(await push(queue, 1, forever)).toBe(true);
+    expect(await push(queue, 1, forever)).toBe(false);
   });
 
   it('runs nothing after an item that failed', async () => {
@@ -206,10 +214,10 @@ describe('a work queue', () => {
       onFailure: (error) => failures.push(error),
     });
     let ran = 0;
-    await queue.push(1, () => Promise.reject(new Error('no')));
-    await queue.push(1, async () => void ran++);
+    await push(queue, 1, () => Promise.reject(new Error('no')));
+    await push(queue, 1, async () => void ran++);
     await settle();
-    expect(await queue.push(1, async () => void ran++)).toBe(false);
+    expect(await push(queue, 1, async () => void ran++)).toBe(false);
     expect(failures).toEqual([new Error('no')]);
     expect(ran).toBe(0);
   });
@@ -219,7 +227,7 @@ describe('a work queue', () => {
     const queue = new WorkQueue({ env, maxItems: 100, maxBytes: 100, onFailure: () => undefined });
     let ran = 0;
     for (let i = 0; i < 12; i++) {
-      await queue.push(1, async () => {
+      await push(queue, 1, async () => {
         env.advance(2);
         ran++;
       });
@@ -236,6 +244,30 @@ describe('a work queue', () => {
     expect(env.timers).toBe(0);
   });
 
+  it('shares a bound with others, and goes on when they have room again', async () => {
+    const shared = new SharedLength(100);
+    const limits = { env: systemEnv, maxItems: 10, maxBytes: 1000, shared, onFailure: () => undefined };
+    let end: () => void = () => undefined;
+    const first = new WorkQueue(limits);
+    const second = new WorkQueue(limits);
+    expect(await push(first, 150, () => new Promise((resolve) => (end = resolve)))).toBe(true);
+    let isIn = false;
+    const waiting = push(second, 10, async () => undefined).then(() => {
+      isIn = true;
+    });
+    const third = new WorkQueue({ ...limits, mayDrop: () => true });
+    expect(await push(third, 10, async () => undefined)).toBe(false);
+    await settle();
+    expect(isIn).toBe(false);
+    end();
+    await waiting;
+    const closed = new WorkQueue(limits);
+    expect(await push(closed, 100, () => new Promise(() => undefined))).toBe(true);
+    expect(shared.fits(1)).toBe(false);
+    closed.close();
+    expect(shared.fits(1)).toBe(true);
+  });
+
   it('lets go of who waits for room when it is closed', async () => {
     const queue = new WorkQueue({
       env: new VirtualEnv(),
@@ -243,8 +275,8 @@ describe('a work queue', () => {
       maxBytes: 100,
       onFailure: () => undefined,
     });
-    await queue.push(1, forever);
-    const waiting = queue.push(1, forever);
+    await push(queue, 1, forever);
+    const waiting = push(queue, 1, forever);
     queue.close();
     expect(await waiting).toBe(false);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { equalBytes } from '../../src/base/bytes.ts';
 import { type HeadersRequest, HeadersStage, type Target, verifyChain } from '../../src/sync/index.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { blockAt, forkOf, smallChain, type TestChain, upTo, withHeader } from './chains.ts';
@@ -492,6 +493,27 @@ describe('the best head', () => {
     download.add('b', chain);
     await download.run(stage, best);
     await expectHeaders(download, chain);
+  });
+
+  it('that was made up on top of the chain of others costs little time, and no download', async () => {
+    const download = await TestDownload.create();
+    for (const id of ['a', 'b', 'c']) download.add(id, chain, { latencyMs: 20 });
+    // Each shows one header of its own, far above, and nothing between that and the chain.
+    const liars = [1, 2, 3, 4].map((i) => {
+      const far = withHeader(blockAt(chain, HEAD), (header) => ({ ...header, number: 2 ** 40 + i }));
+      return download.add(`liar ${i}`, chain, {
+        latencyMs: 1,
+        head: { number: 2 ** 40 + i, hash: far.hash },
+        tamperHeaders: (items, { start }) => {
+          if (typeof start !== 'number') return equalBytes(start, far.hash) ? [far.header] : items;
+          return start > HEAD ? [] : items;
+        },
+      });
+    });
+    await download.run(stage, best, { noPeersTimeoutMs: 15_000 });
+    await expectHeaders(download, chain);
+    expect(liars.map(({ failure }) => failure?.code)).toEqual(new Array(4).fill('chain-not-found'));
+    expect(download.env.now()).toBeLessThan(4 * 20_000);
   });
 
   it('of a source that answers late is waited for', async () => {
