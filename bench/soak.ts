@@ -111,6 +111,7 @@ function sampleOf(answer: Answer, at: number): Sample {
     minutes: at,
     memory: Object.fromEntries(MEMORY_KINDS.map((kind) => [kind, memory[kind]])) as Sample['memory'],
     peers: Number(answer.peers),
+    handles: Number(answer.handles),
     cpuSeconds: Number(answer.cpuSeconds),
   };
 }

@@ -2,8 +2,9 @@
 import { type Comparison, formatFigure } from '../../src/cli/bench/table.ts';
 import { summary } from '../measure.ts';
 
-export type MemoryKind = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers';
-export const MEMORY_KINDS: readonly MemoryKind[] = ['rss', 'heapUsed', 'external', 'arrayBuffers'];
+/** As in `process.memoryUsage()`. */
+export const MEMORY_KINDS = ['rss', 'heapTotal', 'heapUsed', 'external', 'arrayBuffers'] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
 
 export interface Sample {
   /** Since the traffic began. */
@@ -11,6 +12,8 @@ export interface Sample {
   /** Bytes, after a forced collection. */
   readonly memory: Readonly<Record<MemoryKind, number>>;
   readonly peers: number;
+  /** Sockets, timers and whatever else keeps the server's process alive. */
+  readonly handles: number;
   /** CPU seconds of the server's process so far. */
   readonly cpuSeconds: number;
 }
@@ -74,7 +77,7 @@ export function trendTable(found: readonly Trend[], total: number): Comparison {
 }
 
 /** A sample in a line. */
-export function sampleText({ minutes, memory, peers, cpuSeconds }: Sample): string {
+export function sampleText({ minutes, memory, peers, handles, cpuSeconds }: Sample): string {
   const figures = MEMORY_KINDS.map((kind) => `${kind} ${formatFigure(memory[kind] / 1024)}`);
-  return `${minutes.toFixed(1)} min: ${peers} peers, ${figures.join(', ')} KiB, CPU ${cpuSeconds.toFixed(1)} s`;
+  return `${minutes.toFixed(1)} min: ${peers} peers, ${handles} handles, ${figures.join(', ')} KiB, CPU ${cpuSeconds.toFixed(1)} s`;
 }

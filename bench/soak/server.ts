@@ -118,12 +118,13 @@ async function sample() {
     await globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, GC_PAUSE_MS));
   }
-  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const { rss, heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   return {
-    memory: { rss, heapUsed, external, arrayBuffers },
+    memory: { rss, heapTotal, heapUsed, external, arrayBuffers },
     cpuSeconds: (user + system) / 1e6,
     peers: server.peers.length,
+    handles: process.getActiveResourcesInfo().length,
     counts: counts.all(),
   };
 }
