@@ -26,7 +26,8 @@ const { values } = parseArgs({
     snapshots: { type: 'string' },
   },
 });
-const [minutes, peers, rate] = [values.minutes, values.peers, values.rate].map(positive);
+const [minutes, rate] = [positive(values.minutes), positive(values.rate)];
+const peers = Math.ceil(positive(values.peers));
 const PEERLANE_BACKEND = process.env.PEERLANE_BACKEND ?? 'native';
 
 const stopping = new AbortController();
@@ -36,7 +37,9 @@ const samples: Sample[] = [];
 const { sent, received, backend } = await run();
 const table = trendTable(trends(samples), samples.at(-1)?.minutes ?? 0);
 const counts = { server: received, peers: sent };
+const messages = carried(counts);
 console.log(`\n${describe(samples)}\n\n${tableText(table)}\n`);
+console.log(`${messages.toLocaleString('en-US')} messages carried\n`);
 for (const [side, found] of Object.entries(counts)) {
   console.log(`counted by the ${side}:`);
   for (const name of Object.keys(found).sort())
@@ -45,8 +48,13 @@ for (const [side, found] of Object.entries(counts)) {
 if (values.json !== undefined) {
   const { versions, platform, arch } = process;
   const subject = { backend, node: versions.node, platform, arch };
-  const result = { minutes, peers, rate, ...subject, trends: trends(samples), counts, samples };
+  const result = { minutes, peers, rate, ...subject, messages, trends: trends(samples), counts, samples };
   writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+if (messages === 0) {
+  process.stderr.write('failed: no message was carried\n');
+  process.exitCode = 1;
 }
 
 function positive(text: string): number {
@@ -62,7 +70,7 @@ async function start(name: string, args: readonly string[]) {
     name === 'server' && values.snapshots !== undefined
       ? ['--heapsnapshot-signal=SIGUSR2', `--diagnostic-dir=${values.snapshots}`]
       : [];
-  const common = ['--peers', values.peers, '--rate', values.rate];
+  const common = ['--peers', String(peers), '--rate', String(rate)];
   const command = ['--expose-gc', ...flags, program, ...common, ...args];
   return await Worker.start(`the ${name}`, process.execPath, command, { PEERLANE_BACKEND });
 }
@@ -92,7 +100,7 @@ async function allConnected(server: Worker): Promise<void> {
 }
 
 async function takeSamples(server: Worker): Promise<void> {
-  const total = (minutes ?? 0) * 60_000;
+  const total = minutes * 60_000;
   const interval = Math.min(SAMPLE_MS, total / LEAST_SAMPLES);
   const begin = performance.now();
   for (let due = 0; due <= total + interval / 2 && !stopping.signal.aborted; due += interval) {
@@ -118,6 +126,16 @@ function sampleOf(answer: Answer, at: number): Sample {
 
 function numbers(value: unknown): Record<string, number> {
   return Object.fromEntries(Object.entries(value ?? {}).map(([name, count]) => [name, Number(count)]));
+}
+
+/** Messages of eth that the server has sent or received; a request that was answered is two. */
+function carried(counted: Readonly<Record<'server' | 'peers', Readonly<Record<string, number>>>>): number {
+  const of = (side: 'server' | 'peers', name: string) => counted[side][name] ?? 0;
+  const single = ['transactions', 'large packs', 'announcements', 'block ranges'];
+  return (
+    single.reduce((sum, name) => sum + of('server', `${name} sent`) + of('server', `${name} received`), 0) +
+    2 * (of('server', 'requests made') + of('peers', 'requests made'))
+  );
 }
 
 function describe(taken: readonly Sample[]): string {
