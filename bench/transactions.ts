@@ -74,6 +74,19 @@ function* transactions(random: Random): Generator<Uint8Array> {
   }
 }
 
+/** `count` different transactions, each an envelope, the same ones in every run. */
+export function transactionEnvelopes(count: number): Uint8Array[] {
+  const env = new VirtualEnv({ seed: 12 });
+  const source = transactions((size) => env.randomBytes(size));
+  return Array.from({ length: count }, () => nextOf(source));
+}
+
+function nextOf(source: Generator<Uint8Array>): Uint8Array {
+  const { value } = source.next();
+  if (!(value instanceof Uint8Array)) throw new Error('there are no more transactions');
+  return value;
+}
+
 /** `count` different payloads of exactly `length` bytes, the same ones in every run. */
 export function transactionPayloads(length: number, count: number): Uint8Array[] {
   const env = new VirtualEnv({ seed: 11 });
@@ -81,8 +94,7 @@ export function transactionPayloads(length: number, count: number): Uint8Array[]
   return Array.from({ length: count }, () => {
     const batch: Uint8Array[] = [];
     for (let total = 0; total < length + 1024; ) {
-      const { value } = source.next();
-      if (!(value instanceof Uint8Array)) throw new Error('there are no more transactions');
+      const value = nextOf(source);
       batch.push(encode(bytes(), value));
       total += value.length;
     }

@@ -1,0 +1,147 @@
+/**
+ * `npm run bench:soak [-- --minutes N] [--peers N] [--rate N] [--json FILE] [--snapshots FOLDER]`: the memory of a
+ * server while peers in another process keep it busy, over loopback. It judges nothing: the table is for people.
+ */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { tableText } from '../src/cli/bench/table.ts';
+import { MEMORY_KINDS, type Sample, sampleText, trends, trendTable } from './soak/report.ts';
+import { type Answer, Worker } from './worker.ts';
+
+const SAMPLE_MS = 30_000;
+/** A short run has as many samples all the same. */
+const LEAST_SAMPLES = 12;
+/** For the nodes that the server dials to be there. */
+const CONNECT_MS = 30_000;
+const POLL_MS = 200;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '60' },
+    peers: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    snapshots: { type: 'string' },
+  },
+});
+const [minutes, rate] = [positive(values.minutes), positive(values.rate)];
+const peers = Math.ceil(positive(values.peers));
+const PEERLANE_BACKEND = process.env.PEERLANE_BACKEND ?? 'native';
+
+const stopping = new AbortController();
+process.once('SIGINT', () => stopping.abort());
+
+const samples: Sample[] = [];
+const { sent, received, backend } = await run();
+const table = trendTable(trends(samples), samples.at(-1)?.minutes ?? 0);
+const counts = { server: received, peers: sent };
+const messages = carried(counts);
+console.log(`\n${describe(samples)}\n\n${tableText(table)}\n`);
+console.log(`${messages.toLocaleString('en-US')} messages carried\n`);
+for (const [side, found] of Object.entries(counts)) {
+  console.log(`counted by the ${side}:`);
+  for (const name of Object.keys(found).sort())
+    console.log(`  ${name.padEnd(44)} ${found[name]?.toLocaleString('en-US').padStart(12)}`);
+}
+if (values.json !== undefined) {
+  const { versions, platform, arch } = process;
+  const subject = { backend, node: versions.node, platform, arch };
+  const result = { minutes, peers, rate, ...subject, messages, trends: trends(samples), counts, samples };
+  writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+if (messages === 0) {
+  process.stderr.write('failed: no message was carried\n');
+  process.exitCode = 1;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (value > 0) return value;
+  process.stderr.write(`${text} is no positive number\n`);
+  process.exit(2);
+}
+
+async function start(name: string, args: readonly string[]) {
+  const program = fileURLToPath(new URL(`./soak/${name}.js`, import.meta.url));
+  const flags =
+    name === 'server' && values.snapshots !== undefined
+      ? ['--heapsnapshot-signal=SIGUSR2', `--diagnostic-dir=${values.snapshots}`]
+      : [];
+  const common = ['--peers', String(peers), '--rate', String(rate)];
+  const command = ['--expose-gc', ...flags, program, ...common, ...args];
+  return await Worker.start(`the ${name}`, process.execPath, command, { PEERLANE_BACKEND });
+}
+
+async function run() {
+  const { worker: server, ready } = await start('server', []);
+  await using _server = server;
+  const { worker: crowd } = await start('peers', ['--enode', String(ready.enode)]);
+  await using _crowd = crowd;
+  process.stderr.write(`the server has the process id ${server.pid}\n`);
+  const { enodes } = await crowd.ask({ cmd: 'connect' });
+  await server.ask({ cmd: 'keep', enodes });
+  await allConnected(server);
+  for (const worker of [server, crowd]) await worker.ask({ cmd: 'begin' });
+  await takeSamples(server);
+  const { counts: sent } = await crowd.ask({ cmd: 'counts' });
+  const { counts: received } = await server.ask({ cmd: 'sample' });
+  return { sent: numbers(sent), received: numbers(received), backend: String(ready.backend) };
+}
+
+async function allConnected(server: Worker): Promise<void> {
+  for (const until = performance.now() + CONNECT_MS; ; await pause(POLL_MS)) {
+    const { peers: connected } = await server.ask({ cmd: 'sample' });
+    if (connected === peers) return;
+    if (performance.now() > until) throw new Error(`${connected} peers are connected, not ${peers}`);
+  }
+}
+
+async function takeSamples(server: Worker): Promise<void> {
+  const total = minutes * 60_000;
+  const interval = Math.min(SAMPLE_MS, total / LEAST_SAMPLES);
+  const begin = performance.now();
+  for (let due = 0; due <= total + interval / 2 && !stopping.signal.aborted; due += interval) {
+    const wait = Math.max(0, begin + due - performance.now());
+    // Ctrl-C ends the wait; what has been sampled is told all the same.
+    await pause(wait, undefined, { signal: stopping.signal }).catch(() => undefined);
+    const sample = sampleOf(await server.ask({ cmd: 'sample' }), (performance.now() - begin) / 60_000);
+    samples.push(sample);
+    process.stderr.write(`${sampleText(sample)}\n`);
+  }
+}
+
+function sampleOf(answer: Answer, at: number): Sample {
+  const memory = numbers(answer.memory);
+  return {
+    minutes: at,
+    memory: Object.fromEntries(MEMORY_KINDS.map((kind) => [kind, memory[kind]])) as Sample['memory'],
+    peers: Number(answer.peers),
+    handles: Number(answer.handles),
+    cpuSeconds: Number(answer.cpuSeconds),
+  };
+}
+
+function numbers(value: unknown): Record<string, number> {
+  return Object.fromEntries(Object.entries(value ?? {}).map(([name, count]) => [name, Number(count)]));
+}
+
+/** Messages of eth that the server has sent or received; a request that was answered is two. */
+function carried(counted: Readonly<Record<'server' | 'peers', Readonly<Record<string, number>>>>): number {
+  const of = (side: 'server' | 'peers', name: string) => counted[side][name] ?? 0;
+  const single = ['transactions', 'large packs', 'announcements', 'block ranges'];
+  return (
+    single.reduce((sum, name) => sum + of('server', `${name} sent`) + of('server', `${name} received`), 0) +
+    2 * (of('server', 'requests made') + of('peers', 'requests made'))
+  );
+}
+
+function describe(taken: readonly Sample[]): string {
+  const [first, last] = [taken[0], taken.at(-1)];
+  const passed = last?.minutes ?? 0;
+  const cpu = (last?.cpuSeconds ?? 0) - (first?.cpuSeconds ?? 0);
+  const share = ((100 * cpu) / (60 * passed)).toFixed(1);
+  return `${passed.toFixed(1)} minutes, ${peers} peers, rate ${rate}, ${backend}; ${taken.length} samples, each after a forced collection; the server took ${share} % of a core`;
+}
