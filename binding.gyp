@@ -29,6 +29,8 @@
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'SECP256K1_STATIC'],
       'conditions': [
+        # The run-time library of C++ may leave destructors to threads that outlive the last user of the addon.
+        ['OS=="linux"', { 'ldflags': ['-Wl,-z,nodelete'] }],
         ['target_arch=="x64"', { 'dependencies': ['keccak_bmi2', 'keccak_avx2', 'keccak_avx512', 'aes_vaes'] }],
         ['target_arch=="arm64"', { 'dependencies': ['keccak_neon'] }],
       ],

@@ -158,7 +158,8 @@ async function windowsImports(context, platform, target, scratch) {
 }
 
 const LINK = {
-  linux: ['-fPIC', `-Wl,--version-script=${join(here, 'exports.map')}`],
+  // Without nodelete a thread that ends after the last user of the addon would run destructors that are gone.
+  linux: ['-fPIC', '-Wl,-z,nodelete', `-Wl,--version-script=${join(here, 'exports.map')}`],
   // The name would be the path where it was linked.
   mac: ['-Wl,-undefined,dynamic_lookup', '-Wl,-install_name,@rpath/peerlane.node'],
   win: [],

@@ -88,14 +88,15 @@ export class WorkQueue {
         this.#wake = resolve;
       });
     }
-    return !this.#closed;
+    if (this.#closed) return false;
+    this.#add(size);
+    return true;
   }
 
   /** Puts `run` at the end, when `admit` has made room for it. */
   push(size: number, run: () => Promise<void>): void {
     if (this.#closed) return;
     this.#items.push({ size, run });
-    this.#add(size);
     if (this.#running) return;
     this.#running = true;
     this.#drain().catch((error: unknown) => {

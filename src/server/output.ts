@@ -132,7 +132,8 @@ export class Output {
     // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
     // once gets a copy.
     const { length, buffer } = bytes;
-    if (2 * length < buffer.byteLength && wire.backlog > 0) {
+    const isWasteful = 2 * length < buffer.byteLength;
+    if (isWasteful && (wire.backlog > 0 || lease?.mayLinger === false)) {
       wire.write(new Uint8Array(bytes));
       lease?.release();
     } else {

@@ -26,6 +26,8 @@ export const MAX_REORG = 32_768;
 const MAX_OVERLAP_LENGTH = 64 * 1024 * 1024;
 /** Bytes of headers that wait for those above them, beyond which only what is next is asked for. */
 const WINDOW_LENGTH = 16 * 1024 * 1024;
+/** Bytes of linked headers that one write to the store takes at least. */
+const WRITE_LENGTH = 8 * 1024 * 1024;
 /** A source that does not have the target is asked again after this long: it may have got there by then. */
 const REPROBE_MS = 15_000;
 
@@ -60,6 +62,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
   /** Bytes of what has arrived and is not linked, and of the overlap. */
   #arrivedLength = 0;
   #overlapLength = 0;
+  #linkedLength = 0;
   /** Whether sources have the target; a number is the time after which one without it is asked again. */
   readonly #probes = new WeakMap<BlockSource, 'has' | 'asked' | number>();
   readonly #questions: AbortGroup;
@@ -97,7 +100,8 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
       throwIfAborted(signal);
       this.#fetcher.check();
       const isDone = await this.#link();
-      if (this.#linked.length >= writeHeaders || isDone) await this.#write();
+      const isMuch = this.#linked.length >= writeHeaders || this.#linkedLength >= WRITE_LENGTH;
+      if (isMuch || isDone) await this.#write();
       if (isDone) {
         await store.adopt(this.#overlap);
         this.#meter.add(this.#overlap.length, bytesOf(this.#overlap));
@@ -163,7 +167,8 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
       this.#drop(entry);
       const isAbove = entry.number > this.#context.store.headerHead().number;
       (isAbove ? this.#linked : this.#overlap).push(entry);
-      if (!isAbove) this.#overlapLength += entry.encoded.length;
+      if (isAbove) this.#linkedLength += entry.encoded.length;
+      else this.#overlapLength += entry.encoded.length;
       this.#expected = entry.header.parentHash;
       this.#next = entry.number - 1;
     }
@@ -207,6 +212,7 @@ export class HeaderDescent implements FetchTask<RlpList<Header>>, Disposable {
   async #write(): Promise<void> {
     const linked = this.#linked;
     this.#linked = [];
+    this.#linkedLength = 0;
     if (linked.length === 0) return;
     await this.#context.store.addPending(linked);
     this.#meter.add(linked.length, bytesOf(linked));

@@ -1,4 +1,4 @@
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { ChainStore } from './chain-store.ts';
 import { HeaderDescent, MAX_REORG } from './header-descent.ts';
@@ -14,6 +14,8 @@ const RECHOOSE_MS = 10_000;
 const MAX_LOOKS = 64;
 /** How often a source is waited for that does not show the head that it announces. */
 const MAX_SILENT = 2;
+/** Heads that led nowhere that are remembered. */
+const MAX_MISLEADING = 256;
 
 export interface HeadersOptions {
   /** Headers that one write to the store takes at least, unless they are the last; default 1,024. */
@@ -30,6 +32,8 @@ export class HeadersStage implements Stage {
   readonly name = 'headers';
   readonly #writeHeaders: number;
   readonly #maxReorg: number;
+  /** Heads that led nowhere, whoever named them: its sources may come back. */
+  readonly #misleading = new Set<string>();
 
   constructor({ writeHeaders = WRITE_HEADERS, maxReorg = MAX_REORG }: HeadersOptions = {}) {
     this.#writeHeaders = writeHeaders;
@@ -51,7 +55,12 @@ export class HeadersStage implements Stage {
       if (meter.result.blocks > blocks) endsAt = env.now() + noPeersTimeoutMs;
       blocks = meter.result.blocks;
       const isPatient = looks > 0;
-      const chosen = await resolveTarget(context, target, { endsAt, isPatient, known });
+      const chosen = await resolveTarget(context, target, {
+        endsAt,
+        isPatient,
+        known,
+        misleading: this.#misleading,
+      });
       try {
         if (await this.#reach(context, chosen, meter)) await requireClaims(store, chosen);
       } catch (error) {
@@ -135,6 +144,9 @@ export class HeadersStage implements Stage {
   ): Promise<boolean> {
     if (error.code === 'no-peers') return false;
     if (error.code === 'genesis-mismatch') await store.discardPending();
+    const [oldest] = this.#misleading;
+    if (oldest !== undefined && this.#misleading.size >= MAX_MISLEADING) this.#misleading.delete(oldest);
+    this.#misleading.add(toBareHex(target.hash));
     const liars = [...target.holders].filter((source) => sources.has(source));
     for (const source of liars) sources.fail(source, error);
     return liars.length > 0 && sources.size > 0;

@@ -45,6 +45,8 @@ export interface ResolveOptions {
   readonly endsAt?: number;
   /** Of `best`: whether slow sources are waited for although others have answered. */
   readonly isPatient?: boolean;
+  /** Of `best`: heads (hexadecimal) that led nowhere, which are chosen only where there is no other. */
+  readonly misleading?: ReadonlySet<string>;
   /** What an earlier look found: it stays when no source has anything to say now, or as many name another. */
   readonly known?: ResolvedTarget | undefined;
 }
@@ -59,6 +61,7 @@ export async function resolveTarget(
   {
     endsAt = context.env.now() + (context.noPeersTimeoutMs ?? Number.POSITIVE_INFINITY),
     isPatient = false,
+    misleading = new Set(),
     known,
   }: ResolveOptions = {},
 ): Promise<ResolvedTarget> {
@@ -73,7 +76,7 @@ export async function resolveTarget(
     for (let looks = 1; ; looks++) {
       throwIfAborted(signal);
       const resolved = await (target.kind === 'best'
-        ? askBest(context, isPatient)
+        ? askBest(context, isPatient, misleading)
         : ask(context, target, known));
       if (resolved !== undefined) return resolved;
       throwIfAborted(signal);
@@ -146,8 +149,14 @@ interface Head {
  * The head that most sources agree with: they have it, or it leads down to the head that they have. Only ends of chains
  * compete, since all chains have what they have in common: whoever lags holds up nobody. Of several the highest.
  */
-async function askBest(context: StageContext, isPatient: boolean): Promise<ResolvedTarget | undefined> {
-  const heads = [...(await announcedHeads(context, isPatient)).values()];
+async function askBest(
+  context: StageContext,
+  isPatient: boolean,
+  misleading: ReadonlySet<string>,
+): Promise<ResolvedTarget | undefined> {
+  const announced = [...(await announcedHeads(context, isPatient)).values()];
+  const good = announced.filter(({ hash }) => !misleading.has(toBareHex(hash)));
+  const heads = good.length > 0 ? good : announced;
   const candidates = heads
     .toSorted((a, b) => b.announcers.length - a.announcers.length || b.number - a.number)
     .slice(0, MAX_CANDIDATES);
@@ -159,7 +168,7 @@ async function askBest(context: StageContext, isPatient: boolean): Promise<Resol
     .sort((a, b) => b.votes - a.votes || b.head.number - a.head.number);
   if (best === undefined) return undefined;
   const { holders, claims, head } = best;
-  const judged = new Set(heads.map(({ hash }) => toBareHex(hash)));
+  const judged = new Set(announced.map(({ hash }) => toBareHex(hash)));
   const isJudged = (source: BlockSource) => judged.has(toBareHex(source.head.hash));
   return { number: head.number, hash: head.hash, holders, claims, isJudged };
 }

@@ -25,6 +25,16 @@ describe('slabs', () => {
     expect(again.filter((slab) => many.includes(slab))).toHaveLength(2);
   });
 
+  it('say when too many are with somebody to be held on to', () => {
+    const slabs = new Slabs();
+    const lent = Array.from({ length: 4 }, () => slabs.take(1));
+    expect(lent[0]?.mayLinger).toBe(true);
+    const fifth = slabs.take(1);
+    expect([lent[0]?.mayLinger, fifth.mayLinger]).toEqual([false, false]);
+    fifth.release();
+    expect(lent[0]?.mayLinger).toBe(true);
+  });
+
   it('never lie in two hands', () => {
     const steps = fc.array(fc.oneof(fc.integer({ min: 1, max: 3_000_000 }), fc.constant(0)), {
       maxLength: 60,

@@ -13,6 +13,7 @@ afterEach(async () => {
 });
 
 class CountedLease implements Lease {
+  readonly mayLinger = true;
   releases = 0;
   release(): void {
     this.releases++;

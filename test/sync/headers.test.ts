@@ -442,7 +442,7 @@ describe('the best head', () => {
     download.add('b', upTo(chain, 599));
     download.add('c', upTo(chain, 598));
     download.add('other', forkOf(chain, 300));
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain, 599);
   });
 
@@ -450,9 +450,9 @@ describe('the best head', () => {
     const download = await TestDownload.create();
     for (const id of ['a', 'b', 'c']) download.add(id, upTo(chain, lag), { latencyMs: 1 });
     download.add('d', chain, { latencyMs: 50 });
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
   });
 
@@ -462,7 +462,7 @@ describe('the best head', () => {
     download.add('a', upTo(chain, 590));
     download.add('b', upTo(chain, 580));
     download.add('fork', forkOf(chain, 300));
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain, 590);
   });
 
@@ -470,14 +470,14 @@ describe('the best head', () => {
     const download = await TestDownload.above(forkOf(upTo(chain, 500), 499), 500);
     download.add('behind', upTo(chain, 200));
     download.add('a', chain);
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
   });
 
   it('is followed from a branch of the same height, and no peer is blamed for our own', async () => {
     const download = await TestDownload.above(forkOf(chain, 599), HEAD);
     const sources = [598, 599, 600].map((number) => download.add(`${number}`, upTo(chain, number)));
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
     expect(sources.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
   });
@@ -491,7 +491,7 @@ describe('the best head', () => {
     }
     download.add('a', upTo(chain, 300));
     download.add('b', chain);
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
   });
 
@@ -510,7 +510,7 @@ describe('the best head', () => {
         },
       });
     });
-    await download.run(stage, best, { noPeersTimeoutMs: 15_000 });
+    await download.run(new HeadersStage(), best, { noPeersTimeoutMs: 15_000 });
     await expectHeaders(download, chain);
     expect(liars.map(({ failure }) => failure?.code)).toEqual(new Array(4).fill('chain-not-found'));
     expect(download.env.now()).toBeLessThan(4 * 20_000);
@@ -520,7 +520,7 @@ describe('the best head', () => {
     const download = await TestDownload.create();
     download.add('behind', upTo(chain, 0), { latencyMs: 1 });
     download.add('slow', chain, { latencyMs: 5_500 });
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
   });
 
@@ -531,7 +531,7 @@ describe('the best head', () => {
       limit === 1 && start === 400 ? [blockAt(chain, 400).header] : items;
     for (const id of ['a', 'b']) download.add(id, upTo(chain, 400));
     const liar = download.add('liar', fork, { tamperHeaders: claims });
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain, 400);
     expect(liar.failure?.code).toBe('chain-not-found');
   });
@@ -539,14 +539,14 @@ describe('the best head', () => {
   it('may be announced without its number, as before eth/69', async () => {
     const download = await TestDownload.create();
     download.add('a', chain, { head: { hash } });
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain);
   });
 
   it('is not worth leaving a higher stored chain for', async () => {
     const download = await TestDownload.above(chain, 300);
     download.add('a', upTo(forkOf(chain, 200), 250));
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain, 300);
   });
 
@@ -556,7 +556,7 @@ describe('the best head', () => {
       tamperHeaders: (items, { limit }) => (limit === 1 ? items : []),
     });
     download.add('honest', upTo(chain, 599), { latencyMs: 200 });
-    await download.run(stage, best);
+    await download.run(new HeadersStage(), best);
     await expectHeaders(download, chain, 599);
     expect(liar.failure?.code).toBe('chain-not-found');
   });
