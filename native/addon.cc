@@ -1,5 +1,7 @@
-// The addon's exports: arguments in, one call of an algorithm, results out. Results of a fixed size go into
-// `scratch`, a small array that both sides see: to take a copy of its start is faster than to make an array here.
+// The addon's exports: arguments in, one call of an algorithm, results out. `scratch` is a small array that both sides
+// see: results of a fixed size go into its first half, and what the exports `...OfScratch` read lies in its second. To
+// copy some bytes into and out of it is faster than to look into arrays and to make them here; of short ones V8 would
+// have to move the bytes out of its heap first.
 #include <napi.h>
 
 #include <cstdlib>
@@ -19,7 +21,10 @@
 
 namespace {
 
-constexpr size_t kScratch = 4096;
+constexpr size_t kArguments = 4096;
+constexpr size_t kScratch = 2 * kArguments;
+// The slot of a session that is wiped, for all that are over.
+constexpr uint32_t kDisposed = 0;
 // Room for compressed payloads above this is not kept from one call to the next.
 constexpr size_t kKeptBlocks = 1024 * 1024;
 
@@ -76,21 +81,41 @@ frame_session *session_of(Arguments *args, Environment *here, uint32_t slot) {
 frame_session *decoding_session_of(Arguments *args, Environment *here, uint32_t slot) {
   Session *session = slot_of(args, here, slot);
   if (session == nullptr) return nullptr;
-  if (session->decoded_in == here->decode_calls) args->fail_type("a frame session is in two lanes");
+  if (session->decoded_in == here->decode_calls && slot != kDisposed) args->fail_type("a frame session is in two lanes");
   session->decoded_in = here->decode_calls;
   return &session->state;
 }
 
-// keccak256OfScratch(length): of the first bytes of scratch, to the start of scratch.
+// The arguments in scratch, which hold secrets: they are overwritten when the call is over.
+class ScratchArguments {
+ public:
+  ScratchArguments(Environment *here, size_t length) : data_(here->scratch + kArguments), length_(length) {}
+  ~ScratchArguments() { pl_wipe(data_, length_); }
+  ScratchArguments(const ScratchArguments &) = delete;
+  ScratchArguments &operator=(const ScratchArguments &) = delete;
+  // The next `length` bytes.
+  uint8_t *take(size_t length) {
+    uint8_t *taken = data_ + taken_;
+    taken_ += length;
+    return taken;
+  }
+
+ private:
+  uint8_t *data_;
+  size_t length_, taken_ = 0;
+};
+
+// keccak256OfScratch(length)
 napi_value keccak256_of_scratch(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   Environment *here = environment(env);
   const uint32_t length = args.number(0);
-  if (args.ok() && length > kScratch) args.fail_range();
+  if (args.ok() && length > kArguments) args.fail_range();
   if (!args.ok()) return nullptr;
+  ScratchArguments given(here, length);
   keccak_state state;
   keccak_init(&state);
-  keccak_update(&state, here->scratch, length);
+  keccak_update(&state, given.take(length), length);
   keccak_digest(&state, here->scratch);
   return nullptr;
 }
@@ -133,36 +158,65 @@ napi_value keccak256_many(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// publicKey(secretKey): 64 bytes to scratch; whether the key is one.
-napi_value public_key(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  const Bytes secret_key = args.bytes_exactly(0, 32);
-  if (!args.ok()) return nullptr;
-  return boolean(env, curve_public_key(secret_key.data, environment(env)->scratch));
+// publicKeyOfScratch(), of secretKey: 64 bytes; whether the key is one.
+napi_value public_key_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 32);
+  return boolean(env, curve_public_key(given.take(32), here->scratch));
 }
 
-// sign(digest, secretKey): 65 bytes to scratch
-napi_value sign(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  const Bytes digest = args.bytes_exactly(0, 32), secret_key = args.bytes_exactly(1, 32);
-  if (!args.ok()) return nullptr;
-  return boolean(env, curve_sign(digest.data, secret_key.data, environment(env)->scratch));
+// signOfScratch(), of digest || secretKey: 65 bytes
+napi_value sign_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 64);
+  const uint8_t *const digest = given.take(32), *const secret_key = given.take(32);
+  return boolean(env, curve_sign(digest, secret_key, here->scratch));
 }
 
-// recover(digest, signature): 64 bytes to scratch
-napi_value recover(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  const Bytes digest = args.bytes_exactly(0, 32), signature = args.bytes_exactly(1, 65);
-  if (!args.ok()) return nullptr;
-  return boolean(env, curve_recover(digest.data, signature.data, environment(env)->scratch));
+// recoverOfScratch(), of digest || signature: 64 bytes
+napi_value recover_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 97);
+  const uint8_t *const digest = given.take(32), *const signature = given.take(65);
+  return boolean(env, curve_recover(digest, signature, here->scratch));
 }
 
-// ecdh(secretKey, publicKey): 32 bytes to scratch
-napi_value ecdh(napi_env env, napi_callback_info info) {
+// ecdhOfScratch(), of secretKey || publicKey: 32 bytes
+napi_value ecdh_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 96);
+  const uint8_t *const secret_key = given.take(32), *const public_key = given.take(64);
+  return boolean(env, curve_ecdh(secret_key, public_key, here->scratch));
+}
+
+// eciesEncryptOfScratch(plaintextLength, authDataLength), of publicKey || ephemeralKey || iv || plaintext || authData
+napi_value ecies_encrypt_of_scratch(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const Bytes secret_key = args.bytes_exactly(0, 32), public_key = args.bytes_exactly(1, 64);
+  Environment *here = environment(env);
+  const size_t plaintext_length = args.number(0), auth_length = args.number(1);
+  const size_t length = 64 + 32 + 16 + plaintext_length + auth_length;
+  if (args.ok() && (length > kArguments || plaintext_length + ECIES_OVERHEAD > kArguments)) args.fail_range();
   if (!args.ok()) return nullptr;
-  return boolean(env, curve_ecdh(secret_key.data, public_key.data, environment(env)->scratch));
+  ScratchArguments given(here, length);
+  const uint8_t *const key = given.take(64), *const ephemeral = given.take(32), *const iv = given.take(16);
+  const ecies_bytes plaintext = {given.take(plaintext_length), plaintext_length};
+  const ecies_bytes auth_data = {given.take(auth_length), auth_length};
+  return boolean(env, ecies_encrypt(key, ephemeral, iv, plaintext, auth_data, here->scratch));
+}
+
+// eciesDecryptOfScratch(packetLength, authDataLength), of secretKey || packet || authData
+napi_value ecies_decrypt_of_scratch(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  Environment *here = environment(env);
+  const size_t packet_length = args.number(0), auth_length = args.number(1);
+  const size_t length = 32 + packet_length + auth_length;
+  if (args.ok() && (length > kArguments || packet_length < ECIES_OVERHEAD)) args.fail_range();
+  if (!args.ok()) return nullptr;
+  ScratchArguments given(here, length);
+  const uint8_t *const key = given.take(32);
+  const ecies_bytes packet = {given.take(packet_length), packet_length};
+  const ecies_bytes auth_data = {given.take(auth_length), auth_length};
+  return boolean(env, ecies_decrypt(key, packet, auth_data, here->scratch));
 }
 
 // eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData, packet)
@@ -189,13 +243,10 @@ napi_value ecies_decrypt_export(napi_env env, napi_callback_info info) {
                                     plaintext.data));
 }
 
-// createSession(aesSecret, macSecret, egressSeed, ingressSeed): its slot
-napi_value create_session(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
+// A new session's slot.
+napi_value session_from(napi_env env, const uint8_t *aes_secret, const uint8_t *mac_secret, Bytes egress,
+                        Bytes ingress) {
   Environment *here = environment(env);
-  const Bytes aes_secret = args.bytes_exactly(0, 32), mac_secret = args.bytes_exactly(1, 32);
-  const Bytes egress = args.bytes(2), ingress = args.bytes(3);
-  if (!args.ok()) return nullptr;
   uint32_t slot = static_cast<uint32_t>(here->sessions.size());
   if (here->free_slots.empty()) {
     here->sessions.emplace_back();
@@ -205,38 +256,55 @@ napi_value create_session(napi_env env, napi_callback_info info) {
   }
   here->sessions[slot] = std::make_unique<Session>();
   frame_session *session = &here->sessions[slot]->state;
-  frame_init(session, aes_secret.data, mac_secret.data);
+  frame_init(session, aes_secret, mac_secret);
   frame_seed(&session->egress, egress.data, egress.length);
   frame_seed(&session->ingress, ingress.data, ingress.length);
   return number(env, slot);
 }
 
+// createSession(aesSecret, macSecret, egressSeed, ingressSeed): its slot
+napi_value create_session(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const Bytes aes_secret = args.bytes_exactly(0, 32), mac_secret = args.bytes_exactly(1, 32);
+  const Bytes egress = args.bytes(2), ingress = args.bytes(3);
+  return args.ok() ? session_from(env, aes_secret.data, mac_secret.data, egress, ingress) : nullptr;
+}
+
+// createSessionOfScratch(egressSeedLength, ingressSeedLength), of aesSecret || macSecret || egressSeed || ingressSeed
+napi_value create_session_of_scratch(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const size_t egress_length = args.number(0), ingress_length = args.number(1);
+  const size_t length = 64 + egress_length + ingress_length;
+  if (args.ok() && length > kArguments) args.fail_range();
+  if (!args.ok()) return nullptr;
+  ScratchArguments given(environment(env), length);
+  const uint8_t *const aes_secret = given.take(32), *const mac_secret = given.take(32);
+  const Bytes egress = {given.take(egress_length), egress_length};
+  const Bytes ingress = {given.take(ingress_length), ingress_length};
+  return session_from(env, aes_secret, mac_secret, egress, ingress);
+}
+
 // configureSession(slot, snappy, maxFrameSize)
 napi_value configure_session(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  frame_session *session = session_of(&args, environment(env), args.number(0));
+  const uint32_t slot = args.number(0);
+  frame_session *session = session_of(&args, environment(env), slot);
   const bool snappy = args.boolean(1);
   const uint32_t max_frame_size = args.number(2);
+  if (args.ok() && slot == kDisposed) args.fail_range();
   if (!args.ok()) return nullptr;
   session->snappy = snappy;
   session->max_frame_size = max_frame_size;
   return nullptr;
 }
 
-// disposeSession(slot): overwrites the secrets; the slot stays taken.
-napi_value dispose_session(napi_env env, napi_callback_info info) {
-  Arguments args(env, info);
-  frame_session *session = session_of(&args, environment(env), args.number(0));
-  if (args.ok()) frame_wipe(session);
-  return nullptr;
-}
-
-// freeSession(slot): when nothing refers to the session any more.
+// freeSession(slot): overwrites the secrets; the slot names a later session.
 napi_value free_session(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   Environment *here = environment(env);
   const uint32_t slot = args.number(0);
   session_of(&args, here, slot);
+  if (args.ok() && slot == kDisposed) args.fail_range();
   if (!args.ok()) return nullptr;
   here->sessions[slot].reset();
   here->free_slots.push_back(slot);
@@ -375,6 +443,8 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
     return exports;
   }
   auto *here = new Environment();
+  here->sessions.push_back(std::make_unique<Session>());
+  frame_wipe(&here->sessions[kDisposed]->state);
   env.SetInstanceData(here);
   Napi::Uint8Array scratch = make_scratch(env);
   here->scratch = scratch.Data();
@@ -385,15 +455,17 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
       {"keccak256OfScratch", keccak256_of_scratch},
       {"keccak256", keccak256},
       {"keccak256Many", keccak256_many},
-      {"publicKey", public_key},
-      {"sign", sign},
-      {"recover", recover},
-      {"ecdh", ecdh},
+      {"publicKeyOfScratch", public_key_of_scratch},
+      {"signOfScratch", sign_of_scratch},
+      {"recoverOfScratch", recover_of_scratch},
+      {"ecdhOfScratch", ecdh_of_scratch},
       {"eciesEncrypt", ecies_encrypt_export},
+      {"eciesEncryptOfScratch", ecies_encrypt_of_scratch},
       {"eciesDecrypt", ecies_decrypt_export},
+      {"eciesDecryptOfScratch", ecies_decrypt_of_scratch},
       {"createSession", create_session},
+      {"createSessionOfScratch", create_session_of_scratch},
       {"configureSession", configure_session},
-      {"disposeSession", dispose_session},
       {"freeSession", free_session},
       {"encodeMany", encode_many},
       {"decodeMany", decode_many},

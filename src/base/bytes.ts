@@ -3,11 +3,15 @@ import { release } from './release.ts';
 
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
+/** Up to here the detour to memory as it is found takes longer than to clear it. */
+const CLEARED_LENGTH = 4 * 1024;
+
 /**
- * An array whose bytes are left as they are found, for a caller that writes each before anybody reads it: to set a
+ * An array whose bytes may be left as they are found, for a caller that writes each before anybody reads it: to set a
  * large one to zero takes as long as to copy into it.
  */
 export function unwritten(length: number): Uint8Array {
+  if (length <= CLEARED_LENGTH) return new Uint8Array(length);
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 

@@ -22,6 +22,25 @@ export interface Env {
   randomBytes(length: number): Uint8Array;
 }
 
+/** Small draws come from a pool: the system's generator takes longer for a call than for its bytes. */
+const POOL_LENGTH = 16 * 1024;
+const LARGEST_POOLED = 1024;
+const pool = new Uint8Array(POOL_LENGTH);
+let drawn = POOL_LENGTH;
+
+/** What has been handed out is overwritten, so that nothing but its owner knows it. */
+function randomBytes(length: number): Uint8Array {
+  if (length > LARGEST_POOLED) return randomFillSync(new Uint8Array(length));
+  if (drawn + length > POOL_LENGTH) {
+    randomFillSync(pool);
+    drawn = 0;
+  }
+  const bytes = pool.slice(drawn, drawn + length);
+  pool.fill(0, drawn, drawn + length);
+  drawn += length;
+  return bytes;
+}
+
 /** Whether `value` has the functions of an `Env`. */
 export function isEnv(value: unknown): value is Env {
   if (typeof value !== 'object' || value === null) return false;
@@ -39,5 +58,5 @@ export const systemEnv: Env = {
     const handle = setImmediate(run);
     return { cancel: () => clearImmediate(handle) };
   },
-  randomBytes: (length) => randomFillSync(new Uint8Array(length)),
+  randomBytes,
 };

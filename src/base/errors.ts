@@ -164,6 +164,24 @@ export class PeerlaneError extends Error {
   }
 }
 
+/**
+ * An error whose cause is what the remote side did. It has no stack, which would say nothing of that, and takes longer to
+ * collect than all the rest of taking leave of a peer.
+ */
+export function remoteError(code: ErrorCode, message: string, options?: ErrorDetails): PeerlaneError {
+  // Where the limit is frozen there is a stack.
+  if (Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable !== true) {
+    return new PeerlaneError(code, message, options);
+  }
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new PeerlaneError(code, message, options);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 export function isPeerlaneError(error: unknown, code?: ErrorCode): error is PeerlaneError {
   return error instanceof PeerlaneError && (code === undefined || error.code === code);
 }

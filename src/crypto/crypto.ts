@@ -1,6 +1,7 @@
 /**
  * The checked face of the backend: arguments are validated here, once for all backends, and what a backend
- * reports becomes a typed error.
+ * reports becomes a typed error. Keys, digests, signatures and the like may lie in memory that is shared with other
+ * threads, since backends copy them first; bytes of any length may not.
  */
 import { fromHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
@@ -22,7 +23,7 @@ function checkSecretKey(key: Uint8Array): Uint8Array {
   if (!isValidSecretKey(key)) {
     throw new PeerlaneError('invalid-secret-key', 'not a secret key of secp256k1: 32 bytes, 0 < key < order');
   }
-  return checkOwnBytes(key, 'the secret key');
+  return checkBytes(key, 'the secret key');
 }
 
 /** Subtracts the group order, in time that does not depend on the bytes. Returns the last borrow: 1 if it is below. */
@@ -88,7 +89,7 @@ export function publicKeyOf(secretKey: Uint8Array): Uint8Array {
  * @throws PeerlaneError `invalid-argument` for the digest, `invalid-secret-key`
  */
 export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
-  checkOwnBytes(digest, 'the digest', DIGEST_LENGTH);
+  checkBytes(digest, 'the digest', DIGEST_LENGTH);
   checkSecretKey(secretKey);
   // RFC 6979 (section 3.2 d) derives the nonce from the digest modulo the order; libsecp256k1 takes it as it is.
   const reduced = new Uint8Array(DIGEST_LENGTH);
@@ -103,8 +104,8 @@ export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
  * @throws PeerlaneError `invalid-argument` for the digest, `invalid-signature`
  */
 export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array {
-  checkOwnBytes(digest, 'the digest', DIGEST_LENGTH);
-  checkOwnBytes(signature, 'the signature', SIGNATURE_LENGTH, 'invalid-signature');
+  checkBytes(digest, 'the digest', DIGEST_LENGTH);
+  checkBytes(signature, 'the signature', SIGNATURE_LENGTH, 'invalid-signature');
   const recoveryId = signature[SIGNATURE_LENGTH - 1] ?? 0;
   const publicKey = recoveryId > 3 ? undefined : backend.recover(digest, signature);
   if (publicKey === undefined) throw new PeerlaneError('invalid-signature', 'no key gives this signature');
@@ -117,7 +118,7 @@ export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array {
  */
 export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
-  checkOwnBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   const shared = backend.ecdh(secretKey, publicKey);
   if (shared === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return shared;
@@ -143,11 +144,11 @@ export interface EciesEncryptOptions {
 export function eciesEncrypt(options: EciesEncryptOptions): Uint8Array {
   checkObject(options, 'options');
   const { publicKey, ephemeralKey, iv, plaintext, authData } = options;
-  checkOwnBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   checkSecretKey(ephemeralKey);
-  checkOwnBytes(iv, 'the iv', 16);
+  checkBytes(iv, 'the iv', 16);
   checkOwnBytes(plaintext, 'the plaintext');
-  checkOwnBytes(authData, 'the authenticated data');
+  checkBytes(authData, 'the authenticated data');
   const packet = backend.eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData);
   if (packet === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return packet;
@@ -169,7 +170,7 @@ export function eciesDecrypt(options: EciesDecryptOptions): Uint8Array {
   const { secretKey, packet, authData } = options;
   checkSecretKey(secretKey);
   checkOwnBytes(packet, 'the packet', undefined, 'ecies-invalid');
-  checkOwnBytes(authData, 'the authenticated data');
+  checkBytes(authData, 'the authenticated data');
   const plaintext =
     packet.length < ECIES_OVERHEAD ? undefined : backend.eciesDecrypt(secretKey, packet, authData);
   if (plaintext === undefined) throw new PeerlaneError('ecies-invalid', 'the packet does not decrypt');

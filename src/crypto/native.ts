@@ -25,17 +25,26 @@ export interface LoadedBackend {
   readonly addon?: AddonFile;
 }
 
-/** What the addon exports. Results of a fixed size come at the start of `scratch`. */
+/**
+ * What the addon exports. Results of a fixed size come at the start of `scratch`; what an export `...OfScratch` reads
+ * has to lie behind its middle, one argument after another, and is overwritten by the call.
+ */
 interface Addon {
   readonly detail: string;
   readonly scratch: Uint8Array;
   keccak256OfScratch(length: number): void;
   keccak256(parts: readonly Uint8Array[]): void;
   keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void;
-  publicKey(secretKey: Uint8Array): boolean;
-  sign(digest: Uint8Array, secretKey: Uint8Array): boolean;
-  recover(digest: Uint8Array, signature: Uint8Array): boolean;
-  ecdh(secretKey: Uint8Array, publicKey: Uint8Array): boolean;
+  /** Of the secret key. */
+  publicKeyOfScratch(): boolean;
+  /** Of the digest and the secret key. */
+  signOfScratch(): boolean;
+  /** Of the digest and the signature. */
+  recoverOfScratch(): boolean;
+  /** Of the secret key and the public key. */
+  ecdhOfScratch(): boolean;
+  /** Of the public key, the ephemeral key, the IV, the plaintext and the authenticated data. */
+  eciesEncryptOfScratch(plaintextLength: number, authDataLength: number): boolean;
   eciesEncrypt(
     publicKey: Uint8Array,
     ephemeralKey: Uint8Array,
@@ -44,13 +53,16 @@ interface Addon {
     authData: Uint8Array,
     packet: Uint8Array,
   ): boolean;
+  /** Of the secret key, the packet and the authenticated data. */
+  eciesDecryptOfScratch(packetLength: number, authDataLength: number): boolean;
   eciesDecrypt(
     secretKey: Uint8Array,
     packet: Uint8Array,
     authData: Uint8Array,
     plaintext: Uint8Array,
   ): boolean;
-  /** Returns the slot that names the session. */
+  /** Of both secrets and both seeds. Returns the slot that names the session; never 0, which stands for those that are over. */
+  createSessionOfScratch(egressSeedLength: number, ingressSeedLength: number): number;
   createSession(
     aesSecret: Uint8Array,
     macSecret: Uint8Array,
@@ -58,7 +70,7 @@ interface Addon {
     ingressSeed: Uint8Array,
   ): number;
   configureSession(slot: number, snappy: boolean, maxFrameSize: number): void;
-  disposeSession(slot: number): void;
+  /** Overwrites its secrets; the slot names another session from then on. */
   freeSession(slot: number): void;
   encodeMany(
     slots: Uint32Array,
@@ -79,22 +91,31 @@ interface Addon {
   snappyUncompress(input: Uint8Array, out: Uint8Array): boolean;
 }
 
-/** A session lives in the addon until this object has gone. */
+/** The slot of a session that is over: all that were disposed of are this one, which takes no work. */
+const DISPOSED = 0;
+
+/** A session lives in the addon until it is disposed of, or this object has gone. */
 class NativeFrameSession implements FrameSession {
   readonly #addon: Addon;
-  readonly #slot: number;
+  readonly #gone: FinalizationRegistry<number>;
+  #slot: number;
 
-  constructor(addon: Addon, slot: number) {
+  constructor(addon: Addon, gone: FinalizationRegistry<number>, slot: number) {
     this.#addon = addon;
+    this.#gone = gone;
     this.#slot = slot;
+    gone.register(this, slot, this);
   }
 
   configure(snappy: boolean, maxFrameSize: number): void {
-    this.#addon.configureSession(this.#slot, snappy, maxFrameSize);
+    if (this.#slot !== DISPOSED) this.#addon.configureSession(this.#slot, snappy, maxFrameSize);
   }
 
   dispose(): void {
-    this.#addon.disposeSession(this.#slot);
+    if (this.#slot === DISPOSED) return;
+    this.#gone.unregister(this);
+    this.#addon.freeSession(this.#slot);
+    this.#slot = DISPOSED;
   }
 
   /** The slot that names the session in `addon`. */
@@ -116,6 +137,8 @@ class NativeBackend implements Backend {
   readonly detail: string;
   readonly #addon: Addon;
   readonly #scratch: Uint8Array;
+  /** The length of the results' part of scratch, and of the arguments'. */
+  readonly #half: number;
   readonly #gone: FinalizationRegistry<number>;
   /** Kept from call to call; absent while a call has it. */
   #slots: Uint32Array = NO_SLOTS;
@@ -124,25 +147,15 @@ class NativeBackend implements Backend {
     this.detail = addon.detail;
     this.#addon = addon;
     this.#scratch = addon.scratch;
+    this.#half = addon.scratch.length / 2;
     this.#gone = new FinalizationRegistry((slot) => addon.freeSession(slot));
   }
 
   keccak256(...parts: readonly Uint8Array[]): Uint8Array {
-    // For the addon to look into an array takes longer than to copy a short one.
-    const scratch = this.#scratch;
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length <= scratch.length) {
-      let at = 0;
-      for (const part of parts) {
-        scratch.set(part, at);
-        at += part.length;
-      }
-      this.#addon.keccak256OfScratch(length);
-    } else {
-      this.#addon.keccak256(parts);
-    }
-    return scratch.slice(0, DIGEST_LENGTH);
+    const length = this.#give(...parts);
+    if (length === undefined) this.#addon.keccak256(parts);
+    else this.#addon.keccak256OfScratch(length);
+    return this.#scratch.slice(0, DIGEST_LENGTH);
   }
 
   keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void {
@@ -154,19 +167,23 @@ class NativeBackend implements Backend {
   }
 
   publicKey(secretKey: Uint8Array): Uint8Array | undefined {
-    return this.#result(this.#addon.publicKey(secretKey), PUBLIC_KEY_LENGTH);
+    this.#give(secretKey);
+    return this.#result(this.#addon.publicKeyOfScratch(), PUBLIC_KEY_LENGTH);
   }
 
   sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array | undefined {
-    return this.#result(this.#addon.sign(digest, secretKey), SIGNATURE_LENGTH);
+    this.#give(digest, secretKey);
+    return this.#result(this.#addon.signOfScratch(), SIGNATURE_LENGTH);
   }
 
   recover(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
-    return this.#result(this.#addon.recover(digest, signature), PUBLIC_KEY_LENGTH);
+    this.#give(digest, signature);
+    return this.#result(this.#addon.recoverOfScratch(), PUBLIC_KEY_LENGTH);
   }
 
   ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
-    const shared = this.#result(this.#addon.ecdh(secretKey, publicKey), SECRET_KEY_LENGTH);
+    this.#give(secretKey, publicKey);
+    const shared = this.#result(this.#addon.ecdhOfScratch(), SECRET_KEY_LENGTH);
     this.#scratch.fill(0, 0, SECRET_KEY_LENGTH);
     return shared;
   }
@@ -178,22 +195,44 @@ class NativeBackend implements Backend {
     plaintext: Uint8Array,
     authData: Uint8Array,
   ): Uint8Array | undefined {
-    const packet = new Uint8Array(ECIES_OVERHEAD + plaintext.length);
-    const ok = this.#addon.eciesEncrypt(publicKey, ephemeralKey, iv, plaintext, authData, packet);
-    return ok ? packet : undefined;
+    const length = ECIES_OVERHEAD + plaintext.length;
+    if (length <= this.#half && this.#give(publicKey, ephemeralKey, iv, plaintext, authData) !== undefined) {
+      return this.#result(this.#addon.eciesEncryptOfScratch(plaintext.length, authData.length), length);
+    }
+    const packet = new Uint8Array(length);
+    // Copies, of what may lie in shared memory.
+    const [key, ephemeral, start, data] = [
+      publicKey.slice(),
+      ephemeralKey.slice(),
+      iv.slice(),
+      authData.slice(),
+    ];
+    return this.#addon.eciesEncrypt(key, ephemeral, start, plaintext, data, packet) ? packet : undefined;
   }
 
   eciesDecrypt(secretKey: Uint8Array, packet: Uint8Array, authData: Uint8Array): Uint8Array | undefined {
-    const plaintext = new Uint8Array(packet.length - ECIES_OVERHEAD);
-    return this.#addon.eciesDecrypt(secretKey, packet, authData, plaintext) ? plaintext : undefined;
+    const length = packet.length - ECIES_OVERHEAD;
+    if (this.#give(secretKey, packet, authData) !== undefined) {
+      const plaintext = this.#result(
+        this.#addon.eciesDecryptOfScratch(packet.length, authData.length),
+        length,
+      );
+      this.#scratch.fill(0, 0, length);
+      return plaintext;
+    }
+    const plaintext = new Uint8Array(length);
+    const [key, data] = [secretKey.slice(), authData.slice()];
+    return this.#addon.eciesDecrypt(key, packet, data, plaintext) ? plaintext : undefined;
   }
 
   createFrameSession(init: FrameSessionInit): FrameSession {
     const { aesSecret, macSecret, egressSeed, ingressSeed } = init;
-    const slot = this.#addon.createSession(aesSecret, macSecret, egressSeed, ingressSeed);
-    const session = new NativeFrameSession(this.#addon, slot);
-    this.#gone.register(session, slot);
-    return session;
+    const given = this.#give(aesSecret, macSecret, egressSeed, ingressSeed);
+    const slot =
+      given === undefined
+        ? this.#addon.createSession(aesSecret, macSecret, egressSeed, ingressSeed)
+        : this.#addon.createSessionOfScratch(egressSeed.length, ingressSeed.length);
+    return new NativeFrameSession(this.#addon, this.#gone, slot);
   }
 
   encodeMany(
@@ -238,6 +277,19 @@ class NativeBackend implements Backend {
 
   snappyUncompress(input: Uint8Array, out: Uint8Array): boolean {
     return this.#addon.snappyUncompress(input, out);
+  }
+
+  /** Copies arguments to where the addon reads them. Their length; `undefined`, with nothing copied, if they are too long. */
+  #give(...parts: readonly Uint8Array[]): number | undefined {
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (length > this.#half) return undefined;
+    let at = this.#half;
+    for (const part of parts) {
+      this.#scratch.set(part, at);
+      at += part.length;
+    }
+    return length;
   }
 
   #result(ok: boolean, length: number): Uint8Array | undefined {

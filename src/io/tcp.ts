@@ -1,7 +1,7 @@
 /** TCP for the server: the only place that knows of sockets. */
 import { createConnection, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, remoteError } from '../base/errors.ts';
 import type { Lease } from '../base/slabs.ts';
 
 /** What a wire reports; set once, before any data can come. */
@@ -107,13 +107,15 @@ class TcpWire implements Wire {
     const closed = () => {
       this.#release(Number.POSITIVE_INFINITY);
       const message = this.#error?.message ?? 'the peer closed the connection';
-      events.closed(new PeerlaneError('network-error', message, { cause: this.#error }));
+      events.closed(remoteError('network-error', message, { cause: this.#error }));
     };
     if (socket.destroyed) {
       closed();
       return;
     }
     socket.on('data', (chunk) => events.data(chunk));
+    // Sockets are half-open ones: nobody is told of our end who has gone, which takes the system some time.
+    socket.once('end', () => (this.backlog === 0 ? socket.destroy() : this.end()));
     this.#drained = () => events.drained();
     socket.once('close', closed);
   }
@@ -225,7 +227,7 @@ export function connectTcp(
       reject(abortedError(signal));
       return;
     }
-    const socket = createConnection({ host, port, noDelay: true });
+    const socket = createConnection({ host, port, noDelay: true, allowHalfOpen: true });
     const settle = () => {
       socket.off('error', failed);
       socket.off('timeout', timedOut);
@@ -272,7 +274,7 @@ export function listenTcp(
   { accept, failed }: { accept(wire: Wire): void; failed(error: PeerlaneError): void },
 ): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    const server = createServer({ noDelay: true }, (socket) => {
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       // A socket that died before it was taken has no address any more.
       if (socket.remoteAddress === undefined) socket.destroy();
       else accept(new TcpWire(socket));

@@ -38,6 +38,17 @@ export function encodeHello(hello: Hello): Uint8Array {
   return encode(codec, hello);
 }
 
+const encodings = new WeakMap<Hello, Uint8Array>();
+
+/** As `encodeHello`, done once for an object: a node says the same to all. */
+export function encodedHello(hello: Hello): Uint8Array {
+  const known = encodings.get(hello);
+  if (known !== undefined) return known;
+  const encoding = encodeHello(hello);
+  encodings.set(hello, encoding);
+  return encoding;
+}
+
 /**
  * Reads and checks the Hello of the node that the handshake proved to have the key `remoteId`.
  * @throws PeerlaneError `hello-invalid`, `null-identity`, `unexpected-identity`

@@ -3,7 +3,13 @@
  * Bytes and times go in; what goes out is told to a `LinkHost`. It owns no socket and sets no timer.
  */
 import { ByteQueue, concatBytes, EMPTY } from '../base/bytes.ts';
-import { consequenceOf, type DisconnectReasonName, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import {
+  consequenceOf,
+  type DisconnectReasonName,
+  PeerlaneError,
+  remoteError,
+  toPeerlaneError,
+} from '../base/errors.ts';
 import type { Lease } from '../base/slabs.ts';
 import {
   type DecodeStep,
@@ -19,7 +25,7 @@ import {
   disconnectReasonName,
   encodeDisconnect,
 } from './disconnect.ts';
-import { decodeHello, encodeHello, type Hello, SNAPPY_VERSION } from './hello.ts';
+import { decodeHello, encodedHello, type Hello, SNAPPY_VERSION } from './hello.ts';
 import { type MessagePriority, Outbox } from './outbox.ts';
 import type { Protocol } from './protocol.ts';
 
@@ -211,6 +217,7 @@ export class Link {
       silent?: true;
     };
     if (this.#session !== undefined && disconnect !== undefined && silent === undefined) {
+      if (this.#state === 'hello' && !this.outbox.isEmpty) this.#flush();
       // Whoever reads our Hello compresses from there on; before it, nothing is.
       if (this.#state === 'hello' && this.#helloSent) this.#session.open(true);
       this.outbox.push(DISCONNECT, encodeDisconnect(disconnect));
@@ -250,10 +257,7 @@ export class Link {
     this.#progressAt = this.#now;
     this.#reply = established.reply;
     this.#host.identified(established.remoteId);
-    // At once: the remote Hello may lie behind its ack, and compression starts with it.
-    this.outbox.push(HELLO, encodeHello(this.#hello));
-    this.#flush();
-    this.#helloSent = true;
+    this.outbox.push(HELLO, encodedHello(this.#hello));
     const rest = this.#received.take(this.#received.length);
     if (rest !== undefined) this.#session.receive(rest);
     this.#host.schedule(this);
@@ -264,9 +268,12 @@ export class Link {
     this.outbox.pushControl(code, EMPTY_LIST);
   }
 
-  /** @internal */
+  /**
+   * @internal Not before our own Hello has been encoded: the remote one may lie behind its ack, and compression starts
+   * with it.
+   */
   get decodable(): boolean {
-    return this.#state !== 'closed' && !this.#paused && this.#session?.ready === true;
+    return this.#state !== 'closed' && this.#helloSent && !this.#paused && this.#session?.ready === true;
   }
 
   /** @internal */
@@ -274,9 +281,16 @@ export class Link {
     return this.#session;
   }
 
-  /** @internal */
+  /** @internal Frames have been encoded; the first ones, which begin with Hello, leave in one piece with the ack. */
   written(bytes: Uint8Array, lease: Lease | undefined): void {
-    this.#host.write(bytes, lease);
+    this.#helloSent = true;
+    if (this.#reply.length === 0) {
+      this.#host.write(bytes, lease);
+      return;
+    }
+    this.#host.write(concatBytes(this.#reply, bytes));
+    this.#reply = EMPTY;
+    lease?.release();
   }
 
   /** @internal */
@@ -292,7 +306,7 @@ export class Link {
     if (this.#state !== 'closed') this.#host.decoded();
   }
 
-  /** Encodes and writes all that waits, in one piece with what the handshake has to say before it. */
+  /** Encodes and writes all that waits. */
   #flush(): void {
     const session = this.#session;
     if (session === undefined) return;
@@ -300,9 +314,7 @@ export class Link {
     const frames = encodeMessages(messages).flatMap(({ frame, error }) =>
       error === undefined ? [frame] : [],
     );
-    const bytes = concatBytes(this.#reply, ...frames);
-    this.#reply = EMPTY;
-    if (bytes.length > 0) this.#host.write(bytes);
+    if (frames.length > 0) this.written(concatBytes(...frames), undefined);
   }
 
   #route(message: IncomingMessage): void {
@@ -369,7 +381,7 @@ export class Link {
 function remoteDisconnect(payload: Uint8Array): PeerlaneError {
   const code = decodeDisconnect(payload);
   const reason = disconnectReasonName(code);
-  return new PeerlaneError('remote-disconnect', `the peer disconnected: ${reason}`, {
+  return remoteError('remote-disconnect', `the peer disconnected: ${reason}`, {
     details: { reason, reasonCode: code, quitting: code === DISCONNECT_REASONS['client-quitting'] },
   });
 }

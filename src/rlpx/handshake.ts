@@ -12,7 +12,6 @@ import {
   eciesEncrypt,
   type FrameSessionInit,
   generateSecretKey,
-  isValidSecretKey,
   PUBLIC_KEY_LENGTH,
   publicKeyOf,
   recover,
@@ -79,24 +78,18 @@ export function identityOf(secretKey: Uint8Array): Identity {
   return { secretKey, publicKey: publicKeyOf(secretKey) };
 }
 
+/** What padding holds is encrypted under a key that is used once: its bytes need not be random, as its length must. */
+const PADDING = new Uint8Array(MAX_PADDING);
+
 export function freshRandomness(env: Pick<Env, 'randomBytes'>): HandshakeRandomness {
-  // One draw: the system's generator takes longer for a call than for its bytes.
-  const drawn = env.randomBytes(2 * SECRET_KEY_LENGTH + NONCE_LENGTH + ECIES_IV_LENGTH + 1 + MAX_PADDING);
-  let rest = drawn;
-  const take = (length: number) => {
-    const taken = rest.subarray(0, length);
-    rest = rest.subarray(length);
-    return taken;
+  const [span = 0] = env.randomBytes(1);
+  return {
+    ephemeralKey: generateSecretKey(env),
+    nonce: env.randomBytes(NONCE_LENGTH),
+    padding: PADDING.subarray(0, MIN_PADDING + (span % (MAX_PADDING - MIN_PADDING + 1))),
+    eciesEphemeralKey: generateSecretKey(env),
+    eciesIv: env.randomBytes(ECIES_IV_LENGTH),
   };
-  const takeKey = () => {
-    const key = take(SECRET_KEY_LENGTH);
-    return isValidSecretKey(key) ? key : generateSecretKey(env);
-  };
-  const [ephemeralKey, eciesEphemeralKey] = [takeKey(), takeKey()];
-  const [nonce, eciesIv] = [take(NONCE_LENGTH), take(ECIES_IV_LENGTH)];
-  const [span = 0] = take(1);
-  const padding = take(MIN_PADDING + (span % (MAX_PADDING - MIN_PADDING + 1)));
-  return { ephemeralKey, nonce, padding, eciesEphemeralKey, eciesIv };
 }
 
 /** What a handshake ends with. */

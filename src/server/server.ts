@@ -42,6 +42,7 @@ export class Server implements AsyncDisposable {
   readonly #connections = new Set<Connection>();
   /** Inbound connections that have not become peers yet, oldest first. */
   readonly #pendingInbound = new Set<Connection>();
+  #ownHello: Hello | undefined;
   #listener: Listener | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
@@ -229,15 +230,14 @@ export class Server implements AsyncDisposable {
     return connection;
   }
 
+  /** The same object for all connections, until the port is known. */
   #hello(): Hello {
     const { name, protocols } = this.#config;
-    return {
-      version: P2P_VERSION,
-      clientId: name,
-      capabilities: protocols.map(({ name, version }) => ({ name, version })),
-      listenPort: this.#listener?.port ?? 0,
-      id: this.id,
-    };
+    const listenPort = this.#listener?.port ?? 0;
+    if (this.#ownHello?.listenPort === listenPort) return this.#ownHello;
+    const capabilities = protocols.map(({ name, version }) => ({ name, version }));
+    this.#ownHello = { version: P2P_VERSION, clientId: name, capabilities, listenPort, id: this.id };
+    return this.#ownHello;
   }
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */

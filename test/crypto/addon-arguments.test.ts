@@ -23,10 +23,19 @@ function newSession(addon: Exports): unknown {
   return addon.createSession?.(KEY, KEY, new Uint8Array(5), new Uint8Array(5));
 }
 
+/** Puts arguments where the exports `...OfScratch` read them. */
+function give({ scratch }: Exports, ...parts: Uint8Array[]): void {
+  scratch.set(Buffer.concat(parts), scratch.length / 2);
+}
+
 /** Arguments that each export works with. */
 function validCalls(addon: Exports): Record<string, () => unknown[]> {
+  const given = (parts: Uint8Array[], ...parameters: unknown[]) => {
+    give(addon, ...parts);
+    return parameters;
+  };
   const publicKey = () => {
-    addon.publicKey?.(KEY);
+    addon.publicKeyOfScratch?.(...given([KEY]));
     return addon.scratch.slice(0, 64);
   };
   const packetOf = (plaintext: Uint8Array) => {
@@ -40,13 +49,13 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
     keccak256OfScratch: () => [32],
     keccak256: () => [copies()],
     keccak256Many: () => [copies(), new Uint8Array(64)],
-    publicKey: () => [KEY.slice()],
-    sign: () => [KEY.slice(), KEY.slice()],
-    recover: () => {
-      addon.sign?.(KEY, KEY);
-      return [KEY.slice(), addon.scratch.slice(0, 65)];
+    publicKeyOfScratch: () => given([KEY]),
+    signOfScratch: () => given([KEY, KEY]),
+    recoverOfScratch: () => {
+      addon.signOfScratch?.(...given([KEY, KEY]));
+      return given([KEY, addon.scratch.slice(0, 65)]);
     },
-    ecdh: () => [KEY.slice(), publicKey()],
+    ecdhOfScratch: () => given([KEY, publicKey()]),
     eciesEncrypt: () => {
       return [
         publicKey(),
@@ -57,10 +66,12 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
         new Uint8Array(116),
       ];
     },
+    eciesEncryptOfScratch: () => given([publicKey(), KEY, new Uint8Array(16 + 3 + 2)], 3, 2),
     eciesDecrypt: () => [KEY.slice(), packetOf(new Uint8Array(3)), new Uint8Array(2), new Uint8Array(3)],
+    eciesDecryptOfScratch: () => given([KEY, packetOf(new Uint8Array(3)), new Uint8Array(2)], 116, 2),
     createSession: () => [KEY.slice(), KEY.slice(), KEY.slice(), KEY.slice()],
+    createSessionOfScratch: () => given([KEY, KEY, new Uint8Array(9)], 5, 4),
     configureSession: () => [newSession(addon), true, 5000],
-    disposeSession: () => [newSession(addon)],
     freeSession: () => [newSession(addon)],
     encodeMany: () => [
       slots(),
@@ -159,7 +170,7 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
   });
 
   it('finds no bytes where a buffer has become too short', () => {
-    expect(() => call('publicKey', [cutOff(KEY)])).toThrow(RangeError);
+    expect(() => call('createSession', [cutOff(KEY), KEY, KEY, KEY])).toThrow(RangeError);
     expect(() => call('keccak256Many', [[PAYLOAD], cutOff(KEY)])).toThrow(RangeError);
     call('keccak256', [[]]);
     const digest = addon.scratch.slice(0, 32);
@@ -243,16 +254,50 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
   it('knows a session no more that was freed, and gives its slot to another', () => {
     const slot = newSession(addon);
     call('freeSession', [slot]);
-    for (const name of ['freeSession', 'disposeSession']) expect(() => call(name, [slot])).toThrow(TypeError);
+    expect(() => call('freeSession', [slot])).toThrow(TypeError);
     expect(() => call('configureSession', [slot, true, 1])).toThrow('not a frame session');
     expect(newSession(addon)).toBe(slot);
+  });
+
+  it('has a session that is over, which takes no work and cannot be changed', () => {
+    expect(() => call('freeSession', [0])).toThrow(RangeError);
+    expect(() => call('configureSession', [0, true, 5000])).toThrow(RangeError);
+    const over = new Uint32Array(2);
+    const [, codes, payloads, out, lanes] = calls.encodeMany?.() ?? [];
+    call('encodeMany', [over, codes, payloads, out, lanes]);
+    expect(lanes).toEqual(Uint32Array.of(STATUS.sessionFailed, 0, STATUS.sessionFailed, 0));
+    const [, inputs, room, limit, results, table] = calls.decodeMany?.() ?? [];
+    expect(call('decodeMany', [over, inputs, room, limit, results, table])).toBe(0);
+    expect(results).toEqual(Uint32Array.of(STATUS.sessionFailed, 0, 0, 0, STATUS.sessionFailed, 0, 0, 0));
+  });
+
+  it('takes no lengths beyond scratch, and leaves no argument in it', () => {
+    const half = addon.scratch.length / 2;
+    for (const [name, ...lengths] of [
+      ['keccak256OfScratch', half + 1],
+      ['eciesEncryptOfScratch', half - 112, 1],
+      ['eciesEncryptOfScratch', 2 ** 32 - 1, 2 ** 32 - 1],
+      ['eciesEncryptOfScratch', half - 112, 0],
+      ['eciesDecryptOfScratch', half - 31, 0],
+      ['eciesDecryptOfScratch', 112, 0],
+      ['createSessionOfScratch', half - 64, 1],
+    ] as const) {
+      expect(() => call(name, lengths), name).toThrow(RangeError);
+    }
+    for (const name of names.filter((name) => name.endsWith('OfScratch'))) {
+      call(name, calls[name]?.() ?? []);
+      expect(
+        addon.scratch.subarray(half).every((byte) => byte === 0),
+        name,
+      ).toBe(true);
+    }
   });
 
   it('leaves a call that a getter breaks off as if it had not been made', () => {
     const [slots, codes, payloads, out, lanes] = calls.encodeMany?.() ?? [];
     const broken = Object.defineProperty([PAYLOAD], 0, {
       get: () => {
-        call('disposeSession', [newSession(addon)]);
+        call('freeSession', [newSession(addon)]);
         throw new EvalError('from the getter');
       },
     });
@@ -275,8 +320,8 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
       return load();
     });
     expect(new Set(loads.map(({ scratch }) => scratch.buffer)).size).toBe(loads.length);
-    loads[0]?.createSession?.(KEY, KEY, KEY, KEY);
-    for (const { disposeSession } of loads.slice(1)) expect(() => disposeSession?.(0)).toThrow(TypeError);
-    expect(() => loads[0]?.disposeSession?.(0)).not.toThrow();
+    const slot = loads[0]?.createSession?.(KEY, KEY, KEY, KEY);
+    for (const { freeSession } of loads.slice(1)) expect(() => freeSession?.(slot)).toThrow(TypeError);
+    expect(() => loads[0]?.freeSession?.(slot)).not.toThrow();
   });
 });

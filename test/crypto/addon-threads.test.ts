@@ -17,13 +17,17 @@ function work(addon, seed) {
   const key = (n) => new Uint8Array(32).fill(1 + ((n + seed) % 250));
   const results = [];
   const keep = (bytes) => results.push(bytes.slice());
-  const publicKey = (n) => (addon.publicKey(key(n)), addon.scratch.slice(0, 64));
+  const half = addon.scratch.length / 2;
+  const give = (...parts) => addon.scratch.set(Buffer.concat(parts), half);
+  const publicKey = (n) => (give(key(n)), addon.publicKeyOfScratch(), addon.scratch.slice(0, 64));
   for (let n = 0; n < 5; n++) {
-    addon.sign(key(n), key(n + 1));
-    const signature = addon.scratch.slice(0, 65);
-    if (!addon.recover(key(n), signature)) throw new Error('recover');
+    give(key(n), key(n + 1));
+    addon.signOfScratch();
+    give(key(n), addon.scratch.slice(0, 65));
+    if (!addon.recoverOfScratch()) throw new Error('recover');
     keep(addon.scratch.subarray(0, 64));
-    addon.ecdh(key(n), publicKey(n + 7));
+    give(key(n), publicKey(n + 7));
+    addon.ecdhOfScratch();
     keep(addon.scratch.subarray(0, 32));
     const packet = new Uint8Array(113 + 200), plain = new Uint8Array(200);
     addon.eciesEncrypt(publicKey(n), key(n + 3), key(n).slice(16), plain.fill(n), key(n), packet);
@@ -51,7 +55,7 @@ function work(addon, seed) {
     keep(room);
   }
   for (const slots of [senders, receivers]) {
-    for (const slot of slots) addon.disposeSession(slot), addon.freeSession(slot);
+    for (const slot of slots) addon.freeSession(slot);
   }
   addon.keccak256(results);
   return Buffer.from(addon.scratch.slice(0, 32)).toString('hex');

@@ -10,6 +10,7 @@ import {
   type FrameSession,
   keccak256,
   keccak256Many,
+  publicKeyOf,
   recover,
   STATUS,
   sign,
@@ -268,25 +269,53 @@ describe('memory that is gone or shared', () => {
   const key = new Uint8Array(32).fill(1);
   const signature = sign(key, key);
 
-  it('is no argument of any function; what is shared can be hashed', () => {
-    for (const wrong of [detachedBytes(key), cutOff(key), sharedBytes(key)]) {
-      const same = wrong.length > 0;
-      expect(() => sign(wrong, key)).toThrow(invalid);
-      expect(() => sign(key, wrong)).toThrow(same ? invalid : 'not a secret key');
-      expect(() => ecdh(wrong, signature)).toThrow(same ? invalid : 'not a secret key');
-      expect(() => recover(wrong, signature)).toThrow(invalid);
-      expect(() => uncompress(wrong, 5000)).toThrow(invalid);
-      expect(() => eciesDecrypt({ secretKey: key, packet: wrong, authData: key })).toThrow(invalid);
-      expect(() => eciesDecrypt({ secretKey: key, packet: key, authData: wrong })).toThrow(invalid);
-      const options = { publicKey: signature.slice(1), ephemeralKey: key, iv: key.slice(16), plaintext: key };
-      expect(() => eciesEncrypt({ ...options, authData: wrong })).toThrow(invalid);
-      if (same) {
-        expect(keccak256(wrong)).toEqual(keccak256(key));
-        expect(keccak256Many([key, wrong]).slice(32)).toEqual(keccak256(key));
-      } else {
-        expect(() => keccak256(key, wrong)).toThrow(invalid);
-        expect(() => keccak256Many([key, wrong])).toThrow(invalid);
-      }
+  const options = { publicKey: publicKeyOf(key), ephemeralKey: key, iv: key.slice(16), plaintext: key };
+
+  it.each([
+    ['detached', detachedBytes],
+    ['cut off', cutOff],
+  ])('is no argument of any function when it is %s', (_, spoil) => {
+    const wrong = spoil(key);
+    expect(() => sign(wrong, key)).toThrow(invalid);
+    expect(() => sign(key, wrong)).toThrow('not a secret key');
+    expect(() => ecdh(wrong, signature)).toThrow('not a secret key');
+    expect(() => recover(wrong, signature)).toThrow(invalid);
+    expect(() => uncompress(wrong, 5000)).toThrow(invalid);
+    expect(() => eciesDecrypt({ secretKey: key, packet: wrong, authData: key })).toThrow(invalid);
+    expect(() => eciesDecrypt({ secretKey: key, packet: key, authData: wrong })).toThrow(invalid);
+    expect(() => eciesEncrypt({ ...options, authData: wrong })).toThrow(invalid);
+    expect(() => keccak256(key, wrong)).toThrow(invalid);
+    expect(() => keccak256Many([key, wrong])).toThrow(invalid);
+  });
+
+  it('can be hashed and is good for keys, digests and signatures when it is shared', () => {
+    const same = sharedBytes(key);
+    expect(sign(same, same)).toEqual(signature);
+    expect(recover(same, sharedBytes(signature))).toEqual(options.publicKey);
+    expect(ecdh(same, sharedBytes(options.publicKey))).toEqual(ecdh(key, options.publicKey));
+    expect(keccak256(same)).toEqual(keccak256(key));
+    expect(keccak256Many([key, same]).slice(32)).toEqual(keccak256(key));
+    // The longer one is too long for the short way into the addon.
+    for (const length of [10, 10_000]) {
+      const plaintext = new Uint8Array(length).fill(5);
+      const authData = sharedBytes(key);
+      const iv = sharedBytes(options.iv);
+      const packet = eciesEncrypt({
+        publicKey: sharedBytes(options.publicKey),
+        ephemeralKey: same,
+        iv,
+        plaintext,
+        authData,
+      });
+      expect(packet).toEqual(eciesEncrypt({ ...options, plaintext, authData: key }));
+      expect(eciesDecrypt({ secretKey: same, packet, authData })).toEqual(plaintext);
     }
+  });
+
+  it('is no plaintext, packet or block of any length when it is shared', () => {
+    const wrong = sharedBytes(key);
+    expect(() => uncompress(wrong, 5000)).toThrow(invalid);
+    expect(() => eciesDecrypt({ secretKey: key, packet: wrong, authData: key })).toThrow(invalid);
+    expect(() => eciesEncrypt({ ...options, plaintext: wrong, authData: key })).toThrow(invalid);
   });
 });
