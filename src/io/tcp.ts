@@ -90,7 +90,7 @@ class TcpWire implements Wire {
   #leases: { readonly until: number; readonly lease: Lease }[] = [];
   #isEnding = false;
   #error: Error | undefined;
-  #drained: () => void = () => undefined;
+  #events: WireEvents | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -114,8 +114,9 @@ class TcpWire implements Wire {
       return;
     }
     socket.on('data', (chunk) => events.data(chunk));
-    this.#drained = () => events.drained();
-    socket.once('close', closed);
+    this.#events = events;
+    // It comes once; `once` would keep three objects more.
+    socket.on('close', closed);
   }
 
   write(bytes: Uint8Array, lease?: Lease): void {
@@ -138,7 +139,7 @@ class TcpWire implements Wire {
   readonly #written = (): void => {
     this.#writePieces();
     if (this.#leases.length > 0) this.#release(this.flushed);
-    this.#drained();
+    this.#events?.drained();
   };
 
   #release(flushed: number): void {
