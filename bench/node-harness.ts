@@ -42,12 +42,7 @@ export class Bench implements AsyncDisposable {
         : await this.#start(
             `the node (${this.subject})`,
             process.execPath,
-            [
-              '--expose-gc',
-              ...PROFILING,
-              fileURLToPath(new URL('./node-subject.js', import.meta.url)),
-              ...args,
-            ],
+            [...PROFILING, fileURLToPath(new URL('./node-subject.js', import.meta.url)), ...args],
             { PEERLANE_BACKEND: this.subject },
           );
     return { worker, port: Number(ready.port), id: String(ready.id) };

@@ -168,8 +168,8 @@ export const accept = () =>
 
 /**
  * Growth of an empty server's resident memory when so many idle peers have connected, in KiB a peer: of a fresh
- * process, and of one through which as many have gone, so that what the run time keeps for itself (the young
- * generation of V8: up to 32 MiB) is there already.
+ * process, and of one through which as many have gone, so that what the run time keeps for itself (compiled code, pages
+ * of its heap that are not empty) is there already. Both times the run time gives back to the system what it can.
  */
 export const memory = () => {
   const peers = quick ? 200 : 1000;

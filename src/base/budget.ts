@@ -54,12 +54,54 @@ export interface BudgetShare {
   leave(): void;
 }
 
-interface Entry extends BudgetShare {
+/** What shares ask of their budget. */
+interface Ledger {
+  set(share: Share, bytes: number): void;
+  take(share: Share, bytes: number): boolean;
+  ask(share: Share, bytes: number): boolean;
+  room(share: Share): number;
+  hasTurn(share: Share): boolean;
+  leave(share: Share): void;
+}
+
+/** A class, since there are two for each connection: an object with functions of its own takes a kilobyte more. */
+class Share implements BudgetShare {
   readonly holder: BudgetHolder;
+  readonly #ledger: Ledger;
+  held = 0;
   /** What it had moved at the last look, which one that was, and for how many it has hardly moved. */
-  seen: number;
-  seenAt: number;
-  still: number;
+  seen = 0;
+  seenAt = 0;
+  still = 0;
+
+  constructor(holder: BudgetHolder, ledger: Ledger) {
+    this.holder = holder;
+    this.#ledger = ledger;
+  }
+
+  set(bytes: number): void {
+    if (bytes !== this.held) this.#ledger.set(this, bytes);
+  }
+
+  take(bytes: number): boolean {
+    return this.#ledger.take(this, bytes);
+  }
+
+  ask(bytes: number): boolean {
+    return this.#ledger.ask(this, bytes);
+  }
+
+  get room(): number {
+    return this.#ledger.room(this);
+  }
+
+  get hasTurn(): boolean {
+    return this.#ledger.hasTurn(this);
+  }
+
+  leave(): void {
+    this.#ledger.leave(this);
+  }
 }
 
 /**
@@ -73,15 +115,23 @@ export class Budget {
   readonly limit: number;
   readonly #options: BudgetOptions;
   #used = 0;
-  readonly #holders = new Set<Entry>();
+  readonly #holders = new Set<Share>();
   /** Who waits, first come first, and for how much. */
-  readonly #line = new Map<Entry, number>();
-  #turn: Entry | undefined;
+  readonly #line = new Map<Share, number>();
+  #turn: Share | undefined;
   /** Whose turn in line it is at this moment. */
-  #served: Entry | undefined;
+  #served: Share | undefined;
   #isPressed = false;
   #looks = 0;
   #timer: Timer | undefined;
+  readonly #ledger: Ledger = {
+    set: (share, bytes) => this.#set(share, bytes),
+    take: (share, bytes) => this.#take(share, bytes),
+    ask: (share, bytes) => this.#ask(share, bytes),
+    room: (share) => this.#room(share),
+    hasTurn: (share) => this.#turn === share,
+    leave: (share) => this.#leave(share),
+  };
 
   constructor(options: BudgetOptions) {
     this.limit = options.limit;
@@ -94,34 +144,12 @@ export class Budget {
   }
 
   share(holder: BudgetHolder): BudgetShare {
-    const budget = this;
-    const entry: Entry = {
-      holder,
-      held: 0,
-      seen: 0,
-      seenAt: 0,
-      still: 0,
-      set(bytes) {
-        if (bytes !== this.held) budget.#set(this, bytes);
-      },
-      take(bytes) {
-        return budget.#take(this, bytes);
-      },
-      ask(bytes) {
-        return budget.#ask(this, bytes);
-      },
-      get room() {
-        const rest = budget.#line.size > 0 ? 0 : budget.limit - budget.#used;
-        return Math.max(0, rest, budget.#freeShare - this.held);
-      },
-      get hasTurn() {
-        return budget.#turn === this;
-      },
-      leave() {
-        budget.#leave(this);
-      },
-    };
-    return entry;
+    return new Share(holder, this.#ledger);
+  }
+
+  #room({ held }: Share): number {
+    const rest = this.#line.size > 0 ? 0 : this.limit - this.#used;
+    return Math.max(0, rest, this.#freeShare - held);
   }
 
   /** Something else that holders block is waited for: those that stand still have to go until it is not any more. */
@@ -130,27 +158,27 @@ export class Budget {
     this.#watch();
   }
 
-  #set(entry: Mutable<Entry>, bytes: number): void {
-    const less = bytes < entry.held;
-    this.#used += bytes - entry.held;
-    entry.held = bytes;
+  #set(share: Share, bytes: number): void {
+    const less = bytes < share.held;
+    this.#used += bytes - share.held;
+    share.held = bytes;
     if (bytes > 0) {
-      this.#holders.add(entry);
+      this.#holders.add(share);
     } else {
-      this.#holders.delete(entry);
-      entry.still = 0;
-      if (this.#turn === entry) this.#turn = undefined;
+      this.#holders.delete(share);
+      share.still = 0;
+      if (this.#turn === share) this.#turn = undefined;
     }
     if (less) this.#serve();
   }
 
-  #take(entry: Entry, bytes: number): boolean {
-    const { held } = entry;
+  #take(share: Share, bytes: number): boolean {
+    const { held } = share;
     if (held + bytes <= this.#freeShare) return true;
-    if (this.#line.size > 0 && this.#served !== entry) return false;
+    if (this.#line.size > 0 && this.#served !== share) return false;
     if (this.#used + bytes <= this.limit) return true;
-    if (this.#turn !== undefined || !entry.holder.isBlocked) return false;
-    this.#turn = entry;
+    if (this.#turn !== undefined || !share.holder.isBlocked) return false;
+    this.#turn = share;
     return true;
   }
 
@@ -158,33 +186,33 @@ export class Budget {
     return Math.min(FREE_SHARE, this.limit / (this.#holders.size + 1));
   }
 
-  #ask(entry: Entry, bytes: number): boolean {
-    if (this.#take(entry, bytes)) {
-      if (this.#line.delete(entry)) this.#watch();
+  #ask(share: Share, bytes: number): boolean {
+    if (this.#take(share, bytes)) {
+      if (this.#line.delete(share)) this.#watch();
       return true;
     }
-    this.#line.set(entry, bytes);
+    this.#line.set(share, bytes);
     this.#watch();
     return false;
   }
 
-  #leave(entry: Entry): void {
-    entry.still = 0;
-    if (this.#turn === entry) this.#turn = undefined;
-    else if (!this.#line.delete(entry)) return;
+  #leave(share: Share): void {
+    share.still = 0;
+    if (this.#turn === share) this.#turn = undefined;
+    else if (!this.#line.delete(share)) return;
     this.#serve();
   }
 
   #serve(): void {
-    for (const [entry, bytes] of this.#line) {
+    for (const [share, bytes] of this.#line) {
       if (this.#used + bytes > this.limit) {
         if (this.#turn !== undefined) return;
-        if (!entry.holder.isBlocked) continue;
-        this.#turn = entry;
+        if (!share.holder.isBlocked) continue;
+        this.#turn = share;
       }
-      this.#line.delete(entry);
-      this.#served = entry;
-      entry.holder.granted();
+      this.#line.delete(share);
+      this.#served = share;
+      share.holder.granted();
       this.#served = undefined;
     }
     this.#watch();
@@ -214,16 +242,16 @@ export class Budget {
     this.#schedule();
     const { looks, leastProgress, leastProgressBeyond = leastProgress } = this.#options;
     const most = this.limit * (1 + PROBED);
-    const still: Entry[] = [];
-    for (const entry of this.#holders) {
-      const { moved } = entry.holder;
-      const least = entry === this.#turn && this.#used > most ? leastProgressBeyond : leastProgress;
-      const couldMove = entry.holder.couldMove();
-      if (entry.seenAt < this.#looks - 1) entry.still = 0;
-      else if (couldMove) entry.still = moved - entry.seen < least ? entry.still + 1 : 0;
-      entry.seen = moved;
-      entry.seenAt = this.#looks;
-      if (entry.still >= looks) still.push(entry);
+    const still: Share[] = [];
+    for (const share of this.#holders) {
+      const { moved } = share.holder;
+      const least = share === this.#turn && this.#used > most ? leastProgressBeyond : leastProgress;
+      const couldMove = share.holder.couldMove();
+      if (share.seenAt < this.#looks - 1) share.still = 0;
+      else if (couldMove) share.still = moved - share.seen < least ? share.still + 1 : 0;
+      share.seen = moved;
+      share.seenAt = this.#looks;
+      if (share.still >= looks) still.push(share);
     }
     for (const { holder } of still.sort((a, b) => b.held - a.held)) {
       if (!this.#isInNeed) break;
@@ -238,5 +266,3 @@ export class Budget {
     return this.#isPressed || [...this.#line.keys()].some(({ holder }) => holder.isBlocked);
   }
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -47,13 +47,22 @@ export function isEnv(value: unknown): value is Env {
   return Object.keys(systemEnv).every((name) => typeof Reflect.get(value, name) === 'function');
 }
 
+class SystemTimer implements Timer {
+  readonly #handle: NodeJS.Timeout;
+
+  constructor(handle: NodeJS.Timeout) {
+    this.#handle = handle;
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
 export const systemEnv: Env = {
   now: () => performance.now(),
   unixTime: () => Date.now(),
-  setTimer(ms, run) {
-    const handle = setTimeout(run, ms);
-    return { cancel: () => clearTimeout(handle) };
-  },
+  setTimer: (ms, run) => new SystemTimer(setTimeout(run, ms)),
   setImmediate(run) {
     const handle = setImmediate(run);
     return { cancel: () => clearImmediate(handle) };

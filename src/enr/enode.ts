@@ -59,7 +59,17 @@ export function formatEnode(enode: Enode): string {
       throw invalid('a port is not a number from 0 to 65535');
   }
   const discovery = udpPort === tcpPort ? '' : `?discport=${udpPort}`;
-  return `${PREFIX}${toBareHex(publicKey)}@${host.includes(':') ? `[${host}]` : host}:${tcpPort}${discovery}`;
+  const parts = [
+    PREFIX,
+    toBareHex(publicKey),
+    '@',
+    host.includes(':') ? `[${host}]` : host,
+    ':',
+    tcpPort,
+    discovery,
+  ];
+  // Each peer keeps its URL: joined it is one string, not a tree of them.
+  return parts.join('');
 }
 
 /** Where a record says that its node listens, the IPv4 endpoint first; `undefined` if it names no address. */

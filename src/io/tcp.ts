@@ -90,7 +90,7 @@ class TcpWire implements Wire {
   #leases: { readonly until: number; readonly lease: Lease }[] = [];
   #isEnding = false;
   #error: Error | undefined;
-  #drained: () => void = () => undefined;
+  #events: WireEvents | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -115,9 +115,10 @@ class TcpWire implements Wire {
     }
     socket.on('data', (chunk) => events.data(chunk));
     // Sockets are half-open ones: nobody is told of our end who has gone, which takes the system some time.
-    socket.once('end', () => (this.backlog === 0 ? socket.destroy() : this.end()));
-    this.#drained = () => events.drained();
-    socket.once('close', closed);
+    socket.on('end', () => (this.backlog === 0 ? socket.destroy() : this.end()));
+    this.#events = events;
+    // It comes once; `once` would keep three objects more.
+    socket.on('close', closed);
   }
 
   write(bytes: Uint8Array, lease?: Lease): void {
@@ -140,7 +141,7 @@ class TcpWire implements Wire {
   readonly #written = (): void => {
     this.#writePieces();
     if (this.#leases.length > 0) this.#release(this.flushed);
-    this.#drained();
+    this.#events?.drained();
   };
 
   #release(flushed: number): void {

@@ -25,13 +25,14 @@ export function matchProtocols(
     const known = best.get(protocol.name);
     if (known === undefined || known.version < protocol.version) best.set(protocol.name, protocol);
   }
-  const shared: SharedProtocol[] = [];
-  let offset = BASE_PROTOCOL_LENGTH;
-  for (const protocol of [...best.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    shared.push({ protocol, offset });
-    offset += protocol.length;
-  }
-  return shared;
+  let end = BASE_PROTOCOL_LENGTH;
+  return [...best.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((protocol) => {
+      const offset = end;
+      end += protocol.length;
+      return { protocol, offset };
+    });
 }
 
 /** The shared protocol that a code on the wire belongs to. */

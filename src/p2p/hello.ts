@@ -61,7 +61,8 @@ export function decodeHello(payload: Uint8Array, remoteId: Uint8Array): Hello {
   if (!hello.id.every((byte, index) => byte === remoteId[index])) {
     throw new PeerlaneError('unexpected-identity', 'the Hello carries another id than the handshake proved');
   }
-  return hello;
+  // The bytes of the handshake, so that a peer keeps them once.
+  return { ...hello, id: remoteId };
 }
 
 function parseHello(payload: Uint8Array): Hello {
@@ -73,9 +74,11 @@ function parseHello(payload: Uint8Array): Hello {
       capabilities: capabilities
         .toArray()
         .map(({ name, version }) => ({ name, version }))
-        .filter(({ name }) => name.length > 0 && name.length <= MAX_NAME_LENGTH),
+        .filter(({ name }) => name.length > 0 && name.length <= MAX_NAME_LENGTH)
+        // What a filter gives has room for more.
+        .slice(),
       listenPort,
-      id: id.slice(),
+      id,
     };
   } catch (cause) {
     throw new PeerlaneError('hello-invalid', 'the Hello is malformed', { cause });

@@ -72,7 +72,8 @@ export interface LinkOptions {
 type State = 'handshake' | 'hello' | 'open' | 'closed';
 
 export class Link {
-  readonly #handshake: Handshake;
+  /** Until it is over: it holds secrets, and what was random in them. */
+  #handshake: Handshake | undefined;
   readonly #hello: Hello;
   readonly #protocols: readonly Protocol[];
   readonly #host: LinkHost;
@@ -105,7 +106,8 @@ export class Link {
   start(now: number): void {
     this.#now = now;
     this.#progressAt = now;
-    if (this.#handshake.opening.length > 0) this.#host.write(this.#handshake.opening);
+    const opening = this.#handshake?.opening ?? EMPTY;
+    if (opening.length > 0) this.#host.write(opening);
   }
 
   get state(): State {
@@ -249,8 +251,9 @@ export class Link {
   }
 
   #readHandshake(): void {
-    const established = this.#handshake.read(this.#received);
+    const established = this.#handshake?.read(this.#received);
     if (established === undefined) return;
+    this.#handshake = undefined;
     this.#remoteId = established.remoteId;
     this.#session = new RlpxSession(established.session);
     this.#state = 'hello';

@@ -1,5 +1,4 @@
 /** The handler's side of one protocol on one connection. */
-import { onAbort } from '../base/abort.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
@@ -10,8 +9,10 @@ import type { Output } from './output.ts';
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {
-  readonly peer: PeerInfo;
+  /** Made when it is first asked for: it takes a kilobyte, and many handlers do without. */
   readonly signal: AbortSignal;
+  /** Why the connection is over, when it is. */
+  readonly endError: PeerlaneError | undefined;
   /** Bounds the decompressed bytes of large messages that are with handlers, over all peers. */
   readonly gate: Gate;
   /** Decides when something may be sent. */
@@ -30,21 +31,18 @@ export interface ChannelHost {
 export class Channel implements ProtocolChannel {
   readonly name: string;
   readonly version: number;
+  readonly peer: PeerInfo;
   readonly #shared: SharedProtocol;
   readonly #host: ChannelHost;
   #queue: IncomingMessage[] = [];
   #wake: (() => void) | undefined;
 
-  constructor(shared: SharedProtocol, host: ChannelHost) {
+  constructor(shared: SharedProtocol, peer: PeerInfo, host: ChannelHost) {
     this.#shared = shared;
+    this.peer = peer;
     this.#host = host;
     this.name = shared.protocol.name;
     this.version = shared.protocol.version;
-    onAbort(host.signal, () => this.#wake?.());
-  }
-
-  get peer(): PeerInfo {
-    return this.#host.peer;
   }
 
   get signal(): AbortSignal {
@@ -60,21 +58,21 @@ export class Channel implements ProtocolChannel {
   }
 
   async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
-    if (this.signal.aborted) throw closedError(this.signal);
+    this.#refuseEnd();
     this.check(code, payload);
     const room = this.#host.output.send(payload.length, () => this.#send(code, payload, priority));
     if (room === undefined) return;
     await room;
-    if (this.signal.aborted) throw closedError(this.signal);
+    this.#refuseEnd();
   }
 
   get room(): number {
-    return this.signal.aborted ? 0 : this.#host.output.room;
+    return this.#isOver ? 0 : this.#host.output.room;
   }
 
   async writable(size: number): Promise<void> {
-    if (!this.signal.aborted) await this.#host.output.writable(size);
-    if (this.signal.aborted) throw closedError(this.signal);
+    if (!this.#isOver) await this.#host.output.writable(size);
+    this.#refuseEnd();
   }
 
   async offer(code: number, payload: Uint8Array): Promise<boolean> {
@@ -83,7 +81,17 @@ export class Channel implements ProtocolChannel {
     if (isTaken) this.#send(code, payload, 'gossip');
     // Also when it was refused: who tries again in a loop must let the sockets move meanwhile.
     await (isTaken ? this.#host.flushed() : this.#host.turn());
-    return isTaken && !this.signal.aborted;
+    return isTaken && !this.#isOver;
+  }
+
+  get #isOver(): boolean {
+    return this.#host.endError !== undefined;
+  }
+
+  /** @throws PeerlaneError `closed` */
+  #refuseEnd(): void {
+    const cause = this.#host.endError;
+    if (cause !== undefined) throw new PeerlaneError('closed', 'the connection is over', { cause });
   }
 
   #send(code: number, payload: Uint8Array, priority: MessagePriority): void {
@@ -111,6 +119,16 @@ export class Channel implements ProtocolChannel {
     }
   }
 
+  /** @internal For the connection to find its channel. */
+  get shared(): SharedProtocol {
+    return this.#shared;
+  }
+
+  /** @internal The connection is over. */
+  end(): void {
+    this.#wake?.();
+  }
+
   /** @internal A message has arrived. */
   push(message: IncomingMessage): void {
     // What waits while the memory that it shares with others is used up would keep all of that alive.
@@ -127,8 +145,16 @@ export class Channel implements ProtocolChannel {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     for (;;) {
-      const message = await this.#next();
-      if (message === undefined) return;
+      const message = this.#queue.shift();
+      if (message === undefined) {
+        if (this.#isOver) return;
+        // Here and not in a function of its own, which each idle peer would have to keep.
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+        continue;
+      }
       let leave: (() => void) | undefined;
       let payload: Uint8Array | undefined;
       try {
@@ -139,7 +165,7 @@ export class Channel implements ProtocolChannel {
         yield { code: message.code - this.#shared.offset, payload };
       } catch (error) {
         // An abort at the gate is the end of the connection, which ends the loop without an error.
-        if (this.signal.aborted) return;
+        if (this.#isOver) return;
         throw error;
       } finally {
         // Also when the consumer leaves its loop here: it may begin another one.
@@ -171,23 +197,7 @@ export class Channel implements ProtocolChannel {
       throw error;
     }
   }
-
-  async #next(): Promise<IncomingMessage | undefined> {
-    for (;;) {
-      const message = this.#queue.shift();
-      if (message !== undefined) return message;
-      if (this.signal.aborted) return undefined;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
-    }
-  }
 }
 
 /** What a frame has beside the payload. */
 const FRAME_ROOM = 64;
-
-function closedError(signal: AbortSignal): PeerlaneError {
-  return new PeerlaneError('closed', 'the connection is over', { cause: signal.reason });
-}

@@ -1,15 +1,16 @@
 /** The shell around a link: its socket, its timers, its channels, and the bounds on what it holds. */
-import type { BudgetShare } from '../base/budget.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
 import type { Lease } from '../base/slabs.ts';
 import { formatEnode } from '../enr/index.ts';
-import type { Wire } from '../io/tcp.ts';
+import type { Wire, WireEvents } from '../io/tcp.ts';
 import {
   type Hello,
   Link,
   type LinkHost,
+  type MessagePriority,
   type PeerInfo,
   type Protocol,
   type SharedProtocol,
@@ -17,14 +18,10 @@ import {
 import type { Handshake, IncomingMessage } from '../rlpx/index.ts';
 import type { Budgets } from './budgets.ts';
 import { Channel, type ChannelHost } from './channel.ts';
+import { Input, type InputOwner } from './input.ts';
 import type { Lanes } from './lanes.ts';
-import { FRAME_WRITE_TIMEOUT_MS, Output } from './output.ts';
+import { FRAME_WRITE_TIMEOUT_MS, Output, type OutputOwner } from './output.ts';
 
-/** Messages that no handler has taken yet: above either the socket is not read. */
-export const UNREAD_HIGH_WATER = 256 * 1024;
-export const UNREAD_MESSAGES = 256;
-/** Whole frames that wait for the next batch: above this the socket is not read. */
-export const UNDECODED_HIGH_WATER = 512 * 1024;
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
 
@@ -34,96 +31,90 @@ export interface ConnectionOwner {
   identified(connection: Connection, remoteId: Uint8Array): void;
   /** Throw a `PeerlaneError` to refuse the peer. */
   opened(connection: Connection, peer: PeerInfo): void;
-  /** The last that is heard of a connection. */
+  /** The connection is over; its socket may live on for a moment. */
   closed(connection: Connection, error: PeerlaneError): void;
   /** A handler failed with an error that is not of our family. */
   handlerFailed(connection: Connection, error: unknown): void;
+  /** The last that is heard of a connection: its socket is gone. */
+  gone(connection: Connection): void;
 }
 
-export interface ConnectionOptions {
+/** What the connections of a server have in common. */
+export interface ConnectionContext {
   readonly env: Env;
-  readonly wire: Wire;
-  readonly inbound: boolean;
-  readonly handshake: Handshake;
   readonly hello: Hello;
   readonly protocols: readonly Protocol[];
   readonly lanes: Lanes;
   readonly budgets: Budgets;
+}
+
+export interface ConnectionOptions {
+  readonly wire: Wire;
+  readonly inbound: boolean;
+  readonly handshake: Handshake;
   readonly owner: ConnectionOwner;
 }
 
-export class Connection implements LinkHost {
+/**
+ * A server may have thousands that are idle, so it is frugal: it is its parts' host itself rather than make objects with
+ * functions for them, and what few ask for is made when it is asked for.
+ */
+export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwner {
   readonly inbound: boolean;
   readonly openedAt: number;
-  readonly #options: ConnectionOptions;
+  readonly output: Output;
+  readonly #context: ConnectionContext;
+  readonly #owner: ConnectionOwner;
+  readonly #wire: Wire;
   readonly #link: Link;
-  readonly #input: BudgetShare;
-  readonly #output: Output;
-  readonly #abort = new AbortController();
-  readonly #channels = new Map<SharedProtocol, Channel>();
-  readonly #finished: Promise<void>;
-  #finish: () => void = () => undefined;
+  readonly #input: Input;
+  #channels: readonly Channel[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #unreadLength = 0;
-  #unreadMessages = 0;
-  #receivedLength = 0;
-  #paused = false;
-  #wirePaused = false;
-  /** One chunk may come although others have the memory for it. */
-  #probed = false;
-  /** Whether something has come since `#couldMove` was last asked. */
-  #hasReceived = false;
   #peer: PeerInfo | undefined;
   #confirmed = false;
   #wireGone = false;
   #evicted = false;
+  #endError: PeerlaneError | undefined;
+  #abort: AbortController | undefined;
+  #finished: Promise<void> | undefined;
+  #finish: (() => void) | undefined;
 
-  constructor(options: ConnectionOptions) {
-    this.#options = options;
-    const { env, wire, inbound, handshake, hello, protocols, budgets } = options;
+  constructor(context: ConnectionContext, { wire, inbound, handshake, owner }: ConnectionOptions) {
+    const { env, hello, protocols, budgets } = context;
+    this.#context = context;
+    this.#owner = owner;
+    this.#wire = wire;
     this.inbound = inbound;
     this.openedAt = env.now();
-    this.#finished = new Promise((resolve) => {
-      this.#finish = resolve;
-    });
     this.#link = new Link({ handshake, hello, protocols, host: this });
-    const giveUp = (): void => this.#giveUp();
-    const received = (): number => this.#receivedLength;
-    this.#input = budgets.input.share({
-      get moved() {
-        return received();
-      },
-      couldMove: () => this.#couldMove(),
-      isBlocked: true,
-      giveUp,
-      granted: () => this.#regulate(),
-      probe: () => {
-        this.#probed = true;
-        this.#regulate();
-      },
-    });
-    const unencoded = (): number => this.#link.outboxLength;
-    this.#output = new Output({ wire, env, budget: budgets.output, unencoded, giveUp });
-    wire.attach({
+    this.#input = new Input({ wire, link: this.#link, env, budget: budgets.input, owner: this });
+    this.output = new Output({ wire, env, budget: budgets.output, owner: this });
+    wire.attach(this.#wireEvents());
+    this.#link.start(env.now());
+    this.arm();
+  }
+
+  #wireEvents(): WireEvents {
+    return {
       data: (chunk) => this.#received(chunk),
-      drained: () => this.#output.drained(),
+      drained: () => this.output.drained(),
       closed: (error) => {
         this.#wireGone = true;
         this.#link.abandon(error);
-        this.#finish();
+        this.#timer?.cancel();
+        this.#owner.gone(this);
+        this.#finish?.();
       },
-    });
-    this.#link.start(env.now());
-    this.#arm();
+    };
   }
 
   get remoteAddress(): string {
-    return this.#options.wire.remoteAddress;
+    return this.#wire.remoteAddress;
   }
 
   get remotePort(): number {
-    return this.#options.wire.remotePort;
+    return this.#wire.remotePort;
   }
 
   /** Whether the remote side has proved its key. */
@@ -141,29 +132,30 @@ export class Connection implements LinkHost {
     return this.#confirmed;
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** Whether the socket is gone. */
+  get isGone(): boolean {
+    return this.#wireGone;
   }
 
   /** Resolves when the socket is gone. */
   get finished(): Promise<void> {
+    this.#finished ??= this.#wireGone
+      ? Promise.resolve()
+      : new Promise((resolve) => {
+          this.#finish = resolve;
+        });
     return this.#finished;
-  }
-
-  close(error: PeerlaneError): void {
-    this.#link.close(error);
   }
 
   /** The channel of the protocol of this name, if the peer shares it. */
   channel(protocol: string): Channel | undefined {
-    for (const channel of this.#channels.values()) if (channel.name === protocol) return channel;
-    return undefined;
+    return this.#channels.find(({ name }) => name === protocol);
   }
 
   // LinkHost
 
   get congested(): boolean {
-    return this.#output.isCongested;
+    return this.output.isCongested;
   }
 
   write(bytes: Uint8Array, lease?: Lease): void {
@@ -171,21 +163,20 @@ export class Connection implements LinkHost {
       lease?.release();
       return;
     }
-    this.#output.write(bytes, lease);
-    this.#arm();
+    this.output.write(bytes, lease);
+    this.arm();
   }
 
   schedule(link: Link): void {
-    this.#options.lanes.schedule(link);
+    this.#context.lanes.schedule(link);
   }
 
   identified(remoteId: Uint8Array): void {
-    this.#options.owner.identified(this, remoteId);
+    this.#owner.identified(this, remoteId);
   }
 
   opened(hello: Hello, shared: readonly SharedProtocol[]): void {
-    const { wire, inbound, owner, budgets, lanes } = this.#options;
-    const { remoteAddress, remotePort } = wire;
+    const { remoteAddress, remotePort } = this.#wire;
     const peer: PeerInfo = {
       id: hello.id,
       enode: formatEnode({
@@ -196,68 +187,120 @@ export class Connection implements LinkHost {
       }),
       clientId: hello.clientId,
       capabilities: hello.capabilities,
-      inbound,
+      inbound: this.inbound,
       remoteAddress,
       remotePort,
     };
     this.#peer = peer;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
-    owner.opened(this, peer);
-    const host: ChannelHost = {
-      peer,
-      gate: budgets.gate,
-      output: this.#output,
-      signal: this.signal,
-      send: (code, payload, priority) => {
-        this.#link.send(code, payload, priority);
-        this.#output.account();
-      },
-      consumed: (heldLength) => this.#consumed(heldLength),
-      turn: () => lanes.turn(),
-      flushed: () => new Promise((resolve) => this.#link.afterOutput(resolve)),
-      confirm: () => this.#confirm(),
-      close: (error) => this.close(error),
-    };
-    for (const entry of shared) this.#channels.set(entry, new Channel(entry, host));
-    for (const channel of this.#channels.entries()) void this.#handle(...channel);
+    this.#owner.opened(this, peer);
+    this.#channels = shared.map((entry) => new Channel(entry, peer, this));
+    for (const channel of this.#channels) void this.#handle(channel);
   }
 
   message(shared: SharedProtocol, message: IncomingMessage): void {
-    this.#unreadLength += message.heldLength;
-    this.#unreadMessages++;
-    this.#channels.get(shared)?.push(message);
-    // A whole message has come: the turn is that of others.
-    this.#input.leave();
-    this.#account();
+    this.#channels.find((channel) => channel.shared === shared)?.push(message);
+    this.#input.queued(message.heldLength);
   }
 
   decoded(): void {
-    this.#account();
-    this.#regulate();
+    this.#input.decoded();
   }
 
   closed(error: PeerlaneError): void {
-    const { wire, env, owner } = this.#options;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#unreadLength = 0;
-    this.#input.leave();
-    this.#input.set(0);
-    this.#abort.abort(error);
-    this.#output.close();
-    owner.closed(this, error);
+    this.#endError = error;
+    this.#input.close();
+    for (const channel of this.#channels) channel.end();
+    this.#abort?.abort(error);
+    this.output.close();
+    this.#owner.closed(this, error);
     if (this.#wireGone) return;
+    const wire = this.#wire;
     // Without an identity there is nothing to be flushed; for an evicted peer that takes nothing, it is what costs.
     if (wire.backlog === 0 ? !this.hasIdentity : this.#evicted) {
       wire.destroy();
       return;
     }
     wire.end();
-    const timer = env.setTimer(DISCONNECT_FLUSH_MS, () => wire.destroy());
-    void this.#finished.then(() => timer.cancel());
+    this.#timer = this.#context.env.setTimer(DISCONNECT_FLUSH_MS, () => wire.destroy());
   }
 
-  async #handle({ protocol }: SharedProtocol, channel: Channel): Promise<void> {
+  // ChannelHost
+
+  get gate(): Gate {
+    return this.#context.budgets.gate;
+  }
+
+  get endError(): PeerlaneError | undefined {
+    return this.#endError;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#endError !== undefined) this.#abort.abort(this.#endError);
+    }
+    return this.#abort.signal;
+  }
+
+  send(code: number, payload: Uint8Array, priority: MessagePriority): void {
+    this.#link.send(code, payload, priority);
+    this.output.account();
+  }
+
+  turn(): Promise<void> {
+    return this.#context.lanes.turn();
+  }
+
+  flushed(): Promise<void> {
+    return new Promise((resolve) => this.#link.afterOutput(resolve));
+  }
+
+  consumed(heldLength: number): void {
+    this.#input.consumed(heldLength);
+  }
+
+  confirm(): void {
+    this.#confirmed = true;
+  }
+
+  close(error: PeerlaneError): void {
+    this.#link.close(error);
+  }
+
+  // InputOwner, OutputOwner
+
+  get unencodedLength(): number {
+    return this.#link.outboxLength;
+  }
+
+  /** Others wait for memory, and this peer does not do its part to give some back. */
+  giveUp(): void {
+    this.#evicted = true;
+    this.close(
+      new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
+    );
+    for (const channel of this.#channels) channel.clear();
+  }
+
+  /** Keeps one timer set for whatever is due first; one that comes too early is set anew when it fires. */
+  arm(): void {
+    const at = Math.min(this.#link.deadline, this.output.deadline);
+    if (this.#endError !== undefined || at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    const { env } = this.#context;
+    this.#timer = env.setTimer(Math.max(0, at - env.now()), () => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#due(this.#context.env.now());
+      this.arm();
+    });
+  }
+
+  async #handle(channel: Channel): Promise<void> {
+    const { protocol } = channel.shared;
     try {
       await protocol.handler(channel);
       this.close(
@@ -265,109 +308,26 @@ export class Connection implements LinkHost {
       );
     } catch (error) {
       const own = error instanceof PeerlaneError;
-      if (this.signal.aborted) {
+      if (this.#endError !== undefined) {
         // The peer was the first to leave; what the handler found in its last words may say why.
         if (own && error.code !== 'closed' && error.code !== 'aborted') {
-          this.#options.owner.handlerFailed(this, error);
+          this.#owner.handlerFailed(this, error);
         }
         return;
       }
-      if (!own) this.#options.owner.handlerFailed(this, error);
+      if (!own) this.#owner.handlerFailed(this, error);
       this.close(toPeerlaneError(error, 'handler-failed'));
     }
   }
 
   #received(chunk: Uint8Array): void {
     // After the end, what the peer still sends is read for the sake of the Disconnect only.
-    if (this.signal.aborted) {
-      release(chunk);
-      return;
-    }
-    this.#receivedLength += chunk.length;
-    this.#probed = false;
-    this.#hasReceived = true;
-    this.#link.receive(chunk, this.#options.env.now());
-    this.#account();
-    this.#regulate();
-  }
-
-  #consumed(heldLength: number): void {
-    this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
-    this.#unreadMessages--;
-    this.#account();
-    this.#regulate();
-  }
-
-  /**
-   * Decoding stops while the handlers lag behind, and reading while decoding does or while other peers have the memory
-   * that the frame still needs. Neither stops for output that the peer leaves lying: two nodes that both did so would
-   * wait for each other for ever. Handlers wait for their own output, which is enough.
-   */
-  #regulate(): void {
-    if (this.signal.aborted) return;
-    const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
-    const wants = !lagging && this.#unfinishedLength > 0;
-    if (!wants) this.#input.leave();
-    const refused = wants && !this.#input.hasTurn && !this.#input.ask(0);
-    if (lagging !== this.#paused) {
-      this.#paused = lagging;
-      if (lagging) this.#link.pause();
-      else this.#link.resume(this.#options.env.now());
-    }
-    const full = lagging || (refused && !this.#probed) || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
-    if (full !== this.#wirePaused) {
-      this.#wirePaused = full;
-      if (full) this.#options.wire.pause();
-      else this.#options.wire.resume();
-    }
-    this.#arm();
-  }
-
-  /** Bytes of a frame whose rest has not arrived. */
-  get #unfinishedLength(): number {
-    return this.#link.pendingLength - this.#link.undecodedLength;
-  }
-
-  /** Whether, for some time since this was last asked, it was for the peer to send more. */
-  #couldMove(): boolean {
-    const wasRead = this.#hasReceived || !this.#wirePaused;
-    this.#hasReceived = false;
-    return wasRead && this.#unfinishedLength > 0;
-  }
-
-  /** Others wait for memory, and this peer does not do its part to give some back. */
-  #giveUp(): void {
-    this.#evicted = true;
-    this.close(
-      new PeerlaneError('memory-budget', 'the peer held too much of the memory that all peers share'),
-    );
-    for (const channel of this.#channels.values()) channel.clear();
-  }
-
-  #account(): void {
-    if (!this.signal.aborted) this.#input.set(this.#link.pendingLength + this.#unreadLength);
-  }
-
-  #confirm(): void {
-    this.#confirmed = true;
-  }
-
-  /** Keeps one timer set for whatever is due first; one that comes too early is set anew when it fires. */
-  #arm(): void {
-    const at = Math.min(this.#link.deadline, this.#output.deadline);
-    if (this.signal.aborted || at >= this.#timerAt) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    const { env } = this.#options;
-    this.#timer = env.setTimer(Math.max(0, at - env.now()), () => {
-      this.#timerAt = Number.POSITIVE_INFINITY;
-      this.#due(env.now());
-      this.#arm();
-    });
+    if (this.#endError !== undefined) release(chunk);
+    else this.#input.received(chunk);
   }
 
   #due(now: number): void {
-    if (this.#output.isOverdue(now)) {
+    if (this.output.isOverdue(now)) {
       this.close(
         new PeerlaneError('write-timeout', `the peer took nothing for ${FRAME_WRITE_TIMEOUT_MS} ms`),
       );

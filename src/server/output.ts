@@ -1,5 +1,5 @@
 /** What one connection has to say and the peer has not taken yet. */
-import type { Budget, BudgetShare } from '../base/budget.ts';
+import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Lease } from '../base/slabs.ts';
 import type { Wire } from '../io/tcp.ts';
@@ -13,10 +13,15 @@ export interface OutputOptions {
   readonly wire: Wire;
   readonly env: Env;
   readonly budget: Budget;
+  readonly owner: OutputOwner;
+}
+
+/** The connection. */
+export interface OutputOwner {
   /** Bytes of payloads that wait to be encoded. */
-  readonly unencoded: () => number;
+  readonly unencodedLength: number;
   /** Memory is short, and this peer takes nothing; or nobody waits for it to take what is sent. */
-  readonly giveUp: () => void;
+  giveUp(): void;
 }
 
 /** A message, or the question whether one could be sent. */
@@ -25,8 +30,11 @@ interface Entry {
   readonly run: () => void;
 }
 
-export class Output {
-  readonly #options: OutputOptions;
+export class Output implements BudgetHolder {
+  readonly #wire: Wire;
+  readonly #env: Env;
+  readonly #budget: Budget;
+  readonly #owner: OutputOwner;
   readonly #share: BudgetShare;
   /** What waits for the memory that all peers share, in order. */
   #line: Entry[] = [];
@@ -36,24 +44,16 @@ export class Output {
   #flushedAt = 0;
   #isOver = false;
 
-  constructor(options: OutputOptions) {
-    this.#options = options;
-    const { wire, budget, giveUp } = options;
-    this.#share = budget.share({
-      get moved() {
-        return wire.flushed;
-      },
-      couldMove: () => wire.backlog > 0,
-      get isBlocked() {
-        return wire.backlog === 0;
-      },
-      giveUp,
-      granted: () => this.#granted(),
-    });
+  constructor({ wire, env, budget, owner }: OutputOptions) {
+    this.#wire = wire;
+    this.#env = env;
+    this.#budget = budget;
+    this.#owner = owner;
+    this.#share = budget.share(this);
   }
 
   get #length(): number {
-    return this.#options.unencoded() + this.#options.wire.backlog;
+    return this.#owner.unencodedLength + this.#wire.backlog;
   }
 
   get isCongested(): boolean {
@@ -99,7 +99,7 @@ export class Output {
       });
       this.#lineLength += size;
       // Only a handler that awaits nothing gets here.
-      if (this.#line.length > 1 && this.#lineLength > this.#options.budget.limit) this.#options.giveUp();
+      if (this.#line.length > 1 && this.#lineLength > this.#budget.limit) this.giveUp();
     });
   }
 
@@ -110,25 +110,14 @@ export class Output {
     return true;
   }
 
-  #granted(): void {
-    for (;;) {
-      const entry = this.#line.shift();
-      if (entry === undefined) return;
-      this.#lineLength -= entry.size;
-      entry.run();
-      const [next] = this.#line;
-      if (next === undefined || !this.#share.ask(next.size)) return;
-    }
-  }
-
   #uncongested(): Promise<void> | undefined {
     if (!this.isCongested || this.#isOver) return undefined;
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   write(bytes: Uint8Array, lease?: Lease): void {
-    const { wire, env } = this.#options;
-    if (wire.backlog === 0) this.#flushedAt = env.now();
+    const wire = this.#wire;
+    if (wire.backlog === 0) this.#flushedAt = this.#env.now();
     // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
     // once gets a copy.
     const { length, buffer } = bytes;
@@ -154,14 +143,12 @@ export class Output {
 
   /** When the peer must have taken something, on the clock of `Env.now`; infinite when nothing waits. */
   get deadline(): number {
-    return this.#options.wire.backlog === 0
-      ? Number.POSITIVE_INFINITY
-      : this.#flushedAt + FRAME_WRITE_TIMEOUT_MS;
+    return this.#wire.backlog === 0 ? Number.POSITIVE_INFINITY : this.#flushedAt + FRAME_WRITE_TIMEOUT_MS;
   }
 
   /** Whether the peer has taken nothing until the deadline. */
   isOverdue(now: number): boolean {
-    const { flushed } = this.#options.wire;
+    const { flushed } = this.#wire;
     if (flushed > this.#flushed) {
       this.#flushed = flushed;
       this.#flushedAt = now;
@@ -178,6 +165,35 @@ export class Output {
     this.#line = [];
     for (const { run } of line) run();
     this.#release();
+  }
+
+  // BudgetHolder
+
+  get moved(): number {
+    return this.#wire.flushed;
+  }
+
+  couldMove(): boolean {
+    return this.#wire.backlog > 0;
+  }
+
+  get isBlocked(): boolean {
+    return this.#wire.backlog === 0;
+  }
+
+  giveUp(): void {
+    this.#owner.giveUp();
+  }
+
+  granted(): void {
+    for (;;) {
+      const entry = this.#line.shift();
+      if (entry === undefined) return;
+      this.#lineLength -= entry.size;
+      entry.run();
+      const [next] = this.#line;
+      if (next === undefined || !this.#share.ask(next.size)) return;
+    }
   }
 
   #release(): void {

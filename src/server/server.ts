@@ -15,7 +15,7 @@ import {
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOptions } from './config.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
+import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
 import { Dialer } from './dialer.ts';
 import { Lanes } from './lanes.ts';
 import { localEnode, localRecord } from './local-node.ts';
@@ -37,13 +37,15 @@ export class Server implements AsyncDisposable {
   readonly #lanes: Lanes;
   readonly #budgets: Budgets;
   readonly #peers: PeerSet;
+  readonly #owner: ConnectionOwner = this.#ownerOf(undefined);
   readonly #dialer: Dialer;
   /** All connections whose sockets are open, peers included. */
   readonly #connections = new Set<Connection>();
   /** Inbound connections that have not become peers yet, oldest first. */
   readonly #pendingInbound = new Set<Connection>();
-  #ownHello: Hello | undefined;
   #listener: Listener | undefined;
+  /** Made for the first connection; by then it is known where the server listens. */
+  #context: ConnectionContext | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
 
@@ -202,42 +204,48 @@ export class Server implements AsyncDisposable {
     }
     const randomness = freshRandomness(this.#config.env);
     const connection = this.#connect(wire, accept({ identity: this.#identity, randomness }));
-    if (!connection.signal.aborted) this.#pendingInbound.add(connection);
+    if (connection.endError === undefined) this.#pendingInbound.add(connection);
   }
 
   #connect(wire: Wire, handshake: Handshake, dialed?: Dialed): Connection {
     const { env, protocols } = this.#config;
-    const owner: ConnectionOwner = {
+    this.#context ??= {
+      env,
+      protocols,
+      hello: this.#hello(),
+      lanes: this.#lanes,
+      budgets: this.#budgets,
+    };
+    const connection = new Connection(this.#context, {
+      wire,
+      inbound: dialed === undefined,
+      handshake,
+      owner: dialed === undefined ? this.#owner : this.#ownerOf(dialed),
+    });
+    if (!connection.isGone) this.#connections.add(connection);
+    return connection;
+  }
+
+  #ownerOf(dialed: Dialed | undefined): ConnectionOwner {
+    return {
       identified: (connection, remoteId) => this.#identified(connection, remoteId),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
       handlerFailed: (connection, error) =>
         this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
+      gone: (connection) => this.#connections.delete(connection),
     };
-    const connection = new Connection({
-      env,
-      wire,
-      inbound: dialed === undefined,
-      handshake,
-      protocols,
-      owner,
-      hello: this.#hello(),
-      lanes: this.#lanes,
-      budgets: this.#budgets,
-    });
-    this.#connections.add(connection);
-    void connection.finished.then(() => this.#connections.delete(connection));
-    return connection;
   }
 
-  /** The same object for all connections, until the port is known. */
   #hello(): Hello {
     const { name, protocols } = this.#config;
-    const listenPort = this.#listener?.port ?? 0;
-    if (this.#ownHello?.listenPort === listenPort) return this.#ownHello;
-    const capabilities = protocols.map(({ name, version }) => ({ name, version }));
-    this.#ownHello = { version: P2P_VERSION, clientId: name, capabilities, listenPort, id: this.id };
-    return this.#ownHello;
+    return {
+      version: P2P_VERSION,
+      clientId: name,
+      capabilities: protocols.map(({ name, version }) => ({ name, version })),
+      listenPort: this.#listener?.port ?? 0,
+      id: this.id,
+    };
   }
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */

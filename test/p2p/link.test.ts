@@ -1,3 +1,4 @@
+import { Session } from 'node:inspector/promises';
 import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { LinkPair, protocol, type Side } from '../support/link-pair.ts';
@@ -30,6 +31,20 @@ describe('two links', () => {
       expect(a.messages).toEqual([{ name: 'test', code: 1, payload: bytes(9) }]);
     },
   );
+
+  it('forget the handshake and its secrets when it is over', async () => {
+    const { a, b } = opened();
+    const session = new Session();
+    session.connect();
+    // What was looked at in this turn of the event loop is not collected in it.
+    await new Promise((resolve) => setImmediate(resolve));
+    await session.post('HeapProfiler.collectGarbage');
+    session.disconnect();
+    expect([a, b].map(({ link, handshake }) => [link.state, handshake?.deref()])).toEqual([
+      ['open', undefined],
+      ['open', undefined],
+    ]);
+  });
 
   it('keep the order of large and small messages', () => {
     const { a, b, pair } = opened();

@@ -37,6 +37,8 @@ export class Side implements LinkHost {
   congested = false;
   steps = 0;
   refuse: { identified?: PeerlaneError; opened?: PeerlaneError } = {};
+  /** Whether anybody still holds on to it is for the garbage collector to find out. */
+  handshake: WeakRef<Handshake> | undefined;
   #link: Link | undefined;
 
   constructor(key: Uint8Array) {
@@ -52,6 +54,7 @@ export class Side implements LinkHost {
       id: publicKeyOf(this.key),
       ...hello,
     };
+    this.handshake = new WeakRef(handshake);
     this.#link = new Link({ handshake, hello: own, protocols, host: this });
     return this.#link;
   }

@@ -1,0 +1,155 @@
+/** What has arrived on one connection and nobody has taken yet, and when the socket is read. */
+import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
+import type { Env } from '../base/env.ts';
+import type { Wire } from '../io/tcp.ts';
+import type { Link } from '../p2p/index.ts';
+
+/** Messages that no handler has taken yet: above either the socket is not read. */
+export const UNREAD_HIGH_WATER = 256 * 1024;
+export const UNREAD_MESSAGES = 256;
+/** Whole frames that wait for the next batch: above this the socket is not read. */
+export const UNDECODED_HIGH_WATER = 512 * 1024;
+
+export interface InputOptions {
+  readonly wire: Wire;
+  readonly link: Link;
+  readonly env: Env;
+  readonly budget: Budget;
+  readonly owner: InputOwner;
+}
+
+/** The connection. */
+export interface InputOwner {
+  /** Memory is short, and this peer does not do its part to give some back. */
+  giveUp(): void;
+  /** What was done may have changed what is due first. */
+  arm(): void;
+}
+
+export class Input implements BudgetHolder {
+  readonly #wire: Wire;
+  readonly #link: Link;
+  readonly #env: Env;
+  readonly #owner: InputOwner;
+  readonly #share: BudgetShare;
+  #unreadLength = 0;
+  #unreadMessages = 0;
+  #receivedLength = 0;
+  #isPaused = false;
+  #isWirePaused = false;
+  /** One chunk may come although others have the memory for it. */
+  #isProbed = false;
+  /** Whether something has come since `couldMove` was last asked. */
+  #hasReceived = false;
+  #isOver = false;
+
+  constructor({ wire, link, env, budget, owner }: InputOptions) {
+    this.#wire = wire;
+    this.#link = link;
+    this.#env = env;
+    this.#owner = owner;
+    this.#share = budget.share(this);
+  }
+
+  received(chunk: Uint8Array): void {
+    this.#receivedLength += chunk.length;
+    this.#isProbed = false;
+    this.#hasReceived = true;
+    this.#link.receive(chunk, this.#env.now());
+    this.decoded();
+  }
+
+  /** A message of so many held bytes waits for its handler. */
+  queued(heldLength: number): void {
+    this.#unreadLength += heldLength;
+    this.#unreadMessages++;
+    // A whole message has come: the turn is that of others.
+    this.#share.leave();
+    this.#account();
+  }
+
+  /** The handler has taken it. */
+  consumed(heldLength: number): void {
+    this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
+    this.#unreadMessages--;
+    this.decoded();
+  }
+
+  /** What has arrived, or waits, is not what it was. */
+  decoded(): void {
+    this.#account();
+    this.#regulate();
+  }
+
+  /** The connection is over. */
+  close(): void {
+    this.#isOver = true;
+    this.#unreadLength = 0;
+    this.#share.leave();
+    this.#share.set(0);
+  }
+
+  // BudgetHolder
+
+  get moved(): number {
+    return this.#receivedLength;
+  }
+
+  /** Whether, for some time since this was last asked, it was for the peer to send more. */
+  couldMove(): boolean {
+    const wasRead = this.#hasReceived || !this.#isWirePaused;
+    this.#hasReceived = false;
+    return wasRead && this.#unfinishedLength > 0;
+  }
+
+  get isBlocked(): boolean {
+    return true;
+  }
+
+  giveUp(): void {
+    this.#owner.giveUp();
+  }
+
+  granted(): void {
+    this.#regulate();
+  }
+
+  probe(): void {
+    this.#isProbed = true;
+    this.#regulate();
+  }
+
+  /** Bytes of a frame whose rest has not arrived. */
+  get #unfinishedLength(): number {
+    return this.#link.pendingLength - this.#link.undecodedLength;
+  }
+
+  #account(): void {
+    if (!this.#isOver) this.#share.set(this.#link.pendingLength + this.#unreadLength);
+  }
+
+  /**
+   * Decoding stops while the handlers lag behind, and reading while decoding does or while other peers have the memory
+   * that the frame still needs. Neither stops for output that the peer leaves lying: two nodes that both did so would
+   * wait for each other for ever. Handlers wait for their own output, which is enough.
+   */
+  #regulate(): void {
+    if (this.#isOver) return;
+    const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
+    const wants = !lagging && this.#unfinishedLength > 0;
+    if (!wants) this.#share.leave();
+    const refused = wants && !this.#share.hasTurn && !this.#share.ask(0);
+    if (lagging !== this.#isPaused) {
+      this.#isPaused = lagging;
+      if (lagging) this.#link.pause();
+      else this.#link.resume(this.#env.now());
+    }
+    const full = lagging || (refused && !this.#isProbed) || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    if (full !== this.#isWirePaused) {
+      this.#isWirePaused = full;
+      if (full) this.#wire.pause();
+      else this.#wire.resume();
+    }
+    this.#owner.arm();
+  }
+}
