@@ -27,6 +27,7 @@ const OURS: Readonly<Record<string, () => Promise<Question>>> = {
     ]),
   ),
   sync: async () => (await import('./sync.ts')).sync,
+  'worker-pool': async () => (await import('./worker-pool.ts')).workerPool,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   'tcp of go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereumTcp,

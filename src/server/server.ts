@@ -88,6 +88,8 @@ export class Server implements AsyncDisposable {
         throw new PeerlaneError('closed', 'the server was closed while it started');
       }
       this.#listener = listener;
+      // Whom we dialed meanwhile was told of no port.
+      this.#context = undefined;
       onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     }
     this.#dialer.start();
