@@ -113,10 +113,10 @@ function ciphertext(messages: readonly OutgoingMessage[], turns: number): Arriva
   const indexes = new Map(sessions.map((session, index) => [session, index]));
   const streams: StreamChunks[] = sessions.map(() => new StreamChunks(Math.ceil(CHUNK / sessions.length)));
   for (let sent = 0; sent < turns; sent++) {
-    for (const [i, { frame }] of encodeMessages(messages).entries()) {
-      const session = messages[i]?.session;
-      const index = session === undefined ? undefined : indexes.get(session);
-      if (index !== undefined) streams[index]?.add(frame);
+    const encoded = encodeMessages(messages);
+    for (const [i, { session }] of messages.entries()) {
+      const index = indexes.get(session);
+      if (index !== undefined) streams[index]?.add(encoded.frame(i));
     }
   }
   const chunks = streams.map((stream) => stream.end());

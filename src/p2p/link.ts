@@ -297,10 +297,8 @@ export class Link {
     const session = this.#session;
     if (session === undefined) return;
     const messages = this.outbox.take(Number.POSITIVE_INFINITY).map((message) => ({ session, ...message }));
-    const frames = encodeMessages(messages).flatMap(({ frame, error }) =>
-      error === undefined ? [frame] : [],
-    );
-    const bytes = concatBytes(this.#reply, ...frames);
+    const encoded = encodeMessages(messages);
+    const bytes = concatBytes(this.#reply, encoded.frames(0, encoded.length));
     this.#reply = EMPTY;
     if (bytes.length > 0) this.#host.write(bytes);
   }
