@@ -93,7 +93,7 @@ interface Columns {
   readonly payloads: readonly Uint8Array[];
   /** Of each payload. */
   readonly buffers: ArrayBufferLike[];
-  readonly lengths: number[];
+  readonly lengths: Uint32Array;
   /** Room that the frames may take. */
   readonly bound: number;
 }
@@ -109,26 +109,30 @@ function checkCode(code: number | undefined): number {
 
 /** @throws PeerlaneError `invalid-argument` */
 function checkLanes(lanes: readonly FrameToEncode[]): Columns {
-  const given: FrameSession[] = [];
-  const numbers: number[] = [];
-  const payloads: Uint8Array[] = [];
-  const compressed: boolean[] = [];
+  const wanted = checkObjects(lanes, 'lanes');
+  const count = wanted.length;
+  // Of their length from the start: to grow them takes longer than to fill them.
+  const given = new Array<FrameSession>(count);
+  const numbers = new Array<number>(count);
+  const payloads = new Array<Uint8Array>(count);
+  const compressed = new Array<boolean>(count);
+  let read = 0;
   // All is read before any is checked: what is read may have getters, which change what was checked before.
-  for (const { session, code, payload, snappy } of checkObjects(lanes, 'lanes')) {
-    given.push(session);
-    numbers.push(code);
-    payloads.push(payload);
-    compressed.push(snappy);
+  for (const { session, code, payload, snappy } of wanted) {
+    given[read] = session;
+    numbers[read] = code;
+    payloads[read] = payload;
+    compressed[read++] = snappy;
   }
-  const sessions: FrameSession[] = [];
-  const codes = new Uint32Array(payloads.length);
-  const buffers: ArrayBufferLike[] = [];
-  const lengths: number[] = [];
+  const sessions = new Array<FrameSession>(count);
+  const codes = new Uint32Array(count);
+  const buffers = new Array<ArrayBufferLike>(count);
+  const lengths = new Uint32Array(count);
+  let i = 0;
   let bound = 0;
   for (const payload of payloads) {
-    const i = sessions.length;
     const state = CheckedSession.stateOf(given[i]);
-    buffers.push(ownBufferOf(checkBytes(payload, 'the payload'), 'the payload'));
+    buffers[i] = ownBufferOf(checkBytes(payload, 'the payload'), 'the payload');
     codes[i] = checkCode(numbers[i]);
     const length = lengthOf(payload);
     if (length > MAX_MESSAGE_SIZE) {
@@ -137,9 +141,10 @@ function checkLanes(lanes: readonly FrameToEncode[]): Columns {
     if (compressed[i] !== state.snappy) {
       throw new PeerlaneError('invalid-argument', `the session has snappy ${state.snappy ? 'on' : 'off'}`);
     }
-    sessions.push(state.raw);
-    lengths.push(length);
+    sessions[i] = state.raw;
+    lengths[i] = length;
     bound += frameBound(length, state.snappy);
+    i++;
   }
   if (bound > MAX_SLAB) {
     throw new PeerlaneError('invalid-argument', `the frames may take ${bound} bytes, over ${MAX_SLAB}`);
