@@ -7,7 +7,9 @@
 import { concatBytes, unwritten } from '../base/bytes.ts';
 import { systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { release } from '../base/release.ts';
 import type { FrameSessionInit } from '../crypto/index.ts';
+import { LENT_PAYLOAD } from '../p2p/index.ts';
 import { decodeSessions, encodeMessages, type OutgoingMessage, RlpxSession } from '../rlpx/index.ts';
 import type { Figure } from './figure.ts';
 import { now, overRounds, type Pace, rateOf } from './measure.ts';
@@ -124,7 +126,12 @@ function decodeArrivals(receivers: readonly RlpxSession[], arrivals: readonly Ar
     for (let ready = readyOf(receivers); ready.length > 0; ready = readyOf(receivers)) {
       for (const { messages, error } of decodeSessions(someOf(ready))) {
         if (error !== undefined) throw error;
-        for (const message of messages) decoded += message.payload().length;
+        for (const message of messages) {
+          const payload = message.payload();
+          decoded += payload.length;
+          // As a channel does when its handler asks for the next message.
+          if (payload.length >= LENT_PAYLOAD) release(payload);
+        }
       }
     }
   }

@@ -189,7 +189,7 @@ function stage({ payloads, lengths }: Columns, direct: Uint8Array[]): StagedPayl
 
 /**
  * Writes one frame for each lane, one after another, into a slab. A payload that several lanes send (the same
- * object) is compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
+ * memory, or up to 1 KiB of the same bytes) is compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
  * @param memory gives at least so many bytes for a large slab; default: new ones
  * @throws PeerlaneError `invalid-argument`; then no session has changed
  */
