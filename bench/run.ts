@@ -31,6 +31,7 @@ const OURS: Readonly<Record<string, () => Promise<Question>>> = {
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   'tcp of go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereumTcp,
+  'frame-limit': async () => (await import('./limit.ts')).frameLimit,
   npm: async () => (await import('./primitives.ts')).npmPrimitives,
   'rlp-decode': async () => (await import('./rlp-decode.ts')).rlpDecode,
   ethereumjs: async () => (await import('./ethereumjs.ts')).ethereumjs,

@@ -27,6 +27,8 @@ constexpr size_t kScratch = 2 * kArguments;
 constexpr uint32_t kDisposed = 0;
 // Room for compressed payloads above this is not kept from one call to the next.
 constexpr size_t kKeptBlocks = 1024 * 1024;
+// In place of the length of a staged payload: DIRECT in src/crypto/backend.ts.
+constexpr uint32_t kDirect = UINT32_MAX;
 
 // A session of its own allocation, so that its secrets are never copied about, and are overwritten at its end.
 struct Session {
@@ -311,32 +313,52 @@ napi_value free_session(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// encodeMany(slots, codes, payloads, out, lanes)
+// encodeMany(slots, codes, payloads, out, lanes, staged, places): as many lanes as there are codes. Each has the next of
+// `payloads`, or, where places[2 * lane + 1] is not kDirect, so many bytes of `staged` from places[2 * lane] on: to look
+// into an array takes longer than to copy a short one. Without places all are in `payloads`.
 napi_value encode_many(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   Environment *here = environment(env);
   std::vector<napi_value> payloads = std::move(here->values);
   args.elements(2, &payloads);
-  const size_t count = payloads.size();
   std::vector<encode_lane> &lanes = here->encode_lanes;
-  const uint32_t *slots = args.words(0, count), *codes = args.words(1, count);
-  const Bytes out = args.bytes(3);
-  Bytes written = {};
+  Bytes written = {}, code_bytes = {}, place_bytes = {};
+  const uint32_t *codes = args.words(1, 0, &code_bytes);
+  const size_t count = code_bytes.length / sizeof *codes;
+  const uint32_t *slots = args.words(0, count);
+  const Bytes out = args.bytes(3), staged = args.bytes(5);
   uint32_t *results = args.words(4, ENCODE_LANE_WORDS * count, &written);
+  const uint32_t *places = args.words(6, 0, &place_bytes);
+  const bool some_staged = place_bytes.length > 0;
+  if (some_staged && place_bytes.length / sizeof *places < 2 * count) args.fail_range();
+  for (const Bytes &read : {staged, code_bytes, place_bytes}) {
+    args.apart(out, read);
+    args.apart(written, read);
+  }
   args.apart(out, written);
   lanes.clear();
+  size_t direct = 0;
   for (size_t i = 0; args.ok() && i < count; i++) {
-    const Bytes payload = args.bytes_of(payloads[i]);
-    args.apart(out, payload);
-    args.apart(written, payload);
     encode_lane lane = {};
+    if (some_staged && places[2 * i + 1] != kDirect) {
+      const size_t at = places[2 * i], length = places[2 * i + 1];
+      if (at > staged.length || length > staged.length - at) args.fail_range();
+      lane.payload = staged.data + at;
+      lane.length = length;
+    } else if (direct < payloads.size()) {
+      const Bytes payload = args.bytes_of(payloads[direct++]);
+      args.apart(out, payload);
+      args.apart(written, payload);
+      lane.payload = payload.data;
+      lane.length = payload.length;
+    } else {
+      args.fail_range();
+    }
     lane.session = session_of(&args, here, slots[i]);
-    lane.payload = payload.data;
-    lane.length = payload.length;
     lane.code = codes[i];
     lanes.push_back(lane);
   }
-  if (args.ok() && lanes_encode_bound(lanes.data(), count) > out.length) args.fail_range();
+  if (args.ok() && (direct < payloads.size() || lanes_encode_bound(lanes.data(), count) > out.length)) args.fail_range();
   if (args.ok()) {
     const size_t table = lanes_table_size(count);
     if (here->table.size() < table) here->table.resize(table);

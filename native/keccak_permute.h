@@ -30,6 +30,23 @@ static const uint64_t KECCAK_RC[24] = {
     T4 = CHI(v4, v0, v1);                                    \
   }
 
+/* The word that theta mixes into a column has two parts; where one instruction xors three words they are not joined. */
+#if defined(XOR3)
+#define KECCAK_THETA(c)                                                                            \
+  const LANE r0 = ROL(c##1, 1), r1 = ROL(c##2, 1), r2 = ROL(c##3, 1), r3 = ROL(c##4, 1), r4 = ROL(c##0, 1);
+#define MIXED(lane, x) XOR3(lane, KECCAK_LEFT_OF_##x, r##x)
+#define KECCAK_LEFT_OF_0 c4
+#define KECCAK_LEFT_OF_1 c0
+#define KECCAK_LEFT_OF_2 c1
+#define KECCAK_LEFT_OF_3 c2
+#define KECCAK_LEFT_OF_4 c3
+#else
+#define KECCAK_THETA(c)                                                                                         \
+  const LANE d0 = XOR(c##4, ROL(c##1, 1)), d1 = XOR(c##0, ROL(c##2, 1)), d2 = XOR(c##1, ROL(c##3, 1));          \
+  const LANE d3 = XOR(c##2, ROL(c##4, 1)), d4 = XOR(c##3, ROL(c##0, 1));
+#define MIXED(lane, x) XOR(lane, d##x)
+#endif
+
 #define KECCAK_ROUND(S, T, rc)                                                                              \
   {                                                                                                         \
     const LANE c0 = XOR5(S##0, S##5, S##10, S##15, S##20);                                                  \
@@ -37,19 +54,18 @@ static const uint64_t KECCAK_RC[24] = {
     const LANE c2 = XOR5(S##2, S##7, S##12, S##17, S##22);                                                  \
     const LANE c3 = XOR5(S##3, S##8, S##13, S##18, S##23);                                                  \
     const LANE c4 = XOR5(S##4, S##9, S##14, S##19, S##24);                                                  \
-    const LANE d0 = XOR(c4, ROL(c1, 1)), d1 = XOR(c0, ROL(c2, 1)), d2 = XOR(c1, ROL(c3, 1));                \
-    const LANE d3 = XOR(c2, ROL(c4, 1)), d4 = XOR(c3, ROL(c0, 1));                                          \
-    KECCAK_PLANE(T##0, T##1, T##2, T##3, T##4, XOR(S##0, d0), ROL(XOR(S##6, d1), 44),                       \
-                 ROL(XOR(S##12, d2), 43), ROL(XOR(S##18, d3), 21), ROL(XOR(S##24, d4), 14))                 \
+    KECCAK_THETA(c)                                                                                         \
+    KECCAK_PLANE(T##0, T##1, T##2, T##3, T##4, MIXED(S##0, 0), ROL(MIXED(S##6, 1), 44),                     \
+                 ROL(MIXED(S##12, 2), 43), ROL(MIXED(S##18, 3), 21), ROL(MIXED(S##24, 4), 14))              \
     T##0 = XOR(T##0, RC(rc));                                                                               \
-    KECCAK_PLANE(T##5, T##6, T##7, T##8, T##9, ROL(XOR(S##3, d3), 28), ROL(XOR(S##9, d4), 20),              \
-                 ROL(XOR(S##10, d0), 3), ROL(XOR(S##16, d1), 45), ROL(XOR(S##22, d2), 61))                  \
-    KECCAK_PLANE(T##10, T##11, T##12, T##13, T##14, ROL(XOR(S##1, d1), 1), ROL(XOR(S##7, d2), 6),           \
-                 ROL(XOR(S##13, d3), 25), ROL(XOR(S##19, d4), 8), ROL(XOR(S##20, d0), 18))                  \
-    KECCAK_PLANE(T##15, T##16, T##17, T##18, T##19, ROL(XOR(S##4, d4), 27), ROL(XOR(S##5, d0), 36),         \
-                 ROL(XOR(S##11, d1), 10), ROL(XOR(S##17, d2), 15), ROL(XOR(S##23, d3), 56))                 \
-    KECCAK_PLANE(T##20, T##21, T##22, T##23, T##24, ROL(XOR(S##2, d2), 62), ROL(XOR(S##8, d3), 55),         \
-                 ROL(XOR(S##14, d4), 39), ROL(XOR(S##15, d0), 41), ROL(XOR(S##21, d1), 2))                  \
+    KECCAK_PLANE(T##5, T##6, T##7, T##8, T##9, ROL(MIXED(S##3, 3), 28), ROL(MIXED(S##9, 4), 20),            \
+                 ROL(MIXED(S##10, 0), 3), ROL(MIXED(S##16, 1), 45), ROL(MIXED(S##22, 2), 61))               \
+    KECCAK_PLANE(T##10, T##11, T##12, T##13, T##14, ROL(MIXED(S##1, 1), 1), ROL(MIXED(S##7, 2), 6),         \
+                 ROL(MIXED(S##13, 3), 25), ROL(MIXED(S##19, 4), 8), ROL(MIXED(S##20, 0), 18))               \
+    KECCAK_PLANE(T##15, T##16, T##17, T##18, T##19, ROL(MIXED(S##4, 4), 27), ROL(MIXED(S##5, 0), 36),       \
+                 ROL(MIXED(S##11, 1), 10), ROL(MIXED(S##17, 2), 15), ROL(MIXED(S##23, 3), 56))              \
+    KECCAK_PLANE(T##20, T##21, T##22, T##23, T##24, ROL(MIXED(S##2, 2), 62), ROL(MIXED(S##8, 3), 55),       \
+                 ROL(MIXED(S##14, 4), 39), ROL(MIXED(S##15, 0), 41), ROL(MIXED(S##21, 1), 2))               \
   }
 
 /* The 24 rounds on the lanes S, with the lanes T as scratch. */

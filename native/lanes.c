@@ -14,6 +14,27 @@ size_t lanes_table_size(size_t count) {
   return size;
 }
 
+/* Payloads up to this are the same when their bytes are, longer ones when they are the same memory. */
+#define COMPARED 1024
+/* A payload that is looked for in vain so many times is taken for one of its own: peers choose what we send. */
+#define MAX_PROBES 8
+
+static int is_same(const encode_lane *a, const encode_lane *b) {
+  if (a->length != b->length) return 0;
+  return a->payload == b->payload || (a->length <= COMPARED && memcmp(a->payload, b->payload, a->length) == 0);
+}
+
+static uint32_t share_hash(const encode_lane *lane) {
+  uint64_t value = (uint64_t)(uintptr_t)lane->payload;
+  if (lane->length <= COMPARED) {
+    value = lane->payload[0];
+    /* The ends overlap where it is short. */
+    if (lane->length >= 8) value = pl_load64(lane->payload) ^ 3 * pl_load64(lane->payload + lane->length - 8);
+  }
+  /* The multiplier spreads what is alike. */
+  return (uint32_t)((value + lane->length) * 0x9e3779b97f4a7c15 >> 32);
+}
+
 size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table) {
   const size_t mask = lanes_table_size(count) - 1;
   size_t bound = 0;
@@ -24,13 +45,12 @@ size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table) {
     lane->is_shared = 0;
     lane->block = NULL;
     if (!lane->session->snappy || lane->length == 0) continue;
-    /* Payloads are the same when they are the same memory; the multiplier spreads their addresses. */
-    const uint64_t hash = ((uint64_t)(uintptr_t)lane->payload + lane->length) * 0x9e3779b97f4a7c15;
-    size_t slot = (size_t)(hash >> 32) & mask;
-    while (table[slot] != UINT32_MAX &&
-           (lanes[table[slot]].payload != lane->payload || lanes[table[slot]].length != lane->length)) {
+    size_t slot = share_hash(lane) & mask;
+    unsigned probes = 0;
+    while (table[slot] != UINT32_MAX && !is_same(&lanes[table[slot]], lane) && ++probes < MAX_PROBES) {
       slot = (slot + 1) & mask;
     }
+    if (probes == MAX_PROBES) continue;
     if (table[slot] == UINT32_MAX) {
       table[slot] = (uint32_t)i;
       continue;

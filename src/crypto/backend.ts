@@ -82,6 +82,19 @@ export const DECODE_MESSAGE_WORDS = 6;
 /** Words a lane takes in the `lanes` array of `encodeMany`: status, end. */
 export const ENCODE_LANE_WORDS = 2;
 
+/**
+ * Payloads of one call of `encodeMany` that were copied one behind another, which for short ones is faster than for the
+ * addon to look into an array for each.
+ */
+export interface StagedPayloads {
+  readonly bytes: Uint8Array;
+  /** Two words for each lane: where its payload begins in `bytes`, and its length; `DIRECT` as length if it is not here. */
+  readonly places: Uint32Array;
+}
+
+/** The payload is the next one of the call's array. */
+export const DIRECT = 0xffffffff;
+
 /** Where the payload of a decoded message lies (word 4 of a message). */
 export const PLACE = {
   /** In `out`, decompressed. */
@@ -128,8 +141,8 @@ export interface Backend {
   createFrameSession(init: FrameSessionInit): FrameSession;
 
   /**
-   * Writes one frame for each lane into `out`, one after another: `codes[i]` and `payloads[i]` for
-   * `sessions[i]`. `out` has room for the sum of `frameBound(payload, snappy)`. For lane i, `lanes[2 * i]` is
+   * Writes one frame for each lane into `out`, one after another: `codes[i]` for `sessions[i]`, with the payload that
+   * `staged` has for the lane, or else the next of `payloads`. `out` has room for the sum of `frameBound(payload, snappy)`. For lane i, `lanes[2 * i]` is
    * its status and `lanes[2 * i + 1]` the offset in `out` where its frame ends (where it began, if it failed).
    * Statuses: `ok`, `frameTooLarge` (code and payload, after compression, exceed `MAX_FRAME_SIZE`; the session
    * is as before), `sessionFailed`. With snappy on, the payload is compressed; the code never is.
@@ -140,6 +153,7 @@ export interface Backend {
     payloads: readonly Uint8Array[],
     out: Uint8Array,
     lanes: Uint32Array,
+    staged?: StagedPayloads,
   ): void;
 
   /**

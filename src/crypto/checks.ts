@@ -4,7 +4,23 @@ import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 // What the engine itself knows of an array: no prototype, proxy or property can pretend it.
 const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
 const tag = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)?.get;
+const getLength = Object.getOwnPropertyDescriptor(typedArray, 'length')?.get;
+const getBuffer = Object.getOwnPropertyDescriptor(typedArray, 'buffer')?.get;
 const { keys } = Uint8Array.prototype;
+
+/** The length that the engine knows, whatever property hides it. */
+export function lengthOf(view: Uint8Array): number {
+  return getLength?.call(view) as number;
+}
+
+/** The memory of `view`, if it is of one thread; likewise. @throws PeerlaneError `invalid-argument` */
+export function ownBufferOf(view: Uint8Array, name: string): ArrayBufferLike {
+  const buffer = getBuffer?.call(view) as ArrayBufferLike;
+  if (buffer instanceof SharedArrayBuffer) {
+    throw new PeerlaneError('invalid-argument', `${name} lies in shared memory`);
+  }
+  return buffer;
+}
 
 /** Whether `value` is a Uint8Array, of whatever realm. */
 export function isUint8Array(value: unknown): value is Uint8Array {
@@ -13,7 +29,7 @@ export function isUint8Array(value: unknown): value is Uint8Array {
 
 /** A view has no length any more once its memory was handed to another thread, or its buffer shrank below it. */
 function isGone(view: Uint8Array): boolean {
-  if (view.length > 0) return false;
+  if (lengthOf(view) > 0) return false;
   try {
     keys.call(view);
     return false;
@@ -34,8 +50,8 @@ export function checkBytes(
 ): Uint8Array {
   if (!isUint8Array(value)) throw new PeerlaneError(code, `${name} is not a Uint8Array`);
   if (isGone(value)) throw new PeerlaneError('invalid-argument', `the memory of ${name} is gone`);
-  if (length !== undefined && value.length !== length) {
-    throw new PeerlaneError(code, `${name} has ${value.length} bytes, not ${length}`);
+  if (length !== undefined && lengthOf(value) !== length) {
+    throw new PeerlaneError(code, `${name} has ${lengthOf(value)} bytes, not ${length}`);
   }
   return value;
 }
@@ -52,9 +68,7 @@ export function checkOwnBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   checkBytes(value, name, length, code);
-  if (value.buffer instanceof SharedArrayBuffer) {
-    throw new PeerlaneError('invalid-argument', `${name} lies in shared memory`);
-  }
+  ownBufferOf(value, name);
   return value;
 }
 
@@ -71,4 +85,9 @@ export function checkObjects<T extends object>(value: readonly T[], name: string
   const elements: T[] = [...value];
   for (const element of elements) checkObject(element, `an element of ${name}`);
   return elements;
+}
+
+/** For an error message; an object may not have a string. */
+export function numberOrType(value: unknown): string {
+  return typeof value === 'number' ? String(value) : typeof value;
 }

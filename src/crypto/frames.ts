@@ -1,207 +1,33 @@
 /**
- * Frames of many sessions in one call, checked. Results lie in shared slabs: a payload is a view, and a slab
+ * Frames of many sessions decoded in one call, checked. Results lie in shared slabs: a payload is a view, and a slab
  * lives as long as any view of it.
  */
-import { EMPTY, unwritten } from '../base/bytes.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 import {
   DECODE_LANE_WORDS,
   DECODE_MESSAGE_WORDS,
-  ENCODE_LANE_WORDS,
   type FrameSession,
-  type FrameSessionInit,
   frameBound,
-  MAX_FRAME_SIZE,
-  MAX_MESSAGE_CODE,
   MAX_MESSAGE_SIZE,
   PLACE,
   STATUS,
   type Status,
 } from './backend.ts';
-import { checkObject, checkObjects, checkOwnBytes } from './checks.ts';
+import { checkObjects, checkOwnBytes } from './checks.ts';
+import { CheckedSession, type SessionState } from './frame-session.ts';
 import { backend } from './load.ts';
+import { checkApart, SlabPool } from './slab-pool.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
 export const INLINE_LIMIT = 64 * 1024;
 const INLINE_FRAME = frameBound(INLINE_LIMIT, true);
-/** Slabs are shared by the small results of many calls. */
-const SLAB_SIZE = 256 * 1024;
 /** Messages that one call of the backend reports, an equal share of them for each lane. */
 const TABLE_SIZE = 2048;
 /** Room for one call at most: payloads beyond stay compressed. */
 const MAX_ROOM = 4 * 1024 * 1024;
 /** No snappy block decodes to more than this many times its length. */
 const MAX_EXPANSION = 22;
-
-/** Offsets within a slab have 32 bits. */
-const MAX_SLAB = 0xffffffff;
-
-/** Hands out room from the front of a slab and never takes it back. */
-class SlabPool {
-  // Not `EMPTY`: callers see the buffer, and may give it to another thread.
-  #slab: Uint8Array = new Uint8Array(0);
-
-  /** At least `wanted` bytes; how many of them are used is told to `use`. */
-  room(wanted: number): Uint8Array {
-    // One that was handed to another thread has no length.
-    if (this.#slab.length < Math.max(1, wanted)) this.#slab = unwritten(Math.max(SLAB_SIZE, wanted));
-    return this.#slab;
-  }
-
-  use(length: number): void {
-    // A slab made for one large call is not kept for small views to hold on to.
-    this.#slab = this.#slab.buffer.byteLength > SLAB_SIZE ? new Uint8Array(0) : this.#slab.subarray(length);
-  }
-}
-
-/** For an error message; an object may not have a string. */
-function numberOrType(value: unknown): string {
-  return typeof value === 'number' ? String(value) : typeof value;
-}
-
-/** @throws PeerlaneError `invalid-argument` if any of the `views` lies where results are about to be written */
-function checkApart(views: readonly Uint8Array[], { buffer, byteOffset, length }: Uint8Array): void {
-  for (const view of views) {
-    if (view.buffer !== buffer) continue;
-    if (view.byteOffset < byteOffset + length && byteOffset < view.byteOffset + view.length) {
-      throw new PeerlaneError('invalid-argument', 'the bytes lie in the unused part of a slab');
-    }
-  }
-}
-
-/** A session of the backend, and what the checks need to know of it. */
-interface SessionState {
-  readonly raw: FrameSession;
-  snappy: boolean;
-  /** Bytes of the frame whose header was decoded, at the start of the next input. */
-  bodyLength: number;
-}
-
-class CheckedSession implements FrameSession {
-  readonly #state: SessionState;
-
-  constructor(raw: FrameSession) {
-    this.#state = { raw, snappy: false, bodyLength: 0 };
-  }
-
-  /** @throws PeerlaneError `invalid-argument` if `session` is none, such as what a message to a thread makes of it */
-  static stateOf(session: FrameSession): SessionState {
-    if (typeof session === 'object' && session !== null && #state in session) return session.#state;
-    throw new PeerlaneError('invalid-argument', 'not a session of createFrameSession');
-  }
-
-  configure(snappy: boolean, maxFrameSize: number): void {
-    const state = CheckedSession.stateOf(this);
-    if (typeof snappy !== 'boolean') throw new PeerlaneError('invalid-argument', 'snappy is not a boolean');
-    if (!Number.isInteger(maxFrameSize) || maxFrameSize < 1 || maxFrameSize > MAX_FRAME_SIZE) {
-      throw new PeerlaneError(
-        'invalid-argument',
-        `maxFrameSize is ${numberOrType(maxFrameSize)}, not 1 to ${MAX_FRAME_SIZE}`,
-      );
-    }
-    state.snappy = snappy;
-    state.raw.configure(snappy, maxFrameSize);
-  }
-
-  dispose(): void {
-    CheckedSession.stateOf(this).raw.dispose();
-  }
-}
-
-/** The frames of one connection after its handshake. @throws PeerlaneError `invalid-argument` */
-export function createFrameSession(init: FrameSessionInit): FrameSession {
-  checkObject(init, 'init');
-  const { aesSecret, macSecret, egressSeed, ingressSeed } = init;
-  checkOwnBytes(aesSecret, 'aesSecret', 32);
-  checkOwnBytes(macSecret, 'macSecret', 32);
-  checkOwnBytes(egressSeed, 'egressSeed');
-  checkOwnBytes(ingressSeed, 'ingressSeed');
-  return new CheckedSession(backend.createFrameSession({ aesSecret, macSecret, egressSeed, ingressSeed }));
-}
-
-/** A message to send. */
-export interface FrameToEncode {
-  readonly session: FrameSession;
-  /** 0 to `MAX_MESSAGE_CODE`. */
-  readonly code: number;
-  readonly payload: Uint8Array;
-  /** What the session was configured with. */
-  readonly snappy: boolean;
-}
-
-/** Where a lane's frame lies in the slab; `start` equals `end` if it failed. */
-export interface EncodedFrame {
-  readonly status: Status;
-  readonly start: number;
-  readonly end: number;
-}
-
-export interface EncodedFrames {
-  /** The frames and nothing else; its `buffer` is shared, and not cleared. */
-  readonly slab: Uint8Array;
-  /** One for each lane. */
-  readonly results: readonly EncodedFrame[];
-}
-
-const encodePool = new SlabPool();
-
-/**
- * Writes one frame for each lane, one after another, into a slab. A payload that several lanes send (the same
- * object) is compressed once. Statuses: `ok`, `frameTooLarge`, `sessionFailed`.
- * @param memory gives at least so many bytes for a large slab; default: new ones
- * @throws PeerlaneError `invalid-argument`; then no session has changed
- */
-export function encodeFrames(
-  lanes: readonly FrameToEncode[],
-  memory: (length: number) => Uint8Array = unwritten,
-): EncodedFrames {
-  // All is read before any is checked: what is read may have getters, which change what was checked before.
-  const wanted = checkObjects(lanes, 'lanes').map(({ session, code, payload, snappy }) => {
-    return { session, code, payload, snappy };
-  });
-  const sessions: FrameSession[] = [];
-  const payloads: Uint8Array[] = [];
-  const codes = new Uint32Array(wanted.length);
-  let bound = 0;
-  for (const { session, code, payload, snappy } of wanted) {
-    const state = CheckedSession.stateOf(session);
-    checkOwnBytes(payload, 'the payload');
-    if (!Number.isInteger(code) || code < 0 || code > MAX_MESSAGE_CODE) {
-      throw new PeerlaneError(
-        'invalid-argument',
-        `the message code is ${numberOrType(code)}, not 0 to ${MAX_MESSAGE_CODE}`,
-      );
-    }
-    if (payload.length > MAX_MESSAGE_SIZE) {
-      throw new PeerlaneError('invalid-argument', `the payload has over ${MAX_MESSAGE_SIZE} bytes`);
-    }
-    if (snappy !== state.snappy) {
-      throw new PeerlaneError('invalid-argument', `the session has snappy ${state.snappy ? 'on' : 'off'}`);
-    }
-    codes[sessions.length] = code;
-    sessions.push(state.raw);
-    payloads.push(payload);
-    bound += frameBound(payload.length, snappy);
-  }
-  if (bound > MAX_SLAB) {
-    throw new PeerlaneError('invalid-argument', `the frames may take ${bound} bytes, over ${MAX_SLAB}`);
-  }
-  const pooled = bound <= SLAB_SIZE / 4;
-  const slab = pooled ? encodePool.room(bound) : memory(bound);
-  checkApart(payloads, slab);
-  const words = new Uint32Array(ENCODE_LANE_WORDS * wanted.length);
-  backend.encodeMany(sessions, codes, payloads, slab, words);
-  const results: EncodedFrame[] = [];
-  let start = 0;
-  for (let i = 0; i < wanted.length; i++) {
-    const end = words[ENCODE_LANE_WORDS * i + 1] ?? start;
-    results.push({ status: (words[ENCODE_LANE_WORDS * i] ?? 0) as Status, start, end });
-    start = end;
-  }
-  if (pooled) encodePool.use(start);
-  // What lies behind was never written: it holds what the memory held before.
-  return { slab: slab.subarray(0, start), results };
-}
 
 /** Bytes that a session received, from the first one that was not consumed yet. They are decrypted in place. */
 export interface FramesToDecode {
@@ -284,7 +110,11 @@ function decodeOnce(
   );
   const laneWords = new Uint32Array(DECODE_LANE_WORDS * lanes.length);
   const sessions = lanes.map(({ session }) => session.raw);
-  checkApart(inputs, out);
+  checkApart(
+    inputs,
+    inputs.map(({ buffer }) => buffer),
+    out,
+  );
   const count = backend.decodeMany(sessions, inputs, out, INLINE_LIMIT, laneWords, table);
   let used = 0;
   for (let k = 0, word = 0; k < count; k++, word += DECODE_MESSAGE_WORDS) {

@@ -32,17 +32,14 @@ export {
   recover,
   sign,
 } from './crypto.ts';
+export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';
+export { createFrameSession } from './frame-session.ts';
 export {
-  createFrameSession,
   type DecodedFrames,
   type DecodedLane,
   type DecodedMessage,
   decodeFrames,
-  type EncodedFrame,
-  type EncodedFrames,
-  encodeFrames,
   type FramesToDecode,
-  type FrameToEncode,
   frameErrorOf,
   INLINE_LIMIT,
 } from './frames.ts';

@@ -6,8 +6,10 @@ import {
   type Backend,
   DECODE_LANE_WORDS,
   DECODE_MESSAGE_WORDS,
+  DIRECT,
   ENCODE_LANE_WORDS,
   type FrameSession,
+  type StagedPayloads,
 } from './backend.ts';
 import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
 import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
@@ -26,15 +28,37 @@ function encodeMany(
   payloads: readonly Uint8Array[],
   out: Uint8Array,
   lanes: Uint32Array,
+  staged?: StagedPayloads,
 ): void {
   const batch: EncodeBatch = { out, end: 0 };
   const shared = new SharedBlock();
+  const inOrder = staged === undefined ? payloads : unstaged(staged, payloads, sessions.length);
   for (let i = 0; i < sessions.length; i++) {
-    const payload = payloads[i] ?? EMPTY;
-    const again = payloads[i + 1] === payload;
+    const payload = inOrder[i] ?? EMPTY;
+    const again = inOrder[i + 1] === payload;
     lanes[ENCODE_LANE_WORDS * i] = own(sessions[i]).encode(batch, codes[i] ?? 0, payload, shared, again);
     lanes[ENCODE_LANE_WORDS * i + 1] = batch.end;
   }
+}
+
+/** The payload of each lane; the same object again where the lane before has the same place. */
+function unstaged(
+  { bytes, places }: StagedPayloads,
+  payloads: readonly Uint8Array[],
+  count: number,
+): readonly Uint8Array[] {
+  const inOrder: Uint8Array[] = [];
+  let direct = 0;
+  for (let i = 0; i < count; i++) {
+    const at = places[2 * i] ?? 0;
+    const length = places[2 * i + 1] ?? 0;
+    const before = inOrder[i - 1];
+    if (length === DIRECT) inOrder.push(payloads[direct++] ?? EMPTY);
+    else if (before !== undefined && at === places[2 * i - 2] && length === places[2 * i - 1])
+      inOrder.push(before);
+    else inOrder.push(bytes.subarray(at, at + length));
+  }
+  return inOrder;
 }
 
 function decodeMany(

@@ -13,11 +13,13 @@ import {
   PUBLIC_KEY_LENGTH,
   SECRET_KEY_LENGTH,
   SIGNATURE_LENGTH,
+  type StagedPayloads,
 } from './backend.ts';
 import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
 const NO_SLOTS = new Uint32Array(0);
+const NONE_STAGED: StagedPayloads = { bytes: new Uint8Array(0), places: new Uint32Array(0) };
 
 /** A backend, and the file that it runs in. */
 export interface LoadedBackend {
@@ -78,6 +80,8 @@ interface Addon {
     payloads: readonly Uint8Array[],
     out: Uint8Array,
     lanes: Uint32Array,
+    staged: Uint8Array,
+    places: Uint32Array,
   ): void;
   decodeMany(
     slots: Uint32Array,
@@ -241,10 +245,11 @@ class NativeBackend implements Backend {
     payloads: readonly Uint8Array[],
     out: Uint8Array,
     lanes: Uint32Array,
+    staged: StagedPayloads = NONE_STAGED,
   ): void {
-    const slots = this.#takeSlots(sessions, payloads.length);
+    const slots = this.#takeSlots(sessions, staged === NONE_STAGED ? payloads.length : codes.length);
     try {
-      this.#addon.encodeMany(slots, codes, payloads, out, lanes);
+      this.#addon.encodeMany(slots, codes, payloads, out, lanes, staged.bytes, staged.places);
     } catch (error) {
       throw refusal(error);
     } finally {

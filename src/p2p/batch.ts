@@ -2,7 +2,7 @@
 import { type Slab, Slabs } from '../base/slabs.ts';
 import {
   decodeSessions,
-  type EncodeStep,
+  type EncodedMessages,
   encodeMessages,
   type OutgoingMessage,
   type RlpxSession,
@@ -89,11 +89,11 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
     taken.push(slab);
     return slab.bytes;
   };
-  const steps = encodeMessages(outgoing, memory);
+  const encoded = encodeMessages(outgoing, memory);
   const [slab] = taken;
   let first = 0;
   for (const { link, count } of lanes) {
-    writeFrames(link, steps.slice(first, first + count), slab);
+    writeFrames(link, encoded, first, first + count, slab);
     first += count;
     toEnd(links, link);
     link.outbox.encoded();
@@ -101,18 +101,18 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
   slab?.release();
 }
 
-/** Frames of one link lie one behind the other in the slab, so they leave as one piece. */
-function writeFrames(link: Link, steps: readonly EncodeStep[], slab: Slab | undefined): void {
-  const failed = steps.find(({ error }) => error !== undefined)?.error;
-  const whole = steps.filter(({ error }) => error === undefined);
-  const [head] = whole;
-  if (head !== undefined && link.state !== 'closed') {
-    const length = whole.reduce((sum, { frame }) => sum + frame.length, 0);
-    const isInSlab = slab?.bytes.buffer === head.frame.buffer;
-    link.written(
-      new Uint8Array(head.frame.buffer, head.frame.byteOffset, length),
-      isInSlab ? slab?.hold() : undefined,
-    );
+/** Frames of one link, those of the messages from `first` on, lie one behind the other: they leave as one piece. */
+function writeFrames(
+  link: Link,
+  encoded: EncodedMessages,
+  first: number,
+  end: number,
+  slab: Slab | undefined,
+): void {
+  const frames = encoded.frames(first, end);
+  if (frames.length > 0 && link.state !== 'closed') {
+    link.written(frames, slab?.bytes.buffer === frames.buffer ? slab?.hold() : undefined);
   }
+  const failed = encoded.errorIn(first, end);
   if (failed !== undefined) link.close(failed);
 }

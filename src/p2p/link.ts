@@ -314,10 +314,9 @@ export class Link {
     const session = this.#session;
     if (session === undefined) return;
     const messages = this.outbox.take(Number.POSITIVE_INFINITY).map((message) => ({ session, ...message }));
-    const frames = encodeMessages(messages).flatMap(({ frame, error }) =>
-      error === undefined ? [frame] : [],
-    );
-    if (frames.length > 0) this.written(concatBytes(...frames), undefined);
+    const encoded = encodeMessages(messages);
+    const frames = encoded.frames(0, encoded.length);
+    if (frames.length > 0) this.written(frames, undefined);
   }
 
   #route(message: IncomingMessage): void {

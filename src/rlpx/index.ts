@@ -15,7 +15,7 @@ export { deriveSecrets, type RlpxSecrets } from './secrets.ts';
 export {
   type DecodeStep,
   decodeSessions,
-  type EncodeStep,
+  EncodedMessages,
   encodeMessages,
   IncomingMessage,
   type OutgoingMessage,

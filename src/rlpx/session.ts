@@ -11,6 +11,7 @@ import {
   FRAME_HEADER_LENGTH,
   type FrameSession,
   type FrameSessionInit,
+  type FrameToEncode,
   frameErrorOf,
   MAX_FRAME_SIZE,
   STATUS,
@@ -222,56 +223,108 @@ export interface OutgoingMessage {
   readonly payload: Uint8Array;
 }
 
-export interface EncodeStep {
-  /** The frame: a view into one slab that all frames of the call share. */
-  readonly frame: Uint8Array;
-  /** `frame-too-large` and `invalid-argument` leave the session usable; with `closed` it had been disposed. */
-  readonly error?: PeerlaneError;
+/** What a call of `encodeMessages` gave: result i belongs to message i. */
+export class EncodedMessages {
+  readonly length: number;
+  /** All frames, one behind the other; a failed message has none. */
+  readonly #slab: Uint8Array;
+  readonly #ends: (index: number) => number;
+  readonly #errors: ReadonlyMap<number, PeerlaneError>;
+
+  /** @internal */
+  constructor(
+    slab: Uint8Array,
+    length: number,
+    ends: (index: number) => number,
+    errors: ReadonlyMap<number, PeerlaneError>,
+  ) {
+    this.length = length;
+    this.#slab = slab;
+    this.#ends = ends;
+    this.#errors = errors;
+  }
+
+  /** The frames of the messages from `first` to before `end`, in one piece: a view into the slab of the call. */
+  frames(first: number, end: number): Uint8Array {
+    return this.#slab.subarray(first === 0 ? 0 : this.#ends(first - 1), end === 0 ? 0 : this.#ends(end - 1));
+  }
+
+  frame(index: number): Uint8Array {
+    return this.frames(index, index + 1);
+  }
+
+  /**
+   * Why message `index` has no frame. `frame-too-large` and `invalid-argument` leave its session usable; with `closed`
+   * it had been disposed.
+   */
+  error(index: number): PeerlaneError | undefined {
+    return this.#errors.get(index);
+  }
+
+  /** The first error of the messages from `first` to before `end`. */
+  errorIn(first: number, end: number): PeerlaneError | undefined {
+    if (this.#errors.size === 0) return undefined;
+    for (let i = first; i < end; i++) {
+      const error = this.#errors.get(i);
+      if (error !== undefined) return error;
+    }
+    return undefined;
+  }
 }
 
+const NO_ERRORS: ReadonlyMap<number, PeerlaneError> = new Map();
+const NOTHING_ENCODED = new EncodedMessages(new Uint8Array(0), 0, () => 0, NO_ERRORS);
+
 /**
- * Encodes all messages, in their order, in one call of the backend; result i belongs to message i.
+ * Encodes all messages, in their order, in one call of the backend.
  * @param memory as for `encodeFrames`; called once at most
  */
 export function encodeMessages(
   messages: readonly OutgoingMessage[],
   memory?: (length: number) => Uint8Array,
-): EncodeStep[] {
-  if (messages.length === 0) return [];
+): EncodedMessages {
+  if (messages.length === 0) return NOTHING_ENCODED;
   try {
     return encodeTogether(messages, memory);
   } catch (error) {
     // A payload is refused, such as one whose memory is gone; no session has changed, and the others go on.
-    if (messages.length === 1) return [{ frame: new Uint8Array(0), error: toPeerlaneError(error) }];
-    return inOneSlab(messages.flatMap((message) => encodeMessages([message])));
+    if (messages.length > 1) return oneByOne(messages);
+    return new EncodedMessages(new Uint8Array(0), 1, () => 0, new Map([[0, toPeerlaneError(error)]]));
   }
 }
 
-function inOneSlab(steps: readonly EncodeStep[]): EncodeStep[] {
-  const slab = concatBytes(...steps.map(({ frame }) => frame));
+function oneByOne(messages: readonly OutgoingMessage[]): EncodedMessages {
+  const frames: Uint8Array[] = [];
+  const ends: number[] = [];
+  const errors = new Map<number, PeerlaneError>();
   let end = 0;
-  return steps.map((step) => {
-    const start = end;
-    end += step.frame.length;
-    return { ...step, frame: slab.subarray(start, end) };
-  });
+  for (const [index, message] of messages.entries()) {
+    const encoded = encodeMessages([message]);
+    const error = encoded.error(0);
+    if (error !== undefined) errors.set(index, error);
+    frames.push(encoded.frame(0));
+    end += encoded.frame(0).length;
+    ends.push(end);
+  }
+  return new EncodedMessages(concatBytes(...frames), messages.length, (index) => ends[index] ?? end, errors);
 }
 
 function encodeTogether(
   messages: readonly OutgoingMessage[],
   memory: ((length: number) => Uint8Array) | undefined,
-): EncodeStep[] {
-  const { slab, results } = encodeFrames(
-    messages.map(({ session, code, payload }) => ({
-      session: session.frames,
-      snappy: session.snappy,
-      code,
-      payload,
-    })),
-    memory,
-  );
-  return results.map(({ status, start, end }) => {
-    const frame = slab.subarray(start, end);
-    return status === STATUS.ok ? { frame } : { frame, error: frameErrorOf(status) };
-  });
+): EncodedMessages {
+  const lanes: FrameToEncode[] = [];
+  for (const { session, code, payload } of messages) {
+    lanes.push({ session: session.frames, snappy: session.snappy, code, payload });
+  }
+  const encoded = encodeFrames(lanes, memory);
+  let errors = NO_ERRORS;
+  if (!encoded.allOk) {
+    errors = new Map(
+      encoded.results.flatMap(({ status }, index) =>
+        status === STATUS.ok ? [] : [[index, frameErrorOf(status)]],
+      ),
+    );
+  }
+  return new EncodedMessages(encoded.slab, encoded.length, (index) => encoded.end(index), errors);
 }

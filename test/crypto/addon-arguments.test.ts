@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { concatBytes } from '../../src/base/bytes.ts';
 import { frameBound, STATUS } from '../../src/crypto/backend.ts';
 import { cutOff, detached, resizable, sharedBytes } from './memory.ts';
 
@@ -79,6 +80,8 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       copies(),
       new Uint8Array(2 * BOUND),
       new Uint32Array(4),
+      new Uint8Array(10),
+      Uint32Array.of(0, 2 ** 32 - 1, 0, 2 ** 32 - 1),
     ],
     decodeMany: () => [slots(), copies(), new Uint8Array(100), 100, new Uint32Array(8), new Uint32Array(60)],
     snappyCompress: () => [PAYLOAD.slice(), new Uint8Array(200)],
@@ -203,7 +206,10 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
     const memory = new ArrayBuffer(4096);
     const at = (from: number, length: number) => new Uint8Array(memory, from, length);
     const words = (from: number, length: number) => new Uint32Array(memory, from, length);
-    const [, codes, , out, lanes] = calls.encodeMany?.() ?? [];
+    const [, , , out, lanes] = calls.encodeMany?.() ?? [];
+    const codes = Uint32Array.of(1);
+    const [staged, places] = [new Uint8Array(100), Uint32Array.of(0, 100)];
+    const none = [new Uint8Array(0), new Uint32Array(0)];
     const slot = () => Uint32Array.of(Number(newSession(addon)));
     const overlapping: [string, unknown[]][] = [
       ['keccak256Many', [[at(31, 5)], at(0, 32)]],
@@ -213,9 +219,13 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
       ['eciesDecrypt', [KEY, at(0, 116), at(500, 2), at(97, 3)]],
       ['snappyCompress', [at(0, 100), at(99, 300)]],
       ['snappyUncompress', [at(0, 100), at(50, 300)]],
-      ['encodeMany', [slot(), codes, [at(0, 100)], at(99, BOUND), lanes]],
-      ['encodeMany', [slot(), codes, [at(0, 100)], out, words(96, 2)]],
-      ['encodeMany', [slot(), codes, [PAYLOAD], at(4, BOUND), words(0, 2)]],
+      ['encodeMany', [slot(), codes, [at(0, 100)], at(99, BOUND), lanes, ...none]],
+      ['encodeMany', [slot(), codes, [at(0, 100)], out, words(96, 2), ...none]],
+      ['encodeMany', [slot(), codes, [PAYLOAD], at(4, BOUND), words(0, 2), ...none]],
+      ['encodeMany', [slot(), codes, [], at(99, BOUND), lanes, at(0, 100), places]],
+      ['encodeMany', [slot(), codes, [], out, words(96, 2), at(0, 100), places]],
+      ['encodeMany', [slot(), codes, [], at(4, BOUND), lanes, staged, words(0, 2)]],
+      ['encodeMany', [slot(), words(0, 1), [], at(3, BOUND), lanes, staged, places]],
       ['decodeMany', [slot(), [at(0, 100)], at(99, 200), 9, new Uint32Array(4), new Uint32Array(6)]],
       ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, words(96, 4), new Uint32Array(6)]],
       ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, new Uint32Array(4), words(96, 6)]],
@@ -227,14 +237,13 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
       expect(() => call(name, parameters), name).toThrow('arguments overlap');
     }
     expect(new Uint8Array(memory).every((byte) => byte === 0)).toBe(true);
-    call('encodeMany', [slot(), codes, [at(0, 100)], at(100, BOUND), words(1000, 2)]);
+    call('encodeMany', [slot(), codes, [at(0, 100)], at(100, BOUND), words(1000, 2), ...none]);
   });
 
   it('lets a session have several lanes that encode, and one that decodes', () => {
     const slot = Number(newSession(addon));
     const twice = Uint32Array.of(slot, slot);
-    const [, codes, payloads, out, lanes] = calls.encodeMany?.() ?? [];
-    call('encodeMany', [twice, codes, payloads, out, lanes]);
+    call('encodeMany', calls.encodeMany?.().with(0, twice) ?? []);
     const inputs = [PAYLOAD.slice(), PAYLOAD.slice()];
     const decode = (slots: Uint32Array) => {
       return call('decodeMany', [
@@ -249,6 +258,37 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
     expect(() => decode(twice)).toThrow('a frame session is in two lanes');
     expect(inputs).toEqual([PAYLOAD, PAYLOAD]);
     expect(decode(Uint32Array.of(slot, Number(newSession(addon))))).toBe(0);
+  });
+
+  it('takes staged payloads from within their bytes only, and each other one from the array', () => {
+    const staged = concatBytes(new Uint8Array(5), PAYLOAD);
+    const NEXT = 2 ** 32 - 1;
+    const encode = (payloads: unknown[], places: Uint32Array) => {
+      const [, codes, , out, lanes] = calls.encodeMany?.() ?? [];
+      const slots = Uint32Array.of(Number(newSession(addon)), Number(newSession(addon)));
+      call('encodeMany', [slots, codes, payloads, out, lanes, staged, places]);
+      return out;
+    };
+    const expected = encode([PAYLOAD, PAYLOAD], new Uint32Array(0));
+    for (const places of [
+      [5, 100, 5, 100],
+      [0, NEXT, 5, 100],
+      [5, 100, 0, NEXT],
+    ]) {
+      const direct = places.filter((word) => word === NEXT).map(() => PAYLOAD);
+      expect(encode(direct, Uint32Array.from(places))).toEqual(expected);
+      expect(() => encode([...direct, PAYLOAD], Uint32Array.from(places))).toThrow(RangeError);
+      if (direct.length > 0) expect(() => encode([], Uint32Array.from(places))).toThrow(RangeError);
+    }
+    for (const place of [
+      [6, 100],
+      [106, 0],
+      [NEXT, 1],
+      [5, NEXT - 1],
+    ]) {
+      expect(() => encode([], Uint32Array.from([5, 100, ...place]))).toThrow(RangeError);
+    }
+    expect(() => encode([], Uint32Array.of(5, 100, 5))).toThrow(RangeError);
   });
 
   it('knows a session no more that was freed, and gives its slot to another', () => {
@@ -294,15 +334,15 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
   });
 
   it('leaves a call that a getter breaks off as if it had not been made', () => {
-    const [slots, codes, payloads, out, lanes] = calls.encodeMany?.() ?? [];
+    const [slots, codes, payloads, out, lanes, ...staged] = calls.encodeMany?.() ?? [];
     const broken = Object.defineProperty([PAYLOAD], 0, {
       get: () => {
         call('freeSession', [newSession(addon)]);
         throw new EvalError('from the getter');
       },
     });
-    expect(() => call('encodeMany', [slots, codes, broken, out, lanes])).toThrow(EvalError);
-    call('encodeMany', [slots, codes, payloads, out, lanes]);
+    expect(() => call('encodeMany', [slots, codes, broken, out, lanes, ...staged])).toThrow(EvalError);
+    call('encodeMany', [slots, codes, payloads, out, lanes, ...staged]);
     expect(lanes).toEqual(Uint32Array.of(STATUS.ok, 32 + 112 + 16, STATUS.ok, 2 * (32 + 112 + 16)));
   });
 

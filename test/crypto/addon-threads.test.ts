@@ -45,7 +45,7 @@ function work(addon, seed) {
   const ends = new Uint32Array(2 * count), out = new Uint8Array(count * 1500);
   for (let round = 0; round < 5; round++) {
     const payloads = Array.from({ length: count }, (_, i) => new Uint8Array(50 * i + round).fill(i));
-    addon.encodeMany(senders, new Uint32Array(count).fill(round), payloads, out, ends);
+    addon.encodeMany(senders, new Uint32Array(count).fill(round), payloads, out, ends, new Uint8Array(0), new Uint32Array(0));
     const inputs = payloads.map((_, i) => out.slice(i === 0 ? 0 : ends[2 * i - 1], ends[2 * i + 1]));
     inputs[3][20] ^= 1;
     const lanes = new Uint32Array(4 * count), table = new Uint32Array(6 * count), room = new Uint8Array(30000);

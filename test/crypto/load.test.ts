@@ -137,8 +137,8 @@ describe('the self-test', () => {
     [
       'frame in the last of many lanes',
       {
-        encodeMany: (sessions, codes, payloads, out, lanes) => {
-          jsBackend.encodeMany(sessions, codes, payloads, out, lanes);
+        encodeMany: (sessions, codes, payloads, out, lanes, staged) => {
+          jsBackend.encodeMany(sessions, codes, payloads, out, lanes, staged);
           const last = (lanes[lanes.length - 1] ?? 0) - 1;
           out[last] = (out[last] ?? 0) ^ 1;
         },

@@ -34,7 +34,7 @@ describe('a batch of sessions', () => {
     'goes on without a message whose payload is %s, and its frames lie one behind the other',
     (_, payload) => {
       const pairs = [connect(), connect(), connect()];
-      const steps = encodeMessages(
+      const encoded = encodeMessages(
         pairs.flatMap(({ sender }, i) =>
           [1, 2, 3].map((code) => ({
             session: sender,
@@ -43,15 +43,18 @@ describe('a batch of sessions', () => {
           })),
         ),
       );
-      expect(steps.map(({ error }) => error?.code)).toEqual(
-        steps.map((_, k) => (k === 4 ? 'invalid-argument' : undefined)),
+      expect(Array.from({ length: encoded.length }, (_, k) => encoded.error(k)?.code)).toEqual(
+        Array.from({ length: 9 }, (_, k) => (k === 4 ? 'invalid-argument' : undefined)),
       );
-      pairs.forEach(({ receiver }, i) => {
-        const [first, second, third] = steps.slice(3 * i).map(({ frame }) => frame);
-        if (first === undefined || second === undefined || third === undefined) throw new Error('no frames');
-        const length = first.length + second.length + third.length;
-        receiver.receive(new Uint8Array(first.buffer, first.byteOffset, length).slice());
-      });
+      expect([0, 3, 6].map((first) => encoded.errorIn(first, first + 3)?.code)).toEqual([
+        undefined,
+        'invalid-argument',
+        undefined,
+      ]);
+      expect(encoded.frame(4)).toEqual(new Uint8Array(0));
+      for (const [i, { receiver }] of pairs.entries()) {
+        receiver.receive(encoded.frames(3 * i, 3 * i + 3).slice());
+      }
       expect(codesOf(pairs.map(({ receiver }) => receiver))).toEqual([
         [1, 2, 3],
         [1, 3],
@@ -63,8 +66,9 @@ describe('a batch of sessions', () => {
   it('goes on without a session whose input is refused', () => {
     const pairs = [connect(), connect(), connect()];
     for (const [i, { sender, receiver }] of pairs.entries()) {
-      const [step] = encodeMessages([{ session: sender, code: 7, payload: here }]);
-      const frame = step?.frame.slice() ?? here;
+      const frame = encodeMessages([{ session: sender, code: 7, payload: here }])
+        .frame(0)
+        .slice();
       receiver.receive(i === 1 ? sharedBytes(frame) : frame);
     }
     const steps = decodeSessions(pairs.map(({ receiver }) => receiver));
