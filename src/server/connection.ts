@@ -23,8 +23,8 @@ import { FRAME_WRITE_TIMEOUT_MS, Output } from './output.ts';
 /** Messages that no handler has taken yet: above either the socket is not read. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
-/** Whole frames that wait for the next batch: above this the socket is not read. */
-export const UNDECODED_HIGH_WATER = 512 * 1024;
+/** Whole frames that wait for a batch: above this the socket is not read. */
+export const UNDECODED_HIGH_WATER = 128 * 1024;
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
 
@@ -70,6 +70,8 @@ export class Connection implements LinkHost {
   #receivedLength = 0;
   #paused = false;
   #wirePaused = false;
+  /** What other connections have brought is decoded first. */
+  #awaitsTurn = false;
   /** One chunk may come although others have the memory for it. */
   #probed = false;
   /** Whether something has come since `#couldMove` was last asked. */
@@ -237,7 +239,8 @@ export class Connection implements LinkHost {
   }
 
   closed(error: PeerlaneError): void {
-    const { wire, env, owner } = this.#options;
+    const { wire, env, owner, lanes } = this.#options;
+    lanes.leave(this.#readOn);
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#unreadLength = 0;
@@ -287,9 +290,15 @@ export class Connection implements LinkHost {
     this.#probed = false;
     this.#hasReceived = true;
     this.#link.receive(chunk, this.#options.env.now());
+    this.#awaitsTurn = !this.#options.lanes.received(chunk.length, this.#readOn);
     this.#account();
     this.#regulate();
   }
+
+  readonly #readOn = (): void => {
+    this.#awaitsTurn = false;
+    this.#regulate();
+  };
 
   #consumed(heldLength: number): void {
     this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
@@ -314,7 +323,11 @@ export class Connection implements LinkHost {
       if (lagging) this.#link.pause();
       else this.#link.resume(this.#options.env.now());
     }
-    const full = lagging || (refused && !this.#probed) || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    const full =
+      lagging ||
+      this.#awaitsTurn ||
+      (refused && !this.#probed) ||
+      this.#link.undecodedLength > UNDECODED_HIGH_WATER;
     if (full !== this.#wirePaused) {
       this.#wirePaused = full;
       if (full) this.#options.wire.pause();
