@@ -71,6 +71,8 @@ const SMALL_CHUNK = 1024;
 const BLOCK = 8 * 1024;
 /** Pieces from this size on give back at once what they were put together from. */
 const LARGE_PIECE = 128 * 1024;
+/** What is taken of a chunk at once, unless more is needed: who takes it makes room for all that may come of it. */
+const STEP = 16 * 1024;
 /** A view that keeps more than so many times its own length alive is not kept. */
 const WASTE = 4;
 
@@ -119,6 +121,12 @@ export class ByteQueue {
   /** Puts bytes back in front of what is waiting. The small rest of a large chunk is copied, to let go of that. */
   unshift(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
+    const next = this.#chunks[this.#head];
+    if (next?.buffer === chunk.buffer && chunk.byteOffset + chunk.length === next.byteOffset) {
+      this.#chunks[this.#head] = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length + next.length);
+      this.#length += chunk.length;
+      return;
+    }
     const kept = WASTE * chunk.length < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk;
     if (this.#head > 0) this.#chunks[--this.#head] = kept;
     else this.#chunks.unshift(kept);
@@ -154,12 +162,13 @@ export class ByteQueue {
   }
 
   /**
-   * Takes at least `length` bytes, and all that lies behind them in the same chunk: nothing is copied unless
+   * Takes at least `length` bytes, and some of what lies behind them in the same chunk: nothing is copied unless
    * the first chunk is too short. `undefined` while fewer are waiting.
    */
   takeAtLeast(length: number): Uint8Array | undefined {
     const first = this.#chunks[this.#head];
     if (first === undefined || first.length < length) return this.take(length);
+    if (length <= STEP && STEP < first.length) return this.take(STEP);
     this.#length -= first.length;
     this.#advance();
     return first;

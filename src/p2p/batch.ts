@@ -14,21 +14,30 @@ const LANES = 8;
 /** Bytes of a slice, at least when they are there, in each direction; see `runSlice`. */
 const SLICE_LENGTH = 768 * 1024;
 const MAX_SLICE_LENGTH = 2 * SLICE_LENGTH;
-/** Messages that are decoded in a slice, about: what handlers do with them counts too. */
-const SLICE_MESSAGES = 512;
+/**
+ * Bytes of a call that decodes, at least when they are there: the backend makes room for what all of them may give, and
+ * more of eight links are more small messages than a slice has.
+ */
+const DECODE_LENGTH = 128 * 1024;
+/** Messages that are decoded in a slice, about: what handlers do with them, which comes after it, counts too. */
+const SLICE_MESSAGES = 256;
 /** What one link sends in a slice, in bytes, or a single message. */
 const SHARE_LENGTH = 128 * 1024;
 
 /**
  * Works a part of what there is to do for `links`, worth a millisecond or so: first what has arrived, through the
- * crypto backend together, then what is to be sent, the base protocol's first, answers next, gossip last. Links that
- * are done leave the set; those that were worked and are not done go to its end.
+ * crypto backend together, then what is to be sent, the base protocol's first and by itself, answers next, gossip last.
+ * Links that are done leave the set; those that were worked and are not done go to its end.
  * @param slabs where the memory for frames comes from; default: it is made anew
  */
 export function runSlice(links: Set<Link>, slabs?: Slabs): void {
   decodeSlice(links);
+  encodeControl(links);
   encodeSlice(links, slabs);
-  for (const link of links) if (!link.decodable && link.outbox.isEmpty) links.delete(link);
+  for (const link of links) {
+    link.isWaiting = link.decodable;
+    if (!link.decodable && link.outbox.isEmpty) links.delete(link);
+  }
 }
 
 /** Works a batch of links until all is done. */
@@ -44,26 +53,65 @@ function toEnd(links: Set<Link>, link: Link): void {
   if (links.delete(link)) links.add(link);
 }
 
+/**
+ * Whoever has waited longest, then those that have come since the last slice, then the others that wait: so a peer that
+ * sends little does not wait for those that send without end, and these go on however many others come.
+ */
+function inTurn(links: Set<Link>): Link[] {
+  const ready = [...links].filter(({ decodable }) => decodable);
+  const first = ready.findIndex(({ isWaiting }) => isWaiting);
+  const [oldest] = first < 0 ? [] : ready.splice(first, 1);
+  const fresh = ready.filter(({ isWaiting }) => !isWaiting);
+  const others = ready.filter(({ isWaiting }) => isWaiting);
+  return [...(oldest === undefined ? [] : [oldest]), ...fresh, ...others];
+}
+
 function decodeSlice(links: Set<Link>): void {
   let [messages, length] = [SLICE_MESSAGES, 0];
-  while (messages > 0 && !isFull(length, 0)) {
+  while (messages >= SLICE_MESSAGES / 2 && length < SLICE_LENGTH) {
     const lanes: Link[] = [];
     const sessions: RlpxSession[] = [];
-    for (const link of links) {
+    let called = 0;
+    for (const link of inTurn(links)) {
       const { session } = link;
-      if (session === undefined || !link.decodable) continue;
-      if (isFull(length, lanes.length)) break;
+      if (session === undefined) continue;
+      if (lanes.length > 0 && lanes.length % LANES === 0 && called >= DECODE_LENGTH) break;
+      if (length + called >= MAX_SLICE_LENGTH) break;
       lanes.push(link);
       sessions.push(session);
-      length += session.pendingLength;
+      called += session.pendingLength;
     }
     if (lanes.length === 0) return;
+    length += called;
     const steps = decodeSessions(sessions, Math.max(messages, 4 * lanes.length));
     for (const [index, step] of steps.entries()) {
       messages -= step.messages.length;
       lanes[index]?.afterDecode(step);
     }
-    for (const link of lanes) toEnd(links, link);
+    for (const link of lanes) {
+      link.isWaiting = true;
+      toEnd(links, link);
+    }
+  }
+}
+
+/** The base protocol's messages leave before anything else is encoded: a Pong does not wait for megabytes. */
+function encodeControl(links: Set<Link>): void {
+  const lanes: { readonly link: Link; readonly count: number }[] = [];
+  const outgoing: OutgoingMessage[] = [];
+  for (const link of links) {
+    const { session, outbox, state } = link;
+    if (!outbox.hasControl || session === undefined || state === 'closed') continue;
+    const messages = outbox.takeControl();
+    for (const { code, payload } of messages) outgoing.push({ session, code, payload });
+    lanes.push({ link, count: messages.length });
+  }
+  if (lanes.length === 0) return;
+  const encoded = encodeMessages(outgoing);
+  let first = 0;
+  for (const { link, count } of lanes) {
+    writeFrames(link, encoded, first, first + count, undefined);
+    first += count;
   }
 }
 

@@ -19,6 +19,7 @@ import {
   RlpxSession,
 } from '../rlpx/index.ts';
 import { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
+import { Chunks } from './chunks.ts';
 import {
   DISCONNECT_REASONS,
   decodeDisconnect,
@@ -78,12 +79,15 @@ export class Link {
   readonly #protocols: readonly Protocol[];
   readonly #host: LinkHost;
   readonly #received = new ByteQueue();
+  readonly #chunks = new Chunks();
   #state: State = 'handshake';
   #session: RlpxSession | undefined;
   #remoteId: Uint8Array | undefined;
   #shared: readonly SharedProtocol[] = [];
   /** @internal For the batch. */
   readonly outbox = new Outbox();
+  /** @internal For the batch: what has arrived was not all decoded in the last slice. */
+  isWaiting = false;
   /** The ack, which leaves together with what follows it. */
   #reply: Uint8Array = EMPTY;
   #helloSent = false;
@@ -139,6 +143,7 @@ export class Link {
     if (this.#state === 'closed') return;
     this.#now = now;
     if (this.#session !== undefined) {
+      this.#chunks.push(chunk);
       this.#session.receive(chunk);
       if (this.decodable) this.#host.schedule(this);
       return;
@@ -237,6 +242,7 @@ export class Link {
     this.#state = 'closed';
     this.outbox.clear();
     this.#received.clear();
+    this.#chunks.clear();
     this.#session?.dispose();
     this.#host.closed(error);
   }
@@ -298,6 +304,8 @@ export class Link {
 
   /** @internal */
   afterDecode({ messages, error }: DecodeStep): void {
+    for (const { shared } of messages) this.#chunks.keep(shared);
+    this.#chunks.decoded(this.#session?.pendingLength ?? 0);
     this.#guard(() => {
       for (const message of messages) {
         if (this.#state === 'closed') return;

@@ -32,14 +32,18 @@ export class Outbox {
     return this.#length;
   }
 
+  /** Whether there is something of the base protocol. */
+  get hasControl(): boolean {
+    return this.#control.length > 0;
+  }
+
   get isEmpty(): boolean {
     return this.#control.length === 0 && this.#head === this.#queue.length;
   }
 
-  /** 0 with something of the base protocol, 1 with an answer, 2 with gossip only. */
+  /** Of the messages beside the base protocol's: 0 with an answer, 1 with gossip only. */
   get rank(): number {
-    if (this.#control.length > 0) return 0;
-    return this.#answers > 0 ? 1 : 2;
+    return this.#answers > 0 ? 0 : 1;
   }
 
   push(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): void {
@@ -54,12 +58,18 @@ export class Outbox {
     this.#length += payload.length;
   }
 
-  /** Takes what may leave now: the base protocol's, and then the first message and more up to so many bytes. */
-  take(maxLength: number): QueuedMessage[] {
+  /** Takes the base protocol's, which leave before anything else. */
+  takeControl(): QueuedMessage[] {
     const taken = this.#control;
     this.#control = [];
-    let length = 0;
     for (const { payload } of taken) this.#length -= payload.length;
+    return taken;
+  }
+
+  /** Takes what may leave now: the base protocol's, and then the first message and more up to so many bytes. */
+  take(maxLength: number): QueuedMessage[] {
+    const taken = this.takeControl();
+    let length = 0;
     for (;;) {
       const entry = this.#queue[this.#head];
       if (entry === undefined || (length > 0 && length + entry.payload.length > maxLength)) break;

@@ -81,14 +81,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #finish: (() => void) | undefined;
 
   constructor(context: ConnectionContext, { wire, inbound, handshake, owner }: ConnectionOptions) {
-    const { env, hello, protocols, budgets } = context;
+    const { env, hello, protocols, budgets, lanes } = context;
     this.#context = context;
     this.#owner = owner;
     this.#wire = wire;
     this.inbound = inbound;
     this.openedAt = env.now();
     this.#link = new Link({ handshake, hello, protocols, host: this });
-    this.#input = new Input({ wire, link: this.#link, env, budget: budgets.input, owner: this });
+    this.#input = new Input({ wire, link: this.#link, env, budget: budgets.input, lanes, owner: this });
     this.output = new Output({ wire, env, budget: budgets.output, owner: this });
     wire.attach(this.#wireEvents());
     this.#link.start(env.now());

@@ -3,18 +3,20 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
+import type { Lanes, Reader } from './lanes.ts';
 
 /** Messages that no handler has taken yet: above either the socket is not read. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
-/** Whole frames that wait for the next batch: above this the socket is not read. */
-export const UNDECODED_HIGH_WATER = 512 * 1024;
+/** Whole frames that wait for a batch: above this the socket is not read. */
+export const UNDECODED_HIGH_WATER = 128 * 1024;
 
 export interface InputOptions {
   readonly wire: Wire;
   readonly link: Link;
   readonly env: Env;
   readonly budget: Budget;
+  readonly lanes: Lanes;
   readonly owner: InputOwner;
 }
 
@@ -26,10 +28,11 @@ export interface InputOwner {
   arm(): void;
 }
 
-export class Input implements BudgetHolder {
+export class Input implements BudgetHolder, Reader {
   readonly #wire: Wire;
   readonly #link: Link;
   readonly #env: Env;
+  readonly #lanes: Lanes;
   readonly #owner: InputOwner;
   readonly #share: BudgetShare;
   #unreadLength = 0;
@@ -37,16 +40,19 @@ export class Input implements BudgetHolder {
   #receivedLength = 0;
   #isPaused = false;
   #isWirePaused = false;
+  /** What other connections have brought is decoded first. */
+  #awaitsTurn = false;
   /** One chunk may come although others have the memory for it. */
   #isProbed = false;
   /** Whether something has come since `couldMove` was last asked. */
   #hasReceived = false;
   #isOver = false;
 
-  constructor({ wire, link, env, budget, owner }: InputOptions) {
+  constructor({ wire, link, env, budget, lanes, owner }: InputOptions) {
     this.#wire = wire;
     this.#link = link;
     this.#env = env;
+    this.#lanes = lanes;
     this.#owner = owner;
     this.#share = budget.share(this);
   }
@@ -56,6 +62,7 @@ export class Input implements BudgetHolder {
     this.#isProbed = false;
     this.#hasReceived = true;
     this.#link.receive(chunk, this.#env.now());
+    this.#awaitsTurn = !this.#lanes.received(chunk.length, this);
     this.decoded();
   }
 
@@ -84,9 +91,17 @@ export class Input implements BudgetHolder {
   /** The connection is over. */
   close(): void {
     this.#isOver = true;
+    this.#lanes.leave(this);
     this.#unreadLength = 0;
     this.#share.leave();
     this.#share.set(0);
+  }
+
+  // Reader
+
+  readOn(): void {
+    this.#awaitsTurn = false;
+    this.#regulate();
   }
 
   // BudgetHolder
@@ -144,7 +159,11 @@ export class Input implements BudgetHolder {
       if (lagging) this.#link.pause();
       else this.#link.resume(this.#env.now());
     }
-    const full = lagging || (refused && !this.#isProbed) || this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+    const full =
+      lagging ||
+      this.#awaitsTurn ||
+      (refused && !this.#isProbed) ||
+      this.#link.undecodedLength > UNDECODED_HIGH_WATER;
     if (full !== this.#isWirePaused) {
       this.#isWirePaused = full;
       if (full) this.#wire.pause();

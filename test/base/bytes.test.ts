@@ -74,6 +74,20 @@ describe('a byte queue', () => {
     expect(queue.takeAtLeast(5)?.byteOffset).toBe(10);
   });
 
+  it('gives out a large chunk by and by, and joins what is put back with what it was cut from', () => {
+    const queue = new ByteQueue();
+    const chunk = new Uint8Array(64 * 1024);
+    queue.push(chunk);
+    const piece = queue.takeAtLeast(100);
+    expect(piece).toHaveLength(16 * 1024);
+    if (piece !== undefined) queue.unshift(piece.subarray(16_000));
+    const rest = queue.take(chunk.length - 16_000);
+    expect(rest?.buffer).toBe(chunk.buffer);
+    expect(rest?.byteOffset).toBe(16_000);
+    queue.push(new Uint8Array(64 * 1024));
+    expect(queue.takeAtLeast(20 * 1024)).toHaveLength(64 * 1024);
+  });
+
   it('is linear: a piece that spans 100,000 chunks is put together once', () => {
     const queue = new ByteQueue();
     for (let i = 0; i < 100_000; i++) queue.push(Uint8Array.of(i));

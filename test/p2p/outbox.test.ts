@@ -17,15 +17,15 @@ describe('an outbox', () => {
   it('lets the base protocol overtake, and says what is most urgent in it', () => {
     const outbox = new Outbox();
     outbox.push(0x10, bytes(10), 'gossip');
-    expect(outbox.rank).toBe(2);
+    expect([outbox.rank, outbox.hasControl]).toEqual([1, false]);
     outbox.push(0x11, bytes(10));
-    expect(outbox.rank).toBe(1);
+    expect([outbox.rank, outbox.hasControl]).toEqual([0, false]);
     outbox.pushControl(2, bytes(1));
-    expect(outbox.rank).toBe(0);
+    expect([outbox.rank, outbox.hasControl]).toEqual([0, true]);
     expect(outbox.take(1).map(({ code }) => code)).toEqual([2, 0x10]);
-    expect(outbox.rank).toBe(1);
+    expect([outbox.rank, outbox.hasControl]).toEqual([0, false]);
     outbox.take(1);
-    expect(outbox.rank).toBe(2);
+    expect([outbox.rank, outbox.hasControl]).toEqual([1, false]);
   });
 
   it('calls back when what was there has left, and at once when nothing was or will be', () => {
