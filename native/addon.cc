@@ -28,7 +28,7 @@ constexpr uint32_t kDisposed = 0;
 // Room for compressed payloads above this is not kept from one call to the next.
 constexpr size_t kKeptBlocks = 1024 * 1024;
 // In place of the length of a staged payload: DIRECT in src/crypto/backend.ts.
-constexpr uint32_t kDirect = UINT32_MAX;
+constexpr uint32_t kDirect = UINT32_MAX, kDirectBlock = UINT32_MAX - 1;
 
 // A session of its own allocation, so that its secrets are never copied about, and are overwritten at its end.
 struct Session {
@@ -314,7 +314,7 @@ napi_value free_session(napi_env env, napi_callback_info info) {
 }
 
 // encodeMany(slots, codes, payloads, out, lanes, staged, places): as many lanes as there are codes. Each has the next of
-// `payloads`, or, where places[2 * lane + 1] is not kDirect, so many bytes of `staged` from places[2 * lane] on: to look
+// `payloads`, or, where places[2 * lane + 1] is neither kDirect nor kDirectBlock, so many bytes of `staged` from places[2 * lane] on: to look
 // into an array takes longer than to copy a short one. Without places all are in `payloads`.
 napi_value encode_many(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -340,7 +340,9 @@ napi_value encode_many(napi_env env, napi_callback_info info) {
   size_t direct = 0;
   for (size_t i = 0; args.ok() && i < count; i++) {
     encode_lane lane = {};
-    if (some_staged && places[2 * i + 1] != kDirect) {
+    const uint32_t place = some_staged ? places[2 * i + 1] : kDirect;
+    lane.is_block = place == kDirectBlock;
+    if (place != kDirect && place != kDirectBlock) {
       const size_t at = places[2 * i], length = places[2 * i + 1];
       if (at > staged.length || length > staged.length - at) args.fail_range();
       lane.payload = staged.data + at;

@@ -63,22 +63,42 @@ static size_t get_code(const uint8_t *input, size_t length, uint32_t *code) {
   return *code < 0x80 ? 0 : 1 + digits;
 }
 
+/* Encrypts header and body, whose `size` bytes begin with the code of `code_length` bytes, which is in its place. The
+ * payload is in its place, too, or else read from `payload` and encrypted on the way. */
+static void encrypt_frame(frame_session *session, uint8_t *header, size_t code_length, const uint8_t *payload,
+                          size_t size) {
+  uint8_t *const body = header + FRAME_BLOCK;
+  aes_counter *const counter = &session->egress.counter;
+  size_t done = 0;
+  if (payload != NULL && size > 2 * FRAME_BLOCK) {
+    /* The payload begins within a block of the cipher: that block is put together first. */
+    const size_t first = FRAME_BLOCK - code_length;
+    memcpy(body + code_length, payload, first);
+    aes_ctr(&session->cipher, counter, header, header, 2 * FRAME_BLOCK);
+    const size_t whole = (size - FRAME_BLOCK) / FRAME_BLOCK * FRAME_BLOCK;
+    aes_ctr(&session->cipher, counter, payload + first, body + FRAME_BLOCK, whole);
+    done = FRAME_BLOCK + whole;
+    if (done < size) memcpy(body + done, payload + first + whole, size - done);
+    memset(body + size, 0, padded(size) - size);
+    if (done < size) aes_ctr(&session->cipher, counter, body + done, body + done, FRAME_BLOCK);
+    return;
+  }
+  if (payload != NULL && size > code_length) memcpy(body + code_length, payload, size - code_length);
+  memset(body + size, 0, padded(size) - size);
+  /* Beside its body, so that one call encrypts both. */
+  aes_ctr(&session->cipher, counter, header, header, FRAME_BLOCK + padded(size));
+}
+
 frame_status frame_encrypt(frame_session *session, uint32_t code, const uint8_t *payload, size_t length, int is_block,
                            uint8_t *out, size_t *body_length) {
   uint8_t *const body = out + FRAME_HEADER;
-  /* Beside its body, so that one call encrypts both. */
   uint8_t *const header = body - FRAME_BLOCK;
-  size_t size = put_code(body, code);
-  if (session->snappy && !is_block) {
-    size += snappy_compress(payload, length, body + size);
-    if (size > FRAME_MAX_SIZE) return FRAME_TOO_LARGE;
-  } else {
-    if (length > FRAME_MAX_SIZE - size) return FRAME_TOO_LARGE;
-    if (length > 0) memcpy(body + size, payload, length);
-    size += length;
-  }
+  const size_t code_length = put_code(body, code);
+  const int compressed_here = session->snappy && !is_block;
+  if (compressed_here) length = snappy_compress(payload, length, body + code_length);
+  if (length > FRAME_MAX_SIZE - code_length) return FRAME_TOO_LARGE;
+  const size_t size = code_length + length;
   *body_length = padded(size);
-  memset(body + size, 0, *body_length - size);
   memset(header, 0, FRAME_BLOCK);
   header[0] = (uint8_t)(size >> 16);
   header[1] = (uint8_t)(size >> 8);
@@ -87,7 +107,7 @@ frame_status frame_encrypt(frame_session *session, uint32_t code, const uint8_t 
   header[3] = 0xc2;
   header[4] = 0x80;
   header[5] = 0x80;
-  aes_ctr(&session->cipher, &session->egress.counter, header, header, FRAME_BLOCK + *body_length);
+  encrypt_frame(session, header, code_length, compressed_here ? NULL : payload, size);
   memcpy(out, header, FRAME_BLOCK);
   return FRAME_OK;
 }

@@ -4,7 +4,9 @@
 
 size_t lanes_encode_bound(const encode_lane *lanes, size_t count) {
   size_t bound = 0;
-  for (size_t i = 0; i < count; i++) bound += frame_bound(lanes[i].length, lanes[i].session->snappy);
+  for (size_t i = 0; i < count; i++) {
+    bound += frame_bound(lanes[i].length, lanes[i].session->snappy && !lanes[i].is_block);
+  }
   return bound;
 }
 
@@ -44,7 +46,7 @@ size_t lanes_share(encode_lane *lanes, size_t count, uint32_t *table) {
     lane->first = (uint32_t)i;
     lane->is_shared = 0;
     lane->block = NULL;
-    if (!lane->session->snappy || lane->length == 0) continue;
+    if (!lane->session->snappy || lane->is_block || lane->length == 0) continue;
     size_t slot = share_hash(lane) & mask;
     unsigned probes = 0;
     while (table[slot] != UINT32_MAX && !is_same(&lanes[table[slot]], lane) && ++probes < MAX_PROBES) {
@@ -130,8 +132,8 @@ static frame_status encrypt(encode_lane *lanes, encode_lane *lane, uint8_t **blo
   frame_session *const session = lane->session;
   encode_lane *const first = &lanes[lane->first];
   if (session->wiped) return FRAME_SESSION_FAILED;
-  if (!session->snappy || !first->is_shared) {
-    return frame_encrypt(session, lane->code, lane->payload, lane->length, 0, out, &lane->body);
+  if (!session->snappy || lane->is_block || !first->is_shared) {
+    return frame_encrypt(session, lane->code, lane->payload, lane->length, lane->is_block, out, &lane->body);
   }
   if (first->block == NULL) {
     first->block = *blocks;

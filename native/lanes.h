@@ -14,6 +14,8 @@ typedef struct {
   const uint8_t *payload;
   size_t length;
   uint32_t code;
+  /* The payload has been compressed. */
+  uint8_t is_block;
   /* Set by lanes_share: the first lane with the same payload, and on that one whether there are others. */
   uint32_t first;
   uint8_t is_shared;

@@ -88,12 +88,17 @@ export const ENCODE_LANE_WORDS = 2;
  */
 export interface StagedPayloads {
   readonly bytes: Uint8Array;
-  /** Two words for each lane: where its payload begins in `bytes`, and its length; `DIRECT` as length if it is not here. */
+  /**
+   * Two words for each lane: where its payload begins in `bytes`, and its length; `DIRECT` or `DIRECT_BLOCK` as length if
+   * it is not here.
+   */
   readonly places: Uint32Array;
 }
 
 /** The payload is the next one of the call's array. */
 export const DIRECT = 0xffffffff;
+/** The same, and it is compressed already. */
+export const DIRECT_BLOCK = 0xfffffffe;
 
 /** Where the payload of a decoded message lies (word 4 of a message). */
 export const PLACE = {

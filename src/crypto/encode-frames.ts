@@ -3,6 +3,7 @@ import { unwritten } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
   DIRECT,
+  DIRECT_BLOCK,
   ENCODE_LANE_WORDS,
   type FrameSession,
   frameBound,
@@ -32,6 +33,8 @@ export interface FrameToEncode {
   readonly payload: Uint8Array;
   /** What the session was configured with. */
   readonly snappy: boolean;
+  /** The payload is a snappy block already, as `compress` makes it, for a session with `snappy`; default false. */
+  readonly isBlock?: boolean | undefined;
 }
 
 /** Where a lane's frame lies in the slab; `start` equals `end` if it failed. */
@@ -94,6 +97,7 @@ interface Columns {
   /** Of each payload. */
   readonly buffers: ArrayBufferLike[];
   readonly lengths: Uint32Array;
+  readonly areBlocks: readonly boolean[];
   /** Room that the frames may take. */
   readonly bound: number;
 }
@@ -116,12 +120,14 @@ function checkLanes(lanes: readonly FrameToEncode[]): Columns {
   const numbers = new Array<number>(count);
   const payloads = new Array<Uint8Array>(count);
   const compressed = new Array<boolean>(count);
+  const areBlocks = new Array<boolean>(count);
   let read = 0;
   // All is read before any is checked: what is read may have getters, which change what was checked before.
-  for (const { session, code, payload, snappy } of wanted) {
+  for (const { session, code, payload, snappy, isBlock } of wanted) {
     given[read] = session;
     numbers[read] = code;
     payloads[read] = payload;
+    areBlocks[read] = isBlock === true;
     compressed[read++] = snappy;
   }
   const sessions = new Array<FrameSession>(count);
@@ -141,15 +147,19 @@ function checkLanes(lanes: readonly FrameToEncode[]): Columns {
     if (compressed[i] !== state.snappy) {
       throw new PeerlaneError('invalid-argument', `the session has snappy ${state.snappy ? 'on' : 'off'}`);
     }
+    const isBlock = areBlocks[i] === true;
+    if (isBlock && !state.snappy) {
+      throw new PeerlaneError('invalid-argument', 'the payload is a block, and the session has snappy off');
+    }
     sessions[i] = state.raw;
     lengths[i] = length;
-    bound += frameBound(length, state.snappy);
+    bound += frameBound(length, state.snappy && !isBlock);
     i++;
   }
   if (bound > MAX_SLAB) {
     throw new PeerlaneError('invalid-argument', `the frames may take ${bound} bytes, over ${MAX_SLAB}`);
   }
-  return { sessions, codes, payloads, buffers, lengths, bound };
+  return { sessions, codes, payloads, buffers, lengths, areBlocks, bound };
 }
 
 const NOTHING = new Uint8Array(0);
@@ -158,7 +168,7 @@ let stagedBytes: Uint8Array = NOTHING;
 let stagedPlaces = new Uint32Array(0);
 
 /** Copies the short payloads; the others go to `direct`. @throws PeerlaneError `invalid-argument` for one that is gone meanwhile */
-function stage({ payloads, lengths }: Columns, direct: Uint8Array[]): StagedPayloads {
+function stage({ payloads, lengths, areBlocks }: Columns, direct: Uint8Array[]): StagedPayloads {
   if (stagedPlaces.length < 2 * payloads.length) stagedPlaces = new Uint32Array(4 * payloads.length);
   if (stagedBytes.length === 0) stagedBytes = unwritten(STAGING_SIZE);
   const [bytes, places] = [stagedBytes, stagedPlaces];
@@ -169,7 +179,8 @@ function stage({ payloads, lengths }: Columns, direct: Uint8Array[]): StagedPayl
     if (length !== lengths[lane]) {
       throw new PeerlaneError('invalid-argument', 'the memory of the payload is gone');
     }
-    if (length <= STAGED_LIMIT && end + length <= bytes.length) {
+    const isBlock = areBlocks[lane] === true;
+    if (length <= STAGED_LIMIT && end + length <= bytes.length && !isBlock) {
       if (payload !== last) {
         at = end;
         bytes.set(payload, at);
@@ -180,7 +191,7 @@ function stage({ payloads, lengths }: Columns, direct: Uint8Array[]): StagedPayl
       places[2 * lane + 1] = length;
     } else {
       direct.push(payload);
-      places[2 * lane + 1] = DIRECT;
+      places[2 * lane + 1] = isBlock ? DIRECT_BLOCK : DIRECT;
     }
     lane++;
   }

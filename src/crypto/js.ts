@@ -7,6 +7,7 @@ import {
   DECODE_LANE_WORDS,
   DECODE_MESSAGE_WORDS,
   DIRECT,
+  DIRECT_BLOCK,
   ENCODE_LANE_WORDS,
   type FrameSession,
   type StagedPayloads,
@@ -22,6 +23,8 @@ function own(session: FrameSession | undefined): JsFrameSession {
   throw new PeerlaneError('internal', 'a frame session of another backend');
 }
 
+const NO_PLACES = new Uint32Array(0);
+
 function encodeMany(
   sessions: readonly FrameSession[],
   codes: Uint32Array,
@@ -33,10 +36,12 @@ function encodeMany(
   const batch: EncodeBatch = { out, end: 0 };
   const shared = new SharedBlock();
   const inOrder = staged === undefined ? payloads : unstaged(staged, payloads, sessions.length);
+  const places = staged?.places ?? NO_PLACES;
   for (let i = 0; i < sessions.length; i++) {
     const payload = inOrder[i] ?? EMPTY;
     const again = inOrder[i + 1] === payload;
-    lanes[ENCODE_LANE_WORDS * i] = own(sessions[i]).encode(batch, codes[i] ?? 0, payload, shared, again);
+    const written = places[2 * i + 1] === DIRECT_BLOCK ? undefined : { shared, again };
+    lanes[ENCODE_LANE_WORDS * i] = own(sessions[i]).encode(batch, codes[i] ?? 0, payload, written);
     lanes[ENCODE_LANE_WORDS * i + 1] = batch.end;
   }
 }
@@ -53,7 +58,7 @@ function unstaged(
     const at = places[2 * i] ?? 0;
     const length = places[2 * i + 1] ?? 0;
     const before = inOrder[i - 1];
-    if (length === DIRECT) inOrder.push(payloads[direct++] ?? EMPTY);
+    if (length === DIRECT || length === DIRECT_BLOCK) inOrder.push(payloads[direct++] ?? EMPTY);
     else if (before !== undefined && at === places[2 * i - 2] && length === places[2 * i - 1])
       inOrder.push(before);
     else inOrder.push(bytes.subarray(at, at + length));

@@ -8,6 +8,7 @@ import {
   type RlpxSession,
 } from '../rlpx/index.ts';
 import type { Link } from './link.ts';
+import { sharedBlock } from './shared-payloads.ts';
 
 /** Backends work this many streams side by side; a slice that ends in between wastes a part of the last round. */
 const LANES = 8;
@@ -137,7 +138,7 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
     taken.push(slab);
     return slab.bytes;
   };
-  const encoded = encodeMessages(outgoing, memory);
+  const encoded = encodeMessages(outgoing.map(withSharedBlock), memory);
   const [slab] = taken;
   let first = 0;
   for (const { link, count } of lanes) {
@@ -147,6 +148,12 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
     link.outbox.encoded();
   }
   slab?.release();
+}
+
+/** What others will be sent in later slices is compressed for them too. */
+function withSharedBlock(message: OutgoingMessage): OutgoingMessage {
+  const block = message.session.snappy ? sharedBlock(message.payload) : undefined;
+  return block === undefined ? message : { ...message, payload: block, isBlock: true };
 }
 
 /** Frames of one link, those of the messages from `first` on, lie one behind the other: they leave as one piece. */

@@ -1,4 +1,5 @@
 /** What a link wants to send and has not encoded yet. */
+import { dequeued, enqueued } from './shared-payloads.ts';
 
 /**
  * Whose messages leave first when there is more to encode than one turn of the event loop takes: answers, and whatever
@@ -48,6 +49,7 @@ export class Outbox {
 
   push(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): void {
     this.#queue.push({ code, payload, priority });
+    enqueued(payload);
     this.#length += payload.length;
     this.#queued++;
     if (priority === 'answer') this.#answers++;
@@ -74,6 +76,7 @@ export class Outbox {
       const entry = this.#queue[this.#head];
       if (entry === undefined || (length > 0 && length + entry.payload.length > maxLength)) break;
       taken.push(entry);
+      dequeued(entry.payload);
       length += entry.payload.length;
       this.#head++;
       this.#taken++;
@@ -103,6 +106,7 @@ export class Outbox {
   }
 
   clear(): void {
+    for (const { payload } of this.#queue.slice(this.#head)) dequeued(payload);
     this.#control = [];
     this.#queue = [];
     this.#head = 0;

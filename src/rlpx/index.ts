@@ -13,6 +13,7 @@ export {
 } from './handshake.ts';
 export { deriveSecrets, type RlpxSecrets } from './secrets.ts';
 export {
+  blockOf,
   type DecodeStep,
   decodeSessions,
   EncodedMessages,

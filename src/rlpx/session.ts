@@ -5,6 +5,7 @@
 import { ByteQueue, concatBytes } from '../base/bytes.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import {
+  compress,
   createFrameSession,
   decodeFrames,
   encodeFrames,
@@ -221,6 +222,13 @@ export interface OutgoingMessage {
   readonly session: RlpxSession;
   readonly code: number;
   readonly payload: Uint8Array;
+  /** The payload is a snappy block already; only for a session with snappy. */
+  readonly isBlock?: boolean | undefined;
+}
+
+/** What `payload` is in a frame of a session with snappy. @throws PeerlaneError `invalid-argument` */
+export function blockOf(payload: Uint8Array): Uint8Array {
+  return compress(payload);
 }
 
 /** What a call of `encodeMessages` gave: result i belongs to message i. */
@@ -314,8 +322,8 @@ function encodeTogether(
   memory: ((length: number) => Uint8Array) | undefined,
 ): EncodedMessages {
   const lanes: FrameToEncode[] = [];
-  for (const { session, code, payload } of messages) {
-    lanes.push({ session: session.frames, snappy: session.snappy, code, payload });
+  for (const { session, code, payload, isBlock } of messages) {
+    lanes.push({ session: session.frames, snappy: session.snappy, code, payload, isBlock });
   }
   const encoded = encodeFrames(lanes, memory);
   let errors = NO_ERRORS;

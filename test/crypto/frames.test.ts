@@ -43,6 +43,28 @@ describe('a frame', () => {
     );
   });
 
+  it('is the same of a payload and of the block that it is compressed to', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(MAX_MESSAGE_CODE), payloads(9_000)), { maxLength: 6 }), (sent) => {
+        const [one, other] = [connect({ snappy: true }), connect({ snappy: true })];
+        const frames = encodeFrames(
+          sent.map(([code, payload]) => ({ session: one.sender, code, payload, snappy: true })),
+        );
+        const ofBlocks = encodeFrames(
+          sent.map(([code, payload], i) => {
+            const isBlock = i % 2 === 0;
+            const given = isBlock ? compress(payload) : payload;
+            return { session: other.sender, code, payload: given, snappy: true, isBlock };
+          }),
+        );
+        expect(ofBlocks.slab).toEqual(frames.slab);
+      }),
+    );
+    const { sender } = connect();
+    const block = { session: sender, code: 1, payload: compress(bytes(1)), snappy: false, isBlock: true };
+    expect(() => encodeFrames([block])).toThrow('snappy off');
+  });
+
   it('carries its message to the other side, compressed or not', () => {
     fc.assert(
       fc.property(

@@ -141,19 +141,30 @@ export class JsFrameSession implements FrameSession {
     this.#ingress.wipe();
   }
 
-  /** Appends a frame to the batch. Header and body stand side by side, so one call encrypts both. */
-  encode(batch: EncodeBatch, code: number, payload: Uint8Array, shared: SharedBlock, again: boolean): Status {
+  /**
+   * Appends a frame to the batch. Header and body stand side by side, so one call encrypts both.
+   * @param compression how, where the session compresses; absent: the payload is compressed already
+   */
+  encode(
+    batch: EncodeBatch,
+    code: number,
+    payload: Uint8Array,
+    compression: { readonly shared: SharedBlock; readonly again: boolean } | undefined,
+  ): Status {
     if (this.#disposed) return STATUS.sessionFailed;
     const { out, end: start } = batch;
     const headerAt = start + FRAME_HEADER_LENGTH - BLOCK;
     const bodyAt = start + FRAME_HEADER_LENGTH;
     const payloadAt = bodyAt + codeLength(code);
     let length = payload.length;
-    if (this.#snappy) length = shared.write(payload, out.subarray(payloadAt), again);
+    const compressor = this.#snappy ? compression : undefined;
+    if (compressor !== undefined) {
+      length = compressor.shared.write(payload, out.subarray(payloadAt), compressor.again);
+    }
     const size = payloadAt - bodyAt + length;
     if (size > MAX_FRAME_SIZE) return STATUS.frameTooLarge;
     const macAt = bodyAt + padded(size);
-    if (!this.#snappy) out.set(payload, payloadAt);
+    if (compressor === undefined) out.set(payload, payloadAt);
     writeCode(code, out, bodyAt);
     out.fill(0, payloadAt + length, macAt);
     out.fill(0, headerAt, bodyAt);

@@ -1,0 +1,44 @@
+/** Payloads that wait at several links, compressed once for all of them. */
+import { isPeerlaneError } from '../base/errors.ts';
+import { blockOf } from '../rlpx/index.ts';
+
+/** To keep count of a shorter one takes as long as to compress it. */
+const MIN_LENGTH = 8 * 1024;
+
+interface Queued {
+  /** Times that it is in an outbox. */
+  count: number;
+  block?: Uint8Array;
+}
+
+/**
+ * How often payloads are queued. What is queued is not to be changed, so while one is, its block stays right; whoever
+ * sends the same memory with other bytes later gets a new one.
+ */
+const queued = new WeakMap<Uint8Array, Queued>();
+
+/** The payload has been put into an outbox. */
+export function enqueued(payload: Uint8Array): void {
+  if (payload.length < MIN_LENGTH) return;
+  const entry = queued.get(payload);
+  if (entry === undefined) queued.set(payload, { count: 1 });
+  else entry.count++;
+}
+
+/** It has left one. */
+export function dequeued(payload: Uint8Array): void {
+  const entry = queued.get(payload);
+  if (entry !== undefined && --entry.count === 0) queued.delete(payload);
+}
+
+/** The block of a payload that waits somewhere; `undefined` for any other, and for one whose memory is gone. */
+export function sharedBlock(payload: Uint8Array): Uint8Array | undefined {
+  const entry = queued.get(payload);
+  if (entry === undefined) return undefined;
+  try {
+    entry.block ??= blockOf(payload);
+  } catch (error) {
+    if (!isPeerlaneError(error, 'invalid-argument')) throw error;
+  }
+  return entry.block;
+}
