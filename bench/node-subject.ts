@@ -180,6 +180,7 @@ async function listenBare(key: Uint8Array): Promise<{ port: number; id: Uint8Arr
     wire.attach({
       data: (chunk) => link.receive(chunk, systemEnv.now()),
       drained: () => undefined,
+      ended: () => wire.destroy(),
       closed: (error) => link.abandon(error),
     });
     link.start(systemEnv.now());

@@ -3,6 +3,7 @@
  * virtual clock and a seeded generator in its place.
  */
 import { randomFillSync } from 'node:crypto';
+import { PeerlaneError } from './errors.ts';
 
 /** A timer that has been set; `cancel` may be called at any time, any number of times. */
 export interface Timer {
@@ -30,6 +31,9 @@ let drawn = POOL_LENGTH;
 
 /** What has been handed out is overwritten, so that nothing but its owner knows it. */
 function randomBytes(length: number): Uint8Array {
+  if (!Number.isInteger(length) || length < 0) {
+    throw new PeerlaneError('invalid-argument', 'the number of random bytes is not an integer from 0 on');
+  }
   if (length > LARGEST_POOLED) return randomFillSync(new Uint8Array(length));
   if (drawn + length > POOL_LENGTH) {
     randomFillSync(pool);

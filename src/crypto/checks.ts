@@ -6,7 +6,10 @@ const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
 const tag = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)?.get;
 const getLength = Object.getOwnPropertyDescriptor(typedArray, 'length')?.get;
 const getBuffer = Object.getOwnPropertyDescriptor(typedArray, 'buffer')?.get;
+const getOffset = Object.getOwnPropertyDescriptor(typedArray, 'byteOffset')?.get;
 const { keys } = Uint8Array.prototype;
+/** Elements of an array: as many as the addon takes. */
+const MAX_ELEMENTS = 2 ** 24;
 
 /** The length that the engine knows, whatever property hides it. */
 export function lengthOf(view: Uint8Array): number {
@@ -49,6 +52,8 @@ export function checkBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   if (!isUint8Array(value)) throw new PeerlaneError(code, `${name} is not a Uint8Array`);
+  // Only in a subclass, or with properties of its own, is it another one.
+  if (value.length !== lengthOf(value)) throw new PeerlaneError(code, `the length of ${name} is not its own`);
   if (isGone(value)) throw new PeerlaneError('invalid-argument', `the memory of ${name} is gone`);
   if (length !== undefined && lengthOf(value) !== length) {
     throw new PeerlaneError(code, `${name} has ${lengthOf(value)} bytes, not ${length}`);
@@ -68,7 +73,9 @@ export function checkOwnBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   checkBytes(value, name, length, code);
-  ownBufferOf(value, name);
+  if (ownBufferOf(value, name) !== value.buffer || getOffset?.call(value) !== value.byteOffset) {
+    throw new PeerlaneError(code, `the buffer of ${name} is not its own`);
+  }
   return value;
 }
 
@@ -82,8 +89,15 @@ export function checkObject(value: object, name: string): void {
 /** A copy of `value`, whose elements no longer change. @throws PeerlaneError `invalid-argument` if it is no array of objects */
 export function checkObjects<T extends object>(value: readonly T[], name: string): readonly T[] {
   if (!Array.isArray(value)) throw new PeerlaneError('invalid-argument', `${name} is not an array`);
-  const elements: T[] = [...value];
-  for (const element of elements) checkObject(element, `an element of ${name}`);
+  if (value.length > MAX_ELEMENTS) {
+    throw new PeerlaneError('invalid-argument', `${name} has over ${MAX_ELEMENTS} elements`);
+  }
+  const elements: T[] = [];
+  for (let i = 0; i < value.length; i++) {
+    const element = value[i];
+    checkObject(element, `an element of ${name}`);
+    elements.push(element);
+  }
   return elements;
 }
 

@@ -7,7 +7,7 @@ import { fromHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { ECIES_OVERHEAD, PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, SIGNATURE_LENGTH } from './backend.ts';
-import { checkBytes, checkObject, checkObjects, checkOwnBytes, isUint8Array } from './checks.ts';
+import { checkBytes, checkObject, checkObjects, checkOwnBytes, isUint8Array, lengthOf } from './checks.ts';
 import { equalConstantTime as equalInConstantTime } from './js/node.ts';
 import { backend } from './load.ts';
 
@@ -54,9 +54,9 @@ export function keccak256Many(inputs: readonly Uint8Array[]): Uint8Array {
 
 /** Whether `key` is 32 bytes, not zero, and below the group order. */
 export function isValidSecretKey(key: Uint8Array): boolean {
-  if (!isUint8Array(key) || key.length !== SECRET_KEY_LENGTH) return false;
+  if (!isUint8Array(key) || lengthOf(key) !== SECRET_KEY_LENGTH) return false;
   let any = 0;
-  for (const byte of key) any |= byte;
+  for (let i = 0; i < SECRET_KEY_LENGTH; i++) any |= key[i] ?? 0;
   return any !== 0 && subtractOrder(key, new Uint8Array(SECRET_KEY_LENGTH)) === 1;
 }
 

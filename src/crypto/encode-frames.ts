@@ -13,7 +13,7 @@ import {
   type StagedPayloads,
   type Status,
 } from './backend.ts';
-import { checkBytes, checkObjects, lengthOf, numberOrType, ownBufferOf } from './checks.ts';
+import { checkBytes, checkObjects, checkOwnBytes, lengthOf, numberOrType, ownBufferOf } from './checks.ts';
 import { CheckedSession } from './frame-session.ts';
 import { backend } from './load.ts';
 import { checkApart, SLAB_SIZE, SlabPool } from './slab-pool.ts';
@@ -211,7 +211,9 @@ export function encodeFrames(
   const columns = checkLanes(lanes);
   const { sessions, codes, payloads, buffers, bound } = columns;
   const pooled = bound <= SLAB_SIZE / 4;
-  const slab = pooled ? encodePool.room(bound) : memory(bound);
+  const slab = pooled ? encodePool.room(bound) : checkOwnBytes(memory(bound), 'the memory');
+  if (slab.length < bound)
+    throw new PeerlaneError('invalid-argument', `the memory has less than ${bound} bytes`);
   checkApart(payloads, buffers, slab);
   const words = new Uint32Array(ENCODE_LANE_WORDS * payloads.length);
   const direct: Uint8Array[] = [];

@@ -14,10 +14,10 @@ import {
   STATUS,
   type Status,
 } from './backend.ts';
-import { checkObjects, checkOwnBytes } from './checks.ts';
+import { checkObjects, checkOwnBytes, numberOrType } from './checks.ts';
 import { CheckedSession, type SessionState } from './frame-session.ts';
 import { backend } from './load.ts';
-import { checkApart, SlabPool } from './slab-pool.ts';
+import { checkApart, checkDisjoint, SlabPool } from './slab-pool.ts';
 
 /** Payloads up to this are decompressed at once, larger ones when their reader asks for them. */
 export const INLINE_LIMIT = 64 * 1024;
@@ -152,7 +152,10 @@ function decodeOnce(
 export function decodeFrames(lanes: readonly FramesToDecode[], maxMessages?: number): DecodedFrames {
   const size = maxMessages ?? TABLE_SIZE;
   if (!Number.isInteger(size) || size < 1) {
-    throw new PeerlaneError('invalid-argument', `maxMessages is ${size}, not a positive integer`);
+    throw new PeerlaneError(
+      'invalid-argument',
+      `maxMessages is ${numberOrType(size)}, not a positive integer`,
+    );
   }
   const table = messageWords.subarray(0, DECODE_MESSAGE_WORDS * Math.min(size, TABLE_SIZE));
   // All is read before any is checked, as in `encodeFrames`.
@@ -167,6 +170,7 @@ export function decodeFrames(lanes: readonly FramesToDecode[], maxMessages?: num
   if (sessions.size !== wanted.length) {
     throw new PeerlaneError('invalid-argument', 'a session is in two lanes');
   }
+  checkDisjoint(wanted.map(({ input }) => input));
   const messages: DecodedMessage[] = [];
   let left: readonly LaneProgress[] = progress;
   while (left.length > 0) {

@@ -159,7 +159,10 @@ class NativeBackend implements Backend {
     const length = this.#give(...parts);
     if (length === undefined) this.#addon.keccak256(parts);
     else this.#addon.keccak256OfScratch(length);
-    return this.#scratch.slice(0, DIGEST_LENGTH);
+    const digest = this.#scratch.slice(0, DIGEST_LENGTH);
+    // Secrets are digests, too.
+    this.#scratch.fill(0, 0, DIGEST_LENGTH);
+    return digest;
   }
 
   keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void {
@@ -206,10 +209,10 @@ class NativeBackend implements Backend {
     const packet = new Uint8Array(length);
     // Copies, of what may lie in shared memory.
     const [key, ephemeral, start, data] = [
-      publicKey.slice(),
-      ephemeralKey.slice(),
-      iv.slice(),
-      authData.slice(),
+      new Uint8Array(publicKey),
+      new Uint8Array(ephemeralKey),
+      new Uint8Array(iv),
+      new Uint8Array(authData),
     ];
     return this.#addon.eciesEncrypt(key, ephemeral, start, plaintext, data, packet) ? packet : undefined;
   }
@@ -225,7 +228,7 @@ class NativeBackend implements Backend {
       return plaintext;
     }
     const plaintext = new Uint8Array(length);
-    const [key, data] = [secretKey.slice(), authData.slice()];
+    const [key, data] = [new Uint8Array(secretKey), new Uint8Array(authData)];
     return this.#addon.eciesDecrypt(key, packet, data, plaintext) ? plaintext : undefined;
   }
 

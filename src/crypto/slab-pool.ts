@@ -36,3 +36,16 @@ export function checkApart(
     }
   }
 }
+
+/** @throws PeerlaneError `invalid-argument` if two of the `views`, each of which is written, have memory in common */
+export function checkDisjoint(views: readonly Uint8Array[]): void {
+  if (new Set(views.map(({ buffer }) => buffer)).size === views.length) return;
+  const ends = new Map<ArrayBufferLike, number>();
+  for (const { buffer, byteOffset, length } of [...views].sort((a, b) => a.byteOffset - b.byteOffset)) {
+    const end = ends.get(buffer) ?? 0;
+    if (length > 0 && byteOffset < end) {
+      throw new PeerlaneError('invalid-argument', 'the bytes of two lanes have memory in common');
+    }
+    ends.set(buffer, Math.max(end, byteOffset + length));
+  }
+}

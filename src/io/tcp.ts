@@ -10,6 +10,8 @@ export interface WireEvents {
   data(chunk: Uint8Array): void;
   /** Something that was written has been handed to the system. */
   drained(): void;
+  /** The remote side will send no more: it is for whoever is told to end the wire. */
+  ended(): void;
   /** Called once, when nothing more will come or go. */
   closed(error: PeerlaneError): void;
 }
@@ -114,8 +116,8 @@ class TcpWire implements Wire {
       return;
     }
     socket.on('data', (chunk) => events.data(chunk));
-    // Sockets are half-open ones: nobody is told of our end who has gone, which takes the system some time.
-    socket.on('end', () => (this.backlog === 0 ? socket.destroy() : this.end()));
+    // Sockets are half-open ones, since the last of what has come may still wait to be read.
+    socket.on('end', () => events.ended());
     this.#events = events;
     // It comes once; `once` would keep three objects more.
     socket.on('close', closed);

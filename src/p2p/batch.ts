@@ -1,4 +1,5 @@
 /** Many links at once: one call of the crypto backend for what all of them received, one for what they send. */
+import { PeerlaneError } from '../base/errors.ts';
 import { type Slab, Slabs } from '../base/slabs.ts';
 import {
   decodeSessions,
@@ -9,6 +10,13 @@ import {
 } from '../rlpx/index.ts';
 import type { Link } from './link.ts';
 import { sharedBlock } from './shared-payloads.ts';
+
+/** What one link has in a batch. */
+interface Lane {
+  readonly link: Link;
+  /** Messages. */
+  readonly count: number;
+}
 
 /** Backends work this many streams side by side; a slice that ends in between wastes a part of the last round. */
 const LANES = 8;
@@ -98,7 +106,7 @@ function decodeSlice(links: Set<Link>): void {
 
 /** The base protocol's messages leave before anything else is encoded: a Pong does not wait for megabytes. */
 function encodeControl(links: Set<Link>): void {
-  const lanes: { readonly link: Link; readonly count: number }[] = [];
+  const lanes: Lane[] = [];
   const outgoing: OutgoingMessage[] = [];
   for (const link of links) {
     const { session, outbox, state } = link;
@@ -114,10 +122,11 @@ function encodeControl(links: Set<Link>): void {
     writeFrames(link, encoded, first, first + count, undefined);
     first += count;
   }
+  closeFailed(lanes, encoded);
 }
 
 function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
-  const lanes: { readonly link: Link; readonly count: number }[] = [];
+  const lanes: Lane[] = [];
   const outgoing: OutgoingMessage[] = [];
   let length = 0;
   const waiting = [...links].filter(({ outbox }) => !outbox.isEmpty);
@@ -145,9 +154,10 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
     writeFrames(link, encoded, first, first + count, slab);
     first += count;
     toEnd(links, link);
-    link.outbox.encoded();
   }
   slab?.release();
+  closeFailed(lanes, encoded);
+  for (const { link } of lanes) link.outbox.encoded();
 }
 
 /** What others will be sent in later slices is compressed for them too. */
@@ -168,6 +178,20 @@ function writeFrames(
   if (frames.length > 0 && link.state !== 'closed') {
     link.written(frames, slab?.bytes.buffer === frames.buffer ? slab?.hold() : undefined);
   }
-  const failed = encoded.errorIn(first, end);
-  if (failed !== undefined) link.close(failed);
+}
+
+/**
+ * Ends the links that have a message without a frame, when the frames of all others have been written: whoever is told of
+ * the end may end other links too, whose last word must not come before what was encoded for them.
+ */
+function closeFailed(lanes: readonly Lane[], encoded: EncodedMessages): void {
+  let first = 0;
+  for (const { link, count } of lanes) {
+    const cause = encoded.errorIn(first, first + count);
+    first += count;
+    if (cause === undefined) continue;
+    // Not the peer's doing.
+    const message = `a message could not be sent: ${cause.message}`;
+    link.close(cause.code === 'closed' ? cause : new PeerlaneError('handler-failed', message, { cause }));
+  }
 }

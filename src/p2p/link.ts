@@ -133,6 +133,11 @@ export class Link {
     return this.#session?.ready === true ? this.#session.pendingLength : 0;
   }
 
+  /** Whether something that has arrived is still to be decoded. */
+  get hasInput(): boolean {
+    return this.#session?.ready === true;
+  }
+
   /** Bytes of payloads that wait to be encoded. */
   get outboxLength(): number {
     return this.outbox.length;

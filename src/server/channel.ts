@@ -2,6 +2,7 @@
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
+import { checkOwnBytes } from '../crypto/checks.ts';
 import type { Message, MessagePriority, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
 import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
@@ -101,9 +102,7 @@ export class Channel implements ProtocolChannel {
   /** @internal @throws PeerlaneError `invalid-argument`, `message-code-out-of-range`, `message-too-large` */
   check(code: number, payload: Uint8Array): void {
     const { protocol } = this.#shared;
-    if (!(payload instanceof Uint8Array)) {
-      throw new PeerlaneError('invalid-argument', 'the payload is no Uint8Array');
-    }
+    checkOwnBytes(payload, 'the payload');
     if (!Number.isInteger(code) || code < 0 || code >= protocol.length) {
       throw new PeerlaneError(
         'message-code-out-of-range',

@@ -73,6 +73,8 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #timerAt = Number.POSITIVE_INFINITY;
   #peer: PeerInfo | undefined;
   #confirmed = false;
+  /** The peer sends no more. */
+  #isEnded = false;
   #wireGone = false;
   #evicted = false;
   #endError: PeerlaneError | undefined;
@@ -99,6 +101,10 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return {
       data: (chunk) => this.#received(chunk),
       drained: () => this.output.drained(),
+      ended: () => {
+        this.#isEnded = true;
+        this.#leave();
+      },
       closed: (error) => {
         this.#wireGone = true;
         this.#link.abandon(error);
@@ -205,6 +211,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
 
   decoded(): void {
     this.#input.decoded();
+    this.#leave();
+  }
+
+  /** When the peer sends no more, and what it sent has been decoded, the connection is over. */
+  #leave(): void {
+    if (!this.#isEnded || this.#link.hasInput) return;
+    if (this.#wire.backlog === 0) this.#wire.destroy();
+    else this.#wire.end();
   }
 
   closed(error: PeerlaneError): void {

@@ -159,7 +159,10 @@ export class Server implements AsyncDisposable {
    */
   async broadcast(message: Broadcast, peers: Iterable<Peer> = this.peers): Promise<BroadcastResult> {
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    return await broadcastTo(peers, message);
+    const result = await broadcastTo(peers, message);
+    // Who broadcasts in a loop when nobody is there must let the sockets move meanwhile.
+    if (result.sent.length === 0) await this.#lanes.turn();
+    return result;
   }
 
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */

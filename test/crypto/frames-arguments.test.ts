@@ -319,3 +319,57 @@ describe('memory that is gone or shared', () => {
     expect(() => eciesEncrypt({ ...options, plaintext: wrong, authData: key })).toThrow(invalid);
   });
 });
+
+describe('what only seems to be bytes or an array', () => {
+  const key = new Uint8Array(32).fill(1);
+
+  it.each([
+    ['length', 0],
+    ['length', -5],
+    ['length', 1e9],
+    ['length', Number.NaN],
+    ['length', 10n],
+    ['buffer', new ArrayBuffer(1)],
+    ['byteOffset', 1e9],
+  ])('is an invalid argument: a property %s of %s', (name, value) => {
+    const liar = Object.defineProperty(new Uint8Array(100), name, { value });
+    const session = () => connect().sender;
+    expect(() => decodeFrames([{ session: session(), input: liar }])).toThrow(invalid);
+    if (name === 'length') {
+      expect(() => keccak256(liar)).toThrow(invalid);
+      expect(() => encodeFrames([{ session: session(), code: 1, payload: liar, snappy: false }])).toThrow(
+        invalid,
+      );
+      const options = { publicKey: publicKeyOf(key), ephemeralKey: key, iv: key.slice(16), authData: key };
+      expect(() => eciesEncrypt({ ...options, plaintext: liar })).toThrow(invalid);
+    }
+  });
+
+  it('is an array of more elements than any call takes', () => {
+    const huge = Object.assign([], { length: 2 ** 32 - 1 });
+    for (const call of [encodeFrames, decodeFrames, keccak256Many]) expect(() => call(huge)).toThrow(invalid);
+  });
+
+  it('is memory of two lanes at once', () => {
+    const input = new Uint8Array(200);
+    const lanes = (...inputs: Uint8Array[]) => inputs.map((input) => ({ session: connect().sender, input }));
+    expect(() => decodeFrames(lanes(input, input))).toThrow(invalid);
+    expect(() => decodeFrames(lanes(input.subarray(99), input.subarray(0, 100)))).toThrow(invalid);
+    expect(decodeFrames(lanes(input.subarray(100), input.subarray(0, 100))).lanes.length).toBe(2);
+  });
+
+  it('is room for frames that is none', () => {
+    const lanes = Array.from({ length: 3 }, () => {
+      return { session: connect().sender, code: 1, payload: new Uint8Array(90_000), snappy: false };
+    });
+    for (const room of [
+      undefined,
+      new Uint8Array(10),
+      new Uint8Array(new SharedArrayBuffer(300_000)),
+      'room',
+    ]) {
+      expect(() => encodeFrames(lanes, () => room as Uint8Array)).toThrow(invalid);
+    }
+    expect(encodeFrames(lanes).length).toBe(3);
+  });
+});

@@ -35,7 +35,12 @@ async function joined() {
   const wire = await accepting;
   let drained: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => {
-    wire.attach({ data: () => undefined, drained: () => drained(), closed: () => resolve() });
+    wire.attach({
+      data: () => undefined,
+      drained: () => drained(),
+      ended: () => wire.destroy(),
+      closed: () => resolve(),
+    });
   });
   const untilDrained = () =>
     new Promise<void>((resolve) => {
