@@ -55,7 +55,7 @@ export class Lookup {
         throw new PeerlaneError('invalid-argument', 'alpha and k are whole numbers from 1');
       }
     }
-    this.#target = target;
+    this.#target = target.slice();
     this.#alpha = alpha;
     this.#k = k;
     this.#localKey = toBareHex(localId);
