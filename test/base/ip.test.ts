@@ -9,12 +9,24 @@ describe('IPv4 addresses', () => {
     expect(formatIpv4(Uint8Array.of(255, 0, 10, 1))).toBe('255.0.10.1');
   });
 
-  it.each(['', '1', '1.2.3', '1.2.3.4.5', '256.0.0.1', '01.2.3.4', '0x1.2.3.4', '1.2.3.4 ', '1.2.3.-4'])(
-    'are nothing else: %j',
-    (text) => {
-      expect(parseIpv4(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    '1',
+    '1.2.3',
+    '1.2.3.4.5',
+    '256.0.0.1',
+    '01.2.3.4',
+    '0x1.2.3.4',
+    '1.2.3.4 ',
+    '1.2.3.-4',
+    '1.2.3.4.',
+    '.1.2.3.4',
+    '1..2.3',
+    '1.2.3.00',
+    '1.2.3.1000',
+  ])('are nothing else: %j', (text) => {
+    expect(parseIpv4(text)).toBeUndefined();
+  });
 
   it('agree with the platform on any text', () => {
     const text = fc.stringMatching(/^[0-9]{1,3}(\.[0-9]{1,3}){2,4}$/);

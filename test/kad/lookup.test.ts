@@ -9,6 +9,7 @@ import {
   type KadNode,
   Lookup,
   MAX_ASKED,
+  MAX_FOUND,
   Table,
 } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
@@ -83,11 +84,11 @@ describe('a lookup', () => {
     expect(ids(lookup.result)).toEqual(ids([near(1)]));
   });
 
-  it('takes k nodes of an answer, and no more', () => {
+  it('takes 16 nodes of an answer, and no more', () => {
     const lookup = new Lookup({ target, start: [near(1)], localId });
     lookup.next();
     const found = Array.from({ length: 100 }, (_, n) => near(2 + n));
-    expect(lookup.answered(near(1).id, found)).toEqual(found.slice(0, BUCKET_SIZE));
+    expect(lookup.answered(near(1).id, found)).toEqual(found.slice(0, MAX_FOUND));
   });
 
   it('ends, even when every answer names closer nodes', () => {

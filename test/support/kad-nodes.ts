@@ -40,11 +40,12 @@ export function movedTo(node: KadNode, ip: string): KadNode {
   return { ...node, ip };
 }
 
-/** Numbers that follow from a seed. */
+/** In an order that follows from the seed of `env`. */
 export function shuffled<T>(items: readonly T[], env: VirtualEnv): T[] {
   const all = [...items];
+  const random = env.randomBytes(3 * all.length);
   for (let i = all.length - 1; i > 0; i--) {
-    const [a = 0, b = 0, c = 0] = env.randomBytes(3);
+    const [a = 0, b = 0, c = 0] = random.subarray(3 * i);
     const j = ((a << 16) | (b << 8) | c) % (i + 1);
     const [x, y] = [all[i], all[j]];
     if (x !== undefined && y !== undefined) [all[i], all[j]] = [y, x];
