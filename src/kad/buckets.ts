@@ -29,7 +29,7 @@ export class Buckets {
   /** Whether the limits leave room in `bucket` for one more node of `networks`. */
   hasRoom(networks: Networks | undefined, bucket: Bucket): boolean {
     if (networks === undefined) return true;
-    return bucket.networks.hasRoom(networks.ofBucket) && this.#networks.hasRoom(networks.ofTable);
+    return bucket.hasRoom(networks.ofBucket) && this.#networks.hasRoom(networks.ofTable);
   }
 
   /**
@@ -37,11 +37,13 @@ export class Buckets {
    * more node of `networks` out of `bucket`: nobody would ever check them.
    */
   *hearsay(networks: Networks, bucket: Bucket): Generator<Entry> {
-    const isInTheWay = bucket.networks.hasRoom(networks.ofBucket)
-      ? ({ networks: other }: Entry) => other?.ofTable === networks.ofTable
-      : ({ networks: other }: Entry) => other?.ofBucket === networks.ofBucket;
-    for (const { replacements } of bucket.networks.hasRoom(networks.ofBucket) ? this.#inUse : [bucket]) {
-      for (const entry of replacements) if (!entry.isProven && isInTheWay(entry)) yield entry;
+    const [buckets, kind] = bucket.hasRoom(networks.ofBucket)
+      ? [this.#inUse, 'ofTable' as const]
+      : [[bucket], 'ofBucket' as const];
+    for (const { replacements } of buckets) {
+      for (const entry of replacements) {
+        if (!entry.isProven && entry.networks?.[kind] === networks[kind]) yield entry;
+      }
     }
   }
 
@@ -64,9 +66,11 @@ export class Buckets {
 
   /** Counts an entry for other networks from now on, if these have room for it. */
   relocate(entry: Entry, networks: Networks | undefined): boolean {
+    const before = entry.networks;
     this.#uncount(entry);
+    entry.networks = undefined;
     const fits = this.hasRoom(networks, entry.bucket);
-    if (fits) entry.networks = networks;
+    entry.networks = fits ? networks : before;
     this.#count(entry);
     return fits;
   }
@@ -95,16 +99,12 @@ export class Buckets {
     return id;
   }
 
-  #count({ networks, bucket }: Entry): void {
-    if (networks === undefined) return;
-    bucket.networks.add(networks.ofBucket);
-    this.#networks.add(networks.ofTable);
+  #count({ networks }: Entry): void {
+    if (networks !== undefined) this.#networks.add(networks.ofTable);
   }
 
-  #uncount({ networks, bucket }: Entry): void {
-    if (networks === undefined) return;
-    bucket.networks.remove(networks.ofBucket);
-    this.#networks.remove(networks.ofTable);
+  #uncount({ networks }: Entry): void {
+    if (networks !== undefined) this.#networks.remove(networks.ofTable);
   }
 }
 

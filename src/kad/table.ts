@@ -152,8 +152,8 @@ export class Table {
   }
 
   /**
-   * What came of a check: what the entry answered with, or `undefined`. An answer of an entry that is not being
-   * checked counts too, no answer does not.
+   * What came of a check: what the entry answered with, or `undefined`. A Pong that was asked for otherwise counts too;
+   * that none came does not.
    * @throws PeerlaneError `invalid-argument` if `node` is another node
    */
   checked(id: Uint8Array, node: KadNode | undefined, now: number): void {
