@@ -84,6 +84,16 @@ describe('a lookup', () => {
     expect(ids(lookup.result)).toEqual(ids([near(1)]));
   });
 
+  it('asks no more at once because answers come late', () => {
+    const start = Array.from({ length: 10 }, (_, n) => near(n));
+    const lookup = new Lookup({ target, start, localId });
+    const first = lookup.next();
+    for (const { id } of first) lookup.failed(id);
+    expect(lookup.next().length).toBe(ALPHA);
+    for (const { id } of first) lookup.answered(id, []);
+    expect(lookup.next()).toEqual([]);
+  });
+
   it('takes 16 nodes of an answer, and no more', () => {
     const lookup = new Lookup({ target, start: [near(1)], localId });
     lookup.next();

@@ -121,11 +121,15 @@ describe('a check', () => {
   });
 
   it('follows soon when a request to a live entry has failed', () => {
-    const table = newTable();
-    live(table, a);
-    table.trackRequest(a.id, false, 5);
-    expect(table.deadline).toBeLessThanOrEqual(5 + FAST_CHECK_INTERVAL_MS);
-    expect(table.isLive(a.id)).toBe(true);
+    let table = newTable();
+    // A time drawn for the slow list may be early too, but not always.
+    for (let round = 0; round < 50; round++) {
+      table = newTable();
+      live(table, a);
+      table.trackRequest(a.id, false, 5);
+      expect(table.deadline).toBeLessThanOrEqual(5 + FAST_CHECK_INTERVAL_MS);
+      expect(table.isLive(a.id)).toBe(true);
+    }
     const { now } = nextDue(table);
     // The check is under way: nothing is to be brought forward.
     table.trackRequest(a.id, false, now);

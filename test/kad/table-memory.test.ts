@@ -9,7 +9,7 @@ import { ipOf, nodeAt } from '../support/kad-nodes.ts';
 import { MB } from '../support/memory-child.ts';
 
 const NETWORK = 10_000;
-const TABLES = 2;
+const TABLES = 5;
 
 const env = new VirtualEnv({ seed: 11 });
 const localId = env.randomBytes(32);
