@@ -1,13 +1,29 @@
 /** Addresses between their bytes on the wire (4 or 16) and text, without a socket library. */
 
-const IPV4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
+const DOT = 0x2e;
+const DIGIT_0 = 0x30;
 const MAPPED_PREFIX = '00000000000000000000ffff';
 
 /** The 4 bytes of a dotted quad without leading zeros; `undefined` for any other text. */
 export function parseIpv4(text: string): Uint8Array | undefined {
-  if (!IPV4.test(text)) return undefined;
-  const parts = text.split('.').map(Number);
-  return parts.every((part) => part <= 255) ? Uint8Array.from(parts) : undefined;
+  // By hand: a table of nodes parses the address of each node that it is told of.
+  const address = new Uint8Array(4);
+  let [length, part, digits] = [0, 0, 0];
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || length === 4) return undefined;
+      address[length++] = part;
+      [part, digits] = [0, 0];
+    } else {
+      const digit = code - DIGIT_0;
+      const isLeadingZero = digits > 0 && part === 0;
+      part = 10 * part + digit;
+      digits++;
+      if (digit < 0 || digit > 9 || isLeadingZero || part > 255) return undefined;
+    }
+  }
+  return length === 4 ? address : undefined;
 }
 
 /** @param address 4 bytes */
@@ -83,4 +99,37 @@ function longestZeros(groups: readonly number[]): { start: number; length: numbe
 export function unmapIpv4(address: Uint8Array): Uint8Array | undefined {
   const prefix = Array.from(address.subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
   return prefix === MAPPED_PREFIX ? address.subarray(12) : undefined;
+}
+
+/**
+ * What an address is good for. `lan`: private (RFC 1918, RFC 4193), link-local (RFC 3927, RFC 4291) or site-local
+ * (RFC 3879). `reserved`: 240.0.0.0/4, the broadcast address among it.
+ */
+export type AddressScope = 'unspecified' | 'loopback' | 'lan' | 'multicast' | 'reserved' | 'global';
+
+/** @param address 4 or 16 bytes; an IPv4 address inside an IPv6 address counts as itself */
+export function addressScope(address: Uint8Array): AddressScope {
+  if (address.length === 4) return scopeOfIpv4(address);
+  const mapped = unmapIpv4(address);
+  return mapped === undefined ? scopeOfIpv6(address) : scopeOfIpv4(mapped);
+}
+
+function scopeOfIpv4([a = 0, b = 0]: Uint8Array): AddressScope {
+  if (a === 0) return 'unspecified';
+  if (a === 127) return 'loopback';
+  if (a === 10 || (a === 172 && b >> 4 === 1) || (a === 192 && b === 168) || (a === 169 && b === 254)) {
+    return 'lan';
+  }
+  if (a >= 240) return 'reserved';
+  return a >= 224 ? 'multicast' : 'global';
+}
+
+function scopeOfIpv6(address: Uint8Array): AddressScope {
+  const [a = 0, b = 0] = address;
+  if (a === 0 && address.subarray(0, 15).every((byte) => byte === 0)) {
+    if (address[15] === 0) return 'unspecified';
+    if (address[15] === 1) return 'loopback';
+  }
+  if (a === 0xff) return 'multicast';
+  return (a & 0xfe) === 0xfc || (a === 0xfe && b >= 0x80) ? 'lan' : 'global';
 }
