@@ -1,7 +1,8 @@
 /** enode URLs: `enode://<128 hex digits>@host:port?discport=n`. */
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { isGlobal } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
@@ -72,17 +73,40 @@ export function formatEnode(enode: Enode): string {
   return parts.join('');
 }
 
-/** Where a record says that its node listens, the IPv4 endpoint first; `undefined` if it names no address. */
-export function enodeOfRecord(record: NodeRecord): Enode | undefined {
-  const { publicKey } = record;
+/** Where a record says that its node listens. */
+export interface RecordEndpoint {
+  /** An IPv4 address, or an IPv6 address (RFC 5952) that holds none. */
+  readonly host: string;
+  /** 0: the record names none. */
+  readonly tcpPort: number;
+  /** 0: the record names none. */
+  readonly udpPort: number;
+}
+
+/**
+ * The endpoints of a record, at most one for each family. IPv4 comes first unless only the IPv6 address can be reached
+ * from everywhere, as behind a NAT.
+ */
+export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
+  const endpoints: RecordEndpoint[] = [];
   const ip = record.get('ip');
-  if (ip !== undefined) return { publicKey, host: ip, tcpPort: tcp, udpPort: udp };
-  const ip6 = record.get('ip6');
-  if (ip6 === undefined) return undefined;
+  if (ip !== undefined) endpoints.push({ host: ip, tcpPort: tcp, udpPort: udp });
+  const ip6 = parseIp(record.get('ip6') ?? '');
+  if (ip6 === undefined) return endpoints;
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
   const [tcpPort, udpPort] = [record.get('tcp6') ?? tcp, record.get('udp6') ?? udp];
-  return { publicKey, host: ip6, tcpPort, udpPort };
+  const endpoint = { host: formatIp(ip6), tcpPort, udpPort };
+  const isFirst = isGlobal(ip6) && !isGlobal(parseIp(ip ?? '') ?? ip6);
+  if (isFirst) endpoints.unshift(endpoint);
+  else endpoints.push(endpoint);
+  return endpoints;
+}
+
+/** The first endpoint of a record as an enode; `undefined` if the record names no address. */
+export function enodeOfRecord(record: NodeRecord): Enode | undefined {
+  const [first] = endpointsOfRecord(record);
+  return first && { publicKey: record.publicKey, ...first };
 }
 
 function keyOf(digits: string): Uint8Array {
@@ -98,8 +122,7 @@ function hostOf(text: string): string {
   if (text.startsWith('[')) {
     const address = parseIpv6(text.slice(1, -1));
     if (address === undefined) throw invalid('what stands in brackets is not an IPv6 address');
-    const mapped = unmapIpv4(address);
-    return mapped === undefined ? formatIpv6(address) : formatIpv4(mapped);
+    return formatIp(address);
   }
   // A name of digits and dots alone would be read as one of several old forms of an IPv4 address.
   if (/^[\d.]+$/.test(text)) {
