@@ -84,19 +84,17 @@ export interface RecordEndpoint {
 }
 
 /**
- * The endpoints of a record, at most one for each family. IPv4 comes first unless only the IPv6 address can be reached
+ * The endpoints of a record, that of `ip` and that of `ip6`. IPv4 comes first unless only the IPv6 address can be reached
  * from everywhere, as behind a NAT.
  */
 export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
-  const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
-  const endpoints: RecordEndpoint[] = [];
-  const ip = record.get('ip');
-  if (ip !== undefined) endpoints.push({ host: ip, tcpPort: tcp, udpPort: udp });
-  const ip6 = parseIp(record.get('ip6') ?? '');
-  if (ip6 === undefined) return endpoints;
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
-  const [tcpPort, udpPort] = [record.get('tcp6') ?? tcp, record.get('udp6') ?? udp];
-  const endpoint = { host: formatIp(ip6), tcpPort, udpPort };
+  const { ip, ip6: ip6Text = '', tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
+  const endpoints: RecordEndpoint[] = [];
+  if (ip !== undefined) endpoints.push({ host: ip, tcpPort: tcp, udpPort: udp });
+  const ip6 = parseIp(ip6Text);
+  if (ip6 === undefined) return endpoints;
+  const endpoint = { host: formatIp(ip6), tcpPort: tcp6, udpPort: udp6 };
   const isFirst = isGlobal(ip6) && !isGlobal(parseIp(ip ?? '') ?? ip6);
   if (isFirst) endpoints.unshift(endpoint);
   else endpoints.push(endpoint);

@@ -1,8 +1,9 @@
 /** What can be said of a record, or of what should be one: for people who look for what is wrong. */
+import { EMPTY } from '../base/bytes.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { bigUint, decode, list, type RlpItem, raw } from '../rlp/index.ts';
 import { decodeEntry, type Entries, type EntryKey, isEntryKey } from './entries.ts';
-import { bytesOfText, keyText, MAX_RECORD_SIZE, type NodeRecord, parseRecord } from './record.ts';
+import { keyText, MAX_RECORD_SIZE, type NodeRecord, parseRecord } from './record.ts';
 
 export interface InspectedEntry {
   /** A character is one byte. */
@@ -55,14 +56,22 @@ function inspectedEntry(key: string, encoded: Uint8Array): InspectedEntry {
 
 /** What can be read of a record that is not valid. */
 function remainsOf(text: string): Omit<Inspection, 'record' | 'error'> {
-  const encoded = attempt(() => bytesOfText(text));
-  const size = encoded?.length ?? 0;
-  const [, seqItem, ...rest] =
-    (encoded && attempt(() => [...decode(items, encoded, { maxLength: MAX_RECORD_SIZE })])) ?? [];
+  const encoded = looselyRead(text);
+  const size = encoded.length;
+  const [, seqItem, ...rest] = attempt(() => [...decode(items, encoded)]) ?? [];
   const seq = seqItem && attempt(() => decode(sequence, seqItem.encoded));
   const entries: InspectedEntry[] = [];
   for (let i = 0; i + 1 < rest.length; i += 2) entries.push(...remainsOfPair(rest[i], rest[i + 1]));
   return { size, ...(seq === undefined ? {} : { seq }), entries, notes: [] };
+}
+
+/** Beyond this a text is not looked into. */
+const MAX_LOOSE_LENGTH = 1024;
+
+/** The bytes of a text that need not be in its one right form: padded, for example, or of the other alphabet. */
+function looselyRead(text: string): Uint8Array {
+  const isRead = typeof text === 'string' && text.length <= MAX_LOOSE_LENGTH && /^\s*enr:/i.test(text);
+  return isRead ? new Uint8Array(Buffer.from(text.slice(text.indexOf(':') + 1), 'base64url')) : EMPTY;
 }
 
 function remainsOfPair(key: RlpItem | undefined, value: RlpItem | undefined): InspectedEntry[] {

@@ -56,7 +56,7 @@ export class LocalRecord {
   constructor(secretKey: Uint8Array, { seq, entries, others }: RecordContent) {
     this.publicKey = publicKeyOf(secretKey);
     // Whoever has the key may clear it.
-    this.#secretKey = secretKey.slice();
+    this.#secretKey = new Uint8Array(secretKey);
     this.#seq = seq;
     this.#pairs = changedPairs(identityPairs(this.publicKey), entries, others);
     checkPairs(seq, this.#pairs);

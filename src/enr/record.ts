@@ -11,7 +11,7 @@ import {
   raw,
   text,
 } from '../rlp/index.ts';
-import { decodeEntry, type Entries, type EntryKey } from './entries.ts';
+import { decodeEntry, type Entries, type EntryKey, isEntryKey } from './entries.ts';
 import { nodeIdOf, SIGNATURE_LENGTH, verifyContent } from './identity.ts';
 
 /** The longest encoding of a record, in bytes. */
@@ -29,32 +29,32 @@ const sequence = bigUint(64);
 const schemeName = text(32);
 const compressedKey = bytes(33);
 
-/** A record whose signature has been checked. */
+/**
+ * A record whose signature has been checked. It keeps little more than its bytes, and looks for an entry when it is
+ * asked: a node table holds hundreds of records.
+ */
 export class NodeRecord {
   /** The RLP of the record. */
   readonly encoded: Uint8Array;
   readonly seq: bigint;
   /** 64 bytes. */
   readonly publicKey: Uint8Array;
-  /** The RLP of the value under each key, in their order; a character of a key is one byte. */
-  readonly pairs: ReadonlyMap<string, Uint8Array>;
-
   /** Records come from `decodeRecord`, `parseRecord`, `signRecord` and `LocalRecord`. */
-  constructor(
-    encoded: Uint8Array,
-    seq: bigint,
-    publicKey: Uint8Array,
-    pairs: ReadonlyMap<string, Uint8Array>,
-  ) {
+  constructor(encoded: Uint8Array, seq: bigint, publicKey: Uint8Array) {
     this.encoded = encoded;
     this.seq = seq;
     this.publicKey = publicKey;
-    this.pairs = pairs;
   }
 
   /** Keccak-256 of the public key: 32 bytes. */
   get nodeId(): Uint8Array {
     return nodeIdOf(this.publicKey);
+  }
+
+  /** The RLP of the value under each key, in their order; a character of a key is one byte. */
+  get pairs(): Map<string, Uint8Array> {
+    const [, , ...rest] = decode(items, this.encoded);
+    return pairsOf(rest);
   }
 
   /** All keys in their order, those without a known meaning too; a character is one byte. */
@@ -67,14 +67,18 @@ export class NodeRecord {
    * record is valid all the same: its signature says who made it, not that it makes sense.
    */
   get<K extends EntryKey>(key: K): Entries[K] | undefined {
-    const encoded = this.pairs.get(key);
-    if (encoded === undefined) return undefined;
-    try {
-      return decodeEntry(key, encoded);
-    } catch (error) {
-      if (error instanceof PeerlaneError) return undefined;
-      throw error;
-    }
+    const encoded = this.raw(key);
+    return encoded && sensible(key, encoded);
+  }
+
+  /** The values of all known entries, each as `get` gives it: sooner than one after the other. */
+  entries(): Partial<Entries> {
+    const values: { -readonly [K in EntryKey]?: Entries[K] } = {};
+    const put = <K extends EntryKey>(key: K, value: Entries[K] | undefined): void => {
+      if (value !== undefined) values[key] = value;
+    };
+    for (const [key, encoded] of this.pairs) if (isEntryKey(key)) put(key, sensible(key, encoded));
+    return values;
   }
 
   /** The RLP of the value under any key. */
@@ -88,6 +92,15 @@ export class NodeRecord {
   }
 }
 
+function sensible<K extends EntryKey>(key: K, encoded: Uint8Array): Entries[K] | undefined {
+  try {
+    return decodeEntry(key, encoded);
+  } catch (error) {
+    if (error instanceof PeerlaneError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Reads the RLP of a record and verifies it: canonical, at most 300 bytes, keys sorted and unique, signed with
  * the "v4" scheme by the key that it holds.
@@ -97,8 +110,8 @@ export class NodeRecord {
 export function decodeRecord(encoded: Uint8Array): NodeRecord {
   if (!(encoded instanceof Uint8Array)) throw invalid('the RLP of a record is a Uint8Array');
   checkRecordSize(encoded.length);
-  // The record outlives the packet it came in.
-  const own = encoded.slice();
+  // The record outlives the packet it came in. What `slice` of a Buffer gives is no copy.
+  const own = new Uint8Array(encoded);
   try {
     return verified(own);
   } catch (error) {
@@ -123,7 +136,7 @@ function verified(encoded: Uint8Array): NodeRecord {
   const key = pairs.get('secp256k1');
   if (key === undefined) throw invalid('the record holds no public key');
   const content = encodeList([seqItem.encoded, ...rest.map((item) => item.encoded)]);
-  return new NodeRecord(encoded, seq, verifyContent(content, signature, decode(compressedKey, key)), pairs);
+  return new NodeRecord(encoded, seq, verifyContent(content, signature, decode(compressedKey, key)));
 }
 
 function pairsOf(rest: readonly RlpItem[]): Map<string, Uint8Array> {
@@ -148,11 +161,6 @@ function pairsOf(rest: readonly RlpItem[]): Map<string, Uint8Array> {
 
 /** Reads the text form `enr:...`. @throws PeerlaneError `invalid-record` */
 export function parseRecord(source: string): NodeRecord {
-  return decodeRecord(bytesOfText(source));
-}
-
-/** The bytes that the text form stands for. @throws PeerlaneError `invalid-record` */
-export function bytesOfText(source: string): Uint8Array {
   if (typeof source !== 'string') throw invalid('the text of a record is a string');
   if (!source.startsWith(TEXT_PREFIX)) throw invalid('a record starts with "enr:"');
   if (source.length > MAX_TEXT_LENGTH) throw invalid(`the record is longer than ${MAX_RECORD_SIZE} bytes`);
@@ -161,7 +169,7 @@ export function bytesOfText(source: string): Uint8Array {
   // Buffer skips what it does not know, padding and stray bits included; the form is to be the only one.
   if (Buffer.from(encoded).toString('base64url') !== digits)
     throw invalid('the record is not unpadded base64url');
-  return encoded;
+  return decodeRecord(encoded);
 }
 
 /** A character for each byte: strings then compare as the bytes do. */

@@ -69,7 +69,7 @@ export function changedPairs(
     if (isEntryKey(key)) throw invalidArgument(`the entry "${key}" has a type: set it so`);
     keyBytes(key);
     if (value !== undefined) checkValue(key, value);
-    put(changed, key, value?.slice());
+    put(changed, key, value && new Uint8Array(value));
   }
   return new Map([...changed].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -119,7 +119,7 @@ export function signPairs(
 ): NodeRecord {
   const content = contentOf(seq, pairs);
   const signature = signContent(encodeList(content), secretKey);
-  return new NodeRecord(encoded(signature, content), seq, publicKey, pairs);
+  return new NodeRecord(encoded(signature, content), seq, publicKey);
 }
 
 function contentOf(seq: bigint, pairs: Pairs): Uint8Array[] {
