@@ -2,7 +2,7 @@
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
-import { isGlobal } from '../base/ip-class.ts';
+import { isGlobal, isMulticast, isUnspecified } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
@@ -84,24 +84,24 @@ export interface RecordEndpoint {
 }
 
 /**
- * The endpoints of a record, that of `ip` and that of `ip6`. IPv4 comes first unless only the IPv6 address can be reached
- * from everywhere, as behind a NAT.
+ * The endpoints of a record, that of `ip` and that of `ip6`, without addresses at which no node can be: all zeros, and
+ * multicast. IPv4 comes first unless only the IPv6 address can be reached from everywhere, as behind a NAT.
  */
 export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
-  const { ip, ip6: ip6Text = '', tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
-  const endpoints: RecordEndpoint[] = [];
-  if (ip !== undefined) endpoints.push({ host: ip, tcpPort: tcp, udpPort: udp });
-  const ip6 = parseIp(ip6Text);
-  if (ip6 === undefined) return endpoints;
-  const endpoint = { host: formatIp(ip6), tcpPort: tcp6, udpPort: udp6 };
-  const isFirst = isGlobal(ip6) && !isGlobal(parseIp(ip ?? '') ?? ip6);
-  if (isFirst) endpoints.unshift(endpoint);
-  else endpoints.push(endpoint);
-  return endpoints;
+  const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
+  const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
+  for (const [text = '', tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
+    const address = parseIp(text);
+    if (address === undefined || isUnspecified(address) || isMulticast(address)) continue;
+    endpoints.push({ host: formatIp(address), tcpPort, udpPort, isGlobal: isGlobal(address) });
+  }
+  return endpoints
+    .sort((a, b) => Number(b.isGlobal) - Number(a.isGlobal))
+    .map(({ host, tcpPort, udpPort }) => ({ host, tcpPort, udpPort }));
 }
 
-/** The first endpoint of a record as an enode; `undefined` if the record names no address. */
+/** The first endpoint of a record as an enode; `undefined` if it has none. */
 export function enodeOfRecord(record: NodeRecord): Enode | undefined {
   const [first] = endpointsOfRecord(record);
   return first && { publicKey: record.publicKey, ...first };

@@ -2,6 +2,7 @@
 import { EMPTY } from '../base/bytes.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { bigUint, decode, list, type RlpItem, raw } from '../rlp/index.ts';
+import { endpointsOfRecord } from './enode.ts';
 import { decodeEntry, type Entries, type EntryKey, isEntryKey } from './entries.ts';
 import { keyText, MAX_RECORD_SIZE, type NodeRecord, parseRecord } from './record.ts';
 
@@ -95,6 +96,7 @@ function notesOf(record: NodeRecord): string[] {
   const hasAddress = record.get('ip') !== undefined || record.get('ip6') !== undefined;
   const hasPort = PORTS.some((key) => record.get(key) !== undefined);
   if (!hasAddress) notes.push('it names no address');
+  else if (endpointsOfRecord(record).length === 0) notes.push('no node can be at the address that it names');
   else if (!hasPort) notes.push('it names no port');
   return notes;
 }

@@ -187,6 +187,19 @@ describe('a record as an enode', () => {
     expect(enodeOf({ ip: '1.2.3.4', udp: 30303 })).toBe('enode://KEY@1.2.3.4:0?discport=30303');
   });
 
+  it.each([
+    { ip: '0.0.0.0' },
+    { ip: '224.0.0.1' },
+    { ip6: '::' },
+    { ip6: 'ff02::1' },
+    { ip: '239.1.1.1', ip6: '::ffff:0.0.0.0' },
+  ])('is nothing at an address where no node can be: %j', (entries) => {
+    expect(enodeOf({ ...entries, tcp: 1, udp: 1 })).toBeUndefined();
+    expect(enodeOf({ ip6: '2001:db8::1', ...entries, ip: '1.2.3.4', tcp: 1, udp: 1 })).toMatch(
+      /@1\.2\.3\.4:1$/,
+    );
+  });
+
   it('is nothing without an address', () => {
     expect(enodeOf({ tcp: 1 })).toBeUndefined();
   });

@@ -30,6 +30,9 @@ describe('an inspection', () => {
     expect(inspectRecord(valid({})).notes).toEqual(['it names no address']);
     expect(inspectRecord(valid({ ip: '1.2.3.4' })).notes).toEqual(['it names no port']);
     expect(inspectRecord(valid({ ip6: '::1', udp6: 0 })).notes).toEqual(['udp6 is 0, which is no port']);
+    expect(inspectRecord(valid({ ip: '0.0.0.0', udp: 1 })).notes).toEqual([
+      'no node can be at the address that it names',
+    ]);
     const others = new Map([['unknown', RLP.encode('x')]]);
     const { entries } = inspectRecord(signRecord(secretKey, { seq: 1n, others }).toString());
     expect(entries.find(({ key }) => key === 'unknown')).toEqual({
