@@ -1,8 +1,8 @@
 /** Addresses between their bytes on the wire (4 or 16) and text, without a socket library. */
+import { PeerlaneError } from './errors.ts';
 
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
-const MAPPED_PREFIX = '00000000000000000000ffff';
 
 /** The 4 bytes of a dotted quad without leading zeros; `undefined` for any other text. */
 export function parseIpv4(text: string): Uint8Array | undefined {
@@ -95,10 +95,35 @@ function longestZeros(groups: readonly number[]): { start: number; length: numbe
   return best;
 }
 
-/** The IPv4 address inside `::ffff:0:0/96`, as a view; `undefined` for any other IPv6 address. */
+/** The IPv4 address inside `::ffff:0:0/96`, as a view; `undefined` for any other address. */
 export function unmapIpv4(address: Uint8Array): Uint8Array | undefined {
-  const prefix = Array.from(address.subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return prefix === MAPPED_PREFIX ? address.subarray(12) : undefined;
+  if (address.length !== 16 || address[10] !== 0xff || address[11] !== 0xff) return undefined;
+  for (let i = 0; i < 10; i++) if (address[i] !== 0) return undefined;
+  return address.subarray(12);
+}
+
+/**
+ * The one form of an address of either family: 4 bytes also for an IPv4 address that is mapped into IPv6, which is
+ * how a socket of both families names it. A view, or the address itself.
+ * @throws PeerlaneError `invalid-argument` for another length than 4 or 16
+ */
+export function normalizeIp(address: Uint8Array): Uint8Array {
+  if (!(address instanceof Uint8Array) || (address.length !== 4 && address.length !== 16)) {
+    throw new PeerlaneError('invalid-argument', 'an address is a Uint8Array of 4 or 16 bytes');
+  }
+  return unmapIpv4(address) ?? address;
+}
+
+/** The address of either family in the form of `normalizeIp`; `undefined` for a text that is none. */
+export function parseIp(text: string): Uint8Array | undefined {
+  const address = parseIpv4(text) ?? parseIpv6(text);
+  return address && normalizeIp(address);
+}
+
+/** The text of an address of either family. @throws PeerlaneError `invalid-argument` as `normalizeIp` */
+export function formatIp(address: Uint8Array): string {
+  const normal = normalizeIp(address);
+  return normal.length === 4 ? formatIpv4(normal) : formatIpv6(normal);
 }
 
 /**

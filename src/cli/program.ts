@@ -3,6 +3,7 @@ import { systemEnv } from '../base/env.ts';
 import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
+import { addEnrCommands } from './enr.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
 import { Output } from './output.ts';
@@ -18,6 +19,7 @@ export function createProgram(): Command {
     // The one line about a usage error is written where all errors are.
     .configureOutput({ outputError: () => undefined });
   addKeyCommands(program);
+  addEnrCommands(program);
   addInfoCommand(program);
   addDialCommand(program);
   addServeCommand(program);

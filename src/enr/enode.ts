@@ -1,7 +1,8 @@
 /** enode URLs: `enode://<128 hex digits>@host:port?discport=n`. */
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { isGlobal, isMulticast, isUnspecified } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
@@ -72,17 +73,38 @@ export function formatEnode(enode: Enode): string {
   return parts.join('');
 }
 
-/** Where a record says that its node listens, the IPv4 endpoint first; `undefined` if it names no address. */
-export function enodeOfRecord(record: NodeRecord): Enode | undefined {
-  const { publicKey } = record;
-  const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
-  const ip = record.get('ip');
-  if (ip !== undefined) return { publicKey, host: ip, tcpPort: tcp, udpPort: udp };
-  const ip6 = record.get('ip6');
-  if (ip6 === undefined) return undefined;
+/** Where a record says that its node listens. */
+export interface RecordEndpoint {
+  /** An IPv4 address, or an IPv6 address (RFC 5952) that holds none. */
+  readonly host: string;
+  /** 0: the record names none. */
+  readonly tcpPort: number;
+  /** 0: the record names none. */
+  readonly udpPort: number;
+}
+
+/**
+ * The endpoints of a record, that of `ip` and that of `ip6`, without addresses at which no node can be: all zeros, and
+ * multicast. IPv4 comes first unless only the IPv6 address can be reached from everywhere, as behind a NAT.
+ */
+export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
-  const [tcpPort, udpPort] = [record.get('tcp6') ?? tcp, record.get('udp6') ?? udp];
-  return { publicKey, host: ip6, tcpPort, udpPort };
+  const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
+  const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
+  for (const [text = '', tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
+    const address = parseIp(text);
+    if (address === undefined || isUnspecified(address) || isMulticast(address)) continue;
+    endpoints.push({ host: formatIp(address), tcpPort, udpPort, isGlobal: isGlobal(address) });
+  }
+  return endpoints
+    .sort((a, b) => Number(b.isGlobal) - Number(a.isGlobal))
+    .map(({ host, tcpPort, udpPort }) => ({ host, tcpPort, udpPort }));
+}
+
+/** The first endpoint of a record as an enode; `undefined` if it has none. */
+export function enodeOfRecord(record: NodeRecord): Enode | undefined {
+  const [first] = endpointsOfRecord(record);
+  return first && { publicKey: record.publicKey, ...first };
 }
 
 function keyOf(digits: string): Uint8Array {
@@ -98,8 +120,7 @@ function hostOf(text: string): string {
   if (text.startsWith('[')) {
     const address = parseIpv6(text.slice(1, -1));
     if (address === undefined) throw invalid('what stands in brackets is not an IPv6 address');
-    const mapped = unmapIpv4(address);
-    return mapped === undefined ? formatIpv6(address) : formatIpv4(mapped);
+    return formatIp(address);
   }
   // A name of digits and dots alone would be read as one of several old forms of an IPv4 address.
   if (/^[\d.]+$/.test(text)) {

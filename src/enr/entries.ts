@@ -28,6 +28,9 @@ export interface Entries {
   readonly eth: RecordForkId;
   /** The node offers the snap protocol. */
   readonly snap: true;
+  /** Version of topic discovery, under one of its names: see `TOPIC_DISCOVERY_KEYS`. */
+  readonly ng: number;
+  readonly 'topic-discovery': number;
 }
 
 export type EntryKey = keyof Entries;
@@ -46,6 +49,8 @@ function address(
 }
 
 const port = uint(16);
+/** enr-entries/ng.md names no width. */
+const version = uint(32);
 
 const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
   id: text(32),
@@ -67,6 +72,8 @@ const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
     (): true => true,
     () => ({}),
   ),
+  ng: version,
+  'topic-discovery': version,
 };
 
 export function isEntryKey(key: string): key is EntryKey {

@@ -4,7 +4,7 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { ecdh, keccak256, PUBLIC_KEY_LENGTH, recover, sign } from '../crypto/index.ts';
 
 /** r and s; the recovery id is left out. */
-const SIGNATURE_LENGTH = 64;
+export const SIGNATURE_LENGTH = 64;
 
 /** Half of the group order of secp256k1 (SEC 2, section 2.4.1), rounded down. */
 const HALF_ORDER = Uint8Array.from(

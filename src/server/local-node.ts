@@ -1,6 +1,6 @@
 /** How a node names itself to others. */
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
-import { formatEnode, signRecord } from '../enr/index.ts';
+import { type EntryChanges, formatEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 
 /** Where a node is reached, on its own machine, that listens on all addresses of a family. */
@@ -15,16 +15,10 @@ export function localEnode(publicKey: Uint8Array, endpoint: Endpoint | undefined
   return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort: port, udpPort: 0 });
 }
 
-/**
- * The record, in text form (EIP-778), of a node that listens at `endpoint`.
- * @param unixTime milliseconds, the sequence number
- */
-export function localRecord(key: Uint8Array, endpoint: Endpoint | undefined, unixTime: number): string {
-  const { host = '', port } = endpoint ?? {};
+/** The entries of the record (EIP-778) of a node that listens at `endpoint`. */
+export function endpointEntries({ host, port }: Endpoint): EntryChanges {
   // A host name, or an address that stands for all, is no address to be reached at.
-  const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? { ip: host } : {};
-  const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? { ip6: host } : {};
-  const tcp = port === undefined ? {} : host.includes(':') ? { tcp6: port } : { tcp: port };
-  const seq = BigInt(Math.floor(unixTime));
-  return signRecord(key, { seq, entries: { ...ip, ...ip6, ...tcp } }).toString();
+  const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
+  const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
+  return { ip, ip6, ...(host.includes(':') ? { tcp6: port } : { tcp: port }) };
 }

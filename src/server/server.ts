@@ -1,7 +1,7 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
+import { type Enode, firstSeq, formatEnode, LocalRecord, parseEnode } from '../enr/index.ts';
 import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
 import {
@@ -18,7 +18,7 @@ import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOpti
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
 import { Dialer } from './dialer.ts';
 import { Lanes } from './lanes.ts';
-import { localEnode, localRecord } from './local-node.ts';
+import { endpointEntries, localEnode } from './local-node.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
 
@@ -34,6 +34,7 @@ import { PeerSet, tooManyPeers } from './peers.ts';
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
   readonly #identity: Identity;
+  readonly #record: LocalRecord;
   readonly #lanes: Lanes;
   readonly #budgets: Budgets;
   readonly #peers: PeerSet;
@@ -53,6 +54,8 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
     this.#identity = identityOf(this.#config.key);
+    const seq = firstSeq(this.#config.env.unixTime());
+    this.#record = new LocalRecord(this.#config.key, { seq });
     this.#lanes = new Lanes(this.#config.env);
     this.#budgets = budgetsOf(this.#config);
     this.#peers = new PeerSet(this.#config);
@@ -88,6 +91,7 @@ export class Server implements AsyncDisposable {
         throw new PeerlaneError('closed', 'the server was closed while it started');
       }
       this.#listener = listener;
+      this.#record.update(endpointEntries(listener));
       // Whom we dialed meanwhile was told of no port.
       this.#context = undefined;
       onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
@@ -114,7 +118,7 @@ export class Server implements AsyncDisposable {
 
   /** The node's record in text form (EIP-778), with the address that it listens on. */
   get enr(): string {
-    return localRecord(this.#config.key, this.#listener, this.#config.env.unixTime());
+    return this.#record.record.toString();
   }
 
   get peers(): readonly Peer[] {

@@ -21,7 +21,7 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    for (const command of ['key', 'info', 'dial', 'serve', 'sync', 'bench'])
+    for (const command of ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'bench'])
       expect(stdout).toContain(`  ${command} `);
     const bare = await run();
     expect(bare.status).toBe(2);
@@ -34,6 +34,9 @@ describe('the command line', () => {
     [['info', 'extra'], /too many arguments/],
     [['key', 'to-enode'], /missing required argument 'file'/],
     [['key', 'to-enode', 'x', '--port', '65536'], /expected a port from 0 to 65535/],
+    [['enr', 'new'], /required option '--key <file>'/],
+    [['enr', 'new', '--key', 'x', '--ip', '1.2.3'], /expected an IPv4 address/],
+    [['enr', 'set', 'enr:x', 'tcp', '--key', 'x'], /expected KEY=VALUE/],
     [['serve', '--listen', '127.0.0.1:0'], /required option '--chain <dir>'/],
     [['serve', '--chain', 'x', '--listen', '127.0.0.1'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', '::1:0'], /expected HOST:PORT/],

@@ -4,6 +4,7 @@ import { fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import {
   compressPublicKey,
+  endpointsOfRecord,
   enodeOfRecord,
   formatEnode,
   parseEnode,
@@ -163,6 +164,39 @@ describe('a record as an enode', () => {
     expect(enodeOf({ ip6: '2001:db8::1', tcp: 1, udp: 2 })).toBe('enode://KEY@[2001:db8::1]:1?discport=2');
     expect(enodeOf({ ip6: '2001:db8::1', tcp: 1, udp: 2, tcp6: 3, udp6: 3 })).toBe(
       'enode://KEY@[2001:db8::1]:3',
+    );
+  });
+
+  it('takes the IPv6 endpoint first when only that one is reached from everywhere, as behind a NAT', () => {
+    const both = { ip: '192.168.1.2', tcp: 30303, udp: 30301, ip6: '2606:4700::1', tcp6: 40404, udp6: 40405 };
+    expect(enodeOf(both)).toBe('enode://KEY@[2606:4700::1]:40404?discport=40405');
+    expect(endpointsOfRecord(signRecord(secretKey, { seq: 1n, entries: both }))).toEqual([
+      { host: '2606:4700::1', tcpPort: 40404, udpPort: 40405 },
+      { host: '192.168.1.2', tcpPort: 30303, udpPort: 30301 },
+    ]);
+    expect(enodeOf({ ...both, ip6: 'fd00::1' })).toMatch(/@192\.168\.1\.2:/);
+  });
+
+  it('has the IPv4 address of an ip6 entry that holds one', () => {
+    expect(enodeOf({ ip6: '::ffff:1.2.3.4', tcp: 1, udp: 1 })).toBe('enode://KEY@1.2.3.4:1');
+  });
+
+  it('has the ports that the record names, and 0 for those it does not', () => {
+    expect(enodeOf({ ip: '1.2.3.4' })).toBe('enode://KEY@1.2.3.4:0');
+    expect(enodeOf({ ip: '1.2.3.4', tcp: 30303 })).toBe('enode://KEY@1.2.3.4:30303?discport=0');
+    expect(enodeOf({ ip: '1.2.3.4', udp: 30303 })).toBe('enode://KEY@1.2.3.4:0?discport=30303');
+  });
+
+  it.each([
+    { ip: '0.0.0.0' },
+    { ip: '224.0.0.1' },
+    { ip6: '::' },
+    { ip6: 'ff02::1' },
+    { ip: '239.1.1.1', ip6: '::ffff:0.0.0.0' },
+  ])('is nothing at an address where no node can be: %j', (entries) => {
+    expect(enodeOf({ ...entries, tcp: 1, udp: 1 })).toBeUndefined();
+    expect(enodeOf({ ip6: '2001:db8::1', ...entries, ip: '1.2.3.4', tcp: 1, udp: 1 })).toMatch(
+      /@1\.2\.3\.4:1$/,
     );
   });
 

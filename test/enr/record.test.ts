@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, fromHex, toBareHex, toHex } from '../../src/base/bytes.ts';
 import { keccak256, publicKeyOf, sign } from '../../src/crypto/index.ts';
-import { decodeRecord, parseRecord, signRecord } from '../../src/enr/index.ts';
+import { decodeRecord, type EntryKey, parseRecord, signRecord } from '../../src/enr/index.ts';
+import { bytes, decode, encode, encodeList, raw, struct, uint } from '../../src/rlp/index.ts';
 import { errorOf } from './errors.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
@@ -134,7 +135,8 @@ describe('a record', () => {
   });
 
   it('does not change with the packet that it came in', () => {
-    const packet = signRecord(secretKey, { seq: 1n, entries: { tcp: 30303 } }).encoded.slice();
+    // As it comes from a socket: what `slice` of a Buffer gives is no copy.
+    const packet = Buffer.from(signRecord(secretKey, { seq: 1n, entries: { tcp: 30303 } }).encoded);
     const record = decodeRecord(packet);
     packet.fill(0);
     expect(record.get('tcp')).toBe(30303);
@@ -185,6 +187,9 @@ describe('a record', () => {
     ['eth', 'x'],
     ['eth', [['abc', 1]]],
     ['snap', 'x'],
+    ['ng', [1]],
+    ['topic-discovery', Uint8Array.of(0)],
+    ['ng', Uint8Array.of(1, 0, 0, 0, 0)],
   ] as const)('is valid with a senseless %s entry, which is not given', (key, value) => {
     const pairs: [string, Item][] = [
       ['id', 'v4'],
@@ -193,7 +198,7 @@ describe('a record', () => {
     ];
     const record = decodeRecord(signedOver([1, ...pairs.sort(([a], [b]) => (a < b ? -1 : 1)).flat()]));
     expect(record.keys()).toContain(key);
-    expect(record.get(key)).toBeUndefined();
+    expect([record.get(key), record.entries()[key]]).toEqual([undefined, undefined]);
   });
 
   it('may fill 300 bytes, and not one more', () => {
@@ -217,6 +222,37 @@ describe('a record', () => {
     ]);
     expect(tooLong.length).toBe(301);
     expect(refused(tooLong)).toMatch(/301 bytes/);
+  });
+});
+
+describe('a record in a packet', () => {
+  // EIP-868, "ENRResponse Packet (0x06)": packet-data = [ request-hash, ENR ].
+  it('is an item of its list, and is taken out as it stands', () => {
+    const { encoded } = parseRecord(EXAMPLE);
+    const requestHash = keccak256(encoded);
+    const packet = RLP.encode([requestHash, RLP.decode(encoded)]);
+    const { record } = decode(struct({ requestHash: bytes(32), record: raw }), packet);
+    expect(decodeRecord(record.encoded).toString()).toBe(EXAMPLE);
+    expect(encodeList([encode(bytes(), requestHash), decodeRecord(record.encoded).encoded])).toEqual(packet);
+  });
+
+  it('is refused when a value in it is no RLP: nobody could decode what it is relayed in', () => {
+    const content = [encode(uint(8), 1), ...['id', 'v4'].map((text) => RLP.encode(text))];
+    content.push(RLP.encode('secp256k1'), RLP.encode(compressed), RLP.encode('z'));
+    for (const value of ['c2b801', 'c18101', 'c3c28101', 'c1b8', 'c382ffff']) {
+      const items = [...content, fromHex(value)];
+      const signature = sign(keccak256(encodeList(items)), secretKey).slice(0, 64);
+      const encoded = encodeList([encode(bytes(), signature), ...items]);
+      if (value === 'c382ffff') expect(decodeRecord(encoded).raw('z')).toEqual(fromHex(value));
+      else expect(refused(encoded)).toMatch(/not valid RLP/);
+    }
+  });
+
+  it('may hold lists as deep as there is room', () => {
+    let deep: Item = [];
+    for (let i = 0; i < 100; i++) deep = [deep];
+    const record = decodeRecord(signedOver([1, 'id', 'v4', 'secp256k1', compressed, 'z', deep]));
+    expect(record.raw('z')).toEqual(RLP.encode(deep));
   });
 });
 
@@ -323,14 +359,10 @@ describe('what is signed', () => {
       fc.property(known, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (entries, seq) => {
         const record = parseRecord(signRecord(secretKey, { seq, entries }).toString());
         expect(record.seq).toBe(seq);
-        const read = {
-          ...Object.fromEntries(
-            (['ip', 'ip6', 'tcp', 'tcp6', 'udp', 'udp6', 'snap', 'eth'] as const)
-              .map((key) => [key, record.get(key)] as const)
-              .filter(([, value]) => value !== undefined),
-          ),
-        };
+        const { id, secp256k1, ...read } = record.entries();
+        expect([id, secp256k1]).toEqual(['v4', compressed]);
         expect(read).toEqual(entries);
+        for (const key of record.keys() as EntryKey[]) expect(record.get(key)).toEqual(record.entries()[key]);
       }),
       { numRuns: 50 },
     );
@@ -339,6 +371,8 @@ describe('what is signed', () => {
   it.each([
     ['an address that is none', { ip: '1.2.3' }, 'invalid-argument'],
     ['an address of the other kind', { ip6: '1.2.3.4' }, 'invalid-argument'],
+    ['an identity scheme', { id: 'v5' } as object, 'invalid-argument'],
+    ['an entry without a type', { frobnicate: 1 } as object, 'invalid-argument'],
   ])('is not %s', (_, entries, code) => {
     expect(errorOf(() => signRecord(secretKey, { seq: 1n, entries })).code).toBe(code);
   });

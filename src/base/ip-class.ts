@@ -1,0 +1,108 @@
+/** What an address is good for: the special-purpose registries of IANA, as rules for whom to believe what. */
+import { type Cidr, inCidr, parseCidr } from './cidr.ts';
+import { normalizeIp } from './ip.ts';
+
+export type IpClass =
+  /** All zeros: no address, or every address of this machine. */
+  | 'unspecified'
+  /** This machine. */
+  | 'loopback'
+  /** Private use (RFC 1918) and unique local addresses (RFC 4193). */
+  | 'private'
+  | 'link-local'
+  | 'multicast'
+  /** Set aside for something else than a node that is reached from everywhere. */
+  | 'special'
+  | 'global';
+
+/**
+ * Blocks and what they are; the longest prefix decides. From the IANA IPv4 and IPv6 Special-Purpose Address
+ * Registries (RFC 6890), the column "Globally Reachable"; blocks without a value there, Teredo and 6to4, are
+ * tunnels that have been given up. Multicast is of RFC 5771 and RFC 4291.
+ */
+const CLASSES: readonly (readonly [IpClass, readonly string[]])[] = [
+  ['unspecified', ['0.0.0.0/32', '::/128']],
+  ['loopback', ['127.0.0.0/8', '::1/128']],
+  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+  ['link-local', ['169.254.0.0/16', 'fe80::/10']],
+  ['multicast', ['224.0.0.0/4', 'ff00::/8']],
+  [
+    'special',
+    [
+      '0.0.0.0/8', // this network
+      '100.64.0.0/10', // shared by a provider's customers
+      '192.0.0.0/24', // protocol assignments
+      '192.0.2.0/24', // documentation
+      '192.88.99.0/24', // 6to4 relays
+      '198.18.0.0/15', // benchmarks
+      '198.51.100.0/24', // documentation
+      '203.0.113.0/24', // documentation
+      '240.0.0.0/4', // reserved, and broadcast
+      '2001::/23', // protocol assignments, Teredo
+      '2001:db8::/32', // documentation
+      '2002::/16', // 6to4
+      '3fff::/20', // documentation
+    ],
+  ],
+  [
+    'global',
+    [
+      '0.0.0.0/0',
+      '192.0.0.9/32', // Port Control Protocol
+      '192.0.0.10/32', // TURN
+      // Of IPv6 only this much has been given out.
+      '2000::/3',
+      '2001:1::1/128', // Port Control Protocol
+      '2001:1::2/128', // TURN
+      '2001:1::3/128', // DNS-SD
+      '2001:3::/32', // AMT
+      '2001:4:112::/48', // AS112
+      '2001:20::/28', // ORCHIDv2
+      '2001:30::/28', // drones
+    ],
+  ],
+];
+
+const BLOCKS: readonly (readonly [Cidr, IpClass])[] = CLASSES.flatMap(([name, blocks]) =>
+  blocks.map((block) => [parseCidr(block), name] as const),
+).sort(([a], [b]) => b.bits - a.bits);
+
+/** The well-known prefix of translators to IPv4 (RFC 6052, section 2.1): the IPv4 address stands at the end. */
+const TRANSLATED = parseCidr('64:ff9b::/96');
+
+/**
+ * The class of an address of either family.
+ * @param address 4 or 16 bytes; one that is mapped into IPv6, or translated to IPv4, is what the IPv4 address is
+ * @throws PeerlaneError `invalid-argument` for another length
+ */
+export function classOfIp(address: Uint8Array): IpClass {
+  let normal = normalizeIp(address);
+  // Else 64:ff9b::10.0.0.1 would lead into the network behind a translator.
+  if (inCidr(normal, TRANSLATED)) normal = normal.subarray(12);
+  for (const [block, name] of BLOCKS) if (inCidr(normal, block)) return name;
+  return 'special';
+}
+
+/** 0.0.0.0 or `::`. */
+export function isUnspecified(address: Uint8Array): boolean {
+  return classOfIp(address) === 'unspecified';
+}
+
+export function isLoopback(address: Uint8Array): boolean {
+  return classOfIp(address) === 'loopback';
+}
+
+/** Whether the address is of a local network: private, unique local or link-local. */
+export function isLan(address: Uint8Array): boolean {
+  const name = classOfIp(address);
+  return name === 'private' || name === 'link-local';
+}
+
+export function isMulticast(address: Uint8Array): boolean {
+  return classOfIp(address) === 'multicast';
+}
+
+/** Whether the address can be reached from everywhere. */
+export function isGlobal(address: Uint8Array): boolean {
+  return classOfIp(address) === 'global';
+}
