@@ -5,6 +5,7 @@ import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
+import { addNodesetCommands } from './nodeset.ts';
 import { Output } from './output.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
@@ -22,6 +23,7 @@ export function createProgram(): Command {
   addDialCommand(program);
   addServeCommand(program);
   addSyncCommand(program);
+  addNodesetCommands(program);
   addBenchCommand(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;
