@@ -153,7 +153,8 @@ export function formatTime(ms: number | undefined): string {
   if (!Number.isSafeInteger(ms) || ms < 0 || ms > LAST_TIME) {
     throw new PeerlaneError('invalid-argument', `not a time in Unix ms: ${ms}`);
   }
-  return new Date(ms).toISOString().replace('.000Z', 'Z');
+  // Without zeros at the end, as Go writes it.
+  return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
 }
 
 /** The `count` nodes with the highest scores; of equals those with the lower ids. */

@@ -28,7 +28,7 @@ const WRITTEN_BY_DEVP2P = `{
         "record": "${EXAMPLE}",
         "score": 12,
         "firstResponse": "2024-05-01T10:00:00Z",
-        "lastResponse": "2024-05-02T10:00:01Z",
+        "lastResponse": "2024-05-02T10:00:01.34Z",
         "lastCheck": "0001-01-01T00:00:00Z"
     }
 }`;
@@ -50,7 +50,7 @@ describe('a node set', () => {
           node: parseRecord(EXAMPLE),
           score: 12,
           firstResponse: Date.UTC(2024, 4, 1, 10),
-          lastResponse: Date.UTC(2024, 4, 2, 10, 0, 1),
+          lastResponse: Date.UTC(2024, 4, 2, 10, 0, 1, 340),
           lastCheck: undefined,
         },
       ],

@@ -14,7 +14,7 @@ export const FLUSH_INTERVAL_MS = 1_000;
 /** After a write that failed. */
 export const RETRY_INTERVAL_MS = 30_000;
 /** Nodes in one batch: to encode them takes a few milliseconds. */
-const BATCH_LENGTH = 512;
+const BATCH_LENGTH = 256;
 
 export interface WriteBehindOptions {
   readonly kv: KeyValueStore;
