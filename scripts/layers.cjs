@@ -31,7 +31,7 @@ const LAYERS = {
     'discv5',
     'dnsdisc',
   ],
-  sync: ['server', 'eth', 'trie', 'crypto', 'rlp'],
+  sync: ['server', 'io', 'eth', 'trie', 'crypto', 'rlp'],
   bench: ['server', 'p2p', 'rlpx', 'crypto', 'rlp'],
 };
 

@@ -128,15 +128,18 @@ export const CONSEQUENCES = {
   'body-mismatch': breach,
   'chain-not-found': useless,
   'no-peers': local,
+  'chain-file-damaged': local,
+  'genesis-invalid': local,
+
+  // stores of chains and nodes
   'store-locked': local,
   'store-damaged': local,
   'store-mismatch': local,
-  'chain-file-damaged': local,
-  'genesis-invalid': local,
 
   // server and files
   'key-unreadable': local,
   'file-unreadable': local,
+  'node-set-invalid': local,
   'port-in-use': local,
   'listen-failed': local,
   'dial-failed': { penalty: 'none', backOff: true },

@@ -1,6 +1,9 @@
 /** Values of options, read from their text; commander turns `InvalidArgumentError` into a usage error. */
 import { InvalidArgumentError } from 'commander';
 import { fromHex } from '../base/bytes.ts';
+import { type Cidr, parseCidr } from '../base/cidr.ts';
+import { isPeerlaneError } from '../base/errors.ts';
+import { parseIp } from '../base/ip.ts';
 import type { Target } from '../sync/index.ts';
 
 export interface ListenAddress {
@@ -33,6 +36,41 @@ export function seconds(text: string): number {
   const value = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
   if (value <= 0) throw new InvalidArgumentError('expected a number of seconds above zero');
   return value;
+}
+
+/** A whole number, zero included. */
+export function count(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  if (value < 0) throw new InvalidArgumentError('expected a whole number');
+  return value;
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** Milliseconds of `24h`, `1h30m`, `2.5d` and the like. */
+export function duration(text: string): number {
+  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,6})?)(ms|[smhd])/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
+    throw new InvalidArgumentError('expected a duration such as 90s, 1h30m or 2d');
+  }
+  return parts.reduce((sum, [, value, unit = '']) => sum + Number(value) * (UNITS_MS[unit] ?? 0), 0);
+}
+
+/** An IP address with or without the length of a prefix. */
+export function cidr(text: string): Cidr {
+  const address = parseIp(text);
+  if (address !== undefined) return { network: address, bits: 8 * address.length };
+  try {
+    return parseCidr(text);
+  } catch (error) {
+    throw new InvalidArgumentError(isPeerlaneError(error) ? error.message : 'expected a network');
+  }
 }
 
 /** For an option that may be given several times: the values so far and one more. */

@@ -20,7 +20,7 @@ import type { PeerInfo, Protocol, ProtocolChannel } from '../p2p/index.ts';
 import { Server } from '../server/index.ts';
 import { seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { printable } from './format.ts';
+import { jsonInteger, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
@@ -200,9 +200,4 @@ function printStatus(output: Output, status: Status): void {
     totalDifficulty: totalDifficulty?.toString(),
   };
   output.event('status', fields, lines.join('\n'));
-}
-
-/** A number where JSON readers keep it exact, else its digits. */
-function jsonInteger(value: bigint): number | string {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }

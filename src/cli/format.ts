@@ -30,3 +30,8 @@ export function printable(text: string, limit = 200): string {
   const clean = text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, '\u00b7');
   return clean.length > limit ? `${clean.slice(0, limit - 1)}\u2026` : clean;
 }
+
+/** A number where JSON readers keep it exact, else its digits. */
+export function jsonInteger(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+}

@@ -6,6 +6,7 @@ import { addDialCommand } from './dial.ts';
 import { addEnrCommands } from './enr.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
+import { addNodesetCommands } from './nodeset.ts';
 import { Output } from './output.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
@@ -24,6 +25,7 @@ export function createProgram(): Command {
   addDialCommand(program);
   addServeCommand(program);
   addSyncCommand(program);
+  addNodesetCommands(program);
   addBenchCommand(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

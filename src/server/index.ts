@@ -14,5 +14,13 @@ export {
   REDIAL_INTERVAL_MS,
 } from './dial-plan.ts';
 export type { ServerEvent } from './events.ts';
+export {
+  type DialResult,
+  NodeDatabase,
+  type NodeDatabaseEvent,
+  type NodeDatabaseOptions,
+  type NodePatch,
+  type StoredNode,
+} from './node-db/index.ts';
 export { Peer } from './peer.ts';
 export { Server } from './server.ts';

@@ -1,10 +1,10 @@
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { type KeyValueStore, type KvChange, MemoryKv } from '../base/kv.ts';
 import { keccak256 } from '../crypto/index.ts';
 import type { ChainHead, ChainReader } from '../eth/chain-reader.ts';
+import { type LevelOptions, LevelStore } from '../io/level-store.ts';
 import { encode } from '../rlp/index.ts';
-import { type KeyValueStore, type KvChange, MemoryKv } from './kv.ts';
-import { LevelStore } from './level-store.ts';
 import type { ChainPoint, ChainState, PendingHeaders, StoredHeader } from './records.ts';
 import * as records from './records.ts';
 import {
@@ -26,6 +26,14 @@ import {
   requireNext,
   type StoreGenesis,
 } from './store-state.ts';
+
+/** What is read of a chain is its end, mostly. */
+const LEVEL: LevelOptions = {
+  what: 'the chain store',
+  advice: 'delete the directory and import or sync again',
+  writeBufferBytes: 16 * 1024 * 1024,
+  readCacheBytes: 16 * 1024 * 1024,
+};
 
 /** Records that one batch of a clean-up or a walk takes at a time. */
 const WALK = 1024;
@@ -60,7 +68,7 @@ export class ChainStore implements ChainReader, AsyncDisposable {
     if (typeof path !== 'string' || !encodings.every((encoding) => encoding instanceof Uint8Array)) {
       throw new PeerlaneError('invalid-argument', 'a chain store takes a path and { genesis }');
     }
-    return await ChainStore.over(await LevelStore.open(path), { genesis });
+    return await ChainStore.over(await LevelStore.open(path, LEVEL), { genesis });
   }
 
   /** A store that is gone when the process is. */

@@ -1,4 +1,6 @@
 /** Chain download in stages, the store that it fills, and the import of chain files. */
+
+export type { KeyValueStore, KvChange } from '../base/kv.ts';
 export { type BodiesOptions, BodiesStage } from './bodies.ts';
 export { type ChainFileBlock, type ChainFileOptions, readChain, readChainFile } from './chain-file.ts';
 export { ChainStore } from './chain-store.ts';
@@ -6,7 +8,6 @@ export { Downloader, type DownloaderOptions, type DownloadSummary, defaultStages
 export { MAX_REORG } from './header-descent.ts';
 export { type HeadersOptions, HeadersStage } from './headers.ts';
 export { type ImportOptions, type ImportProgress, importBlocks, importChain } from './import-chain.ts';
-export type { KeyValueStore, KvChange } from './kv.ts';
 export type { PendingHeaders, StoredHeader } from './records.ts';
 export {
   type BlockSource,

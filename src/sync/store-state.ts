@@ -1,10 +1,10 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { type ErrorCode, isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import type { KeyValueStore, KvChange } from '../base/kv.ts';
 import { keccak256 } from '../crypto/index.ts';
 import type { Genesis } from '../eth/genesis.ts';
 import { type Header, headerCodec } from '../eth/header.ts';
 import { decode, encode } from '../rlp/index.ts';
-import type { KeyValueStore, KvChange } from './kv.ts';
 import type { ChainPoint, ChainState, PendingHeaders, StoredHeader } from './records.ts';
 import * as records from './records.ts';
 

@@ -21,7 +21,7 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    for (const command of ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'bench'])
+    for (const command of ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bench'])
       expect(stdout).toContain(`  ${command} `);
     const bare = await run();
     expect(bare.status).toBe(2);
@@ -44,6 +44,12 @@ describe('the command line', () => {
     [['sync', '--genesis', 'x', '--store', 'y'], /required option '--peer <enode...>'/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
+    [['nodeset', 'info'], /missing required argument 'file'/],
+    [['nodeset', 'filter', 'x', '--ip', '10.0.0.0/33'], /expected a network/],
+    [['nodeset', 'filter', 'x', '--min-age', 'old'], /expected a duration/],
+    [['nodeset', 'filter', 'x', '--min-age', '1h30'], /expected a duration/],
+    [['nodeset', 'filter', 'x', '--limit', '-1'], /expected a whole number/],
+    [['nodeset', 'filter', 'x', '--eth-network', 'ropsten'], /mainnet/],
     [['bench', '--only', 'abacus'], /no id contains it/],
     [['dial', 'x', '--timeout', '0'], /expected a number of seconds/],
     [['dial', 'x', '--network', 'ropsten'], /mainnet/],

@@ -39,7 +39,7 @@ const node: fc.Arbitrary<KadNode> = fc
   .map(({ distance, n, ip, seq }) => {
     const plain = nodeAt(localId, distance, n, { ip });
     if (seq === undefined) return plain;
-    return { ...plain, record: new NodeRecord(EMPTY, BigInt(seq), plain.publicKey, new Map()) };
+    return { ...plain, record: new NodeRecord(EMPTY, BigInt(seq), plain.publicKey) };
   });
 
 type Operation =

@@ -41,7 +41,7 @@ function fullAt(distance: number): { table: Table; events: string[]; entries: Ka
 
 const withSeq = (node: KadNode, seq: bigint): KadNode => ({
   ...node,
-  record: new NodeRecord(EMPTY, seq, node.publicKey, new Map()),
+  record: new NodeRecord(EMPTY, seq, node.publicKey),
 });
 
 const makeLive = (table: Table, ...nodes: KadNode[]): void => {

@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { equalBytes } from '../../src/base/bytes.ts';
+import { type KeyValueStore, MemoryKv } from '../../src/base/kv.ts';
 import { ChainStore, verifyChain } from '../../src/sync/index.ts';
-import { type KeyValueStore, MemoryKv } from '../../src/sync/kv.ts';
-import { LevelStore } from '../../src/sync/level-store.ts';
 import * as records from '../../src/sync/records.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { blockAt, forkOf, smallChain, type TestChain } from './chains.ts';
-import { entries, entryOf } from './entries.ts';
+import { entries } from './entries.ts';
 
 const chain = smallChain();
 const { genesis } = chain;
@@ -424,14 +423,4 @@ describe('a chain store is refused', () => {
       expect(await rejectionOf(verifyChain(store))).toBe('store-damaged');
     }
   });
-});
-
-it('a directory of records says what goes wrong once it is closed', async () => {
-  const level = await LevelStore.open(newPath());
-  expect(await level.isEmpty()).toBe(true);
-  const key = records.bodyKey(1);
-  await level.batch([{ key, value: entryOf(blockAt(chain, 1)).body }]);
-  expect(await level.isEmpty()).toBe(false);
-  await level.close();
-  expect(await rejectionOf(level.get(key))).toBe('closed');
 });

@@ -1,0 +1,31 @@
+/** Keys of the disk, and the names of nodes in memory: a string of one byte a character takes half of what hex does. */
+
+const ascii = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
+
+/** RLP `[version]`; the name is ours alone, so that no other program's directory is taken for a damaged one of ours. */
+export const VERSION_KEY: Uint8Array = ascii('peerlane-nodes');
+
+const PREFIX = ascii('node:');
+const ID_LENGTH = 32;
+
+export function nameOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1');
+}
+
+export function idOf(name: string): Uint8Array {
+  return ascii(name);
+}
+
+export function keyOf(name: string): Uint8Array {
+  const key = new Uint8Array(PREFIX.length + ID_LENGTH);
+  key.set(PREFIX);
+  key.set(idOf(name), PREFIX.length);
+  return key;
+}
+
+/** The name of the node that a key of the disk stands for; undefined when it is no such key. */
+export function nameOfKey(key: Uint8Array): string | undefined {
+  if (key.length !== PREFIX.length + ID_LENGTH) return undefined;
+  if (PREFIX.some((byte, i) => key[i] !== byte)) return undefined;
+  return nameOf(key.subarray(PREFIX.length));
+}

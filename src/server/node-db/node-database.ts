@@ -1,0 +1,281 @@
+import { throwIfAborted } from '../../base/abort.ts';
+import { equalBytes } from '../../base/bytes.ts';
+import type { Timer } from '../../base/env.ts';
+import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
+import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
+import { decodeRecord, nodeIdOf } from '../../enr/index.ts';
+import { TOUCHED } from './changes.ts';
+import { applyToHistory, newHistory } from './history.ts';
+import { nameOf } from './keys.ts';
+import { load, openWhole } from './load.ts';
+import { NodeIndex } from './node-index.ts';
+import { checkPatch, factsOf, type NodePatch } from './node-patch.ts';
+import { checkOptions, type NodeDatabaseConfig, type NodeDatabaseOptions } from './options.ts';
+import type { StoredNode } from './stored-node.ts';
+import { WriteBehind } from './write-behind.ts';
+
+/** How often some nodes are looked at whether their time is over. */
+export const EXPIRY_INTERVAL_MS = 60_000;
+/** How many at a time: a full database is gone through in three quarters of an hour. */
+const EXPIRY_STEP = 500;
+/** When the database is full, one in so many goes at once, and new nodes have that much room to prove themselves. */
+const MAKE_ROOM_SHARE = 32;
+/** Nodes that are read at a time. */
+const READ_LENGTH = 64;
+/** Changes that are gathered while a store is read. */
+const MAX_LOADING_CHANGES = 512;
+const ID_LENGTH = 32;
+
+/**
+ * What is known of other nodes, kept over restarts: records and endpoints, when they answered, how dials ended.
+ *
+ * How nodes behave is kept in memory, the rest on the disk. Changes are written together within a second and at the
+ * close, and a crash loses what was not written. Nodes go that have not answered for `PROVEN_EXPIRY_MS`, or never
+ * within `UNPROVEN_EXPIRY_MS`. No node goes of that before one has answered in this run: whoever was offline, or whose
+ * clock is wrong, keeps what it needs to start.
+ */
+export class NodeDatabase implements AsyncDisposable {
+  readonly #config: NodeDatabaseConfig;
+  readonly #index = new NodeIndex();
+  readonly #writer: WriteBehind;
+  #expiry: Timer | undefined;
+  #closed: Promise<void> | undefined;
+
+  private constructor(kv: ScannableStore, config: NodeDatabaseConfig) {
+    this.#config = config;
+    const { env, onEvent } = config;
+    const failed = (error: PeerlaneError): void => onEvent({ kind: 'node-database-failed', error });
+    this.#writer = new WriteBehind({ kv, index: this.#index, env, failed });
+  }
+
+  /**
+   * Opens or creates the database in the directory `path`. One that is damaged, or of another version, is renamed to
+   * `PATH.damaged-TIME`, which an event says, and a new one begun.
+   *
+   * @throws PeerlaneError `store-locked` when another process has it open, `store-mismatch` when it is a database of
+   * something else, `file-unreadable`, `aborted`, `invalid-argument`
+   */
+  static async open(path: string, options: NodeDatabaseOptions = {}): Promise<NodeDatabase> {
+    if (typeof path !== 'string' || path === '') throw invalid('a node database takes a path');
+    const config = checkOptions(options);
+    throwIfAborted(config.signal);
+    return await openWhole(path, (kv) => NodeDatabase.#over(kv, config), config.env, config.onEvent);
+  }
+
+  /** A database that is gone when the process is. @throws PeerlaneError `invalid-argument` */
+  static async inMemory(options: NodeDatabaseOptions = {}): Promise<NodeDatabase> {
+    return await NodeDatabase.over(new MemoryKv(), options);
+  }
+
+  /** A database over `kv`, which it owns from now on. Throws as `open`, and `store-damaged`. */
+  static async over(kv: ScannableStore, options: NodeDatabaseOptions = {}): Promise<NodeDatabase> {
+    return await NodeDatabase.#over(kv, checkOptions(options));
+  }
+
+  static async #over(kv: ScannableStore, config: NodeDatabaseConfig): Promise<NodeDatabase> {
+    const database = new NodeDatabase(kv, config);
+    try {
+      await database.#load(kv);
+      return database;
+    } catch (error) {
+      await database.#writer.abandon();
+      throw error;
+    }
+  }
+
+  /** Nodes that are known. */
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /**
+   * Adds news of a node. One that is not known yet is added when the patch holds its record or its endpoint; whether it
+   * is known now is returned. Does nothing once the database is closed.
+   *
+   * @param id 32 bytes
+   * @throws PeerlaneError `invalid-argument`, also when the record or the endpoint is another node's
+   */
+  update(id: Uint8Array, patch: NodePatch): boolean {
+    checkId(id);
+    checkPatch(patch);
+    const facts = factsOf(patch);
+    const keys = [patch.record?.publicKey, patch.endpoint?.publicKey].filter((key) => key !== undefined);
+    const [key] = keys;
+    if (key !== undefined && (!equalBytes(nodeIdOf(key), id) || !keys.every((one) => equalBytes(one, key)))) {
+      throw invalid('the record or the endpoint is not of the node with this id');
+    }
+    if (this.#closed !== undefined) return false;
+    const name = nameOf(id);
+    const now = this.#config.env.unixTime();
+    const known = this.#index.get(name);
+    if (known === undefined && key === undefined) return false;
+    const history = known?.history ?? newHistory(now);
+    applyToHistory(history, patch, now, facts !== undefined);
+    if (known !== undefined) {
+      this.#writer.put(name, facts === undefined ? TOUCHED : { fresh: false, facts });
+    } else {
+      this.#makeRoom(now);
+      // A removal of the same node may be on its way to the disk.
+      this.#index.set(name, { history, stored: this.#writer.has(name) });
+      this.#writer.put(name, { fresh: true, facts });
+    }
+    if (patch.lastPong !== undefined || (patch.dial !== undefined && patch.dial.error === undefined)) {
+      this.#expireLater();
+    }
+    return true;
+  }
+
+  /** @param id 32 bytes @throws PeerlaneError `closed`, `file-unreadable`, `invalid-argument` */
+  async get(id: Uint8Array): Promise<StoredNode | undefined> {
+    checkId(id);
+    this.#requireOpen();
+    const name = nameOf(id);
+    if (this.#index.get(name) === undefined) return undefined;
+    const [node] = await this.#writer.read([name]);
+    return node;
+  }
+
+  /** Forgets a node; whether it was known. */
+  remove(id: Uint8Array): boolean {
+    checkId(id);
+    return this.#closed === undefined && this.#writer.remove(nameOf(id));
+  }
+
+  /**
+   * Up to `count` random nodes that have answered within the last `maxAge` milliseconds, to start from. Their records
+   * have been checked.
+   *
+   * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`, `invalid-argument`
+   */
+  async seeds(
+    count: number,
+    maxAge: number,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<StoredNode[]> {
+    if (!Number.isInteger(count) || count < 0) throw invalid('count is no whole number');
+    if (!(maxAge >= 0)) throw invalid('maxAge is no number of milliseconds');
+    this.#requireOpen();
+    throwIfAborted(signal);
+    const { env } = this.#config;
+    const names = this.#index.answeredSince(env.unixTime() - maxAge);
+    const seeds: StoredNode[] = [];
+    while (seeds.length < count && names.length > 0) {
+      const drawn: string[] = [];
+      while (drawn.length < Math.min(READ_LENGTH, count - seeds.length) && names.length > 0) {
+        const last = names.pop() ?? '';
+        const at = randomBelow(names.length + 1, env.randomBytes(4));
+        drawn.push(names[at] ?? last);
+        if (at < names.length) names[at] = last;
+      }
+      for (const node of await this.#writer.read(drawn, signal)) {
+        if (node === undefined) continue;
+        if (hasValidRecord(node)) seeds.push(node);
+        else this.remove(node.id);
+      }
+    }
+    return seeds;
+  }
+
+  /**
+   * All nodes, those that come or go meanwhile perhaps not.
+   * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`
+   */
+  async *nodes({
+    signal,
+  }: {
+    readonly signal?: AbortSignal;
+  } = {}): AsyncGenerator<StoredNode, void, undefined> {
+    throwIfAborted(signal);
+    this.#requireOpen();
+    const names = this.#index.names();
+    for (let at = 0; at < names.length; at += READ_LENGTH) {
+      this.#requireOpen();
+      const nodes = await this.#writer.read(names.slice(at, at + READ_LENGTH), signal);
+      for (const node of nodes) if (node !== undefined) yield node;
+    }
+  }
+
+  /** Writes what has changed. @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged` */
+  async flush(): Promise<void> {
+    this.#requireOpen();
+    await this.#writer.flush();
+  }
+
+  /** Writes what has changed, and lets go of the directory. */
+  async close(): Promise<void> {
+    this.#expiry?.cancel();
+    this.#closed ??= this.#writer.close();
+    await this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #load(kv: ScannableStore): Promise<void> {
+    const { env, maxNodes, onEvent, signal } = this.#config;
+    let count = 0;
+    await load(kv, {
+      signal,
+      found: (name, history) => {
+        this.#index.set(name, { history, stored: true });
+        if (this.#index.size > maxNodes) this.#makeRoom(env.unixTime());
+      },
+      damaged: (name) => {
+        count++;
+        this.#writer.discard(name);
+      },
+      step: async () => {
+        if (this.#writer.size >= MAX_LOADING_CHANGES) await this.#writer.flush();
+      },
+    });
+    if (count > 0) onEvent({ kind: 'node-database-values-dropped', count });
+  }
+
+  /** Lets the least useful nodes go when the database is full. */
+  #makeRoom(now: number): void {
+    const { maxNodes } = this.#config;
+    if (this.#index.size < maxNodes) return;
+    const count = Math.max(1, Math.floor(maxNodes / MAKE_ROOM_SHARE));
+    for (const name of this.#index.leastUseful(count, now)) this.#writer.remove(name);
+  }
+
+  #expireLater(): void {
+    this.#expiry ??= this.#config.env.setTimer(EXPIRY_INTERVAL_MS, () => {
+      this.#expiry = undefined;
+      for (const name of this.#index.nextExpired(EXPIRY_STEP, this.#config.env.unixTime())) {
+        this.#writer.remove(name);
+      }
+      this.#expireLater();
+    });
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) throw new PeerlaneError('closed', 'the node database is closed');
+  }
+}
+
+function hasValidRecord({ record, id }: StoredNode): boolean {
+  if (record === undefined) return true;
+  try {
+    return equalBytes(decodeRecord(record).nodeId, id);
+  } catch (error) {
+    if (isPeerlaneError(error, 'invalid-record')) return false;
+    throw error;
+  }
+}
+
+function randomBelow(limit: number, bytes: Uint8Array): number {
+  let value = 0;
+  for (const byte of bytes) value = value * 256 + byte;
+  return value % limit;
+}
+
+function checkId(id: Uint8Array): void {
+  if (id instanceof Uint8Array && id.length === ID_LENGTH) return;
+  throw invalid(`a node id is a Uint8Array of ${ID_LENGTH} bytes`);
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-argument', message);
+}

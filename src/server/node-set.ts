@@ -1,0 +1,172 @@
+/**
+ * Node sets: nodes with what a crawl has learned of them, in the JSON that go-ethereum's `devp2p` tool reads and
+ * writes: an object from node ids to `{seq, record, score, firstResponse, lastResponse, lastCheck}`.
+ */
+import { throwIfAborted } from '../base/abort.ts';
+import { toBareHex } from '../base/bytes.ts';
+import { type Env, systemEnv } from '../base/env.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { type Enode, formatEnode, NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../enr/index.ts';
+
+/** Several times what a crawl of all Ethereum networks finds. */
+export const MAX_NODE_SET_NODES = 250_000;
+/** As many nodes with the longest records. */
+export const MAX_NODE_SET_BYTES: number = 256 * 1024 * 1024;
+
+/** What a time looks like that has not come yet: Go's zero time. */
+const NEVER = '0001-01-01T00:00:00Z';
+/** The last moment that RFC 3339 has four digits for, Unix ms. */
+const LAST_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+const TIME = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,3})\d*)?([Zz]|[+-]\d\d:\d\d)$/;
+/** Records checked in a turn of the event loop, about ten milliseconds. */
+const CHECK_LENGTH = 128;
+
+/** A node of a set. Times are Unix ms; undefined: never. */
+export interface NodeSetEntry {
+  /** Its record; an enode URL where none is known. */
+  readonly node: NodeRecord | Enode;
+  /** One more for each check that it passes, half for each that it does not. */
+  readonly score: number;
+  readonly firstResponse: number | undefined;
+  readonly lastResponse: number | undefined;
+  /** When it was last tried, answer or not. */
+  readonly lastCheck: number | undefined;
+}
+
+/** Nodes by id: 64 lower-case hexadecimal digits. */
+export type NodeSet = Map<string, NodeSetEntry>;
+
+export function nodeSetKey({ publicKey }: NodeRecord | Enode): string {
+  return toBareHex(nodeIdOf(publicKey));
+}
+
+/**
+ * Reads a set; every record is verified. Fields that have no meaning here are passed over.
+ *
+ * @throws PeerlaneError `node-set-invalid` when the text is cut off, no node set, too large, or one of its nodes is
+ * not what its id and record say; `aborted`
+ */
+export async function parseNodeSet(
+  text: string,
+  { env = systemEnv, signal }: { readonly env?: Env; readonly signal?: AbortSignal } = {},
+): Promise<NodeSet> {
+  if (typeof text !== 'string')
+    throw new PeerlaneError('invalid-argument', 'a node set is read from a string');
+  const nodes = Object.entries(objectOf(text));
+  if (nodes.length > MAX_NODE_SET_NODES) {
+    throw invalid(`it has ${nodes.length} nodes; the limit is ${MAX_NODE_SET_NODES}`);
+  }
+  const set: NodeSet = new Map();
+  let checked = 0;
+  for (const [id, value] of nodes) {
+    if (checked++ % CHECK_LENGTH === 0) {
+      await new Promise<void>((resolve) => void env.setImmediate(resolve));
+      throwIfAborted(signal);
+    }
+    const key = /^(?:0x)?([0-9a-f]{64})$/i.exec(id)?.[1]?.toLowerCase();
+    if (key === undefined) throw invalid('a key is not a node id of 64 hexadecimal digits');
+    if (set.has(key)) throw invalid(`the node ${key} occurs twice`);
+    set.set(key, entryOf(key, value));
+  }
+  return set;
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> {
+  if (text.length > MAX_NODE_SET_BYTES) throw invalid('it is too large');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid('it is cut off, or not JSON', error);
+  }
+  if (!isObject(value)) throw invalid('it is not a JSON object');
+  return value;
+}
+
+function entryOf(key: string, value: unknown): NodeSetEntry {
+  const problem = (what: string, cause?: unknown): PeerlaneError => invalid(`node ${key}: ${what}`, cause);
+  if (!isObject(value)) throw problem('not an object');
+  const { record, seq, score = 0 } = value;
+  if (typeof record !== 'string') throw problem('it has no record');
+  let node: NodeRecord | Enode;
+  try {
+    node = record.startsWith('enode:') ? parseEnode(record) : parseRecord(record);
+  } catch (error) {
+    throw problem(toPeerlaneError(error).message, error);
+  }
+  if (nodeSetKey(node) !== key) throw problem('the record is of another node');
+  // Above 2^53, JSON is read to the nearest number.
+  if (node instanceof NodeRecord && seq !== undefined && seq !== Number(node.seq)) {
+    throw problem('"seq" is not the sequence number of the record');
+  }
+  if (typeof score !== 'number' || !Number.isSafeInteger(score) || score < 0) {
+    throw problem('"score" is no whole number');
+  }
+  const time = (name: 'firstResponse' | 'lastResponse' | 'lastCheck'): number | undefined => {
+    const text = value[name];
+    if (text === undefined) return undefined;
+    const ms = typeof text === 'string' ? parseTime(text) : Number.NaN;
+    if (Number.isNaN(ms)) throw problem(`"${name}" is no time of RFC 3339`);
+    return ms > 0 ? ms : undefined;
+  };
+  const [firstResponse, lastResponse] = [time('firstResponse'), time('lastResponse')];
+  return { node, score, firstResponse, lastResponse, lastCheck: time('lastCheck') };
+}
+
+function parseTime(text: string): number {
+  const [, seconds, fraction = '0', zone] = TIME.exec(text) ?? [];
+  if (seconds === undefined || zone === undefined) return Number.NaN;
+  return Date.parse(`${seconds}.${fraction.padEnd(3, '0')}${zone}`.toUpperCase());
+}
+
+/**
+ * The text of a set, sorted by id.
+ * @throws PeerlaneError `invalid-argument` for a key that is not its node's, a score or a time that cannot be written
+ */
+export function formatNodeSet(set: NodeSet): string {
+  const nodes = [...set].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, entry]) => formatEntry(key, entry));
+  return nodes.length === 0 ? '{}\n' : `{\n${nodes.join(',\n')}\n}\n`;
+}
+
+function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): string {
+  if (nodeSetKey(node) !== key)
+    throw new PeerlaneError('invalid-argument', `${key} is not the id of its node`);
+  if (!Number.isSafeInteger(score) || score < 0) {
+    throw new PeerlaneError('invalid-argument', `the score of node ${key} is no whole number`);
+  }
+  const isRecord = node instanceof NodeRecord;
+  // Not by `JSON.stringify`: a sequence number has up to 64 bits.
+  const fields = [
+    `"seq": ${isRecord ? node.seq : 0}`,
+    `"record": ${JSON.stringify(isRecord ? node.toString() : formatEnode(node))}`,
+    ...(score === 0 ? [] : [`"score": ${score}`]),
+    `"firstResponse": "${formatTime(times.firstResponse)}"`,
+    `"lastResponse": "${formatTime(times.lastResponse)}"`,
+    `"lastCheck": "${formatTime(times.lastCheck)}"`,
+  ];
+  return `    "${key}": {\n${fields.map((field) => `        ${field}`).join(',\n')}\n    }`;
+}
+
+/** RFC 3339 in UTC. @param ms Unix ms @throws PeerlaneError `invalid-argument` */
+export function formatTime(ms: number | undefined): string {
+  if (ms === undefined) return NEVER;
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms > LAST_TIME) {
+    throw new PeerlaneError('invalid-argument', `not a time in Unix ms: ${ms}`);
+  }
+  // Without zeros at the end, as Go writes it.
+  return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
+}
+
+/** The `count` nodes with the highest scores; of equals those with the lower ids. */
+export function bestOf(set: NodeSet, count: number): NodeSet {
+  const order = [...set].sort(([a, one], [b, two]) => two.score - one.score || (a < b ? -1 : 1));
+  return new Map(order.slice(0, count));
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(what: string, cause?: unknown): PeerlaneError {
+  return new PeerlaneError('node-set-invalid', `the node set is invalid: ${what}`, { cause });
+}

@@ -1,0 +1,134 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LevelOptions, LevelStore } from '../../src/io/level-store.ts';
+import { setAside } from '../../src/io/set-aside.ts';
+import { rejectionOf } from '../support/errors.ts';
+
+const OPTIONS: LevelOptions = {
+  what: 'the store',
+  advice: 'begin again',
+  writeBufferBytes: 64 * 1024,
+  readCacheBytes: 64 * 1024,
+};
+
+let directory: string;
+let directories = 0;
+const newPath = () => join(directory, String(directories++));
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'peerlane-level-store-'));
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true });
+});
+
+const key = (number: number) => Uint8Array.of(number >> 8, number & 0xff);
+
+/** A directory of `count` records of 300 bytes that nobody has open. */
+async function filled(count: number): Promise<string> {
+  const path = newPath();
+  const store = await LevelStore.open(path, OPTIONS);
+  for (let i = 0; i < count; i++) {
+    const value = crypto.getRandomValues(new Uint8Array(300));
+    await store.batch([{ key: key(i), value }]);
+  }
+  await store.close();
+  return path;
+}
+
+async function all(store: LevelStore, length = 7): Promise<Uint8Array[]> {
+  const keys: Uint8Array[] = [];
+  for await (const entries of store.scan(length)) {
+    expect(entries.length).toBeLessThanOrEqual(length);
+    keys.push(...entries.map((entry) => new Uint8Array(entry.key)));
+  }
+  return keys;
+}
+
+/** Opens and reads all there is. */
+async function read(path: string): Promise<number> {
+  const store = await LevelStore.open(path, OPTIONS);
+  try {
+    return (await all(store, 100)).length;
+  } finally {
+    await store.close();
+  }
+}
+
+async function filesOf(path: string, pattern: RegExp): Promise<string[]> {
+  return (await readdir(path)).filter((name) => pattern.test(name)).map((name) => join(path, name));
+}
+
+describe('a directory of records', () => {
+  it('is gone through in the order of its keys', async () => {
+    const store = await LevelStore.open(await filled(300), OPTIONS);
+    expect(await all(store)).toEqual(Array.from({ length: 300 }, (_, i) => key(i)));
+    for await (const entries of store.scan(10)) {
+      expect(entries).toHaveLength(10);
+      break;
+    }
+    await store.close();
+  });
+
+  it('says what goes wrong once it is closed', async () => {
+    const level = await LevelStore.open(newPath(), OPTIONS);
+    expect(await level.isEmpty()).toBe(true);
+    await level.batch([{ key: key(1), value: Uint8Array.of(1) }]);
+    expect(await level.isEmpty()).toBe(false);
+    await level.close();
+    expect(await rejectionOf(level.get(key(1)))).toBe('closed');
+  });
+
+  it('is open once at a time', async () => {
+    const path = newPath();
+    const store = await LevelStore.open(path, OPTIONS);
+    expect(await rejectionOf(LevelStore.open(path, OPTIONS))).toBe('store-locked');
+    await store.close();
+  });
+
+  it('is not made out of a file', async () => {
+    const path = newPath();
+    await writeFile(path, 'a letter');
+    expect(await rejectionOf(LevelStore.open(path, OPTIONS))).toBe('file-unreadable');
+    expect(await readFile(path, 'utf8')).toBe('a letter');
+  });
+
+  type Change = (path: string, size: number) => Promise<void>;
+  it.each<[string, RegExp, Change]>([
+    ['CURRENT is gone', /^CURRENT$/, (path) => rm(path)],
+    ['CURRENT is empty', /^CURRENT$/, (path) => truncate(path, 0)],
+    ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage')],
+    ['CURRENT names another file', /^CURRENT$/, (path) => writeFile(path, 'MANIFEST-000099\n')],
+    ['the manifest is gone', /^MANIFEST/, (path) => rm(path)],
+    ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0)],
+    ['the manifest is garbage', /^MANIFEST/, (path) => writeFile(path, 'nothing of use')],
+    ['tables are gone', /\.ldb$/, (path) => rm(path)],
+    ['tables are cut in the middle', /\.ldb$/, (path, size) => truncate(path, size >> 1)],
+    ['tables are garbage', /\.ldb$/, (path, size) => writeFile(path, new Uint8Array(size).fill(90))],
+  ])('is damaged when %s', async (_, pattern, change) => {
+    const path = await filled(600);
+    const files = await filesOf(path, pattern);
+    expect(files.length).toBeGreaterThan(0);
+    for (const file of files) await change(file, (await stat(file)).size);
+    await expect(read(path)).rejects.toMatchObject({
+      code: 'store-damaged',
+      message: expect.stringMatching(/^the store .* is damaged: .*; begin again$/),
+    });
+  });
+});
+
+describe('what is set aside', () => {
+  it('stands beside where it was, under names that are free', async () => {
+    const path = newPath();
+    const names: string[] = [];
+    for (const content of ['a', 'b', 'c']) {
+      await mkdir(path);
+      await writeFile(join(path, content), content);
+      names.push(await setAside(`${path}/`, 1_700_000_000_000));
+    }
+    expect(names).toEqual(['', '-2', '-3'].map((end) => `${path}.damaged-1700000000000${end}`));
+    expect(await readdir(names[1] ?? '')).toEqual(['b']);
+    expect(await rejectionOf(setAside(path, 0))).toBe('file-unreadable');
+  });
+});

@@ -1,0 +1,60 @@
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readTextFile, replaceTextFile } from '../../src/io/text-file.ts';
+import { rejectionOf } from '../support/errors.ts';
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'peerlane-text-file-'));
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true });
+});
+
+describe('a text file', () => {
+  it('is replaced as a whole, and leaves nothing beside it', async () => {
+    const folder = join(directory, 'a');
+    await mkdir(folder);
+    const path = join(folder, 'set.json');
+    await replaceTextFile(path, 'the file', 'old');
+    const long = 'new '.repeat(100_000);
+    await Promise.all([replaceTextFile(path, 'the file', long), replaceTextFile(path, 'the file', long)]);
+    expect(await readTextFile(path, 'the file', 1_000_000)).toBe(long);
+    expect(await readdir(folder)).toEqual(['set.json']);
+  });
+
+  it('stays as it was when it cannot be written', async () => {
+    const folder = join(directory, 'b');
+    await mkdir(join(folder, 'set.json'), { recursive: true });
+    expect(await rejectionOf(replaceTextFile(join(folder, 'set.json'), 'the file', 'x'))).toBe(
+      'file-unreadable',
+    );
+    expect(await rejectionOf(replaceTextFile(join(folder, 'c', 'd'), 'the file', 'x'))).toBe(
+      'file-unreadable',
+    );
+    expect(await readdir(folder)).toEqual(['set.json']);
+  });
+
+  it.runIf(process.platform !== 'win32')(
+    'is written where a link leads (where there are links)',
+    async () => {
+      const [file, link] = [join(directory, 'file'), join(directory, 'link')];
+      await writeFile(file, 'old');
+      await symlink(file, link);
+      await replaceTextFile(link, 'the file', 'new');
+      expect([await readlink(link), await readFile(file, 'utf8')]).toEqual([file, 'new']);
+    },
+  );
+
+  it('is not read when it is too large, or not there', async () => {
+    const path = join(directory, 'large');
+    await writeFile(path, 'x'.repeat(101));
+    await expect(readTextFile(path, 'the file', 100)).rejects.toMatchObject({
+      code: 'file-unreadable',
+      message: `cannot read the file ${path}: it is larger than 100 bytes`,
+    });
+    expect(await rejectionOf(readTextFile(`${path}-not`, 'the file', 100))).toBe('file-unreadable');
+  });
+});

@@ -1,0 +1,325 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { MemoryKv } from '../../../src/base/kv.ts';
+import { VirtualEnv } from '../../../src/base/virtual-env.ts';
+import { type LevelOptions, LevelStore } from '../../../src/io/level-store.ts';
+import { encode, struct, uint } from '../../../src/rlp/index.ts';
+import { NodeDatabase, type NodeDatabaseEvent } from '../../../src/server/node-db/index.ts';
+import { keyOf as diskKeyOf, nameOf, VERSION_KEY } from '../../../src/server/node-db/keys.ts';
+import { rejectionOf } from '../../support/errors.ts';
+import { DAY, endpointOf, idOf, numberOf, recordIdOf, recordOf, START } from './nodes.ts';
+
+const LEVEL: LevelOptions = { what: 'it', advice: '', writeBufferBytes: 65_536, readCacheBytes: 65_536 };
+
+let directory: string;
+let directories = 0;
+const newPath = () => join(directory, String(directories++));
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'peerlane-node-damage-'));
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true });
+});
+
+async function open(path: string) {
+  const env = new VirtualEnv({ now: START });
+  const events: NodeDatabaseEvent[] = [];
+  const database = await NodeDatabase.open(path, { env, onEvent: (event) => void events.push(event) });
+  return { database, events };
+}
+
+/** A database of `count` nodes that nobody has open. */
+async function filled(count: number): Promise<string> {
+  const path = newPath();
+  const { database } = await open(path);
+  for (let i = 0; i < count; i++) {
+    const client = `client ${i} ${Buffer.from(idOf(i)).toString('hex')}`;
+    database.update(idOf(i), { endpoint: endpointOf(i), client, lastPong: START });
+  }
+  await database.close();
+  return path;
+}
+
+async function numbersOf(database: NodeDatabase): Promise<number[]> {
+  const numbers: number[] = [];
+  for await (const { publicKey } of database.nodes()) numbers.push(numberOf(publicKey));
+  return numbers.sort((a, b) => a - b);
+}
+
+describe('a damaged node database', () => {
+  let whole: string;
+  beforeAll(async () => {
+    whole = await filled(2_000);
+    // Opened once more, LevelDB sorts the log into a table.
+    await (await open(whole)).database.close();
+  });
+
+  type Change = (path: string, size: number) => Promise<void>;
+  it.each<[string, RegExp, Change]>([
+    ['CURRENT is gone', /^CURRENT$/, (path) => rm(path)],
+    ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage')],
+    ['CURRENT names a file that is not there', /^CURRENT$/, (path) => writeFile(path, 'MANIFEST-000099\n')],
+    ['the manifest is garbage', /^MANIFEST/, (path) => writeFile(path, new Uint8Array(500).fill(90))],
+    ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0)],
+    ['a table is cut in the middle', /\.ldb$/, (path, size) => truncate(path, size >> 1)],
+    ['a table is garbage', /\.ldb$/, (path, size) => writeFile(path, new Uint8Array(size).fill(90))],
+    ['a table is gone', /\.ldb$/, (path) => rm(path)],
+  ])('is set aside, and a new one begun, when %s', async (_, pattern, change) => {
+    const path = newPath();
+    await cp(whole, path, { recursive: true });
+    const names = (await readdir(path)).filter((name) => pattern.test(name));
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) await change(join(path, name), (await stat(join(path, name))).size);
+    const left = (await readdir(path)).filter((name) => name.endsWith('.ldb'));
+
+    const { database, events } = await open(path);
+    const movedTo = `${path}.damaged-${START}`;
+    expect(events).toEqual([
+      {
+        kind: 'node-database-set-aside',
+        path,
+        movedTo,
+        error: expect.objectContaining({ code: 'store-damaged' }),
+      },
+    ]);
+    expect(await readdir(movedTo)).toEqual(expect.arrayContaining(left));
+    expect(database.size).toBe(0);
+    database.update(idOf(1), { endpoint: endpointOf(1) });
+    await database.close();
+    const again = await open(path);
+    expect([again.database.size, again.events]).toEqual([1, []]);
+    await again.database.close();
+  });
+
+  it('keeps what lies before the place where its log is cut', async () => {
+    const path = newPath();
+    {
+      const { database } = await open(path);
+      for (let i = 0; i < 50; i++) {
+        database.update(idOf(i), { endpoint: endpointOf(i) });
+        await database.flush();
+      }
+      await database.close();
+    }
+    const log = (await readdir(path)).find((name) => name.endsWith('.log')) ?? '';
+    const bytes = await readFile(join(path, log));
+    await writeFile(join(path, log), bytes.subarray(0, bytes.length >> 1));
+    const { database, events } = await open(path);
+    const numbers = await numbersOf(database);
+    expect(events).toEqual([]);
+    expect(numbers.length).toBeGreaterThan(10);
+    expect(numbers).toEqual(numbers.map((_, i) => i));
+    await database.close();
+  });
+
+  it('is set aside when it is of another version', async () => {
+    const path = await filled(3);
+    const level = await LevelStore.open(path, LEVEL);
+    await level.batch([{ key: VERSION_KEY, value: encode(struct({ version: uint(32) }), { version: 99 }) }]);
+    await level.close();
+    const { database, events } = await open(path);
+    expect(database.size).toBe(0);
+    expect(events).toMatchObject([
+      { kind: 'node-database-set-aside', error: { message: expect.stringMatching(/version 99/) } },
+    ]);
+    await database.close();
+  });
+
+  it('is not what another program has: that is left alone', async () => {
+    const path = newPath();
+    const level = await LevelStore.open(path, LEVEL);
+    await level.batch([{ key: Uint8Array.of(1, 2), value: Uint8Array.of(3) }]);
+    await level.close();
+    expect(await rejectionOf(open(path))).toBe('store-mismatch');
+    const file = newPath();
+    await writeFile(file, 'a letter');
+    expect(await rejectionOf(open(file))).toBe('file-unreadable');
+    expect((await readdir(directory)).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
+    expect(await readFile(file, 'utf8')).toBe('a letter');
+    const again = await LevelStore.open(path, LEVEL);
+    expect([...((await again.get(Uint8Array.of(1, 2))) ?? [])]).toEqual([3]);
+    await again.close();
+  });
+
+  it('is begun in an empty directory, or where there is none yet', async () => {
+    const path = newPath();
+    await mkdir(path);
+    const { database, events } = await open(path);
+    const below = await open(join(path, 'a', 'b'));
+    expect([events, below.events]).toEqual([[], []]);
+    await Promise.all([database.close(), below.database.close()]);
+  });
+});
+
+describe('a damaged value', () => {
+  async function values(): Promise<{ kv: MemoryKv; keys: Uint8Array[] }> {
+    const kv = new MemoryKv();
+    const env = new VirtualEnv({ now: START });
+    const database = await NodeDatabase.over(kv, { env });
+    const forkId = { hash: Uint8Array.of(1, 2, 3, 4), next: 7n };
+    for (let i = 1; i <= 4; i++) {
+      const record = recordOf(i);
+      const endpoint = { publicKey: record.publicKey, host: '::1', tcpPort: 1, udpPort: 2 };
+      database.update(recordIdOf(i), { record, endpoint, forkId, client: 'client', lastPong: START });
+    }
+    await database.flush();
+    return { kv, keys: [1, 2, 3, 4].map((i) => diskKeyOf(nameOf(recordIdOf(i)))) };
+  }
+
+  async function reopened(kv: MemoryKv) {
+    const events: NodeDatabaseEvent[] = [];
+    const env = new VirtualEnv({ now: START });
+    return {
+      database: await NodeDatabase.over(kv, { env, onEvent: (event) => void events.push(event) }),
+      events,
+    };
+  }
+
+  it('is dropped at the start, and the others stay', async () => {
+    const { kv, keys } = await values();
+    const [one, two, three] = keys.map((key) => ({ key }));
+    if (one === undefined || two === undefined || three === undefined) throw new Error('no keys');
+    const value = (await kv.get(two.key)) ?? new Uint8Array(0);
+    await kv.batch([
+      { ...one, value: Uint8Array.of(1, 2, 3) },
+      { ...two, value: value.subarray(0, value.length - 1) },
+      { ...three, value: new Uint8Array(5_000) },
+    ]);
+    const { database, events } = await reopened(kv);
+    expect([database.size, events]).toEqual([1, [{ kind: 'node-database-values-dropped', count: 3 }]]);
+    await database.flush();
+    expect((await kv.getMany(keys)).filter((left) => left !== undefined)).toHaveLength(1);
+  });
+
+  it('is dropped when it is read: one of another node, or with a record that is not', async () => {
+    const { kv, keys } = await values();
+    const [one, two, three, four] = await kv.getMany(keys);
+    const [first, second, third, fourth] = keys;
+    if (!one || !two || !three || !four || !first || !second || !third || !fourth) throw new Error('no keys');
+    // The signature is somewhere behind the key: any change in it makes another.
+    const record = recordOf(3).encoded;
+    const at = Buffer.from(three).indexOf(record) + 10;
+    const bad = three.slice();
+    bad[at] = (bad[at] ?? 0) ^ 1;
+    await kv.batch([
+      { key: first, value: two },
+      { key: third, value: bad },
+    ]);
+    const { database } = await reopened(kv);
+    expect(database.size).toBe(4);
+    expect(await database.get(recordIdOf(1))).toBeUndefined();
+    expect(database.size).toBe(3);
+    expect((await database.seeds(10, DAY)).map(({ id }) => Buffer.from(id).toString('hex')).sort()).toEqual(
+      [2, 4].map((i) => Buffer.from(recordIdOf(i)).toString('hex')).sort(),
+    );
+    expect(database.size).toBe(2);
+  });
+
+  it('of any kind costs nothing but itself', async () => {
+    const { kv, keys } = await values();
+    const [first] = keys;
+    const original = first === undefined ? undefined : await kv.get(first);
+    if (first === undefined || original === undefined) throw new Error('no key');
+    const change = fc.oneof(
+      fc.uint8Array({ maxLength: 1_500 }),
+      fc.tuple(fc.nat(original.length - 1), fc.nat(255)).map(([at, byte]) => {
+        const changed = original.slice();
+        changed[at] = byte;
+        return changed;
+      }),
+      fc.nat(original.length).map((length) => original.slice(0, length)),
+    );
+    await fc.assert(
+      fc.asyncProperty(change, async (value) => {
+        await kv.batch([{ key: first, value }]);
+        const { database } = await reopened(kv);
+        const nodes: Uint8Array[] = [];
+        for await (const { id } of database.nodes()) nodes.push(id);
+        expect(nodes.length).toBeGreaterThanOrEqual(3);
+        for (const { record, id } of await database.seeds(10, DAY)) expect([record, id]).toBeDefined();
+        database.update(recordIdOf(1), { record: recordOf(1, 2n), failed: true });
+        await database.flush();
+        expect((await database.get(recordIdOf(1)))?.seq).toBe(2n);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('a process that has the database open', () => {
+  const SCRIPT = fileURLToPath(new URL('../../support/node-writer.js', import.meta.url));
+
+  class Writer {
+    readonly child: ChildProcess;
+    readonly gone: Promise<unknown>;
+    readonly #lines: AsyncIterator<string>;
+    last = -1;
+
+    constructor(path: string, from: number) {
+      this.child = spawn(process.execPath, [SCRIPT, path, String(from)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      onTestFinished(() => void this.child.kill('SIGKILL'));
+      this.gone = new Promise((resolve) => this.child.once('close', resolve));
+      if (this.child.stdout === null) throw new Error('no output');
+      this.#lines = createInterface(this.child.stdout)[Symbol.asyncIterator]();
+    }
+
+    async line(): Promise<string | undefined> {
+      const { done, value } = await this.#lines.next();
+      return done === true ? undefined : value;
+    }
+
+    /** Kills it when it has written round `round`; the last round that it says it has written. */
+    async killedAfter(round: number): Promise<number> {
+      let last = -1;
+      for (;;) {
+        const line = await this.line();
+        if (line === undefined) break;
+        last = Number(line);
+        if (last === round) this.child.kill('SIGKILL');
+      }
+      await this.gone;
+      return last;
+    }
+  }
+
+  it('keeps all others out', async () => {
+    const path = newPath();
+    const writer = new Writer(path, 0);
+    await writer.line();
+    expect(await rejectionOf(open(path))).toBe('store-locked');
+    writer.child.kill('SIGKILL');
+    await writer.gone;
+    await (await open(path)).database.close();
+  });
+
+  it('leaves a whole database when it is killed while it writes, again and again', async () => {
+    const path = newPath();
+    let round = 0;
+    for (const rounds of [1, 4, 9, 3]) {
+      const writer = new Writer(path, round);
+      const hello = JSON.parse((await writer.line()) ?? '');
+      expect(hello.events).toEqual([]);
+      expect(hello.size).toBeGreaterThanOrEqual(100 * round);
+      round = (await writer.killedAfter(round + rounds)) + 1;
+    }
+    const { database, events } = await open(path);
+    expect(events).toEqual([]);
+    const numbers = new Set(await numbersOf(database));
+    for (let number = 0; number < 100 * round; number++) expect(numbers.has(number)).toBe(true);
+    for (const number of [0, 100 * round - 1]) {
+      expect(await database.get(idOf(number))).toMatchObject({
+        endpoint: endpointOf(number),
+        client: `client ${number}`,
+      });
+    }
+    await database.close();
+  });
+});
