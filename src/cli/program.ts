@@ -3,6 +3,7 @@ import { systemEnv } from '../base/env.ts';
 import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
+import { addDnsCommands } from './dns.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
 import { Output } from './output.ts';
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   addKeyCommands(program);
   addInfoCommand(program);
   addDialCommand(program);
+  addDnsCommands(program);
   addServeCommand(program);
   addSyncCommand(program);
   addBenchCommand(program);
