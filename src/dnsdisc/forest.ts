@@ -51,7 +51,7 @@ export class Forest {
       for (const url of level) {
         const text = formatTreeUrl(url);
         if (walks.has(text) || walks.size >= MAX_TREES) continue;
-        const walk = this.#walks.get(text) ?? new TreeWalk(url, this.#seqOf(text));
+        const walk = this.#walks.get(text) ?? new TreeWalk(url, () => this.#seqOf(text) ?? 0n);
         walks.set(text, walk);
         below.push(...walk.links.values());
       }

@@ -10,6 +10,9 @@ import { pauseAfter } from './tree-walk.ts';
 /** How often a root or an entry is asked for before the tree is given up. */
 export const SYNC_ATTEMPTS = 4;
 
+/** Characters of all entries together: a hundred thousand records take some 25 million. */
+export const MAX_TREE_LENGTH = 64 * 1024 * 1024;
+
 export interface SyncProgress {
   /** Entries that have been read. */
   readonly done: number;
@@ -39,7 +42,7 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
     );
   }
   const found = new Map([[url.domain, formatRoot(root)]]);
-  let [before, done] = [1, 1];
+  let [before, done, length] = [1, 1, 0];
   for (const top of [root.linksHash, root.recordsHash]) {
     const subtree = new Subtree(top, MAX_TREE_ENTRIES);
     for (;;) {
@@ -48,6 +51,8 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
       const name = `${place.hash}.${url.domain}`;
       const text = await attempt(name, environment, (texts) => textOf(texts, place.hash));
       found.set(name, text);
+      length += text.length;
+      if (length > MAX_TREE_LENGTH) throw new PeerlaneError('invalid-tree', 'the tree is too large');
       visit(subtree, place, text);
       onProgress?.({ done: ++done, known: before + subtree.size });
     }

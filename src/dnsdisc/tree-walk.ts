@@ -47,8 +47,9 @@ export function pauseAfter(failures: number): number {
 /** A machine: times and answers go in, lookups come out. One lookup at a time is under way. */
 export class TreeWalk {
   readonly url: TreeUrl;
-  /** The sequence number below which no root is taken. */
-  #seq: bigint;
+  /** Of the newest root. */
+  #seq = 0n;
+  readonly #newestSeq: () => bigint;
   #links: Subtree | undefined;
   #records: Subtree | undefined;
   /** Links that are known to stand in the tree; those of before stay until the new ones have been read. */
@@ -59,10 +60,10 @@ export class TreeWalk {
   #entriesDueAt = Number.NEGATIVE_INFINITY;
   #entryFailures = 0;
 
-  /** @param seq of the newest root that was seen before */
-  constructor(url: TreeUrl, seq = 0n) {
+  /** @param newestSeq the sequence number of the newest root that anybody has seen: none below it is taken */
+  constructor(url: TreeUrl, newestSeq: () => bigint = () => 0n) {
     this.url = url;
-    this.#seq = seq;
+    this.#newestSeq = newestSeq;
   }
 
   get links(): ReadonlyMap<string, TreeUrl> {
@@ -104,11 +105,13 @@ export class TreeWalk {
   root(texts: Texts, now: number): Outcome {
     try {
       const root = rootOf(texts, this.url.publicKey);
-      if (root.seq < this.#seq) {
+      const seen = this.#newestSeq();
+      const newest = seen > this.#seq ? seen : this.#seq;
+      if (root.seq < newest) {
         throw new PeerlaneError(
           'invalid-tree',
           `the root of ${this.url.domain} is older than one that was there before`,
-          { details: { seq: root.seq, newest: this.#seq } },
+          { details: { seq: root.seq, newest } },
         );
       }
       this.#seq = root.seq;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PeerlaneError } from '../../src/base/errors.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
@@ -430,6 +431,45 @@ describe('links', () => {
   });
 });
 
+describe('a resolver that says anything', () => {
+  const mine = tree({ count: 20, links: [tree({ domain: 'other.test' }).url] });
+  const forged = tree({ count: 20, from: 900, signer: 3, seq: 9n });
+  const known = [...treeTexts(mine).values(), ...treeTexts(forged).values()];
+  const text = fc.oneof(
+    fc.constantFrom(...known),
+    fc.string({ unit: 'binary', maxLength: 50 }),
+    fc.tuple(fc.constantFrom(...known), fc.nat(80)).map(([all, at]) => all.slice(0, at)),
+    fc.constantFrom('enrtree-branch:', 'enrtree-root:v1', 'enr:', 'enrtree://'),
+  );
+
+  it('gives no record that the tree does not hold, and is asked no faster for it', async () => {
+    const honest = texts(records(20));
+    const answers = fc.array(fc.array(text, { maxLength: 4 }), { minLength: 1, maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(answers, async (lies) => {
+        const { env, dns, client } = setUp([mine]);
+        let at = 0;
+        // Every other answer is what it should be.
+        dns.instead = () => (at++ % 2 === 0 ? undefined : Promise.resolve(lies[at % lies.length] ?? []));
+        const iterator = client.records([URL]);
+        const found: string[] = [];
+        const all = (async () => {
+          for await (const record of iterator) found.push(String(record));
+        })();
+        for (let second = 0; second < 120; second++) {
+          await turn();
+          env.advance(1_000);
+        }
+        await iterator.return?.();
+        await all;
+        expect(honest).toEqual(expect.arrayContaining(found));
+        expect(dns.asked.length).toBeLessThanOrEqual(3 * 121);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
 describe('sync', () => {
   it('reads the whole tree, and nothing of those that it links to', async () => {
     const other = tree({ domain: 'other.test', count: 2 });
@@ -478,6 +518,20 @@ describe('sync', () => {
     expect(await rejectionOf(syncing)).toBe('aborted');
     expect([env.timers, dns.asked.length]).toEqual([0, 3]);
     expect(await rejectionOf(client.sync(URL, { signal: abort.signal }))).toBe('aborted');
+  });
+});
+
+describe('two iterators of a client', () => {
+  it('know what the other has seen', async () => {
+    const { env, dns, client, problems } = setUp([tree({ count: 5, seq: 1n })]);
+    const [one, other] = [client.records([URL]), client.records([URL])];
+    await take(env, one, 1);
+    dns.publish(tree({ count: 5, from: 50, seq: 2n }));
+    await take(env, other, 1);
+    dns.publish(tree({ count: 5, seq: 1n }));
+    env.advance(ROOT_INTERVAL_MS);
+    await take(env, one, 1);
+    expect(problems.at(-1)?.message).toMatch(/older/);
   });
 });
 
