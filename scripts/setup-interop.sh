@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the interoperability tests and the comparison benchmark run: two versions of geth, and our own Go
-# programs on go-ethereum's packages. Run it again after a change; what is there is not built again.
+# Installs what the interoperability tests and the comparison benchmark run: two versions of geth, our own Go programs
+# on go-ethereum's packages, and the name server NSD (with apt-get). Run it again after a change; what is there is not built again.
 #
 #   PEERLANE_TOOLS   where to put it; default ~/.cache/peerlane-tools
 set -euo pipefail
@@ -33,7 +33,22 @@ build_program() {
   echo "$name is at $tools/$name"
 }
 
+install_nsd() {
+  if PATH="$PATH:/usr/local/sbin:/usr/sbin" command -v nsd; then return; fi
+  if ! command -v apt-get >/dev/null; then
+    echo "setup-interop: NSD is needed (https://nlnetlabs.nl/projects/nsd/), and there is no 'nsd' in PATH" >&2
+    exit 1
+  fi
+  local as_root=()
+  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  ${as_root[@]+"${as_root[@]}"} apt-get update -qq
+  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nsd
+  # The tests run their own; the service of the package is not wanted.
+  ${as_root[@]+"${as_root[@]}"} systemctl disable --now nsd 2>/dev/null || true
+}
+
 mkdir -p "$tools"
+install_nsd
 install_geth 1.16.8
 install_geth 1.17.5
 build_program devp2p-peer test/interop/go

@@ -66,6 +66,12 @@ export const CONSEQUENCES = {
   'invalid-enode': local,
   'invalid-record': { penalty: 'minor' },
 
+  // DNS discovery
+  'invalid-tree-url': local,
+  'invalid-tree': local,
+  'lookup-failed': local,
+  'lookup-timeout': local,
+
   // rlpx
   'handshake-size': silent,
   'handshake-plain': silent,

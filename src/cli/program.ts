@@ -4,6 +4,7 @@ import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
 import { addEnrCommands } from './enr.ts';
+import { addDnsCommands } from './dns.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
 import { addNodesetCommands } from './nodeset.ts';
@@ -23,6 +24,7 @@ export function createProgram(): Command {
   addEnrCommands(program);
   addInfoCommand(program);
   addDialCommand(program);
+  addDnsCommands(program);
   addServeCommand(program);
   addSyncCommand(program);
   addNodesetCommands(program);

@@ -1,0 +1,212 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { toHex } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import {
+  canonicalDomain,
+  DEFAULT_RATE,
+  DnsClient,
+  ENTRY_TTL,
+  formatTreeUrl,
+  formatZone,
+  parseTreeUrl,
+  ROOT_TTL,
+  signTree,
+  type Tree,
+  type TreeUrl,
+  treeTexts,
+  treeToJson,
+} from '../dnsdisc/index.ts';
+import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
+import { collected, seconds } from './arguments.ts';
+import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { formatNumber } from './format.ts';
+import { readKeyFile } from './key-file.ts';
+import type { Fields, Output } from './output.ts';
+import { readOldTreeFile, readRecordsFile, readTreeFile, replaceFile } from './tree-files.ts';
+
+/** Whoever asks for more asks somebody else's servers too much. */
+const MAX_RATE = 1_000;
+
+interface SyncOptions extends CommonOptions {
+  readonly server?: readonly string[];
+  readonly timeout: number;
+  readonly rate: number;
+  readonly out?: string;
+}
+
+interface SignOptions extends CommonOptions {
+  readonly key: string;
+  readonly domain: string;
+  readonly seq?: bigint;
+  readonly link?: readonly TreeUrl[];
+  readonly out?: string;
+}
+
+interface ZoneOptions extends CommonOptions {
+  readonly url?: TreeUrl;
+  readonly ns?: string;
+  readonly rootTtl: number;
+  readonly ttl: number;
+  readonly out?: string;
+}
+
+export function addDnsCommands(program: Command): void {
+  const dns = program.command('dns').description('read, make and publish lists of nodes in DNS (EIP-1459)');
+  withCommonOptions(dns.command('sync <url>'))
+    .description('read a whole tree and print its records, or write it into a file')
+    .option('--out <file>', 'write the tree as JSON, from names to TXT records')
+    .option(
+      '--server <address>',
+      'DNS server, with its port if it is not 53; may be repeated',
+      collected(String),
+    )
+    .option('--timeout <seconds>', 'how long an answer may take', seconds, DNS_TIMEOUT_MS / 1_000)
+    .option('--rate <number>', 'lookups in a second', rate, DEFAULT_RATE)
+    .action((url: string, options: SyncOptions) =>
+      runAction(options, (context) => sync(context, url, options)),
+    );
+  withCommonOptions(dns.command('sign <records>'))
+    .description('make a tree of the records in a file, and sign it')
+    .requiredOption('--key <file>', 'key that signs')
+    .requiredOption('--domain <name>', 'where the tree will be published', domain)
+    .option('--seq <number>', 'sequence number; default: one more than in the file of --out, or 1', sequence)
+    .option('--link <url>', 'another tree to refer to; may be repeated', collected(treeUrl))
+    .option('--out <file>', 'write the tree as JSON, from names to TXT records')
+    .action((records: string, options: SignOptions) =>
+      runAction(options, (context) => sign(context, records, options)),
+    );
+  withCommonOptions(dns.command('to-zone <tree>'))
+    .description('verify a tree in a file, and print it as a zone file')
+    .option('--url <url>', 'whose tree it has to be; default: that of whoever signed it', treeUrl)
+    .option('--ns <name>', 'name server of the domain: makes a zone of its own, with SOA and NS', domain)
+    .option('--root-ttl <seconds>', 'how long the root may be cached', ttl, ROOT_TTL)
+    .option('--ttl <seconds>', 'how long all else may be cached', ttl, ENTRY_TTL)
+    .option('--out <file>', 'write the zone into a file')
+    .action((tree: string, options: ZoneOptions) =>
+      runAction(options, (context) => toZone(context, tree, options)),
+    );
+}
+
+async function sync({ output, env, signal }: Context, url: string, options: SyncOptions): Promise<void> {
+  const { server: servers, timeout, rate, out } = options;
+  const key = formatTreeUrl(parseTreeUrl(url));
+  const timeoutMs = timeout * 1_000;
+  const resolver = new DnsResolver({ timeoutMs, ...(servers === undefined ? {} : { servers }) });
+  const old = out === undefined ? undefined : await readOldTreeFile(out);
+  const minSeq = old !== undefined && formatTreeUrl(old.url) === key ? old.root.seq : 0n;
+  const client = new DnsClient({ resolver, env, timeoutMs, rate });
+  const tree = await client.sync(url, {
+    signal,
+    minSeq,
+    onProgress: ({ done, known }) => {
+      // Without a file the output is the records alone.
+      if (out !== undefined || output.mode === 'json') output.progress('entries', done, known);
+    },
+  });
+  output.endProgress();
+  if (out !== undefined) await replaceFile(out, treeToJson(tree));
+  else for (const record of tree.records) printRecord(output, String(record), toHex(record.nodeId));
+  const wrote = out === undefined ? '#' : `wrote ${out}:`;
+  const fields = { ...fieldsOf(tree), ignored: tree.ignored.length, file: out };
+  output.event('tree', fields, `${wrote} ${describe(tree)}`);
+}
+
+async function sign({ output }: Context, path: string, options: SignOptions): Promise<void> {
+  const { key, domain, link: links = [], out } = options;
+  const secretKey = await readKeyFile(key);
+  const records = await readRecordsFile(path);
+  const old = out === undefined ? undefined : await readOldTreeFile(out);
+  if (old !== undefined && old.url.domain !== domain) {
+    throw new PeerlaneError('invalid-argument', `${out} is the tree of ${old.url.domain}, not of ${domain}`);
+  }
+  const seq = options.seq ?? (old === undefined ? 1n : old.root.seq + 1n);
+  if (old !== undefined && seq <= old.root.seq) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      `clients know the sequence number ${old.root.seq}, and take none that is not above it`,
+    );
+  }
+  const tree = signTree({ domain, seq, records, links }, secretKey);
+  if (out === undefined) {
+    const texts = Object.fromEntries(treeTexts(tree));
+    output.event('tree', { ...fieldsOf(tree), texts }, treeToJson(tree).trimEnd());
+    return;
+  }
+  await replaceFile(out, treeToJson(tree));
+  output.event('tree', { ...fieldsOf(tree), file: out }, `wrote ${out}: ${describe(tree)}`);
+}
+
+async function toZone({ output }: Context, path: string, options: ZoneOptions): Promise<void> {
+  const { url, ns, rootTtl, ttl: entryTtl, out } = options;
+  const tree = await readTreeFile(path, url);
+  const zone = formatZone(tree, { rootTtl, entryTtl, ...(ns === undefined ? {} : { nameServer: ns }) });
+  if (out === undefined) {
+    output.event('zone', { ...fieldsOf(tree), zone }, zone.trimEnd());
+    return;
+  }
+  await replaceFile(out, zone);
+  output.event('zone', { ...fieldsOf(tree), file: out }, `wrote ${out}: ${describe(tree)}`);
+}
+
+function printRecord(output: Output, record: string, nodeId: string): void {
+  output.event('record', { record, nodeId }, record);
+}
+
+function fieldsOf({ url, root, records, links, entries }: Tree): Fields {
+  const { seq } = root;
+  return {
+    url: formatTreeUrl(url),
+    // A number where JSON readers keep it exact, else its digits.
+    seq: seq <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seq) : seq.toString(),
+    records: records.length,
+    links: links.map(formatTreeUrl),
+    entries: entries.size,
+  };
+}
+
+function describe({ url, root, records, links }: Tree): string {
+  const parts = [
+    formatTreeUrl(url),
+    `sequence number ${root.seq}`,
+    `${formatNumber(records.length)} records`,
+    `${formatNumber(links.length)} links`,
+  ];
+  return parts.join(', ');
+}
+
+function sequence(text: string): bigint {
+  const value = /^\d{1,20}$/.test(text) ? BigInt(text) : -1n;
+  if (value < 0n || value >= 2n ** 64n) throw new InvalidArgumentError('expected a number below 2^64');
+  return value;
+}
+
+function ttl(text: string): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : 2 ** 31;
+  if (value >= 2 ** 31) throw new InvalidArgumentError('expected a number of seconds below 2^31');
+  return value;
+}
+
+function rate(text: string): number {
+  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (value <= 0 || value > MAX_RATE) {
+    throw new InvalidArgumentError(`expected a number above zero, and at most ${MAX_RATE}`);
+  }
+  return value;
+}
+
+function domain(text: string): string {
+  return checked(() => canonicalDomain(text));
+}
+
+function treeUrl(text: string): TreeUrl {
+  return checked(() => parseTreeUrl(text));
+}
+
+function checked<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PeerlaneError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}

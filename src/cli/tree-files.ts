@@ -1,0 +1,106 @@
+/** Files of the `dns` commands: lists of node records, and trees as TXT records. */
+import { open, rename, rm, writeFile } from 'node:fs/promises';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
+import { type Tree, type TreeUrl, treeFromJson } from '../dnsdisc/index.ts';
+import { type NodeRecord, parseRecord } from '../enr/index.ts';
+
+/** More than a hundred thousand records take. */
+const MAX_LENGTH = 128 * 1024 * 1024;
+
+/**
+ * The records in a file: one a line, where lines that begin with `#` are for people; a JSON array of them; or a JSON
+ * object from node ids to objects with a `record`, as go-ethereum's `devp2p` writes node sets.
+ *
+ * @throws PeerlaneError `file-unreadable`, `invalid-record`
+ */
+export async function readRecordsFile(path: string): Promise<NodeRecord[]> {
+  const text = await readText(path);
+  const texts = /^\s*[[{]/.test(text) ? textsOfJson(path, text) : textsOfLines(text);
+  return texts.map((record, i) => {
+    try {
+      return parseRecord(record);
+    } catch (error) {
+      if (!isPeerlaneError(error, 'invalid-record')) throw error;
+      const message = `record ${i + 1} of ${path}: ${error.message}`;
+      throw new PeerlaneError('invalid-record', message, { cause: error });
+    }
+  });
+}
+
+function textsOfLines(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function textsOfJson(path: string, text: string): string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new PeerlaneError('file-unreadable', `${path} begins like JSON and is not`, { cause });
+  }
+  const items: unknown[] = Array.isArray(value) ? value : Object.values(Object(value));
+  return items.map((item) => {
+    const { record = item }: { readonly record?: unknown } = Object(item);
+    if (typeof record === 'string') return record;
+    throw new PeerlaneError('file-unreadable', `${path} holds something that is not a record`);
+  });
+}
+
+/** The tree in a file of TXT records, verified. @throws PeerlaneError `file-unreadable`, `invalid-tree` */
+export async function readTreeFile(path: string, url?: TreeUrl): Promise<Tree> {
+  return parseTree(path, await readText(path), url);
+}
+
+/** The same, if there is such a file. */
+export async function readOldTreeFile(path: string): Promise<Tree | undefined> {
+  let text: string;
+  try {
+    text = await readText(path);
+  } catch (error) {
+    const cause = isPeerlaneError(error) ? error.cause : undefined;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return parseTree(path, text);
+}
+
+function parseTree(path: string, text: string, url?: TreeUrl): Tree {
+  try {
+    return treeFromJson(text, url);
+  } catch (error) {
+    if (!isPeerlaneError(error)) throw error;
+    const message = `${path} is no tree: ${error.message}`;
+    throw new PeerlaneError('invalid-tree', message, { cause: error });
+  }
+}
+
+/** Writes a file that takes the place of one that is there only when it is whole. @throws PeerlaneError `file-unreadable` */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const beside = `${path}.${process.pid}.new`;
+  try {
+    await writeFile(beside, text);
+    await rename(beside, path);
+  } catch (cause) {
+    await rm(beside, { force: true }).catch(() => undefined);
+    throw new PeerlaneError('file-unreadable', `cannot write ${path}: ${fileProblem(cause)}`, { cause });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      if ((await file.stat()).size > MAX_LENGTH) {
+        throw new PeerlaneError('file-unreadable', `cannot read ${path}: it is too large`);
+      }
+      return await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (isPeerlaneError(cause)) throw cause;
+    throw new PeerlaneError('file-unreadable', `cannot read ${path}: ${fileProblem(cause)}`, { cause });
+  }
+}

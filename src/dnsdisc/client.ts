@@ -1,0 +1,281 @@
+/** Finds nodes in DNS (dnsdisc.md, "Client Protocol"). */
+import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import { type Env, isEnv, systemEnv } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
+import { Forest, MAX_TREES } from './forest.ts';
+import { Pace, sleep } from './pace.ts';
+import { type SyncProgress, syncTree } from './sync.ts';
+import type { Tree } from './tree.ts';
+import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
+import type { Lookup, Outcome, TreeWalk } from './tree-walk.ts';
+
+export const DEFAULT_TIMEOUT_MS = 5_000;
+export const DEFAULT_RATE = 3;
+export const DEFAULT_CACHE_SIZE = 1_000;
+/** Trees whose newest sequence number is remembered. */
+const MAX_KNOWN_TREES = 256;
+
+export interface Resolver {
+  /**
+   * The TXT records at `name`, the strings of each put together; empty if there are none. The signal aborts when nobody
+   * waits for the answer any more.
+   */
+  resolveTxt(name: string, signal: AbortSignal): Promise<readonly string[]>;
+}
+
+export interface DnsClientOptions {
+  readonly resolver: Resolver;
+  readonly env?: Env;
+  /** How long an answer may take, in ms. */
+  readonly timeoutMs?: number;
+  /** Entries visited in a second, cached ones included: who goes through a tree again and again does not spin. */
+  readonly rate?: number;
+  /** Number of entries that are kept. */
+  readonly cacheSize?: number;
+  /** Told of answers that failed or were wrong; `name` is what was looked up. The search goes on all the same. */
+  readonly onProblem?: (problem: PeerlaneError, name: string) => void;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface SyncOptions extends WaitOptions {
+  /** A root with a lower number is refused. */
+  readonly minSeq?: bigint;
+  readonly onProgress?: (progress: SyncProgress) => void;
+}
+
+export class DnsClient {
+  readonly #resolver: Resolver;
+  readonly #env: Env;
+  readonly #timeoutMs: number;
+  readonly #cacheSize: number;
+  readonly #pace: Pace;
+  readonly #onProblem: (problem: PeerlaneError, name: string) => void;
+  /** The one that was used last stands last. */
+  readonly #cache = new Map<string, Entry>();
+  readonly #seqs = new Map<string, bigint>();
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor(options: DnsClientOptions) {
+    checkOptions(options);
+    const { resolver, env = systemEnv, onProblem = () => undefined } = options;
+    this.#resolver = resolver;
+    this.#env = env;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#cacheSize = options.cacheSize ?? DEFAULT_CACHE_SIZE;
+    this.#pace = new Pace(env, options.rate ?? DEFAULT_RATE);
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * Records of the trees and of those that they link to, in random order, again and again. It has no end by itself:
+   * when there are no records, it waits for the trees to change. Nothing is looked up unless somebody waits for a
+   * record. Aborting ends it with an error, `return` (as `break` calls it) without one.
+   *
+   * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; from `next`: `aborted`
+   */
+  records(urls: readonly string[], { signal }: WaitOptions = {}): AsyncIterableIterator<NodeRecord> {
+    if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
+      throw new PeerlaneError('invalid-argument', `urls is not an array of 1 to ${MAX_TREES} URLs`);
+    }
+    const forest = new Forest(urls.map(parseTreeUrl), (url) => this.#seqs.get(url));
+    return new RecordIterator((closed) => this.#next(forest, closed), signal);
+  }
+
+  /**
+   * Reads a whole tree, without what it links to.
+   *
+   * @throws PeerlaneError `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
+   * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
+   */
+  async sync(url: string, { signal, minSeq = 0n, onProgress }: SyncOptions = {}): Promise<Tree> {
+    const parsed = parseTreeUrl(url);
+    const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
+    const tree = await syncTree(parsed, {
+      minSeq: minSeq > known ? minSeq : known,
+      lookup: async (name) => {
+        await this.#pace.wait(signal);
+        return this.#lookup(name, signal);
+      },
+      pause: (ms) => sleep(this.#env, ms, signal),
+      onProblem: this.#onProblem,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+    this.#remember(parsed, tree.root.seq);
+    return tree;
+  }
+
+  async #next(forest: Forest, signal: AbortSignal): Promise<NodeRecord> {
+    for (;;) {
+      throwIfAborted(signal);
+      const step = forest.next(this.#env.now(), (below) => this.#random(below));
+      if (step.kind === 'wait') {
+        await sleep(this.#env, step.until - this.#env.now(), signal);
+        continue;
+      }
+      await this.#pace.wait(signal);
+      const { walk, lookup } = step;
+      const { record, linksChanged, problem } = await this.#visit(walk, lookup, signal);
+      if (linksChanged) forest.follow();
+      if (problem !== undefined) this.#onProblem(problem, lookup.name);
+      if (record !== undefined) return record;
+    }
+  }
+
+  async #visit(walk: TreeWalk, lookup: Lookup, signal: AbortSignal): Promise<Outcome> {
+    const failed = (problem: PeerlaneError): Outcome => {
+      const now = this.#env.now();
+      return lookup.kind === 'root' ? walk.rootFailed(problem, now) : walk.entryFailed(lookup, problem, now);
+    };
+    try {
+      if (lookup.kind === 'root') {
+        const outcome = walk.root(await this.#lookup(lookup.name, signal), this.#env.now());
+        this.#remember(walk.url, walk.seq);
+        return outcome;
+      }
+      const { hash } = lookup.place;
+      const known = this.#cached(hash);
+      if (known !== undefined) return walk.entry(lookup, known, true);
+      const entry = parseEntry(textOf(await this.#lookup(lookup.name, signal), hash));
+      this.#keep(hash, entry);
+      return walk.entry(lookup, entry);
+    } catch (error) {
+      if (!isPeerlaneError(error) || signal.aborted) throw error;
+      return failed(error);
+    }
+  }
+
+  #cached(hash: string): Entry | undefined {
+    const entry = this.#cache.get(hash);
+    if (entry !== undefined) this.#keep(hash, entry);
+    return entry;
+  }
+
+  #keep(hash: string, entry: Entry): void {
+    this.#cache.delete(hash);
+    this.#cache.set(hash, entry);
+    dropOldest(this.#cache, this.#cacheSize);
+  }
+
+  #remember(url: TreeUrl, seq: bigint): void {
+    const text = formatTreeUrl(url);
+    const known = this.#seqs.get(text) ?? 0n;
+    this.#seqs.delete(text);
+    this.#seqs.set(text, seq > known ? seq : known);
+    dropOldest(this.#seqs, MAX_KNOWN_TREES);
+  }
+
+  #random(below: number): number {
+    return new DataView(this.#env.randomBytes(4).buffer).getUint32(0) % below;
+  }
+
+  /** Whatever the resolver does, it ends after `timeoutMs`. */
+  #lookup(name: string, signal: AbortSignal | undefined): Promise<Texts> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(abortedError(signal));
+        return;
+      }
+      const over = new AbortController();
+      const settle = (run: () => void): void => {
+        timer.cancel();
+        removeAbort();
+        over.abort();
+        run();
+      };
+      const timer = this.#env.setTimer(this.#timeoutMs, () =>
+        settle(() => reject(new PeerlaneError('lookup-timeout', `no answer for ${name} in time`))),
+      );
+      const removeAbort = onAbort(signal, () => settle(() => reject(abortedError(signal))));
+      // In a function of its own, so that a resolver that throws is as one that rejects.
+      const ask = async (): Promise<readonly string[]> => this.#resolver.resolveTxt(name, over.signal);
+      ask().then(
+        (texts) => settle(() => resolve(checkedTexts(texts))),
+        (error) => settle(() => reject(toPeerlaneError(error, 'lookup-failed'))),
+      );
+    });
+  }
+}
+
+function checkedTexts(texts: readonly string[]): Texts {
+  if (!Array.isArray(texts)) return [];
+  return texts.slice(0, MAX_TEXTS).filter((text) => typeof text === 'string');
+}
+
+function dropOldest(map: Map<string, unknown>, limit: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= limit) return;
+    map.delete(key);
+  }
+}
+
+function checkOptions(options: DnsClientOptions): void {
+  const invalid = (message: string): PeerlaneError => new PeerlaneError('invalid-argument', message);
+  if (typeof options !== 'object' || options === null) throw invalid('a client takes an object of options');
+  const { resolver, env, timeoutMs, rate, cacheSize, onProblem } = options;
+  if (typeof resolver?.resolveTxt !== 'function') throw invalid('options.resolver is not a resolver');
+  if (env !== undefined && !isEnv(env)) throw invalid('env is not an Env');
+  for (const [name, value] of Object.entries({ timeoutMs, rate })) {
+    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
+      throw invalid(`${name} is not a number above zero`);
+    }
+  }
+  if (cacheSize !== undefined && !(Number.isInteger(cacheSize) && cacheSize >= 0)) {
+    throw invalid('cacheSize is not a number of entries');
+  }
+  if (onProblem !== undefined && typeof onProblem !== 'function')
+    throw invalid('onProblem is not a function');
+}
+
+/** An async generator could not be ended while it waits, which it may do for half an hour. */
+class RecordIterator implements AsyncIterableIterator<NodeRecord> {
+  readonly #find: (signal: AbortSignal) => Promise<NodeRecord>;
+  readonly #closing = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #removeAbort: () => void;
+  /** Whoever asks while another waits comes after it. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isOver = false;
+
+  constructor(find: (signal: AbortSignal) => Promise<NodeRecord>, signal: AbortSignal | undefined) {
+    this.#find = find;
+    this.#signal = signal;
+    this.#removeAbort = onAbort(signal, () => this.#closing.abort(signal?.reason));
+  }
+
+  next(): Promise<IteratorResult<NodeRecord>> {
+    const result = this.#last.then(() => this.#next());
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #next(): Promise<IteratorResult<NodeRecord>> {
+    if (this.#isOver) return { done: true, value: undefined };
+    try {
+      return { done: false, value: await this.#find(this.#closing.signal) };
+    } catch (error) {
+      if (this.#isOver) return { done: true, value: undefined };
+      this.#end();
+      throw this.#signal?.aborted === true ? abortedError(this.#signal) : error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<NodeRecord>> {
+    this.#end();
+    this.#closing.abort();
+    return { done: true, value: undefined };
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#removeAbort();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

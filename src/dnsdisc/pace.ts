@@ -1,0 +1,43 @@
+import { abortedError, onAbort } from '../base/abort.ts';
+import type { Env } from '../base/env.ts';
+
+/** @throws PeerlaneError `aborted` */
+export function sleep(env: Env, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortedError(signal));
+      return;
+    }
+    const timer = env.setTimer(ms, () => {
+      removeAbort();
+      resolve();
+    });
+    const removeAbort = onAbort(signal, () => {
+      timer.cancel();
+      reject(abortedError(signal));
+    });
+  });
+}
+
+/** Lets through so many a second; those of one second may come at once. */
+export class Pace {
+  readonly #env: Env;
+  readonly #interval: number;
+  readonly #burst: number;
+  /** When the next would come if all kept their distance. */
+  #next = Number.NEGATIVE_INFINITY;
+
+  constructor(env: Env, perSecond: number) {
+    this.#env = env;
+    this.#interval = 1_000 / perSecond;
+    this.#burst = Math.max(1, Math.floor(perSecond));
+  }
+
+  /** @throws PeerlaneError `aborted` */
+  async wait(signal?: AbortSignal): Promise<void> {
+    const now = this.#env.now();
+    const at = Math.max(this.#next, now - (this.#burst - 1) * this.#interval);
+    this.#next = at + this.#interval;
+    if (at > now) await sleep(this.#env, at - now, signal);
+  }
+}

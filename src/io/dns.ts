@@ -1,0 +1,71 @@
+/** TXT records of DNS, by the resolver that is part of Node.js: the only place that asks it. */
+import { Resolver } from 'node:dns/promises';
+import { abortedError, onAbort } from '../base/abort.ts';
+import { PeerlaneError } from '../base/errors.ts';
+
+export const DNS_TIMEOUT_MS = 5_000;
+/** A packet may get lost. The second try may take twice as long as the first. */
+const TRIES = 2;
+const PARTS = 1 + 2;
+/** A name that does not exist, or has no TXT records. */
+const NOTHING: readonly string[] = ['ENOTFOUND', 'ENODATA'];
+
+export interface DnsResolverOptions {
+  /** Servers to ask, `address` or `address:port`, IPv6 in brackets; default those of the system. */
+  readonly servers?: readonly string[];
+  /** How long a server has for its answer, in ms, a second try included. */
+  readonly timeoutMs?: number;
+}
+
+export class DnsResolver {
+  readonly #servers: readonly string[] | undefined;
+  readonly #timeout: number;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor({ servers, timeoutMs = DNS_TIMEOUT_MS }: DnsResolverOptions = {}) {
+    if (!(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
+      throw new PeerlaneError('invalid-argument', 'timeoutMs is not a number above zero');
+    }
+    this.#servers = servers;
+    this.#timeout = Math.ceil(timeoutMs / PARTS);
+    this.#resolver();
+  }
+
+  /**
+   * The TXT records at `name`, the strings of each put together; empty if there are none.
+   * @throws PeerlaneError `lookup-failed`, `lookup-timeout`, `aborted`
+   */
+  async resolveTxt(name: string, signal?: AbortSignal): Promise<string[]> {
+    if (signal?.aborted) throw abortedError(signal);
+    // One for each lookup, since only all lookups of a resolver can be ended together.
+    const resolver = this.#resolver();
+    const removeAbort = onAbort(signal, () => resolver.cancel());
+    try {
+      const records = await resolver.resolveTxt(name);
+      return records.map((strings) => strings.join(''));
+    } catch (error) {
+      if (signal?.aborted) throw abortedError(signal);
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      if (NOTHING.includes(code)) return [];
+      if (code === 'ETIMEOUT') throw new PeerlaneError('lookup-timeout', `no answer for ${name} in time`);
+      throw new PeerlaneError('lookup-failed', `the lookup of ${name} failed: ${code || String(error)}`, {
+        cause: error,
+      });
+    } finally {
+      removeAbort();
+    }
+  }
+
+  #resolver(): Resolver {
+    const resolver = new Resolver({ timeout: this.#timeout, tries: TRIES });
+    if (this.#servers === undefined) return resolver;
+    try {
+      if (this.#servers.length === 0) throw new TypeError('there is none');
+      resolver.setServers(this.#servers);
+    } catch (cause) {
+      const message = 'servers is not an array of addresses, each with or without a port';
+      throw new PeerlaneError('invalid-argument', message, { cause });
+    }
+    return resolver;
+  }
+}
