@@ -26,6 +26,7 @@ func main() {
 		"rlpx-listen": runRlpxListen,
 		"rlpx-dial":   runRlpxDial,
 		"eth":         runEth,
+		"discover":    runDiscover,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth [flags]")
