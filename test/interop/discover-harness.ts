@@ -68,7 +68,15 @@ export interface TableEntry extends FoundNode {
 export type PacketKind = 'ping' | 'pong' | 'findNode' | 'neighbors' | 'enrRequest' | 'enrResponse' | 'other';
 export type PacketCounts = Readonly<Record<PacketKind, { readonly packets: number; readonly bytes: number }>>;
 
+/** How much is in the buckets of a node, and how much of that answered when it was last checked. */
+export interface TableSize {
+  readonly index: number;
+  readonly entries: number;
+  readonly live: number;
+}
+
 interface Answer {
+  readonly tables: readonly TableSize[];
   readonly nodes: readonly (NodeInfo & TableEntry)[];
   readonly node: NodeInfo;
   readonly to: string;
@@ -98,6 +106,11 @@ export class GoDiscovery implements AsyncDisposable {
   /** So many nodes with fresh keys. */
   async nodes(count: number, options: GoNodeOptions = {}): Promise<GoNode[]> {
     return this.#start({ ...options, count });
+  }
+
+  /** Of all nodes that run, at little cost. */
+  async tables(): Promise<readonly TableSize[]> {
+    return this.ask('tables', 'tables');
   }
 
   /** Packets of all nodes that ever ran in this process. */

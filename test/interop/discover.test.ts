@@ -14,6 +14,7 @@ const PACE = { pingMs: 200 };
 const PATIENCE_MS = 40_000;
 
 const idsOf = (nodes: readonly { readonly id: string }[]) => nodes.map(({ id }) => id);
+const logDistance = (a: string, b: string) => (BigInt(`0x${a}`) ^ BigInt(`0x${b}`)).toString(2).length;
 const others = (nodes: readonly DiscoveryNode[], node: DiscoveryNode) =>
   idsOf(nodes).filter((id) => id !== node.id);
 
@@ -53,9 +54,9 @@ afterEach(async () => {
 });
 
 /** A bootnode and those that start from it. */
-async function network(size: number): Promise<DiscoveryNode[]> {
-  const bootnode = await go.node(PACE);
-  return [bootnode, ...(await go.nodes(size - 1, { ...PACE, bootnodes: [await bootnode.enr()] }))];
+async function network(size: number, pace = PACE): Promise<DiscoveryNode[]> {
+  const bootnode = await go.node(pace);
+  return [bootnode, ...(await go.nodes(size - 1, { ...pace, bootnodes: [await bootnode.enr()] }))];
 }
 
 describe('a network that starts from one bootnode', () => {
@@ -97,12 +98,13 @@ describe('a node of go-ethereum', () => {
   });
 
   it('finds its network again from its database', async () => {
-    const nodes = await network(6);
+    const pace = { pingMs: 50 };
+    const nodes = await network(6, pace);
     const [bootnode] = nodes;
     if (bootnode === undefined) throw new Error('there is no bootnode');
     const folder = await mkdtemp(join(tmpdir(), 'peerlane-discover-'));
     onTestFinished(() => rm(folder, { recursive: true }));
-    const identity = { ...PACE, key: toBareHex(randomBytes(32)), db: join(folder, 'nodes') };
+    const identity = { ...pace, key: toBareHex(randomBytes(32)), db: join(folder, 'nodes') };
     const first = await go.node({ ...identity, bootnodes: [await bootnode.enr()] });
     // It writes down nodes that have passed more than five checks.
     const deadline = AbortSignal.timeout(PATIENCE_MS);
@@ -113,6 +115,15 @@ describe('a node of go-ethereum', () => {
     const target = randomBytes(64);
     const wanted = closestIds(target, idsOf(nodes));
     expect(await lookupUntil(second, target, wanted)).toEqual(wanted);
+  });
+
+  it('tells what is in its table', async () => {
+    const [first, second] = [await go.node(PACE), await go.node({ ...PACE, ip: '127.0.0.2' })];
+    const third = await go.node({ ...PACE, bootnodes: [await first.enr(), await second.enr()] });
+    const table = await third.table();
+    expect(idsOf(table).sort()).toEqual([first.id, second.id].sort());
+    for (const { id, distance } of table) expect(distance).toBe(logDistance(third.id, id));
+    expect((await go.tables()).map(({ entries }) => entries)).toContain(2);
   });
 
   it('counts its packets', async () => {

@@ -77,8 +77,9 @@ type discoveryNode struct {
 //	start       new nodes                         nodes      those that run
 //	lookup      the nodes closest to a target     resolve    the newest record of a node, by all means
 //	requestENR  the record of a node, from it     ping       the Pong of a node
-//	table       what is in a node's buckets       counts     packets by kind, of all that ever ran
-//	close       ends a node                       usage      CPU time and memory of the process
+//	table       what is in a node's buckets       tables     how much is in those of each
+//	close       ends a node                       counts     packets by kind, of all that ever ran
+//	usage       CPU time of the process
 func runDiscover(out *reporter, args []string) error {
 	set := flag.NewFlagSet("discover", flag.ContinueOnError)
 	logs := set.Bool("log", false, "report go-ethereum's log as `log` events")
@@ -128,6 +129,8 @@ func (d *discovery) handle(cmd string, a *discoverArgs) (fields, error) {
 		return d.start(a)
 	case "nodes":
 		return fields{"nodes": d.list()}, nil
+	case "tables":
+		return fields{"tables": d.tables()}, nil
 	case "counts":
 		return d.counts.report(), nil
 	case "usage":
@@ -278,6 +281,26 @@ func (d *discovery) list() []fields {
 	}
 	slices.SortFunc(nodes, func(a, b fields) int { return a["index"].(int) - b["index"].(int) })
 	return nodes
+}
+
+// tables only counts, so that it can be asked often of many nodes without a cost that shows.
+func (d *discovery) tables() []fields {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	tables := make([]fields, 0, len(d.nodes))
+	for _, n := range d.nodes {
+		entries, live := 0, 0
+		for _, bucket := range n.udp.TableBuckets() {
+			entries += len(bucket)
+			for _, entry := range bucket {
+				if entry.Live {
+					live++
+				}
+			}
+		}
+		tables = append(tables, fields{"index": n.index, "entries": entries, "live": live})
+	}
+	return tables
 }
 
 // closeAll ends all nodes at once: one by one, each would wait for its lookups.
