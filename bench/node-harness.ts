@@ -54,6 +54,27 @@ export class Bench implements AsyncDisposable {
     return (await this.#start('the load', program, args)).worker;
   }
 
+  /** A discovery v4 node under test. */
+  async discovery(): Promise<Node> {
+    const { worker, ready } =
+      this.subject === 'go-ethereum'
+        ? await this.#start('the discovery node of go-ethereum', PROGRAM, ['discover'])
+        : await this.#start(
+            `the discovery node (${this.subject})`,
+            process.execPath,
+            [...PROFILING, fileURLToPath(new URL('./discovery-subject.js', import.meta.url))],
+            { PEERLANE_BACKEND: this.subject },
+          );
+    return { worker, port: Number(ready.port), id: String(ready.id) };
+  }
+
+  /** Nodes that the one under test knows; `subnets` networks of /24 hold their addresses, or none but 127.0.0.1. */
+  async discoveryLoad({ port, id }: Node, count: number, subnets = 0): Promise<Worker> {
+    const { worker } = await this.#start('the discovery load', PROGRAM, ['discover-load']);
+    await worker.ask({ cmd: 'bond', port, id, count, subnets });
+    return worker;
+  }
+
   /** A load with `count` peers connected to the node, and the payloads set at both. */
   async connectedLoad(
     node: Node,
@@ -89,7 +110,10 @@ export class Bench implements AsyncDisposable {
 export type Figures = Readonly<Record<string, number>>;
 
 export interface Comparison {
-  readonly unit: string;
+  /** Of all figures, or of each by its id. */
+  readonly unit: string | Readonly<Record<string, string>>;
+  /** Default all. */
+  readonly subjects?: readonly NodeSubject[];
   readonly rounds: number;
   /** Whether a round comes first that does not count; default true. */
   readonly warmUp?: boolean;
@@ -101,12 +125,17 @@ export interface Comparison {
  * Runs the rounds of the subjects in turn, so that a slow moment of the machine falls on all of them. A subject
  * that fails is left out, and the process will exit with 1.
  */
-export async function compare({ unit, rounds, warmUp = true, prepare }: Comparison): Promise<BenchRow[]> {
+export async function compare({
+  unit,
+  subjects = ['native', 'js', 'go-ethereum'],
+  rounds,
+  warmUp = true,
+  prepare,
+}: Comparison): Promise<BenchRow[]> {
   if (!existsSync(PROGRAM)) {
     process.stderr.write('nodes are not compared: run scripts/setup-interop.sh to build their peers\n');
     return [];
   }
-  const subjects: readonly NodeSubject[] = ['native', 'js', 'go-ethereum'];
   const benches = subjects.map((subject) => new Bench(subject));
   const figures = new Map<NodeSubject, Map<string, number[]>>();
   const running = new Map<NodeSubject, () => Promise<Figures>>();
@@ -142,7 +171,12 @@ export async function compare({ unit, rounds, warmUp = true, prepare }: Comparis
     await Promise.all(benches.map((bench) => bench[Symbol.asyncDispose]()));
   }
   return [...figures].flatMap(([subject, ids]) =>
-    [...ids].map(([id, values]) => ({ id, subject, unit, ...summary(values) })),
+    [...ids].map(([id, values]) => ({
+      id,
+      subject,
+      unit: typeof unit === 'string' ? unit : (unit[id] ?? ''),
+      ...summary(values),
+    })),
   );
 }
 

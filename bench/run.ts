@@ -43,6 +43,8 @@ const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   'receive-300-x50': async () => (await import('./nodes.ts')).receiveSmall,
   'tail-ping': async () => (await import('./nodes.ts')).tailPing,
   accept: async () => (await import('./nodes.ts')).accept,
+  'discovery-pings': async () => (await import('./discovery.ts')).discoveryPings,
+  'discovery-flood': async () => (await import('./discovery.ts')).discoveryFlood,
   'memory-1000': async () => (await import('./nodes.ts')).memory,
 };
 

@@ -3,8 +3,10 @@
 //	bench-go [-quick] [-only ID] ...    measures go-ethereum's packages; one JSON row a line, see below
 //	bench-go node [-bare]              a p2p.Server, or a bare RLPx listener, that a benchmark gives orders to
 //	bench-go load                      many RLPx connections to one node under test, go-ethereum's or ours
+//	bench-go discover                  a discovery v4 node that a benchmark gives orders to
+//	bench-go discover-load             nodes that it knows and that ping it, and a flood beside them
 //
-// The last two take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
+// The last four take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
 //
 // The rows:
 //
@@ -68,9 +70,11 @@ var sizes = []struct {
 
 func main() {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		run := map[string]func(args []string) error{"node": runNode, "load": runLoad}[os.Args[1]]
+		run := map[string]func(args []string) error{
+			"node": runNode, "load": runLoad, "discover": runDiscover, "discover-load": runDiscoverLoad,
+		}[os.Args[1]]
 		if run == nil {
-			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load")
+			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load | discover | discover-load")
 			os.Exit(2)
 		}
 		if err := run(os.Args[2:]); err != nil {

@@ -1,8 +1,5 @@
 /** go-ethereum's p2p packages as the other side of a test; the program is in `test/interop/go`. */
-import type { ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { hasEnded, start, stop } from './child.ts';
-import { EventQueue } from './event-queue.ts';
+import { JsonProgram } from './json-program.ts';
 import { toolPath } from './tools.ts';
 
 /** A message or frame: its code counts from the start of the protocol's range (`frame`: from 0). */
@@ -52,8 +49,6 @@ export type PeerEvent<N extends PeerEventName = PeerEventName> = {
   [K in N]: { readonly event: K } & Readonly<EventFields[K]>;
 }[N];
 
-type Answer = { ref: number; event: 'done' | 'failed'; error?: string } & Partial<MessageInfo>;
-
 export interface ListenOptions {
   /** 64 hexadecimal digits; default a fresh key. */
   readonly key?: string;
@@ -93,27 +88,11 @@ export interface SendOptions {
 }
 
 export class DevP2pPeer implements AsyncDisposable {
-  readonly #child: ChildProcess;
-  readonly #events = new EventQueue<PeerEvent>();
-  readonly #answers = new Map<number, (answer: Answer) => void>();
-  #lastRef = 0;
-  #stderr = '';
+  readonly #program: JsonProgram<PeerEvent, Partial<MessageInfo>>;
   #endpoint: { enode: string; id: string } | undefined;
 
   private constructor(args: readonly string[]) {
-    this.#child = start(toolPath('devp2p-peer'), args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    const { stdin, stdout, stderr } = this.#child;
-    if (stdin === null || stdout === null || stderr === null) throw new Error('the program has no pipes');
-    // A write to a program that has ended fails; `close` below tells everyone who waits.
-    stdin.on('error', () => undefined);
-    stderr.on('data', (chunk: Buffer) => {
-      this.#stderr += chunk.toString();
-    });
-    createInterface({ input: stdout }).on('line', (line) => this.#take(JSON.parse(line)));
-    this.#child.once('error', (error) => this.#end(error));
-    this.#child.once('close', (code, signal) =>
-      this.#end(new Error(`devp2p-peer ended (${code ?? signal}) ${this.#stderr}`)),
-    );
+    this.#program = new JsonProgram(toolPath('devp2p-peer'), args);
   }
 
   /** A go-ethereum `p2p.Server` with test protocols. */
@@ -181,18 +160,18 @@ export class DevP2pPeer implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<PeerEvent<N>> {
     const accepts = (event: PeerEvent): boolean => event.event === name && where(event as PeerEvent<N>);
-    return (await this.#events.next(`'${name}' event`, accepts, signal)) as PeerEvent<N>;
+    return (await this.#program.next(`'${name}' event`, accepts, signal)) as PeerEvent<N>;
   }
 
   /** `listen`: dials once. @throws Error with go-ethereum's reason when the connection does not become a peer */
   async dial(enode: string): Promise<void> {
-    await this.#command({ cmd: 'dial', enode });
+    await this.#program.command({ cmd: 'dial', enode });
   }
 
   /** Sends a message (`rlpx-*`: a frame); resolves when go-ethereum has written it. */
   async send({ data, ...rest }: SendOptions): Promise<MessageInfo> {
     const payload = data === undefined ? {} : { data: Buffer.from(data).toString('hex') };
-    const { code, size, sha256 } = await this.#command({ cmd: 'send', ...rest, ...payload });
+    const { code, size, sha256 } = await this.#program.command({ cmd: 'send', ...rest, ...payload });
     if (code === undefined || size === undefined || sha256 === undefined)
       throw new Error('incomplete answer');
     return { code, size, sha256 };
@@ -200,52 +179,23 @@ export class DevP2pPeer implements AsyncDisposable {
 
   /** `listen`: sends Disconnect with `reason` and closes. */
   async disconnect(reason: number, peer?: string): Promise<void> {
-    await this.#command({ cmd: 'disconnect', reason, ...(peer === undefined ? {} : { peer }) });
+    await this.#program.command({ cmd: 'disconnect', reason, ...(peer === undefined ? {} : { peer }) });
   }
 
   /** `rlpx-*`: closes the TCP connection. */
   async close(): Promise<void> {
-    await this.#command({ cmd: 'close' });
+    await this.#program.command({ cmd: 'close' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // At the end of stdin the program leaves its peers in order.
-    this.#child.stdin?.end();
-    await stop(this.#child, undefined, 2_000);
+    await this.#program[Symbol.asyncDispose]();
   }
 
   async #nextOrFatal<N extends PeerEventName>(name: N, signal?: AbortSignal): Promise<PeerEvent<N>> {
     const accepts = ({ event }: PeerEvent): boolean => event === name || event === 'fatal';
-    const event: PeerEvent = await this.#events.next(`'${name}' event`, accepts, signal);
+    const event: PeerEvent = await this.#program.next(`'${name}' event`, accepts, signal);
     if (event.event === 'fatal') throw new Error(event.error);
     return event as PeerEvent<N>;
-  }
-
-  #command(fields: Record<string, unknown>): Promise<Answer> {
-    if (hasEnded(this.#child)) return Promise.reject(new Error(`devp2p-peer has ended ${this.#stderr}`));
-    const ref = ++this.#lastRef;
-    return new Promise((resolve, reject) => {
-      this.#answers.set(ref, (answer) => {
-        if (answer.event === 'done') resolve(answer);
-        else reject(new Error(`devp2p-peer: ${answer.error}`));
-      });
-      this.#child.stdin?.write(`${JSON.stringify({ ref, ...fields })}\n`);
-    });
-  }
-
-  #take(line: PeerEvent | Answer): void {
-    if ('ref' in line) {
-      this.#answers.get(line.ref)?.(line);
-      this.#answers.delete(line.ref);
-    } else {
-      this.#events.push(line);
-    }
-  }
-
-  #end(error: Error): void {
-    this.#events.end(error);
-    for (const [ref, answer] of this.#answers) answer({ ref, event: 'failed', error: error.message });
-    this.#answers.clear();
   }
 }
 

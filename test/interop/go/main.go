@@ -27,9 +27,10 @@ func main() {
 		"rlpx-dial":   runRlpxDial,
 		"eth":         runEth,
 		"dns":         runDNS,
+		"discover":    runDiscover,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth [flags]")
+		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover [flags]")
 		os.Exit(2)
 	}
 	out := newReporter(os.Stdout)

@@ -45,6 +45,8 @@ type command struct {
 	Kind     string `json:"kind"`     // send: "random" (default) or "zero"
 	Data     string `json:"data"`     // send: the payload itself, hexadecimal
 	Reason   uint8  `json:"reason"`   // disconnect
+
+	Args json.RawMessage `json:"args"` // discover: see discoverArgs
 }
 
 // payload is what a `send` sends: the bytes given, or Size bytes made from Kind and Seed.
