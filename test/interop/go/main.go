@@ -5,6 +5,8 @@
 //	devp2p-peer rlpx-listen RLPx connections without a server above them, one after another
 //	devp2p-peer rlpx-dial   one such connection, dialed
 //	devp2p-peer eth         dials a node, exchanges eth Status, asks for headers and bodies, exits
+//	devp2p-peer dns         makes and reads DNS node lists
+//	devp2p-peer discover    discovery v4 nodes that take orders
 package main
 
 import (
