@@ -1,0 +1,440 @@
+/** Requests that await their answers, and the proofs that have to come before them. */
+import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { isPeerlaneError } from '../base/errors.ts';
+import { decodeRecord, type NodeRecord } from '../enr/index.ts';
+import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
+import { LOWEST_RELAYED_PORT, mayRelay, type UdpEndpoint } from './address.ts';
+import type { Agenda, Appointment } from './agenda.ts';
+import {
+  type EnrResponse,
+  encodeMessage,
+  MAX_NEIGHBORS,
+  type Neighbor,
+  type Neighbors,
+  type Pong,
+  type WireEndpoint,
+} from './messages.ts';
+import { type Outbox, packetSize } from './outbox.ts';
+import { packetHash } from './packet.ts';
+import { endpointKey, type Proofs } from './proofs.ts';
+
+/** How long an answer is awaited, and what is sent is valid. */
+export const REPLY_TIMEOUT_MS = 500;
+export const PACKET_LIFETIME_S = 20;
+/** Requests of our own at a time, and Pings that go back to strangers who have sent one. */
+export const MAX_REQUESTS = 256;
+export const MAX_PING_BACKS = 1024;
+/** How long the Ping is awaited with which a node asks us for a proof, once it has answered ours. */
+const BOND_WAIT_MS = REPLY_TIMEOUT_MS;
+/**
+ * How long after our Pong, which is its proof, a node is asked something: packets overtake each other. Clients that have
+ * just taken in a Pong are known to pass over an ENRRequest right behind it, which then is lost for good.
+ */
+const FIND_NODE_SETTLE_MS = 50;
+const ENR_SETTLE_MS = 500;
+/** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
+const NEIGHBORS_GRACE_MS = 100;
+
+/** Somebody who is asked. */
+interface Remote {
+  readonly publicKey: Uint8Array;
+  readonly endpoint: UdpEndpoint;
+  /** Of the endpoint, and of the node at it. */
+  readonly endpointKey: string;
+  readonly key: string;
+}
+
+/** The answer to a Ping. */
+export interface PingResult {
+  /** Sequence number of the node's record, if it has one. */
+  readonly enrSeq: bigint | undefined;
+  /** The endpoint at which the node sees us. */
+  readonly seenAs: WireEndpoint;
+  /** Milliseconds from the Ping to the Pong. */
+  readonly rtt: number;
+}
+
+/** `undefined`: no answer in time. */
+type Done<T> = (result: T | undefined) => void;
+
+interface PendingPing {
+  readonly sentAt: number;
+  readonly isBack: boolean;
+  hash: Uint8Array | undefined;
+  /** When a Ping of theirs was answered, while this one was on its way. */
+  pingAt: number;
+  readonly waiters: Done<PingResult>[];
+  readonly timeout: Appointment;
+}
+
+interface Query {
+  readonly remote: Remote;
+  readonly target: Uint8Array;
+  readonly done: Done<KadNode[]>;
+}
+
+interface PendingFindNode {
+  readonly query: Query;
+  readonly nodes: KadNode[];
+  received: number;
+  isAnswered: boolean;
+  timeout: Appointment;
+  isShort: boolean;
+}
+
+interface PendingRecord {
+  hash: Uint8Array | undefined;
+  readonly waiters: Done<NodeRecord>[];
+  readonly timeout: Appointment;
+}
+
+interface BondWaiter {
+  readonly settleMs: number;
+  readonly done: (isBonded: boolean) => void;
+  timeout: Appointment;
+}
+
+export interface RequestsContext {
+  readonly agenda: Agenda;
+  readonly outbox: Outbox;
+  readonly proofs: Proofs;
+  readonly publicKey: Uint8Array;
+  /** Unix time, in seconds. */
+  unixSeconds(): number;
+  localEndpoint(): WireEndpoint;
+  localSeq(): bigint;
+}
+
+export class Requests {
+  readonly #context: RequestsContext;
+  readonly #pings = new Map<string, PendingPing>();
+  readonly #findNodes = new Map<string, PendingFindNode>();
+  /** Of nodes that are being asked already: their answers do not say which question they belong to. */
+  readonly #queries = new Map<string, Query[]>();
+  readonly #records = new Map<string, PendingRecord>();
+  readonly #bonds = new Map<string, BondWaiter[]>();
+  /** Endpoints that are to send something, and how many times. */
+  readonly #awaited = new Map<string, number>();
+  #open = 0;
+  #pingBacks = 0;
+
+  constructor(context: RequestsContext) {
+    this.#context = context;
+  }
+
+  /** Requests of our own that await an answer. */
+  get open(): number {
+    return this.#open;
+  }
+
+  get isFull(): boolean {
+    return this.#open >= MAX_REQUESTS;
+  }
+
+  /** Whether something is to come from that endpoint. */
+  awaits(key: string): boolean {
+    return this.#awaited.has(key);
+  }
+
+  isPinging(key: string, publicKey: Uint8Array): boolean {
+    return this.#pings.has(remoteKey(key, publicKey));
+  }
+
+  ping(node: KadNode, done: Done<PingResult>): void {
+    this.#opened(done, (finish) => this.#ping(remoteOf(node), finish));
+  }
+
+  /** Nodes close to a target, at most `BUCKET_SIZE`, whose addresses have been checked. */
+  findNode(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
+    const remote = remoteOf(node);
+    this.#opened(done, (finish) => {
+      this.#bond(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
+        if (!isBonded) finish(undefined);
+        else this.#query({ remote, target, done: finish });
+      });
+    });
+  }
+
+  /** The node's record, signed by its key; whether it is newer than one that is known is not looked at. */
+  record(node: KadNode, done: Done<NodeRecord>): void {
+    const remote = remoteOf(node);
+    this.#opened(done, (finish) => {
+      this.#bond(remote, ENR_SETTLE_MS, (isBonded) => {
+        if (!isBonded) finish(undefined);
+        else this.#requestRecord(remote, finish);
+      });
+    });
+  }
+
+  /**
+   * Sends a Ping to a stranger who has sent one, if it may cost so much: `mayCost` is asked with the size of the packet.
+   */
+  pingBack(node: KadNode, mayCost: (bytes: number) => boolean, done: Done<PingResult>): void {
+    const remote = remoteOf(node);
+    if (this.#pingBacks >= MAX_PING_BACKS || this.#pings.has(remote.key)) return;
+    const content = this.#pingContent(remote.endpoint);
+    if (!mayCost(packetSize(content))) return;
+    this.#pingBacks++;
+    this.#sendPing(remote, content, true, done);
+  }
+
+  #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
+    this.#open++;
+    begin((result) => {
+      this.#open--;
+      done(result);
+    });
+  }
+
+  #await(key: string): void {
+    this.#awaited.set(key, (this.#awaited.get(key) ?? 0) + 1);
+  }
+
+  #noLongerAwait(key: string): void {
+    const count = (this.#awaited.get(key) ?? 0) - 1;
+    if (count > 0) this.#awaited.set(key, count);
+    else this.#awaited.delete(key);
+  }
+
+  // Ping
+
+  #ping(remote: Remote, done: Done<PingResult>): void {
+    const pending = this.#pings.get(remote.key);
+    if (pending !== undefined) pending.waiters.push(done);
+    else this.#sendPing(remote, this.#pingContent(remote.endpoint), false, done);
+  }
+
+  /** The content of a Ping, and by that its size. */
+  #pingContent({ ip, port }: UdpEndpoint): Uint8Array {
+    const { localEndpoint, localSeq } = this.#context;
+    const to = { ip, udpPort: port, tcpPort: 0 };
+    const expiration = this.#expiration();
+    return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq: localSeq() });
+  }
+
+  #expiration(): number {
+    return this.#context.unixSeconds() + PACKET_LIFETIME_S;
+  }
+
+  #sendPing(remote: Remote, content: Uint8Array, isBack: boolean, done: Done<PingResult>): void {
+    const { agenda, outbox } = this.#context;
+    const pending: PendingPing = {
+      sentAt: agenda.now,
+      isBack,
+      hash: undefined,
+      pingAt: Number.NEGATIVE_INFINITY,
+      waiters: [done],
+      timeout: agenda.in(REPLY_TIMEOUT_MS, () => this.#endPing(remote, undefined)),
+    };
+    this.#pings.set(remote.key, pending);
+    this.#await(remote.endpointKey);
+    outbox.putContent(content, remote.endpoint, (packet) => {
+      pending.hash = packetHash(packet).slice();
+    });
+  }
+
+  #endPing(remote: Remote, result: PingResult | undefined): void {
+    const pending = this.#pings.get(remote.key);
+    if (pending === undefined) return;
+    pending.timeout.cancel();
+    this.#pings.delete(remote.key);
+    this.#noLongerAwait(remote.endpointKey);
+    if (pending.isBack) this.#pingBacks--;
+    for (const done of pending.waiters) done(result);
+  }
+
+  /** Whether the Pong answers a Ping of ours to the one at the endpoint that it came from. */
+  takePong(endpoint: UdpEndpoint, publicKey: Uint8Array, { pingHash, enrSeq, to }: Pong): boolean {
+    const remote = remoteAt(endpoint, publicKey);
+    const pending = this.#pings.get(remote.key);
+    if (pending?.hash === undefined || !equalBytes(pending.hash, pingHash)) return false;
+    const { agenda, proofs } = this.#context;
+    proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
+    this.#endPing(remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
+    return true;
+  }
+
+  // Proofs
+
+  /** A Ping of the node's has been answered, which gives it a proof of us. */
+  givenProof(endpoint: UdpEndpoint, publicKey: Uint8Array): void {
+    const { agenda, proofs } = this.#context;
+    const { key, endpointKey } = remoteAt(endpoint, publicKey);
+    proofs.pinged(endpointKey, publicKey, agenda.now);
+    const pending = this.#pings.get(key);
+    if (pending !== undefined) pending.pingAt = agenda.now;
+    const waiters = this.#bonds.get(key);
+    if (waiters === undefined) return;
+    this.#bonds.delete(key);
+    for (const { timeout, settleMs, done } of waiters) {
+      timeout.cancel();
+      agenda.in(settleMs, () => done(true));
+    }
+  }
+
+  /** Sees to it that the node has a proof of us, and we one of it. */
+  #bond(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
+    const { agenda, proofs } = this.#context;
+    const isMutual = () => proofs.isMutual(remote.endpointKey, remote.publicKey, agenda.now);
+    if (isMutual()) {
+      done(true);
+      return;
+    }
+    this.#ping(remote, (pong) => {
+      if (pong === undefined) done(false);
+      else if (isMutual()) agenda.in(settleMs, () => done(true));
+      else this.#awaitPing(remote, settleMs, done);
+    });
+  }
+
+  /** A node that has a proof of us from before sends no Ping. */
+  #awaitPing(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
+    const { key } = remote;
+    const waiters = this.#bonds.get(key) ?? [];
+    const timeout = this.#context.agenda.in(BOND_WAIT_MS, () => {
+      const left = (this.#bonds.get(key) ?? []).filter((other) => other !== waiter);
+      if (left.length > 0) this.#bonds.set(key, left);
+      else this.#bonds.delete(key);
+      done(true);
+    });
+    const waiter = { settleMs, done, timeout };
+    this.#bonds.set(key, [...waiters, waiter]);
+  }
+
+  // FindNode
+
+  #query(query: Query): void {
+    const { key } = query.remote;
+    if (this.#findNodes.has(key)) {
+      const queries = this.#queries.get(key) ?? [];
+      queries.push(query);
+      this.#queries.set(key, queries);
+      return;
+    }
+    const { agenda, outbox } = this.#context;
+    const timeout = agenda.in(REPLY_TIMEOUT_MS, () => this.#endFindNode(key));
+    const state = { received: 0, isAnswered: false, isShort: false };
+    this.#findNodes.set(key, { query, nodes: [], timeout, ...state });
+    this.#await(query.remote.endpointKey);
+    const { target, remote } = query;
+    outbox.put({ kind: 'findNode', target, expiration: this.#expiration() }, remote.endpoint);
+  }
+
+  #endFindNode(key: string): void {
+    const pending = this.#findNodes.get(key);
+    if (pending === undefined) return;
+    const { agenda, proofs } = this.#context;
+    const { query, nodes, isAnswered, timeout } = pending;
+    const { endpointKey, publicKey } = query.remote;
+    timeout.cancel();
+    this.#findNodes.delete(key);
+    this.#noLongerAwait(endpointKey);
+    proofs.requested(endpointKey, publicKey, isAnswered, agenda.now);
+    const queries = this.#queries.get(key);
+    const next = queries?.shift();
+    if (queries?.length === 0) this.#queries.delete(key);
+    if (next !== undefined) this.#query(next);
+    query.done(isAnswered ? nodes : undefined);
+  }
+
+  /** Whether the node has been asked for Neighbors. */
+  takeNeighbors(endpoint: UdpEndpoint, publicKey: Uint8Array, { nodes }: Neighbors): boolean {
+    const { key } = remoteAt(endpoint, publicKey);
+    const pending = this.#findNodes.get(key);
+    if (pending === undefined) return false;
+    pending.isAnswered = true;
+    for (const neighbor of nodes.slice(0, BUCKET_SIZE - pending.received)) {
+      const node = this.#relayed(endpoint.ip, neighbor);
+      if (node !== undefined) pending.nodes.push(node);
+    }
+    pending.received += nodes.length;
+    if (nodes.length === 0 || pending.received >= BUCKET_SIZE) {
+      this.#endFindNode(key);
+    } else if (nodes.length < MAX_NEIGHBORS && !pending.isShort) {
+      pending.isShort = true;
+      const timeout = this.#context.agenda.in(NEIGHBORS_GRACE_MS, () => this.#endFindNode(key));
+      const { timeout: before } = pending;
+      pending.timeout = {
+        cancel: () => {
+          before.cancel();
+          timeout.cancel();
+        },
+      };
+    }
+    return true;
+  }
+
+  /**
+   * A node that somebody else has named, if there may be one. That its key is a point of the curve is not looked at:
+   * one that is none answers nothing.
+   */
+  #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
+    if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;
+    if (!mayRelay(sender, ip) || equalBytes(publicKey, this.#context.publicKey)) return undefined;
+    return kadNode({ publicKey, ip, udpPort, tcpPort });
+  }
+
+  // ENRRequest
+
+  #requestRecord(remote: Remote, done: Done<NodeRecord>): void {
+    const known = this.#records.get(remote.key);
+    if (known !== undefined) {
+      known.waiters.push(done);
+      return;
+    }
+    const { agenda, outbox } = this.#context;
+    const timeout = agenda.in(REPLY_TIMEOUT_MS, () => this.#endRecord(remote, undefined));
+    const pending: PendingRecord = { hash: undefined, waiters: [done], timeout };
+    this.#records.set(remote.key, pending);
+    this.#await(remote.endpointKey);
+    const request = { kind: 'enrRequest', expiration: this.#expiration() } as const;
+    outbox.put(request, remote.endpoint, (packet) => {
+      pending.hash = packetHash(packet).slice();
+    });
+  }
+
+  #endRecord(remote: Remote, record: NodeRecord | undefined): void {
+    const pending = this.#records.get(remote.key);
+    if (pending === undefined) return;
+    const { agenda, proofs } = this.#context;
+    pending.timeout.cancel();
+    this.#records.delete(remote.key);
+    this.#noLongerAwait(remote.endpointKey);
+    proofs.requested(remote.endpointKey, remote.publicKey, record !== undefined, agenda.now);
+    for (const done of pending.waiters) done(record);
+  }
+
+  /** Whether the node has been asked for its record, by this request, and has sent it. */
+  takeRecord(endpoint: UdpEndpoint, publicKey: Uint8Array, { requestHash, record }: EnrResponse): boolean {
+    const remote = remoteAt(endpoint, publicKey);
+    const pending = this.#records.get(remote.key);
+    if (pending?.hash === undefined || !equalBytes(pending.hash, requestHash)) return false;
+    const verified = recordOf(record, publicKey);
+    if (verified === undefined) return false;
+    this.#endRecord(remote, verified);
+    return true;
+  }
+}
+
+function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | undefined {
+  try {
+    const record = decodeRecord(encoded);
+    return equalBytes(record.publicKey, publicKey) ? record : undefined;
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
+  }
+}
+
+function remoteKey(endpointKey: string, publicKey: Uint8Array): string {
+  return `${endpointKey} ${toBareHex(publicKey)}`;
+}
+
+function remoteAt(endpoint: UdpEndpoint, publicKey: Uint8Array): Remote {
+  const key = endpointKey(endpoint);
+  return { publicKey, endpoint, endpointKey: key, key: remoteKey(key, publicKey) };
+}
+
+function remoteOf({ ip, udpPort, publicKey }: KadNode): Remote {
+  return remoteAt({ ip, port: udpPort }, publicKey);
+}
