@@ -1,0 +1,90 @@
+import { BUCKET_NETWORK_LIMIT, NetworkCounts, type Networks } from './ip-limits.ts';
+import type { KadNode } from './node.ts';
+
+/** Kademlia's k: entries of a bucket (discv4.md, "Kademlia Table"). */
+export const BUCKET_SIZE = 16;
+/** Nodes of a bucket that wait for an entry to go. */
+export const REPLACEMENTS = 10;
+
+/** What a table knows about a node. */
+export class Entry {
+  readonly key: string;
+  readonly bucket: Bucket;
+  node: KadNode;
+  networks: Networks | undefined;
+  isReplacement: boolean;
+  /** It has written to us from this endpoint, or answered there. */
+  isProven: boolean;
+  /** It has passed a check at this endpoint, and not been given up since. */
+  isLive = false;
+  /** A check is under way. The entry is then on no list. */
+  isChecking = false;
+  /** Checks in a row that it left without an answer. */
+  misses = 0;
+  /** Requests in a row that failed. */
+  failures = 0;
+  /** The list on which it waits for its next check, and where there. */
+  list: 'fast' | 'slow' | undefined;
+  listIndex = 0;
+
+  constructor(
+    key: string,
+    node: KadNode,
+    bucket: Bucket,
+    { networks, isProven }: { networks: Networks | undefined; isProven: boolean },
+  ) {
+    this.key = key;
+    this.node = node;
+    this.bucket = bucket;
+    this.networks = networks;
+    this.isProven = isProven;
+    this.isReplacement = bucket.isFull;
+  }
+}
+
+/** The nodes at one log-distance. There are replacements only while the entries are full. */
+export class Bucket {
+  /** 1..256 */
+  readonly distance: number;
+  /** The least recently seen first. */
+  readonly entries: Entry[] = [];
+  /** The least recently seen first. */
+  readonly replacements: Entry[] = [];
+  readonly networks = new NetworkCounts(BUCKET_NETWORK_LIMIT);
+
+  constructor(distance: number) {
+    this.distance = distance;
+  }
+
+  get isFull(): boolean {
+    return this.entries.length >= BUCKET_SIZE;
+  }
+
+  add(entry: Entry): void {
+    this.#listOf(entry).push(entry);
+  }
+
+  remove(entry: Entry): void {
+    const list = this.#listOf(entry);
+    list.splice(list.indexOf(entry), 1);
+  }
+
+  /** Moves to the most recently seen end. */
+  touch(entry: Entry): void {
+    this.remove(entry);
+    this.add(entry);
+  }
+
+  /**
+   * Which replacement makes room for a new one; `undefined` if none does. Whoever has written to us is not pushed
+   * out by nodes that others may have made up.
+   */
+  victim(isProven: boolean): Entry | undefined {
+    const unproven = this.replacements.find((entry) => !entry.isProven);
+    return unproven ?? (isProven ? this.replacements[0] : undefined);
+  }
+
+  #listOf(entry: Entry): Entry[] {
+    return entry.isReplacement ? this.replacements : this.entries;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * How many nodes of one network a table takes. Keys cost an attacker nothing, addresses do: without limits one
+ * machine with many keys would be the whole neighbourhood of a node.
+ */
+import { toBareHex } from '../base/bytes.ts';
+import { addressScope, parseIpv4, parseIpv6 } from '../base/ip.ts';
+
+/** Nodes of one /24 (IPv6: /48) in a bucket, replacements included. */
+export const BUCKET_NETWORK_LIMIT = 2;
+/** Nodes of one /24 (IPv6: /32) in a table, replacements included. */
+export const TABLE_NETWORK_LIMIT = 10;
+
+/** The networks that an address counts for: hexadecimal prefixes, whose lengths tell the kinds apart. */
+export interface Networks {
+  readonly ofBucket: string;
+  readonly ofTable: string;
+}
+
+/**
+ * `undefined` for addresses without a limit: loopback and LAN.
+ * @param ip canonical text, as in `KadNode`
+ */
+export function networksOf(ip: string): Networks | undefined {
+  const ipv4 = parseIpv4(ip);
+  const address = ipv4 ?? parseIpv6(ip);
+  if (address === undefined) return undefined;
+  const scope = addressScope(address);
+  if (scope === 'loopback' || scope === 'lan') return undefined;
+  if (ipv4 !== undefined) {
+    const network = toBareHex(ipv4.subarray(0, 3));
+    return { ofBucket: network, ofTable: network };
+  }
+  return { ofBucket: toBareHex(address.subarray(0, 6)), ofTable: toBareHex(address.subarray(0, 4)) };
+}
+
+/** Counts nodes by network. Holds as many networks as nodes have been counted, and forgets those without any. */
+export class NetworkCounts {
+  readonly limit: number;
+  readonly #counts = new Map<string, number>();
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** Networks with at least one node. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  hasRoom(network: string): boolean {
+    return (this.#counts.get(network) ?? 0) < this.limit;
+  }
+
+  add(network: string): void {
+    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
+  }
+
+  remove(network: string): void {
+    const count = this.#counts.get(network) ?? 0;
+    if (count > 1) this.#counts.set(network, count - 1);
+    else this.#counts.delete(network);
+  }
+}

@@ -1,0 +1,141 @@
+import { toBareHex } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { BUCKET_SIZE } from './bucket.ts';
+import { compareDistance, ID_LENGTH } from './distance.ts';
+import type { KadNode } from './node.ts';
+
+/** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
+export const ALPHA = 3;
+/**
+ * Nodes that one lookup asks. In a network of ten thousand it is about thirty; who makes up ever closer nodes does
+ * not keep us busy without end.
+ */
+export const MAX_ASKED = 256;
+
+export interface LookupOptions {
+  /** An id: 32 bytes. */
+  readonly target: Uint8Array;
+  /** The closest nodes that are known. */
+  readonly start: readonly KadNode[];
+  /** Our own id, which is never asked. */
+  readonly localId: Uint8Array;
+  /** How many nodes are asked at once. */
+  readonly alpha?: number;
+  /** How many nodes are looked for, and taken from one answer. */
+  readonly k?: number;
+}
+
+interface Candidate {
+  readonly node: KadNode;
+  state: 'heard' | 'asked' | 'answered' | 'failed';
+}
+
+/** One recursive lookup (discv4.md, "Recursive Lookup"). It knows no packets and no time: who asks says what came of it. */
+export class Lookup {
+  readonly #target: Uint8Array;
+  readonly #alpha: number;
+  readonly #k: number;
+  readonly #localKey: string;
+  readonly #seen = new Map<string, Candidate>();
+  /** The closest first. */
+  readonly #candidates: Candidate[] = [];
+  #inFlight = 0;
+  #asked = 0;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor({ target, start, localId, alpha = ALPHA, k = BUCKET_SIZE }: LookupOptions) {
+    if (!(target instanceof Uint8Array) || target.length !== ID_LENGTH) {
+      throw new PeerlaneError(
+        'invalid-argument',
+        `the target of a lookup is a Uint8Array of ${ID_LENGTH} bytes`,
+      );
+    }
+    for (const count of [alpha, k]) {
+      if (!Number.isInteger(count) || count < 1) {
+        throw new PeerlaneError('invalid-argument', 'alpha and k are whole numbers from 1');
+      }
+    }
+    this.#target = target;
+    this.#alpha = alpha;
+    this.#k = k;
+    this.#localKey = toBareHex(localId);
+    for (const node of start) this.#hear(node);
+  }
+
+  /** The nodes that are to be asked now. Each is asked once, and at most alpha of them are in flight. */
+  next(): KadNode[] {
+    const nodes: KadNode[] = [];
+    for (const candidate of this.#closest()) {
+      if (this.#inFlight >= this.#alpha || this.#asked >= MAX_ASKED) break;
+      if (candidate.state !== 'heard') continue;
+      candidate.state = 'asked';
+      this.#inFlight++;
+      this.#asked++;
+      nodes.push(candidate.node);
+    }
+    return nodes;
+  }
+
+  /**
+   * The whole answer of a node that was asked; one that comes after `failed` is taken too. Gives those of `found`,
+   * of which the first k count, that this lookup did not know.
+   */
+  answered(id: Uint8Array, found: readonly KadNode[]): KadNode[] {
+    const candidate = this.#seen.get(toBareHex(id));
+    if (candidate === undefined || candidate.state === 'heard' || candidate.state === 'answered') return [];
+    if (candidate.state === 'asked') this.#inFlight--;
+    candidate.state = 'answered';
+    return found.slice(0, this.#k).filter((node) => this.#hear(node));
+  }
+
+  /** A node that was asked gave no answer: it is no longer one of the closest. */
+  failed(id: Uint8Array): void {
+    const candidate = this.#seen.get(toBareHex(id));
+    if (candidate?.state !== 'asked') return;
+    this.#inFlight--;
+    candidate.state = 'failed';
+  }
+
+  /** Nobody is left to be asked, and nobody's answer is awaited. */
+  get done(): boolean {
+    if (this.#inFlight > 0) return false;
+    return this.#asked >= MAX_ASKED || this.#closest().every(({ state }) => state !== 'heard');
+  }
+
+  /** The closest k that answered, nearest first. */
+  get result(): KadNode[] {
+    const answered = this.#candidates.filter(({ state }) => state === 'answered');
+    return answered.slice(0, this.#k).map(({ node }) => node);
+  }
+
+  /** The closest k that have not failed. */
+  #closest(): Candidate[] {
+    const closest: Candidate[] = [];
+    for (const candidate of this.#candidates) {
+      if (closest.length >= this.#k) break;
+      if (candidate.state !== 'failed') closest.push(candidate);
+    }
+    return closest;
+  }
+
+  /** Whether the node is a new one. */
+  #hear(node: KadNode): boolean {
+    const key = toBareHex(node.id);
+    if (key === this.#localKey || this.#seen.has(key)) return false;
+    const candidate: Candidate = { node, state: 'heard' };
+    this.#seen.set(key, candidate);
+    this.#candidates.splice(this.#rank(node.id), 0, candidate);
+    return true;
+  }
+
+  #rank(id: Uint8Array): number {
+    let [low, high] = [0, this.#candidates.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#candidates[middle];
+      if (other !== undefined && compareDistance(this.#target, other.node.id, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

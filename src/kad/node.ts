@@ -1,0 +1,91 @@
+import { compareBytes } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { addressScope, formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+
+/** A node as discovery knows it. */
+export interface KadNode {
+  /** Keccak-256 of the public key: 32 bytes. */
+  readonly id: Uint8Array;
+  /** 64 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Canonical text: a dotted quad, or the form of RFC 5952; an IPv4 address is never inside an IPv6 address. */
+  readonly ip: string;
+  /** 1..65535 */
+  readonly udpPort: number;
+  /** 0..65535; 0: the node does not listen. */
+  readonly tcpPort: number;
+  readonly record: NodeRecord | undefined;
+}
+
+export interface KadNodeFields {
+  /** 64 bytes, copied; whether they are a point of the curve is not looked into. */
+  readonly publicKey: Uint8Array;
+  /** Any text of an IPv4 or IPv6 address that a host can have. */
+  readonly ip: string;
+  readonly udpPort: number;
+  readonly tcpPort: number;
+  /** Of the same public key. */
+  readonly record?: NodeRecord | undefined;
+}
+
+const PUBLIC_KEY_LENGTH = 64;
+
+/** @throws PeerlaneError `invalid-argument` */
+export function kadNode({ publicKey, ip, udpPort, tcpPort, record }: KadNodeFields): KadNode {
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_LENGTH) {
+    throw invalid(`the public key of a node is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
+  }
+  const address = canonicalIp(ip);
+  if (address === undefined) throw invalid('the address of a node is that of one IPv4 or IPv6 host');
+  if (!isPort(udpPort, 1)) throw invalid('the UDP port of a node is a number from 1 to 65535');
+  if (!isPort(tcpPort, 0)) throw invalid('the TCP port of a node is a number from 0 to 65535');
+  if (record !== undefined && compareBytes(record.publicKey, publicKey) !== 0) {
+    throw invalid('the record is of another node');
+  }
+  // A node outlives the packet that its key came in.
+  const key = record?.publicKey ?? publicKey.slice();
+  return { id: nodeIdOf(key), publicKey: key, ip: address, udpPort, tcpPort, record };
+}
+
+/** Where a record says that its node takes part in discovery, the IPv4 endpoint first; `undefined` if nowhere. */
+export function nodeOfRecord(record: NodeRecord): KadNode | undefined {
+  const { publicKey } = record;
+  const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
+  // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
+  const endpoints = [
+    { ip: record.get('ip'), udpPort: udp, tcpPort: tcp },
+    { ip: record.get('ip6'), udpPort: record.get('udp6') ?? udp, tcpPort: record.get('tcp6') ?? tcp },
+  ];
+  for (const { ip, udpPort, tcpPort } of endpoints) {
+    if (ip !== undefined && udpPort !== 0 && canonicalIp(ip) !== undefined) {
+      return kadNode({ publicKey, ip, udpPort, tcpPort, record });
+    }
+  }
+  return undefined;
+}
+
+/** Whether both are reached by UDP at the same place. */
+export function sameEndpoint(a: KadNode, b: KadNode): boolean {
+  return a.ip === b.ip && a.udpPort === b.udpPort;
+}
+
+/** `undefined` for what is no address, and for one that no host has. */
+function canonicalIp(text: string): string | undefined {
+  if (typeof text !== 'string') return undefined;
+  const ipv6 = text.includes(':') ? parseIpv6(text) : undefined;
+  const ipv4 = ipv6 === undefined ? parseIpv4(text) : unmapIpv4(ipv6);
+  const address = ipv4 ?? ipv6;
+  if (address === undefined) return undefined;
+  const scope = addressScope(address);
+  if (scope === 'unspecified' || scope === 'multicast' || scope === 'reserved') return undefined;
+  return address.length === 4 ? formatIpv4(address) : formatIpv6(address);
+}
+
+function isPort(port: number, min: number): boolean {
+  return Number.isInteger(port) && port >= min && port <= 65_535;
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-argument', message);
+}
