@@ -1,6 +1,6 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
 import { EMPTY } from '../base/bytes.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { addressScope, formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
 
 /** Where packets come from and go to. */
 export interface UdpEndpoint {
@@ -34,6 +34,14 @@ export function normalIp(ip: string): string {
   return ip.startsWith('::') ? (addressText(addressBytes(ip)) ?? ip) : ip;
 }
 
+/** Whether a host can be there: what else a packet seems to come from is forged. */
+export function isHost({ ip, port }: UdpEndpoint): boolean {
+  const address = addressBytes(ip);
+  if (port < 1 || address.length === 0) return false;
+  const scope = addressScope(address);
+  return scope !== 'unspecified' && scope !== 'multicast' && scope !== 'reserved';
+}
+
 /** The network that shares limits: a /24, of IPv6 a /48. */
 export function subnetOf(ip: string): string {
   const dot = ip.lastIndexOf('.');
@@ -41,62 +49,14 @@ export function subnetOf(ip: string): string {
   return String(addressBytes(ip).subarray(0, 6));
 }
 
-export type Scope = 'public' | 'lan' | 'loopback' | 'special';
-
-type Range = readonly [prefix: Uint8Array, bits: number, scope: Scope];
-
-const range4 = (ip: string, bits: number, scope: Scope): Range => [parseIpv4(ip) ?? EMPTY, bits, scope];
-const range6 = (ip: string, bits: number, scope: Scope): Range => [parseIpv6(ip) ?? EMPTY, bits, scope];
-
-/** RFC 6890 and the registries it began: what is no single host's address is `special`. */
-const IPV4_RANGES: readonly Range[] = [
-  range4('0.0.0.0', 8, 'special'),
-  range4('10.0.0.0', 8, 'lan'),
-  range4('127.0.0.0', 8, 'loopback'),
-  range4('169.254.0.0', 16, 'lan'),
-  range4('172.16.0.0', 12, 'lan'),
-  range4('192.0.0.0', 24, 'special'),
-  range4('192.0.2.0', 24, 'special'),
-  range4('192.168.0.0', 16, 'lan'),
-  range4('198.18.0.0', 15, 'special'),
-  range4('198.51.100.0', 24, 'special'),
-  range4('203.0.113.0', 24, 'special'),
-  // Multicast, and what is reserved behind it.
-  range4('224.0.0.0', 3, 'special'),
-];
-const IPV6_RANGES: readonly Range[] = [
-  range6('::1', 128, 'loopback'),
-  // The unspecified address, and addresses that hold one of IPv4 in an old form.
-  range6('::', 96, 'special'),
-  range6('100::', 64, 'special'),
-  range6('2001:db8::', 32, 'special'),
-  range6('fc00::', 7, 'lan'),
-  range6('fe80::', 10, 'lan'),
-  range6('ff00::', 8, 'special'),
-];
-
-export function scopeOf(ip: string): Scope {
-  const address = addressBytes(ip);
-  if (address.length === 0) return 'special';
-  const ranges = address.length === 4 ? IPV4_RANGES : IPV6_RANGES;
-  return ranges.find(([prefix, bits]) => hasPrefix(address, prefix, bits))?.[2] ?? 'public';
-}
-
-function hasPrefix(address: Uint8Array, prefix: Uint8Array, bits: number): boolean {
-  const whole = bits >> 3;
-  for (let i = 0; i < whole; i++) if (address[i] !== prefix[i]) return false;
-  const mask = 0xff & ~(0xff >> (bits & 7));
-  return ((address[whole] ?? 0) & mask) === ((prefix[whole] ?? 0) & mask);
-}
-
 /**
  * Whether a node at `sender` may name a node at `ip`: addresses of a LAN only within one, loopback ones only on the
  * machine itself, and none that is no single host's.
  */
 export function mayRelay(sender: string, ip: string): boolean {
-  const scope = scopeOf(ip);
-  if (scope === 'public') return true;
-  if (scope === 'special') return false;
-  const senderScope = scopeOf(sender);
+  const scope = addressScope(addressBytes(ip));
+  if (scope === 'global') return true;
+  if (scope !== 'lan' && scope !== 'loopback') return false;
+  const senderScope = addressScope(addressBytes(sender));
   return senderScope === 'loopback' || (senderScope === 'lan' && scope === 'lan');
 }

@@ -1,6 +1,7 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
-import { scopeOf, subnetOf, type UdpEndpoint } from './address.ts';
+import { addressScope } from '../base/ip.ts';
+import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
 export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -11,8 +12,6 @@ export const MAX_SUBNET_PROOFS = 256;
 export const MAX_DEBTORS = 4096;
 /** After so many requests in a row that went unanswered it is doubted that the node still knows our proof. */
 const MAX_UNANSWERED = 2;
-/** How long what an address got beyond what it sent counts in full: a node whose Pongs were lost may try again. */
-export const DEBT_LIFETIME_MS = 60_000;
 
 interface Proof {
   readonly publicKey: Uint8Array;
@@ -20,12 +19,9 @@ interface Proof {
   pongAt: number;
   /** The last Ping of theirs that was answered: then they have a proof of us. */
   pingAt: number;
+  /** Since when both have one of the other. */
+  mutualSince: number;
   unanswered: number;
-}
-
-interface Debt {
-  bytes: number;
-  at: number;
 }
 
 export function endpointKey({ ip, port }: UdpEndpoint): string {
@@ -37,7 +33,8 @@ export class Proofs {
   readonly #proofs = new Map<string, Proof>();
   /** The same keys by subnet. */
   readonly #subnets = new Map<string, Set<string>>();
-  readonly #debts = new Map<string, Debt>();
+  /** By endpoint, the bytes that went there beyond those that came; the one with the last packet at the end. */
+  readonly #debts = new Map<string, number>();
 
   get size(): number {
     return this.#proofs.size;
@@ -54,10 +51,10 @@ export class Proofs {
     return this.#of(key, publicKey, now) !== undefined;
   }
 
-  /** Whether, beside that, the node has a proof of us, as far as can be known. */
-  isMutual(key: string, publicKey: Uint8Array, now: number): boolean {
+  /** Since when, beside that, the node has a proof of us, as far as can be known; `undefined`: it has none. */
+  mutualSince(key: string, publicKey: Uint8Array, now: number): number | undefined {
     const proof = this.#of(key, publicKey, now);
-    return proof !== undefined && now - proof.pingAt < PROOF_LIFETIME_MS;
+    return proof !== undefined && isMutual(proof, now) ? proof.mutualSince : undefined;
   }
 
   /**
@@ -74,6 +71,7 @@ export class Proofs {
       publicKey: isSame ? known.publicKey : publicKey,
       pongAt: now,
       pingAt: isSame ? Math.max(known.pingAt, pingAt) : pingAt,
+      mutualSince: isSame && isMutual(known, now) ? known.mutualSince : now,
       unanswered: 0,
     });
     this.#debts.delete(key);
@@ -86,7 +84,9 @@ export class Proofs {
   /** A Ping of theirs has been answered. */
   pinged(key: string, publicKey: Uint8Array, now: number): void {
     const proof = this.#of(key, publicKey, now);
-    if (proof !== undefined) proof.pingAt = now;
+    if (proof === undefined) return;
+    if (!isMutual(proof, now)) proof.mutualSince = now;
+    proof.pingAt = now;
   }
 
   /** What became of a request that takes a proof of us. */
@@ -109,7 +109,7 @@ export class Proofs {
   #makeRoom(ip: string): void {
     const keys = this.#subnets.get(subnetOf(ip));
     // Nobody's many identities in one network take the place of others.
-    if (keys !== undefined && keys.size >= MAX_SUBNET_PROOFS && scopeOf(ip) === 'public') {
+    if (keys !== undefined && keys.size >= MAX_SUBNET_PROOFS && addressScope(addressBytes(ip)) === 'global') {
       for (const oldest of keys) {
         this.#remove(oldest);
         return;
@@ -133,34 +133,34 @@ export class Proofs {
   // What goes to addresses that have proved nothing: whose address it is, is not known.
 
   /** An address without a proof has sent so many bytes. */
-  credit(key: string, bytes: number, now: number): void {
-    this.#debt(key, now).bytes -= bytes;
+  credit(key: string, bytes: number): void {
+    this.#setDebt(key, this.#debt(key) - bytes);
   }
 
-  /** Whether so many bytes may go there, when it may have got `allowance` more than it sent; they then count. */
-  debit(key: string, bytes: number, allowance: number, now: number): boolean {
-    const debt = this.#debt(key, now);
-    if (debt.bytes + bytes > allowance) return false;
-    debt.bytes += bytes;
+  /** Whether so many bytes may go there, when it may get `allowance` more than it sent; they then count. */
+  debit(key: string, bytes: number, allowance: number): boolean {
+    const debt = this.#debt(key) + bytes;
+    if (debt > allowance) return false;
+    this.#setDebt(key, debt);
     return true;
   }
 
-  #debt(key: string, now: number): Debt {
-    let debt = this.#debts.get(key);
-    if (debt === undefined) {
-      debt = { bytes: 0, at: now };
-    } else {
-      this.#debts.delete(key);
-      // Nor does what was sent long ago pay for what goes there now.
-      if (now - debt.at >= DEBT_LIFETIME_MS) debt = { bytes: 0, at: now };
-    }
+  #debt(key: string): number {
+    return this.#debts.get(key) ?? 0;
+  }
+
+  #setDebt(key: string, bytes: number): void {
+    this.#debts.delete(key);
     if (this.#debts.size >= MAX_DEBTORS) {
       for (const oldest of this.#debts.keys()) {
         this.#debts.delete(oldest);
         break;
       }
     }
-    this.#debts.set(key, debt);
-    return debt;
+    this.#debts.set(key, bytes);
   }
+}
+
+function isMutual({ pingAt }: Proof, now: number): boolean {
+  return now - pingAt < PROOF_LIFETIME_MS;
 }

@@ -37,6 +37,7 @@ const NEIGHBORS_GRACE_MS = 100;
 
 /** Somebody who is asked. */
 interface Remote {
+  readonly node: KadNode;
   readonly publicKey: Uint8Array;
   readonly endpoint: UdpEndpoint;
   /** Of the endpoint, and of the node at it. */
@@ -58,6 +59,7 @@ export interface PingResult {
 type Done<T> = (result: T | undefined) => void;
 
 interface PendingPing {
+  readonly remote: Remote;
   readonly sentAt: number;
   readonly isBack: boolean;
   hash: Uint8Array | undefined;
@@ -83,6 +85,7 @@ interface PendingFindNode {
 }
 
 interface PendingRecord {
+  readonly remote: Remote;
   hash: Uint8Array | undefined;
   readonly waiters: Done<NodeRecord>[];
   readonly timeout: Appointment;
@@ -103,6 +106,10 @@ export interface RequestsContext {
   unixSeconds(): number;
   localEndpoint(): WireEndpoint;
   localSeq(): bigint;
+  /** A node has answered a Ping; told before whoever sent it is. */
+  answered(node: KadNode, result: PingResult): void;
+  /** A node has left a request without an answer. */
+  silent(node: KadNode): void;
 }
 
 export class Requests {
@@ -136,10 +143,6 @@ export class Requests {
     return this.#awaited.has(key);
   }
 
-  isPinging(key: string, publicKey: Uint8Array): boolean {
-    return this.#pings.has(remoteKey(key, publicKey));
-  }
-
   ping(node: KadNode, done: Done<PingResult>): void {
     this.#opened(done, (finish) => this.#ping(remoteOf(node), finish));
   }
@@ -166,16 +169,18 @@ export class Requests {
     });
   }
 
-  /**
-   * Sends a Ping to a stranger who has sent one, if it may cost so much: `mayCost` is asked with the size of the packet.
-   */
-  pingBack(node: KadNode, mayCost: (bytes: number) => boolean, done: Done<PingResult>): void {
+  /** Whether there is room for a Ping to a stranger who has sent one, and none is on its way. */
+  mayPingBack(node: KadNode): boolean {
+    return this.#pingBacks < MAX_PING_BACKS && !this.#pings.has(remoteOf(node).key);
+  }
+
+  /** Sends it. @param proved called if it is answered */
+  pingBack(node: KadNode, proved: () => void): void {
     const remote = remoteOf(node);
-    if (this.#pingBacks >= MAX_PING_BACKS || this.#pings.has(remote.key)) return;
-    const content = this.#pingContent(remote.endpoint);
-    if (!mayCost(packetSize(content))) return;
     this.#pingBacks++;
-    this.#sendPing(remote, content, true, done);
+    this.#sendPing(remote, this.#pingContent(remote.endpoint), true, (result) => {
+      if (result !== undefined) proved();
+    });
   }
 
   #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
@@ -212,6 +217,11 @@ export class Requests {
     return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq: localSeq() });
   }
 
+  /** The size of the Ping that would go to that endpoint. */
+  pingSize(endpoint: UdpEndpoint): number {
+    return packetSize(this.#pingContent(endpoint));
+  }
+
   #expiration(): number {
     return this.#context.unixSeconds() + PACKET_LIFETIME_S;
   }
@@ -219,6 +229,7 @@ export class Requests {
   #sendPing(remote: Remote, content: Uint8Array, isBack: boolean, done: Done<PingResult>): void {
     const { agenda, outbox } = this.#context;
     const pending: PendingPing = {
+      remote,
       sentAt: agenda.now,
       isBack,
       hash: undefined,
@@ -240,17 +251,18 @@ export class Requests {
     this.#pings.delete(remote.key);
     this.#noLongerAwait(remote.endpointKey);
     if (pending.isBack) this.#pingBacks--;
+    if (result !== undefined) this.#context.answered(remote.node, result);
+    else if (!pending.isBack) this.#context.silent(remote.node);
     for (const done of pending.waiters) done(result);
   }
 
   /** Whether the Pong answers a Ping of ours to the one at the endpoint that it came from. */
   takePong(endpoint: UdpEndpoint, publicKey: Uint8Array, { pingHash, enrSeq, to }: Pong): boolean {
-    const remote = remoteAt(endpoint, publicKey);
-    const pending = this.#pings.get(remote.key);
+    const pending = this.#pings.get(remoteKey(endpointKey(endpoint), publicKey));
     if (pending?.hash === undefined || !equalBytes(pending.hash, pingHash)) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
-    this.#endPing(remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
+    this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
     return true;
   }
 
@@ -259,8 +271,9 @@ export class Requests {
   /** A Ping of the node's has been answered, which gives it a proof of us. */
   givenProof(endpoint: UdpEndpoint, publicKey: Uint8Array): void {
     const { agenda, proofs } = this.#context;
-    const { key, endpointKey } = remoteAt(endpoint, publicKey);
-    proofs.pinged(endpointKey, publicKey, agenda.now);
+    const ofEndpoint = endpointKey(endpoint);
+    const key = remoteKey(ofEndpoint, publicKey);
+    proofs.pinged(ofEndpoint, publicKey, agenda.now);
     const pending = this.#pings.get(key);
     if (pending !== undefined) pending.pingAt = agenda.now;
     const waiters = this.#bonds.get(key);
@@ -272,19 +285,24 @@ export class Requests {
     }
   }
 
-  /** Sees to it that the node has a proof of us, and we one of it. */
+  /** Sees to it that the node has a proof of us, and we one of it, and has taken it in. */
   #bond(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
-    const { agenda, proofs } = this.#context;
-    const isMutual = () => proofs.isMutual(remote.endpointKey, remote.publicKey, agenda.now);
-    if (isMutual()) {
-      done(true);
-      return;
-    }
+    if (this.#settle(remote, settleMs, done)) return;
     this.#ping(remote, (pong) => {
       if (pong === undefined) done(false);
-      else if (isMutual()) agenda.in(settleMs, () => done(true));
-      else this.#awaitPing(remote, settleMs, done);
+      else if (!this.#settle(remote, settleMs, done)) this.#awaitPing(remote, settleMs, done);
     });
+  }
+
+  /** Whether there are proofs both ways; it then goes on when they have been there for a while. */
+  #settle({ endpointKey, publicKey }: Remote, ms: number, done: (isBonded: boolean) => void): boolean {
+    const { agenda, proofs } = this.#context;
+    const since = proofs.mutualSince(endpointKey, publicKey, agenda.now);
+    if (since === undefined) return false;
+    const rest = since + ms - agenda.now;
+    if (rest <= 0) done(true);
+    else agenda.in(rest, () => done(true));
+    return true;
   }
 
   /** A node that has a proof of us from before sends no Ping. */
@@ -330,6 +348,7 @@ export class Requests {
     this.#findNodes.delete(key);
     this.#noLongerAwait(endpointKey);
     proofs.requested(endpointKey, publicKey, isAnswered, agenda.now);
+    if (!isAnswered) this.#context.silent(query.remote.node);
     const queries = this.#queries.get(key);
     const next = queries?.shift();
     if (queries?.length === 0) this.#queries.delete(key);
@@ -339,7 +358,7 @@ export class Requests {
 
   /** Whether the node has been asked for Neighbors. */
   takeNeighbors(endpoint: UdpEndpoint, publicKey: Uint8Array, { nodes }: Neighbors): boolean {
-    const { key } = remoteAt(endpoint, publicKey);
+    const key = remoteKey(endpointKey(endpoint), publicKey);
     const pending = this.#findNodes.get(key);
     if (pending === undefined) return false;
     pending.isAnswered = true;
@@ -384,7 +403,7 @@ export class Requests {
     }
     const { agenda, outbox } = this.#context;
     const timeout = agenda.in(REPLY_TIMEOUT_MS, () => this.#endRecord(remote, undefined));
-    const pending: PendingRecord = { hash: undefined, waiters: [done], timeout };
+    const pending: PendingRecord = { remote, hash: undefined, waiters: [done], timeout };
     this.#records.set(remote.key, pending);
     this.#await(remote.endpointKey);
     const request = { kind: 'enrRequest', expiration: this.#expiration() } as const;
@@ -401,17 +420,17 @@ export class Requests {
     this.#records.delete(remote.key);
     this.#noLongerAwait(remote.endpointKey);
     proofs.requested(remote.endpointKey, remote.publicKey, record !== undefined, agenda.now);
+    if (record === undefined) this.#context.silent(remote.node);
     for (const done of pending.waiters) done(record);
   }
 
   /** Whether the node has been asked for its record, by this request, and has sent it. */
   takeRecord(endpoint: UdpEndpoint, publicKey: Uint8Array, { requestHash, record }: EnrResponse): boolean {
-    const remote = remoteAt(endpoint, publicKey);
-    const pending = this.#records.get(remote.key);
+    const pending = this.#records.get(remoteKey(endpointKey(endpoint), publicKey));
     if (pending?.hash === undefined || !equalBytes(pending.hash, requestHash)) return false;
     const verified = recordOf(record, publicKey);
     if (verified === undefined) return false;
-    this.#endRecord(remote, verified);
+    this.#endRecord(pending.remote, verified);
     return true;
   }
 }
@@ -430,11 +449,9 @@ function remoteKey(endpointKey: string, publicKey: Uint8Array): string {
   return `${endpointKey} ${toBareHex(publicKey)}`;
 }
 
-function remoteAt(endpoint: UdpEndpoint, publicKey: Uint8Array): Remote {
+function remoteOf(node: KadNode): Remote {
+  const { ip, udpPort, publicKey } = node;
+  const endpoint = { ip, port: udpPort };
   const key = endpointKey(endpoint);
-  return { publicKey, endpoint, endpointKey: key, key: remoteKey(key, publicKey) };
-}
-
-function remoteOf({ ip, udpPort, publicKey }: KadNode): Remote {
-  return remoteAt({ ip, port: udpPort }, publicKey);
+  return { node, publicKey, endpoint, endpointKey: key, key: remoteKey(key, publicKey) };
 }
