@@ -59,12 +59,12 @@ export class Responder {
     const node = this.#node(endpoint, publicKey, from.tcpPort);
     // The Ping first, where there is not enough for both: a node that answers it has the way free.
     const pings = !isProven && requests.mayPingBack(node) && mayCost(pingSize);
-    if (mayCost(pongSize)) {
-      outbox.putContent(pong, endpoint);
-      requests.givenProof(endpoint, publicKey);
-    }
+    const answers = mayCost(pongSize);
+    if (answers) outbox.putContent(pong, endpoint);
     if (isProven) table.addInbound(node, now);
     else if (pings) requests.pingBack(node, () => this.#proved(node));
+    // Last, so that a Ping that has just been sent knows of it.
+    if (answers) requests.givenProof(endpoint, publicKey);
   }
 
   /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */
