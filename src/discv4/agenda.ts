@@ -1,5 +1,6 @@
 /** Something to be done at a time; may be taken back. */
 export interface Appointment {
+  readonly at: number;
   cancel(): void;
 }
 
@@ -26,6 +27,7 @@ export class Agenda {
     while (index > 0 && (this.#entries[index - 1]?.at ?? 0) > entry.at) index--;
     this.#entries.splice(index, 0, entry);
     return {
+      at: entry.at,
       cancel: () => {
         entry.run = undefined;
       },

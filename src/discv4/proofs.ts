@@ -10,8 +10,6 @@ export const MAX_PROOFS = 8192;
 export const MAX_SUBNET_PROOFS = 256;
 /** Addresses without a proof of which it is known what went there. */
 export const MAX_DEBTORS = 4096;
-/** After so many requests in a row that went unanswered it is doubted that the node still knows our proof. */
-const MAX_UNANSWERED = 2;
 
 interface Proof {
   readonly publicKey: Uint8Array;
@@ -21,7 +19,6 @@ interface Proof {
   pingAt: number;
   /** Since when both have one of the other. */
   mutualSince: number;
-  unanswered: number;
 }
 
 export function endpointKey({ ip, port }: UdpEndpoint): string {
@@ -72,7 +69,6 @@ export class Proofs {
       pongAt: now,
       pingAt: isSame ? Math.max(known.pingAt, pingAt) : pingAt,
       mutualSince: isSame && isMutual(known, now) ? known.mutualSince : now,
-      unanswered: 0,
     });
     this.#debts.delete(key);
     const subnet = subnetOf(endpoint.ip);
@@ -89,15 +85,10 @@ export class Proofs {
     proof.pingAt = now;
   }
 
-  /** What became of a request that takes a proof of us. */
-  requested(key: string, publicKey: Uint8Array, isAnswered: boolean, now: number): void {
+  /** A request that takes a proof of us was not answered: the node may have been restarted, and have forgotten it. */
+  doubt(key: string, publicKey: Uint8Array, now: number): void {
     const proof = this.#of(key, publicKey, now);
-    if (proof === undefined) return;
-    proof.unanswered = isAnswered ? 0 : proof.unanswered + 1;
-    if (proof.unanswered < MAX_UNANSWERED) return;
-    // It may have been restarted: the next request begins with a Ping.
-    proof.pingAt = Number.NEGATIVE_INFINITY;
-    proof.unanswered = 0;
+    if (proof !== undefined) proof.pingAt = Number.NEGATIVE_INFINITY;
   }
 
   #of(key: string, publicKey: Uint8Array, now: number): Proof | undefined {

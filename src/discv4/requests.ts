@@ -21,6 +21,11 @@ import { endpointKey, type Proofs } from './proofs.ts';
 /** How long an answer is awaited, and what is sent is valid. */
 export const REPLY_TIMEOUT_MS = 500;
 export const PACKET_LIFETIME_S = 20;
+/**
+ * How often a request of a lookup, or for a record, is sent before its node counts as silent: where a tenth of all packets
+ * is lost, a fifth of all answers is missing, and two thirds of a bucket would not be found.
+ */
+const ATTEMPTS = 2;
 /** Requests of our own at a time, and Pings that go back to strangers who have sent one. */
 export const MAX_REQUESTS = 256;
 export const MAX_PING_BACKS = 1024;
@@ -58,15 +63,21 @@ export interface PingResult {
 /** `undefined`: no answer in time. */
 type Done<T> = (result: T | undefined) => void;
 
-interface PendingPing {
+/** Something that was sent, and may be sent again. */
+interface Pending {
   readonly remote: Remote;
-  readonly sentAt: number;
+  /** Of each packet that was sent. */
+  readonly hashes: Uint8Array[];
+  attemptsLeft: number;
+  timeout: Appointment;
+}
+
+interface PendingPing extends Pending {
+  sentAt: number;
   readonly isBack: boolean;
-  hash: Uint8Array | undefined;
   /** When a Ping of theirs was answered, while this one was on its way. */
   pingAt: number;
   readonly waiters: Done<PingResult>[];
-  readonly timeout: Appointment;
 }
 
 interface Query {
@@ -75,20 +86,16 @@ interface Query {
   readonly done: Done<KadNode[]>;
 }
 
-interface PendingFindNode {
+interface PendingFindNode extends Pending {
   readonly query: Query;
   readonly nodes: KadNode[];
   received: number;
   isAnswered: boolean;
-  timeout: Appointment;
   isShort: boolean;
 }
 
-interface PendingRecord {
-  readonly remote: Remote;
-  hash: Uint8Array | undefined;
+interface PendingRecord extends Pending {
   readonly waiters: Done<NodeRecord>[];
-  readonly timeout: Appointment;
 }
 
 interface BondWaiter {
@@ -144,7 +151,7 @@ export class Requests {
   }
 
   ping(node: KadNode, done: Done<PingResult>): void {
-    this.#opened(done, (finish) => this.#ping(remoteOf(node), finish));
+    this.#opened(done, (finish) => this.#ping(remoteOf(node), 1, finish));
   }
 
   /** Nodes close to a target, at most `BUCKET_SIZE`, whose addresses have been checked. */
@@ -178,7 +185,7 @@ export class Requests {
   pingBack(node: KadNode, proved: () => void): void {
     const remote = remoteOf(node);
     this.#pingBacks++;
-    this.#sendPing(remote, this.#pingContent(remote.endpoint), true, (result) => {
+    this.#begin(remote, { isBack: true, attempts: 1 }, (result) => {
       if (result !== undefined) proved();
     });
   }
@@ -203,10 +210,14 @@ export class Requests {
 
   // Ping
 
-  #ping(remote: Remote, done: Done<PingResult>): void {
+  #ping(remote: Remote, attempts: number, done: Done<PingResult>): void {
     const pending = this.#pings.get(remote.key);
-    if (pending !== undefined) pending.waiters.push(done);
-    else this.#sendPing(remote, this.#pingContent(remote.endpoint), false, done);
+    if (pending === undefined) {
+      this.#begin(remote, { isBack: false, attempts }, done);
+      return;
+    }
+    pending.attemptsLeft = Math.max(pending.attemptsLeft, attempts - 1);
+    pending.waiters.push(done);
   }
 
   /** The content of a Ping, and by that its size. */
@@ -226,21 +237,35 @@ export class Requests {
     return this.#context.unixSeconds() + PACKET_LIFETIME_S;
   }
 
-  #sendPing(remote: Remote, content: Uint8Array, isBack: boolean, done: Done<PingResult>): void {
-    const { agenda, outbox } = this.#context;
+  #begin(
+    remote: Remote,
+    { isBack, attempts }: { isBack: boolean; attempts: number },
+    done: Done<PingResult>,
+  ) {
     const pending: PendingPing = {
-      remote,
-      sentAt: agenda.now,
-      isBack,
-      hash: undefined,
+      ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
+      sentAt: 0,
       pingAt: Number.NEGATIVE_INFINITY,
-      waiters: [done],
-      timeout: agenda.in(REPLY_TIMEOUT_MS, () => this.#endPing(remote, undefined)),
     };
     this.#pings.set(remote.key, pending);
     this.#await(remote.endpointKey);
-    outbox.putContent(content, remote.endpoint, (packet) => {
-      pending.hash = packetHash(packet).slice();
+    const send = () => {
+      pending.sentAt = this.#context.agenda.now;
+      return this.#pingContent(remote.endpoint);
+    };
+    this.#attempt(pending, send, () => this.#endPing(remote, undefined));
+  }
+
+  /** Sends what `content` gives, and again while there are attempts left and nobody has cancelled the timeout. */
+  #attempt(pending: Pending, content: () => Uint8Array, failed: () => void): void {
+    const { agenda, outbox } = this.#context;
+    pending.attemptsLeft--;
+    pending.timeout = agenda.in(REPLY_TIMEOUT_MS, () => {
+      if (pending.attemptsLeft > 0) this.#attempt(pending, content, failed);
+      else failed();
+    });
+    outbox.putContent(content(), pending.remote.endpoint, (packet) => {
+      pending.hashes.push(packetHash(packet).slice());
     });
   }
 
@@ -259,7 +284,7 @@ export class Requests {
   /** Whether the Pong answers a Ping of ours to the one at the endpoint that it came from. */
   takePong(endpoint: UdpEndpoint, publicKey: Uint8Array, { pingHash, enrSeq, to }: Pong): boolean {
     const pending = this.#pings.get(remoteKey(endpointKey(endpoint), publicKey));
-    if (pending?.hash === undefined || !equalBytes(pending.hash, pingHash)) return false;
+    if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
     this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
@@ -288,7 +313,7 @@ export class Requests {
   /** Sees to it that the node has a proof of us, and we one of it, and has taken it in. */
   #bond(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
     if (this.#settle(remote, settleMs, done)) return;
-    this.#ping(remote, (pong) => {
+    this.#ping(remote, ATTEMPTS, (pong) => {
       if (pong === undefined) done(false);
       else if (!this.#settle(remote, settleMs, done)) this.#awaitPing(remote, settleMs, done);
     });
@@ -329,26 +354,25 @@ export class Requests {
       this.#queries.set(key, queries);
       return;
     }
-    const { agenda, outbox } = this.#context;
-    const timeout = agenda.in(REPLY_TIMEOUT_MS, () => this.#endFindNode(key));
-    const state = { received: 0, isAnswered: false, isShort: false };
-    this.#findNodes.set(key, { query, nodes: [], timeout, ...state });
-    this.#await(query.remote.endpointKey);
-    const { target, remote } = query;
-    outbox.put({ kind: 'findNode', target, expiration: this.#expiration() }, remote.endpoint);
+    const { remote, target } = query;
+    const pending: PendingFindNode = {
+      ...{ remote, query, nodes: [], hashes: [], attemptsLeft: ATTEMPTS, timeout: NO_TIMEOUT },
+      ...{ received: 0, isAnswered: false, isShort: false },
+    };
+    this.#findNodes.set(key, pending);
+    this.#await(remote.endpointKey);
+    const content = () => encodeMessage({ kind: 'findNode', target, expiration: this.#expiration() });
+    this.#attempt(pending, content, () => this.#endFindNode(key));
   }
 
   #endFindNode(key: string): void {
     const pending = this.#findNodes.get(key);
     if (pending === undefined) return;
-    const { agenda, proofs } = this.#context;
     const { query, nodes, isAnswered, timeout } = pending;
-    const { endpointKey, publicKey } = query.remote;
     timeout.cancel();
     this.#findNodes.delete(key);
-    this.#noLongerAwait(endpointKey);
-    proofs.requested(endpointKey, publicKey, isAnswered, agenda.now);
-    if (!isAnswered) this.#context.silent(query.remote.node);
+    this.#noLongerAwait(query.remote.endpointKey);
+    if (!isAnswered) this.#unanswered(query.remote);
     const queries = this.#queries.get(key);
     const next = queries?.shift();
     if (queries?.length === 0) this.#queries.delete(key);
@@ -362,6 +386,8 @@ export class Requests {
     const pending = this.#findNodes.get(key);
     if (pending === undefined) return false;
     pending.isAnswered = true;
+    // The rest of the answer is on its way: it is not asked for again.
+    pending.attemptsLeft = 0;
     for (const neighbor of nodes.slice(0, BUCKET_SIZE - pending.received)) {
       const node = this.#relayed(endpoint.ip, neighbor);
       if (node !== undefined) pending.nodes.push(node);
@@ -371,14 +397,9 @@ export class Requests {
       this.#endFindNode(key);
     } else if (nodes.length < MAX_NEIGHBORS && !pending.isShort) {
       pending.isShort = true;
-      const timeout = this.#context.agenda.in(NEIGHBORS_GRACE_MS, () => this.#endFindNode(key));
-      const { timeout: before } = pending;
-      pending.timeout = {
-        cancel: () => {
-          before.cancel();
-          timeout.cancel();
-        },
-      };
+      const graceMs = Math.min(NEIGHBORS_GRACE_MS, pending.timeout.at - this.#context.agenda.now);
+      pending.timeout.cancel();
+      pending.timeout = this.#context.agenda.in(graceMs, () => this.#endFindNode(key));
     }
     return true;
   }
@@ -393,6 +414,12 @@ export class Requests {
     return kadNode({ publicKey, ip, udpPort, tcpPort });
   }
 
+  #unanswered({ endpointKey, publicKey, node }: Remote): void {
+    const { agenda, proofs, silent } = this.#context;
+    proofs.doubt(endpointKey, publicKey, agenda.now);
+    silent(node);
+  }
+
   // ENRRequest
 
   #requestRecord(remote: Remote, done: Done<NodeRecord>): void {
@@ -401,39 +428,37 @@ export class Requests {
       known.waiters.push(done);
       return;
     }
-    const { agenda, outbox } = this.#context;
-    const timeout = agenda.in(REPLY_TIMEOUT_MS, () => this.#endRecord(remote, undefined));
-    const pending: PendingRecord = { remote, hash: undefined, waiters: [done], timeout };
+    const pending: PendingRecord = {
+      ...{ remote, hashes: [], attemptsLeft: ATTEMPTS, waiters: [done], timeout: NO_TIMEOUT },
+    };
     this.#records.set(remote.key, pending);
     this.#await(remote.endpointKey);
-    const request = { kind: 'enrRequest', expiration: this.#expiration() } as const;
-    outbox.put(request, remote.endpoint, (packet) => {
-      pending.hash = packetHash(packet).slice();
-    });
+    const content = () => encodeMessage({ kind: 'enrRequest', expiration: this.#expiration() });
+    this.#attempt(pending, content, () => this.#endRecord(remote, undefined));
   }
 
   #endRecord(remote: Remote, record: NodeRecord | undefined): void {
     const pending = this.#records.get(remote.key);
     if (pending === undefined) return;
-    const { agenda, proofs } = this.#context;
     pending.timeout.cancel();
     this.#records.delete(remote.key);
     this.#noLongerAwait(remote.endpointKey);
-    proofs.requested(remote.endpointKey, remote.publicKey, record !== undefined, agenda.now);
-    if (record === undefined) this.#context.silent(remote.node);
+    if (record === undefined) this.#unanswered(remote);
     for (const done of pending.waiters) done(record);
   }
 
   /** Whether the node has been asked for its record, by this request, and has sent it. */
   takeRecord(endpoint: UdpEndpoint, publicKey: Uint8Array, { requestHash, record }: EnrResponse): boolean {
     const pending = this.#records.get(remoteKey(endpointKey(endpoint), publicKey));
-    if (pending?.hash === undefined || !equalBytes(pending.hash, requestHash)) return false;
+    if (!pending?.hashes.some((hash) => equalBytes(hash, requestHash))) return false;
     const verified = recordOf(record, publicKey);
     if (verified === undefined) return false;
     this.#endRecord(pending.remote, verified);
     return true;
   }
 }
+
+const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };
 
 function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | undefined {
   try {
