@@ -109,6 +109,7 @@ export class Discv4Engine {
   start(now: number): void {
     this.#enter(now);
     this.#upkeep.start();
+    this.#upkeep.run();
     this.#leave();
   }
 

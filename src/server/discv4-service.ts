@@ -154,7 +154,7 @@ export class Discv4Service implements AsyncDisposable {
   async *lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
     checkTarget(target);
     const leave = await this.#enter(this.#lookups, options.signal);
-    const nodes = this.#nodesOf(target);
+    const nodes = await this.#nodesOf(target);
     try {
       for (let next = await nodes.next(options.signal); next !== undefined; ) {
         yield next;
@@ -173,7 +173,7 @@ export class Discv4Service implements AsyncDisposable {
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     checkTarget(target);
     const leave = await this.#enter(this.#lookups, options.signal);
-    const nodes = this.#nodesOf(target);
+    const nodes = await this.#nodesOf(target);
     try {
       while ((await nodes.next(options.signal)) !== undefined);
       return nodes.closest;
@@ -281,7 +281,9 @@ export class Discv4Service implements AsyncDisposable {
 
   // Callers
 
-  #nodesOf(target: Uint8Array): LookupNodes {
+  async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
+    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
+    await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
     const resume = (run: Parameters<Discv4Engine['resumeLookup']>[0]) => {
       this.#engine.resumeLookup(run, this.#config.env.now());
       this.#schedule();
