@@ -1,4 +1,4 @@
-import { BUCKET_NETWORK_LIMIT, NetworkCounts, type Networks } from './ip-limits.ts';
+import { BUCKET_NETWORK_LIMIT, type Networks } from './ip-limits.ts';
 import type { KadNode } from './node.ts';
 
 /** Kademlia's k: entries of a bucket (discv4.md, "Kademlia Table"). */
@@ -50,7 +50,6 @@ export class Bucket {
   readonly entries: Entry[] = [];
   /** The least recently seen first. */
   readonly replacements: Entry[] = [];
-  readonly networks = new NetworkCounts(BUCKET_NETWORK_LIMIT);
 
   constructor(distance: number) {
     this.distance = distance;
@@ -58,6 +57,14 @@ export class Bucket {
 
   get isFull(): boolean {
     return this.entries.length >= BUCKET_SIZE;
+  }
+
+  /** Whether the limit leaves room for one more node of a network. To look is as quick as to keep count. */
+  hasRoom(network: string): boolean {
+    let count = 0;
+    for (const { networks } of this.entries) if (networks?.ofBucket === network) count++;
+    for (const { networks } of this.replacements) if (networks?.ofBucket === network) count++;
+    return count < BUCKET_NETWORK_LIMIT;
   }
 
   add(entry: Entry): void {

@@ -11,6 +11,8 @@ export const ALPHA = 3;
  * not keep us busy without end.
  */
 export const MAX_ASKED = 256;
+/** Nodes that are taken from one answer: more are in none, of discovery v4 or v5. */
+export const MAX_FOUND = 16;
 
 export interface LookupOptions {
   /** An id: 32 bytes. */
@@ -21,7 +23,7 @@ export interface LookupOptions {
   readonly localId: Uint8Array;
   /** How many nodes are asked at once. */
   readonly alpha?: number;
-  /** How many nodes are looked for, and taken from one answer. */
+  /** How many nodes are looked for. */
   readonly k?: number;
 }
 
@@ -36,6 +38,7 @@ export class Lookup {
   readonly #alpha: number;
   readonly #k: number;
   readonly #localKey: string;
+  /** At most as many as it started with, and `MAX_FOUND` for each of `MAX_ASKED`. */
   readonly #seen = new Map<string, Candidate>();
   /** The closest first. */
   readonly #candidates: Candidate[] = [];
@@ -55,7 +58,7 @@ export class Lookup {
         throw new PeerlaneError('invalid-argument', 'alpha and k are whole numbers from 1');
       }
     }
-    this.#target = target;
+    this.#target = target.slice();
     this.#alpha = alpha;
     this.#k = k;
     this.#localKey = toBareHex(localId);
@@ -78,14 +81,14 @@ export class Lookup {
 
   /**
    * The whole answer of a node that was asked; one that comes after `failed` is taken too. Gives those of `found`,
-   * of which the first k count, that this lookup did not know.
+   * of which the first 16 count, that this lookup did not know.
    */
   answered(id: Uint8Array, found: readonly KadNode[]): KadNode[] {
     const candidate = this.#seen.get(toBareHex(id));
     if (candidate === undefined || candidate.state === 'heard' || candidate.state === 'answered') return [];
     if (candidate.state === 'asked') this.#inFlight--;
     candidate.state = 'answered';
-    return found.slice(0, this.#k).filter((node) => this.#hear(node));
+    return found.slice(0, MAX_FOUND).filter((node) => this.#hear(node));
   }
 
   /** A node that was asked gave no answer: it is no longer one of the closest. */

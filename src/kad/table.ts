@@ -1,9 +1,10 @@
-import { toBareHex } from '../base/bytes.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { BUCKET_SIZE, Bucket, Entry, REPLACEMENTS } from './bucket.ts';
-import { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
-import { NetworkCounts, type Networks, networksOf, TABLE_NETWORK_LIMIT } from './ip-limits.ts';
+import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
+import { Buckets } from './buckets.ts';
+import { compareDistance, ID_LENGTH } from './distance.ts';
+import { type Networks, networksOf } from './ip-limits.ts';
 import { type KadNode, sameEndpoint } from './node.ts';
 import {
   CheckList,
@@ -44,15 +45,12 @@ export interface TableStats {
  * Times are those of `Env.now`.
  */
 export class Table {
-  readonly #localId: Uint8Array;
   readonly #randomBytes: Env['randomBytes'];
   readonly #onAdded: (node: KadNode) => void;
   readonly #onRemoved: (node: KadNode) => void;
-  /** Entries and replacements. Bounded by the buckets. */
+  readonly #buckets: Buckets;
+  /** All that is in the buckets. */
   readonly #known = new Map<string, Entry>();
-  /** Those in use, the nearest first. */
-  readonly #buckets: Bucket[] = [];
-  readonly #networks = new NetworkCounts(TABLE_NETWORK_LIMIT);
   readonly #lists: { readonly fast: CheckList<Entry>; readonly slow: CheckList<Entry> };
   /** The latest time that was told. */
   #now = Number.NEGATIVE_INFINITY;
@@ -60,7 +58,7 @@ export class Table {
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ localId, randomBytes, onAdded, onRemoved }: TableOptions) {
     checkId(localId, 'the local id');
-    this.#localId = localId.slice();
+    this.#buckets = new Buckets(localId.slice());
     this.#randomBytes = randomBytes;
     this.#onAdded = onAdded ?? nothing;
     this.#onRemoved = onRemoved ?? nothing;
@@ -72,7 +70,7 @@ export class Table {
 
   /**
    * Takes a node that others have told of, to be checked. A known one changes only when this one has a record with a
-   * higher sequence number.
+   * higher sequence number, whose endpoint it has.
    */
   addFound(node: KadNode, now: number): AddOutcome {
     return this.#add(node, false, now);
@@ -108,7 +106,7 @@ export class Table {
   closest(target: Uint8Array, n = BUCKET_SIZE, { onlyLive = true }: { onlyLive?: boolean } = {}): KadNode[] {
     checkId(target, 'the target');
     const nodes: KadNode[] = [];
-    for (const { entries } of this.#bucketsTowards(target)) {
+    for (const { entries } of this.#buckets.towards(target)) {
       if (nodes.length >= n) break;
       const candidates = entries.filter(({ isLive }) => isLive || !onlyLive).map(({ node }) => node);
       candidates.sort((a, b) => compareDistance(target, a.id, b.id));
@@ -154,12 +152,12 @@ export class Table {
   }
 
   /**
-   * What came of a check: what the entry answered with, or `undefined`. An answer of an entry that is not being
-   * checked counts too, no answer does not.
+   * What came of a check: what the entry answered with, or `undefined`. A Pong that was asked for otherwise counts too;
+   * that none came does not.
    * @throws PeerlaneError `invalid-argument` if `node` is another node
    */
   checked(id: Uint8Array, node: KadNode | undefined, now: number): void {
-    if (node !== undefined && compareDistance(id, id, node.id) !== 0) {
+    if (node !== undefined && !equalBytes(id, node.id)) {
       throw new PeerlaneError('invalid-argument', 'the node that answered is not the one that was checked');
     }
     this.#tell(now);
@@ -179,27 +177,27 @@ export class Table {
 
   /** Number of entries. */
   get size(): number {
-    return this.#buckets.reduce((sum, { entries }) => sum + entries.length, 0);
+    return this.#buckets.all.reduce((sum, { entries }) => sum + entries.length, 0);
   }
 
   /** All entries: the nearest bucket first, and in it the least recently seen. */
   entries(): KadNode[] {
-    return this.#buckets.flatMap(({ entries }) => entries.map(({ node }) => node));
+    return this.#buckets.all.flatMap(({ entries }) => entries.map(({ node }) => node));
   }
 
   /** All that wait for an entry to go, in the same order. */
   replacements(): KadNode[] {
-    return this.#buckets.flatMap(({ replacements }) => replacements.map(({ node }) => node));
+    return this.#buckets.all.flatMap(({ replacements }) => replacements.map(({ node }) => node));
   }
 
   stats(): TableStats {
     let [entries, live, replacements] = [0, 0, 0];
-    for (const bucket of this.#buckets) {
+    for (const bucket of this.#buckets.all) {
       entries += bucket.entries.length;
       live += bucket.entries.filter(({ isLive }) => isLive).length;
       replacements += bucket.replacements.length;
     }
-    return { entries, live, replacements, buckets: this.#buckets.length };
+    return { entries, live, replacements, buckets: this.#buckets.all.length };
   }
 
   /**
@@ -210,14 +208,7 @@ export class Table {
     if (!Number.isInteger(distance) || distance < 1 || distance > ID_LENGTH * 8) {
       throw new PeerlaneError('invalid-argument', `a log-distance is a number from 1 to ${ID_LENGTH * 8}`);
     }
-    const id = this.#localId.slice();
-    const random = this.#randomBytes(ID_LENGTH);
-    const at = ID_LENGTH - 1 - ((distance - 1) >> 3);
-    const bit = 1 << ((distance - 1) & 7);
-    for (let i = at + 1; i < ID_LENGTH; i++) id[i] = random[i] ?? 0;
-    const own = this.#localId[at] ?? 0;
-    id[at] = own ^ bit ^ ((random[at] ?? 0) & (bit - 1));
-    return id;
+    return this.#buckets.randomIdAt(distance, this.#randomBytes);
   }
 
   #add(node: KadNode, isProven: boolean, now: number): AddOutcome {
@@ -225,31 +216,38 @@ export class Table {
     const key = toBareHex(node.id);
     const known = this.#known.get(key);
     if (known !== undefined) return this.#meet(known, node, isProven);
-    const distance = logDistance(this.#localId, node.id);
-    if (distance === 0) return 'refused';
-    const bucket = this.#bucket(distance) ?? new Bucket(distance);
+    const bucket = this.#buckets.of(node.id);
+    if (bucket === undefined) return 'refused';
     const networks = networksOf(node.ip);
-    if (!this.#hasRoom(networks, bucket)) return 'refused';
+    if (isProven && networks !== undefined) this.#dropHearsay(networks, bucket);
+    if (!this.#buckets.hasRoom(networks, bucket)) return 'refused';
     if (bucket.replacements.length >= REPLACEMENTS) {
       const victim = bucket.victim(isProven);
       if (victim === undefined) return 'refused';
       this.#drop(victim);
     }
     const entry = new Entry(key, node, bucket, { networks, isProven });
-    if (bucket.entries.length === 0) this.#open(bucket);
-    bucket.add(entry);
+    this.#buckets.add(entry);
     this.#known.set(key, entry);
-    this.#count(networks, bucket);
     if (entry.isReplacement) return 'replacement';
     this.#await(entry, 'fast');
     this.#onAdded(node);
     return 'added';
   }
 
+  /** Makes room within the limits, if that takes no more than what was said of others. */
+  #dropHearsay(networks: Networks, bucket: Bucket): void {
+    while (!this.#buckets.hasRoom(networks, bucket)) {
+      const [entry] = this.#buckets.hearsay(networks, bucket);
+      if (entry === undefined) return;
+      this.#drop(entry);
+    }
+  }
+
   #meet(entry: Entry, node: KadNode, isProven: boolean): AddOutcome {
     const change = this.#update(entry, node, isProven);
-    if (!isProven || change === 'refused')
-      return change === 'changed' || change === 'moved' ? 'updated' : 'refused';
+    if (change === 'refused' || (change === 'same' && !isProven)) return 'refused';
+    if (!isProven) return 'updated';
     entry.isProven = true;
     entry.bucket.touch(entry);
     return 'updated';
@@ -263,14 +261,8 @@ export class Table {
       entry.node = node;
       return 'changed';
     }
-    const { bucket, networks: before } = entry;
-    const after = networksOf(node.ip);
-    this.#uncount(before, bucket);
-    const fits = this.#hasRoom(after, bucket);
-    this.#count(fits ? after : before, bucket);
-    if (!fits) return 'refused';
+    if (!this.#buckets.relocate(entry, networksOf(node.ip))) return 'refused';
     entry.node = node;
-    entry.networks = after;
     entry.isProven = isProven;
     entry.isLive = false;
     entry.misses = 0;
@@ -327,59 +319,14 @@ export class Table {
   }
 
   #drop(entry: Entry): void {
-    const { bucket } = entry;
     this.#known.delete(entry.key);
-    bucket.remove(entry);
     this.#unlist(entry);
-    this.#uncount(entry.networks, bucket);
-    if (bucket.entries.length === 0 && bucket.replacements.length === 0) {
-      this.#buckets.splice(this.#buckets.indexOf(bucket), 1);
-    }
-  }
-
-  #hasRoom(networks: Networks | undefined, bucket: Bucket): boolean {
-    if (networks === undefined) return true;
-    return bucket.networks.hasRoom(networks.ofBucket) && this.#networks.hasRoom(networks.ofTable);
-  }
-
-  #count(networks: Networks | undefined, bucket: Bucket): void {
-    if (networks === undefined) return;
-    bucket.networks.add(networks.ofBucket);
-    this.#networks.add(networks.ofTable);
-  }
-
-  #uncount(networks: Networks | undefined, bucket: Bucket): void {
-    if (networks === undefined) return;
-    bucket.networks.remove(networks.ofBucket);
-    this.#networks.remove(networks.ofTable);
+    this.#buckets.remove(entry);
   }
 
   #entry(id: Uint8Array): Entry | undefined {
     const entry = this.#known.get(toBareHex(id));
     return entry?.isReplacement ? undefined : entry;
-  }
-
-  #bucket(distance: number): Bucket | undefined {
-    return this.#buckets.findLast((bucket) => bucket.distance === distance);
-  }
-
-  #open(bucket: Bucket): void {
-    const after = this.#buckets.findIndex(({ distance }) => distance > bucket.distance);
-    this.#buckets.splice(after < 0 ? this.#buckets.length : after, 0, bucket);
-  }
-
-  /**
-   * The buckets in the order of their distance to `target`; no node of one is closer than any of the one before. Where
-   * the target differs from us in the bit that a bucket is named after, the bucket's nodes agree with the target in
-   * that bit, and those of all nearer buckets do not; elsewhere it is the other way round.
-   */
-  *#bucketsTowards(target: Uint8Array): Generator<Bucket> {
-    const differs = ({ distance }: Bucket): boolean => {
-      const at = ID_LENGTH - 1 - ((distance - 1) >> 3);
-      return ((((target[at] ?? 0) ^ (this.#localId[at] ?? 0)) >> ((distance - 1) & 7)) & 1) === 1;
-    };
-    for (const bucket of this.#buckets.toReversed()) if (differs(bucket)) yield bucket;
-    for (const bucket of this.#buckets) if (!differs(bucket)) yield bucket;
   }
 
   #tell(now: number): void {
