@@ -13,8 +13,9 @@ import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
 import { decodeMessage, type Message, type WireEndpoint } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { isPacket, type PacketCrypto } from './packet.ts';
+import type { Done, PingResult } from './pending.ts';
 import { endpointKey, Proofs } from './proofs.ts';
-import { type PingResult, Requests } from './requests.ts';
+import { Requests } from './requests.ts';
 import { Responder, type Sender } from './responder.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -45,8 +46,6 @@ export interface Discv4Options {
 
 /** `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `shed`: there is no time for it. */
 export type Reception = 'queued' | 'foreign' | 'shed';
-
-type Done<T> = (result: T | undefined) => void;
 
 export class Discv4Engine {
   readonly table: Table;

@@ -26,6 +26,7 @@ export {
   packetHash,
   withHash,
 } from './packet.ts';
+export type { PingResult } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
-export { MAX_REQUESTS, PACKET_LIFETIME_S, type PingResult, REPLY_TIMEOUT_MS } from './requests.ts';
+export { MAX_REQUESTS, PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './requests.ts';
 export { EMPTY_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

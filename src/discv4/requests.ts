@@ -1,10 +1,10 @@
 /** Requests that await their answers, and the proofs that have to come before them. */
-import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { decodeRecord, type NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
 import { LOWEST_RELAYED_PORT, mayRelay, type UdpEndpoint } from './address.ts';
-import type { Agenda, Appointment } from './agenda.ts';
+import type { Agenda } from './agenda.ts';
 import {
   type EnrResponse,
   encodeMessage,
@@ -16,6 +16,20 @@ import {
 } from './messages.ts';
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
+import {
+  type BondWaiter,
+  type Done,
+  NO_TIMEOUT,
+  type Pending,
+  type PendingFindNode,
+  type PendingPing,
+  type PendingRecord,
+  type PingResult,
+  type Query,
+  type Remote,
+  remoteKey,
+  remoteOf,
+} from './pending.ts';
 import { endpointKey, type Proofs } from './proofs.ts';
 
 /** How long an answer is awaited, and what is sent is valid. */
@@ -39,70 +53,6 @@ const FIND_NODE_SETTLE_MS = 50;
 const ENR_SETTLE_MS = 500;
 /** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
 const NEIGHBORS_GRACE_MS = 100;
-
-/** Somebody who is asked. */
-interface Remote {
-  readonly node: KadNode;
-  readonly publicKey: Uint8Array;
-  readonly endpoint: UdpEndpoint;
-  /** Of the endpoint, and of the node at it. */
-  readonly endpointKey: string;
-  readonly key: string;
-}
-
-/** The answer to a Ping. */
-export interface PingResult {
-  /** Sequence number of the node's record, if it has one. */
-  readonly enrSeq: bigint | undefined;
-  /** The endpoint at which the node sees us. */
-  readonly seenAs: WireEndpoint;
-  /** Milliseconds from the Ping to the Pong. */
-  readonly rtt: number;
-}
-
-/** `undefined`: no answer in time. */
-type Done<T> = (result: T | undefined) => void;
-
-/** Something that was sent, and may be sent again. */
-interface Pending {
-  readonly remote: Remote;
-  /** Of each packet that was sent. */
-  readonly hashes: Uint8Array[];
-  attemptsLeft: number;
-  timeout: Appointment;
-}
-
-interface PendingPing extends Pending {
-  sentAt: number;
-  readonly isBack: boolean;
-  /** When a Ping of theirs was answered, while this one was on its way. */
-  pingAt: number;
-  readonly waiters: Done<PingResult>[];
-}
-
-interface Query {
-  readonly remote: Remote;
-  readonly target: Uint8Array;
-  readonly done: Done<KadNode[]>;
-}
-
-interface PendingFindNode extends Pending {
-  readonly query: Query;
-  readonly nodes: KadNode[];
-  received: number;
-  isAnswered: boolean;
-  isShort: boolean;
-}
-
-interface PendingRecord extends Pending {
-  readonly waiters: Done<NodeRecord>[];
-}
-
-interface BondWaiter {
-  readonly settleMs: number;
-  readonly done: (isBonded: boolean) => void;
-  timeout: Appointment;
-}
 
 export interface RequestsContext {
   readonly agenda: Agenda;
@@ -458,8 +408,6 @@ export class Requests {
   }
 }
 
-const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };
-
 function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | undefined {
   try {
     const record = decodeRecord(encoded);
@@ -468,15 +416,4 @@ function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | unde
     if (isPeerlaneError(error)) return undefined;
     throw error;
   }
-}
-
-function remoteKey(endpointKey: string, publicKey: Uint8Array): string {
-  return `${endpointKey} ${toBareHex(publicKey)}`;
-}
-
-function remoteOf(node: KadNode): Remote {
-  const { ip, udpPort, publicKey } = node;
-  const endpoint = { ip, port: udpPort };
-  const key = endpointKey(endpoint);
-  return { node, publicKey, endpoint, endpointKey: key, key: remoteKey(key, publicKey) };
 }
