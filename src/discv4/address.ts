@@ -1,0 +1,62 @@
+/** Addresses as packets carry them, and which of them are believed when somebody else names them. */
+import { EMPTY } from '../base/bytes.ts';
+import { addressScope, formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+
+/** Where packets come from and go to. */
+export interface UdpEndpoint {
+  /** Dotted quad or RFC 5952; never an IPv4 address mapped into IPv6. */
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** A relayed UDP port below this is not believed: it may be that of another service. */
+export const LOWEST_RELAYED_PORT = 1024;
+
+/** The text of 4 or 16 bytes, of IPv4 where it is mapped into IPv6; `undefined` for any other length. */
+export function addressText(bytes: Uint8Array): string | undefined {
+  if (bytes.length === 4) return formatIpv4(bytes);
+  if (bytes.length !== 16) return undefined;
+  const mapped = unmapIpv4(bytes);
+  return mapped === undefined ? formatIpv6(bytes) : formatIpv4(mapped);
+}
+
+/** The bytes of an address in either form; none for what is no address. */
+export function addressBytes(ip: string): Uint8Array {
+  const quad = parseIpv4(ip);
+  if (quad !== undefined) return quad;
+  const address = parseIpv6(ip);
+  if (address === undefined) return EMPTY;
+  return unmapIpv4(address) ?? address;
+}
+
+/** As sockets name them to the form of `UdpEndpoint`. */
+export function normalIp(ip: string): string {
+  return ip.startsWith('::') ? (addressText(addressBytes(ip)) ?? ip) : ip;
+}
+
+/** Whether a host can be there: what else a packet seems to come from is forged. */
+export function isHost({ ip, port }: UdpEndpoint): boolean {
+  const address = addressBytes(ip);
+  if (port < 1 || address.length === 0) return false;
+  const scope = addressScope(address);
+  return scope !== 'unspecified' && scope !== 'multicast' && scope !== 'reserved';
+}
+
+/** The network that shares limits: a /24, of IPv6 a /48. */
+export function subnetOf(ip: string): string {
+  const dot = ip.lastIndexOf('.');
+  if (dot > 0 && !ip.includes(':')) return ip.slice(0, dot);
+  return String(addressBytes(ip).subarray(0, 6));
+}
+
+/**
+ * Whether a node at `sender` may name a node at `ip`: addresses of a LAN only within one, loopback ones only on the
+ * machine itself, and none that is no single host's.
+ */
+export function mayRelay(sender: string, ip: string): boolean {
+  const scope = addressScope(addressBytes(ip));
+  if (scope === 'global') return true;
+  if (scope !== 'lan' && scope !== 'loopback') return false;
+  const senderScope = addressScope(addressBytes(sender));
+  return senderScope === 'loopback' || (senderScope === 'lan' && scope === 'lan');
+}

@@ -1,0 +1,303 @@
+/** Discovery v4 (discv4.md) as a machine: packets and times go in, packets and events come out. */
+import { equalBytes } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
+import { isHost, normalIp, type UdpEndpoint } from './address.ts';
+import { Agenda } from './agenda.ts';
+import type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
+import { DEFAULT_LIMITS, Intake, type IntakeLimits } from './intake.ts';
+import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
+import { decodeMessage, type Message, type WireEndpoint } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { isPacket, type PacketCrypto } from './packet.ts';
+import type { Done, PingResult } from './pending.ts';
+import { endpointKey, Proofs } from './proofs.ts';
+import { Requests } from './requests.ts';
+import { Responder, type Sender } from './responder.ts';
+import { Upkeep } from './upkeep.ts';
+
+/** Packets that claim to be valid for longer than this are refused, as they could be replayed for so long. */
+export const MAX_EXPIRATION_S = 60 * 60;
+
+/** What an engine needs of the outside. */
+export interface Discv4Host {
+  /** The packet belongs to the host from now on. */
+  send(packet: Uint8Array, to: UdpEndpoint): void;
+  /** Asked each time: it may change. */
+  localRecord(): NodeRecord;
+  /** The endpoint that Pings name as ours. */
+  localEndpoint(): WireEndpoint;
+  event?(event: Discv4Event): void;
+}
+
+export interface Discv4Options {
+  /** 64 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly crypto: PacketCrypto;
+  readonly host: Discv4Host;
+  readonly env: Pick<Env, 'unixTime' | 'randomBytes'>;
+  /** Nodes to begin with: bootnodes, and those of earlier runs. */
+  readonly seeds?: readonly KadNode[];
+  readonly limits?: Partial<IntakeLimits>;
+}
+
+/** `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `shed`: there is no time for it. */
+export type Reception = 'queued' | 'foreign' | 'shed';
+
+export class Discv4Engine {
+  readonly table: Table;
+  readonly #options: Discv4Options;
+  readonly #agenda = new Agenda();
+  readonly #proofs = new Proofs();
+  readonly #intake: Intake;
+  readonly #outbox: Outbox;
+  readonly #requests: Requests;
+  readonly #responder: Responder;
+  readonly #upkeep: Upkeep;
+  #received = 0;
+  readonly #dropped: Record<DropReason, number> = {
+    foreign: 0,
+    shed: 0,
+    signature: 0,
+    malformed: 0,
+    expired: 0,
+    'far-future': 0,
+    own: 0,
+    unproven: 0,
+    unsolicited: 0,
+  };
+
+  constructor(options: Discv4Options) {
+    this.#options = options;
+    const { publicKey, crypto, host, env, seeds = [], limits } = options;
+    const randomBytes = (length: number) => env.randomBytes(length);
+    this.table = new Table({
+      localId: nodeIdOf(publicKey),
+      randomBytes,
+      onAdded: (node) => host.event?.({ kind: 'node-added', node }),
+      onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
+    });
+    this.#intake = new Intake({ ...DEFAULT_LIMITS, ...limits });
+    this.#outbox = new Outbox(crypto, (packet, to) => host.send(packet, to));
+    const unixSeconds = () => this.#unixSeconds;
+    const [agenda, outbox, proofs, table] = [this.#agenda, this.#outbox, this.#proofs, this.table];
+    const base = { agenda, outbox, proofs, table, publicKey, unixSeconds };
+    this.#requests = new Requests({
+      ...base,
+      localEndpoint: () => host.localEndpoint(),
+      localSeq: () => host.localRecord().seq,
+      answered: (node, result) => this.#answered(node, result),
+      silent: (node) => host.event?.({ kind: 'node-silent', node }),
+    });
+    const requests = this.#requests;
+    this.#responder = new Responder({ ...base, requests, localRecord: () => host.localRecord() });
+    const renew = (node: KadNode) => {
+      if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
+    };
+    this.#upkeep = new Upkeep({ ...base, requests, randomBytes, renew }, seeds);
+  }
+
+  get #unixSeconds(): number {
+    return Math.floor(this.#options.env.unixTime() / 1000);
+  }
+
+  /** Begins to fill the table, and to check it. Without it the engine only answers, and asks when it is told to. */
+  start(now: number): void {
+    this.#enter(now);
+    this.#upkeep.start();
+    this.#upkeep.run();
+    this.#leave();
+  }
+
+  /** When `tick` has something to do next; `-Infinity` for at once, `Infinity` for never. */
+  get deadline(): number {
+    if (this.#intake.size > 0) return Number.NEGATIVE_INFINITY;
+    return Math.min(this.#agenda.deadline, this.#upkeep.deadline);
+  }
+
+  /**
+   * Takes in a datagram of any content, which belongs to the engine from now on. Only cheap checks are made: what
+   * comes in by the next `tick` is verified together.
+   * @param now milliseconds of `Env.now`, here and elsewhere
+   */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): Reception {
+    const endpoint = { ip: normalIp(from.ip), port: from.port };
+    if (!isHost(endpoint)) return this.#drop('foreign');
+    const key = endpointKey(endpoint);
+    const isKnown = this.#proofs.knows(key, now) || this.#requests.awaits(key);
+    if (!this.#intake.admits(endpoint, key, isKnown, now)) return this.#drop('shed');
+    if (!isPacket(packet)) return this.#drop('foreign');
+    this.#intake.push({ packet, from: endpoint }, isKnown);
+    return 'queued';
+  }
+
+  /** Handles a part of what has come in, and does what is due. */
+  tick(now: number): void {
+    this.#enter(now);
+    const incoming = this.#intake.take();
+    const { crypto } = this.#options;
+    const keys = incoming.length === 0 ? [] : crypto.open(incoming.map(({ packet }) => packet));
+    for (const [i, { packet, from }] of incoming.entries()) {
+      const publicKey = keys[i];
+      if (publicKey === undefined) this.#drop('signature');
+      else this.#handle({ packet, endpoint: from, publicKey });
+    }
+    // After what has come in: an answer that had to wait is in time.
+    this.#agenda.runDue();
+    this.#upkeep.run();
+    this.#leave();
+  }
+
+  /**
+   * Sends a Ping.
+   * @throws PeerlaneError `request-overload`
+   */
+  ping(node: KadNode, now: number, done: Done<PingResult>): void {
+    this.#request(now, () => this.#requests.ping(node, done));
+  }
+
+  /**
+   * Asks a node for those that it knows close to `target`, a public key of 64 bytes; before that, for the proofs.
+   * @throws PeerlaneError `request-overload`
+   */
+  findNode(node: KadNode, target: Uint8Array, now: number, done: Done<KadNode[]>): void {
+    this.#request(now, () => this.#requests.findNode(node, target, done));
+  }
+
+  /**
+   * Asks a node for its record; before that, for the proofs.
+   * @throws PeerlaneError `request-overload`
+   */
+  requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
+    const noted: Done<NodeRecord> = (record) => {
+      this.#recordOf(node, record);
+      done(record);
+    };
+    this.#request(now, () => this.#requests.record(node, noted));
+  }
+
+  /**
+   * Begins a lookup of a public key of 64 bytes, or of as many random ones. Nobody is asked before `resumeLookup`.
+   * @throws PeerlaneError `invalid-argument`
+   */
+  lookup(target: Uint8Array, events: LookupRunEvents = {}): LookupRun {
+    if (!(target instanceof Uint8Array) || target.length !== PUBLIC_KEY_LENGTH) {
+      throw new PeerlaneError('invalid-argument', `a target is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
+    }
+    const { publicKey } = this.#options;
+    const [agenda, requests, table] = [this.#agenda, this.#requests, this.table];
+    return new LookupRun({ agenda, requests, table, publicKey }, target, events);
+  }
+
+  /** Lets a lookup go on. */
+  resumeLookup(run: LookupRun, now: number): void {
+    this.#enter(now);
+    run.resume();
+    this.#leave();
+  }
+
+  stats(): Discv4Stats {
+    return {
+      received: this.#received,
+      dropped: { ...this.#dropped },
+      sent: this.#outbox.packets,
+      sentBytes: this.#outbox.bytes,
+      requests: this.#requests.open,
+      proofs: this.#proofs.size,
+    };
+  }
+
+  #request(now: number, begin: () => void): void {
+    if (this.#requests.isFull) {
+      throw new PeerlaneError('request-overload', 'too many requests await their answers');
+    }
+    this.#enter(now);
+    begin();
+    this.#leave();
+  }
+
+  #enter(now: number): void {
+    this.#agenda.now = Math.max(this.#agenda.now, now);
+  }
+
+  #leave(): void {
+    this.#outbox.flush();
+  }
+
+  #drop<R extends DropReason>(reason: R): R {
+    this.#dropped[reason]++;
+    return reason;
+  }
+
+  #handle(sender: Sender): void {
+    this.#received++;
+    const reason = equalBytes(sender.publicKey, this.#options.publicKey) ? 'own' : this.#take(sender);
+    if (reason !== undefined) this.#drop(reason);
+  }
+
+  /** Handles a packet, or says why not. */
+  #take(sender: Sender): DropReason | undefined {
+    const message = messageOf(sender.packet);
+    if (message === undefined) return 'malformed';
+    if (message.kind !== 'enrResponse') {
+      const lifetime = message.expiration - this.#unixSeconds;
+      if (lifetime < 0) return 'expired';
+      if (lifetime > MAX_EXPIRATION_S) return 'far-future';
+    }
+    const { endpoint, publicKey } = sender;
+    const isProven = () => this.#proofs.has(endpointKey(endpoint), publicKey, this.#agenda.now);
+    switch (message.kind) {
+      case 'ping':
+        this.#responder.ping(sender, message);
+        return undefined;
+      case 'findNode':
+        if (!isProven()) return 'unproven';
+        this.#responder.findNode(sender, message);
+        return undefined;
+      case 'enrRequest':
+        if (!isProven()) return 'unproven';
+        this.#responder.enrRequest(sender);
+        return undefined;
+      case 'pong':
+        return this.#requests.takePong(endpoint, publicKey, message) ? undefined : 'unsolicited';
+      case 'neighbors':
+        return this.#requests.takeNeighbors(endpoint, publicKey, message) ? undefined : 'unsolicited';
+      case 'enrResponse':
+        return this.#requests.takeRecord(endpoint, publicKey, message) ? undefined : 'unsolicited';
+    }
+  }
+
+  /** A node has answered a Ping, at the endpoint that it was sent to. */
+  #answered(node: KadNode, { rtt, seenAs }: PingResult): void {
+    const entry = this.table.get(node.id);
+    if (entry !== undefined && sameEndpoint(entry, node)) {
+      this.table.checked(node.id, entry, this.#agenda.now);
+    }
+    this.#options.host.event?.({ kind: 'node-answered', node, rtt, seenAs });
+  }
+
+  /** The endpoint stays the one that the node was reached at, whatever its record says. */
+  #recordOf(node: KadNode, record: NodeRecord | undefined): void {
+    if (record === undefined) return;
+    const known = this.table.get(node.id);
+    if (known !== undefined && record.seq > (known.record?.seq ?? -1n)) {
+      const { publicKey, ip, udpPort } = known;
+      const tcp = record.get('tcp');
+      const tcpPort = (ip.includes(':') ? (record.get('tcp6') ?? tcp) : tcp) ?? known.tcpPort;
+      this.table.addFound(kadNode({ publicKey, ip, udpPort, tcpPort, record }), this.#agenda.now);
+    }
+    this.#options.host.event?.({ kind: 'record-received', node, record });
+  }
+}
+
+function messageOf(packet: Uint8Array): Message | undefined {
+  try {
+    return decodeMessage(packet);
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+import type { NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { WireEndpoint } from './messages.ts';
+
+/** What an engine tells of; for observation, and for the node database. */
+export type Discv4Event =
+  /** The node has become an entry of the table, or is none any more. */
+  | { readonly kind: 'node-added'; readonly node: KadNode }
+  | { readonly kind: 'node-removed'; readonly node: KadNode }
+  /** The node has answered a Ping, after so many milliseconds; it says at which endpoint it sees us. */
+  | {
+      readonly kind: 'node-answered';
+      readonly node: KadNode;
+      readonly rtt: number;
+      readonly seenAs: WireEndpoint;
+    }
+  /** The node has left a Ping or another request without an answer. */
+  | { readonly kind: 'node-silent'; readonly node: KadNode }
+  | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
+
+/** Why packets are dropped; `shed`: there was no time for them. */
+export type DropReason =
+  | 'foreign'
+  | 'shed'
+  | 'signature'
+  | 'malformed'
+  | 'expired'
+  | 'far-future'
+  | 'own'
+  | 'unproven'
+  | 'unsolicited';
+
+export interface Discv4Stats {
+  /** Packets that were looked at, and those that were dropped. */
+  readonly received: number;
+  readonly dropped: Readonly<Record<DropReason, number>>;
+  readonly sent: number;
+  readonly sentBytes: number;
+  /** Requests that await an answer, and endpoints with a proof. */
+  readonly requests: number;
+  readonly proofs: number;
+}

@@ -1,0 +1,32 @@
+/** Node discovery v4 (discv4.md), as a machine. */
+export { mayRelay, normalIp, type UdpEndpoint } from './address.ts';
+export {
+  Discv4Engine,
+  type Discv4Host,
+  type Discv4Options,
+  MAX_EXPIRATION_S,
+  type Reception,
+} from './engine.ts';
+export type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
+export { DEFAULT_LIMITS, type IntakeLimits } from './intake.ts';
+export type { LookupRun, LookupRunEvents } from './lookup-run.ts';
+export {
+  decodeMessage,
+  encodeMessage,
+  MAX_NEIGHBORS,
+  type Message,
+  type Neighbor,
+  type WireEndpoint,
+} from './messages.ts';
+export {
+  isPacket,
+  MAX_PACKET_SIZE,
+  type PacketCrypto,
+  packetCrypto,
+  packetHash,
+  withHash,
+} from './packet.ts';
+export type { PingResult } from './pending.ts';
+export { PROOF_LIFETIME_MS } from './proofs.ts';
+export { MAX_REQUESTS, PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './requests.ts';
+export { EMPTY_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

@@ -1,0 +1,92 @@
+/** What of all that comes in is looked at, and in which order: known nodes first, others as far as there is time. */
+import { subnetOf, type UdpEndpoint } from './address.ts';
+import { type Rate, RateLimit } from './rate-limit.ts';
+
+export interface IntakeLimits {
+  /** Packets of one endpoint that has proved itself, or of which an answer is awaited. */
+  readonly known: Rate;
+  /** Packets of all such endpoints at one IP address. */
+  readonly knownIp: Rate;
+  /** Packets of all other endpoints at one IP address, ... */
+  readonly ip: Rate;
+  /** ... in one /24 or /48, ... */
+  readonly subnet: Rate;
+  /** ... and of all of them: what a signature check costs bounds what strangers can make a node spend. */
+  readonly strangers: Rate;
+}
+
+export const DEFAULT_LIMITS: IntakeLimits = {
+  known: { perSecond: 100, burst: 200 },
+  knownIp: { perSecond: 1_000, burst: 2_000 },
+  ip: { perSecond: 50, burst: 200 },
+  subnet: { perSecond: 200, burst: 800 },
+  strangers: { perSecond: 2_000, burst: 1_000 },
+};
+
+/** Packets that wait to be verified. */
+export const MAX_KNOWN_QUEUE = 512;
+export const MAX_STRANGER_QUEUE = 256;
+/** Packets that are verified at once: between two batches the socket is read. */
+export const KNOWN_BATCH = 64;
+export const STRANGER_BATCH = 16;
+/** IP addresses or endpoints, and subnets, whose rates are remembered. */
+export const MAX_RATED = 4096;
+export const MAX_RATED_SUBNETS = 2048;
+
+export interface Incoming {
+  readonly packet: Uint8Array;
+  readonly from: UdpEndpoint;
+}
+
+const ALL = '';
+
+export class Intake {
+  #known: Incoming[] = [];
+  #strangers: Incoming[] = [];
+  readonly #knownRate: RateLimit;
+  readonly #knownIpRate: RateLimit;
+  readonly #ipRate: RateLimit;
+  readonly #subnetRate: RateLimit;
+  readonly #strangerRate: RateLimit;
+
+  constructor(limits: IntakeLimits) {
+    this.#knownRate = new RateLimit(limits.known, MAX_RATED);
+    this.#knownIpRate = new RateLimit(limits.knownIp, MAX_RATED);
+    this.#ipRate = new RateLimit(limits.ip, MAX_RATED);
+    this.#subnetRate = new RateLimit(limits.subnet, MAX_RATED_SUBNETS);
+    this.#strangerRate = new RateLimit(limits.strangers, 1);
+  }
+
+  /** Whether a packet from there is looked at any further. @param key of the endpoint */
+  admits({ ip }: UdpEndpoint, key: string, isKnown: boolean, now: number): boolean {
+    if (isKnown) {
+      if (this.#known.length >= MAX_KNOWN_QUEUE) return false;
+      return this.#knownRate.take(key, now) && this.#knownIpRate.take(ip, now);
+    }
+    if (this.#strangers.length >= MAX_STRANGER_QUEUE) return false;
+    // Whoever is over a narrow limit takes nothing from the wider one.
+    return (
+      this.#ipRate.take(ip, now) &&
+      this.#subnetRate.take(subnetOf(ip), now) &&
+      this.#strangerRate.take(ALL, now)
+    );
+  }
+
+  /** Takes in a packet that `admits` said yes to. */
+  push(incoming: Incoming, isKnown: boolean): void {
+    (isKnown ? this.#known : this.#strangers).push(incoming);
+  }
+
+  get size(): number {
+    return this.#known.length + this.#strangers.length;
+  }
+
+  /** The packets to be verified next. */
+  take(): Incoming[] {
+    const known = this.#known.slice(0, KNOWN_BATCH);
+    const strangers = this.#strangers.slice(0, STRANGER_BATCH);
+    this.#known = this.#known.slice(known.length);
+    this.#strangers = this.#strangers.slice(strangers.length);
+    return [...known, ...strangers];
+  }
+}

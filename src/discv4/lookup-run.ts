@@ -1,0 +1,107 @@
+import { nodeIdOf } from '../enr/index.ts';
+import { BUCKET_SIZE, type KadNode, Lookup, type Table } from '../kad/index.ts';
+import type { Agenda } from './agenda.ts';
+import type { Requests } from './requests.ts';
+
+export interface LookupRunContext {
+  readonly agenda: Agenda;
+  readonly requests: Requests;
+  readonly table: Table;
+  readonly publicKey: Uint8Array;
+}
+
+export interface LookupRunEvents {
+  /** Nodes that the lookup did not know: at first those of the table, then some that have not been heard from. */
+  found?(nodes: readonly KadNode[]): void;
+  /** Nobody is left to be asked. */
+  done?(): void;
+}
+
+/** A recursive lookup that asks nodes, as long as it is told to go on. */
+export class LookupRun {
+  readonly #context: LookupRunContext;
+  readonly #events: LookupRunEvents;
+  readonly #target: Uint8Array;
+  readonly #lookup: Lookup;
+  #start: readonly KadNode[];
+  #inFlight = 0;
+  #isPaused = false;
+  #isDone = false;
+
+  /**
+   * @param target a public key, 64 bytes
+   * @throws PeerlaneError `invalid-argument`
+   */
+  constructor(context: LookupRunContext, target: Uint8Array, events: LookupRunEvents) {
+    const { table, publicKey } = context;
+    this.#context = context;
+    this.#events = events;
+    this.#target = target;
+    const id = nodeIdOf(target);
+    const start = table.closest(id, BUCKET_SIZE, { onlyLive: false });
+    this.#start = start;
+    this.#lookup = new Lookup({ target: id, start, localId: nodeIdOf(publicKey) });
+  }
+
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** The closest nodes that have answered, nearest first. */
+  get result(): KadNode[] {
+    return this.#lookup.result;
+  }
+
+  /** No further node is asked until `resume`: answers that are on their way still count. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.advance();
+  }
+
+  /** Ends the lookup, as if nobody were left. */
+  stop(): void {
+    this.#isPaused = true;
+    this.#finish();
+  }
+
+  /** Asks whom there is to ask. */
+  advance(): void {
+    const start = this.#start;
+    this.#start = [];
+    if (start.length > 0) this.#events.found?.(start);
+    if (this.#isPaused || this.#isDone) return;
+    // Where there is no room for a request, the lookup goes on when one of its own has come back, or ends.
+    while (!this.#context.requests.isFull) {
+      const nodes = this.#lookup.next();
+      if (nodes.length === 0) break;
+      for (const node of nodes) this.#ask(node);
+    }
+    if (this.#inFlight === 0) this.#finish();
+  }
+
+  #ask(node: KadNode): void {
+    const { agenda, requests, table } = this.#context;
+    this.#inFlight++;
+    requests.findNode(node, this.#target, (nodes) => {
+      this.#inFlight--;
+      // An empty answer is of no more use than none.
+      table.trackRequest(node.id, nodes !== undefined && nodes.length > 0, agenda.now);
+      for (const found of nodes ?? []) table.addFound(found, agenda.now);
+      if (nodes === undefined) this.#lookup.failed(node.id);
+      const fresh = nodes === undefined ? [] : this.#lookup.answered(node.id, nodes);
+      if (this.#isDone) return;
+      if (fresh.length > 0) this.#events.found?.(fresh);
+      this.advance();
+    });
+  }
+
+  #finish(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#events.done?.();
+  }
+}

@@ -1,0 +1,85 @@
+/** What requests keep while they await their answers. */
+import { toBareHex } from '../base/bytes.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { UdpEndpoint } from './address.ts';
+import type { Appointment } from './agenda.ts';
+import type { WireEndpoint } from './messages.ts';
+import { endpointKey } from './proofs.ts';
+
+/** Somebody who is asked. */
+export interface Remote {
+  readonly node: KadNode;
+  readonly publicKey: Uint8Array;
+  readonly endpoint: UdpEndpoint;
+  /** Of the endpoint, and of the node at it. */
+  readonly endpointKey: string;
+  readonly key: string;
+}
+
+/** The answer to a Ping. */
+export interface PingResult {
+  /** Sequence number of the node's record, if it has one. */
+  readonly enrSeq: bigint | undefined;
+  /** The endpoint at which the node sees us. */
+  readonly seenAs: WireEndpoint;
+  /** Milliseconds from the Ping to the Pong. */
+  readonly rtt: number;
+}
+
+/** `undefined`: no answer in time. */
+export type Done<T> = (result: T | undefined) => void;
+
+/** Something that was sent, and may be sent again. */
+export interface Pending {
+  readonly remote: Remote;
+  /** Of each packet that was sent. */
+  readonly hashes: Uint8Array[];
+  attemptsLeft: number;
+  timeout: Appointment;
+}
+
+export interface PendingPing extends Pending {
+  sentAt: number;
+  readonly isBack: boolean;
+  /** When a Ping of theirs was answered, while this one was on its way. */
+  pingAt: number;
+  readonly waiters: Done<PingResult>[];
+}
+
+export interface Query {
+  readonly remote: Remote;
+  readonly target: Uint8Array;
+  readonly done: Done<KadNode[]>;
+}
+
+export interface PendingFindNode extends Pending {
+  readonly query: Query;
+  readonly nodes: KadNode[];
+  received: number;
+  isAnswered: boolean;
+  isShort: boolean;
+}
+
+export interface PendingRecord extends Pending {
+  readonly waiters: Done<NodeRecord>[];
+}
+
+export interface BondWaiter {
+  readonly settleMs: number;
+  readonly done: (isBonded: boolean) => void;
+  timeout: Appointment;
+}
+
+export const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };
+
+export function remoteKey(endpointKey: string, publicKey: Uint8Array): string {
+  return `${endpointKey} ${toBareHex(publicKey)}`;
+}
+
+export function remoteOf(node: KadNode): Remote {
+  const { ip, udpPort, publicKey } = node;
+  const endpoint = { ip, port: udpPort };
+  const key = endpointKey(endpoint);
+  return { node, publicKey, endpoint, endpointKey: key, key: remoteKey(key, publicKey) };
+}

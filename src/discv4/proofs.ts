@@ -1,0 +1,157 @@
+/** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
+import { equalBytes } from '../base/bytes.ts';
+import { addressScope } from '../base/ip.ts';
+import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
+
+/** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
+export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;
+/** Endpoints whose proofs are remembered, and those of one /24 or /48; more of a LAN are. */
+export const MAX_PROOFS = 8192;
+export const MAX_SUBNET_PROOFS = 256;
+/** Addresses without a proof of which it is known what went there. */
+export const MAX_DEBTORS = 4096;
+
+interface Proof {
+  readonly publicKey: Uint8Array;
+  /** The last Pong that answered a Ping of ours. */
+  pongAt: number;
+  /** The last Ping of theirs that was answered: then they have a proof of us. */
+  pingAt: number;
+  /** Since when both have one of the other. */
+  mutualSince: number;
+}
+
+export function endpointKey({ ip, port }: UdpEndpoint): string {
+  return `${ip} ${port}`;
+}
+
+export class Proofs {
+  /** By endpoint, the one that was heard of last at the end. An endpoint is that of one node at a time. */
+  readonly #proofs = new Map<string, Proof>();
+  /** The same keys by subnet. */
+  readonly #subnets = new Map<string, Set<string>>();
+  /** By endpoint, the bytes that went there beyond those that came; the one with the last packet at the end. */
+  readonly #debts = new Map<string, number>();
+
+  get size(): number {
+    return this.#proofs.size;
+  }
+
+  /** Whether somebody at that endpoint has proved it. */
+  knows(key: string, now: number): boolean {
+    const proof = this.#proofs.get(key);
+    return proof !== undefined && now - proof.pongAt < PROOF_LIFETIME_MS;
+  }
+
+  /** Whether the node has proved that endpoint. */
+  has(key: string, publicKey: Uint8Array, now: number): boolean {
+    return this.#of(key, publicKey, now) !== undefined;
+  }
+
+  /** Since when, beside that, the node has a proof of us, as far as can be known; `undefined`: it has none. */
+  mutualSince(key: string, publicKey: Uint8Array, now: number): number | undefined {
+    const proof = this.#of(key, publicKey, now);
+    return proof !== undefined && isMutual(proof, now) ? proof.mutualSince : undefined;
+  }
+
+  /**
+   * A Pong has come that answers a Ping of ours.
+   * @param pingAt when a Ping of theirs was last answered; `-Infinity` for never
+   */
+  add(endpoint: UdpEndpoint, publicKey: Uint8Array, now: number, pingAt: number): void {
+    const key = endpointKey(endpoint);
+    const known = this.#proofs.get(key);
+    const isSame = known !== undefined && equalBytes(known.publicKey, publicKey);
+    this.#remove(key);
+    this.#makeRoom(endpoint.ip);
+    this.#proofs.set(key, {
+      publicKey: isSame ? known.publicKey : publicKey,
+      pongAt: now,
+      pingAt: isSame ? Math.max(known.pingAt, pingAt) : pingAt,
+      mutualSince: isSame && isMutual(known, now) ? known.mutualSince : now,
+    });
+    this.#debts.delete(key);
+    const subnet = subnetOf(endpoint.ip);
+    const keys = this.#subnets.get(subnet) ?? new Set();
+    keys.add(key);
+    this.#subnets.set(subnet, keys);
+  }
+
+  /** A Ping of theirs has been answered. */
+  pinged(key: string, publicKey: Uint8Array, now: number): void {
+    const proof = this.#of(key, publicKey, now);
+    if (proof === undefined) return;
+    if (!isMutual(proof, now)) proof.mutualSince = now;
+    proof.pingAt = now;
+  }
+
+  /** A request that takes a proof of us was not answered: the node may have been restarted, and have forgotten it. */
+  doubt(key: string, publicKey: Uint8Array, now: number): void {
+    const proof = this.#of(key, publicKey, now);
+    if (proof !== undefined) proof.pingAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #of(key: string, publicKey: Uint8Array, now: number): Proof | undefined {
+    const proof = this.#proofs.get(key);
+    if (proof === undefined || now - proof.pongAt >= PROOF_LIFETIME_MS) return undefined;
+    return equalBytes(proof.publicKey, publicKey) ? proof : undefined;
+  }
+
+  #makeRoom(ip: string): void {
+    const keys = this.#subnets.get(subnetOf(ip));
+    // Nobody's many identities in one network take the place of others.
+    if (keys !== undefined && keys.size >= MAX_SUBNET_PROOFS && addressScope(addressBytes(ip)) === 'global') {
+      for (const oldest of keys) {
+        this.#remove(oldest);
+        return;
+      }
+    }
+    if (this.#proofs.size < MAX_PROOFS) return;
+    for (const oldest of this.#proofs.keys()) {
+      this.#remove(oldest);
+      return;
+    }
+  }
+
+  #remove(key: string): void {
+    if (!this.#proofs.delete(key)) return;
+    const subnet = subnetOf(key.slice(0, key.indexOf(' ')));
+    const keys = this.#subnets.get(subnet);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#subnets.delete(subnet);
+  }
+
+  // What goes to addresses that have proved nothing: whose address it is, is not known.
+
+  /** An address without a proof has sent so many bytes. */
+  credit(key: string, bytes: number): void {
+    this.#setDebt(key, this.#debt(key) - bytes);
+  }
+
+  /** Whether so many bytes may go there, when it may get `allowance` more than it sent; they then count. */
+  debit(key: string, bytes: number, allowance: number): boolean {
+    const debt = this.#debt(key) + bytes;
+    if (debt > allowance) return false;
+    this.#setDebt(key, debt);
+    return true;
+  }
+
+  #debt(key: string): number {
+    return this.#debts.get(key) ?? 0;
+  }
+
+  #setDebt(key: string, bytes: number): void {
+    this.#debts.delete(key);
+    if (this.#debts.size >= MAX_DEBTORS) {
+      for (const oldest of this.#debts.keys()) {
+        this.#debts.delete(oldest);
+        break;
+      }
+    }
+    this.#debts.set(key, bytes);
+  }
+}
+
+function isMutual({ pingAt }: Proof, now: number): boolean {
+  return now - pingAt < PROOF_LIFETIME_MS;
+}

@@ -1,0 +1,55 @@
+/** How often something may happen: so many a second on average, and so many at once. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+/**
+ * A token bucket for each key, of which the latest `capacity` are remembered: whoever is forgotten starts with a full
+ * one.
+ */
+export class RateLimit {
+  readonly #rate: Rate;
+  readonly #capacity: number;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(rate: Rate, capacity: number) {
+    this.#rate = rate;
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  /** Whether it may happen once more now. @param now milliseconds */
+  take(key: string, now: number): boolean {
+    const { perSecond, burst } = this.#rate;
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      bucket = { tokens: burst, at: now };
+      this.#makeRoom();
+    } else {
+      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
+      bucket.at = now;
+      this.#buckets.delete(key);
+    }
+    this.#buckets.set(key, bucket);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens--;
+    return true;
+  }
+
+  #makeRoom(): void {
+    if (this.#buckets.size < this.#capacity) return;
+    for (const oldest of this.#buckets.keys()) {
+      this.#buckets.delete(oldest);
+      return;
+    }
+  }
+}

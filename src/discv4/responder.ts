@@ -1,0 +1,107 @@
+/** Answers to the requests of others. */
+import { equalBytes } from '../base/bytes.ts';
+import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
+import { mayRelay, type UdpEndpoint } from './address.ts';
+import type { Agenda } from './agenda.ts';
+import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messages.ts';
+import { type Outbox, packetSize } from './outbox.ts';
+import { packetHash } from './packet.ts';
+import { endpointKey, type Proofs } from './proofs.ts';
+import { PACKET_LIFETIME_S, type Requests } from './requests.ts';
+
+/** Who sent a packet, as its signature says, and from where. */
+export interface Sender {
+  readonly packet: Uint8Array;
+  readonly endpoint: UdpEndpoint;
+  readonly publicKey: Uint8Array;
+}
+
+export interface ResponderContext {
+  readonly agenda: Agenda;
+  readonly outbox: Outbox;
+  readonly proofs: Proofs;
+  readonly requests: Requests;
+  readonly table: Table;
+  unixSeconds(): number;
+  localRecord(): NodeRecord;
+}
+
+export class Responder {
+  readonly #context: ResponderContext;
+
+  constructor(context: ResponderContext) {
+    this.#context = context;
+  }
+
+  get #expiration(): number {
+    return this.#context.unixSeconds() + PACKET_LIFETIME_S;
+  }
+
+  /** Answers with a Pong, and with a Ping to a node that has not proved its endpoint. */
+  ping({ packet, endpoint, publicKey }: Sender, { from }: Ping): void {
+    const { agenda, outbox, proofs, requests, table, localRecord } = this.#context;
+    const { now } = agenda;
+    const key = endpointKey(endpoint);
+    const to = { ip: endpoint.ip, udpPort: endpoint.port, tcpPort: from.tcpPort };
+    const pong = encodeMessage({
+      ...{ kind: 'pong', to, pingHash: packetHash(packet) },
+      ...{ expiration: this.#expiration, enrSeq: localRecord().seq },
+    });
+    const pongSize = packetSize(pong);
+    const pingSize = requests.pingSize(endpoint);
+    const isAddressProven = proofs.knows(key, now);
+    // A forged address gets no more than it seems to have sent, but for these two answers.
+    const mayCost = (size: number): boolean =>
+      isAddressProven || proofs.debit(key, size, pongSize + pingSize);
+    if (!isAddressProven) proofs.credit(key, packet.length);
+    const isProven = proofs.has(key, publicKey, now);
+    const node = this.#node(endpoint, publicKey, from.tcpPort);
+    // The Ping first, where there is not enough for both: a node that answers it has the way free.
+    const pings = !isProven && requests.mayPingBack(node) && mayCost(pingSize);
+    const answers = mayCost(pongSize);
+    if (answers) outbox.putContent(pong, endpoint);
+    if (isProven) table.addInbound(node, now);
+    else if (pings) requests.pingBack(node, () => this.#proved(node));
+    // Last, so that a Ping that has just been sent knows of it.
+    if (answers) requests.givenProof(endpoint, publicKey);
+  }
+
+  /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */
+  #proved(node: KadNode): void {
+    const { agenda, table } = this.#context;
+    table.addInbound(node, agenda.now);
+    const entry = table.get(node.id);
+    if (entry !== undefined && sameEndpoint(entry, node)) table.checked(node.id, entry, agenda.now);
+  }
+
+  #node({ ip, port }: UdpEndpoint, publicKey: Uint8Array, tcpPort: number): KadNode {
+    const known = this.#context.table.get(nodeIdOf(publicKey));
+    return kadNode({ publicKey, ip, udpPort: port, tcpPort, record: known?.record });
+  }
+
+  /** Answers a node with a proof with the closest nodes, in as many packets as it takes. */
+  findNode({ endpoint, publicKey }: Sender, { target }: FindNode): void {
+    const { outbox, table } = this.#context;
+    const id = nodeIdOf(target);
+    // One more than needed: whoever asks is no answer.
+    const live = table.closest(id, BUCKET_SIZE + 1);
+    const closest = live.length > 0 ? live : table.closest(id, BUCKET_SIZE + 1, { onlyLive: false });
+    const nodes = closest
+      .filter((node) => mayRelay(endpoint.ip, node.ip) && !equalBytes(node.publicKey, publicKey))
+      .slice(0, BUCKET_SIZE);
+    const expiration = this.#expiration;
+    let at = 0;
+    do {
+      const part = nodes.slice(at, at + MAX_NEIGHBORS);
+      outbox.put({ kind: 'neighbors', nodes: part, expiration }, endpoint);
+      at += MAX_NEIGHBORS;
+    } while (at < nodes.length);
+  }
+
+  enrRequest({ packet, endpoint }: Sender): void {
+    const { outbox, localRecord } = this.#context;
+    const record = localRecord().encoded;
+    outbox.put({ kind: 'enrResponse', requestHash: packetHash(packet), record }, endpoint);
+  }
+}

@@ -1,0 +1,81 @@
+import type { KadNode } from '../kad/index.ts';
+import { LookupRun, type LookupRunContext } from './lookup-run.ts';
+
+/** How often lookups look for nodes that are missing in the table; ... */
+export const REFRESH_INTERVAL_MS = 30 * 60 * 1000;
+/** ... and at most how often while it has none at all. */
+export const EMPTY_REFRESH_INTERVAL_MS = 5_000;
+/** Lookups of a refresh: one for ourselves, the others for anybody. */
+const RANDOM_LOOKUPS = 3;
+/** Checks that are under way. */
+const MAX_CHECKS = 16;
+
+export interface UpkeepContext extends LookupRunContext {
+  randomBytes(length: number): Uint8Array;
+  /** Asks for the record of a node that says it has one newer than ours. */
+  renew(node: KadNode): void;
+}
+
+/** Keeps the table: checks its entries, and looks for more. */
+export class Upkeep {
+  readonly #context: UpkeepContext;
+  readonly #seeds: KadNode[];
+  #refreshAt = Number.POSITIVE_INFINITY;
+  #emptyRefreshAt = Number.POSITIVE_INFINITY;
+  #isRefreshing = false;
+  #checks = 0;
+
+  constructor(context: UpkeepContext, seeds: readonly KadNode[]) {
+    this.#context = context;
+    this.#seeds = [...seeds];
+  }
+
+  start(): void {
+    this.#refreshAt = this.#context.agenda.now;
+  }
+
+  get deadline(): number {
+    const never = Number.POSITIVE_INFINITY;
+    const { requests, table } = this.#context;
+    const hasRoom = this.#checks < MAX_CHECKS && !requests.isFull;
+    return Math.min(this.#isRefreshing ? never : this.#nextRefresh, hasRoom ? table.deadline : never);
+  }
+
+  get #nextRefresh(): number {
+    const isEmpty = this.#context.table.size === 0;
+    return isEmpty ? Math.min(this.#refreshAt, this.#emptyRefreshAt) : this.#refreshAt;
+  }
+
+  run(): void {
+    const { agenda, requests, table, renew } = this.#context;
+    while (this.#checks < MAX_CHECKS && !requests.isFull) {
+      const node = table.nextCheck(agenda.now);
+      if (node === undefined) break;
+      this.#checks++;
+      requests.ping(node, (pong) => {
+        this.#checks--;
+        if (pong === undefined) table.checked(node.id, undefined, agenda.now);
+        else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) renew(node);
+      });
+    }
+    if (!this.#isRefreshing && agenda.now >= this.#nextRefresh) this.#refresh();
+  }
+
+  #refresh(): void {
+    const { agenda, table, publicKey } = this.#context;
+    this.#isRefreshing = true;
+    this.#refreshAt = agenda.now + REFRESH_INTERVAL_MS;
+    this.#emptyRefreshAt = agenda.now + EMPTY_REFRESH_INTERVAL_MS;
+    for (const seed of this.#seeds) table.addFound(seed, agenda.now);
+    this.#lookUp(publicKey, RANDOM_LOOKUPS);
+  }
+
+  #lookUp(target: Uint8Array, more: number): void {
+    const { randomBytes } = this.#context;
+    const done = () => {
+      if (more > 0) this.#lookUp(randomBytes(64), more - 1);
+      else this.#isRefreshing = false;
+    };
+    new LookupRun(this.#context, target, { done }).advance();
+  }
+}

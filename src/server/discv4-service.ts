@@ -1,0 +1,365 @@
+import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import { equalBytes } from '../base/bytes.ts';
+import type { Timer } from '../base/env.ts';
+import { PeerlaneError, remoteError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
+import { parseIpv4 } from '../base/ip.ts';
+import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
+import { Discv4Engine, type Discv4Stats, type PingResult, packetCrypto } from '../discv4/index.ts';
+import { type NodeRecord, nodeIdOf, signRecord } from '../enr/index.ts';
+import { bindUdp, type UdpSocket } from '../io/udp.ts';
+import type { KadNode, Table } from '../kad/index.ts';
+import {
+  checkDiscv4Options,
+  type Discv4ServiceConfig,
+  type Discv4ServiceOptions,
+  type NodeSource,
+  nodeOf,
+} from './discv4-options.ts';
+import { LookupNodes } from './lookup-nodes.ts';
+
+/** Lookups, and requests of callers, that run at a time; others wait their turn. */
+const MAX_LOOKUPS = 32;
+const MAX_CALLS = 64;
+/** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
+const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Discovery v4 on a UDP socket: answers others, keeps a table of nodes, and finds nodes for callers.
+ *
+ * ```js
+ * const discovery = new Discv4Service({ key, listen: { host: '127.0.0.1', port: 0 }, bootnodes });
+ * await discovery.start();
+ * for await (const node of discovery.random({ signal })) console.log(node.ip);
+ * ```
+ */
+export class Discv4Service implements AsyncDisposable {
+  /** The node's public key, 64 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly #config: Discv4ServiceConfig;
+  readonly #engine: Discv4Engine;
+  readonly #lookups = new Gate(MAX_LOOKUPS);
+  readonly #calls = new Gate(MAX_CALLS);
+  readonly #closed = new AbortController();
+  #socket: UdpSocket | undefined;
+  #record: NodeRecord | undefined;
+  #isStarted = false;
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
+  constructor(options: Discv4ServiceOptions) {
+    this.#config = checkDiscv4Options(options);
+    const { key, env, seeds, limits, tcpPort, onEvent } = this.#config;
+    this.publicKey = publicKeyOf(key);
+    this.#engine = new Discv4Engine({
+      ...{ publicKey: this.publicKey, crypto: packetCrypto(key), env, limits },
+      seeds: seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey)),
+      host: {
+        send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
+        localRecord: () => this.record,
+        localEndpoint: () => ({ ip: this.#socket?.host, udpPort: this.#socket?.port ?? 0, tcpPort }),
+        event: onEvent,
+      },
+    });
+  }
+
+  /**
+   * Binds the socket, and begins to fill the table.
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   */
+  async start(): Promise<void> {
+    if (this.#isStarted) throw new PeerlaneError('closed', 'discovery starts once');
+    this.#isStarted = true;
+    const { listen, onEvent, env } = this.#config;
+    const socket = await bindUdp(listen, {
+      message: (bytes, ip, port) => this.#receive(bytes, ip, port),
+      failed: (error) => onEvent({ kind: 'listener-failed', error }),
+    });
+    if (this.#closed.signal.aborted) {
+      await socket.close();
+      throw new PeerlaneError('closed', 'discovery was closed while it started');
+    }
+    this.#socket = socket;
+    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
+    this.#engine.start(env.now());
+    this.#schedule();
+  }
+
+  /** The UDP port in use; 0 before the start. */
+  get port(): number {
+    return this.#socket?.port ?? 0;
+  }
+
+  get table(): Table {
+    return this.#engine.table;
+  }
+
+  /** The node's own record. */
+  get record(): NodeRecord {
+    const { record } = this.#config;
+    if (record !== undefined) return record();
+    this.#record ??= this.#ownRecord();
+    return this.#record;
+  }
+
+  stats(): Discv4Stats {
+    return this.#engine.stats();
+  }
+
+  /**
+   * Pings a node.
+   * @throws PeerlaneError `request-timeout`, `invalid-argument`, `invalid-enode`, `invalid-record`, `aborted`, `closed`
+   */
+  async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
+    const remote = this.#remote(node);
+    const { env } = this.#config;
+    return await this.#call('Ping', options, (done) => this.#engine.ping(remote, env.now(), done));
+  }
+
+  /**
+   * Asks a node for its record.
+   * @throws PeerlaneError as `ping`
+   */
+  async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
+    const remote = this.#remote(node);
+    const { env } = this.#config;
+    return await this.#call('ENRRequest', options, (done) =>
+      this.#engine.requestRecord(remote, env.now(), done),
+    );
+  }
+
+  /**
+   * Asks a node for those it knows that are close to `target`, a public key of 64 bytes.
+   * @throws PeerlaneError as `ping`
+   */
+  async findNode(node: NodeSource, target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
+    const remote = this.#remote(node);
+    checkTarget(target);
+    const { env } = this.#config;
+    return await this.#call('FindNode', options, (done) =>
+      this.#engine.findNode(remote, target, env.now(), done),
+    );
+  }
+
+  /**
+   * Looks a public key of 64 bytes up, and gives the nodes met on the way, each once: at first those of the table, then
+   * those that others tell of, which may be gone. No more nodes are asked than it takes to have the next one.
+   * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
+   */
+  async *lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
+    checkTarget(target);
+    const leave = await this.#enter(this.#lookups, options.signal);
+    const nodes = await this.#nodesOf(target);
+    try {
+      for (let next = await nodes.next(options.signal); next !== undefined; ) {
+        yield next;
+        next = await nodes.next(options.signal);
+      }
+    } finally {
+      nodes.stop();
+      leave();
+    }
+  }
+
+  /**
+   * The nodes closest to a public key of 64 bytes, at most 16 and nearest first, all of which have answered.
+   * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
+   */
+  async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
+    checkTarget(target);
+    const leave = await this.#enter(this.#lookups, options.signal);
+    const nodes = await this.#nodesOf(target);
+    try {
+      while ((await nodes.next(options.signal)) !== undefined);
+      return nodes.closest;
+    } finally {
+      nodes.stop();
+      leave();
+    }
+  }
+
+  /**
+   * Nodes met on lookups of random keys, one after another and without an end; a node may come again in another lookup.
+   * @throws PeerlaneError `aborted`, `closed`
+   */
+  async *random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
+    const { env } = this.#config;
+    for (;;) {
+      const begunAt = env.now();
+      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), options);
+      await this.#sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), options.signal);
+    }
+  }
+
+  /**
+   * The record of the node with this public key, 64 bytes, as the node itself sends it; `undefined` if it is not found,
+   * or does not answer.
+   * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
+   */
+  async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
+    checkTarget(publicKey);
+    if (equalBytes(publicKey, this.publicKey)) return this.record;
+    const known = this.table.get(nodeIdOf(publicKey));
+    const record = known === undefined ? undefined : await this.#recordOrNone(known, options);
+    if (record !== undefined) return record;
+    for await (const node of this.lookup(publicKey, options)) {
+      if (!equalBytes(node.publicKey, publicKey)) continue;
+      const found = await this.#recordOrNone(node, options);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#timer?.cancel();
+    await this.#socket?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #recordOrNone(node: KadNode, options: CallOptions): Promise<NodeRecord | undefined> {
+    try {
+      return await this.requestRecord(node, options);
+    } catch (error) {
+      if (error instanceof PeerlaneError && error.code === 'request-timeout') return undefined;
+      throw error;
+    }
+  }
+
+  #remote(source: NodeSource): KadNode {
+    const node = nodeOf(source);
+    if (equalBytes(node.publicKey, this.publicKey)) {
+      throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
+    }
+    return node;
+  }
+
+  #ownRecord(): NodeRecord {
+    const { key, env, tcpPort, listen } = this.#config;
+    const host = this.#socket?.host ?? listen.host;
+    const udp = this.#socket?.port ?? listen.port;
+    const isIpv4 = parseIpv4(host) !== undefined;
+    const isAddress = host !== '0.0.0.0' && host !== '::';
+    const address = isAddress ? (isIpv4 ? { ip: host } : { ip6: host }) : {};
+    const ports = isIpv4 ? { udp, tcp: tcpPort } : { udp6: udp, tcp6: tcpPort };
+    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries: { ...address, ...ports } });
+  }
+
+  // The socket and the timer
+
+  #receive(bytes: Uint8Array, ip: string, port: number): void {
+    const { env } = this.#config;
+    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#schedule();
+  }
+
+  /** Sees to it that the engine is called when it has something to do; what one turn brings is handled together. */
+  #schedule(): void {
+    const { deadline } = this.#engine;
+    if (this.#closed.signal.aborted || this.#socket === undefined || deadline >= this.#timerAt) return;
+    const { env } = this.#config;
+    this.#timer?.cancel();
+    this.#timerAt = deadline;
+    const isNow = deadline === Number.NEGATIVE_INFINITY;
+    const run = () => this.#tick();
+    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), run);
+  }
+
+  #tick(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#engine.tick(this.#config.env.now());
+    this.#schedule();
+  }
+
+  // Callers
+
+  async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
+    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
+    await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
+    const resume = (run: Parameters<Discv4Engine['resumeLookup']>[0]) => {
+      this.#engine.resumeLookup(run, this.#config.env.now());
+      this.#schedule();
+    };
+    return new LookupNodes({
+      begin: (events) => this.#engine.lookup(target, events),
+      resume,
+      closed: this.#closed.signal,
+    });
+  }
+
+  /** @throws PeerlaneError `closed`, `aborted` */
+  async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
+    throwIfAborted(signal);
+    if (this.#socket === undefined || this.#closed.signal.aborted) throw closedError();
+    const leave = await gate.enter(1, signal);
+    if (!this.#closed.signal.aborted) return leave;
+    leave();
+    throw closedError();
+  }
+
+  async #call<T>(
+    name: string,
+    { signal }: CallOptions,
+    begin: (done: (result: T | undefined) => void) => void,
+  ): Promise<T> {
+    const leave = await this.#enter(this.#calls, signal);
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        const offs = [
+          onAbort(signal, () => reject(abortedError(signal))),
+          onAbort(this.#closed.signal, () => reject(closedError())),
+        ];
+        begin((result) => {
+          for (const off of offs) off();
+          if (result !== undefined) resolve(result);
+          else reject(remoteError('request-timeout', `no answer to ${name}`));
+        });
+        this.#schedule();
+      });
+    } finally {
+      leave();
+    }
+  }
+
+  /** @throws PeerlaneError `aborted`, `closed` */
+  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => () => {
+        timer.cancel();
+        for (const off of offs) off();
+        settle();
+      };
+      const timer = this.#config.env.setTimer(Math.max(0, ms), () => end(resolve)());
+      const offs: (() => void)[] = [];
+      offs.push(
+        onAbort(
+          signal,
+          end(() => reject(abortedError(signal))),
+        ),
+      );
+      offs.push(
+        onAbort(
+          this.#closed.signal,
+          end(() => reject(closedError())),
+        ),
+      );
+    });
+  }
+}
+
+function checkTarget(target: Uint8Array): void {
+  if (target instanceof Uint8Array && target.length === PUBLIC_KEY_LENGTH) return;
+  throw new PeerlaneError('invalid-argument', `a public key is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
+}
+
+function closedError(): PeerlaneError {
+  return new PeerlaneError('closed', 'discovery is not running');
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from '../../src/discv4/index.ts';
+import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
+import {
+  endpointKey,
+  MAX_DEBTORS,
+  MAX_PROOFS,
+  MAX_SUBNET_PROOFS,
+  PROOF_LIFETIME_MS,
+  Proofs,
+} from '../../src/discv4/proofs.ts';
+import { RateLimit } from '../../src/discv4/rate-limit.ts';
+import { Network, Puppet, SimNode } from './network.ts';
+
+const packet = new Uint8Array(100);
+const ipOf = (i: number) => `${90 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`;
+
+describe('rate limits', () => {
+  it('let through so many at once, and so many a second', () => {
+    const limit = new RateLimit({ perSecond: 10, burst: 5 }, 100);
+    const count = (now: number) => {
+      let taken = 0;
+      while (limit.take('a', now)) taken++;
+      return taken;
+    };
+    expect([count(0), count(0), count(100), count(1_000), count(60_000)]).toEqual([5, 0, 1, 5, 5]);
+    expect(limit.take('b', 0)).toBe(true);
+  });
+
+  it('remember the latest keys only', () => {
+    const limit = new RateLimit({ perSecond: 1, burst: 1 }, 10);
+    for (let i = 0; i < 1_000; i++) limit.take(`${i}`, 0);
+    expect(limit.size).toBe(10);
+    expect([limit.take('999', 0), limit.take('0', 0)]).toEqual([false, true]);
+  });
+});
+
+describe('the intake', () => {
+  function fill(intake: Intake, isKnown: boolean, ip: (i: number) => string, count = 5_000): number {
+    let taken = 0;
+    for (let i = 0; i < count; i++) {
+      const from = { ip: ip(i), port: 1 };
+      if (!intake.admits(from, endpointKey(from), isKnown, 0)) continue;
+      intake.push({ packet, from }, isKnown);
+      taken++;
+    }
+    return taken;
+  }
+
+  it('strangers of one address, or of one network, do not keep others out', () => {
+    const intake = new Intake({ ...DEFAULT_LIMITS, subnet: { perSecond: 1, burst: 220 } });
+    expect(fill(intake, false, () => '1.2.3.4')).toBe(DEFAULT_LIMITS.ip.burst);
+    expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(220 - DEFAULT_LIMITS.ip.burst);
+    expect(fill(intake, false, (i) => `2a00:1:2:${i.toString(16)}::1`, 36)).toBe(36);
+  });
+
+  it('the queues are bounded, and the known have their own, which goes first', () => {
+    const intake = new Intake(DEFAULT_LIMITS);
+    expect(fill(intake, false, ipOf)).toBe(MAX_STRANGER_QUEUE);
+    expect(fill(intake, true, ipOf)).toBe(MAX_KNOWN_QUEUE);
+    expect(intake.size).toBe(MAX_STRANGER_QUEUE + MAX_KNOWN_QUEUE);
+    const first = intake.take();
+    expect(first.slice(0, 64).map(({ from }) => from.ip)).toEqual(
+      Array.from({ length: 64 }, (_, i) => ipOf(i)),
+    );
+    while (intake.size > 0) intake.take();
+    expect(intake.take()).toEqual([]);
+  });
+});
+
+describe('proofs', () => {
+  const key = (i: number) => new Uint8Array(64).fill(i & 255);
+  const never = Number.NEGATIVE_INFINITY;
+
+  it('are of an endpoint and a key, and last 24 h', () => {
+    const proofs = new Proofs();
+    const endpoint = { ip: '1.2.3.4', port: 5 };
+    proofs.add(endpoint, key(1), 0, never);
+    const at = endpointKey(endpoint);
+    expect(proofs.has(at, key(1), PROOF_LIFETIME_MS - 1)).toBe(true);
+    expect(proofs.has(at, key(1), PROOF_LIFETIME_MS)).toBe(false);
+    expect(proofs.has(at, key(2), 0)).toBe(false);
+    expect(proofs.has(endpointKey({ ip: '1.2.3.4', port: 6 }), key(1), 0)).toBe(false);
+    expect(proofs.mutualSince(at, key(1), 0)).toBeUndefined();
+    proofs.pinged(at, key(1), 7);
+    proofs.pinged(at, key(1), 9);
+    expect(proofs.mutualSince(at, key(1), 10)).toBe(7);
+  });
+
+  it('are bounded, and one network pushes out only its own', () => {
+    const proofs = new Proofs();
+    const first = { ip: '9.9.9.9', port: 9 };
+    proofs.add(first, key(9), 0, never);
+    for (let i = 0; i < 20_000; i++)
+      proofs.add({ ip: `1.2.3.${i & 255}`, port: 1 + (i >> 8) }, key(i), 1, never);
+    expect(proofs.size).toBe(1 + MAX_SUBNET_PROOFS);
+    expect(proofs.has(endpointKey(first), key(9), 1)).toBe(true);
+    for (let i = 0; i < 20_000; i++) proofs.add({ ip: ipOf(i), port: 1 }, key(i), 2, never);
+    expect(proofs.size).toBe(MAX_PROOFS);
+    expect(MAX_DEBTORS).toBeLessThan(20_000);
+    for (let i = 0; i < 20_000; i++) proofs.credit(`${i}`, 100);
+    expect(proofs.debit('19999', 100, 0)).toBe(true);
+    expect(proofs.debit('0', 100, 0)).toBe(false);
+  });
+});
+
+describe('a flood', () => {
+  it('of signed Pings by 20,000 strangers does not keep a known node from being answered', () => {
+    const network = new Network();
+    const node = new SimNode(network, {});
+    const known = new Puppet(network);
+    known.answerPings(node);
+    known.ping(node);
+    network.env.advance(200);
+    const hostile = new Puppet(network, { ip: '66.6.6.6', port: 666 });
+    const endpoint = { ip: '1.2.3.4', udpPort: 1, tcpPort: 1 };
+    const ping = { kind: 'ping', from: endpoint, to: endpoint, expiration: hostile.expiration } as const;
+    const flood = hostile.seal(ping);
+    let shed = 0;
+    for (let i = 0; i < 20_000; i++) {
+      if (node.engine.receive(flood, { ip: ipOf(i), port: 30303 }, node.now) === 'shed') shed++;
+    }
+    node.schedule();
+    known.received.length = 0;
+    const hash = known.ping(node);
+    network.env.advance(2 * network.delayMs);
+    expect(known.take('pong').map(({ pingHash }) => pingHash)).toEqual([hash]);
+    expect(shed).toBe(20_000 - MAX_STRANGER_QUEUE);
+    network.env.advance(1_000);
+    expect(node.engine.stats().requests).toBe(0);
+  });
+
+  it('of 20,000 identities in one /24 takes no more of the table than its share', () => {
+    const network = new Network();
+    const node = new SimNode(network, {});
+    const others = Array.from({ length: 30 }, () => new Puppet(network));
+    for (const other of others) {
+      other.answerPings(node);
+      other.ping(node);
+    }
+    network.env.advance(500);
+    const before = node.engine.table.size;
+    const { table } = node.engine;
+    for (let i = 0; i < 40; i++) {
+      const hostile = new Puppet(network, { ip: `66.6.6.${i}`, port: 30303 });
+      hostile.answerPings(node);
+      hostile.ping(node);
+      network.env.advance(100);
+    }
+    const mine = table.entries().filter(({ ip }) => ip.startsWith('66.6.6.'));
+    expect(mine.length).toBeLessThanOrEqual(10);
+    expect(table.size - mine.length).toBe(before);
+  });
+});

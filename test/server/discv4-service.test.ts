@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
+import type { KadNode } from '../../src/kad/index.ts';
+import type { Discv4ServiceEvent, Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
+import { Discv4Service } from '../../src/server/discv4-service.ts';
+import { EventQueue } from '../interop/event-queue.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
+
+const HOST = '127.0.0.1';
+
+function optionsOf(options: Partial<Discv4ServiceOptions> = {}): Discv4ServiceOptions {
+  return { key: generateSecretKey(systemEnv), listen: { host: HOST, port: 0 }, ...options };
+}
+
+async function started(options: Partial<Discv4ServiceOptions> = {}): Promise<Discv4Service> {
+  const service = new Discv4Service(optionsOf(options));
+  await service.start();
+  return service;
+}
+
+const enodeOf = ({ publicKey, port }: Discv4Service) =>
+  formatEnode({ publicKey, host: HOST, tcpPort: 30303, udpPort: port });
+const keysOf = (nodes: readonly KadNode[]) => nodes.map(({ publicKey }) => toBareHex(publicKey)).toSorted();
+
+/** Services that end together. */
+class Group implements AsyncDisposable {
+  readonly #services: Discv4Service[] = [];
+
+  use(service: Discv4Service): Discv4Service {
+    this.#services.push(service);
+    return service;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#services.map((service) => service.close()));
+  }
+}
+
+/** A bootnode, and others that know it, and that it knows. */
+async function network(stack: Group, count: number) {
+  const added = new EventQueue<string>();
+  const onEvent = (event: Discv4ServiceEvent) => {
+    if (event.kind === 'node-added') added.push(toBareHex(event.node.publicKey));
+  };
+  const boot = stack.use(await started({ onEvent }));
+  const bootnodes = [enodeOf(boot)];
+  const others: Discv4Service[] = [];
+  for (let i = 1; i < count; i++) {
+    const other = stack.use(await started({ bootnodes }));
+    const key = toBareHex(other.publicKey);
+    await added.next(`node ${key.slice(0, 8)}`, (id) => id === key);
+    others.push(other);
+  }
+  return { boot, others, bootnodes };
+}
+
+describe('a discovery service', () => {
+  it('pings nodes by enode URL, by record, or as lookups give them', async () => {
+    await using a = await started();
+    await using b = await started();
+    const pong = await a.ping(enodeOf(b));
+    expect(pong.enrSeq).toBe(b.record.seq);
+    expect(pong.seenAs).toMatchObject({ ip: HOST, udpPort: a.port });
+    await a.ping(b.record.toString());
+    const record = await a.requestRecord(enodeOf(b));
+    expect(record.encoded).toEqual(b.record.encoded);
+    expect([record.get('ip'), record.get('udp')]).toEqual([HOST, b.port]);
+  });
+
+  it('finds the nodes of a network through a bootnode', async () => {
+    await using stack = new Group();
+    const { boot, others, bootnodes } = await network(stack, 5);
+    const asker = stack.use(await started({ bootnodes }));
+    const target = new Uint8Array(64).fill(7);
+    const found = await asker.findClosest(target);
+    expect(keysOf(found)).toEqual([boot, ...others].map((node) => toBareHex(node.publicKey)).toSorted());
+    const met: KadNode[] = [];
+    for await (const node of asker.lookup(target)) met.push(node);
+    expect(keysOf(met)).toEqual(keysOf(found));
+    const [other] = others;
+    if (other === undefined) throw new Error('no node');
+    expect((await asker.resolve(other.publicKey))?.encoded).toEqual(other.record.encoded);
+    expect(await asker.resolve(new Uint8Array(64).fill(1))).toBeUndefined();
+    expect(await asker.resolve(asker.publicKey)).toBe(asker.record);
+  });
+
+  it('gives random nodes without an end, until it is told to stop', async () => {
+    await using stack = new Group();
+    const { bootnodes } = await network(stack, 3);
+    const asker = stack.use(await started({ bootnodes }));
+    const abort = new AbortController();
+    let count = 0;
+    const walk = async () => {
+      for await (const _ of asker.random({ signal: abort.signal })) if (++count === 7) abort.abort();
+    };
+    expect(await rejectionOf(walk())).toBe('aborted');
+    expect(count).toBe(7);
+  });
+
+  it('a call ends with the service, or with its signal', async () => {
+    const env = new ManualEnv();
+    await using silent = await started();
+    const service = await started({ env });
+    const dead = formatEnode({ publicKey: silent.publicKey, host: HOST, tcpPort: 0, udpPort: 9 });
+    const abort = new AbortController();
+    const aborted = rejectionOf(service.ping(dead, { signal: abort.signal }));
+    const closed = rejectionOf(service.requestRecord(dead));
+    const walk = (async () => {
+      for await (const _ of service.random());
+    })();
+    const walked = rejectionOf(walk);
+    abort.abort();
+    expect(await aborted).toBe('aborted');
+    await service.close();
+    expect([await closed, await walked]).toEqual(['closed', 'closed']);
+    expect(await rejectionOf(service.ping(dead))).toBe('closed');
+    expect(await rejectionOf(service.findClosest(new Uint8Array(64)))).toBe('closed');
+    await service.close();
+  });
+
+  it('a node that does not answer is a timeout', async () => {
+    await using service = await started();
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const dead = formatEnode({ publicKey, host: HOST, tcpPort: 0, udpPort: 9 });
+    expect(await rejectionOf(service.ping(dead))).toBe('request-timeout');
+    expect(await rejectionOf(service.findNode(dead, publicKey))).toBe('request-timeout');
+  });
+
+  it('checks its options and arguments early', async () => {
+    const code = (options: Partial<Discv4ServiceOptions>) =>
+      codeOf(() => new Discv4Service(optionsOf(options)));
+    expect(code({})).toBe('none');
+    expect(code({ key: new Uint8Array(32) })).toBe('invalid-secret-key');
+    expect(code({ listen: { host: 'localhost', port: 0 } })).toBe('invalid-argument');
+    expect(code({ listen: { host: HOST, port: 65_536 } })).toBe('invalid-argument');
+    expect(code({ tcpPort: -1 })).toBe('invalid-argument');
+    expect(code({ bootnodes: ['enode://12'] })).toBe('invalid-enode');
+    expect(code({ bootnodes: ['enr:12'] })).toBe('invalid-record');
+    expect(code({ limits: { known: { perSecond: 0, burst: 1 } } })).toBe('invalid-argument');
+    await using service = await started();
+    expect(await rejectionOf(service.start())).toBe('closed');
+    expect(await rejectionOf(service.ping(enodeOf(service)))).toBe('invalid-argument');
+    expect(await rejectionOf(service.findClosest(new Uint8Array(32)))).toBe('invalid-argument');
+    const inUse = new Discv4Service(optionsOf({ listen: { host: HOST, port: service.port } }));
+    expect(await rejectionOf(inUse.start())).toBe('port-in-use');
+  });
+});
