@@ -1,6 +1,6 @@
 /**
  * peerlane: the peer-to-peer stack of Ethereum. The parts that stand alone have entries of their own:
- * `peerlane/crypto`, `/rlp`, `/enr`, `/rlpx` and `/eth`.
+ * `peerlane/crypto`, `/rlp`, `/enr`, `/dnsdisc`, `/rlpx` and `/eth`.
  */
 export { type Env, systemEnv, type Timer } from './base/env.ts';
 export {
@@ -24,6 +24,7 @@ export {
   PRESETS,
   parseGenesis,
 } from './eth/index.ts';
+export { DnsResolver } from './io/dns.ts';
 export type { Endpoint } from './io/tcp.ts';
 export {
   type Capability,
@@ -37,6 +38,10 @@ export {
 export {
   type Broadcast,
   type BroadcastResult,
+  Discv4Service,
+  type Discv4ServiceOptions,
+  NodeDatabase,
+  type NodeDatabaseOptions,
   Peer,
   Server,
   type ServerEvent,

@@ -13,6 +13,8 @@ export {
   planDials,
   REDIAL_INTERVAL_MS,
 } from './dial-plan.ts';
+export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
+export { Discv4Service } from './discv4-service.ts';
 export type { ServerEvent } from './events.ts';
 export {
   type DialResult,

@@ -1,6 +1,9 @@
 /** Discovery v4 nodes of real counterparts, and what every implementation in a test network can do alike. */
 import { toBareHex } from '../../src/base/bytes.ts';
-import { keccak256 } from '../../src/crypto/index.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, keccak256 } from '../../src/crypto/index.ts';
+import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
+import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { JsonProgram } from './json-program.ts';
 import { toolPath } from './tools.ts';
 
@@ -202,4 +205,46 @@ export function closestIds(target: Uint8Array, ids: readonly string[], count = 1
     .sort((a, b) => (a.distance < b.distance ? -1 : 1))
     .slice(0, count)
     .map(({ id }) => id);
+}
+
+/** One of our nodes. */
+export class OwnNode implements DiscoveryNode, AsyncDisposable {
+  readonly id: string;
+  readonly #service: Discv4Service;
+
+  private constructor(service: Discv4Service) {
+    this.#service = service;
+    this.id = toBareHex(nodeIdOf(service.publicKey));
+  }
+
+  static async start(bootnodes: readonly string[] = []): Promise<OwnNode> {
+    const key = generateSecretKey(systemEnv);
+    const service = new Discv4Service({ key, listen: { host: '127.0.0.1', port: 0 }, bootnodes });
+    await service.start();
+    return new OwnNode(service);
+  }
+
+  async enr(): Promise<string> {
+    return this.#service.record.toString();
+  }
+
+  async lookup(target: Uint8Array): Promise<readonly FoundNode[]> {
+    const found = await this.#service.findClosest(target);
+    return found.map(({ id, publicKey, ip, tcpPort, udpPort }) => ({
+      id: toBareHex(id),
+      enode: formatEnode({ publicKey, host: ip, tcpPort, udpPort }),
+    }));
+  }
+
+  async requestRecord(enr: string): Promise<string> {
+    return (await this.#service.requestRecord(enr)).toString();
+  }
+
+  async close(): Promise<void> {
+    await this.#service.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }

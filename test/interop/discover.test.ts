@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { enodeOfRecord, parseRecord } from '../../src/enr/index.ts';
-import { closestIds, type DiscoveryNode, GoDiscovery } from './discover-harness.ts';
+import { closestIds, type DiscoveryNode, GoDiscovery, OwnNode } from './discover-harness.ts';
 
 /** Liveness checks that follow each other fast: go-ethereum tells of no node before one, if it can. */
 const PACE = { pingMs: 200 };
@@ -69,6 +69,37 @@ describe('a network that starts from one bootnode', () => {
     const nodes = await network(40);
     const looking = nodes.filter((_, i) => i % 4 === 0);
     await expectTrueClosest(nodes, looking, 3);
+  });
+});
+
+describe('a network of go-ethereum and of peerlane', () => {
+  const own: OwnNode[] = [];
+  afterEach(async () => {
+    await Promise.all(own.splice(0).map((node) => node.close()));
+  });
+
+  async function ownNode(bootnodes: readonly string[] = []): Promise<OwnNode> {
+    const node = await OwnNode.start(bootnodes);
+    own.push(node);
+    return node;
+  }
+
+  it('sends records both ways', async () => {
+    const [ours, theirs] = [await ownNode(), await go.node(PACE)];
+    expect(await ours.requestRecord(await theirs.enr())).toBe(await theirs.enr());
+    expect(await theirs.requestRecord(await ours.enr())).toBe(await ours.enr());
+  });
+
+  it.each(['peerlane', 'go-ethereum'])('finds itself from a bootnode of %s', async (kind) => {
+    const bootnode = kind === 'peerlane' ? await ownNode() : await go.node(PACE);
+    const bootnodes = [await bootnode.enr()];
+    const nodes: DiscoveryNode[] = [bootnode, ...(await go.nodes(10, { ...PACE, bootnodes }))];
+    for (let i = 0; i < 10; i++) nodes.push(await ownNode(bootnodes));
+    await expectTrueClosest(
+      nodes,
+      nodes.filter((_, i) => i % 3 === 0),
+      2,
+    );
   });
 });
 
