@@ -25,14 +25,19 @@ export interface Env {
 
 /** Small draws come from a pool: the system's generator takes longer for a call than for its bytes. */
 const POOL_LENGTH = 16 * 1024;
+/** What the system's generator gives at once. */
+const MAX_LENGTH = 2 ** 31 - 1;
 const LARGEST_POOLED = 1024;
 const pool = new Uint8Array(POOL_LENGTH);
 let drawn = POOL_LENGTH;
 
 /** What has been handed out is overwritten, so that nothing but its owner knows it. */
 function randomBytes(length: number): Uint8Array {
-  if (!Number.isInteger(length) || length < 0) {
-    throw new PeerlaneError('invalid-argument', 'the number of random bytes is not an integer from 0 on');
+  if (!Number.isInteger(length) || length < 0 || length > MAX_LENGTH) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      `the number of random bytes is not one from 0 to ${MAX_LENGTH}`,
+    );
   }
   if (length > LARGEST_POOLED) return randomFillSync(new Uint8Array(length));
   if (drawn + length > POOL_LENGTH) {

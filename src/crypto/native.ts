@@ -15,6 +15,7 @@ import {
   SIGNATURE_LENGTH,
   type StagedPayloads,
 } from './backend.ts';
+import { lengthOf } from './checks.ts';
 import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
@@ -290,12 +291,12 @@ class NativeBackend implements Backend {
   /** Copies arguments to where the addon reads them. Their length; `undefined`, with nothing copied, if they are too long. */
   #give(...parts: readonly Uint8Array[]): number | undefined {
     let length = 0;
-    for (const part of parts) length += part.length;
+    for (const part of parts) length += lengthOf(part);
     if (length > this.#half) return undefined;
     let at = this.#half;
     for (const part of parts) {
       this.#scratch.set(part, at);
-      at += part.length;
+      at += lengthOf(part);
     }
     return length;
   }

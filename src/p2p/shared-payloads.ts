@@ -5,6 +5,9 @@ import { blockOf } from '../rlpx/index.ts';
 /** To keep count of a shorter one takes as long as to compress it. */
 const MIN_LENGTH = 8 * 1024;
 
+/** As long as any payload may be. */
+const MAX_BLOCK_LENGTH = 0xffffff;
+
 interface Queued {
   /** Times that it is in an outbox. */
   count: number;
@@ -37,6 +40,8 @@ export function sharedBlock(payload: Uint8Array): Uint8Array | undefined {
   if (entry === undefined) return undefined;
   try {
     entry.block ??= blockOf(payload);
+    // Of bytes that do not compress; what is wrong with the message is said of its payload.
+    if (entry.block.length > MAX_BLOCK_LENGTH) return undefined;
   } catch (error) {
     if (!isPeerlaneError(error, 'invalid-argument')) throw error;
   }

@@ -1,6 +1,6 @@
 /** The shell around a link: its socket, its timers, its channels, and the bounds on what it holds. */
 import type { Env, Timer } from '../base/env.ts';
-import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
 import type { Lease } from '../base/slabs.ts';
@@ -103,6 +103,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       drained: () => this.output.drained(),
       ended: () => {
         this.#isEnded = true;
+        this.#input.ended();
         this.#leave();
       },
       closed: (error) => {
@@ -217,8 +218,10 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   /** When the peer sends no more, and what it sent has been decoded, the connection is over. */
   #leave(): void {
     if (!this.#isEnded || this.#link.hasInput) return;
-    if (this.#wire.backlog === 0) this.#wire.destroy();
-    else this.#wire.end();
+    // The slot is free at once, though what the peer was sent before may still be on its way.
+    if (this.#endError === undefined)
+      this.#link.abandon(remoteError('network-error', 'the peer closed the connection'));
+    else if (this.#wire.backlog === 0) this.#wire.destroy();
   }
 
   closed(error: PeerlaneError): void {
@@ -232,8 +235,9 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#owner.closed(this, error);
     if (this.#wireGone) return;
     const wire = this.#wire;
-    // Without an identity there is nothing to be flushed; for an evicted peer that takes nothing, it is what costs.
-    if (wire.backlog === 0 ? !this.hasIdentity : this.#evicted) {
+    // Without an identity, or when the peer has ended, there is nothing to be flushed; for an evicted peer that takes
+    // nothing, it is what costs.
+    if (wire.backlog === 0 ? this.#isEnded || !this.hasIdentity : this.#evicted) {
       wire.destroy();
       return;
     }

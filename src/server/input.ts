@@ -46,6 +46,8 @@ export class Input implements BudgetHolder, Reader {
   #isProbed = false;
   /** Whether something has come since `couldMove` was last asked. */
   #hasReceived = false;
+  /** The peer sends no more. */
+  #isEnded = false;
   #isOver = false;
 
   constructor({ wire, link, env, budget, lanes, owner }: InputOptions) {
@@ -63,6 +65,15 @@ export class Input implements BudgetHolder, Reader {
     this.#hasReceived = true;
     this.#link.receive(chunk, this.#env.now());
     this.#awaitsTurn = !this.#lanes.received(chunk.length, this);
+    this.decoded();
+  }
+
+  /**
+   * The peer sends no more. What it has sent is decoded from now on however the handlers lag, which is little, so that the
+   * connection need not outlive the peer; they find it in their channels.
+   */
+  ended(): void {
+    this.#isEnded = true;
     this.decoded();
   }
 
@@ -150,7 +161,8 @@ export class Input implements BudgetHolder, Reader {
    */
   #regulate(): void {
     if (this.#isOver) return;
-    const lagging = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
+    const isFull = this.#unreadLength > UNREAD_HIGH_WATER || this.#unreadMessages > UNREAD_MESSAGES;
+    const lagging = isFull && !this.#isEnded;
     const wants = !lagging && this.#unfinishedLength > 0;
     if (!wants) this.#share.leave();
     const refused = wants && !this.#share.hasTurn && !this.#share.ask(0);

@@ -346,6 +346,7 @@ describe('fuzz', () => {
     const last = puppet.ping(node);
     network.env.advance(100);
     expect(puppet.take('pong').map(({ pingHash }) => pingHash)).toContainEqual(last);
-    expect(node.engine.stats().requests).toBe(0);
+    // A check of the one node that it knows may be under way.
+    expect(node.engine.stats().requests).toBeLessThanOrEqual(1);
   });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
 import type { Protocol } from '../../src/p2p/index.ts';
 import { isKind, manual, TestServer } from '../support/servers.ts';
 
@@ -42,6 +44,30 @@ describe('a peer that leaves', () => {
     // What was decoded before the end is still the handler's.
     while (count() < peers * messages) await new Promise((resolve) => setImmediate(resolve));
     expect(count()).toBe(peers * messages);
+  });
+});
+
+describe('a peer that leaves while the handler lags', () => {
+  it('gives its slot free, and is taken again', async () => {
+    const { protocol, next } = manual();
+    await using server = new TestServer({ protocols: [protocol] });
+    await server.start();
+    const key = generateSecretKey(systemEnv);
+    for (const round of [1, 2]) {
+      const { protocol: own, next: nextOwn } = manual();
+      await using client = new TestServer({ key, listen: undefined, protocols: [own] });
+      await client.start();
+      const peer = await client.dial(server.enode);
+      // Nobody reads from the channel at the server.
+      await next();
+      const channel = await nextOwn();
+      for (let i = 0; i < 600; i++) await channel.send(1, new Uint8Array(300));
+      peer.disconnect();
+      await client.close();
+      await server.until(() => server.seen.filter(isKind('peer-disconnected')).length === round);
+    }
+    const ends = server.seen.filter(isKind('peer-disconnected')).map(({ error }) => error.code);
+    expect(ends).toEqual(['remote-disconnect', 'remote-disconnect']);
   });
 });
 
