@@ -1,6 +1,6 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
 import { EMPTY } from '../base/bytes.ts';
-import { addressScope, formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { addressScope, formatIp, parseIp } from '../base/ip.ts';
 
 /** Where packets come from and go to. */
 export interface UdpEndpoint {
@@ -14,19 +14,12 @@ export const LOWEST_RELAYED_PORT = 1024;
 
 /** The text of 4 or 16 bytes, of IPv4 where it is mapped into IPv6; `undefined` for any other length. */
 export function addressText(bytes: Uint8Array): string | undefined {
-  if (bytes.length === 4) return formatIpv4(bytes);
-  if (bytes.length !== 16) return undefined;
-  const mapped = unmapIpv4(bytes);
-  return mapped === undefined ? formatIpv6(bytes) : formatIpv4(mapped);
+  return bytes.length === 4 || bytes.length === 16 ? formatIp(bytes) : undefined;
 }
 
 /** The bytes of an address in either form; none for what is no address. */
 export function addressBytes(ip: string): Uint8Array {
-  const quad = parseIpv4(ip);
-  if (quad !== undefined) return quad;
-  const address = parseIpv6(ip);
-  if (address === undefined) return EMPTY;
-  return unmapIpv4(address) ?? address;
+  return parseIp(ip) ?? EMPTY;
 }
 
 /** As sockets name them to the form of `UdpEndpoint`. */

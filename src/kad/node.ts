@@ -1,6 +1,6 @@
 import { compareBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { addressScope, formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../base/ip.ts';
+import { addressScope, formatIp, parseIp } from '../base/ip.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 
 /** A node as discovery knows it. */
@@ -73,13 +73,11 @@ export function sameEndpoint(a: KadNode, b: KadNode): boolean {
 /** `undefined` for what is no address, and for one that no host has. */
 function canonicalIp(text: string): string | undefined {
   if (typeof text !== 'string') return undefined;
-  const ipv6 = text.includes(':') ? parseIpv6(text) : undefined;
-  const ipv4 = ipv6 === undefined ? parseIpv4(text) : unmapIpv4(ipv6);
-  const address = ipv4 ?? ipv6;
+  const address = parseIp(text);
   if (address === undefined) return undefined;
   const scope = addressScope(address);
   if (scope === 'unspecified' || scope === 'multicast' || scope === 'reserved') return undefined;
-  return address.length === 4 ? formatIpv4(address) : formatIpv6(address);
+  return formatIp(address);
 }
 
 function isPort(port: number, min: number): boolean {
