@@ -1,9 +1,8 @@
 /** Files of the `dns` commands: lists of node records, and trees as TXT records. */
-import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { fileProblem } from '../base/file-problem.ts';
 import { type Tree, type TreeUrl, treeFromJson } from '../dnsdisc/index.ts';
 import { type NodeRecord, parseRecord } from '../enr/index.ts';
+import { readTextFile, replaceTextFile } from '../io/text-file.ts';
 
 /** More than a hundred thousand records take. */
 const MAX_LENGTH = 128 * 1024 * 1024;
@@ -78,29 +77,9 @@ function parseTree(path: string, text: string, url?: TreeUrl): Tree {
 
 /** Writes a file that takes the place of one that is there only when it is whole. @throws PeerlaneError `file-unreadable` */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.${process.pid}.new`;
-  try {
-    await writeFile(beside, text);
-    await rename(beside, path);
-  } catch (cause) {
-    await rm(beside, { force: true }).catch(() => undefined);
-    throw new PeerlaneError('file-unreadable', `cannot write ${path}: ${fileProblem(cause)}`, { cause });
-  }
+  await replaceTextFile(path, 'the file', text);
 }
 
 async function readText(path: string): Promise<string> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      if ((await file.stat()).size > MAX_LENGTH) {
-        throw new PeerlaneError('file-unreadable', `cannot read ${path}: it is too large`);
-      }
-      return await file.readFile('utf8');
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if (isPeerlaneError(cause)) throw cause;
-    throw new PeerlaneError('file-unreadable', `cannot read ${path}: ${fileProblem(cause)}`, { cause });
-  }
+  return await readTextFile(path, 'the file', MAX_LENGTH);
 }
