@@ -9,6 +9,8 @@ if (!addon) console.warn('peerlane: the native addon is not built, so only the j
 export default defineConfig({
   test: {
     globalSetup: ['./test/support/build.ts'],
+    // A core is not kept free: two workers on two cores take half the time of one.
+    maxWorkers: '100%',
     projects: backends.map((backend) => ({
       test: {
         name: backend,
