@@ -208,13 +208,41 @@ static int decode_next(const decode_batch *batch, decode_lane *lane, mac_lane *m
   return 1;
 }
 
+/* Copies what is behind the first `skip` bytes of the lane's pieces. */
+static void copy_pieces(const decode_lane *lane, size_t skip, uint8_t *out) {
+  for (size_t i = 0; i < lane->piece_count; i++) {
+    const frame_piece *const piece = &lane->pieces[i];
+    const size_t start = skip < piece->length ? skip : piece->length;
+    memcpy(out, piece->data + start, piece->length - start);
+    out += piece->length - start;
+    skip -= start;
+  }
+}
+
+/* An input in pieces. One body and nothing else, which is what they are for, is read from where it lies and decrypted
+ * into the input; anything else is copied there first. */
+static int decode_pieces(const decode_batch *batch, decode_lane *lane, mac_lane *mac) {
+  const frame_session *const session = lane->session;
+  const int is_body = session->frame_size != 0 && lane->length == frame_body_length(session) + FRAME_MAC;
+  if (!is_body || batch->quota == 0) {
+    copy_pieces(lane, 0, lane->input);
+    lane->piece_count = 0;
+    return decode_next(batch, lane, mac);
+  }
+  mac->length = 0;
+  mac->more = frame_body_length(session);
+  mac->next = lane->pieces;
+  mac->stage = BODY_SEED;
+  return 1;
+}
+
 static int decode_begin(void *context, mac_lane *mac) {
   decode_batch *const batch = context;
   while (batch->at < batch->count) {
     decode_lane *const lane = &batch->lanes[batch->at++];
     if (lane->session->wiped || lane->session->broken) {
       lane->status = FRAME_SESSION_FAILED;
-    } else if (decode_next(batch, lane, mac)) {
+    } else if (lane->piece_count > 0 ? decode_pieces(batch, lane, mac) : decode_next(batch, lane, mac)) {
       mac->state = &lane->session->ingress.mac;
       mac->chain = lane;
       return 1;
@@ -238,8 +266,14 @@ static int decode_body(const decode_batch *batch, decode_lane *lane, mac_lane *m
   frame_session *const session = lane->session;
   uint8_t *const input = lane->input + lane->consumed;
   const size_t length = frame_body_length(session);
+  uint8_t gathered[FRAME_MAC];
+  const uint8_t *expected = input + length;
+  if (lane->piece_count > 0) {
+    copy_pieces(lane, length, gathered);
+    expected = gathered;
+  }
   memcpy(session->ingress.digest, digest, MAC_DIGEST);
-  if (!pl_equal(digest, input + length, FRAME_MAC)) {
+  if (!pl_equal(digest, expected, FRAME_MAC)) {
     lane->status = FRAME_BODY_MAC;
     return 0;
   }
@@ -247,7 +281,9 @@ static int decode_body(const decode_batch *batch, decode_lane *lane, mac_lane *m
   uint32_t *const words = batch->messages + DECODE_MESSAGE_WORDS * number;
   words[RAW_START] = (uint32_t)lane->consumed;
   words[RAW_SIZE] = session->frame_size;
-  frame_open_body(session, input);
+  if (lane->piece_count > 0) frame_open_pieces(session, lane->pieces, input);
+  else frame_open_body(session, input);
+  lane->piece_count = 0;
   lane->consumed += length + FRAME_MAC;
   return decode_next(batch, lane, mac);
 }
