@@ -24,8 +24,9 @@ import {
 import { giveBackMemory, takeMemory } from './body-memory.ts';
 import { IncomingMessage } from './incoming-message.ts';
 
-/** What is shorter is joined at once. */
+/** What is shorter is joined before it is decoded, and so is what is longer, which gives back one chunk after the other. */
 const MIN_PIECES_LENGTH = 16 * 1024;
+const MAX_PIECES_LENGTH = 2 * 1024 * 1024;
 
 /** One connection's session, from the end of the handshake on. */
 export class RlpxSession {
@@ -84,9 +85,10 @@ export class RlpxSession {
   takeInput(): FramesToDecode | undefined {
     if (!this.ready) return undefined;
     const session = this.#frames;
-    if (this.#needed >= MIN_PIECES_LENGTH && this.#received.isSplit(this.#needed)) {
-      const pieces = this.#received.takePieces(this.#needed);
-      return { session, input: takeMemory(this.#needed), pieces };
+    const needed = this.#needed;
+    if (needed >= MIN_PIECES_LENGTH && needed <= MAX_PIECES_LENGTH && this.#received.isSplit(needed)) {
+      const pieces = this.#received.takePieces(needed);
+      return { session, input: takeMemory(needed), pieces };
     }
     const input = this.#opened ? this.#received.takeAtLeast(this.#needed) : this.#received.take(this.#needed);
     return input === undefined ? undefined : { session, input };
