@@ -1,5 +1,5 @@
 /* The frames of one connection (rlpx.md, "Framing"): two AES-256-CTR streams and two running MAC states. Cipher and
- * format are here; lanes.c runs the MACs, of many sessions side by side. */
+ * format are here; lanes_encode.c and lanes_decode.c run the MACs, of many sessions side by side. */
 #ifndef PEERLANE_FRAME_H
 #define PEERLANE_FRAME_H
 
