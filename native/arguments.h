@@ -22,7 +22,7 @@ enum class Shared {
 
 class Arguments {
  public:
-  static constexpr size_t kMax = 7;
+  static constexpr size_t kMax = 8;
   // An array may have any length and no elements.
   static constexpr uint32_t kMaxElements = 1 << 24;
 

@@ -129,6 +129,34 @@ void frame_open_body(frame_session *session, uint8_t *input) {
   session->frame_size = 0;
 }
 
+void frame_open_pieces(frame_session *session, const frame_piece *pieces, uint8_t *out) {
+  aes_counter *const counter = &session->ingress.counter;
+  uint8_t *const end = out + frame_body_length(session);
+  /* A block of the cipher that lies in several pieces. */
+  uint8_t block[FRAME_BLOCK];
+  size_t filled = 0;
+  for (; out < end; pieces++) {
+    const uint8_t *data = pieces->data;
+    size_t length = pieces->length;
+    if (length > (size_t)(end - out) - filled) length = (size_t)(end - out) - filled;
+    if (filled > 0) {
+      const size_t part = length < FRAME_BLOCK - filled ? length : FRAME_BLOCK - filled;
+      memcpy(block + filled, data, part);
+      filled += part;
+      data += part;
+      length -= part;
+      if (filled < FRAME_BLOCK) continue;
+      aes_ctr(&session->cipher, counter, block, out, FRAME_BLOCK);
+      out += FRAME_BLOCK;
+    }
+    filled = length % FRAME_BLOCK;
+    aes_ctr(&session->cipher, counter, data, out, length - filled);
+    out += length - filled;
+    memcpy(block, data + length - filled, filled);
+  }
+  session->frame_size = 0;
+}
+
 static frame_status place_payload(const uint8_t *payload, size_t length, uint8_t *out, size_t room,
                                   frame_message *message) {
   uint32_t decoded;

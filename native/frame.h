@@ -1,5 +1,5 @@
 /* The frames of one connection (rlpx.md, "Framing"): two AES-256-CTR streams and two running MAC states. Cipher and
- * format are here; lanes.c runs the MACs, of many sessions side by side. */
+ * format are here; lanes_encode.c and lanes_decode.c run the MACs, of many sessions side by side. */
 #ifndef PEERLANE_FRAME_H
 #define PEERLANE_FRAME_H
 
@@ -83,6 +83,10 @@ frame_status frame_open_header(frame_session *session, const uint8_t *input);
 size_t frame_body_length(const frame_session *session);
 /* Decrypts a body whose MAC is right, in place. */
 void frame_open_body(frame_session *session, uint8_t *input);
+/* A part of an input. */
+typedef mac_piece frame_piece;
+/* The same for a body that lies in pieces, which hold it at least: it is decrypted into `out`. */
+void frame_open_pieces(frame_session *session, const frame_piece *pieces, uint8_t *out);
 
 typedef struct {
   uint32_t code, place, length;

@@ -31,6 +31,9 @@ typedef struct {
   frame_session *session;
   uint8_t *input;
   size_t length;
+  /* If there are any, the bytes of the input are in them, as many, and not in `input` yet. */
+  const frame_piece *pieces;
+  size_t piece_count;
   /* Set by lanes_decode. */
   size_t consumed, needed;
   uint32_t messages;

@@ -17,6 +17,7 @@ typedef struct {
 
 static void begin(mac_group *group, const mac_work *work, unsigned l) {
   mac_lane *const lane = &group->lanes[l];
+  lane->more = 0;
   if (!work->begin(work->context, lane)) {
     group->active &= ~(1u << l);
     return;
@@ -117,6 +118,14 @@ static int fill(mac_group *group, unsigned l) {
   return part == room;
 }
 
+/* Goes on with what lies in pieces. */
+static void next_piece(mac_lane *lane) {
+  const mac_piece piece = *lane->next++;
+  lane->input = piece.data;
+  lane->length = piece.length < lane->more ? piece.length : lane->more;
+  lane->more -= lane->length;
+}
+
 void mac_lanes_run(const mac_work *work, size_t chains) {
   mac_group group;
   group.kernel = keccak_for(chains);
@@ -130,13 +139,18 @@ void mac_lanes_run(const mac_work *work, size_t chains) {
     size_t blocks = SIZE_MAX;
     for (unsigned l = 0; l < group.width; l++) {
       if (!(group.active >> l & 1)) continue;
-      const size_t left = group.lanes[l].length;
-      if (group.filled[l] == 0 && left >= KECCAK_RATE) {
-        whole |= 1u << l;
-        if (left / KECCAK_RATE < blocks) blocks = left / KECCAK_RATE;
-      } else if (left > 0 && fill(&group, l)) {
-        full |= 1u << l;
-      }
+      mac_lane *const lane = &group.lanes[l];
+      do {
+        while (lane->length == 0 && lane->more > 0) next_piece(lane);
+        const size_t left = lane->length;
+        if (group.filled[l] == 0 && left >= KECCAK_RATE) {
+          whole |= 1u << l;
+          if (left / KECCAK_RATE < blocks) blocks = left / KECCAK_RATE;
+        } else if (left > 0 && fill(&group, l)) {
+          full |= 1u << l;
+        }
+        /* What a piece ends with may not fill a block. */
+      } while (((whole | full) >> l & 1) == 0 && lane->more > 0);
     }
     if (whole == group.active) {
       absorb(&group, blocks);

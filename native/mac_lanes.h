@@ -12,12 +12,20 @@ extern "C" {
 #define MAC_DIGEST 16
 
 typedef struct {
+  const uint8_t *data;
+  size_t length;
+} mac_piece;
+
+typedef struct {
   /* Set by `begin`: the state, which is in use until the chain has ended, and what the callbacks make of it. */
   keccak_state *state;
   void *chain;
   /* What goes in before the next digest; set by `begin` and `digested`. */
   const uint8_t *input;
   size_t length;
+  /* So many bytes more, which lie in pieces; 0 unless set. */
+  size_t more;
+  const mac_piece *next;
   uint8_t seed[MAC_DIGEST];
   int stage;
 } mac_lane;

@@ -71,7 +71,7 @@ const SMALL_CHUNK = 1024;
 const BLOCK = 8 * 1024;
 /** Pieces from this size on give back at once what they were put together from. */
 const LARGE_PIECE = 128 * 1024;
-/** What is taken of a chunk at once, unless more is needed: who takes it makes room for all that may come of it. */
+/** What is taken of a longer chunk at once, unless more is needed: who takes it makes room for all that may come of it. */
 const STEP = 16 * 1024;
 /** A view that keeps more than so many times its own length alive is not kept. */
 const WASTE = 4;
@@ -162,13 +162,33 @@ export class ByteQueue {
   }
 
   /**
+   * Takes exactly `length` bytes as they lie in the chunks, for whoever puts them together himself; `undefined` while
+   * fewer are waiting.
+   */
+  takePieces(length: number): Uint8Array[] | undefined {
+    if (length > this.#length) return undefined;
+    const pieces: Uint8Array[] = [];
+    for (let left = length; left > 0; ) {
+      const part = Math.min(left, this.#chunks[this.#head]?.length ?? left);
+      pieces.push(this.take(part) ?? EMPTY);
+      left -= part;
+    }
+    return pieces;
+  }
+
+  /** Whether the next `length` bytes are all there, in several chunks. */
+  isSplit(length: number): boolean {
+    return length <= this.#length && length > (this.#chunks[this.#head]?.length ?? length);
+  }
+
+  /**
    * Takes at least `length` bytes, and some of what lies behind them in the same chunk: nothing is copied unless
    * the first chunk is too short. `undefined` while fewer are waiting.
    */
   takeAtLeast(length: number): Uint8Array | undefined {
     const first = this.#chunks[this.#head];
     if (first === undefined || first.length < length) return this.take(length);
-    if (length <= STEP && STEP < first.length) return this.take(STEP);
+    if (length <= STEP && 2 * STEP < first.length) return this.take(STEP);
     this.#length -= first.length;
     this.#advance();
     return first;

@@ -100,6 +100,14 @@ export const DIRECT = 0xffffffff;
 /** The same, and it is compressed already. */
 export const DIRECT_BLOCK = 0xfffffffe;
 
+/** Inputs of one call of `decodeMany` whose bytes are still in the pieces in which they arrived. */
+export interface InputPieces {
+  /** Those of the first such lane, then those of the next. */
+  readonly pieces: readonly Uint8Array[];
+  /** How many of them each lane has; 0 where the input holds its bytes. Together they are as long as the input. */
+  readonly counts: Uint32Array;
+}
+
 /** Where the payload of a decoded message lies (word 4 of a message). */
 export const PLACE = {
   /** In `out`, decompressed. */
@@ -171,6 +179,9 @@ export interface Backend {
    * too small for that is filled in the order of the lanes), or a failure, after which the session decodes no more and the
    * messages before it still count; it still encodes, so that the reason can be told.
    *
+   * An input that is in `pieces` is memory for those bytes, which need not be copied before they are decrypted. When the
+   * lane has failed, what is in it is not said.
+   *
    * Message k has `messages[6 * k ...]`: lane; code; start; end; place (`PLACE`); decoded length. A payload that
    * decompresses to at most `inlineLimit` bytes, and for which `out` has room left, is decompressed into `out`;
    * any other stays in the input as `PLACE.compressed`. Its declared length is at most `MAX_MESSAGE_SIZE`, else
@@ -184,6 +195,7 @@ export interface Backend {
     inlineLimit: number,
     lanes: Uint32Array,
     messages: Uint32Array,
+    pieces?: InputPieces,
   ): number;
 
   /** Compresses `input` into a snappy block at the start of `out`, which has `snappyBound` bytes; the length. */

@@ -32,16 +32,9 @@ export {
   recover,
   sign,
 } from './crypto.ts';
+export { type DecodedLane, type FramesToDecode, INLINE_LIMIT } from './decode-lanes.ts';
 export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';
 export { createFrameSession } from './frame-session.ts';
-export {
-  type DecodedFrames,
-  type DecodedLane,
-  type DecodedMessage,
-  decodeFrames,
-  type FramesToDecode,
-  frameErrorOf,
-  INLINE_LIMIT,
-} from './frames.ts';
+export { type DecodedFrames, type DecodedMessage, decodeFrames, frameErrorOf } from './frames.ts';
 export { type BackendInfo, info as backend } from './load.ts';
 export { compress, uncompress, uncompressedLength } from './snappy.ts';

@@ -10,6 +10,7 @@ import {
   DIRECT_BLOCK,
   ENCODE_LANE_WORDS,
   type FrameSession,
+  type InputPieces,
   type StagedPayloads,
 } from './backend.ts';
 import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
@@ -66,6 +67,19 @@ function unstaged(
   return inOrder;
 }
 
+/** Copies pieces to where they belong. */
+function join({ pieces, counts }: InputPieces, inputs: readonly Uint8Array[]): void {
+  let next = 0;
+  for (const [i, input] of inputs.entries()) {
+    let at = 0;
+    for (let left = counts[i] ?? 0; left > 0; left--) {
+      const piece = pieces[next++] ?? EMPTY;
+      input.set(piece, at);
+      at += piece.length;
+    }
+  }
+}
+
 function decodeMany(
   sessions: readonly FrameSession[],
   inputs: readonly Uint8Array[],
@@ -73,7 +87,9 @@ function decodeMany(
   inlineLimit: number,
   lanes: Uint32Array,
   messages: Uint32Array,
+  pieces?: InputPieces,
 ): number {
+  if (pieces !== undefined) join(pieces, inputs);
   const capacity = Math.floor(messages.length / DECODE_MESSAGE_WORDS);
   const share = Math.floor(capacity / sessions.length);
   const batch: DecodeBatch = {

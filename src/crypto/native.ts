@@ -10,6 +10,7 @@ import {
   ECIES_OVERHEAD,
   type FrameSession,
   type FrameSessionInit,
+  type InputPieces,
   PUBLIC_KEY_LENGTH,
   SECRET_KEY_LENGTH,
   SIGNATURE_LENGTH,
@@ -20,6 +21,7 @@ import { isCutOff } from './elf.ts';
 
 const DIGEST_LENGTH = 32;
 const NO_SLOTS = new Uint32Array(0);
+const NO_PIECES: InputPieces = { pieces: [], counts: new Uint32Array(0) };
 const NONE_STAGED: StagedPayloads = { bytes: new Uint8Array(0), places: new Uint32Array(0) };
 
 /** A backend, and the file that it runs in. */
@@ -91,6 +93,8 @@ interface Addon {
     inlineLimit: number,
     lanes: Uint32Array,
     messages: Uint32Array,
+    pieces: readonly Uint8Array[],
+    counts: Uint32Array,
   ): number;
   snappyCompress(input: Uint8Array, out: Uint8Array): number;
   snappyUncompress(input: Uint8Array, out: Uint8Array): boolean;
@@ -268,11 +272,12 @@ class NativeBackend implements Backend {
     inlineLimit: number,
     lanes: Uint32Array,
     messages: Uint32Array,
+    { pieces, counts }: InputPieces = NO_PIECES,
   ): number {
     const limit = Math.min(inlineLimit, 0xffffffff);
     const slots = this.#takeSlots(sessions, inputs.length);
     try {
-      return this.#addon.decodeMany(slots, inputs, out, limit, lanes, messages);
+      return this.#addon.decodeMany(slots, inputs, out, limit, lanes, messages, pieces, counts);
     } catch (error) {
       throw refusal(error);
     } finally {

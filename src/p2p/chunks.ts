@@ -29,7 +29,7 @@ export class Chunks {
   /** A message was decoded that lies in this memory. */
   keep(memory: ArrayBufferLike | undefined): void {
     // A step of decoding takes its input from one chunk, and those before it are done with.
-    const [first] = this.#chunks;
+    const first = this.#chunks[0];
     if (first !== undefined && first.bytes.buffer === memory) first.isKept = true;
   }
 

@@ -11,6 +11,7 @@ export {
   MAX_HANDSHAKE_SIZE,
   NONCE_LENGTH,
 } from './handshake.ts';
+export { IncomingMessage } from './incoming-message.ts';
 export { deriveSecrets, type RlpxSecrets } from './secrets.ts';
 export {
   blockOf,
@@ -18,7 +19,6 @@ export {
   decodeSessions,
   EncodedMessages,
   encodeMessages,
-  IncomingMessage,
   type OutgoingMessage,
   RlpxSession,
 } from './session.ts';

@@ -4,73 +4,29 @@
  */
 import { ByteQueue, concatBytes } from '../base/bytes.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { release } from '../base/release.ts';
+import { decodeEach } from '../crypto/decode-lanes.ts';
 import {
   compress,
   createFrameSession,
-  decodeFrames,
+  type DecodedLane,
   encodeFrames,
   FRAME_HEADER_LENGTH,
   type FrameSession,
   type FrameSessionInit,
+  type FramesToDecode,
   type FrameToEncode,
   frameErrorOf,
   MAX_FRAME_SIZE,
   STATUS,
   type Status,
-  uncompress,
 } from '../crypto/index.ts';
+import { giveBackMemory, takeMemory } from './body-memory.ts';
+import { IncomingMessage } from './incoming-message.ts';
 
-/** A message as it came off the wire; it is decompressed when somebody asks for the payload. */
-export class IncomingMessage {
-  readonly code: number;
-  /** Length of the payload after decompression, in bytes. */
-  readonly length: number;
-  #payload: Uint8Array | undefined;
-  #compressed: Uint8Array | undefined;
-  #detached = false;
-
-  constructor(
-    code: number,
-    length: number,
-    payload: Uint8Array | undefined,
-    compressed: Uint8Array | undefined,
-  ) {
-    this.code = code;
-    this.length = length;
-    this.#payload = payload;
-    this.#compressed = compressed;
-  }
-
-  /** Bytes that this message keeps in memory while nobody has asked for its payload. */
-  get heldLength(): number {
-    return (this.#compressed ?? this.#payload)?.length ?? 0;
-  }
-
-  /** The memory that this message shares with others: a slab of payloads, or a chunk as it was received. */
-  get shared(): ArrayBufferLike | undefined {
-    return (this.#compressed ?? this.#payload)?.buffer;
-  }
-
-  /** Lets go of the shared memory, where the message is a small part of it. False when that was done before. */
-  detach(): boolean {
-    if (this.#detached) return false;
-    this.#detached = true;
-    this.#payload = ownCopy(this.#payload);
-    this.#compressed = ownCopy(this.#compressed);
-    return true;
-  }
-
-  /** @throws PeerlaneError `snappy-invalid` */
-  payload(): Uint8Array {
-    if (this.#payload !== undefined) return this.#payload;
-    if (this.#compressed === undefined) return new Uint8Array(0);
-    return uncompress(this.#compressed, this.length);
-  }
-}
-
-function ownCopy(view: Uint8Array | undefined): Uint8Array | undefined {
-  return view !== undefined && 2 * view.length < view.buffer.byteLength ? new Uint8Array(view) : view;
-}
+/** What is shorter is joined before it is decoded, and so is what is longer, which gives back one chunk after the other. */
+const MIN_PIECES_LENGTH = 16 * 1024;
+const MAX_PIECES_LENGTH = 2 * 1024 * 1024;
 
 /** One connection's session, from the end of the handshake on. */
 export class RlpxSession {
@@ -126,17 +82,26 @@ export class RlpxSession {
   }
 
   /** @internal The next piece of input to decode. Before `open`, a single step, since the limits change then. */
-  takeInput(): Uint8Array | undefined {
+  takeInput(): FramesToDecode | undefined {
     if (!this.ready) return undefined;
-    return this.#opened ? this.#received.takeAtLeast(this.#needed) : this.#received.take(this.#needed);
+    const session = this.#frames;
+    const needed = this.#needed;
+    if (needed >= MIN_PIECES_LENGTH && needed <= MAX_PIECES_LENGTH && this.#received.isSplit(needed)) {
+      const pieces = this.#received.takePieces(needed);
+      return { session, input: takeMemory(needed), pieces };
+    }
+    const input = this.#opened ? this.#received.takeAtLeast(this.#needed) : this.#received.take(this.#needed);
+    return input === undefined ? undefined : { session, input };
   }
 
   /** @internal */
-  afterDecode(input: Uint8Array, consumed: number, needed: number, failed: boolean): void {
+  afterDecode({ input, pieces }: FramesToDecode, consumed: number, needed: number, failed: boolean): void {
     this.#failed ||= failed;
     if (needed > 0) this.#needed = needed;
     if (failed) this.#received.clear();
     else this.#received.unshift(input.subarray(consumed));
+    // Of a chunk that is whole nobody has a view: what a queue gives out is cut off, or leaves it.
+    for (const piece of pieces ?? []) release(piece);
   }
 
   /** @internal */
@@ -162,31 +127,33 @@ export interface DecodeStep {
  */
 export function decodeSessions(sessions: readonly RlpxSession[], maxMessages?: number): DecodeStep[] {
   const steps: DecodeStep[] = [];
-  const lanes: Lane[] = [];
+  const lanes: FramesToDecode[] = [];
   for (const session of sessions) {
-    const input = session.takeInput();
-    if (input === undefined) continue;
+    const lane = session.takeInput();
+    if (lane === undefined) continue;
     steps.push({ session, messages: [] });
-    lanes.push({ session: session.frames, input });
+    lanes.push(lane);
   }
   if (lanes.length > 0) decodeLanes(lanes, steps, maxMessages);
   return steps;
 }
 
-interface Lane {
-  readonly session: FrameSession;
-  readonly input: Uint8Array;
-}
-
 /** Decodes lane i for step i. An input that is refused, such as one whose memory is gone, fails its own session. */
 function decodeLanes(
-  lanes: readonly Lane[],
+  lanes: readonly FramesToDecode[],
   steps: readonly DecodeStep[],
   maxMessages: number | undefined,
 ): void {
-  let decoded: ReturnType<typeof decodeFrames>;
+  /** The lanes in pieces whose messages lie in their memory. */
+  const kept = new Set<Uint8Array>();
+  let decoded: readonly DecodedLane[];
   try {
-    decoded = decodeFrames(lanes, maxMessages);
+    decoded = decodeEach(lanes, maxMessages, (lane, code, length, memory, start, end, isCompressed) => {
+      const { input, pieces } = lanes[lane] ?? {};
+      const isOwn = pieces !== undefined && input?.buffer === memory.buffer;
+      if (isOwn) kept.add(input);
+      steps[lane]?.messages.push(new IncomingMessage(code, length, memory, start, end, isCompressed, isOwn));
+    });
   } catch (error) {
     const [lane] = lanes;
     const [step] = steps;
@@ -195,25 +162,23 @@ function decodeLanes(
         decodeLanes([lane], steps.slice(i, i + 1), maxMessages);
       });
     } else if (lane !== undefined && step !== undefined) {
-      step.session.afterDecode(lane.input, 0, 0, true);
+      step.session.afterDecode(lane, 0, 0, true);
       step.error = toPeerlaneError(error);
     }
     return;
   }
-  for (const message of decoded.messages) {
-    steps[message.lane]?.messages.push(
-      new IncomingMessage(message.code, message.length, message.payload, message.compressed),
-    );
-  }
   for (const [index, step] of steps.entries()) {
-    const lane = decoded.lanes[index];
-    const input = lanes[index]?.input;
-    if (lane === undefined || input === undefined) continue;
-    const failed = !GOOD.has(lane.status);
+    const lane = lanes[index];
+    const result = decoded[index];
+    if (lane === undefined || result === undefined) continue;
+    const { status, consumed } = result;
+    const failed = !GOOD.has(status);
     // Nothing that could come next is shorter than a header.
-    const needed = lane.status === STATUS.tableFull ? FRAME_HEADER_LENGTH : lane.needed;
-    step.session.afterDecode(input, lane.consumed, needed, failed);
-    if (failed) step.error = frameErrorOf(lane.status);
+    const needed = status === STATUS.tableFull ? FRAME_HEADER_LENGTH : result.needed;
+    step.session.afterDecode(lane, consumed, needed, failed);
+    const isDone = lane.pieces !== undefined && consumed === lane.input.length;
+    if (isDone && !kept.has(lane.input)) giveBackMemory(lane.input);
+    if (failed) step.error = frameErrorOf(status);
   }
 }
 

@@ -74,6 +74,26 @@ describe('a byte queue', () => {
     expect(queue.takeAtLeast(5)?.byteOffset).toBe(10);
   });
 
+  it('gives out what spans chunks as it lies there, for whoever joins it himself', () => {
+    const queue = new ByteQueue();
+    const chunks = [2000, 3000, 4000].map((length) => new Uint8Array(length));
+    for (const chunk of chunks) queue.push(chunk);
+    expect(queue.take(10)).toHaveLength(10);
+    expect([1990, 1991, 8990, 8991].map((length) => queue.isSplit(length))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(queue.takePieces(8991)).toBeUndefined();
+    const pieces = queue.takePieces(5990) ?? [];
+    expect(pieces.map(({ length }) => length)).toEqual([1990, 3000, 1000]);
+    expect(pieces.map(({ buffer }) => buffer)).toEqual(chunks.map(({ buffer }) => buffer));
+    expect(queue.take(3000)?.byteOffset).toBe(1000);
+    expect(queue.takePieces(0)).toEqual([]);
+    expect(queue.isSplit(1)).toBe(false);
+  });
+
   it('gives out a large chunk by and by, and joins what is put back with what it was cut from', () => {
     const queue = new ByteQueue();
     const chunk = new Uint8Array(64 * 1024);

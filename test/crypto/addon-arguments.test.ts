@@ -83,7 +83,16 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       new Uint8Array(10),
       Uint32Array.of(0, 2 ** 32 - 1, 0, 2 ** 32 - 1),
     ],
-    decodeMany: () => [slots(), copies(), new Uint8Array(100), 100, new Uint32Array(8), new Uint32Array(60)],
+    decodeMany: () => [
+      slots(),
+      copies(),
+      new Uint8Array(100),
+      100,
+      new Uint32Array(8),
+      new Uint32Array(60),
+      copies(),
+      Uint32Array.of(1, 1),
+    ],
     snappyCompress: () => [PAYLOAD.slice(), new Uint8Array(200)],
     snappyUncompress: () => [Uint8Array.of(1, 0, 5), new Uint8Array(1)],
   };
@@ -187,6 +196,8 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
       9,
       lanes,
       lanes.slice(),
+      [],
+      new Uint32Array(0),
     ]);
     expect([...lanes]).toEqual([STATUS.needMore, 0, 32, 0]);
   });
@@ -210,6 +221,8 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
     const codes = Uint32Array.of(1);
     const [staged, places] = [new Uint8Array(100), Uint32Array.of(0, 100)];
     const none = [new Uint8Array(0), new Uint32Array(0)];
+    const whole = [[], new Uint32Array(0)];
+    const [results, one] = [[new Uint32Array(4), new Uint32Array(6)], Uint32Array.of(1)];
     const slot = () => Uint32Array.of(Number(newSession(addon)));
     const overlapping: [string, unknown[]][] = [
       ['keccak256Many', [[at(31, 5)], at(0, 32)]],
@@ -226,12 +239,20 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
       ['encodeMany', [slot(), codes, [], out, words(96, 2), at(0, 100), places]],
       ['encodeMany', [slot(), codes, [], at(4, BOUND), lanes, staged, words(0, 2)]],
       ['encodeMany', [slot(), words(0, 1), [], at(3, BOUND), lanes, staged, places]],
-      ['decodeMany', [slot(), [at(0, 100)], at(99, 200), 9, new Uint32Array(4), new Uint32Array(6)]],
-      ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, words(96, 4), new Uint32Array(6)]],
-      ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, new Uint32Array(4), words(96, 6)]],
-      ['decodeMany', [slot(), [PAYLOAD.slice()], at(0, 9), 9, words(8, 4), new Uint32Array(6)]],
-      ['decodeMany', [slot(), [PAYLOAD.slice()], at(0, 9), 9, new Uint32Array(4), words(8, 6)]],
-      ['decodeMany', [slot(), [PAYLOAD.slice()], KEY.slice(), 9, words(0, 4), words(12, 6)]],
+      [
+        'decodeMany',
+        [slot(), [at(0, 100)], at(99, 200), 9, new Uint32Array(4), new Uint32Array(6), ...whole],
+      ],
+      ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, words(96, 4), new Uint32Array(6), ...whole]],
+      ['decodeMany', [slot(), [at(0, 100)], at(200, 9), 9, new Uint32Array(4), words(96, 6), ...whole]],
+      ['decodeMany', [slot(), [KEY.slice()], at(0, 9), 9, ...results, [at(8, 32)], one]],
+      ['decodeMany', [slot(), [KEY.slice()], out, 9, words(0, 4), results[1], [at(8, 32)], one]],
+      ['decodeMany', [slot(), [KEY.slice()], out, 9, results[0], words(0, 6), [at(8, 32)], one]],
+      ['decodeMany', [slot(), [KEY.slice()], at(0, 9), 9, ...results, [KEY], words(8, 1)]],
+      ['decodeMany', [slot(), [at(0, 32)], out, 9, ...results, [KEY], words(28, 1)]],
+      ['decodeMany', [slot(), [PAYLOAD.slice()], at(0, 9), 9, words(8, 4), new Uint32Array(6), ...whole]],
+      ['decodeMany', [slot(), [PAYLOAD.slice()], at(0, 9), 9, new Uint32Array(4), words(8, 6), ...whole]],
+      ['decodeMany', [slot(), [PAYLOAD.slice()], KEY.slice(), 9, words(0, 4), words(12, 6), ...whole]],
     ];
     for (const [name, parameters] of overlapping) {
       expect(() => call(name, parameters), name).toThrow('arguments overlap');
@@ -253,6 +274,8 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
         9,
         new Uint32Array(8),
         new Uint32Array(60),
+        [],
+        new Uint32Array(0),
       ]);
     };
     expect(() => decode(twice)).toThrow('a frame session is in two lanes');
@@ -291,6 +314,26 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
     expect(() => encode([], Uint32Array.of(5, 100, 5))).toThrow(RangeError);
   });
 
+  it('takes pieces that are as long as their input only, and all of them', () => {
+    const decode = (inputs: Uint8Array[], pieces: Uint8Array[], ...counts: number[]) => {
+      const slots = Uint32Array.from(inputs, () => Number(newSession(addon)));
+      const results = new Uint32Array(4 * inputs.length);
+      const [out, table] = [new Uint8Array(9), new Uint32Array(60)];
+      call('decodeMany', [slots, inputs, out, 9, results, table, pieces, Uint32Array.from(counts)]);
+      return results[0];
+    };
+    const [header, half] = [new Uint8Array(32), new Uint8Array(16)];
+    expect(decode([header.slice()], [half, half], 2)).toBe(STATUS.headerMac);
+    expect(decode([new Uint8Array(0), header.slice()], [half, half], 0, 2)).toBe(STATUS.needMore);
+    expect(() => decode([header.slice()], [half], 1)).toThrow(RangeError);
+    expect(() => decode([header.slice()], [half, half], 1)).toThrow(RangeError);
+    expect(() => decode([header.slice()], [half, half], 3)).toThrow(RangeError);
+    expect(() => decode([header.slice()], [half, half], 2 ** 32 - 1)).toThrow(RangeError);
+    expect(() => decode([header.slice()], [half, half], 0)).toThrow(RangeError);
+    expect(() => decode([header.slice()], [half, half])).toThrow(RangeError);
+    expect(() => decode([header.slice(), header.slice()], [header, header], 1)).toThrow(RangeError);
+  });
+
   it('knows a session no more that was freed, and gives its slot to another', () => {
     const slot = newSession(addon);
     call('freeSession', [slot]);
@@ -306,8 +349,9 @@ describe.runIf(existsSync(file))('the addon (where it was built)', () => {
     const encoding = calls.encodeMany?.() ?? [];
     call('encodeMany', encoding.with(0, over));
     expect(encoding[4]).toEqual(Uint32Array.of(STATUS.sessionFailed, 0, STATUS.sessionFailed, 0));
-    const [, inputs, room, limit, results, table] = calls.decodeMany?.() ?? [];
-    expect(call('decodeMany', [over, inputs, room, limit, results, table])).toBe(0);
+    const decoding = calls.decodeMany?.() ?? [];
+    expect(call('decodeMany', decoding.with(0, over))).toBe(0);
+    const results = decoding[4];
     expect(results).toEqual(Uint32Array.of(STATUS.sessionFailed, 0, 0, 0, STATUS.sessionFailed, 0, 0, 0));
   });
 

@@ -49,7 +49,7 @@ function work(addon, seed) {
     const inputs = payloads.map((_, i) => out.slice(i === 0 ? 0 : ends[2 * i - 1], ends[2 * i + 1]));
     inputs[3][20] ^= 1;
     const lanes = new Uint32Array(4 * count), table = new Uint32Array(6 * count), room = new Uint8Array(30000);
-    const messages = addon.decodeMany(receivers, inputs, room, 65536, lanes, table);
+    const messages = addon.decodeMany(receivers, inputs, room, 65536, lanes, table, [], new Uint32Array(0));
     if (messages !== count - 1) throw new Error(messages + ' messages');
     keep(new Uint8Array(lanes.buffer));
     keep(room);

@@ -358,6 +358,19 @@ describe('what only seems to be bytes or an array', () => {
     expect(decodeFrames(lanes(input.subarray(100), input.subarray(0, 100))).lanes.length).toBe(2);
   });
 
+  it('is in pieces that are none, that are not its own, or too short', () => {
+    const pair = connect();
+    const input = new Uint8Array(32);
+    const half = new Uint8Array(16);
+    const decode = (pieces: unknown) => decodeFrames([{ session: pair.receiver, input, pieces } as never]);
+    for (const [what, none] of NO_BYTES) expect(() => decode([half, none]), what).toThrow(invalid);
+    for (const wrong of [null, 'abc', half, [], [half], [half, half.slice(), half.slice()], [half, half]]) {
+      expect(() => decode(wrong)).toThrow(invalid);
+    }
+    expect(() => decode([half, input.subarray(16)])).toThrow(invalid);
+    expectUnchanged(pair);
+  });
+
   it('is room for frames that is none', () => {
     const lanes = Array.from({ length: 3 }, () => {
       return { session: connect().sender, code: 1, payload: new Uint8Array(90_000), snappy: false };
