@@ -1,5 +1,5 @@
 // The main job: builds, serves the bundled chain in one process, and downloads and verifies it in another, over
-// TCP. `--json` prints one JSON object a line, a summary last; `--chain DIR` takes another chain, and `--no-build`
+// TCP. The two find each other by discovery, from a bootnode in this process. `--json` prints one JSON object a line, a summary last; `--chain DIR` takes another chain, and `--no-build`
 // dist/ as it is. The exit status is that of the download.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -89,24 +89,40 @@ function peerlane(parameters, onEvent) {
   return { stop: () => child.kill('SIGINT'), status: Promise.all([closed, read]).then(([status]) => status) };
 }
 
+/** A bootnode on the loopback address, and its record. */
+async function startBootnode() {
+  // Not before it is known that there is a backend.
+  const { Discv4Service, generateSecretKey } = await import('../dist/index.js');
+  const node = new Discv4Service({
+    key: generateSecretKey(systemEnv),
+    listen: { host: '127.0.0.1', port: 0 },
+  });
+  await node.start();
+  return { record: node.record.toString(), close: () => node.close() };
+}
+
 /** Starts a server for the bundled chain; `listening` resolves to its enode URL, or to nothing if it ended. */
-function serve() {
+function serve(bootnode) {
   let server;
   const listening = new Promise((resolve) => {
-    server = peerlane(['serve', '--chain', chain, '--listen', '127.0.0.1:0'], (event) => {
-      if (event.event === 'listening') resolve(event.enode);
-      // What it says of the peer that leaves at the end is no news.
-      if (event.event === 'error' && !interrupted && !output.isLost) output.error(event);
-    });
+    server = peerlane(
+      ['serve', '--chain', chain, '--listen', '127.0.0.1:0', '--bootnode', bootnode],
+      (event) => {
+        if (event.event === 'listening') resolve(event.enode);
+        // What it says of the peer that leaves at the end is no news.
+        if (event.event === 'error' && !interrupted && !output.isLost) output.error(event);
+      },
+    );
     server.status.finally(resolve);
   });
   return { ...server, listening };
 }
 
-async function download(enode, store) {
+async function download(bootnode, store) {
   const found = { bytes: 0, peer: undefined, done: undefined };
   const genesis = join(chain, 'genesis.json');
-  const { status } = peerlane(['sync', '--genesis', genesis, '--peer', enode, '--store', store], (event) => {
+  const parameters = ['sync', '--genesis', genesis, '--bootnode', bootnode, '--store', store];
+  const { status } = peerlane(parameters, (event) => {
     if (event.event === 'stored') found.bytes = event.bytes;
     if (event.event === 'peer-connected') found.peer = event.client;
     if (event.event === 'done') found.done = event;
@@ -149,13 +165,22 @@ async function information() {
 async function run(store) {
   const info = await information();
   if (info === undefined) return 1;
-  const server = serve();
+  const bootnode = await startBootnode();
+  try {
+    return await serveAndDownload(bootnode.record, store, info);
+  } finally {
+    await bootnode.close();
+  }
+}
+
+async function serveAndDownload(bootnode, store, info) {
+  const server = serve(bootnode);
   const enode = await server.listening;
   if (enode === undefined) return await server.status;
   if (!json) output.event('serving', {}, `serving ${chain} at ${enode}`);
   // Without its server the download would wait for another one.
   server.status.finally(stopAll);
-  const result = await download(enode, store);
+  const result = await download(bootnode, store);
   if (result.status === 0) summarize(result, info);
   server.stop();
   await server.status;

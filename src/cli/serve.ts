@@ -5,16 +5,26 @@ import { toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
+import { bindUdp } from '../io/udp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { importChain } from '../sync/index.ts';
 import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import {
+  discoveryOf,
+  type FindOptions,
+  openNodeDatabase,
+  reportDiscovery,
+  withFindOptions,
+} from './discovery.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
 
-interface ServeOptions extends CommonOptions {
+interface ServeOptions extends CommonOptions, FindOptions {
+  /** False: `--no-discovery`. */
+  readonly discovery: boolean;
   readonly chain: string;
   readonly listen: ListenAddress;
   readonly key?: string;
@@ -23,13 +33,14 @@ interface ServeOptions extends CommonOptions {
 }
 
 export function addServeCommand(program: Command): void {
-  withCommonOptions(program.command('serve'))
+  withFindOptions(withCommonOptions(program.command('serve')))
     .description('serve a chain to peers until Ctrl-C')
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
     .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
+    .option('--no-discovery', 'neither find nodes nor be found')
     .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
 }
 
@@ -38,7 +49,8 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await resolved(options.listen);
-  await requireFree(listen);
+  await requireFree(listen, options);
+  await using nodes = await openNodeDatabase(options, context);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
   await importChain(store, chainFile, {
@@ -58,6 +70,10 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     listen,
     name: clientId(),
     protocols: ethProtocols({ network, chain: store, env, ...versions }),
+    discovery: options.discovery && discoveryOf(options, network, store),
+    discoveryPort: options.discoveryPort,
+    bootnodes: options.bootnode ?? [],
+    nodeDatabase: nodes.nodeDatabase,
     onEvent: (event) => report(output, event),
     env,
   });
@@ -89,9 +105,12 @@ async function resolved({ host, port }: ListenAddress): Promise<ListenAddress> {
 }
 
 /** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */
-async function requireFree(listen: ListenAddress): Promise<void> {
+async function requireFree(listen: ListenAddress, options: ServeOptions): Promise<void> {
   const probe = await listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
   await probe.close();
+  if (!options.discovery) return;
+  const { discoveryPort: port = listen.port } = options;
+  await using _ = await bindUdp({ ...listen, port }, { message: () => undefined, failed: () => undefined });
 }
 
 /** Tells of peers as they come and go. */
@@ -110,5 +129,7 @@ function report(output: Output, event: ServerEvent): void {
   } else if (event.kind === 'listener-failed') {
     const { code, message } = event.error;
     output.event(event.kind, { code, message }, `the listener failed: ${message} (${code})`);
+  } else {
+    reportDiscovery(output, event);
   }
 }

@@ -10,6 +10,13 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import {
+  discoveryOf,
+  type FindOptions,
+  openNodeDatabase,
+  reportDiscovery,
+  withFindOptions,
+} from './discovery.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
@@ -18,9 +25,9 @@ import type { Output } from './output.ts';
 /** How long the end of a download waits for peers besides those that were there. */
 const SETTLE_MS = 10_000;
 
-interface SyncOptions extends CommonOptions {
+interface SyncOptions extends CommonOptions, FindOptions {
   readonly genesis: string;
-  readonly peer: readonly string[];
+  readonly peer?: readonly string[];
   readonly store: string;
   readonly to?: ReturnType<typeof block>;
   readonly key?: string;
@@ -29,10 +36,10 @@ interface SyncOptions extends CommonOptions {
 }
 
 export function addSyncCommand(program: Command): void {
-  withCommonOptions(program.command('sync'))
+  withFindOptions(withCommonOptions(program.command('sync')))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
-    .requiredOption('--peer <enode...>', 'node to download from; may be repeated', collected(String))
+    .option('--peer <enode>', 'node to download from; may be repeated', collected(String))
     .requiredOption('--store <dir>', 'where the chain is kept')
     .option(
       '--to <block>',
@@ -47,11 +54,17 @@ export function addSyncCommand(program: Command): void {
       seconds,
       60,
     )
-    .action((options: SyncOptions) => runAction(options, (context) => sync(context, options)));
+    .action((options: SyncOptions, command: Command) => {
+      const { peer, bootnode, dns, nodedb } = options;
+      if ((peer ?? bootnode ?? dns ?? nodedb) === undefined) {
+        command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
+      }
+      return runAction(options, (context) => sync(context, options));
+    });
 }
 
 async function sync(context: Context, options: SyncOptions): Promise<void> {
-  for (const enode of options.peer) parseEnode(enode);
+  for (const enode of options.peer ?? []) parseEnode(enode);
   const genesis = await readGenesisFile(options.genesis);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
@@ -73,12 +86,14 @@ async function sync(context: Context, options: SyncOptions): Promise<void> {
 }
 
 async function download(
-  { env, output, signal }: Context,
+  context: Context,
   options: SyncOptions,
   genesis: Genesis,
   store: ChainStore,
 ): Promise<DownloadSummary> {
-  const { to, patience, protocol } = options;
+  const { env, output, signal } = context;
+  const { to, patience, protocol, peer: staticNodes = [], bootnode: bootnodes = [] } = options;
+  const isFinding = (options.bootnode ?? options.dns ?? options.nodedb) !== undefined;
   /** Whether a peer came when the block to go to had been chosen. */
   let isUnheard = false;
   const downloader = new Downloader({
@@ -92,14 +107,20 @@ async function download(
       output.progress(stage, at, end);
     },
   });
-  const peers = new PeerReport(output, options.peer);
+  const peers = new PeerReport(output, staticNodes);
   const { networkId, hash: genesisHash, schedule } = genesis;
+  const network = { networkId, genesisHash, schedule };
+  await using nodes = await openNodeDatabase(options, context);
   await using server = new Server({
     key: await nodeKey(options.key, env),
     name: clientId(),
-    staticNodes: options.peer,
+    staticNodes,
+    bootnodes,
+    discovery: isFinding && discoveryOf(options, network, store),
+    discoveryPort: options.discoveryPort,
+    nodeDatabase: nodes.nodeDatabase,
     protocols: ethProtocols({
-      network: { networkId, genesisHash, schedule },
+      network,
       chain: store,
       env,
       ...(protocol === undefined ? {} : { versions: protocol }),
@@ -196,9 +217,11 @@ class PeerReport {
         break;
       }
       case 'dial-failed': {
-        const { enode, redialInMs } = event;
+        const { enode, redialInMs, isFound } = event;
         const { code, message } = event.error;
         this.#last = event.error;
+        // Many of those that are found are gone.
+        if (isFound) break;
         this.settle(toBareHex(parseEnode(enode).publicKey));
         this.#output.event(
           event.kind,
@@ -207,6 +230,8 @@ class PeerReport {
         );
         break;
       }
+      default:
+        reportDiscovery(this.#output, event);
     }
   }
 

@@ -112,6 +112,13 @@ export class Discv4Engine {
     this.#leave();
   }
 
+  /** One more node to begin with, as those of the options, once the engine has been started. */
+  addSeed(seed: KadNode, now: number): void {
+    this.#enter(now);
+    this.#upkeep.addSeed(seed);
+    this.#leave();
+  }
+
   /** When `tick` has something to do next; `-Infinity` for at once, `Infinity` for never. */
   get deadline(): number {
     if (this.#intake.size > 0) return Number.NEGATIVE_INFINITY;

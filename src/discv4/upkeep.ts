@@ -30,6 +30,15 @@ export class Upkeep {
     this.#seeds = [...seeds];
   }
 
+  /** One more node to begin with; an empty table looks for others at once. */
+  addSeed(seed: KadNode): void {
+    const { agenda, table } = this.#context;
+    this.#seeds.push(seed);
+    this.#emptyRefreshAt = Math.min(this.#emptyRefreshAt, agenda.now);
+    if (table.size === 0 && !this.#isRefreshing) this.run();
+    else table.addFound(seed, agenda.now);
+  }
+
   start(): void {
     this.#refreshAt = this.#context.agenda.now;
   }

@@ -9,6 +9,7 @@ export {
   type SyncOptions,
   type WaitOptions,
 } from './client.ts';
+export { MAX_TREES } from './forest.ts';
 export type { TreeRoot } from './root.ts';
 export type { SyncProgress } from './sync.ts';
 export { treeFromJson, treeToJson } from './text-records.ts';

@@ -11,6 +11,12 @@ export {
 } from './broadcast.ts';
 export type { ChainHead, ChainReader } from './chain-reader.ts';
 export {
+  type EthDiscovery,
+  type EthDiscoveryOptions,
+  type EthRecord,
+  ethDiscovery,
+} from './discovery.ts';
+export {
   type ForkHead,
   type ForkId,
   type ForkIdVerdict,

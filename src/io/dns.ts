@@ -1,5 +1,5 @@
-/** TXT records of DNS, by the resolver that is part of Node.js: the only place that asks it. */
-import { Resolver } from 'node:dns/promises';
+/** TXT records and addresses, by what is part of Node.js: the only place that asks it. */
+import { lookup, Resolver } from 'node:dns/promises';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
@@ -67,5 +67,27 @@ export class DnsResolver {
       throw new PeerlaneError('invalid-argument', message, { cause });
     }
     return resolver;
+  }
+}
+
+/**
+ * The address of a host, by the means of the system, which cannot be ended: only the wait is.
+ * @throws PeerlaneError `lookup-failed`, `aborted`
+ */
+export async function lookupHost(host: string, signal?: AbortSignal): Promise<string> {
+  if (signal?.aborted) throw abortedError(signal);
+  let removeAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    removeAbort = onAbort(signal, () => reject(abortedError(signal)));
+  });
+  try {
+    const { address } = await Promise.race([lookup(host), aborted]);
+    return address;
+  } catch (cause) {
+    if (cause instanceof PeerlaneError) throw cause;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw new PeerlaneError('lookup-failed', `the lookup of ${host} failed: ${code}`, { cause });
+  } finally {
+    removeAbort();
   }
 }

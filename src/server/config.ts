@@ -5,7 +5,14 @@ import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
+import { parseNode } from './bootnodes.ts';
+import {
+  checkDiscoveryOptions,
+  type DiscoveryConfig,
+  type DiscoveryServerOptions,
+} from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
+import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
 export const DEFAULT_MAX_PENDING_PEERS = 50;
@@ -22,7 +29,7 @@ export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;
 
-export interface ServerOptions {
+export interface ServerOptions extends DiscoveryServerOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
@@ -37,7 +44,7 @@ export interface ServerOptions {
   readonly maxPendingPeers?: number;
   /** A server dials at most `maxPeers / dialRatio` of its peers, static ones not counted; default 3. */
   readonly dialRatio?: number;
-  /** enode URLs of nodes that are dialed while there are slots. */
+  /** enode URLs or records of nodes that discovery begins with; without it they are dialed while there are slots. */
   readonly bootnodes?: readonly string[];
   /** enode URLs of nodes that are kept connected, whatever the limits. */
   readonly staticNodes?: readonly string[];
@@ -60,11 +67,14 @@ export interface ServerConfig {
   readonly bootnodes: readonly Enode[];
   readonly staticNodes: readonly Enode[];
   readonly memoryBudget: number;
+  /** Undefined: off. */
+  readonly discovery: DiscoveryConfig | undefined;
+  readonly nodeDatabase: NodeDatabase | undefined;
   readonly onEvent: (event: ServerEvent) => void;
   readonly env: Env;
 }
 
-/** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
+/** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record`, `invalid-tree-url` */
 export function checkServerOptions(options: ServerOptions): ServerConfig {
   if (typeof options !== 'object' || options === null) throw invalid('a server takes an object of options');
   const {
@@ -112,6 +122,7 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
   checkCount('maxPendingPeers', maxPendingPeers, 1, 100_000);
   checkCount('dialRatio', dialRatio, 1, 100_000);
   checkCount('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
+  const nodes = bootnodes.map(parseNode);
   return {
     key,
     listen,
@@ -120,9 +131,11 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
     maxPeers,
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
-    bootnodes: bootnodes.map(parseEnode),
+    bootnodes: nodes,
     staticNodes: staticNodes.map(parseEnode),
     memoryBudget,
+    discovery: checkDiscoveryOptions(options, listen, nodes),
+    nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),
     env,
   };

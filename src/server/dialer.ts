@@ -2,13 +2,19 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
+import { DialHistory } from './dial-history.ts';
 import { type DialCandidate, dueAt, planDials } from './dial-plan.ts';
 import { type Connect, Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
 import type { PeerSet } from './peers.ts';
 
+/** A peer that was found and stayed for less than this counts as a failed dial. */
+const SHORT_STAY_MS = 60_000;
+
 interface Candidate extends DialCandidate {
   readonly enode: Enode;
+  /** Found by discovery: forgotten when it is gone, for it to be found again. */
+  readonly isFound: boolean;
   dialedAt: number | undefined;
 }
 
@@ -19,7 +25,17 @@ export interface DialerOptions {
   readonly peers: PeerSet;
   readonly connect: Connect;
   /** Told of each dial that the dialer began by itself, and that failed. */
-  readonly failed: (enode: Enode, error: PeerlaneError, redialInMs: number | undefined) => void;
+  readonly failed: (failure: DialFailure) => void;
+  /** Told after each round: `demand` may have changed. */
+  readonly planned?: () => void;
+}
+
+export interface DialFailure {
+  readonly enode: Enode;
+  readonly error: PeerlaneError;
+  /** Milliseconds until the node is dialed again; undefined when that is not certain. */
+  readonly redialInMs: number | undefined;
+  readonly isFound: boolean;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -27,6 +43,7 @@ export class Dialer {
   readonly #options: DialerOptions;
   readonly #candidates = new Map<string, Candidate>();
   readonly #dials: Dials;
+  readonly #history = new DialHistory();
   #isRunning = false;
   #timer: Timer | undefined;
 
@@ -55,14 +72,60 @@ export class Dialer {
       key,
       enode,
       isStatic: isStatic || known?.isStatic === true,
+      isFound: false,
       dialedAt: known?.dialedAt,
     });
     this.plan();
   }
 
+  /** How many more nodes there are slots for, and dials that may begin now. */
+  get demand(): number {
+    if (!this.#isRunning) return 0;
+    const { env, peers, maxPending } = this.#options;
+    const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
+    let waiting = 0;
+    for (const candidate of this.#candidates.values()) {
+      if (!candidate.isStatic && !busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
+    }
+    return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
+  }
+
+  /** Whether there is no reason to dial the node if it is found: it is here, known, or was dialed a short time ago. */
+  leavesOut(key: string): boolean {
+    return (
+      this.#candidates.has(key) ||
+      this.#dials.has(key) ||
+      this.#options.peers.get(key) !== undefined ||
+      !this.#history.isOpen(key, this.#options.env.now())
+    );
+  }
+
+  /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
+  offer(enode: Enode): void {
+    const key = toBareHex(enode.publicKey);
+    if (!this.#isRunning || this.leavesOut(key)) return;
+    this.#candidates.set(key, { key, enode, isStatic: false, isFound: true, dialedAt: undefined });
+    this.plan();
+  }
+
+  /** A peer that stayed for so long is gone. */
+  left(key: string, stayedMs: number): void {
+    const candidate = this.#candidates.get(key);
+    if (candidate?.isFound !== true) return;
+    this.#forget(candidate, stayedMs < SHORT_STAY_MS);
+  }
+
+  #forget({ key, dialedAt }: Candidate, hasFailed: boolean): void {
+    this.#candidates.delete(key);
+    const at = dialedAt ?? this.#options.env.now();
+    if (hasFailed) this.#history.failed(key, at);
+    else this.#history.succeeded(key, at);
+  }
+
   /** Forgets a node, and ends the dial to it. */
   remove(key: string): void {
-    this.#candidates.delete(key);
+    const candidate = this.#candidates.get(key);
+    if (candidate !== undefined) this.#forget(candidate, true);
     this.#dials.abort(key);
   }
 
@@ -91,7 +154,7 @@ export class Dialer {
   /** Dials whom there is reason to dial; to be called when a peer is gone. */
   plan(): void {
     if (!this.#isRunning) return;
-    const { env, maxPending, peers, failed } = this.#options;
+    const { env, maxPending, peers, planned } = this.#options;
     this.#timer?.cancel();
     this.#timer = undefined;
     const now = env.now();
@@ -107,14 +170,22 @@ export class Dialer {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
-      const { enode } = candidate;
-      this.#dials
-        .begin(key, enode)
-        .catch((error: unknown) => failed(enode, toPeerlaneError(error), this.redialInMs(key)));
+      this.#dials.begin(key, candidate.enode).catch((error: unknown) => this.#failed(candidate, error));
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
       this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.plan());
     }
+    planned?.();
+  }
+
+  #failed(candidate: Candidate, error: unknown): void {
+    const { key, enode, isFound } = candidate;
+    const isForgotten = isFound && this.#candidates.get(key) === candidate;
+    if (isForgotten) this.#forget(candidate, true);
+    const redialInMs = this.redialInMs(key);
+    this.#options.failed({ enode, error: toPeerlaneError(error), redialInMs, isFound });
+    // It counted as one that waits.
+    if (isForgotten) this.#options.planned?.();
   }
 
   get #attemptsForSlots(): number {

@@ -35,6 +35,10 @@ export class Dials {
     return this.#attempts.keys();
   }
 
+  has(key: string): boolean {
+    return this.#attempts.has(key);
+  }
+
   /** Dials for the server itself. */
   begin(key: string, enode: Enode): Promise<Peer> {
     return (this.#attempts.get(key) ?? this.#start(key, enode, true)).done;

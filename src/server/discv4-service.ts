@@ -90,6 +90,17 @@ export class Discv4Service implements AsyncDisposable {
     this.#schedule();
   }
 
+  /**
+   * One more node to begin with: a bootnode that was not known at the start.
+   * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`
+   */
+  addBootnode(node: NodeSource): void {
+    const seed = this.#remote(node);
+    if (this.#socket === undefined || this.#closed.signal.aborted) return;
+    this.#engine.addSeed(seed, this.#config.env.now());
+    this.#schedule();
+  }
+
   /** The UDP port in use; 0 before the start. */
   get port(): number {
     return this.#socket?.port ?? 0;

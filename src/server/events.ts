@@ -1,5 +1,9 @@
 import type { PeerlaneError } from '../base/errors.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import type { NodeSourceName } from './node-mix.ts';
+
+/** What of discovery has failed: a source, the name of a bootnode, the node's own record. */
+export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
 
 /** What a server tells an observer. */
 export type ServerEvent =
@@ -20,13 +24,22 @@ export type ServerEvent =
       readonly remotePort: number;
       readonly error: PeerlaneError;
     }
-  /** A dial that the server began by itself, to a bootnode or a static node, has failed. */
+  /** A dial that the server began by itself has failed. */
   | {
       readonly kind: 'dial-failed';
       readonly enode: string;
       readonly error: PeerlaneError;
       /** As for `peer-disconnected`. */
       readonly redialInMs: number | undefined;
+      /** The node was found by discovery, of whose nodes many are gone. */
+      readonly isFound: boolean;
+    }
+  /** A part of discovery has failed; the others go on, and it is tried again. */
+  | {
+      readonly kind: 'discovery-failed';
+      readonly part: DiscoveryPart;
+      readonly error: PeerlaneError;
+      readonly retryInMs: number | undefined;
     }
   /**
    * A protocol's handler threw something that is not a `PeerlaneError`, or it found fault with the last words of a

@@ -13,9 +13,11 @@ export {
   planDials,
   REDIAL_INTERVAL_MS,
 } from './dial-plan.ts';
+export { Discovery } from './discovery.ts';
+export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
 export { Discv4Service } from './discv4-service.ts';
-export type { ServerEvent } from './events.ts';
+export type { DiscoveryPart, ServerEvent } from './events.ts';
 export {
   type DialResult,
   NodeDatabase,
@@ -24,5 +26,6 @@ export {
   type NodePatch,
   type StoredNode,
 } from './node-db/index.ts';
+export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { Peer } from './peer.ts';
 export { Server } from './server.ts';

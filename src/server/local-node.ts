@@ -1,7 +1,20 @@
 /** How a node names itself to others. */
+
+import type { Env } from '../base/env.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
-import { type EntryChanges, formatEnode } from '../enr/index.ts';
+import {
+  type EntryChanges,
+  firstSeq,
+  formatEnode,
+  LocalRecord,
+  type NodeRecord,
+  nodeIdOf,
+} from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
+import type { NodeDatabase } from './node-db/index.ts';
+
+/** How old the entries may be that change while the node runs. */
+export const ENTRIES_INTERVAL_MS = 1_000;
 
 /** Where a node is reached, on its own machine, that listens on all addresses of a family. */
 const LOOPBACK: ReadonlyMap<string, string> = new Map([
@@ -9,16 +22,117 @@ const LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['::', '::1'],
 ]);
 
-/** The enode URL of a node that listens at `endpoint`; of port 0 if it does not listen. */
-export function localEnode(publicKey: Uint8Array, endpoint: Endpoint | undefined): string {
-  const { host = '0.0.0.0', port = 0 } = endpoint ?? {};
-  return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort: port, udpPort: 0 });
+/** Where a node listens; a port that is undefined: it does not. */
+export interface LocalEndpoints {
+  readonly host: string;
+  readonly tcp: number | undefined;
+  readonly udp: number | undefined;
 }
 
-/** The entries of the record (EIP-778) of a node that listens at `endpoint`. */
-export function endpointEntries({ host, port }: Endpoint): EntryChanges {
+export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
+
+export function endpointsOf(listener: Endpoint | undefined, discovery: Endpoint | undefined): LocalEndpoints {
+  const { host = NOWHERE.host } = listener ?? discovery ?? {};
+  return { host, tcp: listener?.port, udp: discovery?.port };
+}
+
+/** The entries of the record (EIP-778) of a node that listens there. */
+export function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
+  if (tcp === undefined && udp === undefined) return {};
   // A host name, or an address that stands for all, is no address to be reached at.
   const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
   const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
-  return { ip, ip6, ...(host.includes(':') ? { tcp6: port } : { tcp: port }) };
+  return { ip, ip6, ...(host.includes(':') ? { tcp6: tcp, udp6: udp } : { tcp, udp }) };
+}
+
+export interface LocalNodeOptions {
+  /** The secret key. */
+  readonly key: Uint8Array;
+  readonly env: Env;
+  readonly entries: () => EntryChanges;
+  readonly database: NodeDatabase | undefined;
+  /** The entries, or the writing of the sequence number, have failed. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** The record of the node itself, and its enode URL. */
+export class LocalNode {
+  readonly #options: LocalNodeOptions;
+  #local: LocalRecord;
+  #endpoints = NOWHERE;
+  /** Of the entries that were set last: what is not among them any more is taken out. */
+  #keys: readonly string[] = [];
+  #refreshAt = Number.NEGATIVE_INFINITY;
+  #isStoring = false;
+  #storedSeq = -1n;
+
+  constructor(options: LocalNodeOptions) {
+    this.#options = options;
+    const { key, env } = options;
+    this.#local = new LocalRecord(key, { seq: firstSeq(env.unixTime()) });
+  }
+
+  /** Goes on above the sequence number of earlier runs. @throws PeerlaneError what the database throws */
+  async load(): Promise<void> {
+    const { key, env, database } = this.#options;
+    const stored = await database?.localSeq(nodeIdOf(this.#local.publicKey));
+    if (stored === undefined) return;
+    const isUsable = stored < (1n << 64n) - (1n << 32n);
+    this.#local = new LocalRecord(key, { seq: firstSeq(env.unixTime(), isUsable ? stored : undefined) });
+  }
+
+  /**
+   * Says where the node listens.
+   * @throws PeerlaneError `invalid-argument`, `invalid-record`: what `LocalRecord.update` says of the entries
+   */
+  listens(endpoints: LocalEndpoints): void {
+    this.#endpoints = endpoints;
+    this.#refresh();
+  }
+
+  /** The record as it stands. */
+  get record(): NodeRecord {
+    if (this.#options.env.now() >= this.#refreshAt) {
+      try {
+        this.#refresh();
+      } catch (error) {
+        this.#options.failed(error);
+      }
+    }
+    return this.#local.record;
+  }
+
+  /** `enode://...`: see `Server.enode`. */
+  get enode(): string {
+    const { host, tcp = 0, udp = 0 } = this.#endpoints;
+    const { publicKey } = this.#local;
+    return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort: tcp, udpPort: udp });
+  }
+
+  #refresh(): void {
+    const { env, entries } = this.#options;
+    this.#refreshAt = env.now() + ENTRIES_INTERVAL_MS;
+    const wanted = { ...endpointEntries(this.#endpoints), ...entries() };
+    const gone = Object.fromEntries(this.#keys.map((key) => [key, undefined]));
+    this.#local.update({ ...gone, ...wanted });
+    this.#keys = Object.keys(wanted);
+    this.#store();
+  }
+
+  /** Writes the number; what changes meanwhile is written after it. */
+  #store(): void {
+    const { database, failed } = this.#options;
+    const { seq, publicKey } = this.#local;
+    if (database === undefined || this.#isStoring || seq === this.#storedSeq) return;
+    this.#isStoring = true;
+    this.#storedSeq = seq;
+    const stored = (): void => {
+      this.#isStoring = false;
+      this.#store();
+    };
+    database.storeLocalSeq(nodeIdOf(publicKey), seq).then(stored, (error: unknown) => {
+      this.#isStoring = false;
+      failed(error);
+    });
+  }
 }

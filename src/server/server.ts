@@ -1,8 +1,8 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
-import { PeerlaneError } from '../base/errors.ts';
-import { type Enode, firstSeq, formatEnode, LocalRecord, parseEnode } from '../enr/index.ts';
-import { connectTcp, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
+import { connectTcp, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
 import {
   accept,
@@ -16,11 +16,14 @@ import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.t
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
-import { Dialer } from './dialer.ts';
+import { Dialer, type DialFailure } from './dialer.ts';
+import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
-import { endpointEntries, localEnode } from './local-node.ts';
+import { endpointsOf, LocalNode } from './local-node.ts';
+import { NodeNotes } from './node-notes.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
+import { PendingInbound } from './pending-inbound.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -34,7 +37,9 @@ import { PeerSet, tooManyPeers } from './peers.ts';
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
   readonly #identity: Identity;
-  readonly #record: LocalRecord;
+  readonly #local: LocalNode;
+  readonly #notes: NodeNotes;
+  readonly #discovery: Discovery | undefined;
   readonly #lanes: Lanes;
   readonly #budgets: Budgets;
   readonly #peers: PeerSet;
@@ -42,8 +47,7 @@ export class Server implements AsyncDisposable {
   readonly #dialer: Dialer;
   /** All connections whose sockets are open, peers included. */
   readonly #connections = new Set<Connection>();
-  /** Inbound connections that have not become peers yet, oldest first. */
-  readonly #pendingInbound = new Set<Connection>();
+  readonly #pendingInbound: PendingInbound;
   #listener: Listener | undefined;
   /** Made for the first connection; by then it is known where the server listens. */
   #context: ConnectionContext | undefined;
@@ -54,49 +58,74 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
     this.#identity = identityOf(this.#config.key);
-    const seq = firstSeq(this.#config.env.unixTime());
-    this.#record = new LocalRecord(this.#config.key, { seq });
     this.#lanes = new Lanes(this.#config.env);
     this.#budgets = budgetsOf(this.#config);
     this.#peers = new PeerSet(this.#config);
-    const { env, maxPendingPeers: maxPending, bootnodes, staticNodes, onEvent } = this.#config;
+    const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
+    this.#pendingInbound = new PendingInbound(maxPending);
+    this.#notes = new NodeNotes(database, env);
+    const entries = discovery?.recordEntries ?? (() => ({}));
+    const failed = (error: unknown): void => this.#recordFailed(error);
+    this.#local = new LocalNode({ key, env, entries, database, failed });
     this.#dialer = new Dialer({
       env,
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => this.#connectTo(enode, signal),
-      failed: (enode, error, redialInMs) =>
-        onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs }),
+      failed: (failure) => this.#dialFailed(failure),
+      planned: () => this.#discovery?.wake(),
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
-    for (const enode of bootnodes.filter(isOther)) this.#dialer.add(enode, false);
-    for (const enode of staticNodes.filter(isOther)) this.#dialer.add(enode, true);
+    const bootnodes = this.#config.bootnodes.filter(isOther);
+    const staticNodes = this.#config.staticNodes.filter(isOther);
+    // v4 begins with bootnodes, and finds out whether they are nodes to be dialed.
+    if (discovery?.v4 !== true) for (const enode of bootnodes) this.#dialer.add(enode, false);
+    for (const enode of staticNodes) this.#dialer.add(enode, true);
+    const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
+    const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey };
+    this.#discovery = discovery && new Discovery({ ...shared, ...discovery });
   }
 
   /**
-   * Starts to listen and to dial.
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   * Starts to listen, to find nodes and to dial.
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; what `discovery.recordEntries` or the node database
+   * throws
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new PeerlaneError('closed', 'a server starts once');
     this.#state = 'running';
     const { listen, onEvent } = this.#config;
-    if (listen !== undefined) {
-      const listener = await listenTcp(listen, {
-        accept: (wire) => this.#accept(wire),
-        failed: (error) => onEvent({ kind: 'listener-failed', error }),
-      });
-      if (this.#isClosed) {
-        await listener.close();
-        throw new PeerlaneError('closed', 'the server was closed while it started');
-      }
-      this.#listener = listener;
-      this.#record.update(endpointEntries(listener));
-      // Whom we dialed meanwhile was told of no port.
-      this.#context = undefined;
-      onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
+    try {
+      await this.#local.load();
+      this.#requireOpen();
+      if (listen !== undefined) await this.#listen(listen);
+      await this.#discovery?.start(this.#listener);
+      this.#requireOpen();
+      this.#local.listens(endpointsOf(this.#listener, this.#discovery?.endpoint));
+    } catch (error) {
+      const isClosed = this.#isClosed;
+      await this.close();
+      throw isClosed ? closedWhileStarting() : error;
     }
+    if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     this.#dialer.start();
+    this.#discovery?.wake();
+  }
+
+  async #listen(listen: Endpoint): Promise<void> {
+    const listener = await listenTcp(listen, {
+      accept: (wire) => this.#accept(wire),
+      failed: (error) => this.#config.onEvent({ kind: 'listener-failed', error }),
+    });
+    if (this.#isClosed) await listener.close();
+    this.#requireOpen();
+    this.#listener = listener;
+    // Whom we dialed meanwhile was told of no port.
+    this.#context = undefined;
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw closedWhileStarting();
   }
 
   get #isClosed(): boolean {
@@ -110,15 +139,21 @@ export class Server implements AsyncDisposable {
 
   /**
    * `enode://...` with the address and the port that the server listens on; the loopback address when it listens
-   * on all of them, port 0 when it does not listen.
+   * on all of them, port 0 when it does not listen. `discport` is the port of discovery where that is another, and 0
+   * without discovery.
    */
   get enode(): string {
-    return localEnode(this.id, this.#listener);
+    return this.#local.enode;
   }
 
   /** The node's record in text form (EIP-778), with the address that it listens on. */
   get enr(): string {
-    return this.#record.record.toString();
+    return this.#local.record.toString();
+  }
+
+  /** Finds nodes; undefined when that is off. */
+  get discovery(): Discovery | undefined {
+    return this.#discovery;
   }
 
   get peers(): readonly Peer[] {
@@ -183,12 +218,24 @@ export class Server implements AsyncDisposable {
     this.#state = 'closed';
     const listening = this.#listener?.close();
     this.#dialer.close();
+    const undiscovered = this.#discovery?.close();
     const connections = [...this.#connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await listening;
+    await Promise.all([listening, undiscovered]);
+  }
+
+  #recordFailed(error: unknown): void {
+    if (this.#isClosed) return;
+    const failure = { part: 'record', error: toPeerlaneError(error), retryInMs: undefined } as const;
+    this.#config.onEvent({ kind: 'discovery-failed', ...failure });
+  }
+
+  #dialFailed({ enode, error, redialInMs, isFound }: DialFailure): void {
+    this.#notes.dialFailed(enode, error);
+    this.#config.onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs, isFound });
   }
 
   #refuseSelf(publicKey: Uint8Array): void {
@@ -200,20 +247,14 @@ export class Server implements AsyncDisposable {
   // Inbound
 
   #accept(wire: Wire): void {
-    const { maxPendingPeers } = this.#config;
     if (this.#state !== 'running') {
       wire.destroy();
       return;
     }
-    // Whoever has kept silent for the longest time makes room, so that silence keeps nobody out.
-    if (this.#pendingInbound.size >= maxPendingPeers) {
-      const silent = [...this.#pendingInbound].find(({ hasIdentity }) => !hasIdentity);
-      const oldest = silent ?? this.#pendingInbound.values().next().value;
-      oldest?.close(new PeerlaneError('pending-replaced', 'a newer connection took the place'));
-    }
+    this.#pendingInbound.makeRoom();
     const randomness = freshRandomness(this.#config.env);
     const connection = this.#connect(wire, accept({ identity: this.#identity, randomness }));
-    if (connection.endError === undefined) this.#pendingInbound.add(connection);
+    this.#pendingInbound.add(connection);
   }
 
   #connect(wire: Wire, handshake: Handshake, dialed?: Dialed): Connection {
@@ -275,17 +316,20 @@ export class Server implements AsyncDisposable {
     this.#peers.add(key, peer, connection, isStatic);
     // Not before: the slot would be free for a moment, and somebody would be dialed for it.
     displaced?.close(tooManyPeers());
+    this.#notes.connected(info, dialed?.enode);
     dialed?.resolve(peer);
     onEvent({ kind: 'peer-connected', peer: info });
   }
 
   #closed(connection: Connection, error: PeerlaneError, dialed: Dialed | undefined): void {
-    const { onEvent } = this.#config;
+    const { env, onEvent } = this.#config;
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
     const { peer, inbound, remoteAddress, remotePort } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
+    const connectedAt = this.#peers.get(key)?.connectedAt ?? 0;
     if (peer !== undefined && this.#peers.remove(key, connection)) {
+      this.#dialer.left(key, env.now() - connectedAt);
       onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
@@ -311,7 +355,7 @@ export class Server implements AsyncDisposable {
         randomness: freshRandomness(env),
         remoteId: enode.publicKey,
       });
-      const connection = this.#connect(wire, handshake, { resolve, reject });
+      const connection = this.#connect(wire, handshake, { enode, resolve, reject });
       onAbort(signal, () => {
         if (connection.peer === undefined) connection.close(abortedError(signal));
       });
@@ -321,6 +365,11 @@ export class Server implements AsyncDisposable {
 
 /** A dial that waits for its peer. */
 interface Dialed {
+  readonly enode: Enode;
   readonly resolve: (peer: Peer) => void;
   readonly reject: (error: PeerlaneError) => void;
+}
+
+function closedWhileStarting(): PeerlaneError {
+  return new PeerlaneError('closed', 'the server was closed while it started');
 }

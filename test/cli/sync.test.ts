@@ -6,6 +6,7 @@ import { ChainStore, verifyChain } from '../../src/sync/index.ts';
 import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
 import {
   lateDoor,
+  SMALL,
   SMALL_GENESIS_FILE,
   SMALL_HEAD,
   serveFork,
@@ -145,6 +146,48 @@ describe('sync', () => {
     const { status, stdout } = await run(...args);
     expect(status).toBe(0);
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD });
+  });
+});
+
+describe('a sync that is given no peer', () => {
+  it('finds one of its chain by discovery, and again from its node database', async () => {
+    const [directory, nodedb] = await Promise.all([temporaryDirectory(), storeDirectory()]);
+    const serving = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
+    const { enr } = await serving.event(({ event }) => event === 'listening');
+    for (const [store, ...more] of [
+      ['a', '--bootnode', String(enr), '--nodedb', nodedb],
+      ['b', '--nodedb', nodedb],
+    ]) {
+      const args = [
+        'sync',
+        '--genesis',
+        SMALL_GENESIS_FILE,
+        '--store',
+        join(directory, store ?? ''),
+        '--json',
+      ];
+      const { status, stdout, stderr } = await run(...args, ...more);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD, bodies: 600 });
+    }
+  });
+
+  it('says that a bootnode takes no part in discovery', async () => {
+    const serving = new Cli([
+      'serve',
+      '--chain',
+      SMALL,
+      '--listen',
+      '127.0.0.1:0',
+      '--no-discovery',
+      '--json',
+    ]);
+    const { enode } = await serving.event(({ event }) => event === 'listening');
+    const store = await storeDirectory();
+    const args = ['sync', '--genesis', SMALL_GENESIS_FILE, '--store', store, '--bootnode', String(enode)];
+    const { status, stderr } = await run(...args);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/its UDP port is 0/);
   });
 });
 

@@ -41,7 +41,7 @@ describe('the command line', () => {
     [['serve', '--chain', 'x', '--listen', '127.0.0.1'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', '::1:0'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', ':0', '--protocol', 'eth/67'], /eth\/68/],
-    [['sync', '--genesis', 'x', '--store', 'y'], /required option '--peer <enode...>'/],
+    [['sync', '--genesis', 'x', '--store', 'y'], /one of --peer, --bootnode, --dns and --nodedb is required/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
     [['nodeset', 'info'], /missing required argument 'file'/],

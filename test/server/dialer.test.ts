@@ -31,7 +31,7 @@ function dialing({ maxPending = 50, maxDialedPeers = 2 } = {}) {
         signal.addEventListener('abort', () => reject(new PeerlaneError('aborted', 'aborted')));
       });
     },
-    failed: ({ tcpPort }, _, redialInMs) => failures.push([tcpPort, redialInMs]),
+    failed: ({ enode, redialInMs }) => void failures.push([enode.tcpPort, redialInMs]),
   });
   /** Fails the dial to a node, and lets all hear of it. */
   const fail = async (port: number) => {

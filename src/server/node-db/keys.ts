@@ -6,6 +6,7 @@ const ascii = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'la
 export const VERSION_KEY: Uint8Array = ascii('peerlane-nodes');
 
 const PREFIX = ascii('node:');
+const SEQ_PREFIX = ascii('local-seq:');
 const ID_LENGTH = 32;
 
 export function nameOf(id: Uint8Array): string {
@@ -20,6 +21,14 @@ export function keyOf(name: string): Uint8Array {
   const key = new Uint8Array(PREFIX.length + ID_LENGTH);
   key.set(PREFIX);
   key.set(idOf(name), PREFIX.length);
+  return key;
+}
+
+/** Where the sequence number of the record of a node of this machine is kept. */
+export function seqKeyOf(name: string): Uint8Array {
+  const key = new Uint8Array(SEQ_PREFIX.length + ID_LENGTH);
+  key.set(SEQ_PREFIX);
+  key.set(idOf(name), SEQ_PREFIX.length);
   return key;
 }
 

@@ -6,7 +6,7 @@ import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
 import { decodeRecord, nodeIdOf } from '../../enr/index.ts';
 import { TOUCHED } from './changes.ts';
 import { applyToHistory, newHistory } from './history.ts';
-import { nameOf } from './keys.ts';
+import { nameOf, seqKeyOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
 import { NodeIndex } from './node-index.ts';
 import { checkPatch, factsOf, type NodePatch } from './node-patch.ts';
@@ -25,6 +25,7 @@ const READ_LENGTH = 64;
 /** Changes that are gathered while a store is read. */
 const MAX_LOADING_CHANGES = 512;
 const ID_LENGTH = 32;
+const SEQ_LENGTH = 8;
 
 /**
  * What is known of other nodes, kept over restarts: records and endpoints, when they answered, how dials ended.
@@ -38,11 +39,15 @@ export class NodeDatabase implements AsyncDisposable {
   readonly #config: NodeDatabaseConfig;
   readonly #index = new NodeIndex();
   readonly #writer: WriteBehind;
+  readonly #kv: ScannableStore;
+  /** Writes of sequence numbers, one after the other. */
+  #seqWrites: Promise<unknown> = Promise.resolve();
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(kv: ScannableStore, config: NodeDatabaseConfig) {
     this.#config = config;
+    this.#kv = kv;
     const { env, onEvent } = config;
     const failed = (error: PeerlaneError): void => onEvent({ kind: 'node-database-failed', error });
     this.#writer = new WriteBehind({ kv, index: this.#index, env, failed });
@@ -135,6 +140,33 @@ export class NodeDatabase implements AsyncDisposable {
     return node;
   }
 
+  /**
+   * The highest sequence number that the record of the local node `id` is known to have had.
+   * @param id 32 bytes
+   * @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged`, `invalid-argument`
+   */
+  async localSeq(id: Uint8Array): Promise<bigint | undefined> {
+    checkId(id);
+    this.#requireOpen();
+    const value = await this.#kv.get(seqKeyOf(nameOf(id)));
+    return value?.length === SEQ_LENGTH ? viewOf(value).getBigUint64(0) : undefined;
+  }
+
+  /**
+   * Keeps the sequence number of the record of the local node `id`, so that it never goes back.
+   * @param id 32 bytes
+   * @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged`, `invalid-argument`
+   */
+  async storeLocalSeq(id: Uint8Array, seq: bigint): Promise<void> {
+    checkId(id);
+    this.#requireOpen();
+    const value = new Uint8Array(SEQ_LENGTH);
+    viewOf(value).setBigUint64(0, seq);
+    const write = this.#seqWrites.then(() => this.#kv.batch([{ key: seqKeyOf(nameOf(id)), value }]));
+    this.#seqWrites = write.catch(() => undefined);
+    await write;
+  }
+
   /** Forgets a node; whether it was known. */
   remove(id: Uint8Array): boolean {
     checkId(id);
@@ -204,7 +236,7 @@ export class NodeDatabase implements AsyncDisposable {
   /** Writes what has changed, and lets go of the directory. */
   async close(): Promise<void> {
     this.#expiry?.cancel();
-    this.#closed ??= this.#writer.close();
+    this.#closed ??= this.#seqWrites.then(() => this.#writer.close());
     await this.#closed;
   }
 
@@ -269,6 +301,10 @@ function randomBelow(limit: number, bytes: Uint8Array): number {
   let value = 0;
   for (const byte of bytes) value = value * 256 + byte;
   return value % limit;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function checkId(id: Uint8Array): void {

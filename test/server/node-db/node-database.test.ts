@@ -484,3 +484,19 @@ describe('a node database refuses', () => {
     expect(database.size).toBe(0);
   });
 });
+
+describe('the number of the local record', () => {
+  it('is kept over restarts, apart from the nodes', async () => {
+    const path = newPath();
+    const id = new Uint8Array(32).fill(7);
+    {
+      await using database = await NodeDatabase.open(path);
+      expect(await database.localSeq(id)).toBeUndefined();
+      await Promise.all([database.storeLocalSeq(id, 5n), database.storeLocalSeq(id, 2n ** 64n - 1n)]);
+    }
+    await using database = await NodeDatabase.open(path);
+    expect(await database.localSeq(id)).toBe(2n ** 64n - 1n);
+    expect(await database.localSeq(new Uint8Array(32))).toBeUndefined();
+    expect(database.size).toBe(0);
+  });
+});

@@ -1,0 +1,101 @@
+/** What the commands share that find nodes. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { PeerlaneError } from '../base/errors.ts';
+import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
+import type { ChainReader, EthNetwork } from '../eth/index.ts';
+import { ethDiscovery } from '../eth/index.ts';
+import { parseNode } from '../server/bootnodes.ts';
+import { type DiscoveryOptions, NodeDatabase, type ServerEvent } from '../server/index.ts';
+import { collected, port } from './arguments.ts';
+import type { Context } from './command.ts';
+import { formatDuration, printable } from './format.ts';
+import type { Output } from './output.ts';
+
+export interface FindOptions {
+  readonly bootnode?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly nodedb?: string;
+  readonly discoveryPort?: number;
+}
+
+/** Adds the options that say where nodes are found. */
+export function withFindOptions(command: Command): Command {
+  return command
+    .option(
+      '--bootnode <node>',
+      'enode URL or record of a node to find others from; may be repeated',
+      collected(bootnode),
+    )
+    .option('--dns <url>', 'enrtree:// URL of a list of nodes in DNS; may be repeated', collected(treeUrl))
+    .option('--nodedb <dir>', 'keep what is learned of nodes here, and begin with it')
+    .option('--discovery-port <port>', 'UDP port of discovery; default: the TCP port, or any free one', port);
+}
+
+function bootnode(text: string): string {
+  return checked(text, () => {
+    if (parseNode(text).udpPort > 0) return;
+    throw new PeerlaneError('invalid-argument', 'the node takes no part in discovery: its UDP port is 0');
+  });
+}
+
+function treeUrl(text: string): string {
+  return checked(text, () => void parseTreeUrl(text));
+}
+
+function checked(text: string, check: () => void): string {
+  try {
+    check();
+    return text;
+  } catch (error) {
+    if (error instanceof PeerlaneError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** Discovery of nodes of a chain. */
+export function discoveryOf(
+  { dns = [] }: FindOptions,
+  network: EthNetwork,
+  chain: Pick<ChainReader, 'head'>,
+): DiscoveryOptions {
+  if (dns.length > MAX_TREES) {
+    throw new PeerlaneError('invalid-argument', `--dns may be given ${MAX_TREES} times`);
+  }
+  return { ...ethDiscovery({ network, chain }), dns };
+}
+
+/** The node database of a command; none without a directory. */
+export async function openNodeDatabase(
+  { nodedb }: FindOptions,
+  { env, output, signal }: Context,
+): Promise<OpenNodeDatabase> {
+  if (nodedb === undefined) return { nodeDatabase: undefined, [Symbol.asyncDispose]: async () => undefined };
+  const nodeDatabase = await NodeDatabase.open(nodedb, {
+    env,
+    signal,
+    onEvent: (event) => {
+      // In the JSON of a server nothing comes before `listening`.
+      if (output.mode === 'json') return;
+      if (event.kind === 'node-database-set-aside') {
+        output.event(event.kind, {}, `the node database was damaged; it is ${event.movedTo} now`);
+      } else if (event.kind === 'node-database-failed') {
+        output.event(event.kind, {}, `the node database failed: ${printable(event.error.message)}`);
+      }
+    },
+  });
+  return { nodeDatabase, [Symbol.asyncDispose]: () => nodeDatabase.close() };
+}
+
+export interface OpenNodeDatabase extends AsyncDisposable {
+  readonly nodeDatabase: NodeDatabase | undefined;
+}
+
+/** Tells that a part of discovery has failed. */
+export function reportDiscovery(output: Output, event: ServerEvent): void {
+  if (event.kind !== 'discovery-failed') return;
+  const { part, error, retryInMs } = event;
+  const { code, message } = error;
+  const again = retryInMs === undefined ? '' : `; trying again in ${formatDuration(retryInMs / 1000)}`;
+  const text = `discovery (${part}) failed: ${printable(message)} (${code})${again}`;
+  output.event(event.kind, { part, code, message, retryInMs }, text);
+}

@@ -1,0 +1,98 @@
+/** The options of a server's discovery, checked early and completed with named defaults. */
+import { PeerlaneError } from '../base/errors.ts';
+import { parseIp } from '../base/ip.ts';
+import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
+import type { Enode, EntryChanges, NodeRecord } from '../enr/index.ts';
+import { DnsResolver, lookupHost } from '../io/dns.ts';
+import type { Endpoint } from '../io/tcp.ts';
+import type { HostLookup } from './bootnodes.ts';
+import { NodeDatabase } from './node-db/index.ts';
+
+/** Where discovery listens when the server does not: as clients do, on all addresses. */
+export const DISCOVERY_HOST = '0.0.0.0';
+
+export interface DiscoveryOptions {
+  /** Discovery v4; default true. */
+  readonly v4?: boolean | undefined;
+  /** `enrtree://` URLs of node lists in DNS (EIP-1459): used at the start, and when nothing else finds nodes. */
+  readonly dns?: readonly string[] | undefined;
+  /** Looks TXT records up; default: the resolver of Node.js. */
+  readonly resolver?: Resolver | undefined;
+  /** Looks the host names of bootnodes up; default: as the system does. */
+  readonly lookup?: HostLookup | undefined;
+  /** Whether a node with this record is of use; one without a record is. Default: all are. */
+  readonly accepts?: ((record: NodeRecord) => boolean) | undefined;
+  /** Entries of the node's own record beside its endpoint; asked again at most once a second. */
+  readonly recordEntries?: (() => EntryChanges) | undefined;
+}
+
+/** The options of a server that have to do with discovery. */
+export interface DiscoveryServerOptions {
+  /** Finds nodes, and dials them while there are slots; default: off. */
+  readonly discovery?: boolean | DiscoveryOptions | undefined;
+  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. */
+  readonly discoveryPort?: number | undefined;
+  /** Where discovery begins, and what is learned of nodes is written; it is not closed by the server. */
+  readonly nodeDatabase?: NodeDatabase | undefined;
+}
+
+export interface DiscoveryConfig {
+  readonly v4: boolean;
+  readonly dns: readonly string[];
+  readonly resolver: Resolver;
+  readonly lookup: HostLookup;
+  readonly accepts: ((record: NodeRecord) => boolean) | undefined;
+  readonly recordEntries: () => EntryChanges;
+  /** Where v4 listens; port undefined: the TCP port. */
+  readonly host: string;
+  readonly port: number | undefined;
+  /** The system chooses the TCP port: where it is taken for UDP, another will do. */
+  readonly mayMove: boolean;
+}
+
+/** @throws PeerlaneError `invalid-argument`, `invalid-tree-url` */
+export function checkDiscoveryOptions(
+  { discovery = false, discoveryPort, nodeDatabase }: DiscoveryServerOptions,
+  listen: Endpoint | undefined,
+  bootnodes: readonly Enode[],
+): DiscoveryConfig | undefined {
+  if (nodeDatabase !== undefined && !(nodeDatabase instanceof NodeDatabase)) {
+    throw invalid('nodeDatabase is no NodeDatabase');
+  }
+  if (discoveryPort !== undefined && !isPort(discoveryPort)) {
+    throw invalid('discoveryPort must be an integer from 0 to 65535');
+  }
+  if (typeof discovery !== 'boolean' && (typeof discovery !== 'object' || discovery === null)) {
+    throw invalid('discovery is neither a boolean nor an object of options');
+  }
+  if (discovery === false) return undefined;
+  const options = discovery === true ? {} : discovery;
+  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = lookupHost, accepts } = options;
+  const { recordEntries = () => ({}) } = options;
+  if (typeof v4 !== 'boolean') throw invalid('discovery.v4 is no boolean');
+  if (!Array.isArray(dns) || dns.length > MAX_TREES) {
+    throw invalid(`discovery.dns is no array of up to ${MAX_TREES} URLs`);
+  }
+  for (const url of dns) parseTreeUrl(url);
+  if (typeof resolver?.resolveTxt !== 'function') throw invalid('discovery.resolver is not a resolver');
+  for (const [name, value] of Object.entries({ lookup, accepts, recordEntries })) {
+    if (value !== undefined && typeof value !== 'function') throw invalid(`discovery.${name} is no function`);
+  }
+  if (v4 && listen !== undefined && parseIp(listen.host) === undefined) {
+    throw invalid('with discovery, listen.host is an IP address');
+  }
+  if (v4 && bootnodes.some(({ udpPort }) => udpPort === 0)) {
+    throw invalid('a bootnode takes no part in discovery: its UDP port is 0');
+  }
+  const host = listen?.host ?? DISCOVERY_HOST;
+  const mayMove = listen === undefined || listen.port === 0;
+  return { v4, dns, resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
+}
+
+function isPort(port: unknown): boolean {
+  return typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535;
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-argument', message);
+}

@@ -1,0 +1,247 @@
+import { onAbort, throwIfAborted } from '../base/abort.ts';
+import { equalBytes } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { DnsClient } from '../dnsdisc/index.ts';
+import { type Enode, formatEnode, type NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
+import { type KadNode, kadNode, type Table } from '../kad/index.ts';
+import { hasAddress, resolveNode } from './bootnodes.ts';
+import type { Dialer } from './dialer.ts';
+import type { DiscoveryConfig } from './discovery-options.ts';
+import type { NodeSource } from './discv4-options.ts';
+import { type CallOptions, Discv4Service } from './discv4-service.ts';
+import type { DiscoveryPart, ServerEvent } from './events.ts';
+import type { LocalNode } from './local-node.ts';
+import type { NodeDatabase } from './node-db/index.ts';
+import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
+import type { NodeNotes } from './node-notes.ts';
+import {
+  databaseSource,
+  dnsSource,
+  SEED_COUNT,
+  SEED_MAX_AGE_MS,
+  seedOf,
+  staticSource,
+  v4Source,
+} from './node-sources.ts';
+
+export interface DiscoveryContext extends DiscoveryConfig {
+  /** The secret key, and the public key of 64 bytes. */
+  readonly key: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly env: Env;
+  readonly bootnodes: readonly Enode[];
+  readonly staticNodes: readonly Enode[];
+  readonly nodeDatabase: NodeDatabase | undefined;
+  readonly notes: NodeNotes;
+  readonly onEvent: (event: ServerEvent) => void;
+  readonly local: LocalNode;
+  /** Says how many nodes the server would dial, and which it would not, and gets them. */
+  readonly dialer: Pick<Dialer, 'demand' | 'offer' | 'leavesOut'>;
+}
+
+/** Discovery of a running server: what was found is dialed while there are slots; more for whoever asks. */
+export class Discovery {
+  readonly #context: DiscoveryContext;
+  readonly #closed = new AbortController();
+  readonly #dns: DnsClient;
+  #service: Discv4Service | undefined;
+  #mix: NodeMix | undefined;
+
+  /** @internal */
+  constructor(context: DiscoveryContext) {
+    this.#context = context;
+    const { resolver, env } = context;
+    this.#dns = new DnsClient({ resolver, env, onProblem: (error) => this.#failed('dns', error, undefined) });
+  }
+
+  /**
+   * Binds the UDP socket; the port is that of `tcp` unless another was asked for.
+   * @internal
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   */
+  async start(tcp: Endpoint | undefined): Promise<void> {
+    const { v4, nodeDatabase, dialer } = this.#context;
+    const signal = this.#closed.signal;
+    if (v4) {
+      const stored = (await nodeDatabase?.seeds(SEED_COUNT, SEED_MAX_AGE_MS, { signal })) ?? [];
+      const seeds = stored.map(seedOf).filter((seed) => seed !== undefined);
+      const service = await this.#bound(tcp, seeds);
+      if (signal.aborted) await service.close();
+      throwIfAborted(signal);
+      this.#service = service;
+    }
+    this.#mix = new NodeMix({
+      ...this.#mixOptions(),
+      demand: () => dialer.demand,
+      give: (node) => dialer.offer(node),
+      leavesOut: (key) => dialer.leavesOut(key),
+    });
+    if (v4) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);
+  }
+
+  /** Where v4 listens. */
+  get endpoint(): Endpoint | undefined {
+    return this.#service && { host: this.#context.host, port: this.#service.port };
+  }
+
+  /** Looks again whether the server wants nodes. @internal */
+  wake(): void {
+    this.#mix?.wake();
+  }
+
+  /** @internal */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#mix?.close();
+    await this.#service?.close();
+  }
+
+  /** The table of discovery v4. @throws PeerlaneError `closed` when v4 does not run */
+  get table(): Table {
+    return this.#v4.table;
+  }
+
+  /** As `Discv4Service.lookup`: nodes met on the way to a public key of 64 bytes. @throws PeerlaneError `closed` */
+  lookup(target: Uint8Array, options?: CallOptions): AsyncGenerator<KadNode, void, undefined> {
+    return this.#v4.lookup(target, options);
+  }
+
+  /** As `Discv4Service.random`: nodes met on lookups of random keys, without an end. @throws PeerlaneError `closed` */
+  random(options?: CallOptions): AsyncGenerator<KadNode, never, undefined> {
+    return this.#v4.random(options);
+  }
+
+  /** As `Discv4Service.resolve`: the record of the node with this public key. */
+  async resolve(publicKey: Uint8Array, options?: CallOptions): Promise<NodeRecord | undefined> {
+    return await this.#v4.resolve(publicKey, options);
+  }
+
+  /** As `Discv4Service.ping`. */
+  async ping(node: NodeSource, options?: CallOptions): ReturnType<Discv4Service['ping']> {
+    return await this.#v4.ping(node, options);
+  }
+
+  /**
+   * Nodes of all sources, mixed, without an end: those that `accepts` takes, each once in a while, connected or not.
+   * Nobody is asked unless somebody waits for a node.
+   * @throws PeerlaneError from `next`: `aborted`, `closed`
+   */
+  async *nodes({ signal }: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
+    throwIfAborted(signal);
+    if (this.#mix === undefined || this.#closed.signal.aborted) throw notRunning();
+    const ended = new AbortController();
+    const offs = [signal, this.#closed.signal].map((from) => onAbort(from, () => ended.abort()));
+    try {
+      yield* nodesOfMix({ ...this.#mixOptions(), leavesOut: () => false }, ended.signal);
+    } catch (error) {
+      throw this.#closed.signal.aborted ? notRunning() : error;
+    } finally {
+      for (const off of offs) off();
+    }
+  }
+
+  get #v4(): Discv4Service {
+    if (this.#service === undefined) throw notRunning();
+    return this.#service;
+  }
+
+  async #bound(tcp: Endpoint | undefined, seeds: readonly KadNode[]): Promise<Discv4Service> {
+    const { host, port = tcp?.port ?? 0 } = this.#context;
+    const service = this.#serviceAt({ host, port }, tcp, seeds);
+    try {
+      await service.start();
+      return service;
+    } catch (error) {
+      // A TCP port that the system has chosen may be another's UDP port.
+      const isChosen = this.#context.port === undefined && this.#context.mayMove;
+      if (!isChosen || !isPeerlaneError(error, 'port-in-use')) throw error;
+    }
+    const moved = this.#serviceAt({ host, port: 0 }, tcp, seeds);
+    await moved.start();
+    return moved;
+  }
+
+  #serviceAt(listen: Endpoint, tcp: Endpoint | undefined, seeds: readonly KadNode[]): Discv4Service {
+    const { key, env, bootnodes, notes, onEvent } = this.#context;
+    return new Discv4Service({
+      ...{ key, env, listen, tcpPort: tcp?.port ?? 0 },
+      record: () => this.#context.local.record,
+      bootnodes: bootnodes.filter(hasAddress).map(formatEnode),
+      seeds,
+      onEvent: (event) => {
+        if (event.kind === 'listener-failed') onEvent(event);
+        else if (event.kind !== 'listening') notes.discovered(event);
+      },
+    });
+  }
+
+  /** Begins with a bootnode as soon as its host name has an address. */
+  async #join(node: Enode): Promise<void> {
+    const { env, lookup } = this.#context;
+    const failed = (error: PeerlaneError, ms: number): void => this.#failed('bootnode', error, ms);
+    try {
+      const { signal } = this.#closed;
+      const {
+        publicKey,
+        host: ip,
+        tcpPort,
+        udpPort,
+      } = await resolveNode(node, { env, lookup, signal, failed });
+      this.#service?.addBootnode(kadNode({ publicKey, ip, udpPort, tcpPort }));
+    } catch (error) {
+      if (!this.#closed.signal.aborted) this.#failed('bootnode', error, undefined);
+    }
+  }
+
+  #mixOptions(): Omit<NodeMixOptions, 'demand' | 'give' | 'leavesOut'> {
+    const { env, publicKey } = this.#context;
+    return {
+      env,
+      sources: this.#sources(),
+      check: async (node, signal) =>
+        !equalBytes(node.publicKey, publicKey) && (await this.#isUseful(node, signal)),
+      failed: (source, error, retryInMs) => this.#failed(source, error, retryInMs),
+    };
+  }
+
+  #sources(): MixSource[] {
+    const { dns, env, nodeDatabase, staticNodes } = this.#context;
+    return [
+      ...(nodeDatabase === undefined ? [] : [databaseSource(nodeDatabase)]),
+      ...(staticNodes.length === 0 ? [] : [staticSource(staticNodes)]),
+      ...(this.#service === undefined ? [] : [v4Source(this.#service, env)]),
+      ...(dns.length === 0 ? [] : [dnsSource(this.#dns, dns)]),
+    ];
+  }
+
+  /** Whether the record of the node says that it is of use; one without a record may be. */
+  async #isUseful(node: FoundNode, signal: AbortSignal): Promise<boolean> {
+    const { accepts } = this.#context;
+    if (accepts === undefined) return true;
+    const record = node.record ?? (await this.#recordOf(node, signal));
+    return record === undefined || accepts(record);
+  }
+
+  async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {
+    const { publicKey, host: ip, tcpPort, udpPort, source } = node;
+    if (this.#service === undefined || source !== 'v4' || udpPort === 0) return undefined;
+    try {
+      return await this.#service.requestRecord(kadNode({ publicKey, ip, udpPort, tcpPort }), { signal });
+    } catch (error) {
+      throwIfAborted(signal);
+      if (isPeerlaneError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #failed(part: DiscoveryPart, error: unknown, retryInMs: number | undefined): void {
+    if (this.#closed.signal.aborted) return;
+    this.#context.onEvent({ kind: 'discovery-failed', part, error: toPeerlaneError(error), retryInMs });
+  }
+}
+
+function notRunning(): PeerlaneError {
+  return new PeerlaneError('closed', 'discovery is not running');
+}

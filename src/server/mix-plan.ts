@@ -1,0 +1,65 @@
+/** Which sources of nodes are asked next: a pure planner, in rounds. */
+
+/** A fallback is asked for so long after the start, and whenever the others have given nothing for so long. */
+export const FALLBACK_AFTER_MS = 30_000;
+/** A source whose pass is over is asked again after this; after each that was of no use, twice as long. */
+export const REST_MS = 1_000;
+export const MAX_IDLE_REST_MS = 10_000;
+/** As long as that after a failure, twice as long after each further one. */
+export const MAX_FAILED_REST_MS: number = 5 * 60_000;
+
+export interface SourceTurn {
+  /** Asked at the start, and when the others give nothing. */
+  readonly isFallback: boolean;
+  /** Its answer is awaited. */
+  readonly isAsked: boolean;
+  /** It is not asked before. */
+  readonly restsUntil: number;
+  /** Goes up: when it was asked last. */
+  readonly turn: number;
+}
+
+export interface MixRound {
+  readonly now: number;
+  readonly sources: readonly SourceTurn[];
+  /** How many may be asked. */
+  readonly room: number;
+  /** When nodes were wanted for the first time. */
+  readonly startedAt: number;
+  /** Since when nodes are wanted and none has come from a source that is no fallback. */
+  readonly quietSince: number;
+}
+
+export interface MixPlan {
+  /** Places in `sources`, in the order in which they are asked. */
+  readonly ask: readonly number[];
+  /** When the next round may ask another one without anything else happening; infinite when never. */
+  readonly nextAt: number;
+}
+
+/** Whoever was asked longest ago comes first, so that none is asked twice before each was. */
+export function planSources({ now, sources, room, startedAt, quietSince }: MixRound): MixPlan {
+  const isAlone = sources.every(({ isFallback }) => isFallback);
+  const fallbackAt = now < startedAt + FALLBACK_AFTER_MS ? now : quietSince + FALLBACK_AFTER_MS;
+  let nextAt = Number.POSITIVE_INFINITY;
+  const due: number[] = [];
+  for (const [place, { isFallback, isAsked, restsUntil }] of sources.entries()) {
+    if (isAsked) continue;
+    const at = isFallback && !isAlone ? Math.max(restsUntil, fallbackAt) : restsUntil;
+    if (at <= now) due.push(place);
+    else nextAt = Math.min(nextAt, at);
+  }
+  const turnOf = (place: number): number => sources[place]?.turn ?? 0;
+  due.sort((a, b) => turnOf(a) - turnOf(b));
+  return { ask: due.slice(0, Math.max(0, room)), nextAt };
+}
+
+/** How long a source rests after so many passes in a row that were of no use. */
+export function idleRest(passes: number): number {
+  return Math.min(MAX_IDLE_REST_MS, REST_MS * 2 ** passes);
+}
+
+/** How long a source rests after so many failures in a row. */
+export function failedRest(failures: number): number {
+  return Math.min(MAX_FAILED_REST_MS, REST_MS * 2 ** (failures - 1));
+}

@@ -1,0 +1,259 @@
+import { abortedError } from '../base/abort.ts';
+import { toBareHex } from '../base/bytes.ts';
+import type { Env, Timer } from '../base/env.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Enode, NodeRecord } from '../enr/index.ts';
+import { failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
+
+/** Where nodes come from. */
+export type NodeSourceName = 'v4' | 'dns' | 'database' | 'static';
+
+/** A node that was found. Its host is an IP address; a static node may have a host name. */
+export interface FoundNode extends Enode {
+  readonly record: NodeRecord | undefined;
+  readonly source: NodeSourceName;
+}
+
+export interface MixSource {
+  readonly name: NodeSourceName;
+  /** Asked at the start, and when the others give nothing; its wait is ended when nobody wants nodes. */
+  readonly isFallback?: boolean;
+  /** Milliseconds after which a pass that is over is followed by another; default: about a second. */
+  readonly repeatMs?: number;
+  /** Begins a pass; a node is asked for only when one is wanted. The signal ends it. */
+  open(signal: AbortSignal): AsyncIterator<FoundNode>;
+}
+
+export interface NodeMixOptions {
+  readonly env: Env;
+  readonly sources: readonly MixSource[];
+  /** How many nodes are wanted now. */
+  demand(): number;
+  /** Gets a node; after it, `demand` is asked again. */
+  give(node: FoundNode): void;
+  /** Whether nobody wants the node with this key: its public key in hexadecimal digits. */
+  leavesOut(key: string): boolean;
+  /** Whether the node is of use; may ask the node itself. */
+  check(node: FoundNode, signal: AbortSignal): Promise<boolean>;
+  /** A source has failed; it is asked again. */
+  failed(source: NodeSourceName, error: PeerlaneError, retryInMs: number): void;
+}
+
+/** Nodes that are being checked, or wait to be given, and sources that are being asked: at most so many together. */
+export const MAX_CANDIDATES = 16;
+/** Nodes that are remembered, so that each is given, or refused, once in a while. */
+export const MAX_REMEMBERED = 4096;
+/** A node that was given is not given again within this, which is the time between two dials. */
+export const GIVEN_MS = 35_000;
+/** One that was refused is not looked at again within this. */
+export const REFUSED_MS: number = 5 * 60_000;
+
+interface Running {
+  readonly source: MixSource;
+  readonly isFallback: boolean;
+  pass: { readonly nodes: AsyncIterator<FoundNode>; readonly abort: AbortController } | undefined;
+  isAsked: boolean;
+  restsUntil: number;
+  turn: number;
+  /** A node of this pass was of use. */
+  isUseful: boolean;
+  idlePasses: number;
+  failures: number;
+}
+
+/** One stream of nodes from several sources, which asks none of them unless nodes are wanted. */
+export class NodeMix {
+  readonly #options: NodeMixOptions;
+  readonly #sources: readonly Running[];
+  readonly #closed = new AbortController();
+  readonly #ready: FoundNode[] = [];
+  /** By key, until when the node is passed over; what was heard of last stands last. */
+  readonly #remembered = new Map<string, number>();
+  #checking = 0;
+  #turn = 0;
+  #startedAt: number | undefined;
+  /** Since when nodes are wanted; `undefined` while they are not. */
+  #wantedSince: number | undefined;
+  #lastAt = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #isAwake = false;
+  #isCalled = false;
+
+  constructor(options: NodeMixOptions) {
+    this.#options = options;
+    this.#sources = options.sources.map((source) => ({
+      ...{ source, isFallback: source.isFallback === true, pass: undefined, isAsked: false },
+      ...{ restsUntil: Number.NEGATIVE_INFINITY, turn: 0, isUseful: false, idlePasses: 0, failures: 0 },
+    }));
+  }
+
+  /** Looks again whether nodes are wanted; to be called when that may have changed. */
+  wake(): void {
+    this.#isCalled = true;
+    // Who is given a node calls again.
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    while (this.#isCalled && !this.#closed.signal.aborted) {
+      this.#isCalled = false;
+      this.#round();
+    }
+    this.#isAwake = false;
+  }
+
+  /** Ends all passes. */
+  close(): void {
+    this.#timer?.cancel();
+    this.#closed.abort();
+    for (const running of this.#sources) this.#end(running);
+  }
+
+  #round(): void {
+    const { env, demand, give, leavesOut } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    while (demand() > 0) {
+      const node = this.#ready.shift();
+      if (node === undefined) break;
+      if (!leavesOut(toBareHex(node.publicKey))) give(node);
+    }
+    const now = env.now();
+    if (demand() <= 0) {
+      this.#wantedSince = undefined;
+      // It may wait for half an hour.
+      for (const running of this.#sources) if (running.isFallback && running.isAsked) this.#end(running);
+      return;
+    }
+    this.#startedAt ??= now;
+    this.#wantedSince ??= now;
+    const asked = this.#sources.filter(({ isAsked }) => isAsked).length;
+    const { ask, nextAt } = planSources({
+      ...{ now, startedAt: this.#startedAt, quietSince: Math.max(this.#wantedSince, this.#lastAt) },
+      sources: this.#sources,
+      room: MAX_CANDIDATES - this.#checking - this.#ready.length - asked,
+    });
+    for (const place of ask) {
+      const running = this.#sources[place];
+      if (running !== undefined) void this.#ask(running);
+    }
+    if (nextAt !== Number.POSITIVE_INFINITY) {
+      this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.wake());
+    }
+  }
+
+  #end(running: Running): void {
+    running.pass?.abort.abort();
+    running.pass = undefined;
+    running.isAsked = false;
+  }
+
+  async #ask(running: Running): Promise<void> {
+    running.isAsked = true;
+    running.turn = ++this.#turn;
+    const pass = running.pass ?? this.#open(running);
+    try {
+      const { done, value } = await pass.nodes.next();
+      if (running.pass !== pass) return;
+      running.isAsked = false;
+      running.failures = 0;
+      if (done === true) this.#rest(running);
+      else void this.#take(running, value);
+    } catch (error) {
+      if (running.pass !== pass) return;
+      this.#end(running);
+      running.failures++;
+      const restMs = failedRest(running.failures);
+      running.restsUntil = this.#options.env.now() + restMs;
+      this.#options.failed(running.source.name, toPeerlaneError(error), restMs);
+    }
+    this.wake();
+  }
+
+  #open(running: Running): NonNullable<Running['pass']> {
+    const abort = new AbortController();
+    const pass = { nodes: running.source.open(abort.signal), abort };
+    running.pass = pass;
+    running.isUseful = false;
+    return pass;
+  }
+
+  #rest(running: Running): void {
+    const { isUseful, source } = running;
+    running.pass = undefined;
+    running.idlePasses = isUseful ? 0 : running.idlePasses + 1;
+    const restMs = source.repeatMs ?? (isUseful ? REST_MS : idleRest(running.idlePasses - 1));
+    running.restsUntil = this.#options.env.now() + restMs;
+  }
+
+  /** Looks at a node that a source has given. */
+  async #take(running: Running, node: FoundNode): Promise<void> {
+    const { env, leavesOut, check, failed } = this.#options;
+    const key = toBareHex(node.publicKey);
+    if (node.tcpPort === 0 || leavesOut(key)) return;
+    if ((this.#remembered.get(key) ?? Number.NEGATIVE_INFINITY) > env.now()) return;
+    this.#remember(key, GIVEN_MS);
+    this.#checking++;
+    try {
+      if (await check(node, this.#closed.signal)) this.#accept(running, node);
+      else this.#remember(key, REFUSED_MS);
+    } catch (error) {
+      if (!this.#closed.signal.aborted) failed(node.source, toPeerlaneError(error), 0);
+    } finally {
+      this.#checking--;
+    }
+    this.wake();
+  }
+
+  #accept(running: Running, node: FoundNode): void {
+    running.isUseful = true;
+    if (!running.isFallback) this.#lastAt = this.#options.env.now();
+    this.#ready.push(node);
+  }
+
+  #remember(key: string, ms: number): void {
+    this.#remembered.delete(key);
+    this.#remembered.set(key, this.#options.env.now() + ms);
+    if (this.#remembered.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#remembered.keys()) {
+      this.#remembered.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** The nodes of a mix for who waits for them one by one. */
+export async function* nodesOfMix(
+  options: Omit<NodeMixOptions, 'demand' | 'give'>,
+  signal: AbortSignal,
+): AsyncGenerator<FoundNode, void, undefined> {
+  const nodes: FoundNode[] = [];
+  let isWaiting = false;
+  let wake: () => void = () => undefined;
+  const mix = new NodeMix({
+    ...options,
+    demand: () => (isWaiting && nodes.length === 0 ? 1 : 0),
+    give: (node) => {
+      nodes.push(node);
+      wake();
+    },
+  });
+  const ended = (): void => wake();
+  signal.addEventListener('abort', ended);
+  try {
+    for (;;) {
+      if (signal.aborted) throw abortedError(signal);
+      isWaiting = true;
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      mix.wake();
+      if (nodes.length === 0) await woken;
+      isWaiting = false;
+      mix.wake();
+      const node = nodes.shift();
+      if (node !== undefined) yield node;
+    }
+  } finally {
+    signal.removeEventListener('abort', ended);
+    mix.close();
+  }
+}

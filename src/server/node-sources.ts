@@ -1,0 +1,68 @@
+/** The sources of nodes that a server mixes. */
+import type { Env } from '../base/env.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import type { DnsClient } from '../dnsdisc/index.ts';
+import { decodeRecord, type Enode, enodeOfRecord } from '../enr/index.ts';
+import { type KadNode, kadNode } from '../kad/index.ts';
+import type { Discv4Service } from './discv4-service.ts';
+import type { NodeDatabase, StoredNode } from './node-db/index.ts';
+import type { FoundNode, MixSource } from './node-mix.ts';
+
+/** Nodes of the database that a start begins with; of those that have answered within so long. */
+export const SEED_COUNT = 30;
+export const SEED_MAX_AGE_MS: number = 5 * 24 * 60 * 60_000;
+/** How often nodes that are always the same are gone through. */
+const REPEAT_MS = 30 * 60_000;
+
+/** Random lookups, one after another. */
+export function v4Source(service: Discv4Service, env: Env): MixSource {
+  async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
+    for await (const node of service.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal })) {
+      const { publicKey, ip: host, tcpPort, udpPort, record } = node;
+      yield { publicKey, host, tcpPort, udpPort, record, source: 'v4' };
+    }
+  }
+  return { name: 'v4', open: nodes };
+}
+
+/** The nodes of lists in DNS, in random order. */
+export function dnsSource(client: DnsClient, urls: readonly string[]): MixSource {
+  async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
+    for await (const record of client.records(urls, { signal })) {
+      const enode = enodeOfRecord(record);
+      if (enode !== undefined) yield { ...enode, record, source: 'dns' };
+    }
+  }
+  return { name: 'dns', isFallback: true, open: nodes };
+}
+
+/** Nodes that have answered in this run or an earlier one. */
+export function databaseSource(database: NodeDatabase): MixSource {
+  async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
+    for (const node of await database.seeds(SEED_COUNT, SEED_MAX_AGE_MS, { signal })) {
+      const enode = node.endpoint;
+      if (enode !== undefined) yield { ...enode, record: recordOf(node), source: 'database' };
+    }
+  }
+  return { name: 'database', repeatMs: REPEAT_MS, open: nodes };
+}
+
+export function staticSource(enodes: readonly Enode[]): MixSource {
+  async function* nodes(): AsyncGenerator<FoundNode, void, undefined> {
+    for (const enode of enodes) yield { ...enode, record: undefined, source: 'static' };
+  }
+  return { name: 'static', repeatMs: REPEAT_MS, open: nodes };
+}
+
+/** A node of the database for the table of discovery v4; `undefined` when it took no part in that. */
+export function seedOf(node: StoredNode): KadNode | undefined {
+  const { publicKey, endpoint } = node;
+  if (endpoint === undefined || endpoint.udpPort === 0) return undefined;
+  const { host: ip, udpPort, tcpPort } = endpoint;
+  return kadNode({ publicKey, ip, udpPort, tcpPort, record: recordOf(node) });
+}
+
+/** `seeds` has checked it. */
+function recordOf({ record }: StoredNode): FoundNode['record'] {
+  return record === undefined ? undefined : decodeRecord(record);
+}

@@ -1,0 +1,199 @@
+/** Servers that find each other on the loopback address. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
+import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((it) => it.close()));
+});
+
+async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  const server = new TestServer({ discovery: true, ...options });
+  open.push(server);
+  await server.start();
+  return server;
+}
+
+async function bootnode(): Promise<{ enode: string; enr: string }> {
+  const key = generateSecretKey(systemEnv);
+  const service = new Discv4Service({ key, listen: LOOPBACK });
+  open.push(service);
+  await service.start();
+  const { publicKey, port } = service;
+  const enode = formatEnode({ publicKey, host: LOOPBACK.host, tcpPort: 0, udpPort: port });
+  return { enode, enr: service.record.toString() };
+}
+
+const forkOf = (hash: number) => ({ hash: Uint8Array.of(0, 0, 0, hash), next: 0n });
+const entries = (hash: number) => () => ({ eth: forkOf(hash) });
+const acceptsFork = (hash: number) => (record: NodeRecord) => record.get('eth')?.hash[3] === hash;
+const searching = { listen: undefined, maxPeers: 30 } as const;
+
+describe('a server with discovery', () => {
+  it('names its UDP port in its enode URL only where that is another, and in its record', async () => {
+    const same = await started();
+    const { tcpPort, udpPort } = parseEnode(same.enode);
+    const record = parseRecord(same.enr);
+    expect([record.get('ip'), record.get('tcp'), record.get('udp')]).toEqual(['127.0.0.1', tcpPort, udpPort]);
+    expect(same.enode.includes('discport')).toBe(tcpPort !== udpPort);
+    const other = await started({ discoveryPort: 0 });
+    expect(parseRecord(other.enr).get('udp')).toBe(parseEnode(other.enode).udpPort);
+    const deaf = await started({ ...searching });
+    expect(parseEnode(deaf.enode)).toMatchObject({ host: '127.0.0.1', tcpPort: 0 });
+    expect(parseRecord(deaf.enr).get('tcp')).toBeUndefined();
+    const off = await started({ discovery: false });
+    expect([off.discovery, parseEnode(off.enode).udpPort]).toEqual([undefined, 0]);
+  });
+
+  it.each(['enode', 'enr'] as const)(
+    'finds and dials another through a bootnode given as %s',
+    async (form) => {
+      const boot = await bootnode();
+      const serving = await started({ bootnodes: [boot[form]] });
+      const searcher = await started({ ...searching, bootnodes: [boot[form]] });
+      const { peer } = await searcher.until(isKind('peer-connected'));
+      expect(peer.id).toEqual(serving.id);
+      const record = await searcher.discovery?.resolve(serving.id);
+      expect(record?.toString()).toBe(serving.enr);
+    },
+  );
+
+  it('dials nodes of its own fork only, and those that say nothing of theirs', async () => {
+    const boot = (await bootnode()).enode;
+    const [wrong, right] = await Promise.all(
+      [2, 1].map((hash) =>
+        started({
+          bootnodes: [boot],
+          discovery: { recordEntries: entries(hash), accepts: acceptsFork(hash) },
+        }),
+      ),
+    );
+    const database = await NodeDatabase.inMemory();
+    open.push(database);
+    const searcher = await started({
+      ...{ ...searching, bootnodes: [boot], nodeDatabase: database },
+      discovery: { accepts: acceptsFork(1) },
+    });
+    const { peer } = await searcher.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(right?.id);
+    const wrongId = wrong?.id ?? new Uint8Array(64);
+    await searcher.discovery?.resolve(wrongId);
+    expect(searcher.peers.map(({ info }) => toBareHex(info.id))).toEqual([toBareHex(right?.id ?? wrongId)]);
+    expect(wrong?.seen.filter(isKind('peer-connected'))).toEqual([]);
+    expect(wrong?.seen.filter(isKind('connection-failed'))).toEqual([]);
+    const stored = await database.get(nodeIdOf(peer.id));
+    expect(stored).toMatchObject({ client: 'peerlane', forkId: forkOf(1), failures: 0 });
+    expect(stored?.lastDial).toMatchObject({ error: undefined });
+    expect((await database.get(nodeIdOf(wrongId)))?.lastDial).toBeUndefined();
+  });
+
+  it('gives mixed nodes to whoever waits for them', async () => {
+    const boot = (await bootnode()).enode;
+    const serving = await started({ bootnodes: [boot] });
+    const searcher = await started({ ...searching, bootnodes: [boot] });
+    const abort = new AbortController();
+    const nodes = searcher.discovery?.nodes({ signal: abort.signal });
+    const first = await nodes?.next();
+    expect(first?.value).toMatchObject({ publicKey: serving.id, source: 'v4' });
+    const next = nodes?.next();
+    abort.abort();
+    expect(await rejectionOf(next ?? Promise.resolve())).toBe('aborted');
+    const late = searcher.discovery?.nodes();
+    await searcher.close();
+    expect(await rejectionOf(late?.next() ?? Promise.resolve())).toBe('closed');
+  });
+
+  it('finds peers from its database after a restart, without a bootnode', async () => {
+    const database = await NodeDatabase.inMemory();
+    open.push(database);
+    const boot = (await bootnode()).enode;
+    const serving = await started({ bootnodes: [boot] });
+    const key = generateSecretKey(systemEnv);
+    const options = { ...searching, key, nodeDatabase: database };
+    const first = await started({ ...options, bootnodes: [boot] });
+    await first.until(isKind('peer-connected'));
+    const { seq } = parseRecord(first.enr);
+    await first.close();
+    const second = await started(options);
+    const { peer } = await second.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(serving.id);
+    expect(parseRecord(second.enr).seq).toBeGreaterThan(seq);
+  });
+
+  it('dials the nodes of a list in DNS', async () => {
+    const serving = await started();
+    const key = generateSecretKey(systemEnv);
+    const tree = signTree({ domain: 'nodes.test', seq: 1n, records: [parseRecord(serving.enr)] }, key);
+    const url = formatTreeUrl(tree.url);
+    const texts = treeTexts(tree);
+    const resolver = {
+      resolveTxt: async (name: string) => [texts.get(name) ?? ''].filter((text) => text !== ''),
+    };
+    const searcher = await started({ ...searching, discovery: { v4: false, dns: [url], resolver } });
+    const { peer } = await searcher.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(serving.id);
+    expect(await rejectionOf(searcher.discovery?.resolve(serving.id) ?? Promise.resolve())).toBe('closed');
+  });
+
+  it('begins with a bootnode by its host name as soon as that can be looked up', async () => {
+    const boot = (await bootnode()).enode;
+    const serving = await started({ bootnodes: [boot] });
+    const named = boot.replace('127.0.0.1', 'boot.test');
+    let isThere = false;
+    const lookup = async (host: string) => {
+      if (!isThere) throw new Error(`no ${host}`);
+      return '127.0.0.1';
+    };
+    /** Retries come at once. */
+    const env = {
+      ...systemEnv,
+      setTimer: (ms: number, run: () => void) => systemEnv.setTimer(ms === 10_000 ? 0 : ms, run),
+    };
+    const searcher = await started({ ...searching, env, bootnodes: [named], discovery: { lookup } });
+    const failure = await searcher.until(isKind('discovery-failed'));
+    expect(failure).toMatchObject({ part: 'bootnode', retryInMs: 10_000, error: { code: 'lookup-failed' } });
+    isThere = true;
+    const { peer } = await searcher.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(serving.id);
+  });
+
+  it('lets go of both its ports when it closes, and when one of them is taken', async () => {
+    const first = await started();
+    const { udpPort } = parseEnode(first.enode);
+    const second = new TestServer({ discovery: true, discoveryPort: udpPort });
+    expect(await rejectionOf(second.start())).toBe('port-in-use');
+    await first.close();
+    const third = await started({ discoveryPort: udpPort });
+    expect(parseEnode(third.enode).udpPort).toBe(udpPort);
+  });
+
+  it.each<[string, Partial<ServerOptions>, string]>([
+    ['a discovery that is no object', { discovery: JSON.parse('7') }, 'invalid-argument'],
+    ['a port that is none', { discoveryPort: 65_536 }, 'invalid-argument'],
+    ['a URL of a tree that is none', { discovery: { dns: ['enr:-'] } }, 'invalid-tree-url'],
+    ['a resolver that is none', { discovery: { resolver: JSON.parse('{}') } }, 'invalid-argument'],
+    ['a filter that is none', { discovery: { accepts: JSON.parse('1') } }, 'invalid-argument'],
+    ['a database that is none', { nodeDatabase: JSON.parse('{}') }, 'invalid-argument'],
+    ['a bootnode that is a broken record', { bootnodes: ['enr:-'] }, 'invalid-record'],
+    [
+      'a host name to listen at',
+      { discovery: true, listen: { host: 'localhost', port: 0 } },
+      'invalid-argument',
+    ],
+  ])('refuses %s', (_, options, code) => {
+    expect(codeOf(() => new TestServer(options))).toBe(code);
+  });
+
+  it('refuses a bootnode that takes no part in discovery', async () => {
+    const { enode } = await started({ discovery: false });
+    expect(codeOf(() => new TestServer({ discovery: true, bootnodes: [enode] }))).toBe('invalid-argument');
+    expect(codeOf(() => new TestServer({ bootnodes: [enode] }))).toBe('none');
+  });
+});

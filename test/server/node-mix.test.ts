@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { PeerlaneError } from '../../src/base/errors.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import {
+  type FoundNode,
+  GIVEN_MS,
+  MAX_CANDIDATES,
+  type MixSource,
+  NodeMix,
+  type NodeSourceName,
+  REFUSED_MS,
+} from '../../src/server/node-mix.ts';
+
+/** Nodes are told apart by a number. */
+function node(id: number, source: NodeSourceName = 'v4', tcpPort = 30303): FoundNode {
+  const publicKey = new Uint8Array(64);
+  new DataView(publicKey.buffer).setUint32(0, id);
+  return { publicKey, host: '127.0.0.1', tcpPort, udpPort: 30303, record: undefined, source };
+}
+const idOf = ({ publicKey }: { publicKey: Uint8Array }) => new DataView(publicKey.buffer).getUint32(0);
+const keyOf = (id: number) => toBareHex(node(id).publicKey);
+/** Lets all promises go on. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+type Pass = (signal: AbortSignal) => Iterable<FoundNode> | AsyncIterable<FoundNode>;
+
+/** A source of passes; it counts how often it was asked for a node. */
+function source(name: NodeSourceName, pass: Pass, more: Partial<MixSource> = {}) {
+  const counts = { passes: 0, asked: 0 };
+  const open = (signal: AbortSignal): AsyncIterator<FoundNode> => {
+    counts.passes++;
+    async function* nodes() {
+      yield* pass(signal);
+    }
+    const iterator = nodes();
+    return {
+      next: () => {
+        counts.asked++;
+        return iterator.next();
+      },
+    };
+  };
+  return { counts, source: { name, open, ...more } satisfies MixSource };
+}
+
+interface MixingOptions {
+  readonly demand?: number;
+  readonly busy?: readonly number[];
+  readonly check?: (node: FoundNode) => Promise<boolean>;
+}
+
+function mixing(
+  sources: readonly MixSource[],
+  { demand = 1, busy = [], check = async () => true }: MixingOptions = {},
+) {
+  const env = new VirtualEnv();
+  const given: number[] = [];
+  const failures: (readonly [NodeSourceName, string, number])[] = [];
+  const state = { demand };
+  const left = new Set(busy.map(keyOf));
+  const mix = new NodeMix({
+    ...{ env, sources, check },
+    demand: () => state.demand,
+    give: (found) => {
+      given.push(idOf(found));
+      state.demand--;
+    },
+    leavesOut: (key) => left.has(key),
+    failed: (name, { code }, ms) => failures.push([name, code, ms]),
+  });
+  const run = async (ms = 0) => {
+    mix.wake();
+    await settle();
+    for (let at = 0; at < ms; at += 500) {
+      env.advance(500);
+      await settle();
+    }
+  };
+  return { env, mix, given, failures, state, left, run };
+}
+
+/** As many nodes as are asked for, from `first` on. */
+function* endless(first: number, name: NodeSourceName = 'v4') {
+  for (let id = first; ; id++) yield node(id, name);
+}
+const never: Pass = async function* (signal) {
+  await new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(new PeerlaneError('aborted', ''))),
+  );
+  yield node(0);
+};
+
+describe('the mix of nodes', () => {
+  it('takes from each source in turn', async () => {
+    const [a, b] = [source('v4', () => endless(100)), source('database', () => endless(200, 'database'))];
+    const { given, run } = mixing([a.source, b.source], { demand: 6 });
+    await run();
+    expect(given.toSorted()).toEqual([100, 101, 102, 200, 201, 202]);
+  });
+
+  it('asks nobody while no node is wanted, and no further when there are enough', async () => {
+    const a = source('v4', () => endless(1));
+    const { given, state, run, env } = mixing([a.source], { demand: 0 });
+    await run(60_000);
+    expect(a.counts).toEqual({ passes: 0, asked: 0 });
+    state.demand = 3;
+    await run(60_000);
+    expect(given).toHaveLength(3);
+    expect(a.counts.asked).toBeLessThanOrEqual(3 + MAX_CANDIDATES);
+    expect(env.timers).toBe(0);
+  });
+
+  it('gives a node once in a while, whichever source names it', async () => {
+    const [a, b] = [source('v4', () => [node(1), node(2)]), source('database', () => [node(1), node(2)])];
+    const { given, run } = mixing([a.source, b.source], { demand: 100 });
+    await run(GIVEN_MS - 1_000);
+    expect(given.toSorted()).toEqual([1, 2]);
+    await run(12_000);
+    expect(given.toSorted()).toEqual([1, 1, 2, 2]);
+  });
+
+  it('leaves out nodes that nobody wants, and those that take no connections', async () => {
+    const a = source('v4', () => [node(1), node(2), node(3, 'v4', 0)]);
+    const { given, run } = mixing([a.source], { demand: 100, busy: [1] });
+    await run(5_000);
+    expect(given).toEqual([2]);
+  });
+
+  it('gives no node that was connected while it waited', async () => {
+    const a = source('v4', () => [node(1), node(2)]);
+    const { given, state, left, run } = mixing([a.source], { demand: 1 });
+    await run(2_000);
+    left.add(keyOf(2));
+    state.demand = 1;
+    await run(5_000);
+    expect(given).toEqual([1]);
+  });
+
+  it('asks a node of which it has been refused no more for five minutes', async () => {
+    let checks = 0;
+    const check = async () => {
+      checks++;
+      return false;
+    };
+    const { given, run } = mixing([source('v4', () => [node(1)]).source], { check });
+    await run(REFUSED_MS - 1_000);
+    expect([given, checks]).toEqual([[], 1]);
+    await run(12_000);
+    expect([given, checks]).toEqual([[], 2]);
+  });
+
+  it('has a bounded number of nodes in hand, however many are found and however slow the checks are', async () => {
+    const open: (() => void)[] = [];
+    const check = () => new Promise<boolean>((resolve) => open.push(() => resolve(true)));
+    const a = source('v4', () => endless(1));
+    const { given, run } = mixing([a.source], { demand: 1, check });
+    await run(60_000);
+    expect(open.length).toBe(MAX_CANDIDATES);
+    for (const let_ of open.splice(0)) let_();
+    await run(60_000);
+    expect(given).toEqual([1]);
+    expect(open).toEqual([]);
+    expect(a.counts.asked).toBeLessThanOrEqual(MAX_CANDIDATES + 1);
+  });
+
+  it('asks DNS at the start, and again when the others have given nothing for 30 s', async () => {
+    const known = { nodes: [node(1)] };
+    const a = source('v4', () => known.nodes);
+    const dns = source('dns', () => endless(500, 'dns'), { isFallback: true });
+    const { given, state, run, env } = mixing([a.source, dns.source], { demand: 2 });
+    await run();
+    expect(given.toSorted()).toEqual([1, 500]);
+    // Long after the start, v4 goes on to give nodes.
+    await run(60_000);
+    env.advance(60_000);
+    const before = dns.counts.asked;
+    known.nodes = [node(2), node(3)];
+    state.demand = MAX_CANDIDATES + 3;
+    await run(29_000);
+    expect(given).toContain(3);
+    const quietly = dns.counts.asked;
+    expect(quietly).toBe(before);
+    await run(15_000);
+    expect(dns.counts.asked).toBeGreaterThan(before);
+  });
+
+  it('does not let DNS wait when nobody wants nodes any more', async () => {
+    let isEnded = false;
+    const dns = source(
+      'dns',
+      (signal) => {
+        signal.addEventListener('abort', () => {
+          isEnded = true;
+        });
+        return never(signal);
+      },
+      { isFallback: true },
+    );
+    const { mix, state, failures, run } = mixing([dns.source]);
+    await run(1_000);
+    state.demand = 0;
+    mix.wake();
+    await settle();
+    expect([isEnded, failures]).toEqual([true, []]);
+  });
+
+  it('goes on without a source that fails, which is tried again later and later', async () => {
+    const bad = source('dns', () => {
+      throw new PeerlaneError('invalid-tree', 'broken');
+    });
+    let id = 0;
+    const good = source('v4', () => [node(++id)]);
+    const { given, failures, run } = mixing([bad.source, good.source], { demand: 1000 });
+    await run(8_000);
+    expect(failures).toEqual([
+      ['dns', 'invalid-tree', 1_000],
+      ['dns', 'invalid-tree', 2_000],
+      ['dns', 'invalid-tree', 4_000],
+      ['dns', 'invalid-tree', 8_000],
+    ]);
+    expect(given.length).toBeGreaterThan(5);
+  });
+
+  it('goes on when a check fails', async () => {
+    const check = async (found: FoundNode) => {
+      if (idOf(found) === 1) throw new TypeError('no');
+      return true;
+    };
+    const { given, failures, run } = mixing([source('v4', () => [node(1), node(2)]).source], { check });
+    await run();
+    expect(given).toEqual([2]);
+    expect(failures).toEqual([['v4', 'internal', 0]]);
+  });
+
+  it('ends all waits when it is closed', async () => {
+    const a = source('v4', never);
+    const { mix, env, failures, run } = mixing([a.source]);
+    await run();
+    mix.close();
+    await run(10_000);
+    expect([env.timers, failures, a.counts.passes]).toEqual([0, [], 1]);
+  });
+});
