@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import type { Protocol } from '../../src/p2p/index.ts';
+import { alternating, detachedBytes, sharedBytes } from '../crypto/memory.ts';
 import { isKind, manual, TestServer } from '../support/servers.ts';
 
 /** Takes one message a turn of the event loop. */
@@ -114,13 +115,11 @@ describe('a message that cannot be encoded', () => {
     for (const client of clients) await client.close();
   });
 
-  it.each([
-    [
-      'detached',
-      (payload: Uint8Array) => void structuredClone(payload, { transfer: [payload.buffer as ArrayBuffer] }),
-    ],
-    ['shared', () => undefined],
-  ])('is refused before anybody was sent it when its memory is %s', async (kind, spoil) => {
+  it.each<[string, () => Uint8Array]>([
+    ['is detached', () => detachedBytes(new Uint8Array(500))],
+    ['is shared', () => sharedBytes(new Uint8Array(500))],
+    ['has another length each time', () => alternating(500, 1e12)],
+  ])('is refused before anybody was sent it when its memory %s', async (_, make) => {
     const { protocol, next } = manual();
     await using server = new TestServer({ protocols: [protocol] });
     await using client = new TestServer({ listen: undefined, protocols: [manual().protocol] });
@@ -128,8 +127,7 @@ describe('a message that cannot be encoded', () => {
     await client.start();
     await client.dial(server.enode);
     const channel = await next();
-    const payload = kind === 'shared' ? new Uint8Array(new SharedArrayBuffer(500)) : new Uint8Array(500);
-    spoil(payload);
+    const payload = make();
     const invalid = expect.objectContaining({ code: 'invalid-argument' });
     await expect(server.broadcast({ protocol: 'echo', code: 1, payload })).rejects.toEqual(invalid);
     await expect(channel.send(1, payload)).rejects.toEqual(invalid);
