@@ -192,6 +192,6 @@ function closeFailed(lanes: readonly Lane[], encoded: EncodedMessages): void {
     if (cause === undefined) continue;
     // Not the peer's doing.
     const message = `a message could not be sent: ${cause.message}`;
-    link.close(cause.code === 'closed' ? cause : new PeerlaneError('handler-failed', message, { cause }));
+    link.fail(cause.code === 'closed' ? cause : new PeerlaneError('handler-failed', message, { cause }));
   }
 }
