@@ -56,8 +56,8 @@ export class Server implements AsyncDisposable {
     this.#identity = identityOf(this.#config.key);
     const seq = firstSeq(this.#config.env.unixTime());
     this.#record = new LocalRecord(this.#config.key, { seq });
-    this.#lanes = new Lanes(this.#config.env);
     this.#budgets = budgetsOf(this.#config);
+    this.#lanes = new Lanes(this.#config.env, this.#budgets.blocks);
     this.#peers = new PeerSet(this.#config);
     const { env, maxPendingPeers: maxPending, bootnodes, staticNodes, onEvent } = this.#config;
     this.#dialer = new Dialer({
