@@ -5,11 +5,14 @@ import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
 import type { Lanes, Reader } from './lanes.ts';
 
-/** Messages that no handler has taken yet: above either the socket is not read. */
+/** Messages that no handler has taken yet: above either no more are decoded. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
-/** Whole frames that wait for a batch: above this the socket is not read. */
+/** Whole frames that wait for a batch, or all that waits for handlers that lag: above this the socket is not read. */
 export const UNDECODED_HIGH_WATER = 128 * 1024;
+
+/** As much as that of it while less than half of the memory is in use that all peers share. */
+export const LAGGING_HIGH_WATER = 1024 * 1024;
 
 export interface InputOptions {
   readonly wire: Wire;
@@ -34,10 +37,12 @@ export class Input implements BudgetHolder, Reader {
   readonly #env: Env;
   readonly #lanes: Lanes;
   readonly #owner: InputOwner;
+  readonly #budget: Budget;
   readonly #share: BudgetShare;
   #unreadLength = 0;
   #unreadMessages = 0;
-  #receivedLength = 0;
+  /** Received, and taken by handlers after the end. */
+  #movedLength = 0;
   #isPaused = false;
   #isWirePaused = false;
   /** What other connections have brought is decoded first. */
@@ -49,6 +54,7 @@ export class Input implements BudgetHolder, Reader {
   /** The peer sends no more. */
   #isEnded = false;
   #isOver = false;
+  #isReleased = false;
 
   constructor({ wire, link, env, budget, lanes, owner }: InputOptions) {
     this.#wire = wire;
@@ -56,11 +62,12 @@ export class Input implements BudgetHolder, Reader {
     this.#env = env;
     this.#lanes = lanes;
     this.#owner = owner;
+    this.#budget = budget;
     this.#share = budget.share(this);
   }
 
   received(chunk: Uint8Array): void {
-    this.#receivedLength += chunk.length;
+    this.#movedLength += chunk.length;
     this.#isProbed = false;
     this.#hasReceived = true;
     this.#link.receive(chunk, this.#env.now());
@@ -90,6 +97,7 @@ export class Input implements BudgetHolder, Reader {
   consumed(heldLength: number): void {
     this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
     this.#unreadMessages--;
+    if (this.#isOver) this.#movedLength += heldLength;
     this.decoded();
   }
 
@@ -99,12 +107,17 @@ export class Input implements BudgetHolder, Reader {
     this.#regulate();
   }
 
-  /** The connection is over. */
+  /** The connection is over. What handlers have not taken is still held for them. */
   close(): void {
     this.#isOver = true;
     this.#lanes.leave(this);
-    this.#unreadLength = 0;
     this.#share.leave();
+    this.#account();
+  }
+
+  /** No handler will take anything any more. */
+  release(): void {
+    this.#isReleased = true;
     this.#share.set(0);
   }
 
@@ -118,11 +131,15 @@ export class Input implements BudgetHolder, Reader {
   // BudgetHolder
 
   get moved(): number {
-    return this.#receivedLength;
+    return this.#movedLength;
   }
 
-  /** Whether, for some time since this was last asked, it was for the peer to send more. */
+  /**
+   * Whether, for some time since this was last asked, it was for the peer to send more. When it is gone it is for the
+   * handlers to take what it has left: the memory is for those that are here.
+   */
   couldMove(): boolean {
+    if (this.#isOver) return true;
     const wasRead = this.#hasReceived || !this.#isWirePaused;
     this.#hasReceived = false;
     return wasRead && this.#unfinishedLength > 0;
@@ -150,13 +167,20 @@ export class Input implements BudgetHolder, Reader {
     return this.#link.pendingLength - this.#link.undecodedLength;
   }
 
+  /** Whether as much waits as may while decoding stops. */
+  get #isReadFarAhead(): boolean {
+    const { pendingLength } = this.#link;
+    if (pendingLength <= UNDECODED_HIGH_WATER) return false;
+    return pendingLength > LAGGING_HIGH_WATER || this.#share.room < this.#budget.limit / 2;
+  }
+
   #account(): void {
-    if (!this.#isOver) this.#share.set(this.#link.pendingLength + this.#unreadLength);
+    if (!this.#isReleased) this.#share.set(this.#link.pendingLength + this.#unreadLength);
   }
 
   /**
-   * Decoding stops while the handlers lag behind, and reading while decoding does or while other peers have the memory
-   * that the frame still needs. Neither stops for output that the peer leaves lying: two nodes that both did so would
+   * Decoding stops while the handlers lag behind; reading while much waits to be decoded, or while other peers have the
+   * memory that the frame still needs: who is not read cannot be seen to leave. Neither stops for output that the peer leaves lying: two nodes that both did so would
    * wait for each other for ever. Handlers wait for their own output, which is enough.
    */
   #regulate(): void {
@@ -172,10 +196,9 @@ export class Input implements BudgetHolder, Reader {
       else this.#link.resume(this.#env.now());
     }
     const full =
-      lagging ||
       this.#awaitsTurn ||
       (refused && !this.#isProbed) ||
-      this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+      (lagging ? this.#isReadFarAhead : this.#link.undecodedLength > UNDECODED_HIGH_WATER);
     if (full !== this.#isWirePaused) {
       this.#isWirePaused = full;
       if (full) this.#wire.pause();
