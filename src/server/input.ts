@@ -11,9 +11,6 @@ export const UNREAD_MESSAGES = 256;
 /** Whole frames that wait for a batch, or all that waits for handlers that lag: above this the socket is not read. */
 export const UNDECODED_HIGH_WATER = 128 * 1024;
 
-/** As much as that of it while less than half of the memory is in use that all peers share. */
-export const LAGGING_HIGH_WATER = 1024 * 1024;
-
 export interface InputOptions {
   readonly wire: Wire;
   readonly link: Link;
@@ -37,7 +34,6 @@ export class Input implements BudgetHolder, Reader {
   readonly #env: Env;
   readonly #lanes: Lanes;
   readonly #owner: InputOwner;
-  readonly #budget: Budget;
   readonly #share: BudgetShare;
   #unreadLength = 0;
   #unreadMessages = 0;
@@ -62,7 +58,6 @@ export class Input implements BudgetHolder, Reader {
     this.#env = env;
     this.#lanes = lanes;
     this.#owner = owner;
-    this.#budget = budget;
     this.#share = budget.share(this);
   }
 
@@ -167,13 +162,6 @@ export class Input implements BudgetHolder, Reader {
     return this.#link.pendingLength - this.#link.undecodedLength;
   }
 
-  /** Whether as much waits as may while decoding stops. */
-  get #isReadFarAhead(): boolean {
-    const { pendingLength } = this.#link;
-    if (pendingLength <= UNDECODED_HIGH_WATER) return false;
-    return pendingLength > LAGGING_HIGH_WATER || this.#share.room < this.#budget.limit / 2;
-  }
-
   #account(): void {
     if (!this.#isReleased) this.#share.set(this.#link.pendingLength + this.#unreadLength);
   }
@@ -198,7 +186,7 @@ export class Input implements BudgetHolder, Reader {
     const full =
       this.#awaitsTurn ||
       (refused && !this.#isProbed) ||
-      (lagging ? this.#isReadFarAhead : this.#link.undecodedLength > UNDECODED_HIGH_WATER);
+      (lagging ? this.#link.pendingLength : this.#link.undecodedLength) > UNDECODED_HIGH_WATER;
     if (full !== this.#isWirePaused) {
       this.#isWirePaused = full;
       if (full) this.#wire.pause();
