@@ -6,10 +6,41 @@ const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
 const tag = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)?.get;
 const getLength = Object.getOwnPropertyDescriptor(typedArray, 'length')?.get;
 const getBuffer = Object.getOwnPropertyDescriptor(typedArray, 'buffer')?.get;
-const getOffset = Object.getOwnPropertyDescriptor(typedArray, 'byteOffset')?.get;
 const { keys } = Uint8Array.prototype;
 /** Elements of an array: as many as the addon takes. */
 const MAX_ELEMENTS = 2 ** 24;
+
+const { hasOwn, getPrototypeOf, getOwnPropertyDescriptor } = Object;
+const bytesPrototype: object = Uint8Array.prototype;
+const bufferPrototype: object = Buffer.prototype;
+/** Of other prototypes, whether what bytes say of themselves with them is what the engine knows. */
+const plainPrototypes = new WeakMap<object, boolean>();
+const PROBE = new Uint8Array(new ArrayBuffer(16), 2, 11);
+const CLAIMS = { length: PROBE.length, buffer: PROBE.buffer, byteOffset: PROBE.byteOffset } as const;
+
+/** Whether `key` is the engine's getter, of whatever realm: what a program puts in its place may answer differently each time. */
+function isEngines(prototype: object, key: keyof typeof CLAIMS): boolean {
+  for (let at: object | null = prototype; at !== null; at = getPrototypeOf(at)) {
+    const property = getOwnPropertyDescriptor(at, key);
+    if (property === undefined) continue;
+    const { get } = property;
+    if (get === undefined || !Function.prototype.toString.call(get).includes('[native code]')) return false;
+    return get.call(PROBE) === CLAIMS[key];
+  }
+  return false;
+}
+
+function isPlainPrototype(prototype: object | null): boolean {
+  if (prototype === null) return false;
+  if (prototype === bytesPrototype || prototype === bufferPrototype) return true;
+  let isPlain = plainPrototypes.get(prototype);
+  if (isPlain === undefined) {
+    isPlain =
+      isEngines(prototype, 'length') && isEngines(prototype, 'buffer') && isEngines(prototype, 'byteOffset');
+    plainPrototypes.set(prototype, isPlain);
+  }
+  return isPlain;
+}
 
 /** The length that the engine knows, whatever property hides it. */
 export function lengthOf(view: Uint8Array): number {
@@ -52,8 +83,8 @@ export function checkBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   if (!isUint8Array(value)) throw new PeerlaneError(code, `${name} is not a Uint8Array`);
-  // Only in a subclass, or with properties of its own, is it another one.
-  if (value.length !== lengthOf(value)) throw new PeerlaneError(code, `the length of ${name} is not its own`);
+  if (hasOwn(value, 'length') || !isPlainPrototype(getPrototypeOf(value)))
+    throw new PeerlaneError(code, `the length of ${name} is not its own`);
   if (isGone(value)) throw new PeerlaneError('invalid-argument', `the memory of ${name} is gone`);
   if (length !== undefined && lengthOf(value) !== length) {
     throw new PeerlaneError(code, `${name} has ${lengthOf(value)} bytes, not ${length}`);
@@ -73,7 +104,8 @@ export function checkOwnBytes(
   code: ErrorCode = 'invalid-argument',
 ): Uint8Array {
   checkBytes(value, name, length, code);
-  if (ownBufferOf(value, name) !== value.buffer || getOffset?.call(value) !== value.byteOffset) {
+  ownBufferOf(value, name);
+  if (hasOwn(value, 'buffer') || hasOwn(value, 'byteOffset')) {
     throw new PeerlaneError(code, `the buffer of ${name} is not its own`);
   }
   return value;

@@ -1,4 +1,5 @@
 /** Many links at once: one call of the crypto backend for what all of them received, one for what they send. */
+import type { BudgetShare } from '../base/budget.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { type Slab, Slabs } from '../base/slabs.ts';
 import {
@@ -33,16 +34,24 @@ const SLICE_MESSAGES = 256;
 /** What one link sends in a slice, in bytes, or a single message. */
 const SHARE_LENGTH = 128 * 1024;
 
+/** Memory for what many links send. */
+export interface BatchMemory {
+  /** For frames. */
+  readonly slabs: Slabs;
+  /** What compressed payloads are charged to that wait at several links. */
+  readonly blocks: BudgetShare;
+}
+
 /**
  * Works a part of what there is to do for `links`, worth a millisecond or so: first what has arrived, through the
  * crypto backend together, then what is to be sent, the base protocol's first and by itself, answers next, gossip last.
  * Links that are done leave the set; those that were worked and are not done go to its end.
- * @param slabs where the memory for frames comes from; default: it is made anew
+ * @param memory default: it is made anew, and charged to nobody
  */
-export function runSlice(links: Set<Link>, slabs?: Slabs): void {
+export function runSlice(links: Set<Link>, memory?: BatchMemory): void {
   decodeSlice(links);
   encodeControl(links);
-  encodeSlice(links, slabs);
+  encodeSlice(links, memory);
   for (const link of links) {
     link.isWaiting = link.decodable;
     if (!link.decodable && link.outbox.isEmpty) links.delete(link);
@@ -125,7 +134,7 @@ function encodeControl(links: Set<Link>): void {
   closeFailed(lanes, encoded);
 }
 
-function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
+function encodeSlice(links: Set<Link>, { slabs = new Slabs(), blocks }: Partial<BatchMemory> = {}): void {
   const lanes: Lane[] = [];
   const outgoing: OutgoingMessage[] = [];
   let length = 0;
@@ -143,11 +152,14 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
   }
   const taken: Slab[] = [];
   const memory = (wanted: number): Uint8Array => {
-    const slab = (slabs ?? new Slabs()).take(wanted);
+    const slab = slabs.take(wanted);
     taken.push(slab);
     return slab.bytes;
   };
-  const encoded = encodeMessages(outgoing.map(withSharedBlock), memory);
+  const encoded = encodeMessages(
+    outgoing.map((message) => withSharedBlock(message, blocks)),
+    memory,
+  );
   const [slab] = taken;
   let first = 0;
   for (const { link, count } of lanes) {
@@ -161,8 +173,8 @@ function encodeSlice(links: Set<Link>, slabs: Slabs | undefined): void {
 }
 
 /** What others will be sent in later slices is compressed for them too. */
-function withSharedBlock(message: OutgoingMessage): OutgoingMessage {
-  const block = message.session.snappy ? sharedBlock(message.payload) : undefined;
+function withSharedBlock(message: OutgoingMessage, memory: BudgetShare | undefined): OutgoingMessage {
+  const block = message.session.snappy ? sharedBlock(message.payload, memory) : undefined;
   return block === undefined ? message : { ...message, payload: block, isBlock: true };
 }
 
@@ -192,6 +204,6 @@ function closeFailed(lanes: readonly Lane[], encoded: EncodedMessages): void {
     if (cause === undefined) continue;
     // Not the peer's doing.
     const message = `a message could not be sent: ${cause.message}`;
-    link.close(cause.code === 'closed' ? cause : new PeerlaneError('handler-failed', message, { cause }));
+    link.fail(cause.code === 'closed' ? cause : new PeerlaneError('handler-failed', message, { cause }));
   }
 }

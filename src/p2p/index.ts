@@ -1,4 +1,4 @@
-export { runLinks, runSlice } from './batch.ts';
+export { type BatchMemory, runLinks, runSlice } from './batch.ts';
 export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 export {
   DISCONNECT_REASONS,

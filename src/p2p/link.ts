@@ -229,13 +229,21 @@ export class Link {
       silent?: true;
     };
     if (this.#session !== undefined && disconnect !== undefined && silent === undefined) {
-      if (this.#state === 'hello' && !this.outbox.isEmpty) this.#flush();
+      if (!this.outbox.isEmpty) this.#flush();
       // Whoever reads our Hello compresses from there on; before it, nothing is.
       if (this.#state === 'hello' && this.#helloSent) this.#session.open(true);
+      // By itself: what was queued may have failed.
       this.outbox.push(DISCONNECT, encodeDisconnect(disconnect));
       this.#flush();
     }
     this.#end(error);
+  }
+
+  /** @internal A message could not be encoded: what is queued behind it does not leave. */
+  fail(error: PeerlaneError): void {
+    if (this.#state === 'closed' || this.#closing) return;
+    this.outbox.clear();
+    this.close(error);
   }
 
   /** The wire is gone: nothing can be said any more. */

@@ -76,11 +76,12 @@ export class Outbox {
       const entry = this.#queue[this.#head];
       if (entry === undefined || (length > 0 && length + entry.payload.length > maxLength)) break;
       taken.push(entry);
-      dequeued(entry.payload);
       length += entry.payload.length;
       this.#head++;
       this.#taken++;
       if (entry.priority === 'answer') this.#answers--;
+      // It may give memory back, for which others queue their messages.
+      dequeued(entry.payload);
     }
     this.#length -= length;
     if (this.#head === this.#queue.length) {

@@ -1,4 +1,5 @@
 /** Payloads that wait at several links, compressed once for all of them. */
+import type { BudgetShare } from '../base/budget.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { blockOf } from '../rlpx/index.ts';
 
@@ -12,6 +13,8 @@ interface Queued {
   /** Times that it is in an outbox. */
   count: number;
   block?: Uint8Array;
+  /** Gives back the memory that the block was charged to. */
+  release?: () => void;
 }
 
 /**
@@ -31,19 +34,37 @@ export function enqueued(payload: Uint8Array): void {
 /** It has left one. */
 export function dequeued(payload: Uint8Array): void {
   const entry = queued.get(payload);
-  if (entry !== undefined && --entry.count === 0) queued.delete(payload);
+  if (entry === undefined || --entry.count > 0) return;
+  queued.delete(payload);
+  entry.release?.();
 }
 
-/** The block of a payload that waits somewhere; `undefined` for any other, and for one whose memory is gone. */
-export function sharedBlock(payload: Uint8Array): Uint8Array | undefined {
+/**
+ * The block of a payload that waits somewhere; `undefined` for any other, and for one whose memory is gone.
+ * @param memory what the block is charged to until the payload waits nowhere any more, which never keeps it from being
+ * made: it is as long as the payload about, which is charged too; default: nothing
+ */
+export function sharedBlock(payload: Uint8Array, memory?: BudgetShare): Uint8Array | undefined {
   const entry = queued.get(payload);
   if (entry === undefined) return undefined;
+  if (entry.block !== undefined) return entry.block;
+  const block = blockOfGood(payload);
+  if (block === undefined) return undefined;
+  entry.block = block;
+  if (memory !== undefined) {
+    memory.set(memory.held + block.length);
+    entry.release = () => memory.set(memory.held - block.length);
+  }
+  return block;
+}
+
+function blockOfGood(payload: Uint8Array): Uint8Array | undefined {
   try {
-    entry.block ??= blockOf(payload);
+    const block = blockOf(payload);
     // Of bytes that do not compress; what is wrong with the message is said of its payload.
-    if (entry.block.length > MAX_BLOCK_LENGTH) return undefined;
+    return block.length > MAX_BLOCK_LENGTH ? undefined : block;
   } catch (error) {
     if (!isPeerlaneError(error, 'invalid-argument')) throw error;
+    return undefined;
   }
-  return entry.block;
 }

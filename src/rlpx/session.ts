@@ -227,8 +227,8 @@ export class EncodedMessages {
   }
 
   /**
-   * Why message `index` has no frame. `frame-too-large` and `invalid-argument` leave its session usable; with `closed`
-   * it had been disposed.
+   * Why message `index` has no frame, or one of its session before it. `frame-too-large` and `invalid-argument` leave the
+   * session usable; with `closed` it had been disposed.
    */
   error(index: number): PeerlaneError | undefined {
     return this.#errors.get(index);
@@ -248,8 +248,12 @@ export class EncodedMessages {
 const NO_ERRORS: ReadonlyMap<number, PeerlaneError> = new Map();
 const NOTHING_ENCODED = new EncodedMessages(new Uint8Array(0), 0, () => 0, NO_ERRORS);
 
+/** What is shorter fits into a frame, whatever it is compressed to. */
+const SURE_LENGTH = 14_000_000;
+
 /**
- * Encodes all messages, in their order, in one call of the backend.
+ * Encodes all messages, in their order, in one call of the backend. Of a session nothing is encoded behind a message that
+ * has failed: what its frames are depends on the frames before them, so none can be left out later.
  * @param memory as for `encodeFrames`; called once at most
  */
 export function encodeMessages(
@@ -257,6 +261,9 @@ export function encodeMessages(
   memory?: (length: number) => Uint8Array,
 ): EncodedMessages {
   if (messages.length === 0) return NOTHING_ENCODED;
+  if (messages.length > 1 && messages.some(({ payload }) => payload.length > SURE_LENGTH)) {
+    return oneByOne(messages);
+  }
   try {
     return encodeTogether(messages, memory);
   } catch (error) {
@@ -270,13 +277,19 @@ function oneByOne(messages: readonly OutgoingMessage[]): EncodedMessages {
   const frames: Uint8Array[] = [];
   const ends: number[] = [];
   const errors = new Map<number, PeerlaneError>();
+  const failed = new Map<RlpxSession, PeerlaneError>();
   let end = 0;
   for (const [index, message] of messages.entries()) {
-    const encoded = encodeMessages([message]);
-    const error = encoded.error(0);
-    if (error !== undefined) errors.set(index, error);
-    frames.push(encoded.frame(0));
-    end += encoded.frame(0).length;
+    const { session } = message;
+    const encoded = failed.has(session) ? NOTHING_ENCODED : encodeMessages([message]);
+    const error = failed.get(session) ?? encoded.error(0);
+    if (error !== undefined) {
+      errors.set(index, error);
+      failed.set(session, error);
+    }
+    const frame = encoded.frames(0, encoded.length);
+    frames.push(frame);
+    end += frame.length;
     ends.push(end);
   }
   return new EncodedMessages(concatBytes(...frames), messages.length, (index) => ends[index] ?? end, errors);

@@ -1,4 +1,4 @@
-import { Budget } from '../base/budget.ts';
+import { Budget, type BudgetHolder, type BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import { Gate } from '../base/gate.ts';
 
@@ -20,9 +20,20 @@ export interface Budgets {
   readonly input: Budget;
   /** What has been sent and not been taken. */
   readonly output: Budget;
+  /** The part of `output` that is payloads compressed once for several connections. */
+  readonly blocks: BudgetShare;
   /** Decompressed bytes of large messages that are with handlers. */
   readonly gate: Gate;
 }
+
+/** Blocks never wait for memory; they go when the connections have taken them that hold the payloads. */
+const BLOCKS: BudgetHolder = {
+  moved: 0,
+  isBlocked: false,
+  couldMove: () => false,
+  giveUp: () => undefined,
+  granted: () => undefined,
+};
 
 export function budgetsOf({
   memoryBudget,
@@ -35,6 +46,7 @@ export function budgetsOf({
   return {
     input: new Budget({ ...INPUT, limit: memoryBudget * INPUT_PART, env }),
     output,
+    blocks: output.share(BLOCKS),
     // A handler that answers with a large message keeps it until the answer is taken.
     gate: new Gate(LARGE_PAYLOADS_LIMIT, (isWaitedAt) => {
       output.isPressed = isWaitedAt;

@@ -37,6 +37,10 @@ export class Channel implements ProtocolChannel {
   readonly #host: ChannelHost;
   #queue: IncomingMessage[] = [];
   #wake: (() => void) | undefined;
+  /** For the large message that waits at the gate. */
+  #waiting: AbortController | undefined;
+  /** What is left when the connection is over waits no more. */
+  #isHasty = false;
 
   constructor(shared: SharedProtocol, peer: PeerInfo, host: ChannelHost) {
     this.#shared = shared;
@@ -123,9 +127,15 @@ export class Channel implements ProtocolChannel {
     return this.#shared;
   }
 
-  /** @internal The connection is over. */
-  end(): void {
+  /** @internal The connection is over. What has come of a peer that has left is for the handler, however long it waits. */
+  end(byPeer: boolean): void {
+    if (!byPeer) this.#hasten();
     this.#wake?.();
+  }
+
+  #hasten(): void {
+    this.#isHasty = true;
+    this.#waiting?.abort();
   }
 
   /** @internal A message has arrived. */
@@ -139,7 +149,10 @@ export class Channel implements ProtocolChannel {
 
   /** @internal Drops what no handler has taken. */
   clear(): void {
+    const queue = this.#queue;
     this.#queue = [];
+    for (const { heldLength } of queue) this.#host.consumed(heldLength);
+    this.#hasten();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
@@ -157,19 +170,30 @@ export class Channel implements ProtocolChannel {
       let leave: (() => void) | undefined;
       let payload: Uint8Array | undefined;
       try {
-        if (message.length >= LENT_PAYLOAD) leave = await this.#host.gate.enter(message.length, this.signal);
-        // From here on it is the handler's; what it sends back is charged as output, not both at once.
-        this.#host.consumed(message.heldLength);
+        if (message.length >= LENT_PAYLOAD) leave = await this.#enterGate(message);
+        else this.#host.consumed(message.heldLength);
         payload = this.#payloadOf(message);
         yield { code: message.code - this.#shared.offset, payload };
       } catch (error) {
-        // An abort at the gate is the end of the connection, which ends the loop without an error.
+        // An abort at the gate comes after the end of the connection, which ends the loop without an error.
         if (this.#isOver) return;
         throw error;
       } finally {
         // Also when the consumer leaves its loop here: it may begin another one.
         this.#takeBack(payload, leave);
       }
+    }
+  }
+
+  /** From here on a message is the handler's; what it sends back is charged as output, not both at once. */
+  async #enterGate({ length, heldLength }: IncomingMessage): Promise<() => void> {
+    this.#waiting = new AbortController();
+    if (this.#isHasty) this.#waiting.abort();
+    try {
+      return await this.#host.gate.enter(length, this.#waiting.signal);
+    } finally {
+      this.#waiting = undefined;
+      this.#host.consumed(heldLength);
     }
   }
 

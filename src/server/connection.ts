@@ -1,6 +1,6 @@
 /** The shell around a link: its socket, its timers, its channels, and the bounds on what it holds. */
 import type { Env, Timer } from '../base/env.ts';
-import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
+import { type ErrorCode, PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
 import type { Lease } from '../base/slabs.ts';
@@ -24,6 +24,9 @@ import { FRAME_WRITE_TIMEOUT_MS, Output, type OutputOwner } from './output.ts';
 
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
+
+/** How a connection ends when the peer ends it. */
+const BY_PEER: ReadonlySet<ErrorCode> = new Set(['remote-disconnect', 'network-error']);
 
 /** What a server decides about its connections. */
 export interface ConnectionOwner {
@@ -72,10 +75,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #peer: PeerInfo | undefined;
+  #handlers = 0;
   #confirmed = false;
   /** The peer sends no more. */
   #isEnded = false;
   #wireGone = false;
+  #wireError: PeerlaneError | undefined;
   #evicted = false;
   #endError: PeerlaneError | undefined;
   #abort: AbortController | undefined;
@@ -108,10 +113,11 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       },
       closed: (error) => {
         this.#wireGone = true;
-        this.#link.abandon(error);
-        this.#timer?.cancel();
-        this.#owner.gone(this);
-        this.#finish?.();
+        this.#wireError = error;
+        this.#isEnded = true;
+        this.#input.ended();
+        if (this.#endError === undefined) this.#leave();
+        else this.#depart();
       },
     };
   }
@@ -139,14 +145,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return this.#confirmed;
   }
 
-  /** Whether the socket is gone. */
+  /** Whether the connection is over and the socket gone. */
   get isGone(): boolean {
-    return this.#wireGone;
+    return this.#wireGone && this.#endError !== undefined;
   }
 
-  /** Resolves when the socket is gone. */
+  /** Resolves when the connection is over and the socket gone. */
   get finished(): Promise<void> {
-    this.#finished ??= this.#wireGone
+    this.#finished ??= this.isGone
       ? Promise.resolve()
       : new Promise((resolve) => {
           this.#finish = resolve;
@@ -202,6 +208,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
     this.#owner.opened(this, peer);
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));
+    this.#handlers = this.#channels.length;
     for (const channel of this.#channels) void this.#handle(channel);
   }
 
@@ -220,8 +227,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     if (!this.#isEnded || this.#link.hasInput) return;
     // The slot is free at once, though what the peer was sent before may still be on its way.
     if (this.#endError === undefined)
-      this.#link.abandon(remoteError('network-error', 'the peer closed the connection'));
+      this.#link.abandon(this.#wireError ?? remoteError('network-error', 'the peer closed the connection'));
     else if (this.#wire.backlog === 0) this.#wire.destroy();
+  }
+
+  #depart(): void {
+    this.#timer?.cancel();
+    this.#owner.gone(this);
+    this.#finish?.();
   }
 
   closed(error: PeerlaneError): void {
@@ -229,11 +242,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#timer = undefined;
     this.#endError = error;
     this.#input.close();
-    for (const channel of this.#channels) channel.end();
+    for (const channel of this.#channels) channel.end(BY_PEER.has(error.code));
     this.#abort?.abort(error);
     this.output.close();
     this.#owner.closed(this, error);
-    if (this.#wireGone) return;
+    if (this.#wireGone) {
+      this.#depart();
+      return;
+    }
     const wire = this.#wire;
     // Without an identity, or when the peer has ended, there is nothing to be flushed; for an evicted peer that takes
     // nothing, it is what costs.
@@ -335,6 +351,8 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       }
       if (!own) this.#owner.handlerFailed(this, error);
       this.close(toPeerlaneError(error, 'handler-failed'));
+    } finally {
+      if (--this.#handlers === 0) this.#input.release();
     }
   }
 

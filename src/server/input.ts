@@ -5,10 +5,10 @@ import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
 import type { Lanes, Reader } from './lanes.ts';
 
-/** Messages that no handler has taken yet: above either the socket is not read. */
+/** Messages that no handler has taken yet: above either no more are decoded. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
 export const UNREAD_MESSAGES = 256;
-/** Whole frames that wait for a batch: above this the socket is not read. */
+/** Whole frames that wait for a batch, or all that waits for handlers that lag: above this the socket is not read. */
 export const UNDECODED_HIGH_WATER = 128 * 1024;
 
 export interface InputOptions {
@@ -37,7 +37,8 @@ export class Input implements BudgetHolder, Reader {
   readonly #share: BudgetShare;
   #unreadLength = 0;
   #unreadMessages = 0;
-  #receivedLength = 0;
+  /** Received, and taken by handlers after the end. */
+  #movedLength = 0;
   #isPaused = false;
   #isWirePaused = false;
   /** What other connections have brought is decoded first. */
@@ -49,6 +50,7 @@ export class Input implements BudgetHolder, Reader {
   /** The peer sends no more. */
   #isEnded = false;
   #isOver = false;
+  #isReleased = false;
 
   constructor({ wire, link, env, budget, lanes, owner }: InputOptions) {
     this.#wire = wire;
@@ -60,7 +62,7 @@ export class Input implements BudgetHolder, Reader {
   }
 
   received(chunk: Uint8Array): void {
-    this.#receivedLength += chunk.length;
+    this.#movedLength += chunk.length;
     this.#isProbed = false;
     this.#hasReceived = true;
     this.#link.receive(chunk, this.#env.now());
@@ -90,6 +92,7 @@ export class Input implements BudgetHolder, Reader {
   consumed(heldLength: number): void {
     this.#unreadLength = Math.max(0, this.#unreadLength - heldLength);
     this.#unreadMessages--;
+    if (this.#isOver) this.#movedLength += heldLength;
     this.decoded();
   }
 
@@ -99,12 +102,17 @@ export class Input implements BudgetHolder, Reader {
     this.#regulate();
   }
 
-  /** The connection is over. */
+  /** The connection is over. What handlers have not taken is still held for them. */
   close(): void {
     this.#isOver = true;
     this.#lanes.leave(this);
-    this.#unreadLength = 0;
     this.#share.leave();
+    this.#account();
+  }
+
+  /** No handler will take anything any more. */
+  release(): void {
+    this.#isReleased = true;
     this.#share.set(0);
   }
 
@@ -118,11 +126,15 @@ export class Input implements BudgetHolder, Reader {
   // BudgetHolder
 
   get moved(): number {
-    return this.#receivedLength;
+    return this.#movedLength;
   }
 
-  /** Whether, for some time since this was last asked, it was for the peer to send more. */
+  /**
+   * Whether, for some time since this was last asked, it was for the peer to send more. When it is gone it is for the
+   * handlers to take what it has left: the memory is for those that are here.
+   */
   couldMove(): boolean {
+    if (this.#isOver) return true;
     const wasRead = this.#hasReceived || !this.#isWirePaused;
     this.#hasReceived = false;
     return wasRead && this.#unfinishedLength > 0;
@@ -151,13 +163,14 @@ export class Input implements BudgetHolder, Reader {
   }
 
   #account(): void {
-    if (!this.#isOver) this.#share.set(this.#link.pendingLength + this.#unreadLength);
+    if (!this.#isReleased) this.#share.set(this.#link.pendingLength + this.#unreadLength);
   }
 
   /**
-   * Decoding stops while the handlers lag behind, and reading while decoding does or while other peers have the memory
-   * that the frame still needs. Neither stops for output that the peer leaves lying: two nodes that both did so would
-   * wait for each other for ever. Handlers wait for their own output, which is enough.
+   * Decoding stops while the handlers lag behind; reading while much waits to be decoded, or while other peers have the
+   * memory that the frame still needs: who is not read cannot be seen to leave. Neither stops for output that the peer
+   * leaves lying: two nodes that both did so would wait for each other for ever. Handlers wait for their own output, which
+   * is enough.
    */
   #regulate(): void {
     if (this.#isOver) return;
@@ -172,10 +185,9 @@ export class Input implements BudgetHolder, Reader {
       else this.#link.resume(this.#env.now());
     }
     const full =
-      lagging ||
       this.#awaitsTurn ||
       (refused && !this.#isProbed) ||
-      this.#link.undecodedLength > UNDECODED_HIGH_WATER;
+      (lagging ? this.#link.pendingLength : this.#link.undecodedLength) > UNDECODED_HIGH_WATER;
     if (full !== this.#isWirePaused) {
       this.#isWirePaused = full;
       if (full) this.#wire.pause();

@@ -1,6 +1,7 @@
+import type { BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import { Slabs } from '../base/slabs.ts';
-import { type Link, runSlice } from '../p2p/index.ts';
+import { type BatchMemory, type Link, runSlice } from '../p2p/index.ts';
 
 /**
  * Bytes that wait to be decoded, over all connections; with more of them sockets are read in turn. Enough for eight
@@ -25,7 +26,7 @@ export interface Reader {
 export class Lanes {
   readonly #env: Env;
   readonly #waiting = new Set<Link>();
-  readonly #slabs = new Slabs();
+  readonly #memory: BatchMemory;
   /** Who goes on reading when what has arrived is decoded, first come first. */
   readonly #readers = new Set<Reader>();
   #undecoded = 0;
@@ -33,8 +34,10 @@ export class Lanes {
   #turn: Promise<void> | undefined;
   #endTurn: () => void = () => undefined;
 
-  constructor(env: Env) {
+  /** @param blocks what compressed payloads are charged to that several connections send */
+  constructor(env: Env, blocks: BudgetShare) {
     this.#env = env;
+    this.#memory = { slabs: new Slabs(), blocks };
   }
 
   schedule(link: Link): void {
@@ -79,7 +82,7 @@ export class Lanes {
     this.#scheduled = false;
     const endTurn = this.#endTurn;
     this.#turn = undefined;
-    runSlice(this.#waiting, this.#slabs);
+    runSlice(this.#waiting, this.#memory);
     this.#readOn();
     if (this.#waiting.size > 0 || this.#readers.size > 0) this.#wake();
     endTurn();

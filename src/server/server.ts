@@ -58,8 +58,8 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
     this.#identity = identityOf(this.#config.key);
-    this.#lanes = new Lanes(this.#config.env);
     this.#budgets = budgetsOf(this.#config);
+    this.#lanes = new Lanes(this.#config.env, this.#budgets.blocks);
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);

@@ -1,6 +1,8 @@
 /** What callers of the frames may get wrong: an `invalid-argument`, and no session has changed. */
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import {
+  compress,
   createFrameSession,
   decodeFrames,
   ecdh,
@@ -27,10 +29,23 @@ import {
   noise,
   there,
 } from './connection.ts';
-import { cutOff, detach, detachedBytes, resizable, sharedBytes } from './memory.ts';
+import {
+  alternating,
+  alternatingByClass,
+  cutOff,
+  detach,
+  detachedBytes,
+  resizable,
+  sharedBytes,
+} from './memory.ts';
 
 const invalid = expect.objectContaining({ name: 'PeerlaneError', code: 'invalid-argument' });
 const good = noise(40);
+
+/** Lengths, and what is said instead of them every other time. */
+const ALTERNATING = [100, 5000, 100_000].flatMap((length) =>
+  [-1, Number.NaN, 3, 50_000, 1e12].map((other) => [length, other] as const),
+);
 
 const NO_BYTES: [string, unknown][] = [
   ['undefined', undefined],
@@ -88,6 +103,35 @@ describe('lanes', () => {
     expect(input).toEqual(copy);
     expectUnchanged(one);
     expectUnchanged(other);
+  });
+
+  it.each([alternating, alternatingByClass])(
+    'take no payload whose length is another one each time',
+    (make) => {
+      for (const [length, other] of ALTERNATING) {
+        const one = connect();
+        expect(() => encodeFrames([lane(one.sender, good), lane(one.sender, make(length, other))])).toThrow(
+          invalid,
+        );
+        expect(() => compress(make(length, other))).toThrow(invalid);
+        expect(() => uncompress(make(length, other), 5000)).toThrow(invalid);
+        expectUnchanged(one);
+      }
+    },
+  );
+
+  it('take payloads of other realms and of classes that change nothing', () => {
+    class Plain extends Uint8Array {}
+    const payloads: Uint8Array[] = [
+      Plain.from(good),
+      Buffer.from(good),
+      runInNewContext('new Uint8Array(40)'),
+    ];
+    for (const payload of payloads) {
+      const { sender, receiver } = connect();
+      const { messages } = decodeOne(receiver, encodeOne(sender, 1, payload));
+      expect(messages[0]?.payload).toEqual(Uint8Array.from(payload));
+    }
   });
 
   it.each(NO_SESSIONS)('take no session that is %s', (_, make) => {

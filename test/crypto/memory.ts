@@ -41,3 +41,21 @@ export function cutOff(bytes: Uint8Array): Uint8Array {
   buffer.resize(0);
   return view;
 }
+
+/** A view whose length is another one each time it is asked for; the first answer is the true one. */
+export function alternating(length: number, other: number): Uint8Array {
+  const view = new Uint8Array(length);
+  let asked = 0;
+  return Object.defineProperty(view, 'length', { get: () => (asked++ % 2 === 0 ? length : other) });
+}
+
+/** The same by the class of the view. */
+export function alternatingByClass(length: number, other: number): Uint8Array {
+  let asked = 0;
+  class Alternating extends Uint8Array {
+    override get length(): number {
+      return asked++ % 2 === 0 ? super.length : other;
+    }
+  }
+  return new Alternating(new ArrayBuffer(length));
+}

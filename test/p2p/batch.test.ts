@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../src/base/errors.ts';
+import { Slabs } from '../../src/base/slabs.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { runLinks, runSlice } from '../../src/p2p/index.ts';
+import { blockOf } from '../../src/rlpx/index.ts';
+import { budgetsOf } from '../../src/server/budgets.ts';
+import { noise } from '../crypto/connection.ts';
 import { LinkPair } from '../support/link-pair.ts';
 
 const KiB = 1024;
@@ -36,6 +42,26 @@ describe('a slice of the work of many links', () => {
       expect(slice).toBeLessThan(5);
     }
   });
+
+  it.each(['has it', 'is gone'])(
+    'charges what it compresses for many to their memory once, until the last %s',
+    (end) => {
+      const { links } = pairs(20);
+      const env = new VirtualEnv({ seed: 1 });
+      const { output, blocks } = budgetsOf({ memoryBudget: 1024 * KiB, env });
+      const memory = { slabs: new Slabs(), blocks };
+      const payload = noise(100 * KiB);
+      for (const link of links) link.send(0x10, payload);
+      const waiting = new Set(links);
+      for (const slice of [1, 2]) {
+        runSlice(waiting, memory);
+        expect([slice, output.used]).toEqual([slice, blockOf(payload).length]);
+      }
+      if (end === 'has it') runSlice(waiting, memory);
+      else for (const link of waiting) link.abandon(new PeerlaneError('closed', 'gone'));
+      expect(output.used).toBe(0);
+    },
+  );
 
   it('takes answers before gossip, and the base protocol beside both', () => {
     const { all, links, written } = pairs(20);

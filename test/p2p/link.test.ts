@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Session } from 'node:inspector/promises';
 import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import { detach } from '../crypto/memory.ts';
 import { LinkPair, protocol, type Side } from '../support/link-pair.ts';
 import { snappyCompress } from '../support/snappy.ts';
 
@@ -218,6 +220,34 @@ describe('an open link', () => {
     expect(b.messages.map(({ payload }) => payload)).toEqual([bytes(1)]);
     expect(reasonSeenBy(b)).toBe('client-quitting');
     expect(a.link.deadline).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it.each([
+    ['whose memory is gone', () => new Uint8Array(5000)],
+    ['that is too large when it is compressed', () => randomBytes(0xffffff)],
+  ])('sends nothing of what is queued behind a message %s, but why it ends', (_, make) => {
+    const { a, b, pair } = opened();
+    const spoilt = make();
+    // What is behind is partly of the same batch, and partly of a later one.
+    for (const payload of [bytes(1), spoilt, bytes(2), new Uint8Array(200_000), bytes(3)]) {
+      a.link.send(0x10, payload);
+    }
+    if (spoilt.length === 5000) detach(spoilt);
+    pair.settle();
+    expect(b.messages.map(({ payload }) => payload.length)).toEqual([1]);
+    expect(a.error?.code).toBe('handler-failed');
+    expect(reasonSeenBy(b)).toBe('subprotocol-error');
+  });
+
+  it('says goodbye also when what is queued before cannot be sent', () => {
+    const { a, b, pair } = opened();
+    const spoilt = new Uint8Array(5000);
+    for (const payload of [bytes(1), spoilt, bytes(2)]) a.link.send(0x10, payload);
+    detach(spoilt);
+    a.link.close(new PeerlaneError('server-closing', 'bye'));
+    pair.settle();
+    expect(b.messages.map(({ payload }) => payload)).toEqual([bytes(1)]);
+    expect(reasonSeenBy(b)).toBe('client-quitting');
   });
 
   it('stops decoding while it is paused, and goes on where it was', () => {

@@ -1,7 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { concatBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
+import { PeerlaneError } from '../../src/base/errors.ts';
+import { compress, generateSecretKey } from '../../src/crypto/index.ts';
 import type { Protocol } from '../../src/p2p/index.ts';
+import { alternating, detachedBytes, sharedBytes } from '../crypto/memory.ts';
+import { Attacker } from '../support/attacker.ts';
 import { isKind, manual, TestServer } from '../support/servers.ts';
 
 /** Takes one message a turn of the event loop. */
@@ -47,6 +52,48 @@ describe('a peer that leaves', () => {
   });
 });
 
+describe('a peer that leaves while its large messages wait for room', () => {
+  it.each(['says so', 'closes'])('is heard to its last word when it %s', async (how) => {
+    const size = 2 * 1024 * 1024;
+    const most = 15 * 1024 * 1024;
+    const held: (() => void)[] = [];
+    const got: string[] = [];
+    const protocol: Protocol = {
+      name: 'echo',
+      version: 1,
+      length: 16,
+      async handler(channel) {
+        for await (const { code, payload } of channel) {
+          got.push(`${code} ${payload.length}`);
+          // The first one keeps its payload, and so what there is of room.
+          if (code === 1) await new Promise<void>((resolve) => held.push(resolve));
+        }
+      },
+    };
+    await using server = new TestServer({ protocols: [protocol] });
+    await server.start();
+    const [first, second] = [manual(), manual()];
+    await using holder = new TestServer({ listen: undefined, protocols: [first.protocol] });
+    await using leaver = new TestServer({ listen: undefined, protocols: [second.protocol] });
+    await holder.start();
+    await leaver.start();
+    await holder.dial(server.enode);
+    await (await first.next()).send(1, new Uint8Array(most));
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const peer = await leaver.dial(server.enode);
+    const channel = await second.next();
+    for (const code of [2, 3]) await channel.send(code, new Uint8Array(size));
+    // Resolves when the socket has it.
+    await channel.offer(4, new Uint8Array(9));
+    peer.disconnect(how === 'says so' ? undefined : new PeerlaneError('pending-replaced', 'in silence'));
+    await server.until(isKind('peer-disconnected'));
+    expect(got).toEqual([`1 ${most}`]);
+    for (const release of held) release();
+    while (got.length < 4) await new Promise((resolve) => setImmediate(resolve));
+    expect(got).toEqual([`1 ${most}`, `2 ${size}`, `3 ${size}`, '4 9']);
+  });
+});
+
 describe('a peer that leaves while the handler lags', () => {
   it('gives its slot free, and is taken again', async () => {
     const { protocol, next } = manual();
@@ -69,6 +116,35 @@ describe('a peer that leaves while the handler lags', () => {
     const ends = server.seen.filter(isKind('peer-disconnected')).map(({ error }) => error.code);
     expect(ends).toEqual(['remote-disconnect', 'remote-disconnect']);
   });
+});
+
+describe('a peer that goes away while the handler lags', () => {
+  it.each([
+    [600, 300, 'closes its side'],
+    [300, 1000, 'closes its side'],
+    [300, 100, 'resets the connection'],
+  ])(
+    'after %i messages of %i bytes is gone at once, and heard to its last word, when it %s',
+    async (count, size, how) => {
+      const { protocol, next } = manual();
+      await using server = new TestServer({ protocols: [protocol] });
+      await server.start();
+      const attacker = await (await Attacker.connect(server.enode)).open();
+      const channel = await next();
+      // In one piece, so that a reset finds nothing left that is on its way.
+      const frame = () =>
+        attacker.frames.frame(concatBytes(Uint8Array.of(0x11), compress(randomBytes(size))));
+      await attacker.write(concatBytes(...Array.from({ length: count }, frame)));
+      if (how === 'resets the connection') attacker.reset();
+      else attacker.finish();
+      const { error } = await server.until(isKind('peer-disconnected'));
+      expect(error.code).toBe('network-error');
+      let received = 0;
+      for await (const { payload } of channel) received += payload.length;
+      expect(received).toBe(count * size);
+      attacker.destroy();
+    },
+  );
 });
 
 describe('a message that cannot be encoded', () => {
@@ -114,13 +190,11 @@ describe('a message that cannot be encoded', () => {
     for (const client of clients) await client.close();
   });
 
-  it.each([
-    [
-      'detached',
-      (payload: Uint8Array) => void structuredClone(payload, { transfer: [payload.buffer as ArrayBuffer] }),
-    ],
-    ['shared', () => undefined],
-  ])('is refused before anybody was sent it when its memory is %s', async (kind, spoil) => {
+  it.each<[string, () => Uint8Array]>([
+    ['is detached', () => detachedBytes(new Uint8Array(500))],
+    ['is shared', () => sharedBytes(new Uint8Array(500))],
+    ['has another length each time', () => alternating(500, 1e12)],
+  ])('is refused before anybody was sent it when its memory %s', async (_, make) => {
     const { protocol, next } = manual();
     await using server = new TestServer({ protocols: [protocol] });
     await using client = new TestServer({ listen: undefined, protocols: [manual().protocol] });
@@ -128,8 +202,7 @@ describe('a message that cannot be encoded', () => {
     await client.start();
     await client.dial(server.enode);
     const channel = await next();
-    const payload = kind === 'shared' ? new Uint8Array(new SharedArrayBuffer(500)) : new Uint8Array(500);
-    spoil(payload);
+    const payload = make();
     const invalid = expect.objectContaining({ code: 'invalid-argument' });
     await expect(server.broadcast({ protocol: 'echo', code: 1, payload })).rejects.toEqual(invalid);
     await expect(channel.send(1, payload)).rejects.toEqual(invalid);

@@ -100,6 +100,11 @@ export class Attacker {
     this.#socket.destroy();
   }
 
+  /** Closes both sides with a reset. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
   /** From here on what the other side sends is left lying. */
   stopReading(): void {
     this.#socket.pause();
