@@ -41,6 +41,7 @@
       'sources': [
         'native/cpu.c',
         'native/ecies.c',
+        'native/envelope.c',
         'native/frame.c',
         'native/keccak.c',
         'native/keccak_scalar.c',

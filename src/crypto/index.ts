@@ -33,6 +33,7 @@ export {
   sign,
 } from './crypto.ts';
 export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';
+export { type EnvelopeResults, type EnvelopeWork, EnvelopeWorker } from './envelopes.ts';
 export { createFrameSession } from './frame-session.ts';
 export {
   type DecodedFrames,
