@@ -107,6 +107,8 @@ describe('a flood over sockets', () => {
     await using service = new Discv4Service({
       key: generateSecretKey(systemEnv),
       listen: { host: HOST, port: 0 },
+      // However fast this machine is, it is a flood.
+      limits: { strangers: { perSecond: 1, burst: 50 } },
     });
     await service.start();
     const known = await knownNode(service.port);
