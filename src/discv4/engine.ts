@@ -280,7 +280,7 @@ export class Discv4Engine {
   }
 
   /** Handles a packet, or says why not. */
-  #take({ packet, from: endpoint, message }: Incoming, publicKey: Uint8Array): DropReason | undefined {
+  #take({ packet, from: endpoint, message, at }: Incoming, publicKey: Uint8Array): DropReason | undefined {
     const sender = { packet, endpoint, publicKey };
     const isProven = () => this.#proofs.has(endpointKey(endpoint), publicKey, this.#agenda.now);
     switch (message.kind) {
@@ -296,7 +296,7 @@ export class Discv4Engine {
         this.#responder.enrRequest(sender);
         return undefined;
       case 'pong':
-        return this.#requests.takePong(endpoint, publicKey, message) ? undefined : 'unsolicited';
+        return this.#requests.takePong(endpoint, publicKey, message, at) ? undefined : 'unsolicited';
       case 'neighbors':
         return this.#requests.takeNeighbors(endpoint, publicKey, message) ? undefined : 'unsolicited';
       case 'enrResponse':

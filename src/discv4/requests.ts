@@ -226,13 +226,21 @@ export class Requests {
     for (const done of pending.waiters) done(result);
   }
 
-  /** Whether the Pong answers a Ping of ours to the one at the endpoint that it came from. */
-  takePong(endpoint: UdpEndpoint, publicKey: Uint8Array, { pingHash, enrSeq, to }: Pong): boolean {
+  /**
+   * Whether the Pong answers a Ping of ours to the one at the endpoint that it came from.
+   * @param at when it came, which may be a while ago
+   */
+  takePong(
+    endpoint: UdpEndpoint,
+    publicKey: Uint8Array,
+    { pingHash, enrSeq, to }: Pong,
+    at: number,
+  ): boolean {
     const pending = this.#pings.get(remoteKey(endpointKey(endpoint), publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
-    this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
+    this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: Math.max(0, at - pending.sentAt) });
     return true;
   }
 
