@@ -1,4 +1,5 @@
-// The addon's exports: arguments in, one call of an algorithm, results out. Those on frames are in frame_exports.cc.
+// The addon's exports: arguments in, one call of an algorithm, results out. Those on frames and envelopes are in
+// files of their own.
 #include <napi.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include "cpu.h"
 #include "curve.h"
 #include "ecies.h"
+#include "envelope_exports.h"
 #include "environment.h"
 #include "frame_exports.h"
 #include "keccak.h"
@@ -240,6 +242,7 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
       {"snappyUncompress", snappy_uncompress_export},
   };
   functions.insert(functions.end(), std::begin(frame_exports), std::end(frame_exports));
+  functions.insert(functions.end(), std::begin(envelope_exports), std::end(envelope_exports));
   for (const auto &[name, callback] : functions) {
     napi_value function = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) return nullptr;

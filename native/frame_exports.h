@@ -2,12 +2,7 @@
 #ifndef PEERLANE_FRAME_EXPORTS_H
 #define PEERLANE_FRAME_EXPORTS_H
 
-#include <node_api.h>
-
-struct Export {
-  const char *name;
-  napi_callback callback;
-};
+#include "export.h"
 
 extern const Export frame_exports[6];
 

@@ -118,6 +118,25 @@ export const PLACE = {
   compressed: 2,
 } as const;
 
+/** hash (32) || signature: what stands before the content of an envelope. */
+export const ENVELOPE_HEAD_LENGTH = 32 + SIGNATURE_LENGTH;
+/** Bytes of the result of an envelope that was opened: 1 and the public key of who signed it, or zeros. */
+export const OPENED_LENGTH = 1 + PUBLIC_KEY_LENGTH;
+/** Bytes of all inputs of one batch. */
+export const MAX_ENVELOPE_BATCH = 4 * 1024 * 1024;
+
+/** Packets of discovery v4, `hash || signature || content` (discv4.md, "Wire Protocol"), to be opened or made. */
+export interface EnvelopeBatch {
+  /** Envelopes, and behind them contents of others, all one behind another. */
+  readonly inputs: Uint8Array;
+  /** Of each. */
+  readonly lengths: Uint32Array;
+  /** How many of them, the first ones, are envelopes; each has at least `ENVELOPE_HEAD_LENGTH` bytes. */
+  readonly opens: number;
+  /** Signs the contents. */
+  readonly secretKey: Uint8Array;
+}
+
 export interface Backend {
   readonly name: 'native' | 'js';
   /** What does the work, for people: instruction tiers, library versions. */
@@ -150,6 +169,17 @@ export interface Backend {
   ): Uint8Array | undefined;
   /** The plaintext; `undefined` if the tag, the point or the prefix byte is wrong. `packet` has >= 113 bytes. */
   eciesDecrypt(secretKey: Uint8Array, packet: Uint8Array, authData: Uint8Array): Uint8Array | undefined;
+
+  /**
+   * Opens envelopes, whose hash is not looked at, and makes others: into `out` `OPENED_LENGTH` bytes for each of the ones,
+   * then the whole envelopes of the others. A signature with s in the upper half opens none. Whether the key is one.
+   */
+  envelopes(batch: EnvelopeBatch, out: Uint8Array): boolean;
+  /**
+   * The same beside this thread, if the backend can do that; the batch is copied before the call returns. Resolves to
+   * what `envelopes` would write, `undefined` for a bad key.
+   */
+  envelopesBeside?(batch: EnvelopeBatch): Promise<Uint8Array | undefined>;
 
   createFrameSession(init: FrameSessionInit): FrameSession;
 

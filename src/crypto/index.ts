@@ -34,6 +34,7 @@ export {
 } from './crypto.ts';
 export { type DecodedLane, type FramesToDecode, INLINE_LIMIT } from './decode-lanes.ts';
 export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';
+export { type EnvelopeResults, type EnvelopeWork, EnvelopeWorker } from './envelopes.ts';
 export { createFrameSession } from './frame-session.ts';
 export { type DecodedFrames, type DecodedMessage, decodeFrames, frameErrorOf } from './frames.ts';
 export { type BackendInfo, info as backend } from './load.ts';

@@ -14,6 +14,7 @@ import {
   type StagedPayloads,
 } from './backend.ts';
 import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
+import { envelopes } from './js/envelopes.ts';
 import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
 import { keccak256, keccak256Many } from './js/keccak.ts';
 import { ecdh, publicKey, recover, sign } from './js/secp256k1.ts';
@@ -127,6 +128,7 @@ export const jsBackend: Backend = {
   ecdh,
   eciesEncrypt,
   eciesDecrypt,
+  envelopes,
   createFrameSession: (init) => new JsFrameSession(init),
   encodeMany,
   decodeMany,

@@ -8,6 +8,7 @@ import { type AddonFile, findAddon, thisPlatform } from './addon-file.ts';
 import {
   type Backend,
   ECIES_OVERHEAD,
+  type EnvelopeBatch,
   type FrameSession,
   type FrameSessionInit,
   type InputPieces,
@@ -66,6 +67,20 @@ interface Addon {
     authData: Uint8Array,
     plaintext: Uint8Array,
   ): boolean;
+  /** Of so many envelopes to be opened, and contents to be sealed. */
+  envelopes(
+    inputs: Uint8Array,
+    lengths: Uint32Array,
+    opens: number,
+    secretKey: Uint8Array,
+    out: Uint8Array,
+  ): boolean;
+  envelopesBeside(
+    inputs: Uint8Array,
+    lengths: Uint32Array,
+    opens: number,
+    secretKey: Uint8Array,
+  ): Promise<Uint8Array | undefined>;
   /** Of both secrets and both seeds. Returns the slot that names the session; never 0, which stands for those that are over. */
   createSessionOfScratch(egressSeedLength: number, ingressSeedLength: number): number;
   createSession(
@@ -237,6 +252,14 @@ class NativeBackend implements Backend {
     return this.#addon.eciesDecrypt(key, packet, data, plaintext) ? plaintext : undefined;
   }
 
+  envelopes({ inputs, lengths, opens, secretKey }: EnvelopeBatch, out: Uint8Array): boolean {
+    return this.#addon.envelopes(inputs, lengths, opens, secretKey, out);
+  }
+
+  envelopesBeside({ inputs, lengths, opens, secretKey }: EnvelopeBatch): Promise<Uint8Array | undefined> {
+    return this.#addon.envelopesBeside(inputs, lengths, opens, secretKey);
+  }
+
   createFrameSession(init: FrameSessionInit): FrameSession {
     const { aesSecret, macSecret, egressSeed, ingressSeed } = init;
     const given = this.#give(aesSecret, macSecret, egressSeed, ingressSeed);
@@ -352,7 +375,7 @@ function unusable(addon: object): string | undefined {
 }
 
 function isAddon(addon: object): addon is Addon {
-  return 'scratch' in addon && 'encodeMany' in addon;
+  return 'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon;
 }
 
 /** Loads the addon. Never throws; `reason` is a sentence for people. `PEERLANE_ADDON` names another file. */

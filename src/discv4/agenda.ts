@@ -34,9 +34,10 @@ export class Agenda {
     };
   }
 
-  /** Does what is due. */
-  runDue(): void {
-    for (let next = this.#next(); next !== undefined && next.at <= this.now; next = this.#next()) {
+  /** Does what is due, as far as it was at `until`. */
+  runDue(until: number): void {
+    const end = Math.min(this.now, until);
+    for (let next = this.#next(); next !== undefined && next.at <= end; next = this.#next()) {
       this.#entries.shift();
       next.run?.();
     }

@@ -8,15 +8,16 @@ import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
 import { isHost, normalIp, type UdpEndpoint } from './address.ts';
 import { Agenda } from './agenda.ts';
 import type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
-import { DEFAULT_LIMITS, Intake, type IntakeLimits } from './intake.ts';
+import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
 import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
 import { decodeMessage, type Message, type WireEndpoint } from './messages.ts';
 import { Outbox } from './outbox.ts';
-import { isPacket, type PacketCrypto } from './packet.ts';
+import { isPacket, type PacketBatch, type PacketCrypto, type PacketResults } from './packet.ts';
 import type { Done, PingResult } from './pending.ts';
 import { endpointKey, Proofs } from './proofs.ts';
 import { Requests } from './requests.ts';
-import { Responder, type Sender } from './responder.ts';
+import { Responder } from './responder.ts';
+import { Signatures } from './signatures.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** Packets that claim to be valid for longer than this are refused, as they could be replayed for so long. */
@@ -44,8 +45,11 @@ export interface Discv4Options {
   readonly limits?: Partial<IntakeLimits>;
 }
 
-/** `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `shed`: there is no time for it. */
-export type Reception = 'queued' | 'foreign' | 'shed';
+/**
+ * `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `refused`: one that is not worth
+ * to be verified. `shed`: there is no time for it.
+ */
+export type Reception = 'queued' | 'foreign' | 'refused' | 'shed';
 
 export class Discv4Engine {
   readonly table: Table;
@@ -56,6 +60,7 @@ export class Discv4Engine {
   readonly #outbox: Outbox;
   readonly #requests: Requests;
   readonly #responder: Responder;
+  readonly #signatures: Signatures;
   readonly #upkeep: Upkeep;
   #received = 0;
   readonly #dropped: Record<DropReason, number> = {
@@ -81,7 +86,11 @@ export class Discv4Engine {
       onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
     });
     this.#intake = new Intake({ ...DEFAULT_LIMITS, ...limits });
-    this.#outbox = new Outbox(crypto, (packet, to) => host.send(packet, to));
+    this.#outbox = new Outbox((packet, to) => host.send(packet, to));
+    this.#signatures = new Signatures({
+      ...{ crypto, intake: this.#intake, outbox: this.#outbox },
+      opened: (incoming, publicKey) => this.#handle(incoming, publicKey),
+    });
     const unixSeconds = () => this.#unixSeconds;
     const [agenda, outbox, proofs, table] = [this.#agenda, this.#outbox, this.#proofs, this.table];
     const base = { agenda, outbox, proofs, table, publicKey, unixSeconds };
@@ -119,10 +128,15 @@ export class Discv4Engine {
     this.#leave();
   }
 
-  /** When `tick` has something to do next; `-Infinity` for at once, `Infinity` for never. */
+  /**
+   * When `tick` has something to do next; `-Infinity` for at once, `Infinity` for never, or not before results come that
+   * are under way.
+   */
   get deadline(): number {
-    if (this.#intake.size > 0) return Number.NEGATIVE_INFINITY;
-    return Math.min(this.#agenda.deadline, this.#upkeep.deadline);
+    if (this.#signatures.isDue) return Number.NEGATIVE_INFINITY;
+    const { deadline } = this.#agenda;
+    const isHeldUp = deadline > this.#signatures.oldestKnown;
+    return Math.min(isHeldUp ? Number.POSITIVE_INFINITY : deadline, this.#upkeep.deadline);
   }
 
   /**
@@ -137,23 +151,33 @@ export class Discv4Engine {
     const isKnown = this.#proofs.knows(key, now) || this.#requests.awaits(key);
     if (!this.#intake.admits(endpoint, key, isKnown, now)) return this.#drop('shed');
     if (!isPacket(packet)) return this.#drop('foreign');
-    this.#intake.push({ packet, from: endpoint }, isKnown);
-    return 'queued';
+    const message = messageOf(packet);
+    const reason = message === undefined ? 'malformed' : this.#refusal(message, isKnown);
+    if (message !== undefined && reason === undefined) {
+      this.#intake.push({ packet, from: endpoint, message, at: now }, isKnown);
+      return 'queued';
+    }
+    if (reason !== undefined) this.#drop(reason);
+    return 'refused';
   }
 
   /** Handles a part of what has come in, and does what is due. */
   tick(now: number): void {
     this.#enter(now);
-    const incoming = this.#intake.take();
-    const { crypto } = this.#options;
-    const keys = incoming.length === 0 ? [] : crypto.open(incoming.map(({ packet }) => packet));
-    for (const [i, { packet, from }] of incoming.entries()) {
-      const publicKey = keys[i];
-      if (publicKey === undefined) this.#drop('signature');
-      else this.#handle({ packet, endpoint: from, publicKey });
-    }
+    this.#signatures.open();
+    this.#proceed();
+  }
+
+  /** Takes the results of a batch that `PacketWorker.begin` was called with. */
+  complete(batch: PacketBatch, results: PacketResults, now: number): void {
+    this.#enter(now);
+    this.#signatures.complete(batch, results);
+    this.#proceed();
+  }
+
+  #proceed(): void {
     // After what has come in: an answer that had to wait is in time.
-    this.#agenda.runDue();
+    this.#agenda.runDue(this.#signatures.oldestKnown);
     this.#upkeep.run();
     this.#leave();
   }
@@ -231,7 +255,7 @@ export class Discv4Engine {
   }
 
   #leave(): void {
-    this.#outbox.flush();
+    this.#signatures.run();
   }
 
   #drop<R extends DropReason>(reason: R): R {
@@ -239,22 +263,32 @@ export class Discv4Engine {
     return reason;
   }
 
-  #handle(sender: Sender): void {
-    this.#received++;
-    const reason = equalBytes(sender.publicKey, this.#options.publicKey) ? 'own' : this.#take(sender);
-    if (reason !== undefined) this.#drop(reason);
-  }
-
-  /** Handles a packet, or says why not. */
-  #take(sender: Sender): DropReason | undefined {
-    const message = messageOf(sender.packet);
-    if (message === undefined) return 'malformed';
+  /** Why a packet is of no use, whoever signed it: that it is seen before the signature keeps it cheap. */
+  #refusal(message: Message, isKnown: boolean): DropReason | undefined {
     if (message.kind !== 'enrResponse') {
       const lifetime = message.expiration - this.#unixSeconds;
       if (lifetime < 0) return 'expired';
       if (lifetime > MAX_EXPIRATION_S) return 'far-future';
     }
-    const { endpoint, publicKey } = sender;
+    // A stranger has proved nothing, and nothing is expected of one.
+    if (isKnown || message.kind === 'ping') return undefined;
+    return message.kind === 'findNode' || message.kind === 'enrRequest' ? 'unproven' : 'unsolicited';
+  }
+
+  #handle(incoming: Incoming, publicKey: Uint8Array | undefined): void {
+    if (publicKey === undefined) {
+      this.#drop('signature');
+      return;
+    }
+    this.#received++;
+    const isOwn = equalBytes(publicKey, this.#options.publicKey);
+    const reason = isOwn ? 'own' : this.#take(incoming, publicKey);
+    if (reason !== undefined) this.#drop(reason);
+  }
+
+  /** Handles a packet, or says why not. */
+  #take({ packet, from: endpoint, message, at }: Incoming, publicKey: Uint8Array): DropReason | undefined {
+    const sender = { packet, endpoint, publicKey };
     const isProven = () => this.#proofs.has(endpointKey(endpoint), publicKey, this.#agenda.now);
     switch (message.kind) {
       case 'ping':
@@ -269,7 +303,7 @@ export class Discv4Engine {
         this.#responder.enrRequest(sender);
         return undefined;
       case 'pong':
-        return this.#requests.takePong(endpoint, publicKey, message) ? undefined : 'unsolicited';
+        return this.#requests.takePong(endpoint, publicKey, message, at) ? undefined : 'unsolicited';
       case 'neighbors':
         return this.#requests.takeNeighbors(endpoint, publicKey, message) ? undefined : 'unsolicited';
       case 'enrResponse':

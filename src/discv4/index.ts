@@ -21,8 +21,12 @@ export {
 export {
   isPacket,
   MAX_PACKET_SIZE,
+  type PacketBatch,
   type PacketCrypto,
+  type PacketResults,
+  type PacketWorker,
   packetCrypto,
+  packetCryptoBeside,
   packetHash,
   withHash,
 } from './packet.ts';

@@ -1,5 +1,6 @@
 /** What of all that comes in is looked at, and in which order: known nodes first, others as far as there is time. */
 import { subnetOf, type UdpEndpoint } from './address.ts';
+import type { Message } from './messages.ts';
 import { type Rate, RateLimit } from './rate-limit.ts';
 
 export interface IntakeLimits {
@@ -26,9 +27,8 @@ export const DEFAULT_LIMITS: IntakeLimits = {
 /** Packets that wait to be verified. */
 export const MAX_KNOWN_QUEUE = 512;
 export const MAX_STRANGER_QUEUE = 256;
-/** Packets that are verified at once: between two batches the socket is read. */
-export const KNOWN_BATCH = 64;
-export const STRANGER_BATCH = 16;
+/** Beside the packets of those who are known, one in how many of strangers is verified. */
+const STRANGER_SHARE = 5;
 /** IP addresses or endpoints, and subnets, whose rates are remembered. */
 export const MAX_RATED = 4096;
 export const MAX_RATED_SUBNETS = 2048;
@@ -36,6 +36,9 @@ export const MAX_RATED_SUBNETS = 2048;
 export interface Incoming {
   readonly packet: Uint8Array;
   readonly from: UdpEndpoint;
+  readonly message: Message;
+  /** When it came, in milliseconds. */
+  readonly at: number;
 }
 
 const ALL = '';
@@ -81,12 +84,16 @@ export class Intake {
     return this.#known.length + this.#strangers.length;
   }
 
-  /** The packets to be verified next. */
-  take(): Incoming[] {
-    const known = this.#known.slice(0, KNOWN_BATCH);
-    const strangers = this.#strangers.slice(0, STRANGER_BATCH);
-    this.#known = this.#known.slice(known.length);
-    this.#strangers = this.#strangers.slice(strangers.length);
-    return [...known, ...strangers];
+  /** When the oldest packet of those who are known came; `Infinity` if there is none. */
+  get oldestKnown(): number {
+    return this.#known[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The packets to be verified next, `max` or, with a share for strangers, a fifth more; the known ones are first. */
+  take(max: number): { readonly known: readonly Incoming[]; readonly strangers: readonly Incoming[] } {
+    const known = this.#known.splice(0, max);
+    const share = Math.ceil(max / STRANGER_SHARE);
+    const strangers = this.#strangers.splice(0, share);
+    return { known, strangers };
   }
 }

@@ -1,25 +1,29 @@
 import type { UdpEndpoint } from './address.ts';
 import { encodeMessage, type Message } from './messages.ts';
-import { HEAD_LENGTH, type PacketCrypto } from './packet.ts';
+import { HEAD_LENGTH } from './packet.ts';
 
-interface Outgoing {
+export interface Outgoing {
+  /** Type and data. */
   readonly content: Uint8Array;
   readonly to: UdpEndpoint;
   readonly sealed: ((packet: Uint8Array) => void) | undefined;
 }
 
-/** Packets that leave together, so that they are signed together. */
+/** Packets that are to leave, in order, until they are signed. */
 export class Outbox {
-  readonly #crypto: PacketCrypto;
   readonly #send: (packet: Uint8Array, to: UdpEndpoint) => void;
-  #packets: Outgoing[] = [];
-  /** Packets and bytes so far. */
+  #waiting: Outgoing[] = [];
+  /** Packets and bytes that have left so far. */
   packets = 0;
   bytes = 0;
 
-  constructor(crypto: PacketCrypto, send: (packet: Uint8Array, to: UdpEndpoint) => void) {
-    this.#crypto = crypto;
+  constructor(send: (packet: Uint8Array, to: UdpEndpoint) => void) {
     this.#send = send;
+  }
+
+  /** Packets that wait. */
+  get size(): number {
+    return this.#waiting.length;
   }
 
   /** @param sealed told of the packet when it is signed, before it leaves */
@@ -28,16 +32,23 @@ export class Outbox {
   }
 
   putContent(content: Uint8Array, to: UdpEndpoint, sealed?: (packet: Uint8Array) => void): void {
-    this.#packets.push({ content, to, sealed });
+    this.#waiting.push({ content, to, sealed });
   }
 
-  flush(): void {
-    if (this.#packets.length === 0) return;
-    const packets = this.#packets;
-    this.#packets = [];
-    const signed = this.#crypto.seal(packets.map(({ content }) => content));
-    for (const [i, { to, sealed }] of packets.entries()) {
-      const packet = signed[i];
+  /** At most so many, the oldest ones, to be signed. */
+  take(max: number): Outgoing[] {
+    if (max >= this.#waiting.length) {
+      const all = this.#waiting;
+      this.#waiting = [];
+      return all;
+    }
+    return this.#waiting.splice(0, max);
+  }
+
+  /** They are signed. */
+  send(outgoing: readonly Outgoing[], packets: readonly Uint8Array[]): void {
+    for (const [i, { to, sealed }] of outgoing.entries()) {
+      const packet = packets[i];
       if (packet === undefined) continue;
       sealed?.(packet);
       this.packets++;

@@ -1,7 +1,6 @@
 /** The envelope of a packet: hash, signature, type, data (discv4.md, "Wire Protocol"). */
-import { compareBytes, concatBytes, fromHex } from '../base/bytes.ts';
-import { isPeerlaneError } from '../base/errors.ts';
-import { DIGEST_LENGTH, keccak256, keccak256Many, recover, SIGNATURE_LENGTH, sign } from '../crypto/index.ts';
+import { concatBytes, equalBytes } from '../base/bytes.ts';
+import { DIGEST_LENGTH, EnvelopeWorker, keccak256, SIGNATURE_LENGTH } from '../crypto/index.ts';
 
 /** The longest packet that may be sent or is read, in bytes. */
 export const MAX_PACKET_SIZE = 1280;
@@ -30,9 +29,6 @@ const NAMES: ReadonlyMap<number, PacketName> = new Map([
   [PACKET_TYPE.enrResponse, 'enrResponse'],
 ]);
 
-/** Half of the group order of secp256k1 (SEC 2, section 2.4.1), rounded down. */
-const HALF_ORDER = fromHex('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0');
-
 /** What the type byte says; `undefined` for a type that the protocol lacks, or no packet at all. */
 export function packetName(packet: Uint8Array): PacketName | undefined {
   return NAMES.get(packet[HEAD_LENGTH] ?? 0);
@@ -41,8 +37,6 @@ export function packetName(packet: Uint8Array): PacketName | undefined {
 /** Views of the parts of a packet. */
 export const packetHash = (packet: Uint8Array): Uint8Array => packet.subarray(0, DIGEST_LENGTH);
 export const packetData = (packet: Uint8Array): Uint8Array => packet.subarray(HEAD_LENGTH + 1);
-const signatureOf = (packet: Uint8Array): Uint8Array => packet.subarray(DIGEST_LENGTH, HEAD_LENGTH);
-const signedOf = (packet: Uint8Array): Uint8Array => packet.subarray(HEAD_LENGTH);
 
 /**
  * Whether the bytes look like a packet of this protocol: size, type, and the hash, which is there to tell it from those
@@ -51,7 +45,21 @@ const signedOf = (packet: Uint8Array): Uint8Array => packet.subarray(HEAD_LENGTH
 export function isPacket(packet: Uint8Array): boolean {
   if (packet.length < MIN_PACKET_SIZE || packet.length > MAX_PACKET_SIZE) return false;
   if (packetName(packet) === undefined) return false;
-  return compareBytes(keccak256(packet.subarray(DIGEST_LENGTH)), packetHash(packet)) === 0;
+  return equalBytes(keccak256(packet.subarray(DIGEST_LENGTH)), packetHash(packet));
+}
+
+/** What signatures are to be checked and made. */
+export interface PacketBatch {
+  readonly packets: readonly Uint8Array[];
+  /** Type and data of others. */
+  readonly contents: readonly Uint8Array[];
+}
+
+export interface PacketResults {
+  /** The 64-byte public key that signed each packet, a view; `undefined` for one with a bad signature. */
+  readonly publicKeys: readonly (Uint8Array | undefined)[];
+  /** The packet of each content. */
+  readonly sealed: readonly Uint8Array[];
 }
 
 /** Signs packets of one node, and finds out who signed those of others; a simulation puts something cheap in its place. */
@@ -60,18 +68,58 @@ export interface PacketCrypto {
   open(packets: readonly Uint8Array[]): readonly (Uint8Array | undefined)[];
   /** The packets, each from its type and data. */
   seal(contents: readonly Uint8Array[]): readonly Uint8Array[];
+  /** Packets that are opened at once before the caller looks at its socket again; default `OPENED_AT_ONCE`. */
+  readonly openedAtOnce?: number;
+  /** Where batches go that are not worked at once; absent: all are. */
+  readonly beside?: PacketWorker;
 }
 
-/** The cryptography of the protocol, for the node with this secret key. */
+/** Works batches while its caller does something else. */
+export interface PacketWorker {
+  /** Batches that may be under way. */
+  readonly lanes: number;
+  /** Begins with a batch. Its results are to be given to `Discv4Engine.complete`, after this has returned. */
+  begin(batch: PacketBatch): void;
+}
+
+/** With `packetCrypto` in C a millisecond or two. */
+export const OPENED_AT_ONCE = 64;
+/** In JavaScript a signature takes thirty times as long. */
+const OPENED_AT_ONCE_SLOWLY = 8;
+/** Two threads beside the one of the caller; libuv's pool has four, and others need it too. */
+const LANES = 2;
+
+/** The cryptography of the protocol, for the node with this secret key. @throws PeerlaneError `invalid-secret-key` */
 export function packetCrypto(secretKey: Uint8Array): PacketCrypto {
+  return cryptoOf(new EnvelopeWorker(secretKey));
+}
+
+/**
+ * The same, beside the thread of the caller where the backend can do that.
+ * @param completed hands results to `Discv4Engine.complete`
+ * @throws PeerlaneError `invalid-secret-key`
+ */
+export function packetCryptoBeside(
+  secretKey: Uint8Array,
+  completed: (batch: PacketBatch, results: PacketResults) => void,
+): PacketCrypto {
+  const worker = new EnvelopeWorker(secretKey);
+  const crypto = cryptoOf(worker);
+  if (!worker.isBeside) return crypto;
+  const begin = async (batch: PacketBatch): Promise<void> => {
+    const { packets: envelopes, contents } = batch;
+    const work = { envelopes, contents };
+    // Where there is no memory for another thread's copies, there may be for this one's.
+    completed(batch, await worker.workBeside(work).catch(() => worker.work(work)));
+  };
+  return { ...crypto, beside: { lanes: LANES, begin: (batch) => void begin(batch) } };
+}
+
+function cryptoOf(worker: EnvelopeWorker): PacketCrypto {
   return {
-    open(packets) {
-      const digests = keccak256Many(packets.map(signedOf));
-      return packets.map((packet, i) =>
-        signerOf(digests.subarray(DIGEST_LENGTH * i, DIGEST_LENGTH * (i + 1)), signatureOf(packet)),
-      );
-    },
-    seal: (contents) => contents.map((content) => withHash(sign(keccak256(content), secretKey), content)),
+    open: (envelopes) => worker.work({ envelopes, contents: [] }).publicKeys,
+    seal: (contents) => worker.work({ envelopes: [], contents }).sealed,
+    openedAtOnce: worker.isBeside ? OPENED_AT_ONCE : OPENED_AT_ONCE_SLOWLY,
   };
 }
 
@@ -79,18 +127,4 @@ export function packetCrypto(secretKey: Uint8Array): PacketCrypto {
 export function withHash(signature: Uint8Array, content: Uint8Array): Uint8Array {
   const hashed = concatBytes(signature, content);
   return concatBytes(keccak256(hashed), hashed);
-}
-
-/**
- * s above half of the order is refused as elsewhere in Ethereum: no client signs so, and whoever copied a packet could
- * else give it a second hash.
- */
-function signerOf(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
-  if (compareBytes(signature.subarray(32, 64), HALF_ORDER) > 0) return undefined;
-  try {
-    return recover(digest, signature);
-  } catch (error) {
-    if (isPeerlaneError(error, 'invalid-signature')) return undefined;
-    throw error;
-  }
 }

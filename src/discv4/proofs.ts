@@ -65,7 +65,8 @@ export class Proofs {
     this.#remove(key);
     this.#makeRoom(endpoint.ip);
     this.#proofs.set(key, {
-      publicKey: isSame ? known.publicKey : publicKey,
+      // A copy: it may be a view of what came of a whole batch.
+      publicKey: isSame ? known.publicKey : publicKey.slice(),
       pongAt: now,
       pingAt: isSame ? Math.max(known.pingAt, pingAt) : pingAt,
       mutualSince: isSame && isMutual(known, now) ? known.mutualSince : now,

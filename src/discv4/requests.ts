@@ -5,6 +5,7 @@ import { decodeRecord, type NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
 import { LOWEST_RELAYED_PORT, mayRelay, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
+import { Bonds, ENR_SETTLE_MS, FIND_NODE_SETTLE_MS } from './bonds.ts';
 import {
   type EnrResponse,
   encodeMessage,
@@ -17,7 +18,6 @@ import {
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import {
-  type BondWaiter,
   type Done,
   NO_TIMEOUT,
   type Pending,
@@ -43,14 +43,6 @@ const ATTEMPTS = 2;
 /** Requests of our own at a time, and Pings that go back to strangers who have sent one. */
 export const MAX_REQUESTS = 256;
 export const MAX_PING_BACKS = 1024;
-/** How long the Ping is awaited with which a node asks us for a proof, once it has answered ours. */
-const BOND_WAIT_MS = REPLY_TIMEOUT_MS;
-/**
- * How long after our Pong, which is its proof, a node is asked something: packets overtake each other. Clients that have
- * just taken in a Pong are known to pass over an ENRRequest right behind it, which then is lost for good.
- */
-const FIND_NODE_SETTLE_MS = 50;
-const ENR_SETTLE_MS = 500;
 /** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
 const NEIGHBORS_GRACE_MS = 100;
 
@@ -76,7 +68,7 @@ export class Requests {
   /** Of nodes that are being asked already: their answers do not say which question they belong to. */
   readonly #queries = new Map<string, Query[]>();
   readonly #records = new Map<string, PendingRecord>();
-  readonly #bonds = new Map<string, BondWaiter[]>();
+  readonly #bonds: Bonds;
   /** Endpoints that are to send something, and how many times. */
   readonly #awaited = new Map<string, number>();
   #open = 0;
@@ -84,6 +76,9 @@ export class Requests {
 
   constructor(context: RequestsContext) {
     this.#context = context;
+    const { agenda, proofs } = context;
+    const ping = (remote: Remote, done: Done<PingResult>) => this.#ping(remote, ATTEMPTS, done);
+    this.#bonds = new Bonds({ agenda, proofs, ping });
   }
 
   /** Requests of our own that await an answer. */
@@ -108,7 +103,7 @@ export class Requests {
   findNode(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
-      this.#bond(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
+      this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
         if (!isBonded) finish(undefined);
         else this.#query({ remote, target, done: finish });
       });
@@ -119,7 +114,7 @@ export class Requests {
   record(node: KadNode, done: Done<NodeRecord>): void {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
-      this.#bond(remote, ENR_SETTLE_MS, (isBonded) => {
+      this.#bonds.make(remote, ENR_SETTLE_MS, (isBonded) => {
         if (!isBonded) finish(undefined);
         else this.#requestRecord(remote, finish);
       });
@@ -231,17 +226,23 @@ export class Requests {
     for (const done of pending.waiters) done(result);
   }
 
-  /** Whether the Pong answers a Ping of ours to the one at the endpoint that it came from. */
-  takePong(endpoint: UdpEndpoint, publicKey: Uint8Array, { pingHash, enrSeq, to }: Pong): boolean {
+  /**
+   * Whether the Pong answers a Ping of ours to the one at the endpoint that it came from.
+   * @param at when it came, which may be a while ago
+   */
+  takePong(
+    endpoint: UdpEndpoint,
+    publicKey: Uint8Array,
+    { pingHash, enrSeq, to }: Pong,
+    at: number,
+  ): boolean {
     const pending = this.#pings.get(remoteKey(endpointKey(endpoint), publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
-    this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: agenda.now - pending.sentAt });
+    this.#endPing(pending.remote, { enrSeq, seenAs: to, rtt: Math.max(0, at - pending.sentAt) });
     return true;
   }
-
-  // Proofs
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */
   givenProof(endpoint: UdpEndpoint, publicKey: Uint8Array): void {
@@ -251,47 +252,7 @@ export class Requests {
     proofs.pinged(ofEndpoint, publicKey, agenda.now);
     const pending = this.#pings.get(key);
     if (pending !== undefined) pending.pingAt = agenda.now;
-    const waiters = this.#bonds.get(key);
-    if (waiters === undefined) return;
-    this.#bonds.delete(key);
-    for (const { timeout, settleMs, done } of waiters) {
-      timeout.cancel();
-      agenda.in(settleMs, () => done(true));
-    }
-  }
-
-  /** Sees to it that the node has a proof of us, and we one of it, and has taken it in. */
-  #bond(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
-    if (this.#settle(remote, settleMs, done)) return;
-    this.#ping(remote, ATTEMPTS, (pong) => {
-      if (pong === undefined) done(false);
-      else if (!this.#settle(remote, settleMs, done)) this.#awaitPing(remote, settleMs, done);
-    });
-  }
-
-  /** Whether there are proofs both ways; it then goes on when they have been there for a while. */
-  #settle({ endpointKey, publicKey }: Remote, ms: number, done: (isBonded: boolean) => void): boolean {
-    const { agenda, proofs } = this.#context;
-    const since = proofs.mutualSince(endpointKey, publicKey, agenda.now);
-    if (since === undefined) return false;
-    const rest = since + ms - agenda.now;
-    if (rest <= 0) done(true);
-    else agenda.in(rest, () => done(true));
-    return true;
-  }
-
-  /** A node that has a proof of us from before sends no Ping. */
-  #awaitPing(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
-    const { key } = remote;
-    const waiters = this.#bonds.get(key) ?? [];
-    const timeout = this.#context.agenda.in(BOND_WAIT_MS, () => {
-      const left = (this.#bonds.get(key) ?? []).filter((other) => other !== waiter);
-      if (left.length > 0) this.#bonds.set(key, left);
-      else this.#bonds.delete(key);
-      done(true);
-    });
-    const waiter = { settleMs, done, timeout };
-    this.#bonds.set(key, [...waiters, waiter]);
+    this.#bonds.pinged(key);
   }
 
   // FindNode

@@ -5,7 +5,7 @@ import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { parseIpv4 } from '../base/ip.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
-import { Discv4Engine, type Discv4Stats, type PingResult, packetCrypto } from '../discv4/index.ts';
+import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { type NodeRecord, nodeIdOf, signRecord } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
@@ -56,8 +56,12 @@ export class Discv4Service implements AsyncDisposable {
     this.#config = checkDiscv4Options(options);
     const { key, env, seeds, limits, tcpPort, onEvent } = this.#config;
     this.publicKey = publicKeyOf(key);
+    const crypto = packetCryptoBeside(key, (batch, results) => {
+      this.#engine.complete(batch, results, env.now());
+      this.#schedule();
+    });
     this.#engine = new Discv4Engine({
-      ...{ publicKey: this.publicKey, crypto: packetCrypto(key), env, limits },
+      ...{ publicKey: this.publicKey, crypto, env, limits },
       seeds: seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey)),
       host: {
         send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),

@@ -70,6 +70,9 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
     eciesEncryptOfScratch: () => given([publicKey(), KEY, new Uint8Array(16 + 3 + 2)], 3, 2),
     eciesDecrypt: () => [KEY.slice(), packetOf(new Uint8Array(3)), new Uint8Array(2), new Uint8Array(3)],
     eciesDecryptOfScratch: () => given([KEY, packetOf(new Uint8Array(3)), new Uint8Array(2)], 116, 2),
+    // One to be opened, which nobody signed, and one to be sealed.
+    envelopes: () => [new Uint8Array(110), Uint32Array.of(100, 10), 1, KEY.slice(), new Uint8Array(65 + 107)],
+    envelopesBeside: () => [new Uint8Array(110), Uint32Array.of(100, 10), 1, KEY.slice()],
     createSession: () => [KEY.slice(), KEY.slice(), KEY.slice(), KEY.slice()],
     createSessionOfScratch: () => given([KEY, KEY, new Uint8Array(9)], 5, 4),
     configureSession: () => [newSession(addon), true, 5000],

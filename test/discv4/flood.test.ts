@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS } from '../../src/discv4/index.ts';
+import { DEFAULT_LIMITS, type Message } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
 import {
   endpointKey,
@@ -13,6 +13,7 @@ import { RateLimit } from '../../src/discv4/rate-limit.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 const packet = new Uint8Array(100);
+const message: Message = { kind: 'enrRequest', expiration: 0 };
 const ipOf = (i: number) => `${90 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`;
 
 describe('rate limits', () => {
@@ -41,7 +42,7 @@ describe('the intake', () => {
     for (let i = 0; i < count; i++) {
       const from = { ip: ip(i), port: 1 };
       if (!intake.admits(from, endpointKey(from), isKnown, 0)) continue;
-      intake.push({ packet, from }, isKnown);
+      intake.push({ packet, from, message, at: i }, isKnown);
       taken++;
     }
     return taken;
@@ -59,12 +60,14 @@ describe('the intake', () => {
     expect(fill(intake, false, ipOf)).toBe(MAX_STRANGER_QUEUE);
     expect(fill(intake, true, ipOf)).toBe(MAX_KNOWN_QUEUE);
     expect(intake.size).toBe(MAX_STRANGER_QUEUE + MAX_KNOWN_QUEUE);
-    const first = intake.take();
-    expect(first.slice(0, 64).map(({ from }) => from.ip)).toEqual(
-      Array.from({ length: 64 }, (_, i) => ipOf(i)),
-    );
-    while (intake.size > 0) intake.take();
-    expect(intake.take()).toEqual([]);
+    expect(intake.oldestKnown).toBe(0);
+    const { known, strangers } = intake.take(64);
+    expect(known.map(({ from }) => from.ip)).toEqual(Array.from({ length: 64 }, (_, i) => ipOf(i)));
+    expect(strangers).toHaveLength(13);
+    expect(intake.oldestKnown).toBe(64);
+    while (intake.size > 0) intake.take(64);
+    expect(intake.take(64)).toEqual({ known: [], strangers: [] });
+    expect(intake.oldestKnown).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
