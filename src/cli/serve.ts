@@ -1,8 +1,6 @@
-import { lookup } from 'node:dns/promises';
 import type { Command } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { PeerlaneError } from '../base/errors.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
@@ -11,6 +9,7 @@ import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
+import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
 
@@ -37,7 +36,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
-  const listen = await resolved(options.listen);
+  const listen = await listenOn(options.listen);
   await requireFree(listen);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
@@ -75,17 +74,6 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     ].join('\n'),
   );
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
-}
-
-/** The address behind a host name. @throws PeerlaneError `listen-failed` */
-async function resolved({ host, port }: ListenAddress): Promise<ListenAddress> {
-  try {
-    return { host: (await lookup(host)).address, port };
-  } catch (cause) {
-    throw new PeerlaneError('listen-failed', `cannot listen on ${host}: it is no address of this machine`, {
-      cause,
-    });
-  }
 }
 
 /** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */
