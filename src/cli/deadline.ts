@@ -10,16 +10,16 @@ export interface Work {
   fail(error: PeerlaneError): void;
 }
 
-/** Runs `run` for so many seconds at most; then it throws `late`. Other errors are those of `run`. */
+/** Runs `run`, for so many seconds at most if a number is given; then it throws `late`. Other errors are those of `run`. */
 export async function within<T>(
   { env, signal }: Pick<Context, 'env' | 'signal'>,
-  seconds: number,
+  seconds: number | undefined,
   late: PeerlaneError,
   run: (work: Work) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController();
   const fail = (error: PeerlaneError): void => abort.abort(error);
-  const timer = env.setTimer(seconds * 1000, () => fail(late));
+  const timer = seconds === undefined ? undefined : env.setTimer(seconds * 1000, () => fail(late));
   const removeListener = onAbort(signal, () => abort.abort(signal.reason));
   try {
     return await run({ signal: abort.signal, fail });
@@ -27,6 +27,6 @@ export async function within<T>(
     throw abort.signal.aborted && !signal.aborted ? abort.signal.reason : error;
   } finally {
     removeListener();
-    timer.cancel();
+    timer?.cancel();
   }
 }

@@ -14,17 +14,21 @@ import { nodeKey } from './node.ts';
 export interface DiscoveryOptions extends CommonOptions {
   readonly listen?: ListenAddress;
   readonly key?: string;
+}
+
+/** Of a command that ends in any case. */
+export interface TimedOptions extends DiscoveryOptions {
   readonly timeout: number;
 }
 
-export interface SearchOptions extends DiscoveryOptions {
+export interface SearchOptions extends TimedOptions {
   readonly bootnode?: readonly string[];
 }
 
 export const NODE = 'enode URL or record (enr:...)';
 
-/** @param timeout seconds */
-export function withDiscoveryOptions(command: Command, timeout: number): Command {
+/** @param timeout seconds; without it there is no limit unless one is asked for */
+export function withDiscoveryOptions(command: Command, timeout?: number): Command {
   return withCommonOptions(command)
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')

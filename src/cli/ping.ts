@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { PingResult, WireEndpoint } from '../discv4/index.ts';
 import { sleep } from '../dnsdisc/pace.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { Discv4Service } from '../server/index.ts';
+import type { Discv4Service, Discv4ServiceEvent } from '../server/index.ts';
 import { seconds } from './arguments.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
@@ -16,17 +17,17 @@ const DEFAULT_COUNT = 4;
 const MAX_COUNT = 10_000;
 /** Shorter ones are an attack. */
 const MIN_INTERVAL_S = 0.1;
-const DEFAULT_TIMEOUT_S = 86_400;
 /** How long a node that has just answered for the first time has to ask for our proof in turn. */
 const BOND_MS = 500;
 
 interface PingOptions extends DiscoveryOptions {
   readonly count: number;
   readonly interval: number;
+  readonly timeout?: number;
 }
 
 export function addPingCommand(program: Command): void {
-  withDiscoveryOptions(program.command('ping'), DEFAULT_TIMEOUT_S)
+  withDiscoveryOptions(program.command('ping'))
     .description('ping a node by discovery v4, and print where it sees us')
     .argument('<node>', NODE)
     .option('--count <n>', 'how many times', count, DEFAULT_COUNT)
@@ -149,15 +150,15 @@ class Tally {
 /** Tells when the node has asked for our proof: from then on it is in our table. */
 class Bond {
   readonly #done: Promise<void>;
-  readonly onEvent: (event: { readonly kind: string; readonly node?: KadNode }) => void;
+  readonly onEvent: (event: Discv4ServiceEvent) => void;
 
   constructor({ id }: KadNode) {
     let resolve = (): void => undefined;
     this.#done = new Promise((done) => {
       resolve = done;
     });
-    this.onEvent = ({ kind, node }) => {
-      if (kind === 'node-added' && node !== undefined && Buffer.compare(node.id, id) === 0) resolve();
+    this.onEvent = (event) => {
+      if (event.kind === 'node-added' && equalBytes(event.node.id, id)) resolve();
     };
   }
 

@@ -63,8 +63,8 @@ describe('beside a node of go-ethereum', () => {
       deadline.throwIfAborted();
       const { stdout } = await run('lookup', toHex(target), '--bootnode', bootEnr, '--json');
       const summary = eventsOf(stdout).find(({ event }) => event === 'summary');
-      found = (summary?.closest as { nodeId: string }[]).map(({ nodeId }) => nodeId.slice(2));
-      found = found.filter((id) => wanted.includes(id));
+      const closest = (summary?.closest ?? []) as { nodeId: string }[];
+      found = closest.map(({ nodeId }) => nodeId.slice(2)).filter((id) => wanted.includes(id));
     }
     expect(found).toEqual(wanted);
     const last = await nodes.at(-1)?.enr();
