@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
@@ -34,11 +34,10 @@ interface ListenOptions extends CommonOptions {
 export function addListenCommand(program: Command): void {
   withBootnodes(withCommonOptions(program.command('listen')))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
-    .option(
-      '--listen <host:port>',
-      'where to listen; port 0 is any free one',
-      listenAddress,
-      listenAddress(DEFAULT_LISTEN),
+    .addOption(
+      new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
+        .argParser(listenAddress)
+        .default(listenAddress(DEFAULT_LISTEN), DEFAULT_LISTEN),
     )
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
