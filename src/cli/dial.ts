@@ -20,6 +20,7 @@ import type { PeerInfo, Protocol, ProtocolChannel } from '../p2p/index.ts';
 import { Server } from '../server/index.ts';
 import { seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { within } from './deadline.ts';
 import { jsonInteger, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, nodeKey } from './node.ts';
@@ -47,7 +48,7 @@ export function addDialCommand(program: Command): void {
 }
 
 async function dial(context: Context, enode: string, options: DialOptions): Promise<void> {
-  const { env, output, signal } = context;
+  const { env, output } = context;
   parseEnode(enode);
   const network = await networkOf(options);
   const key = await nodeKey(options.key, env);
@@ -55,25 +56,15 @@ async function dial(context: Context, enode: string, options: DialOptions): Prom
   await using server = new Server({ key, name: clientId(), protocols: probe.protocols(), env });
   await server.start();
 
-  const abort = new AbortController();
-  const late = new PeerlaneError(
-    'dial-timeout',
-    `the node has not said what it is within ${options.timeout} s`,
-  );
-  const timer = env.setTimer(options.timeout * 1000, () => abort.abort(late));
-  const removeListener = onAbort(signal, () => abort.abort(signal.reason));
-  try {
-    const peer = await server.dial(enode, { signal: abort.signal });
+  const message = `the node has not said what it is within ${options.timeout} s`;
+  const late = new PeerlaneError('dial-timeout', message);
+  await within(context, options.timeout, late, async ({ signal }) => {
+    const peer = await server.dial(enode, { signal });
     printHello(output, peer.info);
-    const status = await probe.status(abort.signal);
+    const status = await probe.status(signal);
     printStatus(output, status);
     if (network !== undefined) checkAtGenesis(status, network);
-  } catch (error) {
-    throw abort.signal.aborted && !signal.aborted ? late : error;
-  } finally {
-    removeListener();
-    timer.cancel();
-  }
+  });
 }
 
 async function networkOf({ genesis, network }: DialOptions): Promise<EthNetwork | undefined> {

@@ -5,10 +5,15 @@ import { EXIT } from './command.ts';
 import { addDialCommand } from './dial.ts';
 import { addDnsCommands } from './dns.ts';
 import { addEnrCommands } from './enr.ts';
+import { addEnrRequestCommand } from './enr-request.ts';
 import { addInfoCommand, packageVersion } from './info.ts';
 import { addKeyCommands } from './key.ts';
+import { addListenCommand } from './listen.ts';
+import { addLookupCommand } from './lookup.ts';
 import { addNodesetCommands } from './nodeset.ts';
 import { Output } from './output.ts';
+import { addPingCommand } from './ping.ts';
+import { addResolveCommand } from './resolve.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
 
@@ -28,6 +33,11 @@ export function createProgram(): Command {
   addServeCommand(program);
   addSyncCommand(program);
   addNodesetCommands(program);
+  addPingCommand(program);
+  addEnrRequestCommand(program);
+  addResolveCommand(program);
+  addLookupCommand(program);
+  addListenCommand(program);
   addBenchCommand(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

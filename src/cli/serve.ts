@@ -1,8 +1,6 @@
-import { lookup } from 'node:dns/promises';
 import type { Command } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { PeerlaneError } from '../base/errors.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
 import { bindUdp } from '../io/udp.ts';
@@ -19,6 +17,7 @@ import {
   withFindOptions,
 } from './discovery.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
+import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
 
@@ -48,7 +47,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
-  const listen = await resolved(options.listen);
+  const listen = await listenOn(options.listen);
   await requireFree(listen, options);
   await using nodes = await openNodeDatabase(options, context);
   await using opened = await openStore(genesis, options.store);
@@ -91,17 +90,6 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     ].join('\n'),
   );
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
-}
-
-/** The address behind a host name. @throws PeerlaneError `listen-failed` */
-async function resolved({ host, port }: ListenAddress): Promise<ListenAddress> {
-  try {
-    return { host: (await lookup(host)).address, port };
-  } catch (cause) {
-    throw new PeerlaneError('listen-failed', `cannot listen on ${host}: it is no address of this machine`, {
-      cause,
-    });
-  }
 }
 
 /** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */

@@ -104,7 +104,7 @@ export class Discovery {
   }
 
   /** As `Discv4Service.lookup`: nodes met on the way to a public key of 64 bytes. @throws PeerlaneError `closed` */
-  lookup(target: Uint8Array, options?: CallOptions): AsyncGenerator<KadNode, void, undefined> {
+  lookup(target: Uint8Array, options?: CallOptions): AsyncGenerator<KadNode, KadNode[], undefined> {
     return this.#v4.lookup(target, options);
   }
 

@@ -164,9 +164,13 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * Looks a public key of 64 bytes up, and gives the nodes met on the way, each once: at first those of the table, then
    * those that others tell of, which may be gone. No more nodes are asked than it takes to have the next one.
+   * At the end it returns what `findClosest` does.
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */
-  async *lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
+  async *lookup(
+    target: Uint8Array,
+    options: CallOptions = {},
+  ): AsyncGenerator<KadNode, KadNode[], undefined> {
     checkTarget(target);
     const leave = await this.#enter(this.#lookups, options.signal);
     const nodes = await this.#nodesOf(target);
@@ -175,6 +179,7 @@ export class Discv4Service implements AsyncDisposable {
         yield next;
         next = await nodes.next(options.signal);
       }
+      return nodes.closest;
     } finally {
       nodes.stop();
       leave();

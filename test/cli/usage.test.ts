@@ -21,8 +21,9 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    for (const command of ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bench'])
-      expect(stdout).toContain(`  ${command} `);
+    const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bench'];
+    const discovery = ['ping', 'enr-request', 'resolve', 'lookup', 'listen'];
+    for (const command of [...commands, ...discovery]) expect(stdout).toContain(`  ${command} `);
     const bare = await run();
     expect(bare.status).toBe(2);
     expect(bare.stderr).toContain('Usage: peerlane');

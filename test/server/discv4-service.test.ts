@@ -78,6 +78,10 @@ describe('a discovery service', () => {
     const target = new Uint8Array(64).fill(7);
     const found = await asker.findClosest(target);
     expect(keysOf(found)).toEqual([boot, ...others].map((node) => toBareHex(node.publicKey)).toSorted());
+    const lookup = asker.lookup(target);
+    let next = await lookup.next();
+    while (next.done !== true) next = await lookup.next();
+    expect(keysOf(next.value)).toEqual(keysOf(found));
     const met: KadNode[] = [];
     for await (const node of asker.lookup(target)) met.push(node);
     expect(keysOf(met)).toEqual(keysOf(found));

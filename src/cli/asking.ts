@@ -1,0 +1,98 @@
+/** What the commands share that ask nodes by discovery v4. */
+import type { Command } from 'commander';
+import { equalBytes } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import { publicKeyOf } from '../crypto/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
+import { collected, type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
+import type { Work } from './deadline.ts';
+import { listenOn } from './hosts.ts';
+import { nodeKey } from './node.ts';
+
+export interface DiscoveryOptions extends CommonOptions {
+  readonly listen?: ListenAddress;
+  readonly key?: string;
+}
+
+/** Of a command that ends in any case. */
+export interface TimedOptions extends DiscoveryOptions {
+  readonly timeout: number;
+}
+
+export interface SearchOptions extends TimedOptions {
+  readonly bootnode?: readonly string[];
+}
+
+export const NODE = 'enode URL or record (enr:...)';
+
+/** @param timeout seconds; without it there is no limit unless one is asked for */
+export function withDiscoveryOptions(command: Command, timeout?: number): Command {
+  return withCommonOptions(command)
+    .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
+    .option('--key <file>', 'node key to ask with; default: a new one')
+    .option('--timeout <seconds>', 'how long it may take in all', seconds, timeout);
+}
+
+export function withBootnodes(command: Command): Command {
+  return command.option(
+    '--bootnode <node>',
+    'enode URL or record of a node to begin with; may be repeated',
+    collected(String),
+  );
+}
+
+export interface Asking {
+  /** Nodes that are going to be asked: it must be possible to reach them. */
+  readonly nodes: readonly KadNode[];
+  /** Those of them that the table begins with. */
+  readonly seeds?: readonly KadNode[];
+  readonly onEvent?: (event: Discv4ServiceEvent) => void;
+}
+
+/**
+ * A running service that asks.
+ * @throws PeerlaneError `key-unreadable`, `port-in-use`, `listen-failed`, `invalid-argument`
+ */
+export async function startAsking(
+  { env }: Pick<Context, 'env'>,
+  options: DiscoveryOptions,
+  { nodes, seeds = [], onEvent = () => undefined }: Asking,
+  { fail }: Work,
+): Promise<Discv4Service> {
+  const key = await nodeKey(options.key, env);
+  const own = publicKeyOf(key);
+  if (nodes.some(({ publicKey }) => equalBytes(publicKey, own))) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      'the node has the key to ask with: a node asks others, not itself',
+    );
+  }
+  const listen = await sendFrom(options.listen, nodes);
+  const service = new Discv4Service({
+    ...{ key, listen, seeds, env },
+    onEvent: (event) => {
+      if (event.kind === 'listener-failed') fail(event.error);
+      onEvent(event);
+    },
+  });
+  try {
+    await service.start();
+    return service;
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+}
+
+/** By default a socket of IPv4, which every machine has, unless a node has an address of IPv6. */
+async function sendFrom(given: ListenAddress | undefined, nodes: readonly KadNode[]): Promise<ListenAddress> {
+  const isIpv6 = ({ ip }: KadNode): boolean => ip.includes(':');
+  if (given === undefined) return { host: nodes.some(isIpv6) ? '::' : '0.0.0.0', port: 0 };
+  const listen = await listenOn(given);
+  const ofOther = nodes.find((node) => isIpv6(node) !== listen.host.includes(':'));
+  // Of all addresses, only `::` sends to both families.
+  if (ofOther === undefined || listen.host === '::') return listen;
+  throw new PeerlaneError('invalid-argument', `from ${listen.host} there is no way to ${ofOther.ip}`);
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { PeerlaneError } from '../base/errors.ts';
+import { inspectRecord } from '../enr/index.ts';
+import { NODE, startAsking, type TimedOptions, withDiscoveryOptions } from './asking.ts';
+import { type Context, runAction } from './command.ts';
+import { within } from './deadline.ts';
+import { viewRecord } from './enr-view.ts';
+import { readNode } from './nodes.ts';
+
+const DEFAULT_TIMEOUT_S = 15;
+
+export function addEnrRequestCommand(program: Command): void {
+  withDiscoveryOptions(program.command('enr-request'), DEFAULT_TIMEOUT_S)
+    .description('ask a node for its record by discovery v4, and print it as `enr show` does')
+    .argument('<node>', NODE)
+    .action((node: string, options: TimedOptions) =>
+      runAction(options, (context) => enrRequest(context, node, options)),
+    );
+}
+
+async function enrRequest(context: Context, text: string, options: TimedOptions): Promise<void> {
+  const late = new PeerlaneError('request-timeout', `no record has come within ${options.timeout} s`);
+  const record = await within(context, options.timeout, late, async (work) => {
+    const node = await readNode(text, work.signal);
+    await using service = await startAsking(context, options, { nodes: [node] }, work);
+    return await service.requestRecord(node, { signal: work.signal });
+  });
+  const view = viewRecord(record.toString(), inspectRecord(record.toString()));
+  context.output.event('record', view.fields, view.text);
+}

@@ -1,0 +1,196 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { equalBytes } from '../base/bytes.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import type { PingResult, WireEndpoint } from '../discv4/index.ts';
+import { sleep } from '../dnsdisc/pace.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { Discv4Service, Discv4ServiceEvent } from '../server/index.ts';
+import { seconds } from './arguments.ts';
+import { type DiscoveryOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
+import { type Context, runAction } from './command.ts';
+import { within } from './deadline.ts';
+import { formatNumber, jsonInteger } from './format.ts';
+import { readNode } from './nodes.ts';
+import type { Output } from './output.ts';
+
+const DEFAULT_COUNT = 4;
+const MAX_COUNT = 10_000;
+/** Shorter ones are an attack. */
+const MIN_INTERVAL_S = 0.1;
+/** How long a node that has just answered for the first time has to ask for our proof in turn. */
+const BOND_MS = 500;
+
+interface PingOptions extends DiscoveryOptions {
+  readonly count: number;
+  readonly interval: number;
+  readonly timeout?: number;
+}
+
+export function addPingCommand(program: Command): void {
+  withDiscoveryOptions(program.command('ping'))
+    .description('ping a node by discovery v4, and print where it sees us')
+    .argument('<node>', NODE)
+    .option('--count <n>', 'how many times', count, DEFAULT_COUNT)
+    .option('--interval <seconds>', 'from one Ping to the next', interval, 1)
+    .action((node: string, options: PingOptions) =>
+      runAction(options, (context) => ping(context, node, options)),
+    );
+}
+
+async function ping(context: Context, text: string, options: PingOptions): Promise<void> {
+  const { output } = context;
+  const tally = new Tally();
+  const late = new PeerlaneError('request-timeout', 'the time is over');
+  try {
+    await within(context, options.timeout, late, async (work) => {
+      const node = await readNode(text, work.signal);
+      const bond = new Bond(node);
+      await using service = await startAsking(
+        context,
+        options,
+        { nodes: [node], onEvent: bond.onEvent },
+        work,
+      );
+      await pingAll(context, service, node, tally, { ...options, signal: work.signal });
+      // Whoever leaves before it has given its proof must begin anew when it comes again.
+      if (tally.received > 0) await bond.within(BOND_MS, context, work.signal);
+    });
+  } catch (error) {
+    if (error !== late) throw error;
+  } finally {
+    if (tally.sent > 0) tally.print(output);
+  }
+  if (tally.received > 0) return;
+  throw new PeerlaneError('request-timeout', tally.sent === 0 ? late.message : 'the node has not answered');
+}
+
+async function pingAll(
+  { env, output }: Context,
+  service: Discv4Service,
+  node: KadNode,
+  tally: Tally,
+  { count, interval, signal }: PingOptions & { readonly signal: AbortSignal },
+): Promise<void> {
+  const begunAt = env.now();
+  for (let i = 0; i < count; i++) {
+    await sleep(env, Math.max(0, begunAt + i * interval * 1_000 - env.now()), signal);
+    const pong = await pongOrNone(service, node, signal);
+    tally.add(pong?.rtt);
+    printPong(output, i + 1, pong);
+  }
+}
+
+async function pongOrNone(
+  service: Discv4Service,
+  node: KadNode,
+  signal: AbortSignal,
+): Promise<PingResult | undefined> {
+  try {
+    return await service.ping(node, { signal });
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    throw error;
+  }
+}
+
+function printPong(output: Output, number: number, pong: PingResult | undefined): void {
+  if (pong === undefined) {
+    output.event('no-pong', { number }, `ping ${number}: no answer`);
+    return;
+  }
+  const { rtt, seenAs, enrSeq } = pong;
+  const record = enrSeq === undefined ? 'it has no record' : `its record has seq ${enrSeq}`;
+  output.event(
+    'pong',
+    {
+      number,
+      rttMs: rounded(rtt),
+      seenAs: endpointText(seenAs),
+      enrSeq: enrSeq === undefined ? undefined : jsonInteger(enrSeq),
+    },
+    `pong ${number}: ${milliseconds(rtt)}, it sees us at ${endpointText(seenAs)}, ${record}`,
+  );
+}
+
+/** Round-trip times of all Pongs, of which few are kept. */
+class Tally {
+  sent = 0;
+  received = 0;
+  #sum = 0;
+  #min = Number.POSITIVE_INFINITY;
+  #max = 0;
+
+  /** @param rtt milliseconds; `undefined` when there was no answer */
+  add(rtt: number | undefined): void {
+    this.sent++;
+    if (rtt === undefined) return;
+    this.received++;
+    this.#sum += rtt;
+    this.#min = Math.min(this.#min, rtt);
+    this.#max = Math.max(this.#max, rtt);
+  }
+
+  print(output: Output): void {
+    const { sent, received } = this;
+    const lost = (100 * (sent - received)) / sent;
+    const [min, mean, max] = received === 0 ? [] : [this.#min, this.#sum / received, this.#max];
+    const times = [min, mean, max].flatMap((ms) => (ms === undefined ? [] : [milliseconds(ms)]));
+    const text = `${sent} sent, ${received} answered, ${formatNumber(Math.round(lost))} % lost`;
+    output.event(
+      'summary',
+      {
+        ...{ sent, received, lossPercent: rounded(lost) },
+        ...{ minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) },
+      },
+      times.length === 0 ? text : `${text}; min ${times[0]}, avg ${times[1]}, max ${times[2]}`,
+    );
+  }
+}
+
+/** Tells when the node has asked for our proof: from then on it is in our table. */
+class Bond {
+  readonly #done: Promise<void>;
+  readonly onEvent: (event: Discv4ServiceEvent) => void;
+
+  constructor({ id }: KadNode) {
+    let resolve = (): void => undefined;
+    this.#done = new Promise((done) => {
+      resolve = done;
+    });
+    this.onEvent = (event) => {
+      if (event.kind === 'node-added' && equalBytes(event.node.id, id)) resolve();
+    };
+  }
+
+  async within(ms: number, { env }: Pick<Context, 'env'>, signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#done, sleep(env, ms, signal)]);
+  }
+}
+
+function endpointText({ ip, udpPort }: WireEndpoint): string {
+  if (ip === undefined) return `no address, port ${udpPort}`;
+  return ip.includes(':') ? `[${ip}]:${udpPort}` : `${ip}:${udpPort}`;
+}
+
+function milliseconds(value: number): string {
+  return `${formatNumber(rounded(value))} ms`;
+}
+
+function rounded(value: number): number;
+function rounded(value: number | undefined): number | undefined;
+function rounded(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 1000) / 1000;
+}
+
+function count(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > MAX_COUNT)
+    throw new InvalidArgumentError(`expected a number from 1 to ${MAX_COUNT}`);
+  return value;
+}
+
+function interval(text: string): number {
+  const value = seconds(text);
+  if (value < MIN_INTERVAL_S) throw new InvalidArgumentError(`expected at least ${MIN_INTERVAL_S} seconds`);
+  return value;
+}

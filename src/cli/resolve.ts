@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { inspectRecord, type NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { Discv4Service } from '../server/index.ts';
+import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
+import { type Context, runAction } from './command.ts';
+import { within } from './deadline.ts';
+import { viewRecord } from './enr-view.ts';
+import { readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
+
+const DEFAULT_TIMEOUT_S = 60;
+
+export function addResolveCommand(program: Command): void {
+  withBootnodes(withDiscoveryOptions(program.command('resolve'), DEFAULT_TIMEOUT_S))
+    .description('find the newest record of a node by discovery v4, where it is known and through bootnodes')
+    .argument('<node>', 'enode URL, record (enr:...), or public key of 128 hexadecimal digits')
+    .action((node: string, options: SearchOptions) =>
+      runAction(options, (context) => resolve(context, node, options)),
+    );
+}
+
+async function resolve(context: Context, text: string, options: SearchOptions): Promise<void> {
+  const late = new PeerlaneError('request-timeout', `the node was not found within ${options.timeout} s`);
+  const record = await within(context, options.timeout, late, async (work) => {
+    const { signal } = work;
+    const target = await readTarget(text, signal);
+    requireKey(target);
+    const seeds = await readBootnodes(options.bootnode, signal);
+    const { node } = target;
+    const nodes = node === undefined ? seeds : [node, ...seeds];
+    if (nodes.length === 0) {
+      throw new PeerlaneError('invalid-argument', 'nobody to ask: give a --bootnode, or where the node is');
+    }
+    await using service = await startAsking(context, options, { nodes, seeds }, work);
+    return await newest(service, target, seeds, signal);
+  });
+  const view = viewRecord(record.toString(), inspectRecord(record.toString()));
+  context.output.event('record', view.fields, view.text);
+}
+
+/** The node knows best; where it has moved, others may know where to. */
+async function newest(
+  service: Discv4Service,
+  { publicKey, node, record }: Target,
+  seeds: readonly KadNode[],
+  signal: AbortSignal,
+): Promise<NodeRecord> {
+  const own = node === undefined ? undefined : await recordOrNone(service, node, signal);
+  const found = own ?? (seeds.length === 0 ? undefined : await service.resolve(publicKey, { signal }));
+  if (found === undefined) {
+    throw new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
+  }
+  return record !== undefined && record.seq > found.seq ? record : found;
+}
+
+async function recordOrNone(
+  service: Discv4Service,
+  node: KadNode,
+  signal: AbortSignal,
+): Promise<NodeRecord | undefined> {
+  try {
+    return await service.requestRecord(node, { signal });
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+/** A bootnode of the command line, and what commands say of it. */
+import { onTestFinished } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
+import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
+import { Discv4Service } from '../../src/server/discv4-service.ts';
+import { Cli, type JsonEvent } from './cli.ts';
+
+export interface Bootnode {
+  readonly cli: Cli;
+  readonly enode: string;
+  readonly enr: string;
+}
+
+/** Starts `listen --json` on a free port. */
+export async function bootnode(...args: readonly string[]): Promise<Bootnode> {
+  const cli = new Cli(['listen', '--listen', '127.0.0.1:0', '--json', ...args]);
+  const { enode, enr } = await cli.event(({ event }) => event === 'listening');
+  return { cli, enode: String(enode), enr: String(enr) };
+}
+
+/** A node in this process until the test is over. */
+export async function ownNode(options: Partial<Discv4ServiceOptions> = {}): Promise<Discv4Service> {
+  const key = generateSecretKey(systemEnv);
+  const service = new Discv4Service({ key, listen: { host: '127.0.0.1', port: 0 }, ...options });
+  await service.start();
+  onTestFinished(() => service.close());
+  return service;
+}
+
+export function enodeOf({ publicKey, port }: Discv4Service, host = '127.0.0.1'): string {
+  return formatEnode({ publicKey, host, tcpPort: 0, udpPort: port });
+}
+
+/** A node that nobody answers for. */
+export async function silentNode(): Promise<string> {
+  const service = await ownNode();
+  const enode = enodeOf(service);
+  await service.close();
+  return enode;
+}
+
+export function ofKind(kind: string, events: readonly JsonEvent[]): JsonEvent[] {
+  return events.filter(({ event }) => event === kind);
+}

@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { toBareHex, toHex } from '../../src/base/bytes.ts';
+import { publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode, nodeIdOf, signRecord } from '../../src/enr/index.ts';
+import { compareDistance } from '../../src/kad/index.ts';
+import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
+import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+
+const KEY = randomBytes(32);
+const PUBLIC_KEY = publicKeyOf(KEY);
+const ERROR = { event: 'error', message: expect.any(String) };
+
+async function keyFile(): Promise<string> {
+  const path = join(await temporaryDirectory(), 'nodekey');
+  await writeFile(path, toBareHex(KEY));
+  return path;
+}
+
+describe('ping', () => {
+  it('prints times, where the node sees us, and the number of its record', async () => {
+    const { enode } = await bootnode();
+    const { status, stdout, stderr } = await run(
+      'ping',
+      enode,
+      '--count',
+      '3',
+      '--interval',
+      '0.1',
+      '--json',
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    const pong = {
+      ...{ event: 'pong', rttMs: expect.any(Number), enrSeq: expect.any(Number) },
+      seenAs: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    };
+    expect(eventsOf(stdout)).toEqual([
+      ...[1, 2, 3].map((number) => ({ ...pong, number })),
+      {
+        ...{ event: 'summary', sent: 3, received: 3, lossPercent: 0 },
+        ...{ minMs: expect.any(Number), avgMs: expect.any(Number), maxMs: expect.any(Number) },
+      },
+    ]);
+  });
+
+  it('prints it in words, and takes a record', async () => {
+    const { enr } = await bootnode();
+    const { status, stdout } = await run('ping', enr, '--count', '1', '--listen', '127.0.0.1:0');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^pong 1: [\d.]+ ms, it sees us at 127\.0\.0\.1:\d+, its record has seq \d+$/m);
+    expect(stdout).toMatch(/^1 sent, 1 answered, 0 % lost; min .* ms, avg .* ms, max .* ms$/m);
+  });
+
+  it('gives its own proof to the node, which then answers further questions', async () => {
+    const node = await ownNode();
+    expect((await run('ping', enodeOf(node), '--count', '1')).status).toBe(0);
+    expect(node.stats().proofs).toBe(1);
+  });
+
+  it('takes the name of a host', async () => {
+    const node = await ownNode();
+    expect((await run('ping', enodeOf(node, 'localhost'), '--count', '1')).status).toBe(0);
+  });
+
+  it('reaches a node on IPv6', async () => {
+    const node = await ownNode({ listen: { host: '::1', port: 0 } });
+    const { status, stdout } = await run('ping', enodeOf(node, '::1'), '--count', '1', '--json');
+    expect(status).toBe(0);
+    expect(eventsOf(stdout)[0]).toMatchObject({ seenAs: expect.stringMatching(/^\[::1\]:\d+$/) });
+  });
+
+  it('fails when nothing was answered, with the summary before it', async () => {
+    const { status, stdout } = await run('ping', await silentNode(), '--count', '1', '--json');
+    expect(status).toBe(1);
+    expect(eventsOf(stdout)).toEqual([
+      { event: 'no-pong', number: 1 },
+      { event: 'summary', sent: 1, received: 0, lossPercent: 100 },
+      { ...ERROR, code: 'request-timeout' },
+    ]);
+  });
+
+  it('ends with what it has, at Ctrl-C and when the time is over', async () => {
+    const node = await ownNode();
+    const cli = new Cli(['ping', enodeOf(node), '--count', '1000', '--json']);
+    const late = run('ping', enodeOf(node), '--count', '1000', '--json', '--timeout', '1.5');
+    await cli.event(({ event }) => event === 'pong');
+    cli.kill('SIGINT');
+    const [{ status, stdout }, timed] = await Promise.all([cli.done, late]);
+    expect(status).toBe(130);
+    expect(eventsOf(stdout).slice(-2)).toEqual([
+      expect.objectContaining({ event: 'summary', received: 1 }),
+      { ...ERROR, code: 'aborted' },
+    ]);
+    expect(timed.status).toBe(0);
+    expect(eventsOf(timed.stdout).at(-1)).toMatchObject({ event: 'summary' });
+  });
+});
+
+describe('enr-request', () => {
+  it('prints the record as `enr show` does', async () => {
+    const { enode, enr } = await bootnode();
+    const [json, text, shownJson, shown] = await Promise.all([
+      run('enr-request', enode, '--json'),
+      run('enr-request', enode),
+      run('enr', 'show', enr, '--json'),
+      run('enr', 'show', enr),
+    ]);
+    expect([json.status, text.status]).toEqual([0, 0]);
+    expect([json.stdout, text.stdout]).toEqual([shownJson.stdout, shown.stdout]);
+  });
+
+  it('fails when the node is silent, and when the time is over', async () => {
+    const enode = await silentNode();
+    const runs = await Promise.all([
+      run('enr-request', enode, '--json'),
+      run('enr-request', enode, '--json', '--timeout', '0.05'),
+    ]);
+    for (const { status, stdout } of runs) {
+      expect(status).toBe(1);
+      expect(eventsOf(stdout)).toEqual([{ ...ERROR, code: 'request-timeout' }]);
+    }
+  });
+});
+
+describe('resolve', () => {
+  it('asks the node itself, whatever an older record says', async () => {
+    const { signed: old, node } = await nodeWithRecords();
+    const { status, stdout } = await run('resolve', old.toString(), '--json');
+    expect(status).toBe(0);
+    expect(eventsOf(stdout)).toEqual([
+      expect.objectContaining({ event: 'record', valid: true, enr: node.record.toString() }),
+    ]);
+  });
+
+  it('finds a node by its public key, and one that has moved, through a bootnode', async () => {
+    const boot = await bootnode();
+    const { node } = await nodeWithRecords([boot.enode]);
+    await node.ping(boot.enode);
+    const { publicKey } = node;
+    const moved = formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 0, udpPort: 9 });
+    for (const given of [toBareHex(publicKey), toHex(publicKey), moved]) {
+      const { status, stdout } = await run('resolve', given, '--bootnode', boot.enode, '--json');
+      expect([status, eventsOf(stdout)[0]?.enr]).toEqual([0, node.record.toString()]);
+    }
+  });
+
+  it('fails for a node that nobody knows', async () => {
+    const boot = await bootnode();
+    const { status, stdout } = await run('resolve', toHex(PUBLIC_KEY), '--bootnode', boot.enode, '--json');
+    expect(status).toBe(1);
+    expect(eventsOf(stdout)).toEqual([{ ...ERROR, code: 'request-timeout' }]);
+  });
+
+  /** A node, and a record of it that is older than its own. */
+  async function nodeWithRecords(bootnodes: readonly string[] = []) {
+    const node = await ownNode({ key: KEY, bootnodes });
+    const signed = signRecord(KEY, { seq: 1n, entries: { ip: '127.0.0.1', udp: node.port } });
+    return { node, signed };
+  }
+});
+
+describe('lookup', () => {
+  it('walks through a network, and ends with the closest nodes', async () => {
+    const boot = await bootnode();
+    const nodes = await Promise.all(Array.from({ length: 4 }, () => ownNode({ bootnodes: [boot.enode] })));
+    await Promise.all(nodes.map((node) => node.requestRecord(boot.enode)));
+    const target = randomBytes(64);
+    const args = ['--bootnode', boot.enode, '--json'] as const;
+    const { status, stdout, stderr } = await run('lookup', toHex(target), ...args);
+    expect([status, stderr]).toEqual([0, '']);
+    const events = eventsOf(stdout);
+    const met = ofKind('node', events).map(({ enode }) => enode);
+    const enodes = [boot.enode, ...nodes.map((node) => enodeOf(node))];
+    expect(met.toSorted()).toEqual(enodes.toSorted());
+    const id = nodeIdOf(target);
+    const expected = nodes.map(({ publicKey }) => nodeIdOf(publicKey));
+    const nearest = expected.toSorted((a, b) => compareDistance(id, a, b)).map(toHex);
+    const summary = events.at(-1) ?? { event: 'none' };
+    expect(summary).toMatchObject({ event: 'summary', target: toHex(target), met: 5 });
+    const closest = summary.closest as { nodeId: string; distance: number }[];
+    expect(closest).toHaveLength(5);
+    expect(closest.map(({ nodeId }) => nodeId).filter((one) => nearest.includes(one))).toEqual(nearest);
+    expect(closest.every(({ distance }) => distance >= 0 && distance <= 256)).toBe(true);
+  });
+
+  it('looks for a random key when it is not told what for, and begins at the node it looks for', async () => {
+    // Those who look become part of the network: each has its own.
+    const [{ enr }, { enode }] = await Promise.all([bootnode(), bootnode()]);
+    const [random, itself] = await Promise.all([
+      run('lookup', '--bootnode', enr),
+      run('lookup', enode, '--json'),
+    ]);
+    expect(random.status).toBe(0);
+    expect(random.stdout).toMatch(
+      /^met 1 nodes in .*\nclosest to 0x[0-9a-f]{128}, .*\n {2}2[3-5]\d {2}enode:/m,
+    );
+    expect(itself.status).toBe(0);
+    expect(eventsOf(itself.stdout).at(-1)).toMatchObject({ closest: [{ enode, distance: 0 }] });
+  });
+
+  it('fails when nobody answers, and when the time is over', async () => {
+    const silent = await silentNode();
+    const [nobody, late] = await Promise.all([
+      run('lookup', '--bootnode', silent, '--json'),
+      run('lookup', '--bootnode', silent, '--json', '--timeout', '0.05'),
+    ]);
+    expect([nobody.status, late.status]).toEqual([1, 1]);
+    expect(eventsOf(nobody.stdout).slice(-2)).toEqual([
+      expect.objectContaining({ event: 'summary', closest: [] }),
+      { ...ERROR, code: 'request-timeout' },
+    ]);
+    expect(eventsOf(late.stdout).at(-1)).toEqual({ ...ERROR, code: 'lookup-timeout' });
+  });
+});
+
+describe('commands that ask refuse', () => {
+  const key = toBareHex(PUBLIC_KEY);
+  const good = `enode://${key}@127.0.0.1:30303`;
+  const noUdp = signRecord(KEY, { seq: 1n, entries: { ip: '127.0.0.1', tcp: 30303 } }).toString();
+
+  it.each<[string, readonly string[], string, RegExp]>([
+    ['text that is no node', ['ping', 'node'], 'invalid-enode', /starts with "enode:/],
+    ['a port that is none', ['ping', `enode://${key}@127.0.0.1:65536`], 'invalid-enode', /port/],
+    ['a host that is none', ['ping', `enode://${key}@1.2.3:1`], 'invalid-enode', /IPv4/],
+    ['an address of no host', ['ping', `enode://${key}@0.0.0.0:1`], 'invalid-argument', /address/],
+    ['a node without a UDP port', ['ping', `${good}?discport=0`], 'invalid-argument', /UDP port/],
+    ['a record without a UDP port', ['enr-request', noUdp], 'invalid-argument', /UDP endpoint/],
+    ['a record that is damaged', ['enr-request', `${noUdp.slice(0, -2)}AA`], 'invalid-record', /./],
+    [
+      'a name that does not resolve',
+      ['ping', `enode://${key}@no.such.invalid:1`],
+      'lookup-failed',
+      /no\.such/,
+    ],
+    ['a bad bootnode', ['lookup', '--bootnode', good, '--bootnode', 'x'], 'invalid-enode', /^bootnode 2: /],
+    [
+      'a bootnode without a UDP port',
+      ['lookup', '--bootnode', `${good}?discport=0`],
+      'invalid-argument',
+      /^bootnode 1: .*UDP port/,
+    ],
+    [
+      'a target that is a node id',
+      ['lookup', 'ab'.repeat(32), '--bootnode', good],
+      'invalid-argument',
+      /node id/,
+    ],
+    ['a target that is none', ['lookup', '0x12', '--bootnode', good], 'invalid-argument', /128 hexadecimal/],
+    ['a target with nobody to ask', ['lookup', key], 'invalid-argument', /--bootnode/],
+    ['a node with nobody to ask', ['resolve', key], 'invalid-argument', /--bootnode/],
+    [
+      'a key that is no point',
+      ['resolve', 'ff'.repeat(64), '--bootnode', good],
+      'invalid-argument',
+      /secp256k1/,
+    ],
+    [
+      'another family of addresses than its own',
+      ['ping', `enode://${key}@[::1]:1`, '--listen', '127.0.0.1:0'],
+      'invalid-argument',
+      /no way to ::1/,
+    ],
+    ['a key file that is not there', ['ping', good, '--key', '/no/such/file'], 'key-unreadable', /not exist/],
+    [
+      'to send from a foreign host',
+      ['ping', good, '--listen', 'no.such.invalid:0'],
+      'listen-failed',
+      /no\.such/,
+    ],
+  ])('%s', async (_, args, code, message) => {
+    const { status, stdout, stderr } = await run(...args, '--json');
+    expect([status, stderr]).toEqual([1, '']);
+    expect(eventsOf(stdout)).toEqual([{ event: 'error', code, message: expect.stringMatching(message) }]);
+  });
+
+  it('to ask themselves', async () => {
+    const path = await keyFile();
+    for (const command of ['ping', 'enr-request', 'resolve', 'lookup']) {
+      const { status, stdout } = await run(command, good, '--key', path, '--json');
+      expect(status).toBe(1);
+      expect(eventsOf(stdout)).toEqual([
+        { event: 'error', code: 'invalid-argument', message: expect.stringMatching(/itself/) },
+      ]);
+    }
+  });
+
+  it.each([
+    [['ping', good, '--count', '0'], /from 1 to 10000/],
+    [['ping', good, '--count', '10001'], /from 1 to 10000/],
+    [['ping', good, '--interval', '0.01'], /at least 0\.1/],
+    [['ping', good, '--listen', '127.0.0.1:65536'], /a port from 0 to 65535/],
+    [['lookup', '--timeout', '-1'], /expected a number of seconds/],
+    [['listen', '--extip', '0.0.0.0'], /the IP address of a host/],
+    [['listen', '--extip', 'host'], /the IP address of a host/],
+    [['listen', '--listen', '127.0.0.1'], /expected HOST:PORT/],
+    [['listen', '--stats', '0'], /expected a number of seconds/],
+  ])('%j with status 2', async (args, message) => {
+    const { status, stderr } = await run(...args);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
