@@ -3,7 +3,6 @@
  * a listener up to Hello. Takes orders as JSON lines on stdin, and ends when stdin does. Its counterpart on
  * go-ethereum's packages is bench/peers/node.go, which takes the same orders.
  */
-import { Session } from 'node:inspector/promises';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { toBareHex } from '../src/base/bytes.ts';
@@ -14,11 +13,10 @@ import { listenTcp, type Wire } from '../src/io/tcp.ts';
 import { Link, P2P_VERSION, type Protocol, type ProtocolChannel, runLinks } from '../src/p2p/index.ts';
 import { accept, freshRandomness, identityOf } from '../src/rlpx/index.ts';
 import { Server } from '../src/server/index.ts';
+import { returnMemory } from './return-memory.ts';
 
 /** Nobody waits for a benchmark that takes longer. */
 const MAX_LIFE_MS = 300_000;
-const GC_ROUNDS = 3;
-const GC_PAUSE_MS = 100;
 
 interface Order {
   readonly ref: number;
@@ -64,20 +62,6 @@ async function send(to: readonly ProtocolChannel[], messages: number, burst: num
 
 async function floodUntilStopped(to: readonly ProtocolChannel[]): Promise<void> {
   while (flooding) await send(to, payloads.length, 1);
-}
-
-/**
- * What `debug.FreeOSMemory` is to Go: V8 is told that memory is short, so that it collects all garbage and gives back
- * what it keeps for more of it, the pages of the young generation above all. `globalThis.gc` leaves those as they are.
- */
-async function returnMemory(): Promise<void> {
-  const session = new Session();
-  session.connect();
-  for (let i = 0; i < GC_ROUNDS; i++) {
-    await session.post('HeapProfiler.collectGarbage');
-    await new Promise((resolve) => setTimeout(resolve, GC_PAUSE_MS));
-  }
-  session.disconnect();
 }
 
 const protocol: Protocol = {

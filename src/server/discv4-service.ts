@@ -270,7 +270,11 @@ export class Discv4Service implements AsyncDisposable {
     this.#timerAt = deadline;
     const isNow = deadline === Number.NEGATIVE_INFINITY;
     const run = () => this.#tick();
-    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), run);
+    // When this thread was busy, answers wait in the socket: they come first, or they would count as missing.
+    const afterPoll = () => {
+      this.#timer = env.setImmediate(run);
+    };
+    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), afterPoll);
   }
 
   #tick(): void {
