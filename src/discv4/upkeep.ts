@@ -7,8 +7,8 @@ export const REFRESH_INTERVAL_MS = 30 * 60 * 1000;
  * ... how soon after its start for the second time, and by how much later each time: where all begin at once, or somebody
  * has no time for answers, the first lookups find little, and nobody else would come to know of the node for half an hour;
  */
-export const FIRST_REFRESH_INTERVAL_MS = 15_000;
-const REFRESH_GROWTH = 3;
+export const FIRST_REFRESH_INTERVAL_MS = 20_000;
+const REFRESH_GROWTH = 4;
 /** and at most how often while the table has none at all. */
 export const EMPTY_REFRESH_INTERVAL_MS = 5_000;
 /** Lookups of a refresh: one for ourselves, the others for anybody. */

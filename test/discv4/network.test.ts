@@ -114,7 +114,7 @@ describe('a lookup', () => {
     const network = new Network({ seed: 7, log: true });
     const [, node] = grow(network, 20);
     // Between two refreshes of the table.
-    network.env.advance(90_000);
+    network.env.advance(120_000);
     if (node === undefined || network.log === undefined) throw new Error('no node');
     const asked = () =>
       network.log?.filter(({ packet, from }) => from === node.endpoint && packet[97] === 3).length;
