@@ -20,6 +20,9 @@ const K = 16;
 /** Lookups of each node when the tables are full, and how many run at a time. */
 const LOOKUPS = quick ? 1 : 3;
 const PARALLEL = 4;
+/** Nobody looks up anything when no packet of a lookup was sent for so long; how long that is waited for. */
+const QUIET_MS = 1000;
+const MAX_QUIET_MS = quick ? 2000 : 15_000;
 const REST_MS = quick ? 1000 : 10_000;
 /** Which part of what the tables have room for is there, and has passed a check. */
 const MARKS = { 'discovery-network-90': 0.9, 'discovery-network-99': 0.99 };
@@ -64,6 +67,7 @@ async function network(subject: NodeSubject): Promise<Figures> {
   const nodes = [bootnode, ...(await program.nodes(NODES - 1, options))];
   const filling = await fill(program, nodes, begun);
   await program.rest();
+  await quiet(program);
   const cpu = await program.cpuSeconds();
   const lookups = await lookUp(program, nodes);
   const [packets, restedAt] = [await sentBy(program), performance.now()];
@@ -145,6 +149,15 @@ async function lookUp(program: GoDiscovery, nodes: readonly GoNode[]): Promise<F
     'discovery-network-packets': ((await sentBy(program)).ofLookups - before.ofLookups) / count,
     'discovery-network-lookup': milliseconds / count,
   };
+}
+
+/** Waits for lookups that nodes have begun by themselves, to refresh their tables. */
+async function quiet(program: GoDiscovery): Promise<void> {
+  for (let waited = 0; waited < MAX_QUIET_MS; waited += QUIET_MS) {
+    const before = await sentBy(program);
+    await pause(QUIET_MS);
+    if ((await sentBy(program)).ofLookups === before.ofLookups) return;
+  }
 }
 
 /** Packets that all nodes have sent. */
