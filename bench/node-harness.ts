@@ -212,7 +212,7 @@ export const base64 = (payloads: readonly Uint8Array[]) =>
   payloads.map((payload) => Buffer.from(payload).toString('base64'));
 
 /** KiB of memory that a process has in RAM. @throws Error on a system that does not tell */
-export function residentKib({ pid }: Worker): number {
+export function residentKib({ pid }: { readonly pid: number }): number {
   const path = `/proc/${pid}/status`;
   if (!existsSync(path))
     throw new Error('resident memory is read from /proc, which this system does not have');

@@ -45,6 +45,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   accept: async () => (await import('./nodes.ts')).accept,
   'discovery-pings': async () => (await import('./discovery.ts')).discoveryPings,
   'discovery-flood': async () => (await import('./discovery.ts')).discoveryFlood,
+  'discovery-network': async () => (await import('./discovery-network.ts')).discoveryNetwork,
   'memory-1000': async () => (await import('./nodes.ts')).memory,
 };
 

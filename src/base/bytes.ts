@@ -20,9 +20,20 @@ export function toHex(bytes: Uint8Array): string {
   return `0x${toBareHex(bytes)}`;
 }
 
+/** Ids, keys and digests are no longer than this: V8 keeps so many bytes inside the array, until its buffer is asked for. */
+const SMALL_LENGTH = 64;
+const small = Buffer.alloc(SMALL_LENGTH);
+
 /** Lower-case hexadecimal without a prefix; one flat string, which a map of peers keeps for each of them. */
-export function toBareHex({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString('hex');
+export function toBareHex(bytes: Uint8Array): string {
+  const { length } = bytes;
+  if (length > SMALL_LENGTH) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('hex');
+  // Asking for the buffer would give a small array memory of its own, which takes three times as much, for all its life.
+  small.set(bytes);
+  const text = small.toString('hex', 0, length);
+  // It may have been a secret.
+  small.fill(0, 0, length);
+  return text;
 }
 
 /** Reads hexadecimal, with or without `0x`. @throws PeerlaneError `invalid-argument` */

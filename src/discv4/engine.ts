@@ -236,6 +236,7 @@ export class Discv4Engine {
       dropped: { ...this.#dropped },
       sent: this.#outbox.packets,
       sentBytes: this.#outbox.bytes,
+      sentOf: { ...this.#outbox.packetsOf },
       requests: this.#requests.open,
       proofs: this.#proofs.size,
     };

@@ -1,6 +1,7 @@
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { WireEndpoint } from './messages.ts';
+import type { PacketName } from './packet.ts';
 
 /** What an engine tells of; for observation, and for the node database. */
 export type Discv4Event =
@@ -36,6 +37,8 @@ export interface Discv4Stats {
   readonly dropped: Readonly<Record<DropReason, number>>;
   readonly sent: number;
   readonly sentBytes: number;
+  /** `sent` by type. */
+  readonly sentOf: Readonly<Record<PacketName, number>>;
   /** Requests that await an answer, and endpoints with a proof. */
   readonly requests: number;
   readonly proofs: number;

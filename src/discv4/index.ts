@@ -33,4 +33,4 @@ export {
 export type { PingResult } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
 export { MAX_REQUESTS, PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './requests.ts';
-export { EMPTY_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';
+export { EMPTY_REFRESH_INTERVAL_MS, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

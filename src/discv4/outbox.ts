@@ -1,6 +1,6 @@
 import type { UdpEndpoint } from './address.ts';
 import { encodeMessage, type Message } from './messages.ts';
-import { HEAD_LENGTH } from './packet.ts';
+import { HEAD_LENGTH, type PacketName, packetName } from './packet.ts';
 
 export interface Outgoing {
   /** Type and data. */
@@ -16,6 +16,8 @@ export class Outbox {
   /** Packets and bytes that have left so far. */
   packets = 0;
   bytes = 0;
+  /** Packets of each type. */
+  readonly packetsOf: Record<PacketName, number> = noneOfEach();
 
   constructor(send: (packet: Uint8Array, to: UdpEndpoint) => void) {
     this.#send = send;
@@ -52,6 +54,8 @@ export class Outbox {
       if (packet === undefined) continue;
       sealed?.(packet);
       this.packets++;
+      const name = packetName(packet);
+      if (name !== undefined) this.packetsOf[name]++;
       this.bytes += packet.length;
       this.#send(packet, to);
     }
@@ -61,4 +65,8 @@ export class Outbox {
 /** The size of the packet that will be made of type and data. */
 export function packetSize(content: Uint8Array): number {
   return HEAD_LENGTH + content.length;
+}
+
+function noneOfEach(): Record<PacketName, number> {
+  return { ping: 0, pong: 0, findNode: 0, neighbors: 0, enrRequest: 0, enrResponse: 0 };
 }

@@ -1,9 +1,15 @@
 import type { KadNode } from '../kad/index.ts';
 import { LookupRun, type LookupRunContext } from './lookup-run.ts';
 
-/** How often lookups look for nodes that are missing in the table; ... */
+/** How often lookups look for nodes that are missing in the table, once the node has been there for a while; ... */
 export const REFRESH_INTERVAL_MS = 30 * 60 * 1000;
-/** ... and at most how often while it has none at all. */
+/**
+ * ... how soon after its start for the second time, and by how much later each time: where all begin at once, or somebody
+ * has no time for answers, the first lookups find little, and nobody else would come to know of the node for half an hour;
+ */
+export const FIRST_REFRESH_INTERVAL_MS = 20_000;
+const REFRESH_GROWTH = 4;
+/** and at most how often while the table has none at all. */
 export const EMPTY_REFRESH_INTERVAL_MS = 5_000;
 /** Lookups of a refresh: one for ourselves, the others for anybody. */
 const RANDOM_LOOKUPS = 3;
@@ -23,6 +29,7 @@ export class Upkeep {
   #refreshAt = Number.POSITIVE_INFINITY;
   #emptyRefreshAt = Number.POSITIVE_INFINITY;
   #isRefreshing = false;
+  #refreshMs = FIRST_REFRESH_INTERVAL_MS;
   #checks = 0;
 
   constructor(context: UpkeepContext, seeds: readonly KadNode[]) {
@@ -73,7 +80,8 @@ export class Upkeep {
   #refresh(): void {
     const { agenda, table, publicKey } = this.#context;
     this.#isRefreshing = true;
-    this.#refreshAt = agenda.now + REFRESH_INTERVAL_MS;
+    this.#refreshAt = agenda.now + this.#refreshMs;
+    this.#refreshMs = Math.min(REFRESH_INTERVAL_MS, this.#refreshMs * REFRESH_GROWTH);
     this.#emptyRefreshAt = agenda.now + EMPTY_REFRESH_INTERVAL_MS;
     for (const seed of this.#seeds) table.addFound(seed, agenda.now);
     this.#lookUp(publicKey, RANDOM_LOOKUPS);

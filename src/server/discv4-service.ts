@@ -1,5 +1,6 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { Closing } from '../base/closing.ts';
 import type { Timer } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -44,7 +45,7 @@ export class Discv4Service implements AsyncDisposable {
   readonly #engine: Discv4Engine;
   readonly #lookups = new Gate(MAX_LOOKUPS);
   readonly #calls = new Gate(MAX_CALLS);
-  readonly #closed = new AbortController();
+  readonly #closing = new Closing();
   #socket: UdpSocket | undefined;
   #record: NodeRecord | undefined;
   #isStarted = false;
@@ -84,7 +85,7 @@ export class Discv4Service implements AsyncDisposable {
       message: (bytes, ip, port) => this.#receive(bytes, ip, port),
       failed: (error) => onEvent({ kind: 'listener-failed', error }),
     });
-    if (this.#closed.signal.aborted) {
+    if (this.#closing.isClosed) {
       await socket.close();
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
@@ -100,7 +101,7 @@ export class Discv4Service implements AsyncDisposable {
    */
   addBootnode(node: NodeSource): void {
     const seed = this.#remote(node);
-    if (this.#socket === undefined || this.#closed.signal.aborted) return;
+    if (this.#socket === undefined || this.#closing.isClosed) return;
     this.#engine.addSeed(seed, this.#config.env.now());
     this.#schedule();
   }
@@ -237,7 +238,7 @@ export class Discv4Service implements AsyncDisposable {
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#closing.close();
     this.#timer?.cancel();
     await this.#socket?.close();
   }
@@ -284,13 +285,17 @@ export class Discv4Service implements AsyncDisposable {
   /** Sees to it that the engine is called when it has something to do; what one turn brings is handled together. */
   #schedule(): void {
     const { deadline } = this.#engine;
-    if (this.#closed.signal.aborted || this.#socket === undefined || deadline >= this.#timerAt) return;
+    if (this.#closing.isClosed || this.#socket === undefined || deadline >= this.#timerAt) return;
     const { env } = this.#config;
     this.#timer?.cancel();
     this.#timerAt = deadline;
     const isNow = deadline === Number.NEGATIVE_INFINITY;
     const run = () => this.#tick();
-    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), run);
+    // When this thread was busy, answers wait in the socket: they come first, or they would count as missing.
+    const afterPoll = () => {
+      this.#timer = env.setImmediate(run);
+    };
+    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), afterPoll);
   }
 
   #tick(): void {
@@ -311,16 +316,16 @@ export class Discv4Service implements AsyncDisposable {
     return new LookupNodes({
       begin: (events) => this.#engine.lookup(target, events),
       resume,
-      closed: this.#closed.signal,
+      closing: this.#closing,
     });
   }
 
   /** @throws PeerlaneError `closed`, `aborted` */
   async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
     throwIfAborted(signal);
-    if (this.#socket === undefined || this.#closed.signal.aborted) throw closedError();
+    if (this.#socket === undefined || this.#closing.isClosed) throw closedError();
     const leave = await gate.enter(1, signal);
-    if (!this.#closed.signal.aborted) return leave;
+    if (!this.#closing.isClosed) return leave;
     leave();
     throw closedError();
   }
@@ -335,7 +340,7 @@ export class Discv4Service implements AsyncDisposable {
       return await new Promise<T>((resolve, reject) => {
         const offs = [
           onAbort(signal, () => reject(abortedError(signal))),
-          onAbort(this.#closed.signal, () => reject(closedError())),
+          this.#closing.onClose(() => reject(closedError())),
         ];
         begin((result) => {
           for (const off of offs) off();
@@ -365,12 +370,7 @@ export class Discv4Service implements AsyncDisposable {
           end(() => reject(abortedError(signal))),
         ),
       );
-      offs.push(
-        onAbort(
-          this.#closed.signal,
-          end(() => reject(closedError())),
-        ),
-      );
+      offs.push(this.#closing.onClose(end(() => reject(closedError()))));
     });
   }
 }

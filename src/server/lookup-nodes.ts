@@ -1,4 +1,5 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import type { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { LookupRun, LookupRunEvents } from '../discv4/index.ts';
 import type { KadNode } from '../kad/index.ts';
@@ -6,8 +7,8 @@ import type { KadNode } from '../kad/index.ts';
 export interface LookupNodesOptions {
   begin(events: LookupRunEvents): LookupRun;
   resume(run: LookupRun): void;
-  /** Aborts when nothing will come any more. */
-  readonly closed: AbortSignal;
+  /** Ends when nothing will come any more. */
+  readonly closing: Closing;
 }
 
 /** The nodes of one lookup, which goes on only while somebody waits for the next. */
@@ -37,10 +38,10 @@ export class LookupNodes {
 
   /** The next node; `undefined` at the end. @throws PeerlaneError `aborted`, `closed` */
   async next(signal: AbortSignal | undefined): Promise<KadNode | undefined> {
-    const { closed, resume } = this.#options;
+    const { closing, resume } = this.#options;
     for (;;) {
       throwIfAborted(signal);
-      if (closed.aborted) throw new PeerlaneError('closed', 'discovery is not running');
+      if (closing.isClosed) throw new PeerlaneError('closed', 'discovery is not running');
       const node = this.#nodes.shift();
       if (node !== undefined || this.#run.isDone) return node;
       const woken = this.#woken(signal);
@@ -67,7 +68,7 @@ export class LookupNodes {
           settle(() => reject(abortedError(signal))),
         ),
       );
-      offs.push(onAbort(this.#options.closed, settle(resolve)));
+      offs.push(this.#options.closing.onClose(settle(resolve)));
     });
   }
 }

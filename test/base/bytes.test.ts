@@ -19,6 +19,16 @@ describe('hexadecimal', () => {
     expect(toBareHex(Uint8Array.of(1))).toBe('01');
   });
 
+  it('is as long as the bytes, of which it reads only those of the view', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 130 }), fc.nat(10), (bytes, from) => {
+        const view = bytes.subarray(from);
+        expect(toBareHex(view)).toBe(Buffer.from(view).toString('hex'));
+        expect(fromHex(toBareHex(view))).toEqual(view);
+      }),
+    );
+  });
+
   it('of half a byte, or with another character, is refused', () => {
     for (const bad of ['0x1', '0xzz', '0x 1', '1 '])
       expect(codeOf(() => fromHex(bad))).toBe('invalid-argument');

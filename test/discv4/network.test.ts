@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
-import { REFRESH_INTERVAL_MS } from '../../src/discv4/index.ts';
+import { FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import { compareDistance } from '../../src/kad/index.ts';
 import { Network, SimNode } from './network.ts';
@@ -92,15 +92,19 @@ describe('a network', () => {
     expect(node.engine.table.stats().live).toBe(1);
   });
 
-  it('is searched anew every half an hour', () => {
+  it('is searched anew soon after the start, then ever more seldom, and at last every half an hour', () => {
     const network = new Network({ seed: 6, log: true });
     const nodes = grow(network, 5);
-    network.env.advance(60_000);
     const asked = () => network.log?.splice(0).filter(({ packet }) => packet[97] === 3).length ?? 0;
+    network.env.advance(5_000);
     expect(asked()).toBeGreaterThan(0);
-    network.env.advance(REFRESH_INTERVAL_MS - 120_000);
+    network.env.advance(FIRST_REFRESH_INTERVAL_MS);
+    expect(asked()).toBeGreaterThanOrEqual(4 * nodes.length);
+    network.env.advance(REFRESH_INTERVAL_MS + 60_000);
+    asked();
+    network.env.advance(REFRESH_INTERVAL_MS - 240_000);
     expect(asked()).toBe(0);
-    network.env.advance(180_000);
+    network.env.advance(300_000);
     expect(asked()).toBeGreaterThanOrEqual(4 * nodes.length);
   });
 });
@@ -109,7 +113,8 @@ describe('a lookup', () => {
   it('asks nobody while it is paused, and ends when it is stopped', () => {
     const network = new Network({ seed: 7, log: true });
     const [, node] = grow(network, 20);
-    network.env.advance(60_000);
+    // Between two refreshes of the table.
+    network.env.advance(120_000);
     if (node === undefined || network.log === undefined) throw new Error('no node');
     const asked = () =>
       network.log?.filter(({ packet, from }) => from === node.endpoint && packet[97] === 3).length;

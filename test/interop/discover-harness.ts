@@ -3,6 +3,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, keccak256 } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
+import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { JsonProgram } from './json-program.ts';
 import { toolPath } from './tools.ts';
@@ -91,9 +92,16 @@ interface Answer {
 
 /** Many nodes of go-ethereum in one process; the program is in `test/interop/go`. */
 export class GoDiscovery implements AsyncDisposable {
-  readonly #program = new JsonProgram<{ event: 'ready' | 'log' }, Partial<Answer>>(toolPath('devp2p-peer'), [
-    'discover',
-  ]);
+  readonly #program: JsonProgram<{ event: 'ready' | 'log' }, Partial<Answer>>;
+
+  /** Another program may take the same orders, or some of them. */
+  constructor(
+    path = toolPath('devp2p-peer'),
+    args: readonly string[] = ['discover'],
+    env: Readonly<Record<string, string>> = {},
+  ) {
+    this.#program = new JsonProgram(path, args, env);
+  }
 
   get pid(): number {
     return this.#program.pid;
@@ -114,6 +122,11 @@ export class GoDiscovery implements AsyncDisposable {
   /** Of all nodes that run, at little cost. */
   async tables(): Promise<readonly TableSize[]> {
     return this.ask('tables', 'tables');
+  }
+
+  /** No node looks up anything at random any more, and no such lookup is under way. */
+  async rest(): Promise<void> {
+    await this.tell('rest', {});
   }
 
   /** Packets of all nodes that ever ran in this process. */
@@ -217,9 +230,13 @@ export class OwnNode implements DiscoveryNode, AsyncDisposable {
     this.id = toBareHex(nodeIdOf(service.publicKey));
   }
 
-  static async start(bootnodes: readonly string[] = []): Promise<OwnNode> {
+  static async start(
+    bootnodes: readonly string[] = [],
+    options: Partial<Discv4ServiceOptions> = {},
+  ): Promise<OwnNode> {
     const key = generateSecretKey(systemEnv);
-    const service = new Discv4Service({ key, listen: { host: '127.0.0.1', port: 0 }, bootnodes });
+    const listen = { host: '127.0.0.1', port: 0 };
+    const service = new Discv4Service({ key, listen, bootnodes, ...options });
     await service.start();
     return new OwnNode(service);
   }

@@ -1,4 +1,4 @@
-/** A geth process on loopback, without discovery, with a chain of ours and without a consensus client. */
+/** A geth process on loopback, with a chain of ours and without a consensus client. */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,6 +22,8 @@ export interface GethOptions {
   /** Whether the chain is there, or the genesis block only; default `all`. */
   readonly blocks?: 'all' | 'none';
   readonly maxPeers?: number;
+  /** enode URLs or records of the only nodes that its discovery v4 begins with; default no discovery. */
+  readonly bootnodes?: readonly string[];
   /** 3 is info, 4 debug, 5 trace; default 3. */
   readonly verbosity?: number;
   readonly flags?: readonly string[];
@@ -71,7 +73,7 @@ export class Geth implements AsyncDisposable {
 
   /** Starts geth and resolves when it listens. The log is kept if `PEERLANE_INTEROP_LOGS` names a directory. */
   static async start(options: GethOptions): Promise<Geth> {
-    const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [] } = options;
+    const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [], bootnodes } = options;
     const program = toolPath(`geth-v${version}/geth`);
     const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
     const datadir = join(directory, 'datadir');
@@ -90,7 +92,8 @@ export class Geth implements AsyncDisposable {
     const args = [
       ...['--config', config, '--datadir', datadir, '--networkid', String(chain.networkId)],
       ...['--syncmode', 'full', '--cache', '64', '--maxpeers', String(maxPeers)],
-      ...['--nodiscover', '--discovery.dns', '', '--bootnodes', '', '--nat', 'none'],
+      ...(bootnodes === undefined ? ['--nodiscover'] : ['--discovery.v4', '--discovery.v5=false']),
+      ...['--discovery.dns', '', '--bootnodes', (bootnodes ?? []).join(','), '--nat', 'none'],
       ...['--netrestrict', '127.0.0.0/8', '--authrpc.addr', '127.0.0.1', '--authrpc.port', '0'],
       ...['--ipcpath', join(directory, 'geth.ipc'), '--verbosity', String(verbosity), ...flags],
     ];
@@ -116,6 +119,11 @@ export class Geth implements AsyncDisposable {
   /** The public key, 64 bytes in hexadecimal. */
   get id(): string {
     return new URL(this.#enode).username;
+  }
+
+  /** The node's record in text form. */
+  async enr(): Promise<string> {
+    return ((await this.call('admin_nodeInfo')) as { enr: string }).enr;
   }
 
   /** Any method of geth; its IPC socket serves all namespaces, `engine` too. */

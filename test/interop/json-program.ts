@@ -23,9 +23,12 @@ export class JsonProgram<E extends { readonly event: string }, A extends object>
   #lastRef = 0;
   #stderr = '';
 
-  constructor(path: string, args: readonly string[]) {
+  constructor(path: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.#name = basename(path);
-    this.#child = start(path, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child = start(path, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     const { stdin, stdout, stderr } = this.#child;
     if (stdin === null || stdout === null || stderr === null) throw new Error('the program has no pipes');
     // A write to a program that has ended fails; `close` below tells everyone who waits.

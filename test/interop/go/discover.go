@@ -68,8 +68,10 @@ type discoveryNode struct {
 	index int
 	db    *enode.DB
 	udp   *discover.UDPv4
-	stop  chan struct{}
-	walk  sync.WaitGroup
+	// end is what ends lookups of random targets.
+	end  func()
+	stop chan struct{}
+	walk sync.WaitGroup
 }
 
 // runDiscover takes these commands, each with its `args` (see discoverArgs):
@@ -79,7 +81,7 @@ type discoveryNode struct {
 //	requestENR  the record of a node, from it     ping       the Pong of a node
 //	table       what is in a node's buckets       tables     how much is in those of each
 //	close       ends a node                       counts     packets by kind, of all that ever ran
-//	usage       CPU time of the process
+//	usage       CPU time of the process           rest       no node looks up anything at random any more
 func runDiscover(out *reporter, args []string) error {
 	set := flag.NewFlagSet("discover", flag.ContinueOnError)
 	logs := set.Bool("log", false, "report go-ethereum's log as `log` events")
@@ -131,6 +133,9 @@ func (d *discovery) handle(cmd string, a *discoverArgs) (fields, error) {
 		return fields{"nodes": d.list()}, nil
 	case "tables":
 		return fields{"tables": d.tables()}, nil
+	case "rest":
+		d.rest()
+		return nil, nil
 	case "counts":
 		return d.counts.report(), nil
 	case "usage":
@@ -237,6 +242,7 @@ func (d *discovery) startOne(a *discoverArgs, bootnodes []*enode.Node) (*discove
 		local.Set(enr.TCP(a.TCP))
 	}
 	n := &discoveryNode{db: db, stop: make(chan struct{})}
+	n.end = sync.OnceFunc(func() { close(n.stop) })
 	n.udp, err = discover.ListenV4(&countedConn{UDPConn: socket, counts: &d.counts}, local, discover.Config{
 		PrivateKey:              key,
 		NetRestrict:             d.restrict,
@@ -318,8 +324,20 @@ func (d *discovery) closeAll() {
 	closing.Wait()
 }
 
+// rest waits for the lookups that are under way.
+func (d *discovery) rest() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range d.nodes {
+		n.end()
+	}
+	for _, n := range d.nodes {
+		n.walk.Wait()
+	}
+}
+
 func (n *discoveryNode) close() {
-	close(n.stop)
+	n.end()
 	n.udp.Close()
 	n.walk.Wait()
 	n.db.Close()

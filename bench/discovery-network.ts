@@ -1,0 +1,168 @@
+/**
+ * Networks of discovery v4 nodes that start from one bootnode, all of them in one process: how fast their tables are full,
+ * what lookups find and cost, and the memory of a node. The network of each subject runs alone, one after the other.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { closestIds, GoDiscovery, type GoNode } from '../test/interop/discover-harness.ts';
+import { quick } from './measure.ts';
+import { compare, type Figures, type NodeSubject, residentKib } from './node-harness.ts';
+
+const NODES = quick ? 30 : 200;
+/** Each node looks up a random target so often. */
+const LOOKUP_MS = quick ? 500 : 5000;
+/** When the tables are looked at, and when the network is given up. */
+const POLL_MS = 250;
+const PATIENCE_MS = quick ? 6_000 : 110_000;
+/** Entries of a bucket. */
+const K = 16;
+/** Lookups of each node when the tables are full, and how many run at a time. */
+const LOOKUPS = quick ? 1 : 3;
+const PARALLEL = 4;
+/** Nobody looks up anything when no packet of a lookup was sent for so long; how long that is waited for. */
+const QUIET_MS = 1000;
+const MAX_QUIET_MS = quick ? 2000 : 15_000;
+const REST_MS = quick ? 1000 : 10_000;
+/** Which part of what the tables have room for is there, and has passed a check. */
+const MARKS = { 'discovery-network-90': 0.9, 'discovery-network-99': 0.99 };
+
+export const discoveryNetwork = (subjects: readonly NodeSubject[] = ['native', 'go-ethereum']) =>
+  compare({
+    unit: {
+      'discovery-network-90': 's',
+      'discovery-network-99': 's',
+      'discovery-network-recall': '%',
+      'discovery-network-exact': '%',
+      'discovery-network-packets': 'packets',
+      'discovery-network-lookup': 'ms',
+      'discovery-network-rest': 'packets/s',
+      'discovery-network-memory': 'KiB',
+      'discovery-network-cpu': 'CPU s',
+    },
+    subjects,
+    rounds: 1,
+    warmUp: false,
+    // What a round starts ends with it: the next subject has the machine to itself.
+    prepare: ({ subject }) => Promise.resolve(() => network(subject)),
+  });
+
+const subjectProgram = (subject: NodeSubject) =>
+  subject === 'go-ethereum'
+    ? new GoDiscovery()
+    : new GoDiscovery(
+        process.execPath,
+        [fileURLToPath(new URL('./discovery-network-subject.js', import.meta.url))],
+        { PEERLANE_BACKEND: subject },
+      );
+
+async function network(subject: NodeSubject): Promise<Figures> {
+  await using program = subjectProgram(subject);
+  await program.cpuSeconds(true);
+  const before = residentKib(program);
+  const begun = performance.now();
+  const [bootnode] = await program.nodes(1, { lookupMs: LOOKUP_MS });
+  if (bootnode === undefined) throw new Error('there is no bootnode');
+  const options = { lookupMs: LOOKUP_MS, bootnodes: [await bootnode.enr()] };
+  const nodes = [bootnode, ...(await program.nodes(NODES - 1, options))];
+  const filling = await fill(program, nodes, begun);
+  await program.rest();
+  await quiet(program);
+  const cpu = await program.cpuSeconds();
+  const lookups = await lookUp(program, nodes);
+  const [packets, restedAt] = [await sentBy(program), performance.now()];
+  await pause(REST_MS);
+  const rest = (await sentBy(program)).all - packets.all;
+  const atRest = (rest * 1000) / (performance.now() - restedAt) / NODES;
+  await program.cpuSeconds(true);
+  return {
+    ...filling,
+    ...lookups,
+    'discovery-network-rest': atRest,
+    'discovery-network-memory': (residentKib(program) - before) / NODES,
+    'discovery-network-cpu': cpu,
+  };
+}
+
+/**
+ * Seconds until the tables of all nodes together have so much of what they can have: each bucket has room for 16 of those
+ * nodes of the network whose distance is the bucket's, and only entries that have passed a check count.
+ */
+async function fill(program: GoDiscovery, nodes: readonly GoNode[], begun: number): Promise<Figures> {
+  const ids = nodes.map(({ id }) => BigInt(`0x${id}`));
+  const possible = ids.reduce((sum, id) => sum + roomFor(id, ids), 0);
+  const figures: Record<string, number> = {};
+  while (Object.keys(figures).length < Object.keys(MARKS).length) {
+    const live = (await program.tables()).reduce((sum, table) => sum + table.live, 0);
+    const elapsed = performance.now() - begun;
+    for (const [name, full] of Object.entries(MARKS)) {
+      if (live >= full * possible) figures[name] ??= elapsed / 1000;
+    }
+    if (elapsed > PATIENCE_MS) {
+      const percent = ((100 * live) / possible).toFixed(1);
+      process.stderr.write(`after ${(elapsed / 1000).toFixed()} s the tables are ${percent} % full\n`);
+      break;
+    }
+    await pause(POLL_MS);
+  }
+  return figures;
+}
+
+/** How many entries the table of a node has at most. */
+function roomFor(own: bigint, ids: readonly bigint[]): number {
+  const buckets = new Map<number, number>();
+  for (const id of ids) {
+    if (id === own) continue;
+    const distance = (id ^ own).toString(2).length;
+    buckets.set(distance, (buckets.get(distance) ?? 0) + 1);
+  }
+  return [...buckets.values()].reduce((sum, count) => sum + Math.min(K, count), 0);
+}
+
+/** Lookups of random targets, a few at a time: which of those who are closest of all they find, and at what cost. */
+async function lookUp(program: GoDiscovery, nodes: readonly GoNode[]): Promise<Figures> {
+  const ids = nodes.map(({ id }) => id);
+  const waiting = Array.from({ length: LOOKUPS }, () => nodes).flat();
+  const [before, count] = [await sentBy(program), waiting.length];
+  let [found, exact, milliseconds] = [0, 0, 0];
+  const work = async () => {
+    for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+      const { id } = node;
+      const target = randomBytes(64);
+      const begun = performance.now();
+      const got = new Set((await node.lookup(target)).map((other) => other.id));
+      milliseconds += performance.now() - begun;
+      const wanted = closestIds(
+        target,
+        ids.filter((other) => other !== id),
+        K,
+      );
+      const hits = wanted.filter((other) => got.has(other)).length;
+      found += hits;
+      if (hits === wanted.length) exact++;
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  return {
+    'discovery-network-recall': (100 * found) / (count * K),
+    'discovery-network-exact': (100 * exact) / count,
+    'discovery-network-packets': ((await sentBy(program)).ofLookups - before.ofLookups) / count,
+    'discovery-network-lookup': milliseconds / count,
+  };
+}
+
+/** Waits for lookups that nodes have begun by themselves, to refresh their tables. */
+async function quiet(program: GoDiscovery): Promise<void> {
+  for (let waited = 0; waited < MAX_QUIET_MS; waited += QUIET_MS) {
+    const before = await sentBy(program);
+    await pause(QUIET_MS);
+    if ((await sentBy(program)).ofLookups === before.ofLookups) return;
+  }
+}
+
+/** Packets that all nodes have sent. */
+async function sentBy(program: GoDiscovery): Promise<{ all: number; ofLookups: number }> {
+  const { sent } = await program.counts();
+  const all = Object.values(sent).reduce((sum, { packets }) => sum + packets, 0);
+  return { all, ofLookups: sent.findNode.packets + sent.neighbors.packets };
+}
