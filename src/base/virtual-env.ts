@@ -1,10 +1,5 @@
 import type { Env, Timer } from './env.ts';
-
-interface Pending {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
+import { TimerHeap } from './timer-heap.ts';
 
 /**
  * A clock that moves only when told to, and random bytes that follow from a seed: what a simulation or a test
@@ -12,9 +7,8 @@ interface Pending {
  */
 export class VirtualEnv implements Env {
   #now: number;
-  #order = 0;
   #state: number;
-  readonly #pending = new Set<Pending>();
+  readonly #timers = new TimerHeap();
 
   constructor({ now = 0, seed = 1 }: { now?: number; seed?: number } = {}) {
     this.#now = now;
@@ -30,9 +24,7 @@ export class VirtualEnv implements Env {
   }
 
   setTimer(ms: number, run: () => void): Timer {
-    const pending: Pending = { at: this.#now + Math.max(0, ms), order: this.#order++, run };
-    this.#pending.add(pending);
-    return { cancel: () => void this.#pending.delete(pending) };
+    return this.#timers.add(this.#now + Math.max(0, ms), run);
   }
 
   setImmediate(run: () => void): Timer {
@@ -54,33 +46,16 @@ export class VirtualEnv implements Env {
 
   /** Number of timers that are set. */
   get timers(): number {
-    return this.#pending.size;
+    return this.#timers.size;
   }
 
   /** Moves the clock on by `ms`, running what falls due in order. */
   advance(ms: number): void {
     const end = this.#now + ms;
-    for (;;) {
-      const next = this.#next();
-      if (next === undefined || next.at > end) break;
+    for (let next = this.#timers.take(end); next !== undefined; next = this.#timers.take(end)) {
       this.#now = next.at;
-      this.#pending.delete(next);
       next.run();
     }
     this.#now = end;
-  }
-
-  #next(): Pending | undefined {
-    let first: Pending | undefined;
-    for (const pending of this.#pending) {
-      if (
-        first === undefined ||
-        pending.at < first.at ||
-        (pending.at === first.at && pending.order < first.order)
-      ) {
-        first = pending;
-      }
-    }
-    return first;
   }
 }

@@ -40,6 +40,11 @@ export const PACKET_LIFETIME_S = 20;
  * is lost, a fifth of all answers is missing, and two thirds of a bucket would not be found.
  */
 const ATTEMPTS = 2;
+/**
+ * How often a node is asked for Neighbors from the proofs on: where its Ping for a proof, or our Pong, got lost, it passes
+ * over all questions until it is pinged again.
+ */
+const FIND_NODE_ROUNDS = 2;
 /** Requests of our own at a time, and Pings that go back to strangers who have sent one. */
 export const MAX_REQUESTS = 256;
 export const MAX_PING_BACKS = 1024;
@@ -103,10 +108,17 @@ export class Requests {
   findNode(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
-      this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
-        if (!isBonded) finish(undefined);
-        else this.#query({ remote, target, done: finish });
-      });
+      const ask = (roundsLeft: number): void => {
+        this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
+          if (!isBonded) finish(undefined);
+          else this.#query({ remote, target, done: (nodes) => answered(nodes, roundsLeft - 1) });
+        });
+      };
+      const answered = (nodes: KadNode[] | undefined, roundsLeft: number): void => {
+        if (nodes === undefined && roundsLeft > 0) ask(roundsLeft);
+        else finish(nodes);
+      };
+      ask(FIND_NODE_ROUNDS);
     });
   }
 

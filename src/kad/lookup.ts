@@ -2,6 +2,7 @@ import { toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
+import { BUCKET_NETWORK_LIMIT, NetworkCounts, networksOf } from './ip-limits.ts';
 import type { KadNode } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
@@ -29,6 +30,8 @@ export interface LookupOptions {
 
 interface Candidate {
   readonly node: KadNode;
+  /** The network that it counts for, if there is a limit. */
+  readonly network: string | undefined;
   state: 'heard' | 'asked' | 'answered' | 'failed';
 }
 
@@ -107,16 +110,27 @@ export class Lookup {
 
   /** The closest k that answered, nearest first. */
   get result(): KadNode[] {
-    const answered = this.#candidates.filter(({ state }) => state === 'answered');
-    return answered.slice(0, this.#k).map(({ node }) => node);
+    return this.#within(({ state }) => state === 'answered').map(({ node }) => node);
   }
 
   /** The closest k that have not failed. */
   #closest(): Candidate[] {
+    return this.#within(({ state }) => state !== 'failed');
+  }
+
+  /**
+   * The closest k of which something holds, and of each network no more than a bucket takes: whoever has many keys in
+   * few networks would else be all that lookups find, though it is little of the table.
+   */
+  #within(holds: (candidate: Candidate) => boolean): Candidate[] {
     const closest: Candidate[] = [];
+    const counts = new NetworkCounts(BUCKET_NETWORK_LIMIT);
     for (const candidate of this.#candidates) {
       if (closest.length >= this.#k) break;
-      if (candidate.state !== 'failed') closest.push(candidate);
+      const { network } = candidate;
+      if (!holds(candidate) || (network !== undefined && !counts.hasRoom(network))) continue;
+      if (network !== undefined) counts.add(network);
+      closest.push(candidate);
     }
     return closest;
   }
@@ -125,7 +139,8 @@ export class Lookup {
   #hear(node: KadNode): boolean {
     const key = toBareHex(node.id);
     if (key === this.#localKey || this.#seen.has(key)) return false;
-    const candidate: Candidate = { node, state: 'heard' };
+    const network = networksOf(node.ip)?.ofBucket;
+    const candidate: Candidate = { node, network, state: 'heard' };
     this.#seen.set(key, candidate);
     this.#candidates.splice(this.#rank(node.id), 0, candidate);
     return true;

@@ -185,7 +185,7 @@ describe('endpoint proofs', () => {
     ]);
   });
 
-  it('a request is sent twice; a node that has left it unanswered may have forgotten us, and is pinged first', () => {
+  it('a question is sent twice; a node that leaves it unanswered may lack our proof, and is pinged and asked once more', () => {
     const { network, node, puppet, bond } = withPuppet();
     bond();
     const sent = () => puppet.received.splice(0).map(({ kind }) => kind);
@@ -193,14 +193,14 @@ describe('endpoint proofs', () => {
       const asked = node.ask<KadNode[]>((done) =>
         node.engine.findNode(puppet.node, node.publicKey, node.now, done),
       );
-      network.env.advance(2_000);
+      network.env.advance(5_000);
       expect(asked).toEqual({ isDone: true, result: undefined });
       return sent();
     };
     node.engine.table.remove(nodeIdOf(puppet.publicKey));
     expect([ask(), ask()]).toEqual([
-      ['findNode', 'findNode'],
-      ['ping', 'findNode', 'findNode'],
+      ['findNode', 'findNode', 'ping', 'findNode', 'findNode'],
+      ['ping', 'findNode', 'findNode', 'ping', 'findNode', 'findNode'],
     ]);
   });
 
@@ -331,7 +331,7 @@ describe('FindNode and Neighbors', () => {
     network.env.advance(100);
     expect(done).toEqual(['first 0']);
     expect(puppet.take('findNode')).toHaveLength(2);
-    network.env.advance(1_000);
+    network.env.advance(5_000);
     expect(done).toEqual(['first 0', 'second undefined']);
   });
 });

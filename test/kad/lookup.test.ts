@@ -4,6 +4,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import {
   ALPHA,
+  BUCKET_NETWORK_LIMIT,
   BUCKET_SIZE,
   compareDistance,
   type KadNode,
@@ -114,6 +115,26 @@ describe('a lookup', () => {
       }
     }
     expect([asked, lookup.done, lookup.result.length]).toEqual([MAX_ASKED, true, BUCKET_SIZE]);
+  });
+
+  it('asks and finds of one /24 no more than a bucket takes, unless it is of a LAN', () => {
+    const sorted = Array.from({ length: 40 }, (_, n) => near(n)).sort((a, b) =>
+      compareDistance(target, a.id, b.id),
+    );
+    const search = (start: readonly KadNode[]) => {
+      const lookup = new Lookup({ target, start, localId });
+      for (let nodes = lookup.next(); nodes.length > 0; nodes = lookup.next()) {
+        for (const { id } of nodes) lookup.answered(id, []);
+      }
+      return ids(lookup.result);
+    };
+    const crowd = sorted.slice(0, 20).map((node, n) => ({ ...node, ip: ipOf(7, 1 + n) }));
+    const others = sorted.slice(20);
+    expect(search([...crowd, ...others])).toEqual(
+      ids([...crowd.slice(0, BUCKET_NETWORK_LIMIT), ...others.slice(0, BUCKET_SIZE - BUCKET_NETWORK_LIMIT)]),
+    );
+    const lan = crowd.map((node, n) => ({ ...node, ip: `192.168.0.${n + 1}` }));
+    expect(search([...lan, ...others])).toEqual(ids(lan.slice(0, BUCKET_SIZE)));
   });
 
   it('needs a target of 32 bytes, and counts from 1', () => {

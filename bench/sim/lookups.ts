@@ -1,0 +1,127 @@
+/** Lookups of random targets by random nodes, held against what a view of the whole network says. */
+import { toBareHex } from '../../src/base/bytes.ts';
+import { nodeIdOf } from '../../src/enr/index.ts';
+import { BUCKET_SIZE, compareDistance, type KadNode } from '../../src/kad/index.ts';
+import type { SimNetwork } from './network.ts';
+import type { SimNode } from './node.ts';
+import { Random } from './random.ts';
+
+/** A lookup that takes longer has not ended: 256 nodes, none of whom answers, take two minutes. */
+const PATIENCE_MS = 5 * 60_000;
+const GAP_MS = 500;
+const FIND_NODE = 3;
+
+export interface LookupFigures {
+  /** Those whose node stayed until their end. */
+  readonly lookups: number;
+  readonly ended: number;
+  /** The part of them that found all of the true closest. */
+  readonly perfect: number;
+  /** The part of the true closest that was found. */
+  readonly recall: number;
+  /** Milliseconds: on average, and the longest. */
+  readonly meanMs: number;
+  readonly maxMs: number;
+  /** FindNodes that the node sent meanwhile, and all packets that it sent and received; on average. */
+  readonly asked: number;
+  readonly packets: number;
+}
+
+interface Search {
+  readonly asker: SimNode;
+  readonly target: Uint8Array;
+  readonly begin: number;
+  /** What the asker's counters said at the beginning. */
+  readonly before: Counts;
+  outcome: Outcome | undefined;
+}
+
+interface Counts {
+  readonly asked: number;
+  readonly packets: number;
+}
+
+interface Outcome extends Counts {
+  readonly found: number;
+  readonly wanted: number;
+  readonly ms: number;
+}
+
+/** Runs `count` lookups, each beginning some time after the one before. */
+export function runLookups(network: SimNetwork, count: number, seed: number): LookupFigures {
+  const random = new Random(seed ^ 0x100c);
+  const searches: Search[] = [];
+  const isOpen = ({ asker, outcome }: Search) => asker.isRunning && outcome === undefined;
+  while (searches.length < count) {
+    const asker = random.pick(network.nodes);
+    const target = Uint8Array.from({ length: 64 }, () => random.below(256));
+    const begin = network.env.now();
+    const search: Search = { asker, target, begin, before: countsOf(asker), outcome: undefined };
+    searches.push(search);
+    asker.lookup(target, ({ result }) => {
+      search.outcome = judge(network, search, result);
+    });
+    network.env.advance(GAP_MS);
+  }
+  for (let waited = 0; searches.some(isOpen) && waited < PATIENCE_MS; waited += 1_000) {
+    network.env.advance(1_000);
+  }
+  return figuresOf(searches);
+}
+
+function figuresOf(searches: readonly Search[]): LookupFigures {
+  const outcomes = searches.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]));
+  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, each) => total + of(each), 0);
+  const mean = (of: (outcome: Outcome) => number) => sum(of) / outcomes.length;
+  return {
+    lookups: searches.filter(({ asker, outcome }) => asker.isRunning || outcome !== undefined).length,
+    ended: outcomes.length,
+    perfect: mean(({ found, wanted }) => (found === wanted ? 1 : 0)),
+    recall: sum(({ found }) => found) / sum(({ wanted }) => wanted),
+    meanMs: mean(({ ms }) => ms),
+    maxMs: outcomes.reduce((most, { ms }) => Math.max(most, ms), 0),
+    asked: mean(({ asked }) => asked),
+    packets: mean(({ packets }) => packets),
+  };
+}
+
+function countsOf({ port: { sent, received } }: SimNode): Counts {
+  return { asked: sent.byType[FIND_NODE] ?? 0, packets: sent.packets + received.packets };
+}
+
+function judge(network: SimNetwork, search: Search, result: readonly KadNode[]): Outcome {
+  const { asker, target, begin, before } = search;
+  const names = new Set(result.map(({ id }) => toBareHex(id)));
+  const isFound = ({ identity }: SimNode) => names.has(toBareHex(identity.node.id));
+  // Whoever is behind NAT can be found by some and not by others: it counts where it is found.
+  const there = network.nodes.filter((node) => {
+    return node !== asker && node.startedAt < begin && (!node.identity.isNat || isFound(node));
+  });
+  const closest = closestTo(there, target);
+  const after = countsOf(asker);
+  return {
+    found: closest.filter(isFound).length,
+    wanted: closest.length,
+    ms: network.env.now() - begin,
+    asked: after.asked - before.asked,
+    packets: after.packets - before.packets,
+  };
+}
+
+/** The 16 closest to the public key `target`, nearest first. */
+function closestTo(nodes: readonly SimNode[], target: Uint8Array): SimNode[] {
+  const id = nodeIdOf(target);
+  const closest: SimNode[] = [];
+  for (const node of nodes) {
+    let at = closest.length;
+    while (at > 0 && isCloser(id, node, closest[at - 1])) at--;
+    if (at >= BUCKET_SIZE) continue;
+    closest.splice(at, 0, node);
+    if (closest.length > BUCKET_SIZE) closest.pop();
+  }
+  return closest;
+}
+
+function isCloser(target: Uint8Array, a: SimNode, b: SimNode | undefined): boolean {
+  return b !== undefined && compareDistance(target, a.identity.node.id, b.identity.node.id) < 0;
+}

@@ -1,0 +1,106 @@
+import { addressScope, formatIpv4 } from '../../src/base/ip.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import type { UdpEndpoint } from '../../src/discv4/index.ts';
+import type { KadNode } from '../../src/kad/index.ts';
+import { Links } from './links.ts';
+import { type Identity, newIdentity, SimNode } from './node.ts';
+import { Random } from './random.ts';
+
+const HOUR_MS = 3_600_000;
+const UDP_PORT = 30303;
+/** Of those who come, so many have been there before. */
+const RETURNS = 0.5;
+/** Not at zero: a Unix time of zero leaves no room for a time before it. */
+const BEGIN_MS = 1_700_000_000_000;
+
+export interface NetworkOptions {
+  readonly seed: number;
+  /** The part of all packets that gets lost. */
+  readonly loss?: number;
+  /** The part of the nodes that is behind NAT. */
+  readonly nat?: number;
+  /** Real signatures in place of cheap ones. */
+  readonly isReal?: boolean;
+}
+
+/** Nodes that have nothing but one bootnode to begin with. */
+export class SimNetwork {
+  readonly env: VirtualEnv;
+  readonly links: Links;
+  readonly random: Random;
+  /** Those that run, the bootnode first. */
+  readonly nodes: SimNode[] = [];
+  readonly #options: NetworkOptions;
+  readonly #departed: Identity[] = [];
+  readonly #bootnode: Identity;
+  #isChurning = false;
+
+  constructor(options: NetworkOptions) {
+    const { seed, loss = 0, isReal = false } = options;
+    this.#options = options;
+    this.env = new VirtualEnv({ now: BEGIN_MS, seed });
+    this.random = new Random(seed ^ 0x5eed);
+    this.links = new Links(this.env, { seed, loss });
+    this.#bootnode = newIdentity(this.env, { endpoint: this.freshEndpoint(), isReal });
+    this.start(this.#bootnode);
+  }
+
+  /** Who a new node is told of. */
+  get seeds(): KadNode[] {
+    return [this.#bootnode.node];
+  }
+
+  /** A random public address: as a rule each in a network of its own. */
+  freshEndpoint(): UdpEndpoint {
+    for (;;) {
+      const address = Uint8Array.from({ length: 4 }, () => this.random.below(256));
+      if (addressScope(address) === 'global') return { ip: formatIpv4(address), port: UDP_PORT };
+    }
+  }
+
+  newIdentity(): Identity {
+    const { nat = 0, isReal = false } = this.#options;
+    const isNat = this.random.chance(nat);
+    return newIdentity(this.env, { endpoint: this.freshEndpoint(), isNat, isReal });
+  }
+
+  start(identity: Identity): SimNode {
+    const seeds = identity === this.#bootnode ? [] : this.seeds;
+    const node = new SimNode(this.env, this.links, identity, seeds);
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Lets nodes join, in even steps of time, until there are so many. */
+  grow(count: number, durationMs: number): void {
+    const stepMs = durationMs / Math.max(1, count - this.nodes.length);
+    while (this.nodes.length < count) {
+      this.env.advance(stepMs);
+      this.start(this.newIdentity());
+    }
+  }
+
+  /** From now on this part of the nodes leaves in an hour, each time another than the bootnode, and as many come. */
+  churn(rate: number): void {
+    if (rate <= 0 || this.#isChurning) return;
+    this.#isChurning = true;
+    const next = () =>
+      this.env.setTimer(this.random.exponential(HOUR_MS / (rate * this.nodes.length)), () => {
+        this.#replaceOne();
+        next();
+      });
+    next();
+  }
+
+  #replaceOne(): void {
+    const index = 1 + this.random.below(this.nodes.length - 1);
+    const leaving = this.nodes[index];
+    if (leaving === undefined) return;
+    leaving.stop();
+    this.nodes.splice(index, 1);
+    const mayReturn = this.#departed.length > 0 && this.random.chance(RETURNS);
+    const [returning] = mayReturn ? this.#departed.splice(this.random.below(this.#departed.length), 1) : [];
+    this.#departed.push(leaving.identity);
+    this.start(returning ?? this.newIdentity());
+  }
+}

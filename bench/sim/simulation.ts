@@ -1,0 +1,55 @@
+/** One simulation from its beginning to its figures. */
+import { type LookupFigures, runLookups } from './lookups.ts';
+import { SimNetwork } from './network.ts';
+import { type TableFigures, tableFigures } from './quality.ts';
+
+const MINUTE_MS = 60_000;
+
+export interface SimulationOptions {
+  readonly nodes: number;
+  readonly seed: number;
+  readonly lookups: number;
+  /** Virtual minutes in which the nodes join, one after the other, and in which they are then left alone. */
+  readonly joinMinutes: number;
+  readonly settleMinutes: number;
+  /** From the end of the joining on: the part of the packets that is lost. */
+  readonly loss?: number;
+  /** From then on: the part of the nodes that leaves in an hour. */
+  readonly churn?: number;
+  /** The part of the nodes that is behind NAT. */
+  readonly nat?: number;
+  readonly isReal?: boolean;
+}
+
+export interface SimulationFigures {
+  readonly nodes: number;
+  readonly lookups: LookupFigures;
+  readonly tables: TableFigures;
+  /** Sent by a node in a minute of the last half of the time for settling. */
+  readonly traffic: { readonly packets: number; readonly bytes: number };
+  /** Bytes of the process beyond those before, by the number of nodes; when there was a `collect`. */
+  readonly memory: number | undefined;
+}
+
+/** @param collect collects the garbage and gives the bytes in use */
+export function simulate(options: SimulationOptions, collect?: () => number): SimulationFigures {
+  const { nodes, seed, joinMinutes, settleMinutes, loss = 0, churn = 0, nat = 0, isReal = false } = options;
+  const before = collect?.();
+  const network = new SimNetwork({ seed, nat, isReal });
+  const { env, links } = network;
+  network.grow(nodes, joinMinutes * MINUTE_MS);
+  links.loss = loss;
+  network.churn(churn);
+  const half = settleMinutes / 2;
+  env.advance(half * MINUTE_MS);
+  const { packets, bytes } = links.sent;
+  env.advance(half * MINUTE_MS);
+  const traffic = {
+    packets: (links.sent.packets - packets) / nodes / half,
+    bytes: (links.sent.bytes - bytes) / nodes / half,
+  };
+  const memory = before === undefined ? undefined : ((collect?.() ?? 0) - before) / nodes;
+  const tables = tableFigures(network);
+  const lookups = runLookups(network, options.lookups, seed);
+  return { nodes, lookups, tables, traffic, memory };
+}
