@@ -1,16 +1,17 @@
-/** geth, both lines, and a node of ours: all that either knows at first is a bootnode of ours. */
-import { afterEach, describe, expect, it } from 'vitest';
+/** geth, both lines, and nodes of ours: all that either knows at first is a bootnode of ours. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
-import { systemEnv } from '../../src/base/env.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
-import { enodeOfRecord, formatEnode, parseEnode, signRecord } from '../../src/enr/index.ts';
-import { Discv4Service } from '../../src/server/discv4-service.ts';
+import { bootnode } from '../cli/bootnode.ts';
+import { Cli } from '../cli/cli.ts';
 import { EthNode } from '../support/eth-node.ts';
 import { SMALL_CHAIN } from './chains.ts';
-import { OwnNode } from './discover-harness.ts';
 import { GETH_VERSIONS, Geth } from './geth.ts';
 
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 60_000;
+const CHAIN_DIRECTORY = dirname(SMALL_CHAIN.genesis);
 
 const open: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -22,36 +23,19 @@ function opened<T extends AsyncDisposable>(resource: T): T {
   return resource;
 }
 
-/** A server with eth, and discovery on the UDP port of the same number. */
-async function node(bootnodes: readonly string[], { tellsChain }: { readonly tellsChain: boolean }) {
-  const key = generateSecretKey(systemEnv);
-  const eth = opened(await EthNode.start(SMALL_CHAIN, { key }));
-  const { tcpPort } = parseEnode(eth.server.enode);
-  const record = signRecord(key, {
-    seq: 1n,
-    entries: {
-      ...{ ip: '127.0.0.1', tcp: tcpPort, udp: tcpPort },
-      ...(tellsChain ? { eth: eth.forkId } : {}),
-    },
-  });
-  const listen = { host: '127.0.0.1', port: tcpPort };
-  const discovery = opened(new Discv4Service({ key, listen, tcpPort, bootnodes, record: () => record }));
-  await discovery.start();
-  return { eth, discovery };
-}
-
 describe.each(GETH_VERSIONS)('geth %s', (version) => {
   async function network() {
-    const bootnode = opened(await OwnNode.start());
-    const bootnodes = [await bootnode.enr()];
+    const { enode } = await bootnode();
+    const bootnodes = [enode];
     return { bootnodes, geth: opened(await Geth.start({ version, chain: SMALL_CHAIN, bootnodes })) };
   }
 
   it(
-    'finds a node of ours through a bootnode of ours, and dials it',
+    'finds a server that dials nobody, and dials it',
     async () => {
       const { bootnodes, geth } = await network();
-      const { eth } = await node(bootnodes, { tellsChain: true });
+      const discovery = (chain: object) => ({ ...chain, accepts: () => false });
+      const eth = opened(await EthNode.start(SMALL_CHAIN, { bootnodes, discovery }));
       const peer = await eth.nextPeer();
       expect(peer.info).toMatchObject({ inbound: true });
       expect(toBareHex(peer.info.id)).toBe(geth.id);
@@ -63,23 +47,47 @@ describe.each(GETH_VERSIONS)('geth %s', (version) => {
   );
 
   it(
-    'is found through a bootnode of ours, by a node of ours that it would not dial',
+    'is found and dialed by a server whose record names no chain, which geth would not dial',
     async () => {
       const { bootnodes, geth } = await network();
-      const { eth, discovery } = await node(bootnodes, { tellsChain: false });
-      const signal = AbortSignal.timeout(PATIENCE_MS);
-      for await (const found of discovery.random({ signal })) {
-        if (toBareHex(found.publicKey) !== geth.id) continue;
-        const record = await discovery.requestRecord(found, { signal });
-        expect(record.get('eth')).toEqual(eth.forkId);
-        const enode = enodeOfRecord(record);
-        if (enode === undefined) throw new Error('the record of geth leads nowhere');
-        await eth.server.dial(formatEnode(enode));
-        break;
-      }
+      const discovery = (chain: object) => ({ ...chain, recordEntries: () => ({}) });
+      const eth = opened(await EthNode.start(SMALL_CHAIN, { bootnodes, discovery }));
       const peer = await eth.nextPeer();
-      expect(peer.info.inbound).toBe(false);
+      expect(peer.info).toMatchObject({ inbound: false });
       expect(toBareHex(peer.info.id)).toBe(geth.id);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'and `serve` find each other',
+    async () => {
+      const { bootnodes, geth } = await network();
+      const [node = ''] = bootnodes;
+      const serve = new Cli([
+        ...['serve', '--chain', CHAIN_DIRECTORY, '--listen', '127.0.0.1:0', '--bootnode', node, '--json'],
+      ]);
+      const { enode } = await serve.event(({ event }) => event === 'listening');
+      const connected = await serve.event(({ event }) => event === 'peer-connected');
+      expect(connected.enode).toContain(geth.id);
+      expect(new URL((await geth.waitForPeer()).enode).username).toBe(new URL(String(enode)).username);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'is where `sync` finds its chain',
+    async () => {
+      const { bootnodes } = await network();
+      const [node = ''] = bootnodes;
+      const store = await mkdtemp(join(tmpdir(), 'peerlane-sync-'));
+      onTestFinished(() => rm(store, { recursive: true, force: true }));
+      const sync = new Cli([
+        ...['sync', '--genesis', SMALL_CHAIN.genesis, '--bootnode', node, '--store', store, '--json'],
+      ]);
+      const { status, stderr } = await sync.done;
+      expect([status, stderr]).toEqual([0, '']);
+      expect(sync.events.at(-1)).toMatchObject({ event: 'done', head: SMALL_CHAIN.headHash });
     },
     PATIENCE_MS,
   );

@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import {
+  type EthDiscovery,
   type EthOptions,
   type EthPeer,
+  ethDiscovery,
   ethProtocols,
-  type ForkId,
-  forkId,
   parseGenesis,
 } from '../../src/eth/index.ts';
-import { Server, type ServerEvent } from '../../src/server/index.ts';
+import { type DiscoveryOptions, Server, type ServerEvent } from '../../src/server/index.ts';
 import { ChainStore, importChain } from '../../src/sync/index.ts';
 import type { ChainFiles } from '../interop/chains.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -18,8 +18,9 @@ import { EventQueue } from '../interop/event-queue.ts';
 export interface EthNodeOptions extends Partial<EthOptions> {
   /** Default true. */
   readonly blocks?: boolean;
-  /** The node's secret key; default a fresh one. */
-  readonly key?: Uint8Array;
+  /** What its discovery is made of, from what the chain says; default: none. */
+  readonly discovery?: (chain: EthDiscovery) => DiscoveryOptions;
+  readonly bootnodes?: readonly string[];
 }
 
 export class EthNode implements AsyncDisposable {
@@ -27,23 +28,22 @@ export class EthNode implements AsyncDisposable {
   readonly store: ChainStore;
   readonly events = new EventQueue<ServerEvent>();
   readonly #peers = new EventQueue<EthPeer>();
-  readonly #genesis: ReturnType<typeof parseGenesis>;
 
   private constructor(
     store: ChainStore,
-    genesis: ReturnType<typeof parseGenesis>,
-    key: Uint8Array,
-    options: Partial<EthOptions>,
+    { networkId, hash: genesisHash, schedule }: ReturnType<typeof parseGenesis>,
+    { discovery, bootnodes = [], ...options }: Omit<EthNodeOptions, 'blocks'>,
   ) {
     this.store = store;
-    const { networkId, hash: genesisHash, schedule } = genesis;
-    this.#genesis = genesis;
+    const network = { networkId, genesisHash, schedule };
     this.server = new Server({
-      key,
+      key: generateSecretKey(systemEnv),
+      bootnodes,
+      discovery: discovery?.(ethDiscovery({ network, chain: store })),
       listen: { host: '127.0.0.1', port: 0 },
       onEvent: (event) => this.events.push(event),
       protocols: ethProtocols({
-        network: { networkId, genesisHash, schedule },
+        network,
         chain: store,
         ...options,
         onPeer: (peer) => {
@@ -57,25 +57,18 @@ export class EthNode implements AsyncDisposable {
   /** With the blocks of `chain`, or only with its genesis. */
   static async start(
     chain: ChainFiles,
-    { blocks = true, key = generateSecretKey(systemEnv), ...options }: EthNodeOptions = {},
+    { blocks = true, ...options }: EthNodeOptions = {},
   ): Promise<EthNode> {
     const genesis = parseGenesis(await readFile(chain.genesis, 'utf8'));
     const store = await ChainStore.inMemory({ genesis });
     if (blocks) await importChain(store, chain.blocks);
-    const node = new EthNode(store, genesis, key, options);
+    const node = new EthNode(store, genesis, options);
     await node.server.start();
     return node;
   }
 
   /** The next peer whose Status fits. */
   readonly nextPeer = (): Promise<EthPeer> => this.#peers.next('eth peer', () => true);
-
-  /** As its Status and its record tell. */
-  get forkId(): ForkId {
-    const { hash, schedule } = this.#genesis;
-    const { number, timestamp } = this.store.head();
-    return forkId(hash, schedule, number, timestamp);
-  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.close();
