@@ -78,6 +78,12 @@ async function runAll(): Promise<void> {
     ...Object.keys(OURS).flatMap((name) => (['native', 'js'] as const).map((backend) => ({ name, backend }))),
     ...Object.keys(OTHERS).map((name) => ({ name, backend: 'auto' as const })),
   ].filter(({ name }) => values.only === undefined || name.includes(values.only));
+  if (plan.length === 0) {
+    const names = [...Object.keys(OURS), ...Object.keys(OTHERS)].join(', ');
+    process.stderr.write(`no question has ${values.only} in its name; there are ${names}\n`);
+    process.exitCode = 2;
+    return;
+  }
   for (const { name, backend } of plan) {
     process.stderr.write(`${name}${backend === 'auto' ? '' : ` (${backend})`} ...\n`);
     const { answers, failure } = ask(name, backend);

@@ -8,6 +8,7 @@ import { cidr, count, duration } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatNumber, jsonInteger, printable } from './format.ts';
 import { followsChain, inNetwork, type NodeFilter, offersSnap, olderThan } from './node-filters.ts';
+import { entriesOf, networksOf, timesOf } from './node-set-facts.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import type { Fields } from './output.ts';
 
@@ -125,49 +126,4 @@ function listed(counts: readonly (readonly [string, number])[]): string[] {
     .map(([name, number]) => `  ${printable(name, 40).padEnd(12)} ${formatNumber(number)}`);
   const more = counts.length - lines.length;
   return more === 0 ? lines : [...lines, `  and ${formatNumber(more)} more`];
-}
-
-/** How many nodes follow each public network, another one, or say nothing of it. */
-function networksOf(set: NodeSet): [string, number][] {
-  const presets = Object.values(PRESETS).map((preset) => ({ preset, follows: followsChain(preset) }));
-  const counts = new Map<string, number>();
-  for (const entry of set.values()) {
-    const found = presets.find(({ follows }) => follows(entry))?.preset.name;
-    const { node } = entry;
-    const saysSo = node instanceof NodeRecord && node.get('eth') !== undefined;
-    add(counts, found ?? (saysSo ? 'other' : 'unknown'));
-  }
-  return mostFirst(counts);
-}
-
-/** How many records have an entry under each key. */
-function entriesOf(set: NodeSet): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const { node } of set.values()) {
-    if (node instanceof NodeRecord) for (const key of node.keys()) add(counts, key);
-  }
-  return mostFirst(counts);
-}
-
-/** From the first answer of any node to the last, and the last try. */
-function timesOf(set: NodeSet): Times {
-  let [first, last, check] = [Number.POSITIVE_INFINITY, 0, 0];
-  for (const { firstResponse, lastResponse, lastCheck } of set.values()) {
-    first = Math.min(first, firstResponse ?? first);
-    last = Math.max(last, lastResponse ?? 0);
-    check = Math.max(check, lastCheck ?? 0);
-  }
-  return {
-    firstResponse: Number.isFinite(first) ? first : undefined,
-    lastResponse: last || undefined,
-    lastCheck: check || undefined,
-  };
-}
-
-function add(counts: Map<string, number>, name: string): void {
-  counts.set(name, (counts.get(name) ?? 0) + 1);
-}
-
-function mostFirst(counts: ReadonlyMap<string, number>): [string, number][] {
-  return [...counts].sort(([a, one], [b, two]) => two - one || (a < b ? -1 : 1));
 }

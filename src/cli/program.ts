@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { systemEnv } from '../base/env.ts';
 import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
+import { addCrawlCommand } from './crawl.ts';
 import { addDialCommand } from './dial.ts';
 import { addDnsCommands } from './dns.ts';
 import { addEnrCommands } from './enr.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   addDnsCommands(program);
   addServeCommand(program);
   addSyncCommand(program);
+  addCrawlCommand(program);
   addNodesetCommands(program);
   addPingCommand(program);
   addEnrRequestCommand(program);

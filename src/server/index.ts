@@ -6,6 +6,7 @@ export {
   DEFAULT_MEMORY_BUDGET,
   type ServerOptions,
 } from './config.ts';
+export { Crawler, type CrawlerOptions, type CrawlService, type CrawlStats } from './crawler.ts';
 export {
   type DialCandidate,
   type DialPlan,

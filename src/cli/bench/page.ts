@@ -1,5 +1,6 @@
 /** The result as one HTML page that needs nothing else: charts in SVG, and all figures in a table. */
 import type { Backend } from '../../bench/figure.ts';
+import { documentOf, escaped, factListOf } from '../page.ts';
 import { type BarGroup, type Chart, chartsOf, factsOf, type Report } from './report.ts';
 import { comparison, formatFigure } from './table.ts';
 
@@ -12,21 +13,7 @@ const BAR_GAP = 3;
 const GROUP_GAP = 12;
 
 const STYLE = `
-:root { color-scheme: light dark; --ink: #1a1d21; --dim: #555c66; --paper: #ffffff; --line: #d5d9df;
-  --native: #0969b3; --js: #b45f06; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaed; --dim: #a6adb7; --paper: #15181c; --line: #3a4049; --native: #58a6ff; --js: #f0a04b; }
-}
-body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 60rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .25rem; }
-p { margin: .25rem 0; }
-.note, dt, figcaption { color: var(--dim); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0; }
-dd { margin: 0; overflow-wrap: anywhere; }
-figure { margin: 0; }
-.scroll { overflow-x: auto; }
+:root { --native: var(--first); --js: var(--second); }
 svg { display: block; width: 100%; min-width: 40rem; height: auto; margin-top: .5rem; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 .native { fill: var(--native); background: var(--native); }
@@ -42,33 +29,16 @@ th { text-align: left; }
 /** A whole HTML document. */
 export function pageOf(report: Report): string {
   const charts = chartsOf(report.rows);
-  const facts = factsOf(report).map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`);
   const date = new Date(report.startedAt).toISOString();
   const pace = report.pace === 'quick' ? ' with short rounds (--quick): the figures are rough.' : '.';
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>peerlane bench</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>peerlane bench</h1>
+  const main = `<h1>peerlane bench</h1>
 <p>The native addon and the JavaScript backend of peerlane on one machine, measured on
 <time datetime="${date}">${date.slice(0, 16).replace('T', ' ')} UTC</time>${pace}</p>
-<dl>
-${facts.join('\n')}
-</dl>
+${factListOf(factsOf(report))}
 <p class="note">Bars are medians.${legend(report)}</p>
 ${charts.map(chartSection).join('\n')}
-${tableSection(report)}
-</main>
-</body>
-</html>
-`;
+${tableSection(report)}`;
+  return documentOf('peerlane bench', STYLE, main);
 }
 
 function legend({ backends }: Report): string {
@@ -161,15 +131,3 @@ ${body.join('\n')}
 }
 
 const figureClass = (isFigure: boolean): string => (isFigure ? ' class="figure"' : '');
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
-}

@@ -1,0 +1,119 @@
+/** What a crawl has found, as one HTML page. */
+import { type NodeSet, nodeSetKey } from '../../server/node-set.ts';
+import { formatNumber, printable } from '../format.ts';
+import {
+  agesOf,
+  type Counts,
+  countsOf,
+  entriesOf,
+  familiesOf,
+  forksOf,
+  lastSeenOf,
+  networksOf,
+  scoresOf,
+  timesOf,
+} from '../node-set-facts.ts';
+import { documentOf, escaped, factListOf } from '../page.ts';
+import type { Greeting } from './greetings.ts';
+
+/** Bars of a chart: strangers may invent any number of names. */
+const MAX_BARS = 20;
+const MAX_NAME_LENGTH = 60;
+
+const STYLE = `
+table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-variant-numeric: tabular-nums; }
+th { text-align: left; font-weight: normal; padding: .1rem .75rem .1rem 0; overflow-wrap: anywhere; width: 14rem; }
+td { padding: .1rem 0; }
+td.figure { text-align: right; white-space: nowrap; width: 8rem; }
+.bar { display: block; height: .9rem; min-width: 1px; border-radius: 2px; background: var(--first); }
+`;
+
+export interface CrawlReport {
+  readonly set: NodeSet;
+  /** Unix ms. */
+  readonly now: number;
+  /** What nodes have said in Hello, by key; `undefined` when they were not asked. */
+  readonly greetings: ReadonlyMap<string, Greeting> | undefined;
+}
+
+interface Chart {
+  readonly title: string;
+  readonly note: string;
+  readonly counts: Counts;
+}
+
+/** A whole HTML document. */
+export function crawlPageOf({ set, now, greetings }: CrawlReport): string {
+  const date = new Date(now).toISOString();
+  const { firstResponse, lastResponse } = timesOf(set);
+  const day = (ms: number | undefined): string =>
+    ms === undefined ? 'never' : `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const charts: Chart[] = [
+    {
+      title: 'Networks',
+      note: 'By the fork id of the record: a public network, another one, or none named.',
+      counts: networksOf(set),
+    },
+    { title: 'Forks', note: 'The fork ids that records name, by their hash.', counts: forksOf(set) },
+    ...greetingCharts(set, greetings),
+    { title: 'Entries', note: 'What records say, by its key.', counts: entriesOf(set) },
+    { title: 'Addresses', note: 'The families of addresses.', counts: familiesOf(set) },
+    { title: 'Ages', note: 'From the first answer of a node to its last.', counts: agesOf(set) },
+    { title: 'Last seen', note: 'Time since the last answer.', counts: lastSeenOf(set, now) },
+    {
+      title: 'Scores',
+      note: 'One more for each check that a node has answered, half for each that it has not.',
+      counts: scoresOf(set),
+    },
+  ];
+  const main = `<h1>peerlane crawl</h1>
+<p>Nodes of discovery v4, on <time datetime="${date}">${day(now)}</time></p>
+${factListOf([
+  ['nodes', formatNumber(set.size)],
+  ['first answer', day(firstResponse)],
+  ['last answer', day(lastResponse)],
+])}
+${charts.map(sectionOf).join('\n')}`;
+  return documentOf('peerlane crawl', STYLE, main);
+}
+
+function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> | undefined): Chart[] {
+  if (greetings === undefined) return [];
+  const known = [...set.values()]
+    .map(({ node }) => greetings.get(nodeSetKey(node)))
+    .filter((greeting) => greeting !== undefined);
+  const of = `Of the ${formatNumber(known.length)} nodes that took a connection.`;
+  return [
+    {
+      title: 'Protocol versions',
+      note: of,
+      counts: countsOf(known.flatMap(({ capabilities }) => [...new Set(capabilities)])),
+    },
+    { title: 'Clients', note: of, counts: countsOf(known.map(({ clientId }) => clientName(clientId))) },
+  ];
+}
+
+/** `Geth` of `Geth/v1.17.5-stable/linux-amd64/go1.25.1`. */
+function clientName(clientId: string): string {
+  return clientId.split('/')[0]?.trim() || 'no name';
+}
+
+function sectionOf({ title, note, counts }: Chart, index: number): string {
+  const shown = counts.slice(0, MAX_BARS);
+  const most = Math.max(1, ...shown.map(([, count]) => count));
+  const rows = shown.map(([name, count]) => {
+    const share = ((100 * count) / most).toFixed(1);
+    return `<tr><th scope="row">${escaped(printable(name, MAX_NAME_LENGTH))}</th><td><span class="bar" style="width:${share}%"></span></td><td class="figure">${formatNumber(count)}</td></tr>`;
+  });
+  const more = counts.length - shown.length;
+  const rest = more > 0 ? `<p class="note">and ${formatNumber(more)} more</p>` : '';
+  const table =
+    rows.length === 0
+      ? '<p>none</p>'
+      : `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
+  return `<section aria-labelledby="title-${index}">
+<h2 id="title-${index}">${escaped(title)}</h2>
+<p class="note">${escaped(note)}</p>
+${table}${rest}
+</section>`;
+}

@@ -1,0 +1,316 @@
+import { onAbort, throwIfAborted } from '../base/abort.ts';
+import { toBareHex } from '../base/bytes.ts';
+import { type Env, systemEnv } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { parseIp } from '../base/ip.ts';
+import { type Enode, NodeRecord } from '../enr/index.ts';
+import { type KadNode, kadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
+import { MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
+
+/** Nodes that are checked at a time: one that is gone takes a second. */
+export const CRAWL_WORKERS = 48;
+/** Checks that begin in a second. */
+export const DEFAULT_CRAWL_RATE = 50;
+/** A node is checked no more often than this. */
+export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
+/** A crawl is over when no node that it did not know has answered for so long. */
+export const DEFAULT_IDLE_MS: number = 2 * 60_000;
+/** Nodes outside of the set that are remembered, so that those which never answer are not checked again and again. */
+const MAX_REMEMBERED = 100_000;
+
+/** What a crawl asks with; `Discv4Service` is one. */
+export interface CrawlService {
+  /** Nodes met on random lookups, without an end. */
+  random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
+  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
+  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  ping(node: KadNode, options: { readonly signal: AbortSignal }): Promise<unknown>;
+}
+
+export interface CrawlerOptions {
+  readonly service: CrawlService;
+  /** What is known, and what the crawl changes. */
+  readonly set: NodeSet;
+  /** Nodes to begin with that may not be in the set. */
+  readonly nodes?: Iterable<KadNode>;
+  /** Checks that begin in a second; default 50. */
+  readonly rate?: number;
+  /** Default ten minutes. */
+  readonly recheckMs?: number;
+  /** Default two minutes. */
+  readonly idleMs?: number;
+  /** Nodes that the set may have; default and most: `MAX_NODE_SET_NODES`. */
+  readonly limit?: number;
+  /** Told of each node that has answered. */
+  readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;
+  readonly env?: Env;
+}
+
+/** How far a crawl is. */
+export interface CrawlStats {
+  /** Nodes of the set. */
+  readonly nodes: number;
+  /** Known nodes that are still to be checked. */
+  readonly waiting: number;
+  readonly checked: number;
+  readonly answered: number;
+  /** Nodes that have come into the set, and that have left it. */
+  readonly added: number;
+  readonly removed: number;
+}
+
+interface Candidate {
+  readonly key: string;
+  /** Where it may be, the most trusted place first. */
+  readonly places: readonly KadNode[];
+}
+
+/**
+ * Walks the network of discovery v4: checks the nodes of a set, those first that were not checked for the longest time, and
+ * then whomever lookups lead to. A node that answers gains a point; one that does not loses half of its points, and is
+ * forgotten when none is left.
+ */
+export class Crawler {
+  readonly #options: Required<Omit<CrawlerOptions, 'nodes'>>;
+  readonly #queue: Candidate[] = [];
+  /** When nodes outside of the set were checked, by key; the last one stands last. */
+  readonly #remembered = new Map<string, number>();
+  readonly #underWay = new Set<string>();
+  #found: AsyncGenerator<KadNode, void, undefined> | undefined;
+  #pulling: Promise<unknown> = Promise.resolve();
+  #nextAt = Number.NEGATIVE_INFINITY;
+  #newAt = 0;
+  #checked = 0;
+  #answered = 0;
+  #added = 0;
+  #removed = 0;
+  #isStarted = false;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor(options: CrawlerOptions) {
+    const {
+      service,
+      set,
+      nodes = [],
+      rate = DEFAULT_CRAWL_RATE,
+      recheckMs = DEFAULT_RECHECK_MS,
+      idleMs = DEFAULT_IDLE_MS,
+      limit = MAX_NODE_SET_NODES,
+      onAnswer = () => undefined,
+      env = systemEnv,
+    } = options;
+    for (const [name, value] of Object.entries({ rate, recheckMs, idleMs, limit })) {
+      if (!(typeof value === 'number' && value > 0 && Number.isFinite(value))) {
+        throw new PeerlaneError('invalid-argument', `${name} must be a number above zero`);
+      }
+    }
+    const most = Math.min(limit, MAX_NODE_SET_NODES);
+    this.#options = { service, set, rate, recheckMs, idleMs, limit: most, onAnswer, env };
+    for (const node of nodes) this.#queue.push({ key: toBareHex(node.id), places: [node] });
+    const known = [...set].sort(([, a], [, b]) => (a.lastCheck ?? 0) - (b.lastCheck ?? 0));
+    for (const [key, { node }] of known) {
+      const place = placeOf(node);
+      if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
+    }
+  }
+
+  get stats(): CrawlStats {
+    return {
+      nodes: this.#options.set.size,
+      waiting: this.#queue.length,
+      ...{ checked: this.#checked, answered: this.#answered, added: this.#added, removed: this.#removed },
+    };
+  }
+
+  /**
+   * Crawls until nothing new comes any more, or the signal says so, which is no error: a crawl ends somewhere.
+   * @throws PeerlaneError `closed` when the service is, or the crawl has been started before
+   */
+  async run(signal?: AbortSignal): Promise<CrawlStats> {
+    if (this.#isStarted) throw new PeerlaneError('closed', 'a crawl is started once');
+    this.#isStarted = true;
+    const { env, service } = this.#options;
+    const ended = new AbortController();
+    const removeAbort = onAbort(signal, () => ended.abort());
+    this.#newAt = env.now();
+    this.#found = service.random({ signal: ended.signal });
+    const watch = (): void => {
+      const idle = env.now() - this.#newAt;
+      if (idle >= this.#options.idleMs && this.#queue.length === 0) ended.abort();
+      else timer = env.setTimer(Math.max(1_000, this.#options.idleMs - idle), watch);
+    };
+    let timer = env.setTimer(this.#options.idleMs, watch);
+    try {
+      await Promise.all(Array.from({ length: CRAWL_WORKERS }, () => this.#work(ended)));
+    } finally {
+      timer.cancel();
+      removeAbort();
+      ended.abort();
+    }
+    return this.stats;
+  }
+
+  async #work(ended: AbortController): Promise<void> {
+    const { signal } = ended;
+    try {
+      while (!signal.aborted) {
+        const candidate = await this.#next(signal);
+        if (candidate === undefined) return;
+        await this.#pace(signal);
+        try {
+          await this.#check(candidate, signal);
+        } finally {
+          this.#underWay.delete(candidate.key);
+        }
+      }
+    } catch (error) {
+      const isEnd = signal.aborted && isPeerlaneError(error, 'aborted');
+      // The others end too.
+      ended.abort();
+      if (!isEnd) throw error;
+    }
+  }
+
+  /** The next node that is due. */
+  async #next(signal: AbortSignal): Promise<Candidate | undefined> {
+    for (;;) {
+      const candidate = this.#queue.shift() ?? (await this.#pull(signal));
+      if (candidate === undefined) return undefined;
+      if (this.#underWay.has(candidate.key) || !this.#isDue(candidate.key)) continue;
+      this.#underWay.add(candidate.key);
+      return candidate;
+    }
+  }
+
+  /** One more node that a lookup has led to: one worker waits for it at a time. */
+  async #pull(signal: AbortSignal): Promise<Candidate | undefined> {
+    const pulled = this.#pulling.then(async () => {
+      throwIfAborted(signal);
+      return await this.#found?.next();
+    });
+    this.#pulling = pulled.catch(() => undefined);
+    const result = await pulled;
+    if (result === undefined || result.done === true) return undefined;
+    const key = toBareHex(result.value.id);
+    const known = this.#options.set.get(key);
+    // What lookups say of a known node is anybody's word; where it has answered comes first.
+    const place = known === undefined ? undefined : placeOf(known.node);
+    const isMoved = place !== undefined && !sameEndpoint(place, result.value);
+    return { key, places: isMoved ? [place, result.value] : [result.value] };
+  }
+
+  #isDue(key: string): boolean {
+    const { set, recheckMs, env } = this.#options;
+    const entry = set.get(key);
+    const checkedAt = entry?.lastCheck;
+    if (checkedAt !== undefined) return env.unixTime() - checkedAt >= recheckMs;
+    const rememberedAt = this.#remembered.get(key);
+    return rememberedAt === undefined || env.now() - rememberedAt >= recheckMs;
+  }
+
+  async #pace(signal: AbortSignal): Promise<void> {
+    const { env, rate } = this.#options;
+    const now = env.now();
+    const at = Math.max(now, this.#nextAt);
+    this.#nextAt = at + 1_000 / rate;
+    throwIfAborted(signal);
+    if (at <= now) return;
+    await new Promise<void>((resolve) => {
+      const timer = env.setTimer(at - now, () => {
+        removeAbort();
+        resolve();
+      });
+      const removeAbort = onAbort(signal, () => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    throwIfAborted(signal);
+  }
+
+  async #check({ key, places }: Candidate, signal: AbortSignal): Promise<void> {
+    for (const place of places) {
+      const node = await this.#ask(place, signal);
+      if (node === undefined) continue;
+      this.#alive(key, place, node);
+      return;
+    }
+    this.#silent(key);
+  }
+
+  /** What is known of the node now; `undefined` if it is silent. */
+  async #ask(node: KadNode, signal: AbortSignal): Promise<NodeRecord | Enode | undefined> {
+    const { service } = this.#options;
+    try {
+      return await service.requestRecord(node, { signal });
+    } catch (error) {
+      if (!isPeerlaneError(error, 'request-timeout')) throw error;
+    }
+    try {
+      // Some nodes know of no records.
+      await service.ping(node, { signal });
+      const { publicKey, ip: host, udpPort, tcpPort } = node;
+      return { publicKey, host, udpPort, tcpPort };
+    } catch (error) {
+      if (!isPeerlaneError(error, 'request-timeout')) throw error;
+      return undefined;
+    }
+  }
+
+  #alive(key: string, place: KadNode, found: NodeRecord | Enode): void {
+    const { set, env, limit, onAnswer } = this.#options;
+    this.#checked++;
+    this.#answered++;
+    const now = Math.floor(env.unixTime());
+    const known = set.get(key);
+    if (known === undefined && set.size >= limit) return;
+    if (known === undefined) {
+      this.#added++;
+      this.#newAt = env.now();
+      this.#remembered.delete(key);
+    }
+    const entry: NodeSetEntry = {
+      node: newer(known?.node, found),
+      score: Math.min(Number.MAX_SAFE_INTEGER, (known?.score ?? 0) + 1),
+      firstResponse: known?.firstResponse ?? now,
+      lastResponse: now,
+      lastCheck: now,
+    };
+    set.set(key, entry);
+    onAnswer(place, entry);
+  }
+
+  #silent(key: string): void {
+    const { set, env } = this.#options;
+    this.#checked++;
+    const known = set.get(key);
+    const score = Math.floor((known?.score ?? 0) / 2);
+    if (known !== undefined && score > 0) {
+      set.set(key, { ...known, score, lastCheck: Math.floor(env.unixTime()) });
+      return;
+    }
+    if (set.delete(key)) this.#removed++;
+    this.#remembered.delete(key);
+    this.#remembered.set(key, env.now());
+    if (this.#remembered.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#remembered.keys()) {
+      this.#remembered.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** A record never gives way to an older one, or to none. */
+function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode): NodeRecord | Enode {
+  if (!(known instanceof NodeRecord)) return found;
+  return found instanceof NodeRecord && found.seq > known.seq ? found : known;
+}
+
+/** Where a node of the set takes part in discovery v4. */
+function placeOf(node: NodeRecord | Enode): KadNode | undefined {
+  if (node instanceof NodeRecord) return nodeOfRecord(node);
+  const { publicKey, host: ip, udpPort, tcpPort } = node;
+  if (udpPort === 0 || parseIp(ip) === undefined) return undefined;
+  return kadNode({ publicKey, ip, udpPort, tcpPort });
+}

@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { PeerlaneError } from '../../src/base/errors.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { publicKeyOf } from '../../src/crypto/index.ts';
+import { NodeRecord, signRecord } from '../../src/enr/index.ts';
+import { type KadNode, kadNode, nodeOfRecord } from '../../src/kad/index.ts';
+import { Crawler, type CrawlerOptions, type CrawlService } from '../../src/server/crawler.ts';
+import type { NodeSet } from '../../src/server/node-set.ts';
+
+const HOUR_MS = 60 * 60_000;
+
+interface FakeNode {
+  readonly key: Uint8Array;
+  readonly port: number;
+  seq: bigint;
+  isUp: boolean;
+  hasRecord: boolean;
+}
+
+/** A network that answers as the test wants it to. */
+class FakeNetwork implements CrawlService {
+  readonly env = new VirtualEnv({ seed: 7 });
+  readonly nodes: FakeNode[];
+  /** Ports that were asked, in order, with the time. */
+  readonly asked: { port: number; at: number }[] = [];
+  #next = 0;
+
+  constructor(count: number) {
+    this.nodes = Array.from({ length: count }, (_, i) => ({
+      key: new Uint8Array(32).fill(i + 1),
+      ...{ port: 1_000 + i, seq: 1n, isUp: true, hasRecord: true },
+    }));
+  }
+
+  async *random({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined> {
+    for (;;) {
+      await this.#sleep(50, signal);
+      const node = this.nodes[this.#next++ % this.nodes.length];
+      if (node !== undefined) yield placeOf(node);
+    }
+  }
+
+  async requestRecord(place: KadNode, { signal }: { readonly signal: AbortSignal }): Promise<NodeRecord> {
+    this.asked.push({ port: place.udpPort, at: this.env.now() });
+    const node = this.nodes.find(({ port }) => port === place.udpPort);
+    await this.#sleep(node?.isUp ? 20 : 1_000, signal);
+    if (node === undefined || !node.isUp || !node.hasRecord) throw silent();
+    return recordOf(node);
+  }
+
+  async ping(place: KadNode, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#sleep(20, signal);
+    if (this.nodes.find(({ port }) => port === place.udpPort)?.isUp !== true) throw silent();
+  }
+
+  async run<T>(done: Promise<T>): Promise<T> {
+    let isDone = false;
+    void done.then(
+      () => {
+        isDone = true;
+      },
+      () => {
+        isDone = true;
+      },
+    );
+    while (!isDone) {
+      this.env.advance(10);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return await done;
+  }
+
+  #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.env.setTimer(ms, resolve);
+      signal.addEventListener('abort', () => reject(new PeerlaneError('aborted', 'aborted')), { once: true });
+    });
+  }
+}
+
+function silent(): PeerlaneError {
+  return new PeerlaneError('request-timeout', 'no answer');
+}
+
+function recordOf({ key, port, seq }: FakeNode): NodeRecord {
+  return signRecord(key, { seq, entries: { ip: '127.0.0.1', udp: port, tcp: port } });
+}
+
+function placeOf({ key, port }: FakeNode): KadNode {
+  return kadNode({ publicKey: publicKeyOf(key), ip: '127.0.0.1', udpPort: port, tcpPort: port });
+}
+
+function keyOf(node: FakeNode): string {
+  return toBareHex(placeOf(node).id);
+}
+
+function crawl(network: FakeNetwork, set: NodeSet, options: Partial<CrawlerOptions> = {}) {
+  const crawler = new Crawler({
+    service: network,
+    set,
+    env: network.env,
+    rate: 1_000,
+    idleMs: 5_000,
+    ...options,
+  });
+  return network.run(crawler.run());
+}
+
+describe('a crawl', () => {
+  it('finds all nodes of a network, and ends when nothing new comes', async () => {
+    const network = new FakeNetwork(30);
+    const set: NodeSet = new Map();
+    const stats = await crawl(network, set);
+    expect(stats).toMatchObject({ nodes: 30, added: 30, removed: 0 });
+    for (const node of network.nodes) {
+      const entry = set.get(keyOf(node));
+      expect(entry?.score).toBe(1);
+      expect(entry?.node).toBeInstanceOf(NodeRecord);
+      expect(entry?.firstResponse).toBe(entry?.lastResponse);
+    }
+  });
+
+  it('checks each node once in the time that is to lie between', async () => {
+    const network = new FakeNetwork(12);
+    await crawl(network, new Map());
+    const ports = network.asked.map(({ port }) => port);
+    expect(new Set(ports).size).toBe(ports.length);
+  });
+
+  it('keeps to its rate', async () => {
+    const network = new FakeNetwork(20);
+    const nodes = network.nodes.map(placeOf);
+    await crawl(network, new Map(), { nodes, rate: 5 });
+    const times = network.asked.map(({ at }) => at);
+    const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(190);
+  });
+
+  it('goes on with a set: more points for who answers, half for who does not, and none left is the end', async () => {
+    const network = new FakeNetwork(4);
+    const set: NodeSet = new Map();
+    for (const [i, node] of network.nodes.entries()) {
+      const times = { firstResponse: 1, lastResponse: 1, lastCheck: 1 };
+      set.set(keyOf(node), { node: recordOf(node), score: [5, 4, 1, 5][i] ?? 0, ...times });
+    }
+    network.env.advance(HOUR_MS);
+    const [renewed, halved, gone, same] = network.nodes;
+    if (renewed) renewed.seq = 9n;
+    for (const node of [halved, gone]) if (node) node.isUp = false;
+    const stats = await crawl(network, set);
+    const entryOf = (node: FakeNode | undefined) => set.get(node === undefined ? '' : keyOf(node));
+    expect(entryOf(renewed)).toMatchObject({ score: 6, firstResponse: 1, node: { seq: 9n } });
+    expect(entryOf(halved)).toMatchObject({ score: 2, lastResponse: 1 });
+    expect(entryOf(gone)).toBeUndefined();
+    expect(entryOf(same)).toMatchObject({ score: 6, node: { seq: 1n } });
+    expect(stats).toMatchObject({ nodes: 3, added: 0, removed: 1 });
+  });
+
+  it('begins with the nodes that were not checked for the longest time', async () => {
+    const network = new FakeNetwork(3);
+    const set: NodeSet = new Map();
+    for (const [i, node] of network.nodes.entries()) {
+      const times = { firstResponse: 1, lastResponse: 1, lastCheck: [30, 10, 20][i] };
+      set.set(keyOf(node), { node: recordOf(node), score: 1, ...times });
+    }
+    network.env.advance(HOUR_MS);
+    await crawl(network, set);
+    expect(network.asked.slice(0, 3).map(({ port }) => port)).toEqual([1_001, 1_002, 1_000]);
+  });
+
+  it('keeps a node without a record by its address, and never gives up a record', async () => {
+    const network = new FakeNetwork(2);
+    const [bare, known] = network.nodes;
+    if (bare === undefined || known === undefined) throw new Error('two nodes');
+    bare.hasRecord = false;
+    known.hasRecord = false;
+    const record = recordOf(known);
+    const set: NodeSet = new Map([
+      [keyOf(known), { node: record, score: 1, firstResponse: 1, lastResponse: 1, lastCheck: 1 }],
+    ]);
+    network.env.advance(HOUR_MS);
+    await crawl(network, set);
+    expect(set.get(keyOf(bare))?.node).toMatchObject({ host: '127.0.0.1', udpPort: bare.port });
+    expect(set.get(keyOf(known))).toMatchObject({ score: 2, node: record });
+  });
+
+  it('asks a known node where it has answered before it believes that it has moved', async () => {
+    const network = new FakeNetwork(1);
+    const [node] = network.nodes;
+    if (node === undefined) throw new Error('one node');
+    const set: NodeSet = new Map([
+      [keyOf(node), { node: recordOf(node), score: 8, firstResponse: 1, lastResponse: 1, lastCheck: 1 }],
+    ]);
+    network.env.advance(HOUR_MS);
+    const liar: CrawlService = {
+      random: async function* () {
+        for (;;) {
+          yield kadNode({ publicKey: publicKeyOf(node.key), ip: '127.0.0.9', udpPort: 9, tcpPort: 9 });
+          await new Promise<void>((resolve) => network.env.setTimer(100, resolve));
+        }
+      },
+      requestRecord: (place, options) => network.requestRecord(place, options),
+      ping: (place, options) => network.ping(place, options),
+    };
+    await crawl(network, set, { service: liar });
+    expect(set.get(keyOf(node))).toMatchObject({ score: 9 });
+    expect(network.asked.map(({ port }) => port)).toEqual([node.port]);
+  });
+
+  it('takes no more nodes than it may', async () => {
+    const network = new FakeNetwork(20);
+    const stats = await crawl(network, new Map(), { limit: 5 });
+    expect(stats.nodes).toBe(5);
+  });
+
+  it('ends at once when it is told to, with what it has', async () => {
+    const network = new FakeNetwork(10);
+    const stop = new AbortController();
+    const set: NodeSet = new Map();
+    const crawler = new Crawler({
+      ...{ service: network, set, env: network.env, rate: 1_000 },
+      onAnswer: () => {
+        if (set.size === 3) stop.abort();
+      },
+    });
+    const stats = await network.run(crawler.run(stop.signal));
+    expect(stats.nodes).toBe(3);
+    await expect(crawler.run()).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('fails as its service does', async () => {
+    const network = new FakeNetwork(3);
+    const closed = new PeerlaneError('closed', 'discovery is not running');
+    const service: CrawlService = {
+      random: (options) => network.random(options),
+      requestRecord: () => Promise.reject(closed),
+      ping: () => Promise.reject(closed),
+    };
+    await expect(crawl(network, new Map(), { service })).rejects.toBe(closed);
+  });
+
+  it.each([{ rate: 0 }, { limit: -1 }, { idleMs: Number.NaN }, { recheckMs: Number.POSITIVE_INFINITY }])(
+    'is not made with %o',
+    (options) => {
+      const network = new FakeNetwork(1);
+      const make = () => new Crawler({ service: network, set: new Map(), ...options });
+      expect(make).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    },
+  );
+
+  it('knows a place only of records that name one', () => {
+    const record = signRecord(new Uint8Array(32).fill(5), { seq: 1n, entries: { tcp: 30_303 } });
+    expect(nodeOfRecord(record)).toBeUndefined();
+  });
+});
