@@ -3,8 +3,8 @@ import { throwIfAborted } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
+import { sleep } from '../base/sleep.ts';
 import { type Enode, enodeOfRecord, formatEnode, parseEnode, parseRecord } from '../enr/index.ts';
-import { sleep } from './sleep.ts';
 
 /** A name that could not be looked up is looked up again after this, then after twice as long, and so on. */
 export const RESOLVE_RETRY_MS = 10_000;

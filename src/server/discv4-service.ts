@@ -5,6 +5,7 @@ import type { Timer } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { parseIpv4 } from '../base/ip.ts';
+import { sleep } from '../base/sleep.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { type NodeRecord, nodeIdOf, signRecord } from '../enr/index.ts';
@@ -355,23 +356,17 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   /** @throws PeerlaneError `aborted`, `closed` */
-  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (settle: () => void) => () => {
-        timer.cancel();
-        for (const off of offs) off();
-        settle();
-      };
-      const timer = this.#config.env.setTimer(Math.max(0, ms), () => end(resolve)());
-      const offs: (() => void)[] = [];
-      offs.push(
-        onAbort(
-          signal,
-          end(() => reject(abortedError(signal))),
-        ),
-      );
-      offs.push(this.#closing.onClose(end(() => reject(closedError()))));
-    });
+  async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ended = new AbortController();
+    const end = (): void => ended.abort(signal?.reason);
+    const offs = [onAbort(signal, end), this.#closing.onClose(end)];
+    try {
+      await sleep(this.#config.env, Math.max(0, ms), ended.signal);
+    } catch (error) {
+      throw this.#closing.isClosed && !signal?.aborted ? closedError() : error;
+    } finally {
+      for (const off of offs) off();
+    }
   }
 }
 
