@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
-import { isMulticast, isUnspecified } from '../base/ip-class.ts';
+import { isHostAddress } from '../base/ip-class.ts';
 import { sleep } from '../base/sleep.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
@@ -212,7 +212,7 @@ function isUnspecifiedText(address: string): boolean {
 
 function hostIp(text: string): string {
   const address = parseIp(text);
-  if (address === undefined || isUnspecified(address) || isMulticast(address)) {
+  if (address === undefined || !isHostAddress(address)) {
     throw new InvalidArgumentError('expected the IP address of a host');
   }
   return formatIp(address);
