@@ -16,15 +16,7 @@ import type { LocalNode } from './local-node.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
-import {
-  databaseSource,
-  dnsSource,
-  SEED_COUNT,
-  SEED_MAX_AGE_MS,
-  seedOf,
-  staticSource,
-  v4Source,
-} from './node-sources.ts';
+import { databaseSource, dnsSource, seedsOf, staticSource, v4Source } from './node-sources.ts';
 
 export interface DiscoveryContext extends DiscoveryConfig {
   /** The secret key, and the public key of 64 bytes. */
@@ -65,8 +57,7 @@ export class Discovery {
     const { v4, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
     if (v4) {
-      const stored = (await nodeDatabase?.seeds(SEED_COUNT, SEED_MAX_AGE_MS, { signal })) ?? [];
-      const seeds = stored.map(seedOf).filter((seed) => seed !== undefined);
+      const seeds = nodeDatabase === undefined ? [] : await seedsOf(nodeDatabase, signal);
       const service = await this.#bound(tcp, seeds);
       if (signal.aborted) await service.close();
       throwIfAborted(signal);
@@ -172,7 +163,7 @@ export class Discovery {
       seeds,
       onEvent: (event) => {
         if (event.kind === 'listener-failed') onEvent(event);
-        else if (event.kind !== 'listening') notes.discovered(event);
+        else notes.discovered(event);
       },
     });
   }

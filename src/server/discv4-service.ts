@@ -4,7 +4,6 @@ import { Closing } from '../base/closing.ts';
 import type { Timer } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
-import { parseIpv4 } from '../base/ip.ts';
 import { sleep } from '../base/sleep.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
@@ -18,6 +17,7 @@ import {
   type NodeSource,
   nodeOf,
 } from './discv4-options.ts';
+import { endpointEntries } from './local-node.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
@@ -269,11 +269,8 @@ export class Discv4Service implements AsyncDisposable {
     const { key, env, tcpPort, listen } = this.#config;
     const host = this.#socket?.host ?? listen.host;
     const udp = this.#socket?.port ?? listen.port;
-    const isIpv4 = parseIpv4(host) !== undefined;
-    const isAddress = host !== '0.0.0.0' && host !== '::';
-    const address = isAddress ? (isIpv4 ? { ip: host } : { ip6: host }) : {};
-    const ports = isIpv4 ? { udp, tcp: tcpPort } : { udp6: udp, tcp6: tcpPort };
-    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries: { ...address, ...ports } });
+    const entries = endpointEntries({ host, tcp: tcpPort === 0 ? undefined : tcpPort, udp });
+    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
   }
 
   // The socket and the timer

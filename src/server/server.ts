@@ -64,9 +64,8 @@ export class Server implements AsyncDisposable {
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
     this.#notes = new NodeNotes(database, env);
-    const entries = discovery?.recordEntries ?? (() => ({}));
     const failed = (error: unknown): void => this.#recordFailed(error);
-    this.#local = new LocalNode({ key, env, entries, database, failed });
+    this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed });
     this.#dialer = new Dialer({
       env,
       maxPending,
