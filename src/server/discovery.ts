@@ -5,8 +5,8 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, formatEnode, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { type KadNode, kadNode, type Table } from '../kad/index.ts';
-import { hasAddress, resolveNode } from './bootnodes.ts';
+import type { KadNode, Table } from '../kad/index.ts';
+import { hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import type { NodeSource } from './discv4-options.ts';
@@ -174,13 +174,8 @@ export class Discovery {
     const failed = (error: PeerlaneError, ms: number): void => this.#failed('bootnode', error, ms);
     try {
       const { signal } = this.#closed;
-      const {
-        publicKey,
-        host: ip,
-        tcpPort,
-        udpPort,
-      } = await resolveNode(node, { env, lookup, signal, failed });
-      this.#service?.addBootnode(kadNode({ publicKey, ip, udpPort, tcpPort }));
+      const found = await resolveNode(node, { env, lookup, signal, failed });
+      this.#service?.addBootnode(kadNodeOf({ ...found, record: undefined }));
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#failed('bootnode', error, undefined);
     }
@@ -216,10 +211,9 @@ export class Discovery {
   }
 
   async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {
-    const { publicKey, host: ip, tcpPort, udpPort, source } = node;
-    if (this.#service === undefined || source !== 'v4' || udpPort === 0) return undefined;
+    if (this.#service === undefined || node.source !== 'v4' || node.udpPort === 0) return undefined;
     try {
-      return await this.#service.requestRecord(kadNode({ publicKey, ip, udpPort, tcpPort }), { signal });
+      return await this.#service.requestRecord(kadNodeOf(node), { signal });
     } catch (error) {
       throwIfAborted(signal);
       if (isPeerlaneError(error)) return undefined;
