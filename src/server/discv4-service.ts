@@ -1,7 +1,6 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { Closing } from '../base/closing.ts';
-import type { Timer } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
@@ -17,6 +16,7 @@ import {
   type NodeSource,
   nodeOf,
 } from './discv4-options.ts';
+import { Discv4Ticker } from './discv4-ticker.ts';
 import { endpointEntries } from './local-node.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 
@@ -44,14 +44,13 @@ export class Discv4Service implements AsyncDisposable {
   readonly publicKey: Uint8Array;
   readonly #config: Discv4ServiceConfig;
   readonly #engine: Discv4Engine;
+  readonly #ticker: Discv4Ticker;
   readonly #lookups = new Gate(MAX_LOOKUPS);
   readonly #calls = new Gate(MAX_CALLS);
   readonly #closing = new Closing();
   #socket: UdpSocket | undefined;
   #record: NodeRecord | undefined;
   #isStarted = false;
-  #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
@@ -60,7 +59,7 @@ export class Discv4Service implements AsyncDisposable {
     this.publicKey = publicKeyOf(key);
     const crypto = packetCryptoBeside(key, (batch, results) => {
       this.#engine.complete(batch, results, env.now());
-      this.#schedule();
+      this.#ticker.schedule();
     });
     this.#engine = new Discv4Engine({
       ...{ publicKey: this.publicKey, crypto, env, limits },
@@ -72,6 +71,7 @@ export class Discv4Service implements AsyncDisposable {
         event: onEvent,
       },
     });
+    this.#ticker = new Discv4Ticker(this.#engine, env);
   }
 
   /**
@@ -93,7 +93,7 @@ export class Discv4Service implements AsyncDisposable {
     this.#socket = socket;
     onEvent({ kind: 'listening', host: socket.host, port: socket.port });
     this.#engine.start(env.now());
-    this.#schedule();
+    this.#ticker.start();
   }
 
   /**
@@ -104,7 +104,7 @@ export class Discv4Service implements AsyncDisposable {
     const seed = this.#remote(node);
     if (this.#socket === undefined || this.#closing.isClosed) return;
     this.#engine.addSeed(seed, this.#config.env.now());
-    this.#schedule();
+    this.#ticker.schedule();
   }
 
   /** The UDP port in use; 0 before the start. */
@@ -240,7 +240,7 @@ export class Discv4Service implements AsyncDisposable {
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
     this.#closing.close();
-    this.#timer?.cancel();
+    this.#ticker.stop();
     await this.#socket?.close();
   }
 
@@ -273,33 +273,9 @@ export class Discv4Service implements AsyncDisposable {
     return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
   }
 
-  // The socket and the timer
-
   #receive(bytes: Uint8Array, ip: string, port: number): void {
     const { env } = this.#config;
-    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#schedule();
-  }
-
-  /** Sees to it that the engine is called when it has something to do; what one turn brings is handled together. */
-  #schedule(): void {
-    const { deadline } = this.#engine;
-    if (this.#closing.isClosed || this.#socket === undefined || deadline >= this.#timerAt) return;
-    const { env } = this.#config;
-    this.#timer?.cancel();
-    this.#timerAt = deadline;
-    const isNow = deadline === Number.NEGATIVE_INFINITY;
-    const run = () => this.#tick();
-    // When this thread was busy, answers wait in the socket: they come first, or they would count as missing.
-    const afterPoll = () => {
-      this.#timer = env.setImmediate(run);
-    };
-    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), afterPoll);
-  }
-
-  #tick(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
-    this.#engine.tick(this.#config.env.now());
-    this.#schedule();
+    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#ticker.schedule();
   }
 
   // Callers
@@ -309,7 +285,7 @@ export class Discv4Service implements AsyncDisposable {
     await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
     const resume = (run: Parameters<Discv4Engine['resumeLookup']>[0]) => {
       this.#engine.resumeLookup(run, this.#config.env.now());
-      this.#schedule();
+      this.#ticker.schedule();
     };
     return new LookupNodes({
       begin: (events) => this.#engine.lookup(target, events),
@@ -345,7 +321,7 @@ export class Discv4Service implements AsyncDisposable {
           if (result !== undefined) resolve(result);
           else reject(remoteError('request-timeout', `no answer to ${name}`));
         });
-        this.#schedule();
+        this.#ticker.schedule();
       });
     } finally {
       leave();
