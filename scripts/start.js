@@ -1,6 +1,7 @@
 // The main job: builds, serves the bundled chain in one process, and downloads and verifies it in another, over
-// TCP. The two find each other by discovery, from a bootnode in this process. `--json` prints one JSON object a line, a summary last; `--chain DIR` takes another chain, and `--no-build`
-// dist/ as it is. The exit status is that of the download.
+// TCP. The two find each other by discovery, from a bootnode, which is a third process. `--json` prints one JSON
+// object a line, a summary last; `--chain DIR` takes another chain, and `--no-build` dist/ as it is. The exit status
+// is that of the download.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -89,33 +90,18 @@ function peerlane(parameters, onEvent) {
   return { stop: () => child.kill('SIGINT'), status: Promise.all([closed, read]).then(([status]) => status) };
 }
 
-/** A bootnode on the loopback address, and its record. */
-async function startBootnode() {
-  // Not before it is known that there is a backend.
-  const { Discv4Service, generateSecretKey } = await import('../dist/index.js');
-  const node = new Discv4Service({
-    key: generateSecretKey(systemEnv),
-    listen: { host: '127.0.0.1', port: 0 },
-  });
-  await node.start();
-  return { record: node.record.toString(), close: () => node.close() };
-}
-
-/** Starts a server for the bundled chain; `listening` resolves to its enode URL, or to nothing if it ended. */
-function serve(bootnode) {
-  let server;
+/** Starts a command that listens; `listening` resolves to what it says of that, or to nothing if it ended. */
+function listener(parameters, onError) {
+  let command;
   const listening = new Promise((resolve) => {
-    server = peerlane(
-      ['serve', '--chain', chain, '--listen', '127.0.0.1:0', '--bootnode', bootnode],
-      (event) => {
-        if (event.event === 'listening') resolve(event.enode);
-        // What it says of the peer that leaves at the end is no news.
-        if (event.event === 'error' && !interrupted && !output.isLost) output.error(event);
-      },
-    );
-    server.status.finally(resolve);
+    command = peerlane([...parameters, '--listen', '127.0.0.1:0'], (event) => {
+      if (event.event === 'listening') resolve(event);
+      // What it says at the end, as of the peer that leaves, is no news.
+      if (event.event === 'error' && !interrupted && !output.isLost) onError(event);
+    });
+    command.status.finally(resolve);
   });
-  return { ...server, listening };
+  return { ...command, listening };
 }
 
 async function download(bootnode, store) {
@@ -163,21 +149,29 @@ async function information() {
 
 /** The exit status of the download. */
 async function run(store) {
-  const info = await information();
-  if (info === undefined) return 1;
-  const bootnode = await startBootnode();
+  const errors = [];
+  // Beside `info`, to save the time, which says it first when there is no backend for either.
+  const bootnode = listener(['listen'], (error) => errors.push(error));
   try {
-    return await serveAndDownload(bootnode.record, store, info);
+    const info = await information();
+    if (info === undefined) return 1;
+    const first = await bootnode.listening;
+    for (const error of errors) output.error(error);
+    if (first === undefined) return await bootnode.status;
+    // Without it the others would look for each other for ever.
+    bootnode.status.finally(stopAll);
+    return await serveAndDownload(first.enr, store, info);
   } finally {
-    await bootnode.close();
+    bootnode.stop();
+    await bootnode.status;
   }
 }
 
 async function serveAndDownload(bootnode, store, info) {
-  const server = serve(bootnode);
-  const enode = await server.listening;
-  if (enode === undefined) return await server.status;
-  if (!json) output.event('serving', {}, `serving ${chain} at ${enode}`);
+  const server = listener(['serve', '--chain', chain, '--bootnode', bootnode], output.error.bind(output));
+  const listening = await server.listening;
+  if (listening === undefined) return await server.status;
+  if (!json) output.event('serving', {}, `serving ${chain} at ${listening.enode}`);
   // Without its server the download would wait for another one.
   server.status.finally(stopAll);
   const result = await download(bootnode, store);

@@ -1,4 +1,5 @@
-import { addressScope, formatIpv4 } from '../../src/base/ip.ts';
+import { formatIpv4 } from '../../src/base/ip.ts';
+import { isHostAddress, isLocal } from '../../src/base/ip-class.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { UdpEndpoint } from '../../src/discv4/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
@@ -54,7 +55,7 @@ export class SimNetwork {
   freshEndpoint(): UdpEndpoint {
     for (;;) {
       const address = Uint8Array.from({ length: 4 }, () => this.random.below(256));
-      if (addressScope(address) === 'global') return { ip: formatIpv4(address), port: UDP_PORT };
+      if (isHostAddress(address) && !isLocal(address)) return { ip: formatIpv4(address), port: UDP_PORT };
     }
   }
 

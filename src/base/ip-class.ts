@@ -7,10 +7,12 @@ export type IpClass =
   | 'unspecified'
   /** This machine. */
   | 'loopback'
-  /** Private use (RFC 1918) and unique local addresses (RFC 4193). */
+  /** Private use (RFC 1918), unique local (RFC 4193) and site-local addresses (RFC 3879). */
   | 'private'
   | 'link-local'
   | 'multicast'
+  /** No host's: "this network", 240.0.0.0/4 and the broadcast address. */
+  | 'reserved'
   /** Set aside for something else than a node that is reached from everywhere. */
   | 'special'
   | 'global';
@@ -23,13 +25,13 @@ export type IpClass =
 const CLASSES: readonly (readonly [IpClass, readonly string[]])[] = [
   ['unspecified', ['0.0.0.0/32', '::/128']],
   ['loopback', ['127.0.0.0/8', '::1/128']],
-  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', 'fec0::/10']],
   ['link-local', ['169.254.0.0/16', 'fe80::/10']],
   ['multicast', ['224.0.0.0/4', 'ff00::/8']],
+  ['reserved', ['0.0.0.0/8', '240.0.0.0/4']],
   [
     'special',
     [
-      '0.0.0.0/8', // this network
       '100.64.0.0/10', // shared by a provider's customers
       '192.0.0.0/24', // protocol assignments
       '192.0.2.0/24', // documentation
@@ -37,7 +39,6 @@ const CLASSES: readonly (readonly [IpClass, readonly string[]])[] = [
       '198.18.0.0/15', // benchmarks
       '198.51.100.0/24', // documentation
       '203.0.113.0/24', // documentation
-      '240.0.0.0/4', // reserved, and broadcast
       '2001::/23', // protocol assignments, Teredo
       '2001:db8::/32', // documentation
       '2002::/16', // 6to4
@@ -66,6 +67,9 @@ const CLASSES: readonly (readonly [IpClass, readonly string[]])[] = [
 const BLOCKS: readonly (readonly [Cidr, IpClass])[] = CLASSES.flatMap(([name, blocks]) =>
   blocks.map((block) => [parseCidr(block), name] as const),
 ).sort(([a], [b]) => b.bits - a.bits);
+/** Of one family each: every packet of discovery asks. */
+const IPV4_BLOCKS = BLOCKS.filter(([{ network }]) => network.length === 4);
+const IPV6_BLOCKS = BLOCKS.filter(([{ network }]) => network.length === 16);
 
 /** The well-known prefix of translators to IPv4 (RFC 6052, section 2.1): the IPv4 address stands at the end. */
 const TRANSLATED = parseCidr('64:ff9b::/96');
@@ -79,13 +83,9 @@ export function classOfIp(address: Uint8Array): IpClass {
   let normal = normalizeIp(address);
   // Else 64:ff9b::10.0.0.1 would lead into the network behind a translator.
   if (inCidr(normal, TRANSLATED)) normal = normal.subarray(12);
-  for (const [block, name] of BLOCKS) if (inCidr(normal, block)) return name;
+  const blocks = normal.length === 4 ? IPV4_BLOCKS : IPV6_BLOCKS;
+  for (const [block, name] of blocks) if (inCidr(normal, block)) return name;
   return 'special';
-}
-
-/** 0.0.0.0 or `::`. */
-export function isUnspecified(address: Uint8Array): boolean {
-  return classOfIp(address) === 'unspecified';
 }
 
 export function isLoopback(address: Uint8Array): boolean {
@@ -98,8 +98,16 @@ export function isLan(address: Uint8Array): boolean {
   return name === 'private' || name === 'link-local';
 }
 
-export function isMulticast(address: Uint8Array): boolean {
-  return classOfIp(address) === 'multicast';
+/** Whether the address is of this machine or a local network: whoever is there is let do more, and told more. */
+export function isLocal(address: Uint8Array): boolean {
+  const name = classOfIp(address);
+  return name === 'loopback' || name === 'private' || name === 'link-local';
+}
+
+/** Whether one host can have the address: nothing else is a node's, or comes from one. */
+export function isHostAddress(address: Uint8Array): boolean {
+  const name = classOfIp(address);
+  return name !== 'unspecified' && name !== 'multicast' && name !== 'reserved';
 }
 
 /** Whether the address can be reached from everywhere. */

@@ -125,36 +125,3 @@ export function formatIp(address: Uint8Array): string {
   const normal = normalizeIp(address);
   return normal.length === 4 ? formatIpv4(normal) : formatIpv6(normal);
 }
-
-/**
- * What an address is good for. `lan`: private (RFC 1918, RFC 4193), link-local (RFC 3927, RFC 4291) or site-local
- * (RFC 3879). `reserved`: 240.0.0.0/4, the broadcast address among it.
- */
-export type AddressScope = 'unspecified' | 'loopback' | 'lan' | 'multicast' | 'reserved' | 'global';
-
-/** @param address 4 or 16 bytes; an IPv4 address inside an IPv6 address counts as itself */
-export function addressScope(address: Uint8Array): AddressScope {
-  if (address.length === 4) return scopeOfIpv4(address);
-  const mapped = unmapIpv4(address);
-  return mapped === undefined ? scopeOfIpv6(address) : scopeOfIpv4(mapped);
-}
-
-function scopeOfIpv4([a = 0, b = 0]: Uint8Array): AddressScope {
-  if (a === 0) return 'unspecified';
-  if (a === 127) return 'loopback';
-  if (a === 10 || (a === 172 && b >> 4 === 1) || (a === 192 && b === 168) || (a === 169 && b === 254)) {
-    return 'lan';
-  }
-  if (a >= 240) return 'reserved';
-  return a >= 224 ? 'multicast' : 'global';
-}
-
-function scopeOfIpv6(address: Uint8Array): AddressScope {
-  const [a = 0, b = 0] = address;
-  if (a === 0 && address.subarray(0, 15).every((byte) => byte === 0)) {
-    if (address[15] === 0) return 'unspecified';
-    if (address[15] === 1) return 'loopback';
-  }
-  if (a === 0xff) return 'multicast';
-  return (a & 0xfe) === 0xfc || (a === 0xfe && b >= 0x80) ? 'lan' : 'global';
-}

@@ -4,7 +4,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
-import { parseNode } from '../server/bootnodes.ts';
+import { parseUdpNode } from '../server/bootnodes.ts';
 import { type DiscoveryOptions, NodeDatabase, type ServerEvent } from '../server/index.ts';
 import { collected, port } from './arguments.ts';
 import type { Context } from './command.ts';
@@ -32,10 +32,7 @@ export function withFindOptions(command: Command): Command {
 }
 
 function bootnode(text: string): string {
-  return checked(text, () => {
-    if (parseNode(text).udpPort > 0) return;
-    throw new PeerlaneError('invalid-argument', 'the node takes no part in discovery: its UDP port is 0');
-  });
+  return checked(text, () => void parseUdpNode(text));
 }
 
 function treeUrl(text: string): string {

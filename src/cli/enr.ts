@@ -13,13 +13,13 @@ import {
   TOPIC_DISCOVERY_VERSION,
   topicDiscoveryEntries,
 } from '../enr/index.ts';
+import { readStandardInput, readTextFile } from '../io/text-file.ts';
 import { port } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { type Changes, change, forkId, ip, ip6, NO_CHANGES, seq } from './enr-changes.ts';
 import { type View, viewEnode, viewRecord, viewWrongEnode } from './enr-view.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Output } from './output.ts';
-import { readText } from './read-text.ts';
 
 interface NewOptions extends CommonOptions {
   readonly key: string;
@@ -78,11 +78,15 @@ export function addEnrCommands(program: Command): void {
 
 /** More belong into a node set. */
 const MAX_LINES = 10_000;
+const MAX_BYTES = 1024 * 1024;
 
 /** The lines of `source` that hold something. */
 async function linesOf(source: string, signal: AbortSignal): Promise<string[]> {
   if (/^(enr:|enode:)/.test(source)) return [source];
-  const lines = (await readText(source, signal)).split('\n').map((line) => line.trim());
+  const text = await (source === '-'
+    ? readStandardInput(MAX_BYTES, signal)
+    : readTextFile(source, 'the file', MAX_BYTES, signal));
+  const lines = text.split('\n').map((line) => line.trim());
   const given = lines.filter((line) => line !== '');
   if (given.length === 0) throw new PeerlaneError('invalid-record', 'there is no record in it');
   if (given.length > MAX_LINES) {

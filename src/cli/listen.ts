@@ -1,17 +1,22 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
-import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
-import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
-import { isMulticast, isUnspecified } from '../base/ip-class.ts';
-import { publicKeyOf } from '../crypto/index.ts';
+import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { formatIp, parseIp } from '../base/ip.ts';
+import { isHostAddress } from '../base/ip-class.ts';
+import { sleep } from '../base/sleep.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
-import { sleep } from '../dnsdisc/pace.ts';
-import { type EntryChanges, formatEnode, type NodeRecord, signRecord } from '../enr/index.ts';
 import type { TableStats } from '../kad/index.ts';
-import { Discv4Service, type NodeDatabaseEvent } from '../server/index.ts';
+import {
+  Discv4Service,
+  NodeDatabase,
+  type NodeDatabaseEvent,
+  type NodeDatabaseOptions,
+} from '../server/index.ts';
+import { LocalNode } from '../server/local-node.ts';
+import { NodeNotes } from '../server/node-notes.ts';
+import { seedsOf } from '../server/node-sources.ts';
 import { type ListenAddress, listenAddress, seconds } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
-import { BootnodeDatabase } from './bootnode-database.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
@@ -49,38 +54,35 @@ export function addListenCommand(program: Command): void {
 async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const key = await nodeKey(options.key, env);
-  const publicKey = publicKeyOf(key);
-  const address = await listenOn(options.listen);
+  const listen = await listenOn(options.listen);
   const bootnodes = await readBootnodes(options.bootnode, signal);
   const warnings = new Warnings(output);
   try {
-    await using database = await BootnodeDatabase.open({
-      ...{ path: options.nodedb, publicKey, env, signal },
+    await using database = await openDatabase(options.nodedb, {
+      ...{ env, signal },
       onEvent: (event) => warnings.tell(event),
     });
-    const seeds = [...bootnodes, ...(await database.seeds(signal))];
-    const seq = await database.nextSeq();
+    const local = new LocalNode({
+      ...{ key, env, database },
+      failed: (error) => warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) }),
+    });
+    await local.load();
+    const notes = new NodeNotes(database, env);
     const failure = new AbortController();
-    let record: NodeRecord | undefined;
-    const announced = (port: number): NodeRecord => {
-      record ??= signRecord(key, {
-        seq,
-        entries: entriesOf(options.extip ?? address.host, address.host, port),
-      });
-      return record;
-    };
-    await using service: Discv4Service = new Discv4Service({
-      ...{ key, listen: address, seeds, env },
-      record: () => announced(service.port),
+    await using service = new Discv4Service({
+      ...{ key, listen, env },
+      seeds: [...bootnodes, ...(await seedsOf(database, signal))],
+      record: () => local.record,
       onEvent: (event) => {
         if (event.kind === 'listener-failed') failure.abort(event.error);
-        else database.note(event);
+        else notes.discovered(event);
       },
     });
     await service.start();
-    database.keepOwn(service.record);
-    await database.flush();
-    printListening(output, service, options.extip ?? address.host);
+    local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
+    // Nobody sees a number that a crash could make the node use again.
+    await local.stored();
+    printListening(output, local);
     warnings.release();
     const stop = new AbortController();
     for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
@@ -91,19 +93,16 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   }
 }
 
-/** A bootnode takes no connections. Without an own port in it, discovery of either family is at `udp`. */
-function entriesOf(announced: string, listening: string, port: number): EntryChanges {
-  if (isUnspecifiedText(announced)) return { udp: port };
-  if (parseIpv4(announced) !== undefined) return { ip: announced, udp: port };
-  return listening === '::' ? { ip6: announced, udp: port } : { ip6: announced, udp6: port };
+/** Without a directory all is forgotten at the end. @throws PeerlaneError as `NodeDatabase.open` */
+async function openDatabase(path: string | undefined, options: NodeDatabaseOptions): Promise<NodeDatabase> {
+  return await (path === undefined ? NodeDatabase.inMemory(options) : NodeDatabase.open(path, options));
 }
 
-function printListening(output: Output, { publicKey, port, record }: Discv4Service, announced: string): void {
-  const host = announced === '0.0.0.0' ? '127.0.0.1' : announced === '::' ? '::1' : announced;
-  const enode = formatEnode({ publicKey, host, tcpPort: 0, udpPort: port });
+function printListening(output: Output, { enode, record }: LocalNode): void {
   const enr = record.toString();
   const lines = [`enode    ${enode}`, `enr      ${enr}`];
-  if (isUnspecifiedText(announced)) {
+  const { ip, ip6 } = record.entries();
+  if (ip === undefined && ip6 === undefined) {
     lines.push('note     the record names no address: --extip says where others reach this node');
   }
   output.event('listening', { enode, enr }, lines.join('\n'));
@@ -113,7 +112,7 @@ function printListening(output: Output, { publicKey, port, record }: Discv4Servi
 async function report(
   { env, output }: Context,
   service: Discv4Service,
-  database: BootnodeDatabase,
+  database: NodeDatabase,
   intervalS: number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -125,7 +124,6 @@ async function report(
       if (isPeerlaneError(error, 'aborted')) return;
       throw error;
     }
-    database.keepOwn(service.record);
     const stats = service.stats();
     const now = env.now();
     const perSecond = ((stats.received - before.received) * 1_000) / Math.max(1, now - before.at);
@@ -206,13 +204,9 @@ function reasonOf({ code, message }: PeerlaneError): { code: string; message: st
   return { code, message };
 }
 
-function isUnspecifiedText(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
-}
-
 function hostIp(text: string): string {
   const address = parseIp(text);
-  if (address === undefined || isUnspecified(address) || isMulticast(address)) {
+  if (address === undefined || !isHostAddress(address)) {
     throw new InvalidArgumentError('expected the IP address of a host');
   }
   return formatIp(address);

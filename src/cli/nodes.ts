@@ -9,8 +9,9 @@ import {
   parseEnode,
   parseRecord,
 } from '../enr/index.ts';
-import { type KadNode, kadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
-import { addressOf } from './hosts.ts';
+import { lookupHost } from '../io/dns.ts';
+import { type KadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
+import { kadNodeOf, parseUdpNode } from '../server/bootnodes.ts';
 import type { Fields } from './output.ts';
 
 /** More bootnodes are no start but a network. */
@@ -22,14 +23,8 @@ const MAX_BOOTNODES = 1_000;
  * takes no part in discovery
  */
 export async function readNode(text: string, signal: AbortSignal): Promise<KadNode> {
-  if (text.startsWith('enr:')) {
-    const node = nodeOfRecord(parseRecord(text));
-    if (node !== undefined) return node;
-    throw invalid('the record names no UDP endpoint: its node cannot be reached by discovery');
-  }
-  const { publicKey, host, tcpPort, udpPort } = parseEnode(text);
-  if (udpPort === 0) throw invalid('the UDP port of the node is 0: it takes no part in discovery');
-  return kadNode({ publicKey, ip: await addressOf(host, signal), udpPort, tcpPort });
+  const node = parseUdpNode(text);
+  return kadNodeOf({ ...node, host: await lookupHost(node.host, signal) });
 }
 
 /** The nodes to begin with. @throws PeerlaneError as `readNode`; the message says which one is meant */

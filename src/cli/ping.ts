@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { sleep } from '../base/sleep.ts';
 import type { PingResult, WireEndpoint } from '../discv4/index.ts';
-import { sleep } from '../dnsdisc/pace.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { Discv4Service, Discv4ServiceEvent } from '../server/index.ts';
 import { seconds } from './arguments.ts';

@@ -1,6 +1,7 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
 import { EMPTY } from '../base/bytes.ts';
-import { addressScope, formatIp, parseIp } from '../base/ip.ts';
+import { formatIp, parseIp } from '../base/ip.ts';
+import { isHostAddress, isLan, isLocal, isLoopback } from '../base/ip-class.ts';
 
 /** Where packets come from and go to. */
 export interface UdpEndpoint {
@@ -30,9 +31,7 @@ export function normalIp(ip: string): string {
 /** Whether a host can be there: what else a packet seems to come from is forged. */
 export function isHost({ ip, port }: UdpEndpoint): boolean {
   const address = addressBytes(ip);
-  if (port < 1 || address.length === 0) return false;
-  const scope = addressScope(address);
-  return scope !== 'unspecified' && scope !== 'multicast' && scope !== 'reserved';
+  return port >= 1 && address.length > 0 && isHostAddress(address);
 }
 
 /** The network that shares limits: a /24, of IPv6 a /48. */
@@ -47,9 +46,8 @@ export function subnetOf(ip: string): string {
  * machine itself, and none that is no single host's.
  */
 export function mayRelay(sender: string, ip: string): boolean {
-  const scope = addressScope(addressBytes(ip));
-  if (scope === 'global') return true;
-  if (scope !== 'lan' && scope !== 'loopback') return false;
-  const senderScope = addressScope(addressBytes(sender));
-  return senderScope === 'loopback' || (senderScope === 'lan' && scope === 'lan');
+  const [from, named] = [addressBytes(sender), addressBytes(ip)];
+  if (from.length === 0 || named.length === 0 || !isHostAddress(named)) return false;
+  if (!isLocal(named)) return true;
+  return isLoopback(from) || (isLan(from) && isLan(named));
 }

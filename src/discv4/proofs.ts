@@ -1,6 +1,6 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
-import { addressScope } from '../base/ip.ts';
+import { isLocal } from '../base/ip-class.ts';
 import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
@@ -101,7 +101,7 @@ export class Proofs {
   #makeRoom(ip: string): void {
     const keys = this.#subnets.get(subnetOf(ip));
     // Nobody's many identities in one network take the place of others.
-    if (keys !== undefined && keys.size >= MAX_SUBNET_PROOFS && addressScope(addressBytes(ip)) === 'global') {
+    if (keys !== undefined && keys.size >= MAX_SUBNET_PROOFS && !isLocal(addressBytes(ip))) {
       for (const oldest of keys) {
         this.#remove(oldest);
         return;

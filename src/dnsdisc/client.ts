@@ -2,10 +2,11 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { type Env, isEnv, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { sleep } from '../base/sleep.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
 import { Forest, MAX_TREES } from './forest.ts';
-import { Pace, sleep } from './pace.ts';
+import { Pace } from './pace.ts';
 import { type SyncProgress, syncTree } from './sync.ts';
 import type { Tree } from './tree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';

@@ -1,23 +1,5 @@
-import { abortedError, onAbort } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
-
-/** @throws PeerlaneError `aborted` */
-export function sleep(env: Env, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(abortedError(signal));
-      return;
-    }
-    const timer = env.setTimer(ms, () => {
-      removeAbort();
-      resolve();
-    });
-    const removeAbort = onAbort(signal, () => {
-      timer.cancel();
-      reject(abortedError(signal));
-    });
-  });
-}
+import { sleep } from '../base/sleep.ts';
 
 /** Lets through so many a second; those of one second may come at once. */
 export class Pace {

@@ -2,7 +2,7 @@
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
-import { isGlobal, isMulticast, isUnspecified } from '../base/ip-class.ts';
+import { isGlobal, isHostAddress } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
 import type { NodeRecord } from './record.ts';
@@ -84,8 +84,8 @@ export interface RecordEndpoint {
 }
 
 /**
- * The endpoints of a record, that of `ip` and that of `ip6`, without addresses at which no node can be: all zeros, and
- * multicast. IPv4 comes first unless only the IPv6 address can be reached from everywhere, as behind a NAT.
+ * The endpoints of a record, that of `ip` and that of `ip6`, without addresses at which no node can be: all zeros,
+ * multicast, reserved ones. IPv4 comes first unless only the IPv6 address can be reached from everywhere, as behind a NAT.
  */
 export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
@@ -93,7 +93,7 @@ export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
   for (const [text = '', tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
     const address = parseIp(text);
-    if (address === undefined || isUnspecified(address) || isMulticast(address)) continue;
+    if (address === undefined || !isHostAddress(address)) continue;
     endpoints.push({ host: formatIp(address), tcpPort, udpPort, isGlobal: isGlobal(address) });
   }
   return endpoints

@@ -71,7 +71,8 @@ export class DnsResolver {
 }
 
 /**
- * The address of a host, by the means of the system, which cannot be ended: only the wait is.
+ * The address of a host, IPv4 if it has one; an address is its own. It is asked of the system, which cannot be
+ * stopped: only the wait is.
  * @throws PeerlaneError `lookup-failed`, `aborted`
  */
 export async function lookupHost(host: string, signal?: AbortSignal): Promise<string> {
@@ -81,7 +82,7 @@ export async function lookupHost(host: string, signal?: AbortSignal): Promise<st
     removeAbort = onAbort(signal, () => reject(abortedError(signal)));
   });
   try {
-    const { address } = await Promise.race([lookup(host), aborted]);
+    const { address } = await Promise.race([lookup(host, { order: 'ipv4first' }), aborted]);
     return address;
   } catch (cause) {
     if (cause instanceof PeerlaneError) throw cause;

@@ -1,28 +1,72 @@
 /** Text files that are read with a bound and replaced as a whole. */
 import { open, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
 
 let temporaryFiles = 0;
 
+/** Read at a time. */
+const CHUNK_LENGTH = 1024 * 1024;
+
 /**
  * @param what the file in messages: `the node set`
- * @throws PeerlaneError `file-unreadable`, also when it has more than `maxBytes`
+ * @throws PeerlaneError `file-unreadable`, also when it has more than `maxBytes`; `aborted`
  */
-export async function readTextFile(path: string, what: string, maxBytes: number): Promise<string> {
+export async function readTextFile(
+  path: string,
+  what: string,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<string> {
+  const name = `${what} ${path}`;
   try {
     const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
-      if (size > maxBytes) throw failed('read', what, path, `it is larger than ${maxBytes} bytes`);
-      return await file.readFile('utf8');
+      if (size > maxBytes) throw tooLarge(name, maxBytes);
+      // What has no size, as a pipe, may have more.
+      const stream = file.createReadStream({ autoClose: false, highWaterMark: CHUNK_LENGTH });
+      return await textOf(stream, name, maxBytes, signal);
     } finally {
       await file.close();
     }
   } catch (error) {
     if (isPeerlaneError(error)) throw error;
-    throw failed('read', what, path, fileProblem(error), error);
+    throw failed('read', name, fileProblem(error), error);
+  }
+}
+
+/** What the standard input gives until its end. @throws PeerlaneError as `readTextFile` */
+export async function readStandardInput(maxBytes: number, signal?: AbortSignal): Promise<string> {
+  return await textOf(process.stdin, 'the standard input', maxBytes, signal);
+}
+
+async function textOf(
+  stream: Readable,
+  name: string,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const removeAbort = onAbort(signal, () => stream.destroy());
+  try {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of stream) {
+      length += chunk.length;
+      if (length > maxBytes) throw tooLarge(name, maxBytes);
+      chunks.push(chunk);
+    }
+    throwIfAborted(signal);
+    return Buffer.concat(chunks).toString('utf8');
+  } catch (error) {
+    throwIfAborted(signal);
+    if (isPeerlaneError(error)) throw error;
+    throw failed('read', name, fileProblem(error), error);
+  } finally {
+    removeAbort();
   }
 }
 
@@ -49,7 +93,7 @@ export async function replaceTextFile(path: string, what: string, text: string):
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw failed('write', what, path, fileProblem(error), error);
+    throw failed('write', `${what} ${path}`, fileProblem(error), error);
   }
 }
 
@@ -62,6 +106,10 @@ async function targetOf(path: string): Promise<string> {
   }
 }
 
-function failed(verb: string, what: string, path: string, problem: string, cause?: unknown): PeerlaneError {
-  return new PeerlaneError('file-unreadable', `cannot ${verb} ${what} ${path}: ${problem}`, { cause });
+function tooLarge(name: string, maxBytes: number): PeerlaneError {
+  return failed('read', name, `it is larger than ${maxBytes} bytes`);
+}
+
+function failed(verb: string, name: string, problem: string, cause?: unknown): PeerlaneError {
+  return new PeerlaneError('file-unreadable', `cannot ${verb} ${name}: ${problem}`, { cause });
 }

@@ -3,7 +3,8 @@
  * machine with many keys would be the whole neighbourhood of a node.
  */
 import { toBareHex } from '../base/bytes.ts';
-import { addressScope, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { isLocal } from '../base/ip-class.ts';
 
 /** Nodes of one /24 (IPv6: /48) in a bucket, replacements included. */
 export const BUCKET_NETWORK_LIMIT = 2;
@@ -23,9 +24,7 @@ export interface Networks {
 export function networksOf(ip: string): Networks | undefined {
   const ipv4 = parseIpv4(ip);
   const address = ipv4 ?? parseIpv6(ip);
-  if (address === undefined) return undefined;
-  const scope = addressScope(address);
-  if (scope === 'loopback' || scope === 'lan') return undefined;
+  if (address === undefined || isLocal(address)) return undefined;
   if (ipv4 !== undefined) {
     const network = toBareHex(ipv4.subarray(0, 3));
     return { ofBucket: network, ofTable: network };

@@ -1,6 +1,7 @@
 import { compareBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { addressScope, formatIp, parseIp } from '../base/ip.ts';
+import { formatIp, parseIp } from '../base/ip.ts';
+import { isHostAddress } from '../base/ip-class.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 
 /** A node as discovery knows it. */
@@ -74,10 +75,7 @@ export function sameEndpoint(a: KadNode, b: KadNode): boolean {
 function canonicalIp(text: string): string | undefined {
   if (typeof text !== 'string') return undefined;
   const address = parseIp(text);
-  if (address === undefined) return undefined;
-  const scope = addressScope(address);
-  if (scope === 'unspecified' || scope === 'multicast' || scope === 'reserved') return undefined;
-  return formatIp(address);
+  return address === undefined || !isHostAddress(address) ? undefined : formatIp(address);
 }
 
 function isPort(port: number, min: number): boolean {

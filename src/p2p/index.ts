@@ -1,5 +1,6 @@
 export { type BatchMemory, runLinks, runSlice } from './batch.ts';
 export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
+export { FRAME_READ_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_MS } from './deadlines.ts';
 export {
   DISCONNECT_REASONS,
   decodeDisconnect,
@@ -9,12 +10,9 @@ export {
 export { decodeHello, encodeHello, type Hello, MAX_HELLO_SIZE, P2P_VERSION } from './hello.ts';
 export {
   DEFAULT_MAX_MESSAGE_SIZE,
-  FRAME_READ_TIMEOUT_MS,
-  HANDSHAKE_TIMEOUT_MS,
   Link,
   type LinkHost,
   type LinkOptions,
-  PING_INTERVAL_MS,
 } from './link.ts';
 export { type OfferOutcome, offerToAll } from './offer.ts';
 export type { MessagePriority } from './outbox.ts';

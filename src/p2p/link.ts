@@ -20,6 +20,7 @@ import {
 } from '../rlpx/index.ts';
 import { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 import { Chunks } from './chunks.ts';
+import { Deadlines } from './deadlines.ts';
 import {
   DISCONNECT_REASONS,
   decodeDisconnect,
@@ -30,11 +31,6 @@ import { decodeHello, encodedHello, type Hello, SNAPPY_VERSION } from './hello.t
 import { type MessagePriority, Outbox } from './outbox.ts';
 import type { Protocol } from './protocol.ts';
 
-/** From the first byte to the session's secrets, and again from there to the remote Hello. */
-export const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** A whole frame has to arrive within this time. */
-export const FRAME_READ_TIMEOUT_MS = 30_000;
-export const PING_INTERVAL_MS = 15_000;
 /** Bound on a decoded payload where the protocol names none. */
 export const DEFAULT_MAX_MESSAGE_SIZE = 0xffffff;
 
@@ -80,6 +76,7 @@ export class Link {
   readonly #host: LinkHost;
   readonly #received = new ByteQueue();
   readonly #chunks = new Chunks();
+  readonly #deadlines = new Deadlines();
   #state: State = 'handshake';
   #session: RlpxSession | undefined;
   #remoteId: Uint8Array | undefined;
@@ -91,12 +88,7 @@ export class Link {
   /** The ack, which leaves together with what follows it. */
   #reply: Uint8Array = EMPTY;
   #helloSent = false;
-  #paused = false;
   #closing = false;
-  /** Start of the phase, or time of the last whole frame: what the read deadline counts from. */
-  #progressAt = 0;
-  #pingAt = 0;
-  #pingUnanswered = false;
   #now = 0;
 
   constructor({ handshake, hello, protocols, host }: LinkOptions) {
@@ -109,7 +101,7 @@ export class Link {
   /** Sends the auth, when we are the initiator, and starts the clock. Times are those of `Env.now`. */
   start(now: number): void {
     this.#now = now;
-    this.#progressAt = now;
+    this.#deadlines.progress(now);
     const opening = this.#handshake?.opening ?? EMPTY;
     if (opening.length > 0) this.#host.write(opening);
   }
@@ -171,49 +163,29 @@ export class Link {
 
   /** Stops decoding while the consumer lags behind; what has arrived stays where it is. */
   pause(): void {
-    this.#paused = true;
+    this.#deadlines.pause();
   }
 
   resume(now: number): void {
-    if (!this.#paused) return;
-    this.#paused = false;
+    if (!this.#deadlines.isPaused) return;
     this.#now = now;
-    this.#progressAt = now;
+    this.#deadlines.resume(now);
     if (this.decodable) this.#host.schedule(this);
   }
 
   /** When `tick` is to be called next, on the clock of `now`; infinite when never. */
   get deadline(): number {
-    if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
-    if (this.#state === 'open') return Math.min(this.#pingAt, this.#readDeadline);
-    return this.#progressAt + HANDSHAKE_TIMEOUT_MS;
-  }
-
-  get #readDeadline(): number {
-    return this.#paused ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
+    return this.#state === 'closed' ? Number.POSITIVE_INFINITY : this.#deadlines.next;
   }
 
   /** Does what is due at `now`. */
   tick(now: number): void {
     this.#now = now;
-    if (this.#state === 'closed' || now < this.deadline) return;
-    if (this.#state !== 'open') {
-      const phase = this.#state === 'handshake' ? 'handshake' : 'Hello';
-      this.close(new PeerlaneError('handshake-timeout', `no ${phase} within ${HANDSHAKE_TIMEOUT_MS} ms`));
-      return;
-    }
-    if (now >= this.#readDeadline) {
-      const idle = this.#session?.midFrame !== true && this.#pingUnanswered;
-      this.close(
-        idle
-          ? new PeerlaneError('ping-timeout', `no answer to a Ping within ${FRAME_READ_TIMEOUT_MS} ms`)
-          : new PeerlaneError('read-timeout', `no whole frame within ${FRAME_READ_TIMEOUT_MS} ms`),
-      );
-      return;
-    }
-    this.#pingAt = now + PING_INTERVAL_MS;
-    this.#pingUnanswered = true;
-    this.#sendControl(PING);
+    if (this.#state === 'closed') return;
+    const awaited = this.#state === 'handshake' ? 'handshake' : 'Hello';
+    const due = this.#deadlines.due(now, awaited, this.#session?.midFrame === true);
+    if (due === 'ping') this.#sendControl(PING);
+    else if (due !== undefined) this.close(due);
   }
 
   /**
@@ -276,7 +248,7 @@ export class Link {
     this.#remoteId = established.remoteId;
     this.#session = new RlpxSession(established.session);
     this.#state = 'hello';
-    this.#progressAt = this.#now;
+    this.#deadlines.progress(this.#now);
     this.#reply = established.reply;
     this.#host.identified(established.remoteId);
     this.outbox.push(HELLO, encodedHello(this.#hello));
@@ -295,7 +267,7 @@ export class Link {
    * with it.
    */
   get decodable(): boolean {
-    return this.#state !== 'closed' && this.#helloSent && !this.#paused && this.#session?.ready === true;
+    return this.#state !== 'closed' && this.#helloSent && !this.#deadlines.isPaused && this.hasInput;
   }
 
   /** @internal */
@@ -322,7 +294,7 @@ export class Link {
     this.#guard(() => {
       for (const message of messages) {
         if (this.#state === 'closed') return;
-        this.#progressAt = this.#now;
+        this.#deadlines.progress(this.#now);
         this.#route(message);
       }
       if (error !== undefined) throw error;
@@ -372,7 +344,7 @@ export class Link {
     const hello = decodeHello(message.payload(), this.#remoteId ?? new Uint8Array(0));
     this.#session?.open(hello.version >= SNAPPY_VERSION && this.#hello.version >= SNAPPY_VERSION);
     this.#state = 'open';
-    this.#pingAt = this.#now + PING_INTERVAL_MS;
+    this.#deadlines.open(this.#now);
     this.#shared = matchProtocols(this.#protocols, hello.capabilities);
     if (this.#shared.length === 0) {
       const spoken = hello.capabilities.map(({ name, version }) => `${name}/${version}`).join(', ');
@@ -394,7 +366,7 @@ export class Link {
         if (!this.#host.congested) this.#sendControl(PONG);
         return;
       case PONG:
-        this.#pingUnanswered = false;
+        this.#deadlines.pong();
         return;
       // The other codes below 0x10 are reserved; a later version of the base protocol may use them.
     }

@@ -3,12 +3,25 @@ import { throwIfAborted } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
-import { type Enode, enodeOfRecord, formatEnode, parseEnode, parseRecord } from '../enr/index.ts';
-import { sleep } from './sleep.ts';
+import { sleep } from '../base/sleep.ts';
+import {
+  type Enode,
+  enodeOfRecord,
+  formatEnode,
+  type NodeRecord,
+  parseEnode,
+  parseRecord,
+} from '../enr/index.ts';
+import { type KadNode, kadNode, nodeOfRecord } from '../kad/index.ts';
 
 /** A name that could not be looked up is looked up again after this, then after twice as long, and so on. */
 export const RESOLVE_RETRY_MS = 10_000;
 export const MAX_RESOLVE_RETRY_MS: number = 10 * 60_000;
+
+/** A node with a UDP port, which may have been given by its record. */
+export interface UdpNode extends Enode {
+  readonly record: NodeRecord | undefined;
+}
 
 /** The IP address of a host. It throws when there is none. */
 export type HostLookup = (host: string, signal: AbortSignal) => Promise<string>;
@@ -20,8 +33,28 @@ export type HostLookup = (host: string, signal: AbortSignal) => Promise<string>;
 export function parseNode(text: string): Enode {
   if (typeof text !== 'string' || !text.startsWith('enr:')) return parseEnode(text);
   const enode = enodeOfRecord(parseRecord(text));
-  if (enode === undefined) throw new PeerlaneError('invalid-argument', 'the record names no address');
+  if (enode === undefined) throw invalid('the record names no address');
   return enode;
+}
+
+/**
+ * A node of discovery: it has a UDP port. The host of an enode URL may be a name.
+ * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` when the node takes no part in discovery
+ */
+export function parseUdpNode(text: string): UdpNode {
+  if (text.startsWith('enr:')) {
+    const node = nodeOfRecord(parseRecord(text));
+    if (node !== undefined) return { ...node, host: node.ip };
+    throw invalid('the record names no UDP endpoint: its node cannot be reached by discovery');
+  }
+  const enode = parseEnode(text);
+  if (enode.udpPort === 0) throw invalid('the node takes no part in discovery: its UDP port is 0');
+  return { ...enode, record: undefined };
+}
+
+/** The node, once its host is an address. @throws PeerlaneError `invalid-argument` when it is not that of a host */
+export function kadNodeOf({ publicKey, host: ip, udpPort, tcpPort, record }: UdpNode): KadNode {
+  return kadNode({ publicKey, ip, udpPort, tcpPort, record });
 }
 
 export interface ResolveOptions {
@@ -35,10 +68,10 @@ export interface ResolveOptions {
  * A node whose host is an address, as soon as its name can be looked up.
  * @throws PeerlaneError `aborted`
  */
-export async function resolveNode(
-  node: Enode,
+export async function resolveNode<T extends Enode>(
+  node: T,
   { env, lookup, signal, failed }: ResolveOptions,
-): Promise<Enode> {
+): Promise<T> {
   for (let retryMs = RESOLVE_RETRY_MS; ; retryMs = Math.min(MAX_RESOLVE_RETRY_MS, 2 * retryMs)) {
     throwIfAborted(signal);
     try {
@@ -57,4 +90,8 @@ export async function resolveNode(
 
 export function hasAddress({ host }: Enode): boolean {
   return parseIp(host) !== undefined;
+}
+
+function invalid(message: string): PeerlaneError {
+  return new PeerlaneError('invalid-argument', message);
 }

@@ -5,8 +5,8 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, formatEnode, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { type KadNode, kadNode, type Table } from '../kad/index.ts';
-import { hasAddress, resolveNode } from './bootnodes.ts';
+import type { KadNode, Table } from '../kad/index.ts';
+import { hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import type { NodeSource } from './discv4-options.ts';
@@ -16,15 +16,7 @@ import type { LocalNode } from './local-node.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
-import {
-  databaseSource,
-  dnsSource,
-  SEED_COUNT,
-  SEED_MAX_AGE_MS,
-  seedOf,
-  staticSource,
-  v4Source,
-} from './node-sources.ts';
+import { databaseSource, dnsSource, seedsOf, staticSource, v4Source } from './node-sources.ts';
 
 export interface DiscoveryContext extends DiscoveryConfig {
   /** The secret key, and the public key of 64 bytes. */
@@ -65,8 +57,7 @@ export class Discovery {
     const { v4, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
     if (v4) {
-      const stored = (await nodeDatabase?.seeds(SEED_COUNT, SEED_MAX_AGE_MS, { signal })) ?? [];
-      const seeds = stored.map(seedOf).filter((seed) => seed !== undefined);
+      const seeds = nodeDatabase === undefined ? [] : await seedsOf(nodeDatabase, signal);
       const service = await this.#bound(tcp, seeds);
       if (signal.aborted) await service.close();
       throwIfAborted(signal);
@@ -172,7 +163,7 @@ export class Discovery {
       seeds,
       onEvent: (event) => {
         if (event.kind === 'listener-failed') onEvent(event);
-        else if (event.kind !== 'listening') notes.discovered(event);
+        else notes.discovered(event);
       },
     });
   }
@@ -183,13 +174,8 @@ export class Discovery {
     const failed = (error: PeerlaneError, ms: number): void => this.#failed('bootnode', error, ms);
     try {
       const { signal } = this.#closed;
-      const {
-        publicKey,
-        host: ip,
-        tcpPort,
-        udpPort,
-      } = await resolveNode(node, { env, lookup, signal, failed });
-      this.#service?.addBootnode(kadNode({ publicKey, ip, udpPort, tcpPort }));
+      const found = await resolveNode(node, { env, lookup, signal, failed });
+      this.#service?.addBootnode(kadNodeOf({ ...found, record: undefined }));
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#failed('bootnode', error, undefined);
     }
@@ -225,10 +211,9 @@ export class Discovery {
   }
 
   async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {
-    const { publicKey, host: ip, tcpPort, udpPort, source } = node;
-    if (this.#service === undefined || source !== 'v4' || udpPort === 0) return undefined;
+    if (this.#service === undefined || node.source !== 'v4' || node.udpPort === 0) return undefined;
     try {
-      return await this.#service.requestRecord(kadNode({ publicKey, ip, udpPort, tcpPort }), { signal });
+      return await this.#service.requestRecord(kadNodeOf(node), { signal });
     } catch (error) {
       throwIfAborted(signal);
       if (isPeerlaneError(error)) return undefined;

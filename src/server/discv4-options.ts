@@ -4,9 +4,10 @@ import { PeerlaneError } from '../base/errors.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import type { Discv4Event, IntakeLimits } from '../discv4/index.ts';
-import { type NodeRecord, parseEnode, parseRecord } from '../enr/index.ts';
+import type { NodeRecord } from '../enr/index.ts';
 import type { UdpOptions } from '../io/udp.ts';
-import { type KadNode, kadNode, nodeOfRecord } from '../kad/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
 
 /** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
 export type NodeSource = string | KadNode;
@@ -84,14 +85,7 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
 
 /** @throws PeerlaneError `invalid-argument` for a node without an address, `invalid-enode`, `invalid-record` */
 export function nodeOf(source: NodeSource): KadNode {
-  if (typeof source !== 'string') return source;
-  if (source.startsWith('enr:')) {
-    const node = nodeOfRecord(parseRecord(source));
-    if (node === undefined) throw invalid('the record names no UDP endpoint');
-    return node;
-  }
-  const { publicKey, host, tcpPort, udpPort } = parseEnode(source);
-  return kadNode({ publicKey, ip: host, udpPort, tcpPort });
+  return typeof source === 'string' ? kadNodeOf(parseUdpNode(source)) : source;
 }
 
 function checkPort(name: string, port: unknown): void {

@@ -1,10 +1,9 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { Closing } from '../base/closing.ts';
-import type { Timer } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
-import { parseIpv4 } from '../base/ip.ts';
+import { sleep } from '../base/sleep.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { type NodeRecord, nodeIdOf, signRecord } from '../enr/index.ts';
@@ -17,6 +16,8 @@ import {
   type NodeSource,
   nodeOf,
 } from './discv4-options.ts';
+import { Discv4Ticker } from './discv4-ticker.ts';
+import { endpointEntries } from './local-node.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
@@ -43,14 +44,13 @@ export class Discv4Service implements AsyncDisposable {
   readonly publicKey: Uint8Array;
   readonly #config: Discv4ServiceConfig;
   readonly #engine: Discv4Engine;
+  readonly #ticker: Discv4Ticker;
   readonly #lookups = new Gate(MAX_LOOKUPS);
   readonly #calls = new Gate(MAX_CALLS);
   readonly #closing = new Closing();
   #socket: UdpSocket | undefined;
   #record: NodeRecord | undefined;
   #isStarted = false;
-  #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
@@ -59,7 +59,7 @@ export class Discv4Service implements AsyncDisposable {
     this.publicKey = publicKeyOf(key);
     const crypto = packetCryptoBeside(key, (batch, results) => {
       this.#engine.complete(batch, results, env.now());
-      this.#schedule();
+      this.#ticker.schedule();
     });
     this.#engine = new Discv4Engine({
       ...{ publicKey: this.publicKey, crypto, env, limits },
@@ -71,6 +71,7 @@ export class Discv4Service implements AsyncDisposable {
         event: onEvent,
       },
     });
+    this.#ticker = new Discv4Ticker(this.#engine, env);
   }
 
   /**
@@ -92,7 +93,7 @@ export class Discv4Service implements AsyncDisposable {
     this.#socket = socket;
     onEvent({ kind: 'listening', host: socket.host, port: socket.port });
     this.#engine.start(env.now());
-    this.#schedule();
+    this.#ticker.start();
   }
 
   /**
@@ -103,7 +104,7 @@ export class Discv4Service implements AsyncDisposable {
     const seed = this.#remote(node);
     if (this.#socket === undefined || this.#closing.isClosed) return;
     this.#engine.addSeed(seed, this.#config.env.now());
-    this.#schedule();
+    this.#ticker.schedule();
   }
 
   /** The UDP port in use; 0 before the start. */
@@ -239,7 +240,7 @@ export class Discv4Service implements AsyncDisposable {
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
     this.#closing.close();
-    this.#timer?.cancel();
+    this.#ticker.stop();
     await this.#socket?.close();
   }
 
@@ -268,40 +269,13 @@ export class Discv4Service implements AsyncDisposable {
     const { key, env, tcpPort, listen } = this.#config;
     const host = this.#socket?.host ?? listen.host;
     const udp = this.#socket?.port ?? listen.port;
-    const isIpv4 = parseIpv4(host) !== undefined;
-    const isAddress = host !== '0.0.0.0' && host !== '::';
-    const address = isAddress ? (isIpv4 ? { ip: host } : { ip6: host }) : {};
-    const ports = isIpv4 ? { udp, tcp: tcpPort } : { udp6: udp, tcp6: tcpPort };
-    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries: { ...address, ...ports } });
+    const entries = endpointEntries({ host, tcp: tcpPort === 0 ? undefined : tcpPort, udp });
+    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
   }
-
-  // The socket and the timer
 
   #receive(bytes: Uint8Array, ip: string, port: number): void {
     const { env } = this.#config;
-    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#schedule();
-  }
-
-  /** Sees to it that the engine is called when it has something to do; what one turn brings is handled together. */
-  #schedule(): void {
-    const { deadline } = this.#engine;
-    if (this.#closing.isClosed || this.#socket === undefined || deadline >= this.#timerAt) return;
-    const { env } = this.#config;
-    this.#timer?.cancel();
-    this.#timerAt = deadline;
-    const isNow = deadline === Number.NEGATIVE_INFINITY;
-    const run = () => this.#tick();
-    // When this thread was busy, answers wait in the socket: they come first, or they would count as missing.
-    const afterPoll = () => {
-      this.#timer = env.setImmediate(run);
-    };
-    this.#timer = isNow ? env.setImmediate(run) : env.setTimer(Math.ceil(deadline - env.now()), afterPoll);
-  }
-
-  #tick(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
-    this.#engine.tick(this.#config.env.now());
-    this.#schedule();
+    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#ticker.schedule();
   }
 
   // Callers
@@ -311,7 +285,7 @@ export class Discv4Service implements AsyncDisposable {
     await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
     const resume = (run: Parameters<Discv4Engine['resumeLookup']>[0]) => {
       this.#engine.resumeLookup(run, this.#config.env.now());
-      this.#schedule();
+      this.#ticker.schedule();
     };
     return new LookupNodes({
       begin: (events) => this.#engine.lookup(target, events),
@@ -347,7 +321,7 @@ export class Discv4Service implements AsyncDisposable {
           if (result !== undefined) resolve(result);
           else reject(remoteError('request-timeout', `no answer to ${name}`));
         });
-        this.#schedule();
+        this.#ticker.schedule();
       });
     } finally {
       leave();
@@ -355,23 +329,17 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   /** @throws PeerlaneError `aborted`, `closed` */
-  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (settle: () => void) => () => {
-        timer.cancel();
-        for (const off of offs) off();
-        settle();
-      };
-      const timer = this.#config.env.setTimer(Math.max(0, ms), () => end(resolve)());
-      const offs: (() => void)[] = [];
-      offs.push(
-        onAbort(
-          signal,
-          end(() => reject(abortedError(signal))),
-        ),
-      );
-      offs.push(this.#closing.onClose(end(() => reject(closedError()))));
-    });
+  async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ended = new AbortController();
+    const end = (): void => ended.abort(signal?.reason);
+    const offs = [onAbort(signal, end), this.#closing.onClose(end)];
+    try {
+      await sleep(this.#config.env, Math.max(0, ms), ended.signal);
+    } catch (error) {
+      throw this.#closing.isClosed && !signal?.aborted ? closedError() : error;
+    } finally {
+      for (const off of offs) off();
+    }
   }
 }
 

@@ -49,9 +49,10 @@ export interface LocalNodeOptions {
   /** The secret key. */
   readonly key: Uint8Array;
   readonly env: Env;
-  readonly entries: () => EntryChanges;
+  /** Entries beside those that say where the node listens; default: none. */
+  readonly entries?: (() => EntryChanges) | undefined;
   readonly database: NodeDatabase | undefined;
-  /** The entries, or the writing of the sequence number, have failed. */
+  /** Told that the entries, or the writing of the sequence number, have failed. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -63,7 +64,7 @@ export class LocalNode {
   /** Of the entries that were set last: what is not among them any more is taken out. */
   #keys: readonly string[] = [];
   #refreshAt = Number.NEGATIVE_INFINITY;
-  #isStoring = false;
+  #storing: Promise<void> | undefined;
   #storedSeq = -1n;
 
   constructor(options: LocalNodeOptions) {
@@ -82,12 +83,17 @@ export class LocalNode {
   }
 
   /**
-   * Says where the node listens.
+   * Says where the node listens, or where others reach it.
    * @throws PeerlaneError `invalid-argument`, `invalid-record`: what `LocalRecord.update` says of the entries
    */
   listens(endpoints: LocalEndpoints): void {
     this.#endpoints = endpoints;
     this.#refresh();
+  }
+
+  /** Resolves when the sequence number of the record has been kept, or could not be. */
+  async stored(): Promise<void> {
+    while (this.#storing !== undefined) await this.#storing;
   }
 
   /** The record as it stands. */
@@ -110,7 +116,7 @@ export class LocalNode {
   }
 
   #refresh(): void {
-    const { env, entries } = this.#options;
+    const { env, entries = () => ({}) } = this.#options;
     this.#refreshAt = env.now() + ENTRIES_INTERVAL_MS;
     const wanted = { ...endpointEntries(this.#endpoints), ...entries() };
     const gone = Object.fromEntries(this.#keys.map((key) => [key, undefined]));
@@ -123,15 +129,14 @@ export class LocalNode {
   #store(): void {
     const { database, failed } = this.#options;
     const { seq, publicKey } = this.#local;
-    if (database === undefined || this.#isStoring || seq === this.#storedSeq) return;
-    this.#isStoring = true;
+    if (database === undefined || this.#storing !== undefined || seq === this.#storedSeq) return;
     this.#storedSeq = seq;
     const stored = (): void => {
-      this.#isStoring = false;
+      this.#storing = undefined;
       this.#store();
     };
-    database.storeLocalSeq(nodeIdOf(publicKey), seq).then(stored, (error: unknown) => {
-      this.#isStoring = false;
+    this.#storing = database.storeLocalSeq(nodeIdOf(publicKey), seq).then(stored, (error: unknown) => {
+      this.#storing = undefined;
       failed(error);
     });
   }

@@ -1,11 +1,11 @@
-/** What a server learns of nodes, written into its node database. */
+/** What a server or a bootnode learns of nodes, written into its node database. */
 import type { Env } from '../base/env.ts';
 import { consequenceOf, type PeerlaneError } from '../base/errors.ts';
-import type { Discv4Event } from '../discv4/index.ts';
 import { type Enode, nodeIdOf } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { hasAddress } from './bootnodes.ts';
+import type { Discv4ServiceEvent } from './discv4-options.ts';
 import type { NodeDatabase, NodePatch } from './node-db/index.ts';
 
 export class NodeNotes {
@@ -30,17 +30,16 @@ export class NodeNotes {
     this.#note(publicKey, { failed: true, dial: { at: this.#now, error: error.code } });
   }
 
-  discovered(event: Discv4Event): void {
-    const { node } = event;
+  discovered(event: Discv4ServiceEvent): void {
     switch (event.kind) {
       case 'node-answered':
-        this.#note(node.publicKey, { ...patchOf(node), lastPong: this.#now });
+        this.#note(event.node.publicKey, { ...patchOf(event.node), lastPong: this.#now });
         break;
       case 'node-silent':
-        this.#note(node.publicKey, { failed: true });
+        this.#note(event.node.publicKey, { failed: true });
         break;
       case 'record-received':
-        this.#note(node.publicKey, patchOf({ ...node, record: event.record }));
+        this.#note(event.node.publicKey, patchOf({ ...event.node, record: event.record }));
         break;
       default:
     }

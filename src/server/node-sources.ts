@@ -9,8 +9,8 @@ import type { NodeDatabase, StoredNode } from './node-db/index.ts';
 import type { FoundNode, MixSource } from './node-mix.ts';
 
 /** Nodes of the database that a start begins with; of those that have answered within so long. */
-export const SEED_COUNT = 30;
-export const SEED_MAX_AGE_MS: number = 5 * 24 * 60 * 60_000;
+const SEED_COUNT = 30;
+const SEED_MAX_AGE_MS = 5 * 24 * 60 * 60_000;
 /** How often nodes that are always the same are gone through. */
 const REPEAT_MS = 30 * 60_000;
 
@@ -54,8 +54,17 @@ export function staticSource(enodes: readonly Enode[]): MixSource {
   return { name: 'static', repeatMs: REPEAT_MS, open: nodes };
 }
 
-/** A node of the database for the table of discovery v4; `undefined` when it took no part in that. */
-export function seedOf(node: StoredNode): KadNode | undefined {
+/**
+ * Nodes of the database that the table of discovery v4 begins with.
+ * @throws PeerlaneError as `NodeDatabase.seeds`
+ */
+export async function seedsOf(database: NodeDatabase, signal: AbortSignal): Promise<KadNode[]> {
+  const stored = await database.seeds(SEED_COUNT, SEED_MAX_AGE_MS, { signal });
+  return stored.map(seedOf).filter((seed) => seed !== undefined);
+}
+
+/** `undefined` when the node took no part in discovery v4. */
+function seedOf(node: StoredNode): KadNode | undefined {
   const { publicKey, endpoint } = node;
   if (endpoint === undefined || endpoint.udpPort === 0) return undefined;
   const { host: ip, udpPort, tcpPort } = endpoint;

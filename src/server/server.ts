@@ -1,21 +1,14 @@
-import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
-import { connectTcp, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
-import { type Hello, P2P_VERSION, type PeerInfo } from '../p2p/index.ts';
-import {
-  accept,
-  freshRandomness,
-  type Handshake,
-  type Identity,
-  identityOf,
-  initiate,
-} from '../rlpx/index.ts';
+import { type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import type { PeerInfo } from '../p2p/index.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
-import { type Budgets, budgetsOf } from './budgets.ts';
-import { checkServerOptions, DIAL_TIMEOUT_MS, type ServerConfig, type ServerOptions } from './config.ts';
-import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
+import { budgetsOf } from './budgets.ts';
+import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
+import type { Connection, ConnectionOwner } from './connection.ts';
+import { Connector, type Dialed } from './connector.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
@@ -36,42 +29,40 @@ import { PendingInbound } from './pending-inbound.ts';
  */
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
-  readonly #identity: Identity;
   readonly #local: LocalNode;
   readonly #notes: NodeNotes;
   readonly #discovery: Discovery | undefined;
   readonly #lanes: Lanes;
-  readonly #budgets: Budgets;
   readonly #peers: PeerSet;
-  readonly #owner: ConnectionOwner = this.#ownerOf(undefined);
   readonly #dialer: Dialer;
-  /** All connections whose sockets are open, peers included. */
-  readonly #connections = new Set<Connection>();
+  readonly #connector: Connector;
   readonly #pendingInbound: PendingInbound;
   #listener: Listener | undefined;
-  /** Made for the first connection; by then it is known where the server listens. */
-  #context: ConnectionContext | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode` */
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
-    this.#identity = identityOf(this.#config.key);
-    this.#budgets = budgetsOf(this.#config);
-    this.#lanes = new Lanes(this.#config.env, this.#budgets.blocks);
+    const budgets = budgetsOf(this.#config);
+    this.#lanes = new Lanes(this.#config.env, budgets.blocks);
+    this.#connector = new Connector({
+      ...this.#config,
+      ...{ lanes: this.#lanes, budgets },
+      listenPort: () => this.#listener?.port ?? 0,
+      ownerOf: (dialed) => this.#ownerOf(dialed),
+    });
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
     this.#notes = new NodeNotes(database, env);
-    const entries = discovery?.recordEntries ?? (() => ({}));
     const failed = (error: unknown): void => this.#recordFailed(error);
-    this.#local = new LocalNode({ key, env, entries, database, failed });
+    this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed });
     this.#dialer = new Dialer({
       env,
       maxPending,
       peers: this.#peers,
-      connect: (enode, signal) => this.#connectTo(enode, signal),
+      connect: (enode, signal) => this.#connector.dial(enode, signal),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
     });
@@ -120,8 +111,7 @@ export class Server implements AsyncDisposable {
     if (this.#isClosed) await listener.close();
     this.#requireOpen();
     this.#listener = listener;
-    // Whom we dialed meanwhile was told of no port.
-    this.#context = undefined;
+    this.#connector.listens();
   }
 
   #requireOpen(): void {
@@ -134,7 +124,7 @@ export class Server implements AsyncDisposable {
 
   /** The node's 64-byte public key. */
   get id(): Uint8Array {
-    return this.#identity.publicKey;
+    return this.#connector.publicKey;
   }
 
   /**
@@ -219,7 +209,7 @@ export class Server implements AsyncDisposable {
     const listening = this.#listener?.close();
     this.#dialer.close();
     const undiscovered = this.#discovery?.close();
-    const connections = [...this.#connections];
+    const connections = [...this.#connector.connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
@@ -244,7 +234,7 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  // Inbound
+  // Connections
 
   #accept(wire: Wire): void {
     if (this.#state !== 'running') {
@@ -252,49 +242,16 @@ export class Server implements AsyncDisposable {
       return;
     }
     this.#pendingInbound.makeRoom();
-    const randomness = freshRandomness(this.#config.env);
-    const connection = this.#connect(wire, accept({ identity: this.#identity, randomness }));
-    this.#pendingInbound.add(connection);
+    this.#pendingInbound.add(this.#connector.accept(wire));
   }
 
-  #connect(wire: Wire, handshake: Handshake, dialed?: Dialed): Connection {
-    const { env, protocols } = this.#config;
-    this.#context ??= {
-      env,
-      protocols,
-      hello: this.#hello(),
-      lanes: this.#lanes,
-      budgets: this.#budgets,
-    };
-    const connection = new Connection(this.#context, {
-      wire,
-      inbound: dialed === undefined,
-      handshake,
-      owner: dialed === undefined ? this.#owner : this.#ownerOf(dialed),
-    });
-    if (!connection.isGone) this.#connections.add(connection);
-    return connection;
-  }
-
-  #ownerOf(dialed: Dialed | undefined): ConnectionOwner {
+  #ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {
     return {
       identified: (connection, remoteId) => this.#identified(connection, remoteId),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
       handlerFailed: (connection, error) =>
         this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
-      gone: (connection) => this.#connections.delete(connection),
-    };
-  }
-
-  #hello(): Hello {
-    const { name, protocols } = this.#config;
-    return {
-      version: P2P_VERSION,
-      clientId: name,
-      capabilities: protocols.map(({ name, version }) => ({ name, version })),
-      listenPort: this.#listener?.port ?? 0,
-      id: this.id,
     };
   }
 
@@ -336,38 +293,6 @@ export class Server implements AsyncDisposable {
     }
     this.#dialer.plan();
   }
-
-  // Outbound
-
-  async #connectTo(enode: Enode, signal: AbortSignal): Promise<Peer> {
-    const { env } = this.#config;
-    const wire = await connectTcp(
-      { host: enode.host, port: enode.tcpPort },
-      { timeoutMs: DIAL_TIMEOUT_MS, signal },
-    );
-    if (signal.aborted) {
-      wire.destroy();
-      throw abortedError(signal);
-    }
-    return await new Promise<Peer>((resolve, reject) => {
-      const handshake = initiate({
-        identity: this.#identity,
-        randomness: freshRandomness(env),
-        remoteId: enode.publicKey,
-      });
-      const connection = this.#connect(wire, handshake, { enode, resolve, reject });
-      onAbort(signal, () => {
-        if (connection.peer === undefined) connection.close(abortedError(signal));
-      });
-    });
-  }
-}
-
-/** A dial that waits for its peer. */
-interface Dialed {
-  readonly enode: Enode;
-  readonly resolve: (peer: Peer) => void;
-  readonly reject: (error: PeerlaneError) => void;
 }
 
 function closedWhileStarting(): PeerlaneError {

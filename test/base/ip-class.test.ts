@@ -4,10 +4,10 @@ import {
   classOfIp,
   type IpClass,
   isGlobal,
+  isHostAddress,
   isLan,
+  isLocal,
   isLoopback,
-  isMulticast,
-  isUnspecified,
 } from '../../src/base/ip-class.ts';
 import { codeOf } from '../support/errors.ts';
 
@@ -19,7 +19,7 @@ function bytesOf(text: string): Uint8Array {
 
 // IANA IPv4 Special-Purpose Address Registry (2025-10-09): first and last address of each block, its name there.
 const IPV4: readonly (readonly [string, string, IpClass, string])[] = [
-  ['0.0.0.1', '0.255.255.255', 'special', '"This network"'],
+  ['0.0.0.1', '0.255.255.255', 'reserved', '"This network"'],
   ['0.0.0.0', '0.0.0.0', 'unspecified', '"This host on this network"'],
   ['10.0.0.0', '10.255.255.255', 'private', 'Private-Use'],
   ['100.64.0.0', '100.127.255.255', 'special', 'Shared Address Space'],
@@ -43,8 +43,8 @@ const IPV4: readonly (readonly [string, string, IpClass, string])[] = [
   ['198.51.100.0', '198.51.100.255', 'special', 'Documentation (TEST-NET-2)'],
   ['203.0.113.0', '203.0.113.255', 'special', 'Documentation (TEST-NET-3)'],
   ['224.0.0.0', '239.255.255.255', 'multicast', 'Multicast (RFC 5771)'],
-  ['240.0.0.0', '255.255.255.254', 'special', 'Reserved'],
-  ['255.255.255.255', '255.255.255.255', 'special', 'Limited Broadcast'],
+  ['240.0.0.0', '255.255.255.254', 'reserved', 'Reserved'],
+  ['255.255.255.255', '255.255.255.255', 'reserved', 'Limited Broadcast'],
 ];
 
 // IANA IPv6 Special-Purpose Address Registry (2025-10-09), and IPv6 Address Space for what is outside of 2000::/3.
@@ -74,7 +74,7 @@ const IPV6: readonly (readonly [string, string, IpClass, string])[] = [
   ['5f00::', '5f00:ffff::', 'special', 'Segment Routing (SRv6) SIDs'],
   ['fc00::', 'fdff:ffff::', 'private', 'Unique-Local'],
   ['fe80::', 'febf:ffff::', 'link-local', 'Link-Local Unicast'],
-  ['fec0::', 'feff:ffff::', 'special', 'Reserved by IETF, once site-local'],
+  ['fec0::', 'feff:ffff::', 'private', 'Reserved by IETF, once site-local'],
   ['ff00::', 'ffff:ffff::', 'multicast', 'Multicast (RFC 4291)'],
   ['::1.2.3.4', '::2', 'special', 'Reserved by IETF, once IPv4-compatible'],
   ['4000::', '5eff:ffff::', 'special', 'Reserved by IETF'],
@@ -121,6 +121,9 @@ describe('the class of an address', () => {
       [
         '0.0.0.0',
         '::',
+        '0.1.2.3',
+        '240.0.0.1',
+        '255.255.255.255',
         '127.0.0.1',
         '::1',
         '10.1.2.3',
@@ -131,10 +134,12 @@ describe('the class of an address', () => {
         'ff02::1',
         '8.8.8.8',
       ].filter((text) => ask(bytesOf(text)));
-    expect(yes(isUnspecified)).toEqual(['0.0.0.0', '::']);
     expect(yes(isLoopback)).toEqual(['127.0.0.1', '::1']);
     expect(yes(isLan)).toEqual(['10.1.2.3', '169.254.1.1', 'fe80::1', 'fd00::1']);
-    expect(yes(isMulticast)).toEqual(['224.0.0.1', 'ff02::1']);
+    expect(yes(isLocal)).toEqual([...yes(isLoopback), ...yes(isLan)]);
+    expect(yes((address) => !isHostAddress(address))).toEqual([
+      ...['0.0.0.0', '::', '0.1.2.3', '240.0.0.1', '255.255.255.255', '224.0.0.1', 'ff02::1'],
+    ]);
     expect(yes(isGlobal)).toEqual(['8.8.8.8']);
   });
 

@@ -163,7 +163,11 @@ describe('enr show', () => {
       /it does not exist \(file-unreadable\)/,
     ],
     ['is a directory', temporaryDirectory, /it is a directory \(file-unreadable\)/],
-    ['is too large', () => file(EXAMPLE.repeat(10_000)), /it is too large \(file-unreadable\)/],
+    [
+      'is too large',
+      () => file(EXAMPLE.repeat(10_000)),
+      /it is larger than 1048576 bytes \(file-unreadable\)/,
+    ],
     ['holds too much', () => file('x\n'.repeat(10_001)), /at most 10000 records.* \(invalid-record\)/],
     ['is empty', () => file('\n \n'), /there is no record in it \(invalid-record\)/],
   ])('says so when the file %s', async (_, prepare, message) => {

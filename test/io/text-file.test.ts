@@ -57,4 +57,15 @@ describe('a text file', () => {
     });
     expect(await rejectionOf(readTextFile(`${path}-not`, 'the file', 100))).toBe('file-unreadable');
   });
+
+  it('is not read any further when the call is aborted', async () => {
+    const path = join(directory, 'unread');
+    await writeFile(path, 'x');
+    expect(await rejectionOf(readTextFile(path, 'the file', 100, AbortSignal.abort()))).toBe('aborted');
+  });
+
+  it.runIf(process.platform === 'linux')('may say nothing of its length (on Linux)', async () => {
+    expect(await readTextFile('/proc/self/cmdline', 'the file', 100_000)).toMatch(/node/);
+    expect(await rejectionOf(readTextFile('/proc/self/cmdline', 'the file', 1))).toBe('file-unreadable');
+  });
 });

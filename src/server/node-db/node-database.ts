@@ -6,8 +6,9 @@ import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
 import { decodeRecord, nodeIdOf } from '../../enr/index.ts';
 import { TOUCHED } from './changes.ts';
 import { applyToHistory, newHistory } from './history.ts';
-import { nameOf, seqKeyOf } from './keys.ts';
+import { nameOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
+import { LocalSeqs } from './local-seqs.ts';
 import { NodeIndex } from './node-index.ts';
 import { checkPatch, factsOf, type NodePatch } from './node-patch.ts';
 import { checkOptions, type NodeDatabaseConfig, type NodeDatabaseOptions } from './options.ts';
@@ -25,7 +26,6 @@ const READ_LENGTH = 64;
 /** Changes that are gathered while a store is read. */
 const MAX_LOADING_CHANGES = 512;
 const ID_LENGTH = 32;
-const SEQ_LENGTH = 8;
 
 /**
  * What is known of other nodes, kept over restarts: records and endpoints, when they answered, how dials ended.
@@ -39,15 +39,13 @@ export class NodeDatabase implements AsyncDisposable {
   readonly #config: NodeDatabaseConfig;
   readonly #index = new NodeIndex();
   readonly #writer: WriteBehind;
-  readonly #kv: ScannableStore;
-  /** Writes of sequence numbers, one after the other. */
-  #seqWrites: Promise<unknown> = Promise.resolve();
+  readonly #seqs: LocalSeqs;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(kv: ScannableStore, config: NodeDatabaseConfig) {
     this.#config = config;
-    this.#kv = kv;
+    this.#seqs = new LocalSeqs(kv);
     const { env, onEvent } = config;
     const failed = (error: PeerlaneError): void => onEvent({ kind: 'node-database-failed', error });
     this.#writer = new WriteBehind({ kv, index: this.#index, env, failed });
@@ -148,8 +146,7 @@ export class NodeDatabase implements AsyncDisposable {
   async localSeq(id: Uint8Array): Promise<bigint | undefined> {
     checkId(id);
     this.#requireOpen();
-    const value = await this.#kv.get(seqKeyOf(nameOf(id)));
-    return value?.length === SEQ_LENGTH ? viewOf(value).getBigUint64(0) : undefined;
+    return await this.#seqs.get(id);
   }
 
   /**
@@ -160,11 +157,7 @@ export class NodeDatabase implements AsyncDisposable {
   async storeLocalSeq(id: Uint8Array, seq: bigint): Promise<void> {
     checkId(id);
     this.#requireOpen();
-    const value = new Uint8Array(SEQ_LENGTH);
-    viewOf(value).setBigUint64(0, seq);
-    const write = this.#seqWrites.then(() => this.#kv.batch([{ key: seqKeyOf(nameOf(id)), value }]));
-    this.#seqWrites = write.catch(() => undefined);
-    await write;
+    await this.#seqs.store(id, seq);
   }
 
   /** Forgets a node; whether it was known. */
@@ -236,7 +229,7 @@ export class NodeDatabase implements AsyncDisposable {
   /** Writes what has changed, and lets go of the directory. */
   async close(): Promise<void> {
     this.#expiry?.cancel();
-    this.#closed ??= this.#seqWrites.then(() => this.#writer.close());
+    this.#closed ??= this.#seqs.settled().then(() => this.#writer.close());
     await this.#closed;
   }
 
@@ -301,10 +294,6 @@ function randomBelow(limit: number, bytes: Uint8Array): number {
   let value = 0;
   for (const byte of bytes) value = value * 256 + byte;
   return value % limit;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function checkId(id: Uint8Array): void {

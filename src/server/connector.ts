@@ -1,0 +1,116 @@
+import { abortedError, onAbort } from '../base/abort.ts';
+import type { PeerlaneError } from '../base/errors.ts';
+import type { Enode } from '../enr/index.ts';
+import { connectTcp, type Wire } from '../io/tcp.ts';
+import { P2P_VERSION } from '../p2p/index.ts';
+import {
+  accept,
+  freshRandomness,
+  type Handshake,
+  type Identity,
+  identityOf,
+  initiate,
+} from '../rlpx/index.ts';
+import type { Budgets } from './budgets.ts';
+import { DIAL_TIMEOUT_MS, type ServerConfig } from './config.ts';
+import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
+import type { Lanes } from './lanes.ts';
+import type { Peer } from './peer.ts';
+
+/** A dial that waits for its peer. */
+export interface Dialed {
+  readonly enode: Enode;
+  readonly resolve: (peer: Peer) => void;
+  readonly reject: (error: PeerlaneError) => void;
+}
+
+export interface ConnectorOptions extends Pick<ServerConfig, 'key' | 'env' | 'name' | 'protocols'> {
+  readonly lanes: Lanes;
+  readonly budgets: Budgets;
+  /** The port that Hello names: 0 when the server does not listen. */
+  readonly listenPort: () => number;
+  /** Who is told what happens to a connection, which came in unless it was dialed. */
+  readonly ownerOf: (dialed: Dialed | undefined) => Omit<ConnectionOwner, 'gone'>;
+}
+
+/** Makes the connections of a server, and knows those whose sockets are open. */
+export class Connector {
+  readonly #options: ConnectorOptions;
+  readonly #identity: Identity;
+  readonly #connections = new Set<Connection>();
+  /** One for all that come in. */
+  readonly #owner: ConnectionOwner;
+  /** Made for the first connection; by then it is known where the server listens. */
+  #context: ConnectionContext | undefined;
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+    this.#identity = identityOf(options.key);
+    this.#owner = this.#ownerOf(undefined);
+  }
+
+  /** The node's public key, 64 bytes. */
+  get publicKey(): Uint8Array {
+    return this.#identity.publicKey;
+  }
+
+  /** All connections whose sockets are open, peers included. */
+  get connections(): Iterable<Connection> {
+    return this.#connections;
+  }
+
+  /** The server listens from now on: whom it dialed before was told of no port. */
+  listens(): void {
+    this.#context = undefined;
+  }
+
+  accept(wire: Wire): Connection {
+    const randomness = freshRandomness(this.#options.env);
+    return this.#connect(wire, accept({ identity: this.#identity, randomness }), this.#owner, true);
+  }
+
+  /** @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted` */
+  async dial(enode: Enode, signal: AbortSignal): Promise<Peer> {
+    const { host, tcpPort: port, publicKey: remoteId } = enode;
+    const wire = await connectTcp({ host, port }, { timeoutMs: DIAL_TIMEOUT_MS, signal });
+    if (signal.aborted) {
+      wire.destroy();
+      throw abortedError(signal);
+    }
+    return await new Promise<Peer>((resolve, reject) => {
+      const randomness = freshRandomness(this.#options.env);
+      const handshake = initiate({ identity: this.#identity, randomness, remoteId });
+      const owner = this.#ownerOf({ enode, resolve, reject });
+      const connection = this.#connect(wire, handshake, owner, false);
+      onAbort(signal, () => {
+        if (connection.peer === undefined) connection.close(abortedError(signal));
+      });
+    });
+  }
+
+  #connect(wire: Wire, handshake: Handshake, owner: ConnectionOwner, inbound: boolean): Connection {
+    this.#context ??= this.#newContext();
+    const connection = new Connection(this.#context, { wire, inbound, handshake, owner });
+    if (!connection.isGone) this.#connections.add(connection);
+    return connection;
+  }
+
+  #ownerOf(dialed: Dialed | undefined): ConnectionOwner {
+    return {
+      ...this.#options.ownerOf(dialed),
+      gone: (connection) => this.#connections.delete(connection),
+    };
+  }
+
+  #newContext(): ConnectionContext {
+    const { env, name, protocols, lanes, budgets, listenPort } = this.#options;
+    const hello = {
+      version: P2P_VERSION,
+      clientId: name,
+      capabilities: protocols.map(({ name, version }) => ({ name, version })),
+      listenPort: listenPort(),
+      id: this.publicKey,
+    };
+    return { env, protocols, hello, lanes, budgets };
+  }
+}
