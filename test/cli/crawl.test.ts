@@ -109,7 +109,7 @@ describe('the page of a crawl', () => {
     const node = signRecord(key, {
       seq: 1n,
       entries: { ip: '127.0.0.1', udp: 1 },
-      others: { [evil]: Uint8Array.of(1) },
+      others: new Map([[evil, Uint8Array.of(1)]]),
     });
     const set: NodeSet = new Map([
       [nodeSetKey(node), { node, score: 3, firstResponse: 1, lastResponse: 2, lastCheck: 2 }],
