@@ -89,7 +89,9 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     await using service = await startAsking(context, options, { nodes: bootnodes, seeds }, { signal, fail });
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
+    const isIpv6 = service.record.get('udp6') !== undefined;
     const crawler = new Crawler({
+      reaches: ({ ip }) => isIpv6 || !ip.includes(':'),
       ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },
       onAnswer: (node, { node: known }) => {
         if (known instanceof NodeRecord && known.get('eth') !== undefined) greetings?.ask(node);

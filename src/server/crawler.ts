@@ -15,6 +15,8 @@ export const DEFAULT_CRAWL_RATE = 50;
 export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
 /** A crawl is over when no node that it did not know has answered for so long. */
 export const DEFAULT_IDLE_MS: number = 2 * 60_000;
+/** When nobody at all has answered for so long, it is our own network that is away, and says nothing of nodes. */
+export const OUTAGE_MS = 10_000;
 /** Nodes outside of the set that are remembered, so that those which never answer are not checked again and again. */
 const MAX_REMEMBERED = 100_000;
 
@@ -44,6 +46,8 @@ export interface CrawlerOptions {
   readonly limit?: number;
   /** Told of each node that has answered. */
   readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;
+  /** Whether the service can send there: who cannot be asked is not silent. Default: anywhere. */
+  readonly reaches?: (node: KadNode) => boolean;
   readonly env?: Env;
 }
 
@@ -81,6 +85,7 @@ export class Crawler {
   #pulling: Promise<unknown> = Promise.resolve();
   #nextAt = Number.NEGATIVE_INFINITY;
   #newAt = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #checked = 0;
   #answered = 0;
   #added = 0;
@@ -98,6 +103,7 @@ export class Crawler {
       idleMs = DEFAULT_IDLE_MS,
       limit = MAX_NODE_SET_NODES,
       onAnswer = () => undefined,
+      reaches = () => true,
       env = systemEnv,
     } = options;
     for (const [name, value] of Object.entries({ rate, recheckMs, idleMs, limit })) {
@@ -106,12 +112,15 @@ export class Crawler {
       }
     }
     const most = Math.min(limit, MAX_NODE_SET_NODES);
-    this.#options = { service, set, rate, recheckMs, idleMs, limit: most, onAnswer, env };
-    for (const node of nodes) this.#queue.push({ key: toBareHex(node.id), places: [node] });
+    this.#options = { service, set, rate, recheckMs, idleMs, limit: most, onAnswer, reaches, env };
+    for (const node of nodes) {
+      if (reaches(node)) this.#queue.push({ key: toBareHex(node.id), places: [node] });
+    }
     const known = [...set].sort(([, a], [, b]) => (a.lastCheck ?? 0) - (b.lastCheck ?? 0));
     for (const [key, { node }] of known) {
       const place = placeOf(node);
-      if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
+      if (place !== undefined && reaches(place) && this.#isDue(key))
+        this.#queue.push({ key, places: [place] });
     }
   }
 
@@ -195,7 +204,8 @@ export class Crawler {
     const key = toBareHex(result.value.id);
     const known = this.#options.set.get(key);
     // What lookups say of a known node is anybody's word; where it has answered comes first.
-    const place = known === undefined ? undefined : placeOf(known.node);
+    const knownPlace = known === undefined ? undefined : placeOf(known.node);
+    const place = knownPlace !== undefined && this.#options.reaches(knownPlace) ? knownPlace : undefined;
     const isMoved = place !== undefined && !sameEndpoint(place, result.value);
     return { key, places: isMoved ? [place, result.value] : [result.value] };
   }
@@ -262,6 +272,7 @@ export class Crawler {
     const { set, env, limit, onAnswer } = this.#options;
     this.#checked++;
     this.#answered++;
+    this.#answeredAt = env.now();
     const now = Math.floor(env.unixTime());
     const known = set.get(key);
     if (known === undefined && set.size >= limit) return;
@@ -285,6 +296,7 @@ export class Crawler {
     const { set, env } = this.#options;
     this.#checked++;
     const known = set.get(key);
+    if (known !== undefined && env.now() - this.#answeredAt > OUTAGE_MS) return;
     const score = Math.floor((known?.score ?? 0) / 2);
     if (known !== undefined && score > 0) {
       set.set(key, { ...known, score, lastCheck: Math.floor(env.unixTime()) });

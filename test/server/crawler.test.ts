@@ -208,6 +208,50 @@ describe('a crawl', () => {
     expect(network.asked.map(({ port }) => port)).toEqual([node.port]);
   });
 
+  it('takes nothing from anybody while nobody at all answers', async () => {
+    const network = new FakeNetwork(3);
+    const set: NodeSet = new Map();
+    for (const node of network.nodes) {
+      node.isUp = false;
+      set.set(keyOf(node), {
+        node: recordOf(node),
+        score: 1,
+        firstResponse: 1,
+        lastResponse: 1,
+        lastCheck: 1,
+      });
+    }
+    network.env.advance(HOUR_MS);
+    const stats = await crawl(network, set);
+    expect(stats).toMatchObject({ nodes: 3, removed: 0, answered: 0 });
+    expect(stats.checked).toBeGreaterThanOrEqual(3);
+  });
+
+  it('leaves alone whom it cannot reach', async () => {
+    const network = new FakeNetwork(3);
+    const set: NodeSet = new Map();
+    for (const node of network.nodes) {
+      set.set(keyOf(node), {
+        node: recordOf(node),
+        score: 1,
+        firstResponse: 1,
+        lastResponse: 1,
+        lastCheck: 1,
+      });
+    }
+    network.env.advance(HOUR_MS);
+    const reaches = ({ udpPort }: KadNode) => udpPort !== 1_001;
+    const service: CrawlService = {
+      random: async function* ({ signal }) {
+        for await (const node of network.random({ signal })) if (reaches(node)) yield node;
+      },
+      requestRecord: (place, options) => network.requestRecord(place, options),
+      ping: (place, options) => network.ping(place, options),
+    };
+    await crawl(network, set, { service, reaches });
+    expect([...set.values()].map(({ score }) => score)).toEqual([2, 1, 2]);
+  });
+
   it('takes no more nodes than it may', async () => {
     const network = new FakeNetwork(20);
     const stats = await crawl(network, new Map(), { limit: 5 });

@@ -9,7 +9,7 @@ import { backend } from '../../src/crypto/index.ts';
  * fast one. Real signatures of JavaScript take twenty times as long.
  */
 const isNative = backend.name === 'native';
-const NODES = isNative ? 300 : 60;
+const NODES = isNative ? 1_000 : 60;
 const REAL_NODES = isNative ? 300 : 12;
 const SEED = 1;
 
@@ -38,7 +38,7 @@ describe('a simulated network', () => {
 
   it('that loses a tenth of its packets while nodes come and go: 95 of 100 of the closest are found', () => {
     const { lookups } = simulate({
-      ...{ nodes: isNative ? 150 : 60, seed: SEED, lookups: 100, joinMinutes: 1, settleMinutes: 6 },
+      ...{ nodes: isNative ? 200 : 60, seed: SEED, lookups: 100, joinMinutes: 1, settleMinutes: 20 },
       ...{ loss: 0.1, churn: 0.1 },
     });
     expect(lookups.ended).toBe(lookups.lookups);
