@@ -28,5 +28,6 @@ export {
   type StoredNode,
 } from './node-db/index.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
+export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';
 export { Server } from './server.ts';
