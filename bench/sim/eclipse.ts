@@ -28,6 +28,8 @@ export interface EclipseFigures {
   /** The attacker's part of what lookups found, on average and at worst. */
   readonly resultShare: number;
   readonly worstResultShare: number;
+  /** Nodes of the attacker among what one lookup found, at most. */
+  readonly mostInResult: number;
 }
 
 export function eclipse({
@@ -51,7 +53,8 @@ export function eclipse({
       2 * MINUTE_MS,
     );
   }
-  const results = all.flatMap((victim) => resultShares(network, attacker, victim, lookups));
+  const results = all.flatMap((victim) => resultsOf(network, attacker, victim, lookups));
+  const shares = results.map(({ won, found }) => won / Math.max(1, found));
   const tables = all.map(({ engine }) => engine.table);
   const entries = tables.flatMap((table) => table.entries());
   const won = all.map((victim) => wonBy(attacker, victim));
@@ -61,8 +64,9 @@ export function eclipse({
     mostInBucket: Math.max(...won.map(({ bucket }) => bucket)),
     allowedInTable: networks * TABLE_NETWORK_LIMIT,
     allowedInBucket: networks * BUCKET_NETWORK_LIMIT,
-    resultShare: results.reduce((a, b) => a + b, 0) / results.length,
-    worstResultShare: Math.max(...results),
+    resultShare: shares.reduce((a, b) => a + b, 0) / shares.length,
+    worstResultShare: Math.max(...shares),
+    mostInResult: Math.max(...results.map(({ won }) => won)),
   };
 }
 
@@ -77,13 +81,19 @@ function wonBy(attacker: Attacker, { identity, engine }: SimNode): { table: numb
   return { table: won.length, bucket: Math.max(0, ...buckets.values()) };
 }
 
-function resultShares(network: SimNetwork, attacker: Attacker, victim: SimNode, count: number): number[] {
-  const shares: number[] = [];
+interface Result {
+  /** Nodes of the attacker, and all. */
+  readonly won: number;
+  readonly found: number;
+}
+
+function resultsOf(network: SimNetwork, attacker: Attacker, victim: SimNode, count: number): Result[] {
+  const results: Result[] = [];
   for (let i = 0; i < count; i++) {
     victim.lookup(network.env.randomBytes(64), ({ result }) => {
-      shares.push(result.filter((node) => attacker.owns(node)).length / Math.max(1, result.length));
+      results.push({ won: result.filter((node) => attacker.owns(node)).length, found: result.length });
     });
     network.env.advance(MINUTE_MS);
   }
-  return shares;
+  return results;
 }

@@ -105,9 +105,9 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     } finally {
       every();
       await keeper.stop();
+      // However it ended: the next run goes on from here.
+      await writeNodeSet(file, set);
     }
-    // Also when it was interrupted: the next run goes on from here.
-    await writeNodeSet(file, set);
     if (options.html !== undefined) {
       const page = crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known });
       await replaceTextFile(options.html, 'the page', page);

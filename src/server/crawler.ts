@@ -3,7 +3,7 @@ import { toBareHex } from '../base/bytes.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
-import { type Enode, NodeRecord } from '../enr/index.ts';
+import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, kadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
 import { MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
 
@@ -17,11 +17,15 @@ export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
 export const DEFAULT_IDLE_MS: number = 2 * 60_000;
 /** When nobody at all has answered for so long, it is our own network that is away, and says nothing of nodes. */
 export const OUTAGE_MS = 10_000;
-/** Nodes outside of the set that are remembered, so that those which never answer are not checked again and again. */
+/** How often it is looked whether the crawl is over, when it could be. */
+const WATCH_MS = 250;
+/** Nodes that are remembered beside the set, so that those which never answer are not checked again and again. */
 const MAX_REMEMBERED = 100_000;
 
 /** What a crawl asks with; `Discv4Service` is one. */
 export interface CrawlService {
+  /** Of the node itself, 64 bytes: it is not asked. */
+  readonly publicKey: Uint8Array;
   /** Nodes met on random lookups, without an end. */
   random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
   /** @throws PeerlaneError `request-timeout` when the node does not answer */
@@ -77,8 +81,9 @@ interface Candidate {
  */
 export class Crawler {
   readonly #options: Required<Omit<CrawlerOptions, 'nodes'>>;
+  readonly #ownKey: string;
   readonly #queue: Candidate[] = [];
-  /** When nodes outside of the set were checked, by key; the last one stands last. */
+  /** When nodes were checked of which the set does not say it, by key; the last one stands last. */
   readonly #remembered = new Map<string, number>();
   readonly #underWay = new Set<string>();
   #found: AsyncGenerator<KadNode, void, undefined> | undefined;
@@ -113,6 +118,7 @@ export class Crawler {
     }
     const most = Math.min(limit, MAX_NODE_SET_NODES);
     this.#options = { service, set, rate, recheckMs, idleMs, limit: most, onAnswer, reaches, env };
+    this.#ownKey = toBareHex(nodeIdOf(service.publicKey));
     for (const node of nodes) {
       if (reaches(node)) this.#queue.push({ key: toBareHex(node.id), places: [node] });
     }
@@ -139,35 +145,41 @@ export class Crawler {
   async run(signal?: AbortSignal): Promise<CrawlStats> {
     if (this.#isStarted) throw new PeerlaneError('closed', 'a crawl is started once');
     this.#isStarted = true;
-    const { env, service } = this.#options;
-    const ended = new AbortController();
-    const removeAbort = onAbort(signal, () => ended.abort());
+    const { env, service, idleMs } = this.#options;
+    // One for each worker: Node takes more than ten listeners of a signal for a leak, and says so.
+    const aborts = Array.from({ length: CRAWL_WORKERS + 1 }, () => new AbortController());
+    const end = (): void => {
+      for (const abort of aborts) abort.abort();
+    };
+    const removeAbort = onAbort(signal, end);
+    const [ofLookups, ...ofWorkers] = aborts;
+    if (ofLookups === undefined) return this.stats;
     this.#newAt = env.now();
-    this.#found = service.random({ signal: ended.signal });
+    this.#found = service.random({ signal: ofLookups.signal });
     const watch = (): void => {
       const idle = env.now() - this.#newAt;
-      if (idle >= this.#options.idleMs && this.#queue.length === 0) ended.abort();
-      else timer = env.setTimer(Math.max(1_000, this.#options.idleMs - idle), watch);
+      if (idle >= idleMs && this.#queue.length === 0 && this.#underWay.size === 0) end();
+      else timer = env.setTimer(Math.max(WATCH_MS, idleMs - idle), watch);
     };
-    let timer = env.setTimer(this.#options.idleMs, watch);
+    let timer = env.setTimer(idleMs, watch);
     try {
-      await Promise.all(Array.from({ length: CRAWL_WORKERS }, () => this.#work(ended)));
+      await Promise.all(ofWorkers.map((abort) => this.#work(abort.signal, end)));
     } finally {
       timer.cancel();
       removeAbort();
-      ended.abort();
+      end();
     }
     return this.stats;
   }
 
-  async #work(ended: AbortController): Promise<void> {
-    const { signal } = ended;
+  /** @param end ends the other workers too */
+  async #work(signal: AbortSignal, end: () => void): Promise<void> {
     try {
       while (!signal.aborted) {
         const candidate = await this.#next(signal);
         if (candidate === undefined) return;
-        await this.#pace(signal);
         try {
+          await this.#pace(signal);
           await this.#check(candidate, signal);
         } finally {
           this.#underWay.delete(candidate.key);
@@ -175,8 +187,7 @@ export class Crawler {
       }
     } catch (error) {
       const isEnd = signal.aborted && isPeerlaneError(error, 'aborted');
-      // The others end too.
-      ended.abort();
+      end();
       if (!isEnd) throw error;
     }
   }
@@ -186,8 +197,9 @@ export class Crawler {
     for (;;) {
       const candidate = this.#queue.shift() ?? (await this.#pull(signal));
       if (candidate === undefined) return undefined;
-      if (this.#underWay.has(candidate.key) || !this.#isDue(candidate.key)) continue;
-      this.#underWay.add(candidate.key);
+      const { key } = candidate;
+      if (key === this.#ownKey || this.#underWay.has(key) || !this.#isDue(key)) continue;
+      this.#underWay.add(key);
       return candidate;
     }
   }
@@ -212,11 +224,10 @@ export class Crawler {
 
   #isDue(key: string): boolean {
     const { set, recheckMs, env } = this.#options;
-    const entry = set.get(key);
-    const checkedAt = entry?.lastCheck;
-    if (checkedAt !== undefined) return env.unixTime() - checkedAt >= recheckMs;
     const rememberedAt = this.#remembered.get(key);
-    return rememberedAt === undefined || env.now() - rememberedAt >= recheckMs;
+    if (rememberedAt !== undefined && env.now() - rememberedAt < recheckMs) return false;
+    const checkedAt = set.get(key)?.lastCheck;
+    return checkedAt === undefined || env.unixTime() - checkedAt >= recheckMs;
   }
 
   async #pace(signal: AbortSignal): Promise<void> {
@@ -296,15 +307,22 @@ export class Crawler {
     const { set, env } = this.#options;
     this.#checked++;
     const known = set.get(key);
-    if (known !== undefined && env.now() - this.#answeredAt > OUTAGE_MS) return;
+    if (known !== undefined && env.now() - this.#answeredAt > OUTAGE_MS) {
+      this.#remember(key);
+      return;
+    }
     const score = Math.floor((known?.score ?? 0) / 2);
     if (known !== undefined && score > 0) {
       set.set(key, { ...known, score, lastCheck: Math.floor(env.unixTime()) });
       return;
     }
     if (set.delete(key)) this.#removed++;
+    this.#remember(key);
+  }
+
+  #remember(key: string): void {
     this.#remembered.delete(key);
-    this.#remembered.set(key, env.now());
+    this.#remembered.set(key, this.#options.env.now());
     if (this.#remembered.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#remembered.keys()) {
       this.#remembered.delete(oldest);

@@ -6,7 +6,7 @@ import { publicKeyOf } from '../../src/crypto/index.ts';
 import { NodeRecord, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, nodeOfRecord } from '../../src/kad/index.ts';
 import { Crawler, type CrawlerOptions, type CrawlService } from '../../src/server/crawler.ts';
-import type { NodeSet } from '../../src/server/node-set.ts';
+import { type NodeSet, nodeSetKey } from '../../src/server/node-set.ts';
 
 const HOUR_MS = 60 * 60_000;
 
@@ -21,6 +21,7 @@ interface FakeNode {
 /** A network that answers as the test wants it to. */
 class FakeNetwork implements CrawlService {
   readonly env = new VirtualEnv({ seed: 7 });
+  readonly publicKey = publicKeyOf(new Uint8Array(32).fill(99));
   readonly nodes: FakeNode[];
   /** Ports that were asked, in order, with the time. */
   readonly asked: { port: number; at: number }[] = [];
@@ -194,6 +195,7 @@ describe('a crawl', () => {
     ]);
     network.env.advance(HOUR_MS);
     const liar: CrawlService = {
+      publicKey: network.publicKey,
       random: async function* () {
         for (;;) {
           yield kadNode({ publicKey: publicKeyOf(node.key), ip: '127.0.0.9', udpPort: 9, tcpPort: 9 });
@@ -227,6 +229,27 @@ describe('a crawl', () => {
     expect(stats.checked).toBeGreaterThanOrEqual(3);
   });
 
+  it('does not ask itself', async () => {
+    const network = new FakeNetwork(2);
+    const own = signRecord(new Uint8Array(32).fill(99), { seq: 1n, entries: { ip: '127.0.0.1', udp: 9 } });
+    const set: NodeSet = new Map([
+      [nodeSetKey(own), { node: own, score: 4, firstResponse: 1, lastResponse: 1, lastCheck: 1 }],
+    ]);
+    network.env.advance(HOUR_MS);
+    const stats = await crawl(network, set);
+    expect(stats).toMatchObject({ nodes: 3, added: 2 });
+    expect(set.get(nodeSetKey(own))?.score).toBe(4);
+    expect(network.asked.map(({ port }) => port)).not.toContain(9);
+  });
+
+  it('waits for whom it has asked, though nothing new comes', async () => {
+    const network = new FakeNetwork(60);
+    for (const node of network.nodes.slice(1)) node.isUp = false;
+    const nodes = network.nodes.map(placeOf);
+    const stats = await crawl(network, new Map(), { nodes, idleMs: 500 });
+    expect(stats.checked).toBe(60);
+  });
+
   it('leaves alone whom it cannot reach', async () => {
     const network = new FakeNetwork(3);
     const set: NodeSet = new Map();
@@ -242,6 +265,7 @@ describe('a crawl', () => {
     network.env.advance(HOUR_MS);
     const reaches = ({ udpPort }: KadNode) => udpPort !== 1_001;
     const service: CrawlService = {
+      publicKey: network.publicKey,
       random: async function* ({ signal }) {
         for await (const node of network.random({ signal })) if (reaches(node)) yield node;
       },
@@ -277,6 +301,7 @@ describe('a crawl', () => {
     const network = new FakeNetwork(3);
     const closed = new PeerlaneError('closed', 'discovery is not running');
     const service: CrawlService = {
+      publicKey: network.publicKey,
       random: (options) => network.random(options),
       requestRecord: () => Promise.reject(closed),
       ping: () => Promise.reject(closed),

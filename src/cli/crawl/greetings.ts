@@ -1,4 +1,5 @@
 /** What nodes say of themselves when they are connected to: asked of a bounded number, a few at a time. */
+import { onAbort } from '../../base/abort.ts';
 import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
@@ -28,11 +29,13 @@ export class Greetings implements AsyncDisposable {
   readonly #server: Server;
   readonly #waiting: KadNode[] = [];
   readonly #signal: AbortSignal;
-  #dials = 0;
+  /** One for each dial: Node takes more than ten listeners of a signal for a leak, and says so. */
+  readonly #dials = new Set<AbortController>();
   #asked = 0;
 
   constructor(env: Env, signal: AbortSignal) {
     this.#signal = signal;
+    onAbort(signal, () => this.#abort());
     this.#server = new Server({
       ...{ key: generateSecretKey(env), name: clientId(), protocols: silentProtocols(), env },
     });
@@ -59,26 +62,32 @@ export class Greetings implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#waiting.length = 0;
+    this.#abort();
     await this.#server.close();
   }
 
+  #abort(): void {
+    this.#waiting.length = 0;
+    for (const dial of this.#dials) dial.abort();
+  }
+
   #next(): void {
-    while (this.#dials < MAX_DIALS && !this.#signal.aborted) {
+    while (this.#dials.size < MAX_DIALS && !this.#signal.aborted) {
       const node = this.#waiting.shift();
       if (node === undefined) return;
-      this.#dials++;
-      void this.#dial(node).finally(() => {
-        this.#dials--;
+      const dial = new AbortController();
+      this.#dials.add(dial);
+      void this.#dial(node, dial.signal).finally(() => {
+        this.#dials.delete(dial);
         this.#next();
       });
     }
   }
 
-  async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode): Promise<void> {
+  async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode, signal: AbortSignal): Promise<void> {
     try {
       const enode = formatEnode({ publicKey, host, tcpPort, udpPort });
-      const peer = await this.#server.dial(enode, { signal: this.#signal });
+      const peer = await this.#server.dial(enode, { signal });
       const { clientId: client, capabilities } = peer.info;
       const names = capabilities.map(({ name, version }) => `${name}/${version}`);
       this.known.set(toBareHex(id), { clientId: client, capabilities: names });
