@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
@@ -65,6 +66,12 @@ export function addCrawlCommand(program: Command): void {
 
 async function crawl(context: Context, file: string, options: CrawlOptions): Promise<void> {
   const { env, output, signal } = context;
+  if (options.html !== undefined && resolve(options.html) === resolve(file)) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      'the page would take the place of the set: --html needs another file',
+    );
+  }
   const set = await setOf(file, context);
   const bootnodes = await readBootnodes(options.bootnode, signal);
   const listed = await nodesOfLists(options.dns ?? [], context);

@@ -168,6 +168,7 @@ export class Crawler {
       timer.cancel();
       removeAbort();
       end();
+      await this.#found.return();
     }
     return this.stats;
   }

@@ -141,7 +141,12 @@ export class NodeMix {
   }
 
   #end(running: Running): void {
-    running.pass?.abort.abort();
+    const { pass } = running;
+    pass?.abort.abort();
+    // One that stands at a node would else keep what it holds, such as its turn among the lookups, for ever.
+    const ended = pass?.nodes.return?.();
+    // How it ends is of no interest any more.
+    ended?.catch(() => undefined);
     running.pass = undefined;
     running.isAsked = false;
   }

@@ -242,3 +242,19 @@ describe('the mix of nodes', () => {
     expect([env.timers, failures, a.counts.passes]).toEqual([0, [], 1]);
   });
 });
+
+it('a mix that is closed ends the passes that stand at a node', async () => {
+  let isEnded = false;
+  async function* nodes(): AsyncGenerator<FoundNode, void, undefined> {
+    try {
+      for (let id = 1; ; id++) yield node(id);
+    } finally {
+      isEnded = true;
+    }
+  }
+  const { mix, run } = mixing([{ name: 'v4', open: nodes }]);
+  await run();
+  mix.close();
+  await settle();
+  expect(isEnded).toBe(true);
+});
