@@ -73,6 +73,16 @@ export function cidr(text: string): Cidr {
   }
 }
 
+/** What `read` makes of a text; an error that it throws says what is wrong with the option. */
+export function readWith<T>(read: (text: string) => T, text: string): T {
+  try {
+    return read(text);
+  } catch (error) {
+    if (isPeerlaneError(error)) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
 /** For an option that may be given several times: the values so far and one more. */
 export function collected<T>(
   read: (text: string) => T,

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { DnsClient, parseTreeUrl } from '../dnsdisc/index.ts';
+import { DnsClient } from '../dnsdisc/index.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { DnsResolver } from '../io/dns.ts';
 import { replaceTextFile } from '../io/text-file.ts';
@@ -14,6 +14,7 @@ import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
 import { crawlPageOf } from './crawl/page.ts';
+import { treeUrl } from './discovery.ts';
 import { formatDuration, formatNumber, printable } from './format.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import { readBootnodes } from './nodes.ts';
@@ -238,16 +239,6 @@ function printSummary(
       ...(hellos === undefined ? [] : [`${formatNumber(hellos)} have taken a connection`]),
     ].join('\n'),
   );
-}
-
-function treeUrl(text: string): string {
-  try {
-    parseTreeUrl(text);
-    return text;
-  } catch (error) {
-    if (isPeerlaneError(error)) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
 }
 
 function timeout(text: string): number {

@@ -1,12 +1,12 @@
 /** What the commands share that find nodes. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
 import { parseUdpNode } from '../server/bootnodes.ts';
 import { type DiscoveryOptions, NodeDatabase, type ServerEvent } from '../server/index.ts';
-import { collected, port } from './arguments.ts';
+import { collected, port, readWith } from './arguments.ts';
 import type { Context } from './command.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
@@ -32,21 +32,14 @@ export function withFindOptions(command: Command): Command {
 }
 
 function bootnode(text: string): string {
-  return checked(text, () => void parseUdpNode(text));
+  readWith(parseUdpNode, text);
+  return text;
 }
 
-function treeUrl(text: string): string {
-  return checked(text, () => void parseTreeUrl(text));
-}
-
-function checked(text: string, check: () => void): string {
-  try {
-    check();
-    return text;
-  } catch (error) {
-    if (error instanceof PeerlaneError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
+/** The text of an `enrtree://` URL, checked. */
+export function treeUrl(text: string): string {
+  readWith(parseTreeUrl, text);
+  return text;
 }
 
 /** Discovery of nodes of a chain. */

@@ -17,7 +17,7 @@ import {
   treeToJson,
 } from '../dnsdisc/index.ts';
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
-import { collected, seconds } from './arguments.ts';
+import { collected, readWith, seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatNumber } from './format.ts';
 import { readKeyFile } from './key-file.ts';
@@ -195,18 +195,9 @@ function rate(text: string): number {
 }
 
 function domain(text: string): string {
-  return checked(() => canonicalDomain(text));
+  return readWith(canonicalDomain, text);
 }
 
 function treeUrl(text: string): TreeUrl {
-  return checked(() => parseTreeUrl(text));
-}
-
-function checked<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof PeerlaneError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
+  return readWith(parseTreeUrl, text);
 }

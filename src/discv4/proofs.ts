@@ -1,6 +1,7 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
 import { isLocal } from '../base/ip-class.ts';
+import { setLatest } from '../base/recent.ts';
 import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
@@ -142,14 +143,7 @@ export class Proofs {
   }
 
   #setDebt(key: string, bytes: number): void {
-    this.#debts.delete(key);
-    if (this.#debts.size >= MAX_DEBTORS) {
-      for (const oldest of this.#debts.keys()) {
-        this.#debts.delete(oldest);
-        break;
-      }
-    }
-    this.#debts.set(key, bytes);
+    setLatest(this.#debts, key, bytes, MAX_DEBTORS);
   }
 }
 

@@ -1,3 +1,5 @@
+import { setLatest } from '../base/recent.ts';
+
 /** How often something may happen: so many a second on average, and so many at once. */
 export interface Rate {
   readonly perSecond: number;
@@ -33,23 +35,13 @@ export class RateLimit {
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
       bucket = { tokens: burst, at: now };
-      this.#makeRoom();
     } else {
       bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
       bucket.at = now;
-      this.#buckets.delete(key);
     }
-    this.#buckets.set(key, bucket);
+    setLatest(this.#buckets, key, bucket, this.#capacity);
     if (bucket.tokens < 1) return false;
     bucket.tokens--;
     return true;
-  }
-
-  #makeRoom(): void {
-    if (this.#buckets.size < this.#capacity) return;
-    for (const oldest of this.#buckets.keys()) {
-      this.#buckets.delete(oldest);
-      return;
-    }
   }
 }

@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../base/errors.ts';
+import { forgetOldest } from '../base/recent.ts';
 
 /** Requests that may await their answer at one peer; what servers answer in turn, and the bound on our memory. */
 export const MAX_PENDING_REQUESTS = 64;
@@ -104,12 +105,7 @@ export class RequestTracker<T> {
     if (request === undefined) return undefined;
     this.#pending.delete(id);
     this.#givenUp.add(id);
-    if (this.#givenUp.size > this.#maxRemembered) {
-      for (const oldest of this.#givenUp) {
-        this.#givenUp.delete(oldest);
-        break;
-      }
-    }
+    forgetOldest(this.#givenUp, this.#maxRemembered);
     return request.context;
   }
 

@@ -2,9 +2,11 @@ import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { parseIp } from '../base/ip.ts';
+import { setLatest } from '../base/recent.ts';
+import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { type KadNode, kadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
+import { type KadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
+import { hasAddress, kadNodeOf } from './bootnodes.ts';
 import { MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
@@ -236,19 +238,7 @@ export class Crawler {
     const now = env.now();
     const at = Math.max(now, this.#nextAt);
     this.#nextAt = at + 1_000 / rate;
-    throwIfAborted(signal);
-    if (at <= now) return;
-    await new Promise<void>((resolve) => {
-      const timer = env.setTimer(at - now, () => {
-        removeAbort();
-        resolve();
-      });
-      const removeAbort = onAbort(signal, () => {
-        timer.cancel();
-        resolve();
-      });
-    });
-    throwIfAborted(signal);
+    if (at > now) await sleep(env, at - now, signal);
   }
 
   async #check({ key, places }: Candidate, signal: AbortSignal): Promise<void> {
@@ -322,13 +312,7 @@ export class Crawler {
   }
 
   #remember(key: string): void {
-    this.#remembered.delete(key);
-    this.#remembered.set(key, this.#options.env.now());
-    if (this.#remembered.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.#remembered.keys()) {
-      this.#remembered.delete(oldest);
-      return;
-    }
+    setLatest(this.#remembered, key, this.#options.env.now(), MAX_REMEMBERED);
   }
 }
 
@@ -341,7 +325,5 @@ function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode)
 /** Where a node of the set takes part in discovery v4. */
 function placeOf(node: NodeRecord | Enode): KadNode | undefined {
   if (node instanceof NodeRecord) return nodeOfRecord(node);
-  const { publicKey, host: ip, udpPort, tcpPort } = node;
-  if (udpPort === 0 || parseIp(ip) === undefined) return undefined;
-  return kadNode({ publicKey, ip, udpPort, tcpPort });
+  return node.udpPort === 0 || !hasAddress(node) ? undefined : kadNodeOf({ ...node, record: undefined });
 }

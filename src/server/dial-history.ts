@@ -1,4 +1,5 @@
 /** When nodes that were found may be dialed again. */
+import { setLatest } from '../base/recent.ts';
 import { REDIAL_INTERVAL_MS } from './dial-plan.ts';
 
 /** Nodes that are remembered: more than can be dialed within `REDIAL_INTERVAL_MS`. */
@@ -37,12 +38,6 @@ export class DialHistory {
   }
 
   #put(key: string, dialed: Dialed): void {
-    this.#dialed.delete(key);
-    this.#dialed.set(key, dialed);
-    if (this.#dialed.size <= MAX_DIAL_HISTORY) return;
-    for (const oldest of this.#dialed.keys()) {
-      this.#dialed.delete(oldest);
-      return;
-    }
+    setLatest(this.#dialed, key, dialed, MAX_DIAL_HISTORY);
   }
 }

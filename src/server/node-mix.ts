@@ -2,6 +2,7 @@ import { abortedError } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { setLatest } from '../base/recent.ts';
 import type { Enode, NodeRecord } from '../enr/index.ts';
 import { failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
 
@@ -215,13 +216,7 @@ export class NodeMix {
   }
 
   #remember(key: string, ms: number): void {
-    this.#remembered.delete(key);
-    this.#remembered.set(key, this.#options.env.now() + ms);
-    if (this.#remembered.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.#remembered.keys()) {
-      this.#remembered.delete(oldest);
-      return;
-    }
+    setLatest(this.#remembered, key, this.#options.env.now() + ms, MAX_REMEMBERED);
   }
 }
 

@@ -96,6 +96,12 @@ function keyOf(node: FakeNode): string {
   return toBareHex(placeOf(node).id);
 }
 
+/** All were checked once, long ago. */
+function setOf(nodes: readonly FakeNode[]): NodeSet {
+  const times = { firstResponse: 1, lastResponse: 1, lastCheck: 1 };
+  return new Map(nodes.map((node) => [keyOf(node), { node: recordOf(node), score: 1, ...times }]));
+}
+
 function crawl(network: FakeNetwork, set: NodeSet, options: Partial<CrawlerOptions> = {}) {
   const crawler = new Crawler({
     service: network,
@@ -212,17 +218,8 @@ describe('a crawl', () => {
 
   it('takes nothing from anybody while nobody at all answers', async () => {
     const network = new FakeNetwork(3);
-    const set: NodeSet = new Map();
-    for (const node of network.nodes) {
-      node.isUp = false;
-      set.set(keyOf(node), {
-        node: recordOf(node),
-        score: 1,
-        firstResponse: 1,
-        lastResponse: 1,
-        lastCheck: 1,
-      });
-    }
+    for (const node of network.nodes) node.isUp = false;
+    const set = setOf(network.nodes);
     network.env.advance(HOUR_MS);
     const stats = await crawl(network, set);
     expect(stats).toMatchObject({ nodes: 3, removed: 0, answered: 0 });
@@ -252,16 +249,7 @@ describe('a crawl', () => {
 
   it('leaves alone whom it cannot reach', async () => {
     const network = new FakeNetwork(3);
-    const set: NodeSet = new Map();
-    for (const node of network.nodes) {
-      set.set(keyOf(node), {
-        node: recordOf(node),
-        score: 1,
-        firstResponse: 1,
-        lastResponse: 1,
-        lastCheck: 1,
-      });
-    }
+    const set = setOf(network.nodes);
     network.env.advance(HOUR_MS);
     const reaches = ({ udpPort }: KadNode) => udpPort !== 1_001;
     const service: CrawlService = {
