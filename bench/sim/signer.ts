@@ -1,33 +1,37 @@
-import { concatBytes } from '../../src/base/bytes.ts';
-import { PUBLIC_KEY_LENGTH } from '../../src/crypto/index.ts';
-import { type PacketCrypto, withHash } from '../../src/discv4/index.ts';
+import { keccak256, PUBLIC_KEY_LENGTH } from '../../src/crypto/index.ts';
+import type { PacketCrypto } from '../../src/discv4/index.ts';
 
 /** Where the signature of a packet begins, and what it signs. */
 const SIGNATURE_AT = 32;
 const SIGNED_AT = SIGNATURE_AT + PUBLIC_KEY_LENGTH + 1;
 
 /**
- * In place of a signature the key itself and a checksum of it and of the content, which are as long as a signature. It
- * costs next to nothing, and tells whether a packet has been changed; anybody can make one.
+ * In place of a signature the key itself and a checksum of it and of the packet's length, which are as long as a
+ * signature: it costs next to nothing, and anybody can make one. The packet's hash tells whether it has been changed.
  */
 export function cheapCrypto(publicKey: Uint8Array): PacketCrypto {
   return {
     open: (packets) =>
       packets.map((packet) => {
         const key = packet.slice(SIGNATURE_AT, SIGNED_AT - 1);
-        return checksum(key, packet.subarray(SIGNED_AT)) === packet[SIGNED_AT - 1] ? key : undefined;
+        return checksum(key, packet.length) === packet[SIGNED_AT - 1] ? key : undefined;
       }),
     seal: (contents) =>
-      contents.map((content) =>
-        withHash(concatBytes(publicKey, Uint8Array.of(checksum(publicKey, content))), content),
-      ),
+      contents.map((content) => {
+        const packet = new Uint8Array(SIGNED_AT + content.length);
+        packet.set(publicKey, SIGNATURE_AT);
+        packet[SIGNED_AT - 1] = checksum(publicKey, packet.length);
+        packet.set(content, SIGNED_AT);
+        packet.set(keccak256(packet.subarray(SIGNATURE_AT)));
+        return packet;
+      }),
   };
 }
 
-/** FNV-1a over the content, begun with the key, folded to a byte. */
-function checksum(key: Uint8Array, content: Uint8Array): number {
+/** FNV-1a over the beginning of the key and the length, folded to a byte. */
+function checksum(key: Uint8Array, length: number): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < 8; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x01000193);
-  for (const byte of content) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash = Math.imul(hash ^ length, 0x01000193);
   return (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & 0xff;
 }

@@ -67,9 +67,23 @@ const CLASSES: readonly (readonly [IpClass, readonly string[]])[] = [
 const BLOCKS: readonly (readonly [Cidr, IpClass])[] = CLASSES.flatMap(([name, blocks]) =>
   blocks.map((block) => [parseCidr(block), name] as const),
 ).sort(([a], [b]) => b.bits - a.bits);
-/** Of one family each: every packet of discovery asks. */
 const IPV4_BLOCKS = BLOCKS.filter(([{ network }]) => network.length === 4);
 const IPV6_BLOCKS = BLOCKS.filter(([{ network }]) => network.length === 16);
+
+/**
+ * The blocks that hold IPv4 addresses with this first byte, as a rule one: discovery asks of every node that it is told
+ * of.
+ */
+const IPV4_BLOCKS_OF = Array.from({ length: 256 }, (_, first) => {
+  const touching = IPV4_BLOCKS.filter(([{ network, bits }]) =>
+    inCidr(Uint8Array.of(first, 0, 0, 0), {
+      network: Uint8Array.of(network[0] ?? 0, 0, 0, 0),
+      bits: Math.min(bits, 8),
+    }),
+  );
+  // Behind the first that holds them all there is nothing to be found.
+  return touching.slice(0, touching.findIndex(([{ bits }]) => bits <= 8) + 1);
+});
 
 /** The well-known prefix of translators to IPv4 (RFC 6052, section 2.1): the IPv4 address stands at the end. */
 const TRANSLATED = parseCidr('64:ff9b::/96');
@@ -82,8 +96,10 @@ const TRANSLATED = parseCidr('64:ff9b::/96');
 export function classOfIp(address: Uint8Array): IpClass {
   let normal = normalizeIp(address);
   // Else 64:ff9b::10.0.0.1 would lead into the network behind a translator.
-  if (inCidr(normal, TRANSLATED)) normal = normal.subarray(12);
-  const blocks = normal.length === 4 ? IPV4_BLOCKS : IPV6_BLOCKS;
+  if (normal.length === 16 && inCidr(normal, TRANSLATED)) normal = normal.subarray(12);
+  const blocks = normal.length === 4 ? (IPV4_BLOCKS_OF[normal[0] ?? 0] ?? []) : IPV6_BLOCKS;
+  // A block of the first byte alone holds all that get here.
+  if (normal.length === 4 && blocks.length === 1) return blocks[0]?.[1] ?? 'special';
   for (const [block, name] of blocks) if (inCidr(normal, block)) return name;
   return 'special';
 }
@@ -92,22 +108,27 @@ export function isLoopback(address: Uint8Array): boolean {
   return classOfIp(address) === 'loopback';
 }
 
-/** Whether the address is of a local network: private, unique local or link-local. */
+/** Whether addresses of this class are of a local network: private, unique local or link-local. */
+export const isLanClass = (name: IpClass): boolean => name === 'private' || name === 'link-local';
+
+/** Whether one host can have an address of this class: nothing else is a node's, or comes from one. */
+export const isHostClass = (name: IpClass): boolean =>
+  name !== 'unspecified' && name !== 'multicast' && name !== 'reserved';
+
+/** Whether the address is of a local network. */
 export function isLan(address: Uint8Array): boolean {
-  const name = classOfIp(address);
-  return name === 'private' || name === 'link-local';
+  return isLanClass(classOfIp(address));
 }
 
 /** Whether the address is of this machine or a local network: whoever is there is let do more, and told more. */
 export function isLocal(address: Uint8Array): boolean {
   const name = classOfIp(address);
-  return name === 'loopback' || name === 'private' || name === 'link-local';
+  return name === 'loopback' || isLanClass(name);
 }
 
-/** Whether one host can have the address: nothing else is a node's, or comes from one. */
+/** Whether one host can have the address. */
 export function isHostAddress(address: Uint8Array): boolean {
-  const name = classOfIp(address);
-  return name !== 'unspecified' && name !== 'multicast' && name !== 'reserved';
+  return isHostClass(classOfIp(address));
 }
 
 /** Whether the address can be reached from everywhere. */

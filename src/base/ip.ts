@@ -28,7 +28,8 @@ export function parseIpv4(text: string): Uint8Array | undefined {
 
 /** @param address 4 bytes */
 export function formatIpv4(address: Uint8Array): string {
-  return address.join('.');
+  // By hand, as above: `join` takes four times as long.
+  return `${address[0] ?? 0}.${address[1] ?? 0}.${address[2] ?? 0}.${address[3] ?? 0}`;
 }
 
 /**

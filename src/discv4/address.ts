@@ -1,7 +1,7 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
 import { EMPTY } from '../base/bytes.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
-import { isHostAddress, isLan, isLocal, isLoopback } from '../base/ip-class.ts';
+import { classOfIp, isHostAddress, isHostClass, isLanClass } from '../base/ip-class.ts';
 
 /** Where packets come from and go to. */
 export interface UdpEndpoint {
@@ -46,8 +46,13 @@ export function subnetOf(ip: string): string {
  * machine itself, and none that is no single host's.
  */
 export function mayRelay(sender: string, ip: string): boolean {
-  const [from, named] = [addressBytes(sender), addressBytes(ip)];
-  if (from.length === 0 || named.length === 0 || !isHostAddress(named)) return false;
-  if (!isLocal(named)) return true;
-  return isLoopback(from) || (isLan(from) && isLan(named));
+  const address = addressBytes(ip);
+  if (address.length === 0) return false;
+  const named = classOfIp(address);
+  if (!isHostClass(named)) return false;
+  if (named !== 'loopback' && !isLanClass(named)) return true;
+  const origin = addressBytes(sender);
+  if (origin.length === 0) return false;
+  const from = classOfIp(origin);
+  return from === 'loopback' || (isLanClass(from) && isLanClass(named));
 }

@@ -23,9 +23,11 @@ export class Agenda {
 
   in(ms: number, run: () => void): Appointment {
     const entry: Entry = { at: this.now + ms, run };
-    let index = this.#entries.length;
+    const { length } = this.#entries;
+    let index = length;
     while (index > 0 && (this.#entries[index - 1]?.at ?? 0) > entry.at) index--;
-    this.#entries.splice(index, 0, entry);
+    if (index === length) this.#entries.push(entry);
+    else this.#entries.splice(index, 0, entry);
     return {
       at: entry.at,
       cancel: () => {

@@ -154,7 +154,7 @@ export class Discv4Engine {
     const message = messageOf(packet);
     const reason = message === undefined ? 'malformed' : this.#refusal(message, isKnown);
     if (message !== undefined && reason === undefined) {
-      this.#intake.push({ packet, from: endpoint, message, at: now }, isKnown);
+      this.#intake.push({ packet, from: endpoint, fromKey: key, message, at: now }, isKnown);
       return 'queued';
     }
     if (reason !== undefined) this.#drop(reason);
@@ -288,9 +288,12 @@ export class Discv4Engine {
   }
 
   /** Handles a packet, or says why not. */
-  #take({ packet, from: endpoint, message, at }: Incoming, publicKey: Uint8Array): DropReason | undefined {
-    const sender = { packet, endpoint, publicKey };
-    const isProven = () => this.#proofs.has(endpointKey(endpoint), publicKey, this.#agenda.now);
+  #take(
+    { packet, from: endpoint, fromKey, message, at }: Incoming,
+    publicKey: Uint8Array,
+  ): DropReason | undefined {
+    const sender = { packet, endpoint, endpointKey: fromKey, publicKey };
+    const isProven = () => this.#proofs.has(fromKey, publicKey, this.#agenda.now);
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(sender, message);
@@ -304,11 +307,11 @@ export class Discv4Engine {
         this.#responder.enrRequest(sender);
         return undefined;
       case 'pong':
-        return this.#requests.takePong(endpoint, publicKey, message, at) ? undefined : 'unsolicited';
+        return this.#requests.takePong(sender, message, at) ? undefined : 'unsolicited';
       case 'neighbors':
-        return this.#requests.takeNeighbors(endpoint, publicKey, message) ? undefined : 'unsolicited';
+        return this.#requests.takeNeighbors(sender, message) ? undefined : 'unsolicited';
       case 'enrResponse':
-        return this.#requests.takeRecord(endpoint, publicKey, message) ? undefined : 'unsolicited';
+        return this.#requests.takeRecord(sender, message) ? undefined : 'unsolicited';
     }
   }
 

@@ -36,6 +36,8 @@ export const MAX_RATED_SUBNETS = 2048;
 export interface Incoming {
   readonly packet: Uint8Array;
   readonly from: UdpEndpoint;
+  /** Of the endpoint. */
+  readonly fromKey: string;
   readonly message: Message;
   /** When it came, in milliseconds. */
   readonly at: number;

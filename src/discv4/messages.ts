@@ -2,7 +2,6 @@
  * The data of the six packets (discv4.md, "Wire Protocol"; EIP-868). As EIP-8 asks, versions are not looked at, and
  * further items of a list, and bytes behind it, are ignored.
  */
-import { concatBytes } from '../base/bytes.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import {
@@ -11,7 +10,7 @@ import {
   type Codec,
   decode,
   decodePrefix,
-  encode,
+  encodeBehind,
   list,
   optional,
   type RlpItem,
@@ -147,30 +146,40 @@ export function decodeMessage(packet: Uint8Array): Message | undefined {
 
 /** Type and data: what is signed. */
 export function encodeMessage(message: Message): Uint8Array {
-  return concatBytes(Uint8Array.of(PACKET_TYPE[message.kind]), encodeData(message));
-}
-
-function encodeData(message: Message): Uint8Array {
+  const type = TYPES[message.kind];
   switch (message.kind) {
     case 'ping': {
       const { from, to, expiration, enrSeq } = message;
       const fields = { from: fromEndpoint(from), to: fromEndpoint(to), expiration };
-      return encode(pingOut, { version: PROTOCOL_VERSION, ...fields, enrSeq });
+      return encodeBehind(type, pingOut, { version: PROTOCOL_VERSION, ...fields, enrSeq });
     }
-    case 'pong':
-      return encode(pongOut, { ...message, to: fromEndpoint(message.to) });
+    case 'pong': {
+      const { to, pingHash, expiration, enrSeq } = message;
+      return encodeBehind(type, pongOut, { to: fromEndpoint(to), pingHash, expiration, enrSeq });
+    }
     case 'findNode':
-      return encode(CODECS.findNode, message);
+      return encodeBehind(type, CODECS.findNode, message);
     case 'neighbors': {
-      const nodes = message.nodes.map((node) => ({ ...fromEndpoint(node), publicKey: node.publicKey }));
-      return encode(neighborsOut, { nodes, expiration: message.expiration });
+      const nodes = message.nodes.map(fromNeighbor);
+      return encodeBehind(type, neighborsOut, { nodes, expiration: message.expiration });
     }
     case 'enrRequest':
-      return encode(CODECS.enrRequest, message);
-    case 'enrResponse':
-      return encode(responseOut, { requestHash: message.requestHash, record: decode(raw, message.record) });
+      return encodeBehind(type, CODECS.enrRequest, message);
+    case 'enrResponse': {
+      const { requestHash, record } = message;
+      return encodeBehind(type, responseOut, { requestHash, record: decode(raw, record) });
+    }
   }
 }
+
+const TYPES = {
+  ping: Uint8Array.of(PACKET_TYPE.ping),
+  pong: Uint8Array.of(PACKET_TYPE.pong),
+  findNode: Uint8Array.of(PACKET_TYPE.findNode),
+  neighbors: Uint8Array.of(PACKET_TYPE.neighbors),
+  enrRequest: Uint8Array.of(PACKET_TYPE.enrRequest),
+  enrResponse: Uint8Array.of(PACKET_TYPE.enrResponse),
+};
 
 const enrSeq = optional(sequence);
 const pingOut = struct({ version: uint(8), from: endpoint, to: endpoint, expiration, enrSeq });
@@ -190,6 +199,15 @@ function toEndpoint({ address, udpPort, tcpPort }: EndpointFields): WireEndpoint
 
 function fromEndpoint({ ip, udpPort, tcpPort }: WireEndpoint): EndpointFields {
   return { address: addressBytes(ip ?? '0.0.0.0'), udpPort, tcpPort };
+}
+
+function fromNeighbor({
+  ip,
+  udpPort,
+  tcpPort,
+  publicKey,
+}: Neighbor): EndpointFields & { publicKey: Uint8Array } {
+  return { address: addressBytes(ip ?? '0.0.0.0'), udpPort, tcpPort, publicKey };
 }
 
 function toSequence(item: RlpItem | undefined): bigint | undefined {

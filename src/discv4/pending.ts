@@ -7,6 +7,14 @@ import type { Appointment } from './agenda.ts';
 import type { WireEndpoint } from './messages.ts';
 import { endpointKey } from './proofs.ts';
 
+/** Who sent a packet, as its signature says, and from where. */
+export interface Sender {
+  readonly packet: Uint8Array;
+  readonly endpoint: UdpEndpoint;
+  readonly endpointKey: string;
+  readonly publicKey: Uint8Array;
+}
+
 /** Somebody who is asked. */
 export interface Remote {
   readonly node: KadNode;

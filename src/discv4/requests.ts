@@ -29,8 +29,9 @@ import {
   type Remote,
   remoteKey,
   remoteOf,
+  type Sender,
 } from './pending.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import type { Proofs } from './proofs.ts';
 
 /** How long an answer is awaited, and what is sent is valid. */
 export const REPLY_TIMEOUT_MS = 500;
@@ -243,12 +244,11 @@ export class Requests {
    * @param at when it came, which may be a while ago
    */
   takePong(
-    endpoint: UdpEndpoint,
-    publicKey: Uint8Array,
+    { endpoint, endpointKey, publicKey }: Sender,
     { pingHash, enrSeq, to }: Pong,
     at: number,
   ): boolean {
-    const pending = this.#pings.get(remoteKey(endpointKey(endpoint), publicKey));
+    const pending = this.#pings.get(remoteKey(endpointKey, publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
@@ -257,11 +257,10 @@ export class Requests {
   }
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */
-  givenProof(endpoint: UdpEndpoint, publicKey: Uint8Array): void {
+  givenProof({ endpointKey, publicKey }: Sender): void {
     const { agenda, proofs } = this.#context;
-    const ofEndpoint = endpointKey(endpoint);
-    const key = remoteKey(ofEndpoint, publicKey);
-    proofs.pinged(ofEndpoint, publicKey, agenda.now);
+    const key = remoteKey(endpointKey, publicKey);
+    proofs.pinged(endpointKey, publicKey, agenda.now);
     const pending = this.#pings.get(key);
     if (pending !== undefined) pending.pingAt = agenda.now;
     this.#bonds.pinged(key);
@@ -304,8 +303,8 @@ export class Requests {
   }
 
   /** Whether the node has been asked for Neighbors. */
-  takeNeighbors(endpoint: UdpEndpoint, publicKey: Uint8Array, { nodes }: Neighbors): boolean {
-    const key = remoteKey(endpointKey(endpoint), publicKey);
+  takeNeighbors({ endpoint, endpointKey, publicKey }: Sender, { nodes }: Neighbors): boolean {
+    const key = remoteKey(endpointKey, publicKey);
     const pending = this.#findNodes.get(key);
     if (pending === undefined) return false;
     pending.isAnswered = true;
@@ -371,8 +370,8 @@ export class Requests {
   }
 
   /** Whether the node has been asked for its record, by this request, and has sent it. */
-  takeRecord(endpoint: UdpEndpoint, publicKey: Uint8Array, { requestHash, record }: EnrResponse): boolean {
-    const pending = this.#records.get(remoteKey(endpointKey(endpoint), publicKey));
+  takeRecord({ endpointKey, publicKey }: Sender, { requestHash, record }: EnrResponse): boolean {
+    const pending = this.#records.get(remoteKey(endpointKey, publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, requestHash))) return false;
     const verified = recordOf(record, publicKey);
     if (verified === undefined) return false;

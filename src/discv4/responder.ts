@@ -7,15 +7,9 @@ import type { Agenda } from './agenda.ts';
 import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messages.ts';
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import type { Sender } from './pending.ts';
+import type { Proofs } from './proofs.ts';
 import { PACKET_LIFETIME_S, type Requests } from './requests.ts';
-
-/** Who sent a packet, as its signature says, and from where. */
-export interface Sender {
-  readonly packet: Uint8Array;
-  readonly endpoint: UdpEndpoint;
-  readonly publicKey: Uint8Array;
-}
 
 export interface ResponderContext {
   readonly agenda: Agenda;
@@ -39,18 +33,18 @@ export class Responder {
   }
 
   /** Answers with a Pong, and with a Ping to a node that has not proved its endpoint. */
-  ping({ packet, endpoint, publicKey }: Sender, { from }: Ping): void {
+  ping(sender: Sender, { from }: Ping): void {
+    const { packet, endpoint, endpointKey: key, publicKey } = sender;
     const { agenda, outbox, proofs, requests, table, localRecord } = this.#context;
     const { now } = agenda;
-    const key = endpointKey(endpoint);
     const to = { ip: endpoint.ip, udpPort: endpoint.port, tcpPort: from.tcpPort };
     const pong = encodeMessage({
       ...{ kind: 'pong', to, pingHash: packetHash(packet) },
       ...{ expiration: this.#expiration, enrSeq: localRecord().seq },
     });
-    const pongSize = packetSize(pong);
-    const pingSize = requests.pingSize(endpoint);
     const isAddressProven = proofs.knows(key, now);
+    const pongSize = packetSize(pong);
+    const pingSize = isAddressProven ? 0 : requests.pingSize(endpoint);
     // A forged address gets no more than it seems to have sent, but for these two answers.
     const mayCost = (size: number): boolean =>
       isAddressProven || proofs.debit(key, size, pongSize + pingSize);
@@ -64,7 +58,7 @@ export class Responder {
     if (isProven) table.addInbound(node, now);
     else if (pings) requests.pingBack(node, () => this.#proved(node));
     // Last, so that a Ping that has just been sent knows of it.
-    if (answers) requests.givenProof(endpoint, publicKey);
+    if (answers) requests.givenProof(sender);
   }
 
   /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */

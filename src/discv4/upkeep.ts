@@ -42,7 +42,7 @@ export class Upkeep {
     const { agenda, table } = this.#context;
     this.#seeds.push(seed);
     this.#emptyRefreshAt = Math.min(this.#emptyRefreshAt, agenda.now);
-    if (table.size === 0 && !this.#isRefreshing) this.run();
+    if (table.isEmpty && !this.#isRefreshing) this.run();
     else table.addFound(seed, agenda.now);
   }
 
@@ -58,8 +58,7 @@ export class Upkeep {
   }
 
   get #nextRefresh(): number {
-    const isEmpty = this.#context.table.size === 0;
-    return isEmpty ? Math.min(this.#refreshAt, this.#emptyRefreshAt) : this.#refreshAt;
+    return this.#context.table.isEmpty ? Math.min(this.#refreshAt, this.#emptyRefreshAt) : this.#refreshAt;
   }
 
   run(): void {

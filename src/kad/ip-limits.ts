@@ -11,7 +11,7 @@ export const BUCKET_NETWORK_LIMIT = 2;
 /** Nodes of one /24 (IPv6: /32) in a table, replacements included. */
 export const TABLE_NETWORK_LIMIT = 10;
 
-/** The networks that an address counts for: hexadecimal prefixes, whose lengths tell the kinds apart. */
+/** The networks that an address counts for: the text of three numbers, or of IPv6 hexadecimal prefixes of two lengths. */
 export interface Networks {
   readonly ofBucket: string;
   readonly ofTable: string;
@@ -26,7 +26,7 @@ export function networksOf(ip: string): Networks | undefined {
   const address = ipv4 ?? parseIpv6(ip);
   if (address === undefined || isLocal(address)) return undefined;
   if (ipv4 !== undefined) {
-    const network = toBareHex(ipv4.subarray(0, 3));
+    const network = ip.slice(0, ip.lastIndexOf('.'));
     return { ofBucket: network, ofTable: network };
   }
   return { ofBucket: toBareHex(address.subarray(0, 6)), ofTable: toBareHex(address.subarray(0, 4)) };

@@ -1,6 +1,6 @@
 import { compareBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { formatIp, parseIp } from '../base/ip.ts';
+import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 
@@ -74,6 +74,9 @@ export function sameEndpoint(a: KadNode, b: KadNode): boolean {
 /** `undefined` for what is no address, and for one that no host has. */
 function canonicalIp(text: string): string | undefined {
   if (typeof text !== 'string') return undefined;
+  // There is one text of an IPv4 address, and most are.
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== undefined) return isHostAddress(ipv4) ? text : undefined;
   const address = parseIp(text);
   return address === undefined || !isHostAddress(address) ? undefined : formatIp(address);
 }

@@ -180,6 +180,11 @@ export class Table {
     return this.#buckets.all.reduce((sum, { entries }) => sum + entries.length, 0);
   }
 
+  /** Whether there is no entry. Sooner than to count them. */
+  get isEmpty(): boolean {
+    return this.#buckets.all.length === 0;
+  }
+
   /** All entries: the nearest bucket first, and in it the least recently seen. */
   entries(): KadNode[] {
     return this.#buckets.all.flatMap(({ entries }) => entries.map(({ node }) => node));

@@ -1,3 +1,4 @@
+import { EMPTY } from '../base/bytes.ts';
 import type { Codec } from './codec.ts';
 import { headerLength, Writer } from './writer.ts';
 
@@ -6,8 +7,14 @@ import { headerLength, Writer } from './writer.ts';
  * @throws PeerlaneError `invalid-argument` when the value is not one of the codec's; the message names the field
  */
 export function encode<T, I>(codec: Codec<T, I>, value: NoInfer<I>): Uint8Array {
+  return encodeBehind(EMPTY, codec, value);
+}
+
+/** `head` and behind it the encoding of `value`, in a new array. @throws PeerlaneError as `encode` */
+export function encodeBehind<T, I>(head: Uint8Array, codec: Codec<T, I>, value: NoInfer<I>): Uint8Array {
   const writer = new Writer();
-  writer.begin(codec.measure(writer, value));
+  writer.begin(head.length + codec.measure(writer, value));
+  writer.writeEncoded(head);
   codec.write(writer, value);
   return writer.finish();
 }

@@ -2,7 +2,7 @@
 export type { Codec, Decoded, Encodable } from './codec.ts';
 export { either, mapped } from './compose.ts';
 export { checkWellFormed, type DecodeOptions, decode, decodePrefix } from './decode.ts';
-export { encode, encodeList } from './encode.ts';
+export { encode, encodeBehind, encodeList } from './encode.ts';
 export { type ListOptions, list, RlpList } from './list.ts';
 export { bigUint, bool, bytes, type RlpItem, raw, text, uint, uintBytes } from './scalars.ts';
 export {

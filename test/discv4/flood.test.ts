@@ -41,8 +41,9 @@ describe('the intake', () => {
     let taken = 0;
     for (let i = 0; i < count; i++) {
       const from = { ip: ip(i), port: 1 };
-      if (!intake.admits(from, endpointKey(from), isKnown, 0)) continue;
-      intake.push({ packet, from, message, at: i }, isKnown);
+      const fromKey = endpointKey(from);
+      if (!intake.admits(from, fromKey, isKnown, 0)) continue;
+      intake.push({ packet, from, fromKey, message, at: i }, isKnown);
       taken++;
     }
     return taken;
