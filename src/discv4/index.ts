@@ -1,5 +1,7 @@
 /** Node discovery v4 (discv4.md), as a machine. */
+
 export { mayRelay, normalIp, type UdpEndpoint } from './address.ts';
+export { PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './attempts.ts';
 export {
   Discv4Engine,
   type Discv4Host,
@@ -32,5 +34,5 @@ export {
 } from './packet.ts';
 export type { PingResult } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
-export { MAX_REQUESTS, PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './requests.ts';
+export { MAX_REQUESTS } from './requests.ts';
 export { EMPTY_REFRESH_INTERVAL_MS, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

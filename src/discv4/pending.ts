@@ -1,6 +1,5 @@
 /** What requests keep while they await their answers. */
 import { toBareHex } from '../base/bytes.ts';
-import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import type { Appointment } from './agenda.ts';
@@ -45,32 +44,6 @@ export interface Pending {
   readonly hashes: Uint8Array[];
   attemptsLeft: number;
   timeout: Appointment;
-}
-
-export interface PendingPing extends Pending {
-  sentAt: number;
-  readonly isBack: boolean;
-  /** When a Ping of theirs was answered, while this one was on its way. */
-  pingAt: number;
-  readonly waiters: Done<PingResult>[];
-}
-
-export interface Query {
-  readonly remote: Remote;
-  readonly target: Uint8Array;
-  readonly done: Done<KadNode[]>;
-}
-
-export interface PendingFindNode extends Pending {
-  readonly query: Query;
-  readonly nodes: KadNode[];
-  received: number;
-  isAnswered: boolean;
-  isShort: boolean;
-}
-
-export interface PendingRecord extends Pending {
-  readonly waiters: Done<NodeRecord>[];
 }
 
 export interface BondWaiter {

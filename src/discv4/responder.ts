@@ -4,12 +4,13 @@ import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
 import { mayRelay, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
+import { PACKET_LIFETIME_S } from './attempts.ts';
 import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messages.ts';
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import type { Sender } from './pending.ts';
 import type { Proofs } from './proofs.ts';
-import { PACKET_LIFETIME_S, type Requests } from './requests.ts';
+import type { Requests } from './requests.ts';
 
 export interface ResponderContext {
   readonly agenda: Agenda;
@@ -44,7 +45,7 @@ export class Responder {
     });
     const isAddressProven = proofs.knows(key, now);
     const pongSize = packetSize(pong);
-    const pingSize = isAddressProven ? 0 : requests.pingSize(endpoint);
+    const pingSize = isAddressProven ? 0 : requests.pings.pingSize(endpoint);
     // A forged address gets no more than it seems to have sent, but for these two answers.
     const mayCost = (size: number): boolean =>
       isAddressProven || proofs.debit(key, size, pongSize + pingSize);
@@ -52,11 +53,11 @@ export class Responder {
     const isProven = proofs.has(key, publicKey, now);
     const node = this.#node(endpoint, publicKey, from.tcpPort);
     // The Ping first, where there is not enough for both: a node that answers it has the way free.
-    const pings = !isProven && requests.mayPingBack(node) && mayCost(pingSize);
+    const pings = !isProven && requests.pings.mayPingBack(node) && mayCost(pingSize);
     const answers = mayCost(pongSize);
     if (answers) outbox.putContent(pong, endpoint);
     if (isProven) table.addInbound(node, now);
-    else if (pings) requests.pingBack(node, () => this.#proved(node));
+    else if (pings) requests.pings.pingBack(node, () => this.#proved(node));
     // Last, so that a Ping that has just been sent knows of it.
     if (answers) requests.givenProof(sender);
   }

@@ -1,0 +1,83 @@
+/** Sending something until it is answered. */
+import type { KadNode } from '../kad/index.ts';
+import type { Agenda } from './agenda.ts';
+import type { Outbox } from './outbox.ts';
+import { packetHash } from './packet.ts';
+import type { Pending, Remote } from './pending.ts';
+import type { Proofs } from './proofs.ts';
+
+/** How long an answer is awaited, and what is sent is valid. */
+export const REPLY_TIMEOUT_MS = 500;
+export const PACKET_LIFETIME_S = 20;
+/**
+ * How often a request of a lookup, or for a record, is sent before its node counts as silent: where a tenth of all packets
+ * is lost, a fifth of all answers is missing, and two thirds of a bucket would not be found.
+ */
+export const ATTEMPTS = 2;
+
+export interface AttemptsContext {
+  readonly agenda: Agenda;
+  readonly outbox: Outbox;
+  readonly proofs: Proofs;
+  /** Unix time, in seconds. */
+  unixSeconds(): number;
+  /** A node has left a request without an answer. */
+  silent(node: KadNode): void;
+}
+
+export class Attempts {
+  readonly #context: AttemptsContext;
+  /** Endpoints that are to send something, and how many times. */
+  readonly #awaited = new Map<string, number>();
+
+  constructor(context: AttemptsContext) {
+    this.#context = context;
+  }
+
+  /** Whether something is to come from that endpoint. */
+  awaits(key: string): boolean {
+    return this.#awaited.has(key);
+  }
+
+  /** Until when what is sent now is valid: Unix time in seconds. */
+  get expiration(): number {
+    return this.#context.unixSeconds() + PACKET_LIFETIME_S;
+  }
+
+  /**
+   * Sends what `content` gives, and again as long as there are attempts left and no answer has come.
+   * @param failed called when none has come to the last; `end` is still to be called
+   */
+  begin(pending: Pending, content: () => Uint8Array, failed: () => void): void {
+    const { endpointKey } = pending.remote;
+    this.#awaited.set(endpointKey, (this.#awaited.get(endpointKey) ?? 0) + 1);
+    this.#send(pending, content, failed);
+  }
+
+  #send(pending: Pending, content: () => Uint8Array, failed: () => void): void {
+    const { agenda, outbox } = this.#context;
+    pending.attemptsLeft--;
+    pending.timeout = agenda.in(REPLY_TIMEOUT_MS, () => {
+      if (pending.attemptsLeft > 0) this.#send(pending, content, failed);
+      else failed();
+    });
+    outbox.putContent(content(), pending.remote.endpoint, (packet) => {
+      pending.hashes.push(packetHash(packet).slice());
+    });
+  }
+
+  /** What was begun is over, whether an answer has come or not. */
+  end({ timeout, remote: { endpointKey } }: Pending): void {
+    timeout.cancel();
+    const count = (this.#awaited.get(endpointKey) ?? 0) - 1;
+    if (count > 0) this.#awaited.set(endpointKey, count);
+    else this.#awaited.delete(endpointKey);
+  }
+
+  /** A node has not answered what takes a proof of us. */
+  unanswered({ endpointKey, publicKey, node }: Remote): void {
+    const { agenda, proofs, silent } = this.#context;
+    proofs.doubt(endpointKey, publicKey, agenda.now);
+    silent(node);
+  }
+}

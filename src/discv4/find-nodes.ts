@@ -1,0 +1,110 @@
+/** FindNode requests that await their Neighbors. */
+import { equalBytes } from '../base/bytes.ts';
+import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
+import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
+import type { Agenda } from './agenda.ts';
+import { ATTEMPTS, type Attempts } from './attempts.ts';
+import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
+import { type Done, NO_TIMEOUT, type Pending, type Remote, remoteKey, type Sender } from './pending.ts';
+
+/** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
+const NEIGHBORS_GRACE_MS = 100;
+
+export interface Query {
+  readonly remote: Remote;
+  readonly target: Uint8Array;
+  readonly done: Done<KadNode[]>;
+}
+
+interface PendingFindNode extends Pending {
+  readonly query: Query;
+  readonly nodes: KadNode[];
+  received: number;
+  isAnswered: boolean;
+  isShort: boolean;
+}
+
+export interface FindNodesContext {
+  readonly agenda: Agenda;
+  readonly attempts: Attempts;
+  /** Our own, 64 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+export class FindNodes {
+  readonly #context: FindNodesContext;
+  readonly #pending = new Map<string, PendingFindNode>();
+  /** Of nodes that are being asked already: their answers do not say which question they belong to. */
+  readonly #waiting = new Map<string, Query[]>();
+
+  constructor(context: FindNodesContext) {
+    this.#context = context;
+  }
+
+  /** Asks a node that has a proof of us, once it has answered what it was asked before. */
+  ask(query: Query): void {
+    const { remote, target } = query;
+    const { key } = remote;
+    if (this.#pending.has(key)) {
+      const queries = this.#waiting.get(key) ?? [];
+      queries.push(query);
+      this.#waiting.set(key, queries);
+      return;
+    }
+    const pending: PendingFindNode = {
+      ...{ remote, query, nodes: [], hashes: [], attemptsLeft: ATTEMPTS, timeout: NO_TIMEOUT },
+      ...{ received: 0, isAnswered: false, isShort: false },
+    };
+    this.#pending.set(key, pending);
+    const { attempts } = this.#context;
+    const content = () => encodeMessage({ kind: 'findNode', target, expiration: attempts.expiration });
+    attempts.begin(pending, content, () => this.#end(pending));
+  }
+
+  #end(pending: PendingFindNode): void {
+    const { attempts } = this.#context;
+    const { query, nodes, isAnswered, remote } = pending;
+    this.#pending.delete(remote.key);
+    attempts.end(pending);
+    if (!isAnswered) attempts.unanswered(remote);
+    const queries = this.#waiting.get(remote.key);
+    const next = queries?.shift();
+    if (queries?.length === 0) this.#waiting.delete(remote.key);
+    if (next !== undefined) this.ask(next);
+    query.done(isAnswered ? nodes : undefined);
+  }
+
+  /** Whether the node has been asked for Neighbors. */
+  take({ endpoint, endpointKey, publicKey }: Sender, { nodes }: Neighbors): boolean {
+    const { agenda } = this.#context;
+    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+    if (pending === undefined) return false;
+    pending.isAnswered = true;
+    // The rest of the answer is on its way: it is not asked for again.
+    pending.attemptsLeft = 0;
+    for (const neighbor of nodes.slice(0, BUCKET_SIZE - pending.received)) {
+      const node = this.#relayed(endpoint.ip, neighbor);
+      if (node !== undefined) pending.nodes.push(node);
+    }
+    pending.received += nodes.length;
+    if (nodes.length === 0 || pending.received >= BUCKET_SIZE) {
+      this.#end(pending);
+    } else if (nodes.length < MAX_NEIGHBORS && !pending.isShort) {
+      pending.isShort = true;
+      const graceMs = Math.min(NEIGHBORS_GRACE_MS, pending.timeout.at - agenda.now);
+      pending.timeout.cancel();
+      pending.timeout = agenda.in(graceMs, () => this.#end(pending));
+    }
+    return true;
+  }
+
+  /**
+   * A node that somebody else has named, if there may be one. That its key is a point of the curve is not looked at:
+   * one that is none answers nothing.
+   */
+  #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
+    if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;
+    if (!mayRelay(sender, ip) || equalBytes(publicKey, this.#context.publicKey)) return undefined;
+    return kadNode({ publicKey, ip, udpPort, tcpPort });
+  }
+}

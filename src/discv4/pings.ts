@@ -1,0 +1,136 @@
+/** Pings that await their Pongs: those of our own, and those that go back to strangers. */
+import { equalBytes } from '../base/bytes.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { UdpEndpoint } from './address.ts';
+import type { Agenda } from './agenda.ts';
+import type { Attempts } from './attempts.ts';
+import { encodeMessage, type Pong, type WireEndpoint } from './messages.ts';
+import { packetSize } from './outbox.ts';
+import {
+  type Done,
+  NO_TIMEOUT,
+  type Pending,
+  type PingResult,
+  type Remote,
+  remoteKey,
+  remoteOf,
+  type Sender,
+} from './pending.ts';
+import type { Proofs } from './proofs.ts';
+
+/** Pings that go back to strangers who have sent one, at a time. */
+export const MAX_PING_BACKS = 1024;
+
+interface PendingPing extends Pending {
+  sentAt: number;
+  readonly isBack: boolean;
+  /** When a Ping of theirs was answered, while this one was on its way. */
+  pingAt: number;
+  readonly waiters: Done<PingResult>[];
+}
+
+export interface PingsContext {
+  readonly agenda: Agenda;
+  readonly attempts: Attempts;
+  readonly proofs: Proofs;
+  localEndpoint(): WireEndpoint;
+  localSeq(): bigint;
+  /** A node has answered a Ping; told before whoever sent it is. */
+  answered(node: KadNode, result: PingResult): void;
+  /** A node has left a Ping without an answer. */
+  silent(node: KadNode): void;
+}
+
+export class Pings {
+  readonly #context: PingsContext;
+  readonly #pending = new Map<string, PendingPing>();
+  #backs = 0;
+
+  constructor(context: PingsContext) {
+    this.#context = context;
+  }
+
+  /** Waits for the answer to one that is on its way, or sends one, so many times if need be. */
+  ping(remote: Remote, attempts: number, done: Done<PingResult>): void {
+    const pending = this.#pending.get(remote.key);
+    if (pending === undefined) {
+      this.#begin(remote, { isBack: false, attempts }, done);
+      return;
+    }
+    pending.attemptsLeft = Math.max(pending.attemptsLeft, attempts - 1);
+    pending.waiters.push(done);
+  }
+
+  /** Whether there is room for a Ping to a stranger who has sent one, and none is on its way. */
+  mayPingBack(node: KadNode): boolean {
+    return this.#backs < MAX_PING_BACKS && !this.#pending.has(remoteOf(node).key);
+  }
+
+  /** Sends it. @param proved called if it is answered */
+  pingBack(node: KadNode, proved: () => void): void {
+    this.#backs++;
+    this.#begin(remoteOf(node), { isBack: true, attempts: 1 }, (result) => {
+      if (result !== undefined) proved();
+    });
+  }
+
+  /** The size of the Ping that would go to that endpoint. */
+  pingSize(endpoint: UdpEndpoint): number {
+    return packetSize(this.#content(endpoint));
+  }
+
+  #content({ ip, port }: UdpEndpoint): Uint8Array {
+    const { attempts, localEndpoint, localSeq } = this.#context;
+    const to = { ip, udpPort: port, tcpPort: 0 };
+    const { expiration } = attempts;
+    return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq: localSeq() });
+  }
+
+  #begin(
+    remote: Remote,
+    { isBack, attempts }: { isBack: boolean; attempts: number },
+    done: Done<PingResult>,
+  ): void {
+    const pending: PendingPing = {
+      ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
+      sentAt: 0,
+      pingAt: Number.NEGATIVE_INFINITY,
+    };
+    this.#pending.set(remote.key, pending);
+    const content = () => {
+      pending.sentAt = this.#context.agenda.now;
+      return this.#content(remote.endpoint);
+    };
+    this.#context.attempts.begin(pending, content, () => this.#end(pending, undefined));
+  }
+
+  #end(pending: PendingPing, result: PingResult | undefined): void {
+    const { attempts, answered, silent } = this.#context;
+    const { remote, isBack, waiters } = pending;
+    this.#pending.delete(remote.key);
+    attempts.end(pending);
+    if (isBack) this.#backs--;
+    if (result !== undefined) answered(remote.node, result);
+    else if (!isBack) silent(remote.node);
+    for (const done of waiters) done(result);
+  }
+
+  /**
+   * Whether the Pong answers a Ping of ours to the one at the endpoint that it came from.
+   * @param at when it came, which may be a while ago
+   */
+  take({ endpoint, endpointKey, publicKey }: Sender, { pingHash, enrSeq, to }: Pong, at: number): boolean {
+    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+    if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
+    const { agenda, proofs } = this.#context;
+    proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);
+    this.#end(pending, { enrSeq, seenAs: to, rtt: Math.max(0, at - pending.sentAt) });
+    return true;
+  }
+
+  /** A Ping of the node with that key (`Remote.key`) has been answered, while one of ours may be on its way. */
+  pinged(key: string): void {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) pending.pingAt = this.#context.agenda.now;
+  }
+}

@@ -1,0 +1,63 @@
+/** ENRRequests that await their ENRResponses (EIP-868). */
+import { equalBytes } from '../base/bytes.ts';
+import { isPeerlaneError } from '../base/errors.ts';
+import { decodeRecord, type NodeRecord } from '../enr/index.ts';
+import { ATTEMPTS, type Attempts } from './attempts.ts';
+import { type EnrResponse, encodeMessage } from './messages.ts';
+import { type Done, NO_TIMEOUT, type Pending, type Remote, remoteKey, type Sender } from './pending.ts';
+
+interface PendingRecord extends Pending {
+  readonly waiters: Done<NodeRecord>[];
+}
+
+export class RecordRequests {
+  readonly #attempts: Attempts;
+  readonly #pending = new Map<string, PendingRecord>();
+
+  constructor(attempts: Attempts) {
+    this.#attempts = attempts;
+  }
+
+  /** Asks a node that has a proof of us, or waits for the answer to what it has been asked already. */
+  ask(remote: Remote, done: Done<NodeRecord>): void {
+    const known = this.#pending.get(remote.key);
+    if (known !== undefined) {
+      known.waiters.push(done);
+      return;
+    }
+    const pending: PendingRecord = {
+      ...{ remote, hashes: [], attemptsLeft: ATTEMPTS, waiters: [done], timeout: NO_TIMEOUT },
+    };
+    this.#pending.set(remote.key, pending);
+    const content = () => encodeMessage({ kind: 'enrRequest', expiration: this.#attempts.expiration });
+    this.#attempts.begin(pending, content, () => this.#end(pending, undefined));
+  }
+
+  #end(pending: PendingRecord, record: NodeRecord | undefined): void {
+    const { remote, waiters } = pending;
+    this.#pending.delete(remote.key);
+    this.#attempts.end(pending);
+    if (record === undefined) this.#attempts.unanswered(remote);
+    for (const done of waiters) done(record);
+  }
+
+  /** Whether the node has been asked for its record, by this request, and has sent it. */
+  take({ endpointKey, publicKey }: Sender, { requestHash, record }: EnrResponse): boolean {
+    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+    if (!pending?.hashes.some((hash) => equalBytes(hash, requestHash))) return false;
+    const verified = recordOf(record, publicKey);
+    if (verified === undefined) return false;
+    this.#end(pending, verified);
+    return true;
+  }
+}
+
+function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | undefined {
+  try {
+    const record = decodeRecord(encoded);
+    return equalBytes(record.publicKey, publicKey) ? record : undefined;
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
+  }
+}
