@@ -1,27 +1,25 @@
 /** Discovery v4 (discv4.md) as a machine: packets and times go in, packets and events come out. */
 import { equalBytes } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
-import { isHost, normalIp, type UdpEndpoint } from './address.ts';
+import type { UdpEndpoint } from './address.ts';
 import { Agenda } from './agenda.ts';
 import type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
 import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
 import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
-import { decodeMessage, type Message, type WireEndpoint } from './messages.ts';
+import type { WireEndpoint } from './messages.ts';
 import { Outbox } from './outbox.ts';
-import { isPacket, type PacketBatch, type PacketCrypto, type PacketResults } from './packet.ts';
+import type { PacketBatch, PacketCrypto, PacketResults } from './packet.ts';
 import type { Done, PingResult } from './pending.ts';
-import { endpointKey, Proofs } from './proofs.ts';
+import { Proofs } from './proofs.ts';
 import { Requests } from './requests.ts';
 import { Responder } from './responder.ts';
+import { type Reception, Screening } from './screening.ts';
 import { Signatures } from './signatures.ts';
 import { Upkeep } from './upkeep.ts';
-
-/** Packets that claim to be valid for longer than this are refused, as they could be replayed for so long. */
-export const MAX_EXPIRATION_S = 60 * 60;
 
 /** What an engine needs of the outside. */
 export interface Discv4Host {
@@ -45,12 +43,6 @@ export interface Discv4Options {
   readonly limits?: Partial<IntakeLimits>;
 }
 
-/**
- * `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `refused`: one that is not worth
- * to be verified. `shed`: there is no time for it.
- */
-export type Reception = 'queued' | 'foreign' | 'refused' | 'shed';
-
 export class Discv4Engine {
   readonly table: Table;
   readonly #options: Discv4Options;
@@ -63,17 +55,7 @@ export class Discv4Engine {
   readonly #signatures: Signatures;
   readonly #upkeep: Upkeep;
   #received = 0;
-  readonly #dropped: Record<DropReason, number> = {
-    foreign: 0,
-    shed: 0,
-    signature: 0,
-    malformed: 0,
-    expired: 0,
-    'far-future': 0,
-    own: 0,
-    unproven: 0,
-    unsolicited: 0,
-  };
+  readonly #screening: Screening;
 
   constructor(options: Discv4Options) {
     this.#options = options;
@@ -102,6 +84,7 @@ export class Discv4Engine {
       silent: (node) => host.event?.({ kind: 'node-silent', node }),
     });
     const requests = this.#requests;
+    this.#screening = new Screening({ ...base, intake: this.#intake, requests });
     this.#responder = new Responder({ ...base, requests, localRecord: () => host.localRecord() });
     const renew = (node: KadNode) => {
       if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
@@ -145,20 +128,7 @@ export class Discv4Engine {
    * @param now milliseconds of `Env.now`, here and elsewhere
    */
   receive(packet: Uint8Array, from: UdpEndpoint, now: number): Reception {
-    const endpoint = { ip: normalIp(from.ip), port: from.port };
-    if (!isHost(endpoint)) return this.#drop('foreign');
-    const key = endpointKey(endpoint);
-    const isKnown = this.#proofs.knows(key, now) || this.#requests.awaits(key);
-    if (!this.#intake.admits(endpoint, key, isKnown, now)) return this.#drop('shed');
-    if (!isPacket(packet)) return this.#drop('foreign');
-    const message = messageOf(packet);
-    const reason = message === undefined ? 'malformed' : this.#refusal(message, isKnown);
-    if (message !== undefined && reason === undefined) {
-      this.#intake.push({ packet, from: endpoint, fromKey: key, message, at: now }, isKnown);
-      return 'queued';
-    }
-    if (reason !== undefined) this.#drop(reason);
-    return 'refused';
+    return this.#screening.receive(packet, from, now);
   }
 
   /** Handles a part of what has come in, and does what is due. */
@@ -233,7 +203,7 @@ export class Discv4Engine {
   stats(): Discv4Stats {
     return {
       received: this.#received,
-      dropped: { ...this.#dropped },
+      dropped: { ...this.#screening.dropped },
       sent: this.#outbox.packets,
       sentBytes: this.#outbox.bytes,
       sentOf: { ...this.#outbox.packetsOf },
@@ -259,32 +229,15 @@ export class Discv4Engine {
     this.#signatures.run();
   }
 
-  #drop<R extends DropReason>(reason: R): R {
-    this.#dropped[reason]++;
-    return reason;
-  }
-
-  /** Why a packet is of no use, whoever signed it: that it is seen before the signature keeps it cheap. */
-  #refusal(message: Message, isKnown: boolean): DropReason | undefined {
-    if (message.kind !== 'enrResponse') {
-      const lifetime = message.expiration - this.#unixSeconds;
-      if (lifetime < 0) return 'expired';
-      if (lifetime > MAX_EXPIRATION_S) return 'far-future';
-    }
-    // A stranger has proved nothing, and nothing is expected of one.
-    if (isKnown || message.kind === 'ping') return undefined;
-    return message.kind === 'findNode' || message.kind === 'enrRequest' ? 'unproven' : 'unsolicited';
-  }
-
   #handle(incoming: Incoming, publicKey: Uint8Array | undefined): void {
     if (publicKey === undefined) {
-      this.#drop('signature');
+      this.#screening.drop('signature');
       return;
     }
     this.#received++;
     const isOwn = equalBytes(publicKey, this.#options.publicKey);
     const reason = isOwn ? 'own' : this.#take(incoming, publicKey);
-    if (reason !== undefined) this.#drop(reason);
+    if (reason !== undefined) this.#screening.drop(reason);
   }
 
   /** Handles a packet, or says why not. */
@@ -335,14 +288,5 @@ export class Discv4Engine {
       this.table.addFound(kadNode({ publicKey, ip, udpPort, tcpPort, record }), this.#agenda.now);
     }
     this.#options.host.event?.({ kind: 'record-received', node, record });
-  }
-}
-
-function messageOf(packet: Uint8Array): Message | undefined {
-  try {
-    return decodeMessage(packet);
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
   }
 }

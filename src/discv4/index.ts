@@ -6,8 +6,6 @@ export {
   Discv4Engine,
   type Discv4Host,
   type Discv4Options,
-  MAX_EXPIRATION_S,
-  type Reception,
 } from './engine.ts';
 export type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
 export { DEFAULT_LIMITS, type IntakeLimits } from './intake.ts';
@@ -35,4 +33,5 @@ export {
 export type { PingResult } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
 export { MAX_REQUESTS } from './requests.ts';
+export { MAX_EXPIRATION_S, type Reception } from './screening.ts';
 export { EMPTY_REFRESH_INTERVAL_MS, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

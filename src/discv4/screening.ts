@@ -1,0 +1,91 @@
+/** What is seen of a packet before its signature is: whatever is of no use, whoever signed it, costs little. */
+import { isPeerlaneError } from '../base/errors.ts';
+import { isHost, normalIp, type UdpEndpoint } from './address.ts';
+import type { DropReason } from './events.ts';
+import type { Intake } from './intake.ts';
+import { decodeMessage, type Message } from './messages.ts';
+import { isPacket } from './packet.ts';
+import { endpointKey, type Proofs } from './proofs.ts';
+import type { Requests } from './requests.ts';
+
+/** Packets that claim to be valid for longer than this are refused, as they could be replayed for so long. */
+export const MAX_EXPIRATION_S = 60 * 60;
+
+/**
+ * `queued`: it is verified by a call of `tick`. `foreign`: not a packet of this protocol. `refused`: one that is not worth
+ * to be verified. `shed`: there is no time for it.
+ */
+export type Reception = 'queued' | 'foreign' | 'refused' | 'shed';
+
+export interface ScreeningContext {
+  readonly intake: Intake;
+  readonly proofs: Proofs;
+  readonly requests: Requests;
+  /** Unix time, in seconds. */
+  unixSeconds(): number;
+}
+
+export class Screening {
+  /** Packets that were dropped, here and by `drop`. */
+  readonly dropped: Record<DropReason, number> = {
+    foreign: 0,
+    shed: 0,
+    signature: 0,
+    malformed: 0,
+    expired: 0,
+    'far-future': 0,
+    own: 0,
+    unproven: 0,
+    unsolicited: 0,
+  };
+  readonly #context: ScreeningContext;
+
+  constructor(context: ScreeningContext) {
+    this.#context = context;
+  }
+
+  /** Puts a datagram of any content into the intake, or says why not. */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): Reception {
+    const { intake, proofs, requests } = this.#context;
+    const endpoint = { ip: normalIp(from.ip), port: from.port };
+    if (!isHost(endpoint)) return this.drop('foreign');
+    const fromKey = endpointKey(endpoint);
+    const isKnown = proofs.knows(fromKey, now) || requests.awaits(fromKey);
+    if (!intake.admits(endpoint, fromKey, isKnown, now)) return this.drop('shed');
+    if (!isPacket(packet)) return this.drop('foreign');
+    const message = messageOf(packet);
+    const reason = message === undefined ? 'malformed' : this.#refusal(message, isKnown);
+    if (message !== undefined && reason === undefined) {
+      intake.push({ packet, from: endpoint, fromKey, message, at: now }, isKnown);
+      return 'queued';
+    }
+    if (reason !== undefined) this.drop(reason);
+    return 'refused';
+  }
+
+  /** Counts a packet that was dropped. */
+  drop<R extends DropReason>(reason: R): R {
+    this.dropped[reason]++;
+    return reason;
+  }
+
+  #refusal(message: Message, isKnown: boolean): DropReason | undefined {
+    if (message.kind !== 'enrResponse') {
+      const lifetime = message.expiration - this.#context.unixSeconds();
+      if (lifetime < 0) return 'expired';
+      if (lifetime > MAX_EXPIRATION_S) return 'far-future';
+    }
+    // A stranger has proved nothing, and nothing is expected of one.
+    if (isKnown || message.kind === 'ping') return undefined;
+    return message.kind === 'findNode' || message.kind === 'enrRequest' ? 'unproven' : 'unsolicited';
+  }
+}
+
+function messageOf(packet: Uint8Array): Message | undefined {
+  try {
+    return decodeMessage(packet);
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
+  }
+}
