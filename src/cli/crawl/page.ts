@@ -39,7 +39,8 @@ export interface CrawlReport {
 interface Chart {
   readonly title: string;
   readonly note: string;
-  readonly counts: Counts;
+  /** `undefined`: nobody was asked. */
+  readonly counts: Counts | undefined;
 }
 
 /** A whole HTML document. */
@@ -78,7 +79,11 @@ ${charts.map(sectionOf).join('\n')}`;
 }
 
 function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> | undefined): Chart[] {
-  if (greetings === undefined) return [];
+  if (greetings === undefined) {
+    const note =
+      'Nodes name them, and their client, when a connection is made, as a crawl with --hello does.';
+    return [{ title: 'Protocol versions', note, counts: undefined }];
+  }
   const known = [...set.values()]
     .map(({ node }) => greetings.get(nodeSetKey(node)))
     .filter((greeting) => greeting !== undefined);
@@ -99,6 +104,14 @@ function clientName(clientId: string): string {
 }
 
 function sectionOf({ title, note, counts }: Chart, index: number): string {
+  return `<section aria-labelledby="title-${index}">
+<h2 id="title-${index}">${escaped(title)}</h2>
+<p class="note">${escaped(note)}</p>
+${counts === undefined ? '' : tableOf(counts, index)}
+</section>`;
+}
+
+function tableOf(counts: Counts, index: number): string {
   const shown = counts.slice(0, MAX_BARS);
   const most = Math.max(1, ...shown.map(([, count]) => count));
   const rows = shown.map(([name, count]) => {
@@ -107,13 +120,6 @@ function sectionOf({ title, note, counts }: Chart, index: number): string {
   });
   const more = counts.length - shown.length;
   const rest = more > 0 ? `<p class="note">and ${formatNumber(more)} more</p>` : '';
-  const table =
-    rows.length === 0
-      ? '<p>none</p>'
-      : `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
-  return `<section aria-labelledby="title-${index}">
-<h2 id="title-${index}">${escaped(title)}</h2>
-<p class="note">${escaped(note)}</p>
-${table}${rest}
-</section>`;
+  if (rows.length === 0) return '<p>none</p>';
+  return `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>${rest}`;
 }
