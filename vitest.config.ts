@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { FUZZ_FACTOR } from './test/support/runs.ts';
 
 // The suite runs once for each crypto backend. Where the addon could not be built only `js` is left.
 const addon = existsSync(new URL('./build/Release/peerlane.node', import.meta.url));
@@ -16,8 +17,9 @@ export default defineConfig({
         name: backend,
         include: ['test/**/*.test.ts'],
         exclude: ['test/interop/**', 'test/package/**'],
+        setupFiles: ['./test/support/runs.ts'],
         env: { PEERLANE_BACKEND: backend },
-        testTimeout: 60_000,
+        testTimeout: 60_000 * Math.max(1, FUZZ_FACTOR),
         hookTimeout: 60_000,
       },
     })),

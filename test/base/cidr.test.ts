@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { formatCidr, inCidr, parseCidr } from '../../src/base/cidr.ts';
 import { formatIp, parseIp } from '../../src/base/ip.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 
 function holds(block: string, address: string): boolean {
   return inCidr(parseIp(address) ?? new Uint8Array(), parseCidr(block));
@@ -92,7 +93,7 @@ describe('a block of addresses', () => {
         expect(inCidr(asked, block)).toBe(list.check(text, isIPv4(text) ? 'ipv4' : 'ipv6'));
         expect(parseCidr(formatCidr(block))).toEqual(block);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -105,7 +106,7 @@ describe('a block of addresses', () => {
           expect(['none', 'invalid-argument']).toContain(codeOf(() => parseCidr(text)));
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

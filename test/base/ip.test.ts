@@ -2,6 +2,7 @@ import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6, unmapIpv4 } from '../../src/base/ip.ts';
+import { runs } from '../support/runs.ts';
 
 describe('IPv4 addresses', () => {
   it('are dotted quads', () => {
@@ -84,7 +85,7 @@ describe('IPv6 addresses', () => {
       fc.property(text, (candidate) => {
         expect(parseIpv6(candidate) !== undefined).toBe(isIPv6(candidate));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 

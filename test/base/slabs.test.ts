@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Slab, Slabs } from '../../src/base/slabs.ts';
+import { runs } from '../support/runs.ts';
 
 describe('slabs', () => {
   it('are used again when all have let them go, and not before', () => {
@@ -54,7 +55,7 @@ describe('slabs', () => {
           held.push(slab);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

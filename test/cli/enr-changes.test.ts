@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/base/bytes.ts';
 import { type Changes, change } from '../../src/cli/enr-changes.ts';
+import { runs } from '../support/runs.ts';
 
 const changesOf = (...texts: readonly string[]): Changes => {
   let changes: Changes | undefined;
@@ -97,7 +98,7 @@ describe('a change of a record', () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -16,6 +16,7 @@ import {
   MAX_FRAME_SIZE,
 } from '../../src/crypto/backend.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
 import { detached, detachedBytes, resizable, sharedBytes } from './memory.ts';
 import { hex, native, reason } from './parity.ts';
@@ -232,7 +233,7 @@ describe.runIf(native !== undefined)(`batches with damaged arguments${without}`,
           expect(play(native ?? js, inits, script)).toEqual(play(js, inits, script));
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ECIES_OVERHEAD, eciesDecrypt, eciesEncrypt, publicKeyOf } from '../../src/crypto/index.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { oracleEciesEncrypt } from './oracles.ts';
 
@@ -21,7 +22,7 @@ describe('ECIES', () => {
         expect(packet.length).toBe(plaintext.length + ECIES_OVERHEAD);
         expect(eciesDecrypt({ secretKey, packet, authData })).toEqual(plaintext);
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

@@ -5,6 +5,7 @@ import { ENVELOPE_HEAD_LENGTH, type EnvelopeBatch, MAX_ENVELOPE_BATCH } from '..
 import { EnvelopeWorker, keccak256, publicKeyOf, recover, sign } from '../../src/crypto/index.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { detach, detachedBytes, sharedBytes } from './memory.ts';
 import { hex, native, reason } from './parity.ts';
@@ -106,6 +107,6 @@ describe.runIf(native)(`JavaScript and the addon agree${native ? '' : ` (no addo
         expect(hex(await native?.envelopesBeside?.(batch))).toBe(hex(a));
       },
     );
-    await fc.assert(of, { numRuns: 40 });
+    await fc.assert(of, { numRuns: runs(40) });
   });
 });

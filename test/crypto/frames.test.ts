@@ -11,8 +11,8 @@ import {
   STATUS,
   uncompress,
 } from '../../src/crypto/index.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
-
 import {
   aesSecret,
   bytes,
@@ -39,7 +39,7 @@ describe('a frame', () => {
           }
         },
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -85,7 +85,7 @@ describe('a frame', () => {
           expect(received).toEqual(sent.map(([code, payload]) => [code, toBareHex(payload)]));
         },
       ),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -185,7 +185,7 @@ describe('a received stream', () => {
         expect(received).toEqual(sent);
         expect(waiting.length).toBe(0);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -313,7 +313,7 @@ describe('bounds', () => {
         expect(messages).toEqual([]);
         expect(status).toBe(input.length < 32 ? STATUS.needMore : STATUS.headerMac);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -336,7 +336,7 @@ describe('bounds', () => {
           expect(messages.length).toBeLessThan(frames.length);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

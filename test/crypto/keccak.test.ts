@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, toBareHex } from '../../src/base/bytes.ts';
 import { keccak256, keccak256Many } from '../../src/crypto/index.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { oracleKeccak256 } from './oracles.ts';
 
@@ -35,7 +36,7 @@ describe('Keccak-256', () => {
       fc.property(fc.array(byteArrays(0, 200), { maxLength: 5 }), (parts) => {
         expect(keccak256(...parts)).toEqual(oracleKeccak256(concatBytes(...parts)));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -44,7 +45,7 @@ describe('Keccak-256', () => {
       fc.property(fc.array(byteArrays(0, 300), { maxLength: 20 }), (inputs) => {
         expect(keccak256Many(inputs)).toEqual(concatBytes(...inputs.map((input) => oracleKeccak256(input))));
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

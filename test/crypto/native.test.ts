@@ -16,6 +16,7 @@ import {
 } from '../../src/crypto/backend.ts';
 import { jsBackend } from '../../src/crypto/js.ts';
 import { loadNative } from '../../src/crypto/native.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { oracleKeccak256 } from './oracles.ts';
 
@@ -130,7 +131,7 @@ describe.each(addons)('%s', (_, backend) => {
       fc.property(byteArrays(4000, 4200), byteArrays(0, 300), (a, b) => {
         expect(Buffer.from(backend.keccak256(a, b))).toEqual(Buffer.from(oracleKeccak256(a, b)));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -152,7 +153,7 @@ describe.each(addons)('%s', (_, backend) => {
         expect(backend.snappyCompress(bytes, a)).toBe(jsBackend.snappyCompress(bytes, b));
         expect(Buffer.from(a)).toEqual(Buffer.from(b));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -225,7 +226,7 @@ describe.each(addons)('%s', (_, backend) => {
           expect(error instanceof TypeError || error instanceof RangeError).toBe(true);
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
     const readScratchOnly = ['publicKeyOfScratch', 'signOfScratch', 'recoverOfScratch', 'ecdhOfScratch'];
     for (const name of names.filter((name) => !readScratchOnly.includes(name))) {

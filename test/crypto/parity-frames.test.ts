@@ -17,6 +17,7 @@ import {
   snappyBound,
 } from '../../src/crypto/backend.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
 import { OracleSender } from './oracles.ts';
 import { hex, native, reason, shifted } from './parity.ts';
@@ -193,7 +194,7 @@ if (native === undefined) {
             }
           },
         ),
-        { numRuns: 40 },
+        { numRuns: runs(40) },
       );
     });
   });
@@ -230,7 +231,7 @@ if (native === undefined) {
             }
           },
         ),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
 
@@ -276,7 +277,7 @@ if (native === undefined) {
             }
           },
         ),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
 
@@ -320,7 +321,7 @@ if (native === undefined) {
             }
           },
         ),
-        { numRuns: 150 },
+        { numRuns: runs(150) },
       );
     });
 

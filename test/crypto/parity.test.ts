@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { concatBytes, EMPTY, fromHex } from '../../src/base/bytes.ts';
 import { type Backend, snappyBound } from '../../src/crypto/backend.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
 import {
   oracleEcdh,
@@ -78,7 +79,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
         fc.array(byteArrays(0, 600), { maxLength: 6 }),
         same((backend, parts) => hex(backend.keccak256(...parts.map((part) => shifted(part))))),
       ),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -92,7 +93,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
           return hex(out);
         }),
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -103,7 +104,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
         digests,
         same((backend, key, digest) => [hex(backend.publicKey(key)), hex(backend.sign(digest, key))]),
       ),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -131,7 +132,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
           return hex(backend.recover(digest, signature));
         }),
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -142,7 +143,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
         publicKeys,
         same((backend, key, publicKey) => hex(backend.ecdh(key, publicKey))),
       ),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -156,7 +157,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
         byteArrays(0, 5),
         same((backend, ...parameters) => hex(backend.eciesEncrypt(...parameters))),
       ),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -180,7 +181,7 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
           return backend.snappyUncompress(shifted(block), out) && hex(out);
         }),
       ),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 });
@@ -198,7 +199,7 @@ if (native !== undefined) {
           });
           expect(mine === theirs).toBe(true);
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
   });
@@ -223,7 +224,7 @@ if (native !== undefined) {
             expect(mine === undefined).toBe(flip !== null);
           },
         ),
-        { numRuns: 25 },
+        { numRuns: runs(25) },
       );
     });
   });

@@ -12,6 +12,7 @@ import {
   recover,
   sign,
 } from '../../src/crypto/index.ts';
+import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { oracleEcdh, oraclePublicKey, oracleRecover, oracleSign } from './oracles.ts';
 
@@ -115,7 +116,7 @@ describe('signatures', () => {
         expect(signature).toEqual(oracleSign(digest, key));
         expect(recover(digest, signature)).toEqual(oraclePublicKey(key));
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -172,7 +173,7 @@ describe('signatures', () => {
             expect.objectContaining({ code: 'invalid-signature' }),
           );
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -198,7 +199,7 @@ describe('key agreement', () => {
         expect(shared).toEqual(ecdh(b, publicKeyOf(a)));
         expect(shared).toEqual(oracleEcdh(a, publicKeyOf(b)));
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

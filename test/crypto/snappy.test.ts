@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/base/bytes.ts';
 import { isPeerlaneError } from '../../src/base/errors.ts';
 import { compress, uncompress, uncompressedLength } from '../../src/crypto/index.ts';
+import { runs } from '../support/runs.ts';
 import { payloads } from './arbitraries.ts';
 import { oracleCompress, oracleUncompress } from './oracles.ts';
 
@@ -105,7 +106,7 @@ describe('uncompress', () => {
       fc.property(payloads(150_000), (bytes) => {
         expect(Buffer.compare(uncompress(oracleCompress(bytes), LIMIT), bytes)).toBe(0);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -119,7 +120,7 @@ describe('uncompress', () => {
         const block = Uint8Array.of(length, ...rest);
         expect(tryUncompress(block)).toEqual(theirs(block));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -133,7 +134,7 @@ describe('uncompress', () => {
         expect(mine === undefined).toBe(oracle === undefined);
         if (mine !== undefined && oracle !== undefined) expect(Buffer.compare(mine, oracle)).toBe(0);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
@@ -147,7 +148,7 @@ describe('compress', () => {
         expect(Buffer.compare(oracleUncompress(block) ?? Buffer.of(1, 2, 3), bytes)).toBe(0);
         expect(Buffer.compare(uncompress(block, bytes.length), bytes)).toBe(0);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

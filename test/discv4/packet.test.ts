@@ -12,7 +12,10 @@ import {
   packetCrypto,
   withHash,
 } from '../../src/discv4/index.ts';
+import { signRecord } from '../../src/enr/index.ts';
+import { runs } from '../support/runs.ts';
 import eip8 from './testdata/eip8.json' with { type: 'json' };
+import eip868 from './testdata/eip868.json' with { type: 'json' };
 
 const secretKey = fromHex(eip8.secretKey);
 const publicKey = publicKeyOf(secretKey);
@@ -40,6 +43,26 @@ const ping: Message = {
   expiration: 1,
   enrSeq: 7n,
 };
+
+describe('packets with what EIP-868 has added', () => {
+  const to = { ip: '2001:db8::1', udpPort: 30305, tcpPort: 0 };
+  const hash = Uint8Array.from({ length: 32 }, (_, i) => i);
+  const record = signRecord(secretKey, { seq: 1n, entries: { ip: '127.0.0.1', udp: 30303 } });
+  const from = { ip: '10.1.2.3', udpPort: 30303, tcpPort: 30304 };
+
+  it.each<[string, Message]>([
+    [eip868.ping, { kind: 'ping', from, to, expiration: EXPIRATION, enrSeq: 258n }],
+    [eip868.pong, { kind: 'pong', to, pingHash: hash, expiration: EXPIRATION, enrSeq: 258n }],
+    [eip868.enrRequest, { kind: 'enrRequest', expiration: EXPIRATION }],
+    [eip868.enrResponse, { kind: 'enrResponse', requestHash: hash, record: record.encoded }],
+  ])('%.8s... is read, and written byte for byte', (hex, message) => {
+    const packet = fromHex(hex);
+    expect(isPacket(packet)).toBe(true);
+    expect(decodeMessage(packet)).toEqual(message);
+    expect(open([packet])).toEqual([publicKey]);
+    expect(seal([encodeMessage(message)])).toEqual([packet]);
+  });
+});
 
 describe('the packet examples of EIP-8', () => {
   it('a Ping with further list items; the first of them is where EIP-868 has the sequence number', () => {
@@ -164,7 +187,7 @@ describe('fuzz', () => {
         packet.set(bytes, 98);
         readable(packet);
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 
@@ -185,7 +208,7 @@ describe('fuzz', () => {
           open([damaged]);
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 });

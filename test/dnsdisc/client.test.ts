@@ -15,6 +15,7 @@ import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
 import { LONGEST_PAUSE_MS, ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { FakeDns, key, record, records, settled, tree, turn, virtualEnv } from './trees.ts';
 
 interface Fixture {
@@ -465,7 +466,7 @@ describe('a resolver that says anything', () => {
         expect(honest).toEqual(expect.arrayContaining(found));
         expect(dns.asked.length).toBeLessThanOrEqual(3 * 121);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { decompressPublicKey } from '../../src/dnsdisc/public-key.ts';
 import { formatRoot, parseRoot, rootOf, signerOf, signRoot, verifyRoot } from '../../src/dnsdisc/root.ts';
 import { compressPublicKey } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { key, record } from './trees.ts';
 import { KEY, PUBLIC_KEY, SIGNER, SIGNER_URL, URL, ZONE } from './vectors.ts';
 
@@ -259,7 +260,7 @@ describe('a root', () => {
         }
         expect(again).toBe(candidate);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });
@@ -314,7 +315,7 @@ describe('an entry', () => {
         if (entry.kind === 'ignored') expect(entry.reason.name).toBe('PeerlaneError');
         if (entry.kind === 'record') expect(entry.record.toString()).toBe(text);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

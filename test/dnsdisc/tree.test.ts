@@ -18,6 +18,7 @@ import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
 import { MAX_DEPTH } from '../../src/dnsdisc/subtree.ts';
 import { compressPublicKey, parseRecord, signRecord } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { key, record, records, tree } from './trees.ts';
 import { SECRET_KEY, SIGNER_URL, ZONE } from './vectors.ts';
 
@@ -247,7 +248,7 @@ describe('a tree as JSON', () => {
         const code = codeOf(() => treeFromJson(json.slice(0, at) + text + json.slice(at + length)));
         expect(['none', 'invalid-tree', 'invalid-tree-url']).toContain(code);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

@@ -8,6 +8,7 @@ import { parseIp } from '../../src/base/ip.ts';
 import { keccak256, sign } from '../../src/crypto/index.ts';
 import { decodeRecord, parseRecord, signRecord } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 
 const secretKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => bytes.with(0, 1));
 // It writes the number as a JavaScript number, and refuses zero.
@@ -54,7 +55,7 @@ describe('@chainsafe/enr', () => {
         expect(parseIp(ip6 ?? '')).toEqual(parseIp(known.ip6 ?? ''));
         for (const [name, value] of Object.entries(more)) expect(theirs.kvs.get(name)).toEqual(value);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -74,7 +75,7 @@ describe('@chainsafe/enr', () => {
         expect(parseRecord(theirs.encodeTxt()).toString()).toBe(ours.toString());
         expect(theirs.encode()).toEqual(ours.encoded);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -87,7 +88,7 @@ describe('@chainsafe/enr', () => {
         expect(codeOf(() => decodeRecord(changed))).toBe('invalid-record');
         expect(() => ENR.decode(changed)).toThrow();
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

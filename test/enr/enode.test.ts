@@ -11,6 +11,7 @@ import {
   signRecord,
 } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { errorOf } from './errors.ts';
 
 // The key and the forms of go-ethereum's p2p/enode/urlv4_test.go.
@@ -97,7 +98,7 @@ describe('an enode URL', () => {
       fc.property(fc.record({ publicKey: key, host, tcpPort: port, udpPort: port }), (enode) => {
         expect(parseEnode(formatEnode(enode))).toEqual(enode);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -143,7 +144,7 @@ describe('an enode URL', () => {
           expect(formatEnode(parseEnode(again))).toBe(again);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

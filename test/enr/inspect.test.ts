@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, fromHex } from '../../src/base/bytes.ts';
 import { type Inspection, inspectRecord, signRecord } from '../../src/enr/index.ts';
+import { runs } from '../support/runs.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
 // EIP-778, "Test Vectors".
@@ -107,7 +108,7 @@ describe('an inspection', () => {
           record === undefined ? 'invalid-record' : source,
         );
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

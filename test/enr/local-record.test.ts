@@ -13,6 +13,7 @@ import {
   topicDiscoveryEntries,
 } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { errorOf } from './errors.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
@@ -183,7 +184,7 @@ describe('the local record', () => {
         }
         expect(local.record.encoded).toEqual(signRecord(secretKey, { seq, entries: expected }).encoded);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });

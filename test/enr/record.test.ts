@@ -5,6 +5,7 @@ import { concatBytes, fromHex, toBareHex, toHex } from '../../src/base/bytes.ts'
 import { keccak256, publicKeyOf, sign } from '../../src/crypto/index.ts';
 import { decodeRecord, type EntryKey, parseRecord, signRecord } from '../../src/enr/index.ts';
 import { bytes, decode, encode, encodeList, raw, struct, uint } from '../../src/rlp/index.ts';
+import { runs } from '../support/runs.ts';
 import { errorOf } from './errors.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
@@ -311,7 +312,7 @@ describe('a record is refused', () => {
         const changed = encoded.with(bit >> 3, (encoded[bit >> 3] ?? 0) ^ (1 << (bit & 7)));
         expect(errorOf(() => decodeRecord(changed)).code).toBe('invalid-record');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -332,7 +333,7 @@ describe('a record is refused', () => {
       fc.property(input, (encoded) => {
         expect(errorOf(() => decodeRecord(encoded)).code).toBe('invalid-record');
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });
@@ -364,7 +365,7 @@ describe('what is signed', () => {
         expect(read).toEqual(entries);
         for (const key of record.keys() as EntryKey[]) expect(record.get(key)).toEqual(record.entries()[key]);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

@@ -9,6 +9,7 @@ import { headerCodec } from '../../src/eth/header.ts';
 import { ommersHash } from '../../src/eth/roots.ts';
 import { decode, type Encodable, encode } from '../../src/rlp/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { blockAt, readSmallChain, type TestBlock } from './testdata/small-chain.ts';
 
 const chain = readSmallChain();
@@ -119,7 +120,7 @@ describe('the check of a body against its header', () => {
           /^(body-mismatch|message-invalid|rlp-.*)$/,
         );
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

@@ -5,6 +5,7 @@ import { fromHex, toBareHex, toHex } from '../../src/base/bytes.ts';
 import { type ForkSchedule, forkFilter, forkId, forkIdCodec } from '../../src/eth/fork-id.ts';
 import { PRESETS, type PresetName } from '../../src/eth/presets.ts';
 import { decode, encode } from '../../src/rlp/index.ts';
+import { runs } from '../support/runs.ts';
 
 type Creation = [head: number, time: number, hash: string, next: number];
 type Validation = [head: number, time: number, hash: string, next: number | string, verdict: string];
@@ -148,7 +149,7 @@ describe('the check of a remote fork id', () => {
           expect(filter(forkId(hash, schedule, b.number, time(b)))).toEqual({ ok: true });
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -9,6 +9,7 @@ import { parseGenesis } from '../../src/eth/genesis.ts';
 import { headerCodec, headerHash } from '../../src/eth/header.ts';
 import { PRESETS } from '../../src/eth/presets.ts';
 import { decode } from '../../src/rlp/index.ts';
+import { runs } from '../support/runs.ts';
 import { smallGenesis } from './testdata/small-chain.ts';
 
 type Json = { [name: string]: unknown };
@@ -338,7 +339,7 @@ describe('a wrong genesis file', () => {
         expect(problemOf(file)).toMatch(PROBLEM);
         expect(problemOf(JSON.stringify(file))).toMatch(PROBLEM);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -348,7 +349,7 @@ describe('a wrong genesis file', () => {
         const text = smallGenesis.slice(0, at) + put + smallGenesis.slice(at + cut);
         expect(problemOf(text)).toMatch(PROBLEM);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

@@ -6,6 +6,7 @@ import { parseGenesis } from '../../src/eth/genesis.ts';
 import { type HeaderInput, headerCodec, headerHash } from '../../src/eth/header.ts';
 import { decode, encode } from '../../src/rlp/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { blockAt, readSmallChain, smallGenesis } from './testdata/small-chain.ts';
 
 const blocks = readSmallChain();
@@ -146,7 +147,7 @@ describe('a header', () => {
         mutated[at] = byte;
         expect(codeOf(() => decode(headerCodec, mutated))).toMatch(/^(none|rlp-.*)$/);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -12,6 +12,7 @@ import {
   type MessageName,
   messageRow,
 } from '../../src/eth/messages.ts';
+import { runs } from '../support/runs.ts';
 import { INPUTS, plain, STATUS_FIELDS } from './message-values.ts';
 
 const names = [...new Set(ETH_MESSAGES.map(({ name }) => name))];
@@ -57,7 +58,7 @@ describe.each(rows)('eth/%d %s', (version, name) => {
         const sent = name === 'Status' ? STATUS_FIELDS[version](value as MessageInputs['Status']) : value;
         expect(plain(message.value)).toEqual(plain(sent));
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 
@@ -70,7 +71,7 @@ describe.each(rows)('eth/%d %s', (version, name) => {
         const again = name === 'Status' ? value : (decoded as typeof value);
         expect(encodeMessage(version, name, again).payload).toEqual(payload);
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 
@@ -80,7 +81,7 @@ describe.each(rows)('eth/%d %s', (version, name) => {
       fc.property(fc.uint8Array({ maxLength: 120 }), (payload) => {
         digest(version, code, payload);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -90,7 +91,7 @@ describe.each(rows)('eth/%d %s', (version, name) => {
       fc.property(items, (value) => {
         digest(version, code, encodeOracle(value));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -105,7 +106,7 @@ describe.each(rows)('eth/%d %s', (version, name) => {
         expect(digest(version, code, payload.subarray(0, cut % payload.length))).toBe('refused');
         expect(digest(version, code, Uint8Array.of(...payload, 0))).toBe('refused');
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -17,6 +17,7 @@ import {
 import { receiptsRoot } from '../../src/eth/roots.ts';
 import { decode, encode } from '../../src/rlp/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { blockAt, readSmallChain } from './testdata/small-chain.ts';
 
 const chain = readSmallChain();
@@ -187,7 +188,7 @@ describe('any bytes in the place of receipts', () => {
         other[at % other.length] = byte;
         expect(codeOf(() => toConsensusReceipts(other))).toMatch(/^(none|rlp-.*)$/);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

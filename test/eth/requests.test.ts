@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { MAX_PENDING_REQUESTS, MAX_REMEMBERED_IDS, RequestTracker } from '../../src/eth/requests.ts';
+import { runs } from '../support/runs.ts';
 
 function tracker(firstId = 100n): RequestTracker<string> {
   return new RequestTracker<string>({ firstId });
@@ -63,7 +64,7 @@ describe('ids', () => {
           if (step === 1) requests.answer('BlockHeaders', id, 0);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });

@@ -20,6 +20,7 @@ import { Transaction } from '../../src/eth/transaction.ts';
 import { decode } from '../../src/rlp/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { MemoryChain } from '../support/memory-chain.ts';
+import { runs } from '../support/runs.ts';
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 const nowhere = new Uint8Array(32).fill(0xee);
@@ -109,7 +110,7 @@ describe('GetBlockHeaders', () => {
           expected.push(Number(at));
         expect(await numbers({ start, limit, skip, reverse }, small)).toEqual(expected);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

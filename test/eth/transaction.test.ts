@@ -7,6 +7,7 @@ import { Transaction, transactionCodec } from '../../src/eth/transaction.ts';
 import { decodeTransaction, encodeTransaction, legacyChainId } from '../../src/eth/transaction-fields.ts';
 import { decode, encode } from '../../src/rlp/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { readSmallChain } from './testdata/small-chain.ts';
 
 const transactions = readSmallChain().flatMap(({ body }) => body.transactions.toArray());
@@ -205,7 +206,7 @@ describe('any bytes in the place of a transaction', () => {
           }),
         ).toMatch(/^(none|message-invalid|rlp-.*)$/);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 
@@ -221,7 +222,7 @@ describe('any bytes in the place of a transaction', () => {
         });
         expect(code).toMatch(/^(none|message-invalid|rlp-.*)$/);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -15,6 +15,7 @@ import {
 } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { ipOf, nodeAt, randomNode, shuffled } from '../support/kad-nodes.ts';
+import { runs } from '../support/runs.ts';
 
 const env = new VirtualEnv({ seed: 9 });
 const localId = env.randomBytes(32);
@@ -210,7 +211,7 @@ describe('in a network of 1,000 nodes that do not move', () => {
           asked += done.asked;
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
     console.log(`lookup: ${(asked / lookups).toFixed(1)} nodes asked on average, of ${NODES}`);
     expect(asked / lookups).toBeLessThan(40);
@@ -230,7 +231,7 @@ describe('in a network of 1,000 nodes that do not move', () => {
         found += hits;
         missed += BUCKET_SIZE - hits;
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
     console.log(`lookup: ${found} of ${found + missed} found with a tenth silent`);
     expect(found / (found + missed)).toBeGreaterThan(0.95);

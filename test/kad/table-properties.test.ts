@@ -15,6 +15,7 @@ import {
 } from '../../src/kad/index.ts';
 import { networksOf } from '../../src/kad/ip-limits.ts';
 import { ipOf, nodeAt } from '../support/kad-nodes.ts';
+import { runs } from '../support/runs.ts';
 
 const localId = new VirtualEnv({ seed: 7 }).randomBytes(32);
 
@@ -166,7 +167,7 @@ describe('after any sequence of operations', () => {
           expect(model.present).toEqual(new Set(model.table.entries().map(key)));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -196,7 +197,7 @@ describe('after any sequence of operations', () => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -223,7 +224,7 @@ describe('after any sequence of operations', () => {
           expect(outcomes.flat()).toEqual([...new Array(10).fill('added'), 'refused', 'refused']);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -243,7 +244,7 @@ describe('after any sequence of operations', () => {
         }
         expect(left.size).toBe(0);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });

@@ -16,6 +16,7 @@ import {
   list,
   mapped,
 } from '../../src/rlp/index.ts';
+import { runs } from '../support/runs.ts';
 
 type Nested = Uint8Array | Nested[];
 
@@ -95,7 +96,7 @@ describe('compared with @ethereumjs/rlp and rlp', () => {
         expect(encoded).toEqual(RLP.encode(value));
         expect(encoded).toEqual(rlp.encode(value));
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -104,7 +105,7 @@ describe('compared with @ethereumjs/rlp and rlp', () => {
       fc.property(nested, (value) => {
         expect(decode(tree, RLP.encode(value))).toEqual(value);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -122,7 +123,7 @@ describe('compared with @ethereumjs/rlp and rlp', () => {
           expect(ours).toEqual(accepted(() => rlp.decode(input)));
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

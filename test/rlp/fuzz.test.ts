@@ -16,6 +16,7 @@ import {
   uint,
   uintBytes,
 } from '../../src/rlp/index.ts';
+import { runs } from '../support/runs.ts';
 
 const codec = struct({
   id: bigUint(64),
@@ -84,7 +85,7 @@ describe('any value of a schema', () => {
         expect(encode(codec, decode(codec, encoded))).toEqual(encoded);
         expect(encode(codec, readAll(encoded))).toEqual(encoded);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -95,7 +96,7 @@ describe('any value of a schema', () => {
         const { end } = decodePrefix(codec, Uint8Array.from([...before, ...encoded, 1]), before.length);
         expect(end).toBe(before.length + encoded.length);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });
@@ -114,7 +115,7 @@ function survives(encoded: Uint8Array): void {
 
 describe('any input', () => {
   it('of random bytes is a typed error or a value', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), survives), { numRuns: 300 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), survives), { numRuns: runs(300) });
   });
 
   it('made from an encoding by changing bytes is a typed error or a value', () => {
@@ -126,7 +127,7 @@ describe('any input', () => {
         survives(encoded);
         survives(encoded.subarray(0, cut % encoded.length));
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { giveBackMemory, takeMemory } from '../../src/rlpx/body-memory.ts';
+import { runs } from '../support/runs.ts';
 
 const KiB = 1024;
 
@@ -40,7 +41,7 @@ describe('the memory of bodies', () => {
           if (back % 3 !== 0) for (const one of held.splice(back % held.length, 1)) giveBackMemory(one);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });

@@ -14,6 +14,7 @@ import {
   initiate,
 } from '../../src/rlpx/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 
 const vectors: Record<string, string> = JSON.parse(
   readFileSync(new URL('./testdata/eip8.json', import.meta.url), 'utf8'),
@@ -238,14 +239,14 @@ describe('a bad packet', () => {
           expect(JSON.stringify(error) + String(error)).not.toContain(vectors.staticKeyB);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 4, maxLength: 200 }), (bytes) => {
         const code = refusal(seal(concatBytes(bytes)));
         expect(['handshake-invalid', 'handshake-self']).toContain(code);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

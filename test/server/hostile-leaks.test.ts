@@ -6,6 +6,7 @@ import type { ServerOptions } from '../../src/server/index.ts';
 import type { Attacker } from '../support/attacker.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { Target } from '../support/hostile.ts';
+import { runs } from '../support/runs.ts';
 import { echo, isKind, LOOPBACK, manual, TestServer } from '../support/servers.ts';
 
 const open: TestServer[] = [];
@@ -75,7 +76,7 @@ describe('a byte queue', () => {
         expect(at).toBe(given);
         expect(kept.every(({ bytes, copy }) => Buffer.compare(bytes, copy) === 0)).toBe(true);
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

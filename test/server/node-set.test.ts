@@ -12,6 +12,7 @@ import {
   parseNodeSet,
 } from '../../src/server/node-set.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 import { recordOf, START, secretOf } from './node-db/nodes.ts';
 
 // EIP-778, "Test Vectors": text and node id of the example record.
@@ -95,7 +96,7 @@ describe('a node set', () => {
         expect(await parseNodeSet(text)).toEqual(set);
         expect(JSON.parse(text)).toBeDefined();
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -175,7 +176,7 @@ describe('a node set is refused', () => {
           expect(isPeerlaneError(error, 'node-set-invalid')).toBe(true);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

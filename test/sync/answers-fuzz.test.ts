@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { BodiesStage, HeadersStage, type Target, verifyChain } from '../../src/sync/index.ts';
+import { runs } from '../support/runs.ts';
 import { blockAt, smallChain, upTo } from './chains.ts';
 import { TestDownload } from './download.ts';
 
@@ -60,7 +61,7 @@ it('one honest source suffices for headers, whatever the others answer', async (
       await verifyChain(download.store);
       expect(honest.failure).toBeUndefined();
     }),
-    { numRuns: 25 },
+    { numRuns: runs(25) },
   );
 });
 
@@ -77,6 +78,6 @@ it('one honest source suffices for bodies, whatever the others answer', async ()
       await verifyChain(download.store);
       expect(honest.failure).toBeUndefined();
     }),
-    { numRuns: 20 },
+    { numRuns: runs(20) },
   );
 });

@@ -13,6 +13,7 @@ import {
   readChain,
   readChainFile,
 } from '../../src/sync/index.ts';
+import { runs } from '../support/runs.ts';
 import { CHAIN_FILE, chainBytes } from './chains.ts';
 
 const bytes = chainBytes();
@@ -78,7 +79,7 @@ describe('a chain file', () => {
         if (!isPacked) expect(counts.every((count, i) => count >= startOf(i + 1))).toBe(true);
         expect(counts.at(-1)).toBeLessThanOrEqual((isPacked ? packed : part).length);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -110,7 +111,7 @@ describe('a chain file', () => {
           expect(error?.details).toEqual({ index: whole, offset: startOf(whole) });
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -125,7 +126,7 @@ describe('a chain file', () => {
         expect(error?.code).toBe('chain-file-damaged');
         expect(error?.details.index).toBe(read.length);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 
@@ -192,7 +193,7 @@ describe('a chain file', () => {
         const { error } = await readBytes(damaged, 4096);
         expect(['chain-file-damaged', undefined]).toContain(error?.code);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -14,6 +14,7 @@ import {
   timeoutFor,
   type Unit,
 } from '../../src/sync/scheduler.ts';
+import { runs } from '../support/runs.ts';
 
 const LIMITS: Limits = { startItems: 32, maxItems: 128, inFlight: 2, contiguous: false };
 const RUNS: Limits = { ...LIMITS, contiguous: true };
@@ -190,7 +191,7 @@ describe('a plan', () => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

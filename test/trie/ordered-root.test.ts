@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import { EMPTY_ROOT, orderedRoot } from '../../src/trie/index.ts';
+import { runs } from '../support/runs.ts';
 
 async function oracle(items: readonly Uint8Array[]): Promise<string> {
   const trie = await createMPT();
@@ -55,7 +56,7 @@ describe('the root of an ordered list', () => {
           expect(toHex(orderedRoot(list))).toBe(await oracle(list));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -5,6 +5,7 @@ import { toHex } from '../../src/base/bytes.ts';
 import { keccak256 } from '../../src/crypto/index.ts';
 import { EMPTY_ROOT, type SecureEntry, secureRoot } from '../../src/trie/index.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 
 async function oracle(entries: readonly SecureEntry[]): Promise<string> {
   const trie = await createMPT();
@@ -45,7 +46,7 @@ describe('the root of a secure trie', () => {
       fc.asyncProperty(entries, async (list) => {
         expect(toHex(secureRoot(list))).toBe(await oracle(list));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -13,6 +13,7 @@ import { encode, struct, uint } from '../../../src/rlp/index.ts';
 import { NodeDatabase, type NodeDatabaseEvent } from '../../../src/server/node-db/index.ts';
 import { keyOf as diskKeyOf, nameOf, VERSION_KEY } from '../../../src/server/node-db/keys.ts';
 import { rejectionOf } from '../../support/errors.ts';
+import { runs } from '../../support/runs.ts';
 import { DAY, endpointOf, idOf, numberOf, recordIdOf, recordOf, START } from './nodes.ts';
 
 const LEVEL: LevelOptions = { what: 'it', advice: '', writeBufferBytes: 65_536, readCacheBytes: 65_536 };
@@ -247,7 +248,7 @@ describe('a damaged value', () => {
         await database.flush();
         expect((await database.get(recordIdOf(1)))?.seq).toBe(2n);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

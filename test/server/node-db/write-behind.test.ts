@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type KvChange, MemoryKv } from '../../../src/base/kv.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { NodeDatabase } from '../../../src/server/node-db/index.ts';
+import { runs } from '../../support/runs.ts';
 import { endpointOf, idOf, numberOf, START } from './nodes.ts';
 
 /** A store that takes its time, and fails when told to: before it has written anything. */
@@ -105,7 +106,7 @@ describe('a node database whose disk is slow or fails', () => {
         const again = await NodeDatabase.over(await kv.copy(), { env });
         expect(await contentsOf(again)).toEqual(expected);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });
