@@ -129,6 +129,7 @@ describe('a tree of ours, from a name server', () => {
     expect(sorted([...found])).toEqual(sorted([...ours.records, ...records(40, 200)]));
   });
 
+  // That package has no way to make a tree or a record: it only reads.
   it('is read by the client of ethereumjs', async () => {
     const before = dns.getServers();
     try {
