@@ -8,6 +8,8 @@ import { parseArgs } from 'node:util';
 import { PeerlaneError } from '../src/base/errors.ts';
 import { type SimulationFigures, type SimulationOptions, simulate } from './sim/simulation.ts';
 
+const REPORT_INTERVAL_MS = 10_000;
+
 const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '10000' },
@@ -44,7 +46,7 @@ const results: (SimulationFigures & { readonly seconds: number })[] = [];
 if (!values.json) console.log(`seed ${options.seed}`);
 for (const nodes of sizes) {
   const begin = performance.now();
-  const figures = simulate({ ...options, nodes }, bytesInUse);
+  const figures = simulate({ ...options, nodes }, { collect: bytesInUse, progress: reporter(nodes) });
   const result = { ...figures, seconds: (performance.now() - begin) / 1000 };
   results.push(result);
   if (!values.json) console.log(text(result));
@@ -58,6 +60,17 @@ function numberOf(name: keyof typeof values, least: number, most: number): numbe
     throw new PeerlaneError('invalid-argument', `--${name} is a number from ${least} to ${most}`);
   }
   return number;
+}
+
+/** Says every now and then how far a simulation is, which may take an hour. */
+function reporter(nodes: number): (text: string) => void {
+  let at = performance.now();
+  return (text) => {
+    const now = performance.now();
+    if (now - at < REPORT_INTERVAL_MS) return;
+    at = now;
+    console.error(`${nodes} nodes: ${text}`);
+  };
 }
 
 function bytesInUse(): number {

@@ -47,8 +47,13 @@ interface Outcome extends Counts {
   readonly ms: number;
 }
 
-/** Runs `count` lookups, each beginning some time after the one before. */
-export function runLookups(network: SimNetwork, count: number, seed: number): LookupFigures {
+/** Runs `count` lookups, each beginning some time after the one before. @param begun told how many have */
+export function runLookups(
+  network: SimNetwork,
+  count: number,
+  seed: number,
+  begun: (count: number) => void = () => undefined,
+): LookupFigures {
   const random = new Random(seed ^ 0x100c);
   const searches: Search[] = [];
   const isOpen = ({ asker, outcome }: Search) => asker.isRunning && outcome === undefined;
@@ -62,6 +67,7 @@ export function runLookups(network: SimNetwork, count: number, seed: number): Lo
       search.outcome = judge(network, search, result);
     });
     network.env.advance(GAP_MS);
+    begun(searches.length);
   }
   for (let waited = 0; searches.some(isOpen) && waited < PATIENCE_MS; waited += 1_000) {
     network.env.advance(1_000);

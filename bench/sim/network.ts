@@ -72,12 +72,13 @@ export class SimNetwork {
     return node;
   }
 
-  /** Lets nodes join, in even steps of time, until there are so many. */
-  grow(count: number, durationMs: number): void {
+  /** Lets nodes join, in even steps of time, until there are so many. @param joined told how many there are */
+  grow(count: number, durationMs: number, joined: (count: number) => void = () => undefined): void {
     const stepMs = durationMs / Math.max(1, count - this.nodes.length);
     while (this.nodes.length < count) {
       this.env.advance(stepMs);
       this.start(this.newIdentity());
+      joined(this.nodes.length);
     }
   }
 

@@ -31,25 +31,42 @@ export interface SimulationFigures {
   readonly memory: number | undefined;
 }
 
-/** @param collect collects the garbage and gives the bytes in use */
-export function simulate(options: SimulationOptions, collect?: () => number): SimulationFigures {
+export interface Observation {
+  /** Collects the garbage and gives the bytes in use. */
+  collect?(): number;
+  /** Told often. */
+  progress?(text: string): void;
+}
+
+export function simulate(
+  options: SimulationOptions,
+  { collect, progress = () => undefined }: Observation = {},
+): SimulationFigures {
   const { nodes, seed, joinMinutes, settleMinutes, loss = 0, churn = 0, nat = 0, isReal = false } = options;
   const before = collect?.();
   const network = new SimNetwork({ seed, nat, isReal });
   const { env, links } = network;
-  network.grow(nodes, joinMinutes * MINUTE_MS);
+  network.grow(nodes, joinMinutes * MINUTE_MS, (count) => progress(`${count} of ${nodes} nodes have joined`));
   links.loss = loss;
   network.churn(churn);
   const half = settleMinutes / 2;
-  env.advance(half * MINUTE_MS);
+  const settle = (from: number): void => {
+    for (let minute = 0; minute < half; minute++) {
+      env.advance(Math.min(1, half - minute) * MINUTE_MS);
+      progress(`minute ${Math.ceil(from + minute + 1)} of ${settleMinutes} is over`);
+    }
+  };
+  settle(0);
   const { packets, bytes } = links.sent;
-  env.advance(half * MINUTE_MS);
+  settle(half);
   const traffic = {
     packets: (links.sent.packets - packets) / nodes / half,
     bytes: (links.sent.bytes - bytes) / nodes / half,
   };
   const memory = before === undefined ? undefined : ((collect?.() ?? 0) - before) / nodes;
   const tables = tableFigures(network);
-  const lookups = runLookups(network, options.lookups, seed);
+  const lookups = runLookups(network, options.lookups, seed, (count) => {
+    progress(`${count} of ${options.lookups} lookups have begun`);
+  });
   return { nodes, lookups, tables, traffic, memory };
 }
