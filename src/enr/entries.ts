@@ -40,9 +40,9 @@ function address(
   parse: (text: string) => Uint8Array | undefined,
 ): (text: string) => Uint8Array {
   return (text) => {
-    const parsed = parse(text);
+    const parsed = typeof text === 'string' ? parse(text) : undefined;
     if (parsed === undefined) {
-      throw new PeerlaneError('invalid-argument', `not an address of ${length} bytes: ${text}`);
+      throw new PeerlaneError('invalid-argument', `not an address of ${length} bytes: ${String(text)}`);
     }
     return parsed;
   };
@@ -70,7 +70,11 @@ const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
   snap: mapped(
     struct({}, { trailing: 'ignore' }),
     (): true => true,
-    () => ({}),
+    (value: true) => {
+      if (value !== true)
+        throw new PeerlaneError('invalid-argument', 'true expected: without snap there is no entry');
+      return {};
+    },
   ),
   ng: version,
   'topic-discovery': version,

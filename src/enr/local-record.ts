@@ -6,6 +6,7 @@ import type { NodeRecord } from './record.ts';
 import {
   changedPairs,
   checkPairs,
+  contentRead,
   type EntryChanges,
   identityPairs,
   type OtherChanges,
@@ -53,8 +54,9 @@ export class LocalRecord {
   #signed: NodeRecord | undefined;
 
   /** @throws PeerlaneError as `signRecord` */
-  constructor(secretKey: Uint8Array, { seq, entries, others }: RecordContent) {
+  constructor(secretKey: Uint8Array, content: RecordContent) {
     this.publicKey = publicKeyOf(secretKey);
+    const { seq, entries, others } = contentRead(content);
     // Whoever has the key may clear it.
     this.#secretKey = new Uint8Array(secretKey);
     this.#seq = seq;

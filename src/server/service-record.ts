@@ -24,7 +24,7 @@ export class ServiceRecord {
   /** The record as it is now. @throws PeerlaneError `invalid-argument` when there is none, or of another key */
   get current(): NodeRecord {
     const record = this.#read();
-    if (record === this.#last) return record;
+    if (this.#last !== undefined && record === this.#last) return record;
     refuseThenable('record', record);
     if (!(record instanceof NodeRecord)) throw invalid('record gives no NodeRecord');
     if (!equalBytes(record.publicKey, this.#options.publicKey)) {
