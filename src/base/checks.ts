@@ -42,18 +42,16 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** Refuses what has to be waited for, where nobody waits: how it ends is of no interest any more. */
 export function refuseThenable(name: string, value: unknown): void {
-  if (!isThenable(value)) return;
-  value.then(
-    () => undefined,
-    () => undefined,
-  );
+  const ends = reading(`what ${name} gives`, () => (isThenable(value) ? value : undefined));
+  if (ends === undefined) return;
+  Promise.resolve(ends).catch(() => undefined);
   throw invalidArgument(`${name} gives a promise; nobody waits for it`);
 }
 
 /** An object that is no list and no promise: those have nothing that would be read, and would be passed over in silence. */
 export function checkObject(name: string, value: unknown): void {
-  if (isObject(value) && !isThenable(value) && !(Symbol.iterator in value)) return;
-  throw invalidArgument(`${name} is not an object`);
+  const isOne = isObject(value) && reading(name, () => !isThenable(value) && !(Symbol.iterator in value));
+  if (!isOne) throw invalidArgument(`${name} is not an object`);
 }
 
 /** No other keys than these. */

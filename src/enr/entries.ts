@@ -81,7 +81,7 @@ const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
 };
 
 export function isEntryKey(key: string): key is EntryKey {
-  return Object.hasOwn(CODECS, key);
+  return typeof key === 'string' && Object.hasOwn(CODECS, key);
 }
 
 /** The RLP of an entry's value. @throws PeerlaneError `invalid-argument` and the codes of `rlp` */

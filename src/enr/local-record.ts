@@ -2,7 +2,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
-import type { NodeRecord } from './record.ts';
+import { checkRecord, type NodeRecord } from './record.ts';
 import {
   changedPairs,
   checkPairs,
@@ -69,6 +69,7 @@ export class LocalRecord {
    * @throws PeerlaneError `invalid-secret-key`; `invalid-argument` if the record is not of this key
    */
   static from(secretKey: Uint8Array, record: NodeRecord): LocalRecord {
+    checkRecord(record);
     const local = new LocalRecord(secretKey, { seq: record.seq });
     if (!equalBytes(local.publicKey, record.publicKey)) throw invalid('the record is not of this key');
     local.#pairs = record.pairs;

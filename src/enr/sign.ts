@@ -75,7 +75,7 @@ export function changedPairs(
   checkObject('entries', entries);
   if (!(others instanceof Map)) throw invalidArgument('others is not a Map');
   const changed = new Map(pairs);
-  for (const key of Object.keys(entries)) put(changed, key, entryOf(key, entries));
+  for (const key of reading('entries', () => Object.keys(entries))) put(changed, key, entryOf(key, entries));
   for (const [key, value] of reading('others', () => [...others])) {
     if (typeof key !== 'string') throw invalidArgument('a key is not a string');
     if (isEntryKey(key)) throw invalidArgument(`the entry "${key}" has a type: set it so`);

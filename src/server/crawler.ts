@@ -1,13 +1,19 @@
 import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
-import { checkSignal } from '../base/checks.ts';
+import { checkFunction, checkSignal, reading, refuseThenable } from '../base/checks.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
 import { hasAddress, kadNodeOf } from './bootnodes.ts';
-import { type CrawlConfig, type CrawlerOptions, checkCrawlerOptions } from './crawl-options.ts';
+import {
+  type CrawlConfig,
+  type CrawlerOptions,
+  type CrawlService,
+  checkCrawlerOptions,
+} from './crawl-options.ts';
+import { nodeOf } from './discv4-options.ts';
 import type { NodeSetEntry } from './node-set.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
@@ -104,7 +110,7 @@ export class Crawler {
     const [ofLookups, ...ofWorkers] = aborts;
     if (ofLookups === undefined) return this.stats;
     this.#newAt = env.now();
-    this.#found = service.random({ signal: ofLookups.signal });
+    this.#found = foundBy(service, ofLookups.signal);
     const watch = (): void => {
       const idle = env.now() - this.#newAt;
       if (idle >= idleMs && this.#queue.length === 0 && this.#underWay.size === 0) end();
@@ -163,13 +169,14 @@ export class Crawler {
     this.#pulling = pulled.catch(() => undefined);
     const result = await pulled;
     if (result === undefined || result.done === true) return undefined;
-    const key = toBareHex(result.value.id);
+    const found = nodeOf(result.value);
+    const key = toBareHex(found.id);
     const known = this.#options.set.get(key);
     // What lookups say of a known node is anybody's word; where it has answered comes first.
     const knownPlace = known === undefined ? undefined : placeOf(known.node);
     const place = knownPlace !== undefined && this.#options.reaches(knownPlace) ? knownPlace : undefined;
-    const isMoved = place !== undefined && !sameEndpoint(place, result.value);
-    return { key, places: isMoved ? [place, result.value] : [result.value] };
+    const isMoved = place !== undefined && !sameEndpoint(place, found);
+    return { key, places: isMoved ? [place, found] : [found] };
   }
 
   #isDue(key: string): boolean {
@@ -202,7 +209,9 @@ export class Crawler {
   async #ask(node: KadNode, signal: AbortSignal): Promise<NodeRecord | Enode | undefined> {
     const { service } = this.#options;
     try {
-      return await service.requestRecord(node, { signal });
+      const record = await service.requestRecord(node, { signal });
+      if (record instanceof NodeRecord) return record;
+      throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
     } catch (error) {
       if (!isPeerlaneError(error, 'request-timeout')) throw error;
     }
@@ -261,6 +270,17 @@ export class Crawler {
   #remember(key: string): void {
     setLatest(this.#remembered, key, this.#options.env.now(), MAX_REMEMBERED);
   }
+}
+
+/** @throws PeerlaneError `invalid-argument` when the service gives no generator */
+function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<KadNode, void, undefined> {
+  return reading('what service.random gives', () => {
+    const found = service.random({ signal });
+    refuseThenable('service.random', found);
+    checkFunction('service.random().next', found?.next);
+    checkFunction('service.random().return', found?.return);
+    return found;
+  });
 }
 
 /** A record never gives way to an older one, or to none. */

@@ -1,6 +1,6 @@
 import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { refuseThenable, signalOf } from '../base/checks.ts';
+import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
@@ -44,8 +44,13 @@ export class Discovery {
 
   /** @internal */
   constructor(context: DiscoveryContext) {
+    // That it is nobody else's to call, JavaScript does not say.
+    const { resolver, env } = reading('the context of discovery', () => {
+      checkObject('the context of discovery', context);
+      const { resolver, env } = context;
+      return { resolver, env };
+    });
     this.#context = context;
-    const { resolver, env } = context;
     this.#dns = new DnsClient({ resolver, env, onProblem: (error) => this.#failed('dns', error, undefined) });
   }
 
