@@ -15,13 +15,16 @@ export interface Env {
   now(): number;
   /** Milliseconds since the Unix epoch. */
   unixTime(): number;
-  /** Calls `run` once after `ms` milliseconds. */
+  /** Calls `run` once after `ms` milliseconds, at most `MAX_TIMER_MS`. */
   setTimer(ms: number, run: () => void): Timer;
   /** Calls `run` in the next turn of the event loop, after the I/O events of this one. */
   setImmediate(run: () => void): Timer;
   /** Fresh random bytes, fit for keys. */
   randomBytes(length: number): Uint8Array;
 }
+
+/** Some 24 days: a timer of Node.js that is longer would be over at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
 /** Small draws come from a pool: the system's generator takes longer for a call than for its bytes. */
 const POOL_LENGTH = 16 * 1024;
@@ -71,7 +74,7 @@ class SystemTimer implements Timer {
 export const systemEnv: Env = {
   now: () => performance.now(),
   unixTime: () => Date.now(),
-  setTimer: (ms, run) => new SystemTimer(setTimeout(run, ms)),
+  setTimer: (ms, run) => new SystemTimer(setTimeout(run, Math.min(ms, MAX_TIMER_MS))),
   setImmediate(run) {
     const handle = setImmediate(run);
     return { cancel: () => clearImmediate(handle) };

@@ -203,6 +203,14 @@ export function consequenceOf(error: unknown): Consequence {
 /** `error` itself when it is of the family, else wrapped under `code`. */
 export function toPeerlaneError(error: unknown, code: ErrorCode = 'internal'): PeerlaneError {
   if (error instanceof PeerlaneError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new PeerlaneError(code, message, { cause: error });
+  return new PeerlaneError(code, errorText(error), { cause: error });
+}
+
+/** What was thrown, for a message: it may be anything, and have no text. */
+export function errorText(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something that has no text';
+  }
 }

@@ -1,7 +1,21 @@
 /** Finds nodes in DNS (dnsdisc.md, "Client Protocol"). */
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
-import { type Env, isEnv, systemEnv } from '../base/env.ts';
+import {
+  checkDuration,
+  checkEnv,
+  checkFunction,
+  checkInteger,
+  checkObject,
+  checkRate,
+  checkUint64,
+  invalidArgument,
+  isObject,
+  reading,
+  signalOf,
+} from '../base/checks.ts';
+import { type Env, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { detached } from '../base/observer.ts';
 import { sleep } from '../base/sleep.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
@@ -15,6 +29,7 @@ import type { Lookup, Outcome, TreeWalk } from './tree-walk.ts';
 export const DEFAULT_TIMEOUT_MS = 5_000;
 export const DEFAULT_RATE = 3;
 export const DEFAULT_CACHE_SIZE = 1_000;
+const MAX_CACHE_SIZE = 1_000_000;
 /** Trees whose newest sequence number is remembered. */
 const MAX_KNOWN_TREES = 256;
 
@@ -29,13 +44,16 @@ export interface Resolver {
 export interface DnsClientOptions {
   readonly resolver: Resolver;
   readonly env?: Env;
-  /** How long an answer may take, in ms. */
+  /** How long an answer may take, in ms; up to `MAX_TIMER_MS`. */
   readonly timeoutMs?: number;
-  /** Entries visited in a second, cached ones included: who goes through a tree again and again does not spin. */
+  /** Entries visited in a second, cached ones included: who goes through a tree again and again does not spin. At least one in an hour. */
   readonly rate?: number;
-  /** Number of entries that are kept. */
+  /** Number of entries that are kept, up to a million. */
   readonly cacheSize?: number;
-  /** Told of answers that failed or were wrong; `name` is what was looked up. The search goes on all the same. */
+  /**
+   * Told of answers that failed or were wrong; `name` is what was looked up. The search goes on all the same, and when
+   * it throws, too: that is reported as an uncaught error.
+   */
   readonly onProblem?: (problem: PeerlaneError, name: string) => void;
 }
 
@@ -46,6 +64,7 @@ export interface WaitOptions {
 export interface SyncOptions extends WaitOptions {
   /** A root with a lower number is refused. */
   readonly minSeq?: bigint;
+  /** For observation only, as `onProblem`. */
   readonly onProgress?: (progress: SyncProgress) => void;
 }
 
@@ -62,14 +81,13 @@ export class DnsClient {
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DnsClientOptions) {
-    checkOptions(options);
-    const { resolver, env = systemEnv, onProblem = () => undefined } = options;
+    const { resolver, env, timeoutMs, rate, cacheSize, onProblem } = checkOptions(options);
     this.#resolver = resolver;
     this.#env = env;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#cacheSize = options.cacheSize ?? DEFAULT_CACHE_SIZE;
-    this.#pace = new Pace(env, options.rate ?? DEFAULT_RATE);
-    this.#onProblem = onProblem;
+    this.#timeoutMs = timeoutMs;
+    this.#cacheSize = cacheSize;
+    this.#pace = new Pace(env, rate);
+    this.#onProblem = detached(onProblem);
   }
 
   /**
@@ -79,22 +97,27 @@ export class DnsClient {
    *
    * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; from `next`: `aborted`
    */
-  records(urls: readonly string[], { signal }: WaitOptions = {}): AsyncIterableIterator<NodeRecord> {
-    if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
-      throw new PeerlaneError('invalid-argument', `urls is not an array of 1 to ${MAX_TREES} URLs`);
-    }
-    const forest = new Forest(urls.map(parseTreeUrl), (url) => this.#seqs.get(url));
+  records(urls: readonly string[], options: WaitOptions = {}): AsyncIterableIterator<NodeRecord> {
+    const signal = signalOf(options);
+    const roots = reading('urls', () => {
+      if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
+        throw invalidArgument(`urls is not an array of 1 to ${MAX_TREES} URLs`);
+      }
+      return urls.map(parseTreeUrl);
+    });
+    const forest = new Forest(roots, (url) => this.#seqs.get(url));
     return new RecordIterator((closed) => this.#next(forest, closed), signal);
   }
 
   /**
    * Reads a whole tree, without what it links to.
    *
-   * @throws PeerlaneError `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
+   * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
    * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
    */
-  async sync(url: string, { signal, minSeq = 0n, onProgress }: SyncOptions = {}): Promise<Tree> {
+  async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
+    const { signal, minSeq, onProgress } = checkSyncOptions(options);
     const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
@@ -104,7 +127,7 @@ export class DnsClient {
       },
       pause: (ms) => sleep(this.#env, ms, signal),
       onProblem: this.#onProblem,
-      ...(onProgress === undefined ? {} : { onProgress }),
+      onProgress: detached(onProgress),
     });
     this.#remember(parsed, tree.root.seq);
     return tree;
@@ -193,9 +216,10 @@ export class DnsClient {
       );
       const removeAbort = onAbort(signal, () => settle(() => reject(abortedError(signal))));
       // In a function of its own, so that a resolver that throws is as one that rejects.
-      const ask = async (): Promise<readonly string[]> => this.#resolver.resolveTxt(name, over.signal);
+      const ask = async (): Promise<Texts> =>
+        checkedTexts(await this.#resolver.resolveTxt(name, over.signal));
       ask().then(
-        (texts) => settle(() => resolve(checkedTexts(texts))),
+        (texts) => settle(() => resolve(texts)),
         (error) => settle(() => reject(toPeerlaneError(error, 'lookup-failed'))),
       );
     });
@@ -214,22 +238,41 @@ function dropOldest(map: Map<string, unknown>, limit: number): void {
   }
 }
 
-function checkOptions(options: DnsClientOptions): void {
-  const invalid = (message: string): PeerlaneError => new PeerlaneError('invalid-argument', message);
-  if (typeof options !== 'object' || options === null) throw invalid('a client takes an object of options');
-  const { resolver, env, timeoutMs, rate, cacheSize, onProblem } = options;
-  if (typeof resolver?.resolveTxt !== 'function') throw invalid('options.resolver is not a resolver');
-  if (env !== undefined && !isEnv(env)) throw invalid('env is not an Env');
-  for (const [name, value] of Object.entries({ timeoutMs, rate })) {
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      throw invalid(`${name} is not a number above zero`);
+type ClientConfig = Required<DnsClientOptions>;
+
+function checkOptions(options: DnsClientOptions): ClientConfig {
+  return reading('the options of a DNS client', () => {
+    checkObject('the options of a DNS client', options);
+    const {
+      resolver,
+      env = systemEnv,
+      timeoutMs = DEFAULT_TIMEOUT_MS,
+      rate = DEFAULT_RATE,
+      cacheSize = DEFAULT_CACHE_SIZE,
+      onProblem = () => undefined,
+    } = options;
+    if (!isObject(resolver) || typeof resolver.resolveTxt !== 'function') {
+      throw invalidArgument('resolver is not an object with resolveTxt');
     }
-  }
-  if (cacheSize !== undefined && !(Number.isInteger(cacheSize) && cacheSize >= 0)) {
-    throw invalid('cacheSize is not a number of entries');
-  }
-  if (onProblem !== undefined && typeof onProblem !== 'function')
-    throw invalid('onProblem is not a function');
+    checkEnv(env);
+    checkDuration('timeoutMs', timeoutMs);
+    checkRate('rate', rate);
+    checkInteger('cacheSize', cacheSize, 0, MAX_CACHE_SIZE);
+    checkFunction('onProblem', onProblem);
+    return { resolver, env, timeoutMs, rate, cacheSize, onProblem };
+  });
+}
+
+function checkSyncOptions(
+  options: SyncOptions,
+): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
+  const signal = signalOf(options);
+  return reading('the options of the call', () => {
+    const { minSeq = 0n, onProgress = () => undefined } = options;
+    checkUint64('minSeq', minSeq);
+    checkFunction('onProgress', onProgress);
+    return { signal, minSeq, onProgress };
+  });
 }
 
 /** An async generator could not be ended while it waits, which it may do for half an hour. */

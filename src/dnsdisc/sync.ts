@@ -25,7 +25,7 @@ export interface SyncEnvironment {
   readonly lookup: (name: string) => Promise<Texts>;
   readonly pause: (ms: number) => Promise<void>;
   readonly onProblem: (problem: PeerlaneError, name: string) => void;
-  readonly onProgress?: (progress: SyncProgress) => void;
+  readonly onProgress: (progress: SyncProgress) => void;
 }
 
 /** @throws PeerlaneError as `DnsClient.sync` says */
@@ -54,7 +54,7 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
       length += text.length;
       if (length > MAX_TREE_LENGTH) throw new PeerlaneError('invalid-tree', 'the tree is too large');
       visit(subtree, place, text);
-      onProgress?.({ done: ++done, known: before + subtree.size });
+      onProgress({ done: ++done, known: before + subtree.size });
     }
     before += subtree.size;
   }

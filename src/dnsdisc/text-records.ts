@@ -4,6 +4,7 @@ import { parseRoot, ROOT_PREFIX, signerOf } from './root.ts';
 import { readTree, type Tree, treeTexts } from './tree.ts';
 import { canonicalDomain, type TreeUrl } from './tree-url.ts';
 
+/** @throws PeerlaneError as `treeTexts` */
 export function treeToJson(tree: Tree): string {
   return `${JSON.stringify(Object.fromEntries(treeTexts(tree)), undefined, 2)}\n`;
 }
@@ -12,11 +13,11 @@ export function treeToJson(tree: Tree): string {
  * Reads a tree from JSON and verifies it.
  *
  * @param url whose tree it has to be; without it, of the one root in it, whoever has signed that
- * @throws PeerlaneError `invalid-tree`
+ * @throws PeerlaneError `invalid-tree`; as `readTree` for a `url` that is none
  */
 export function treeFromJson(json: string, url?: TreeUrl): Tree {
   const texts = textsOf(json);
-  return readTree(url ?? urlOf(texts), (name) => {
+  return readTree(url === undefined ? urlOf(texts) : url, (name) => {
     const text = texts.get(name.toLowerCase());
     return text === undefined ? undefined : [text];
   });

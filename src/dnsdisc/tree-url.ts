@@ -1,4 +1,5 @@
 /** Where a list is and who signs it: `enrtree://KEY@domain` (dnsdisc.md, "URL Scheme"). */
+import { checkObject, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { compressPublicKey } from '../enr/index.ts';
 import { decodeBase32, encodeBase32 } from './encoding.ts';
@@ -46,8 +47,16 @@ export function parseTreeUrl(url: string): TreeUrl {
   return { publicKey, domain: canonicalDomain(rest.slice(at + 1)) };
 }
 
-/** The one form that two URLs of the same tree have in common. @throws PeerlaneError `invalid-public-key`, `invalid-tree-url` */
-export function formatTreeUrl({ publicKey, domain }: TreeUrl): string {
+/**
+ * The one form that two URLs of the same tree have in common.
+ * @throws PeerlaneError `invalid-public-key`, `invalid-tree-url`; `invalid-argument` for what is no object
+ */
+export function formatTreeUrl(url: TreeUrl): string {
+  const { publicKey, domain } = reading('the URL of a tree', () => {
+    checkObject('the URL of a tree', url);
+    const { publicKey, domain } = url;
+    return { publicKey, domain };
+  });
   return `${URL_PREFIX}${encodeBase32(compressPublicKey(publicKey))}@${canonicalDomain(domain)}`;
 }
 

@@ -1,10 +1,20 @@
 /** A whole tree: made from records and links, or put together again from its entries. */
 import { compareBytes } from '../base/bytes.ts';
+import {
+  checkArray,
+  checkFunction,
+  checkLength,
+  checkObject,
+  checkUint64,
+  invalidArgument,
+  reading,
+  refuseThenable,
+} from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { publicKeyOf } from '../crypto/index.ts';
+import { publicKeyOf, SIGNATURE_LENGTH } from '../crypto/index.ts';
 import { NodeRecord } from '../enr/index.ts';
-import { formatBranch, hashOf, MAX_CHILDREN, parseEntry, textOf } from './entry.ts';
-import { formatRoot, MAX_SEQ, rootOf, signRoot, type TreeRoot } from './root.ts';
+import { formatBranch, hashOf, isHash, MAX_CHILDREN, parseEntry, type Texts, textOf } from './entry.ts';
+import { formatRoot, rootOf, signRoot, type TreeRoot } from './root.ts';
 import { depthFirst, Subtree } from './subtree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
 
@@ -38,7 +48,7 @@ export interface TreeContent {
  * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-tree-url` for a domain that is none
  */
 export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
-  const { domain, seq, records, links = [] } = checked(content);
+  const { domain, seq, records, links } = checked(content);
   const url = parseTreeUrl(formatTreeUrl({ publicKey: publicKeyOf(secretKey), domain }));
   const entries = new Map<string, string>();
   const nodes = newestOfEach(records);
@@ -52,17 +62,19 @@ export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
   return { url, root, entries, records: nodes, links: linkTexts.map(parseTreeUrl), ignored: [] };
 }
 
-function checked(content: TreeContent): TreeContent {
-  if (typeof content !== 'object' || content === null) throw invalidArgument('the content is not an object');
-  const { seq, records, links } = content;
-  if (typeof seq !== 'bigint' || seq < 0n || seq > MAX_SEQ) {
-    throw invalidArgument('seq is not a bigint below 2^64');
-  }
-  if (!Array.isArray(records) || !records.every((record) => record instanceof NodeRecord)) {
-    throw invalidArgument('records is not an array of NodeRecords');
-  }
-  if (links !== undefined && !Array.isArray(links)) throw invalidArgument('links is not an array');
-  return content;
+/** The parts of a content, copied. */
+function checked(content: TreeContent): Required<TreeContent> {
+  return reading('the content of a tree', () => {
+    checkObject('the content of a tree', content);
+    const { domain, seq, records, links = [] } = content;
+    checkUint64('seq', seq);
+    checkArray('records', records);
+    if (!records.every((record) => record instanceof NodeRecord)) {
+      throw invalidArgument('records is not an array of NodeRecords');
+    }
+    checkArray('links', links);
+    return { domain, seq, records: [...records], links: [...links] };
+  });
 }
 
 /** Sorted by node id, so that a tree follows from its content alone. */
@@ -100,10 +112,13 @@ function subtreeOf(leaves: readonly string[], entries: Map<string, string>): str
 
 /**
  * Reads a tree from the TXT records of its names, and verifies all of it. Records of other names are not looked at.
- * @throws PeerlaneError `invalid-tree` if the signature or an entry is missing or wrong, or there are too many
+ * @throws PeerlaneError `invalid-tree` if the signature or an entry is missing or wrong, or there are too many;
+ * `invalid-argument`, `invalid-public-key`, `invalid-tree-url`
  */
-export function readTree(url: TreeUrl, textsAt: (name: string) => readonly string[] | undefined): Tree {
-  const root = rootOf(textsAt(url.domain) ?? [], url.publicKey);
+export function readTree(of: TreeUrl, textsAt: (name: string) => readonly string[] | undefined): Tree {
+  const url = parseTreeUrl(formatTreeUrl(of));
+  checkFunction('textsAt', textsAt);
+  const root = rootOf(textsFrom(textsAt, url.domain), url.publicKey);
   const entries = new Map<string, string>();
   const records: NodeRecord[] = [];
   const links = new Map<string, TreeUrl>();
@@ -116,7 +131,7 @@ export function readTree(url: TreeUrl, textsAt: (name: string) => readonly strin
     for (;;) {
       const place = subtree.take(depthFirst);
       if (place === undefined) break;
-      const text = textOf(textsAt(`${place.hash}.${url.domain}`) ?? [], place.hash);
+      const text = textOf(textsFrom(textsAt, `${place.hash}.${url.domain}`), place.hash);
       entries.set(place.hash, text);
       const entry = parseEntry(text);
       if (entry.kind === 'branch') {
@@ -135,15 +150,52 @@ export function misplaced(hash: string, kind: 'record' | 'link'): PeerlaneError 
   return invalidTree(`${hash} is a ${kind}, and stands in the wrong subtree`);
 }
 
-/** All TXT records of a tree, the root first: full names without a dot at the end, and their texts. */
-export function treeTexts({ url, root, entries }: Tree): Map<string, string> {
+function textsFrom(textsAt: (name: string) => readonly string[] | undefined, name: string): Texts {
+  return reading('what textsAt gives', () => {
+    const texts = textsAt(name);
+    refuseThenable('textsAt', texts);
+    if (texts === undefined) return [];
+    checkArray('what textsAt gives', texts);
+    return texts.filter((text) => typeof text === 'string');
+  });
+}
+
+/**
+ * All TXT records of a tree, the root first: full names without a dot at the end, and their texts.
+ * @throws PeerlaneError `invalid-argument`, `invalid-public-key`, `invalid-tree-url` for what is no tree
+ */
+export function treeTexts(tree: Tree): Map<string, string> {
+  checkTree(tree);
+  const { url, root, entries } = tree;
   const texts = new Map([[url.domain, formatRoot(root)]]);
   for (const [hash, text] of entries) texts.set(`${hash}.${url.domain}`, text);
   return texts;
 }
 
-function invalidArgument(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
+/**
+ * Whether a tree has the form of one; signature and hashes are not looked at.
+ * @throws PeerlaneError `invalid-argument`, `invalid-public-key`, `invalid-tree-url`
+ */
+export function checkTree(tree: Tree): void {
+  reading('the tree', () => {
+    checkObject('the tree', tree);
+    const { url, root, entries } = tree;
+    formatTreeUrl(url);
+    checkObject('the root of the tree', root);
+    checkUint64('the seq of the tree', root.seq);
+    checkLength('the signature of the tree', root.signature, SIGNATURE_LENGTH);
+    for (const hash of [root.recordsHash, root.linksHash]) checkHash(hash);
+    if (!(entries instanceof Map)) throw invalidArgument('the entries of the tree are not a Map');
+    for (const [hash, text] of entries) {
+      checkHash(hash);
+      if (typeof text !== 'string') throw invalidArgument(`the entry ${hash} of the tree is not a string`);
+    }
+  });
+}
+
+function checkHash(hash: unknown): void {
+  if (typeof hash !== 'string' || !isHash(hash))
+    throw invalidArgument('a name in the tree is no hash of an entry');
 }
 
 function invalidTree(message: string): PeerlaneError {

@@ -1,6 +1,6 @@
 /** A tree as a zone file (RFC 1035, section 5). */
-import { PeerlaneError } from '../base/errors.ts';
-import { type Tree, treeTexts } from './tree.ts';
+import { checkInteger, checkObject, reading } from '../base/checks.ts';
+import { checkTree, type Tree, treeTexts } from './tree.ts';
 import { canonicalDomain, formatTreeUrl } from './tree-url.ts';
 
 /** Clients look at the root every half an hour; all else never changes at its name. In seconds. */
@@ -22,14 +22,10 @@ export interface ZoneOptions {
   readonly nameServer?: string;
 }
 
-/** @throws PeerlaneError `invalid-argument`; `invalid-tree-url` for a name server that is no name */
+/** @throws PeerlaneError `invalid-argument`; `invalid-tree-url` for a name server that is no name; as `treeTexts` */
 export function formatZone(tree: Tree, options: ZoneOptions = {}): string {
-  const { rootTtl = ROOT_TTL, entryTtl = ENTRY_TTL, nameServer } = options;
-  for (const ttl of [rootTtl, entryTtl]) {
-    if (!Number.isInteger(ttl) || ttl < 0 || ttl > MAX_TTL) {
-      throw new PeerlaneError('invalid-argument', 'a TTL is not a number of seconds below 2^31');
-    }
-  }
+  checkTree(tree);
+  const { rootTtl, entryTtl, nameServer } = checkOptions(options);
   const { domain } = tree.url;
   const lines = [`; ${formatTreeUrl(tree.url)}, seq ${tree.root.seq}`, `$ORIGIN ${domain}.`];
   if (nameServer !== undefined) lines.push(...authority(tree, canonicalDomain(nameServer), rootTtl));
@@ -39,6 +35,16 @@ export function formatZone(tree: Tree, options: ZoneOptions = {}): string {
     lines.push(`${owner.padEnd(26)} ${isRoot ? rootTtl : entryTtl} IN TXT ${characterStrings(text)}`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function checkOptions(options: ZoneOptions): ZoneOptions & { rootTtl: number; entryTtl: number } {
+  return reading('the options of a zone', () => {
+    checkObject('the options of a zone', options);
+    const { rootTtl = ROOT_TTL, entryTtl = ENTRY_TTL, nameServer } = options;
+    checkInteger('rootTtl', rootTtl, 0, MAX_TTL);
+    checkInteger('entryTtl', entryTtl, 0, MAX_TTL);
+    return { rootTtl, entryTtl, ...(nameServer === undefined ? {} : { nameServer }) };
+  });
 }
 
 function authority({ url, root }: Tree, nameServer: string, ttl: number): string[] {

@@ -1,11 +1,12 @@
 /** enode URLs: `enode://<128 hex digits>@host:port?discport=n`. */
 import { fromHex, toBareHex } from '../base/bytes.ts';
+import { reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isGlobal, isHostAddress } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
-import type { NodeRecord } from './record.ts';
+import { checkRecord, type NodeRecord } from './record.ts';
 
 export interface Enode {
   /** The node's public key, 64 bytes. */
@@ -46,9 +47,13 @@ export function parseEnode(url: string): Enode {
 /**
  * `discport` is written only where it differs from the TCP port. Whether the host is one, and the key a point of the
  * curve, is not looked into.
- * @throws PeerlaneError `invalid-enode`
+ * @throws PeerlaneError `invalid-enode`, `invalid-argument`
  */
 export function formatEnode(enode: Enode): string {
+  return reading('the enode', () => formatted(enode));
+}
+
+function formatted(enode: Enode): string {
   if (typeof enode !== 'object' || enode === null) throw invalid('an enode is an object');
   const { publicKey, host, tcpPort, udpPort } = enode;
   if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_LENGTH) {
@@ -86,8 +91,10 @@ export interface RecordEndpoint {
 /**
  * The endpoints of a record, that of `ip` and that of `ip6`, without addresses at which no node can be: all zeros,
  * multicast, reserved ones. IPv4 comes first unless only the IPv6 address can be reached from everywhere, as behind a NAT.
+ * @throws PeerlaneError `invalid-argument` for what is no record
  */
 export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
+  checkRecord(record);
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
   const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
   const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
@@ -101,7 +108,7 @@ export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
     .map(({ host, tcpPort, udpPort }) => ({ host, tcpPort, udpPort }));
 }
 
-/** The first endpoint of a record as an enode; `undefined` if it has none. */
+/** The first endpoint of a record as an enode; `undefined` if it has none. Throws as `endpointsOfRecord`. */
 export function enodeOfRecord(record: NodeRecord): Enode | undefined {
   const [first] = endpointsOfRecord(record);
   return first && { publicKey: record.publicKey, ...first };

@@ -40,9 +40,9 @@ function address(
   parse: (text: string) => Uint8Array | undefined,
 ): (text: string) => Uint8Array {
   return (text) => {
-    const parsed = parse(text);
+    const parsed = typeof text === 'string' ? parse(text) : undefined;
     if (parsed === undefined) {
-      throw new PeerlaneError('invalid-argument', `not an address of ${length} bytes: ${text}`);
+      throw new PeerlaneError('invalid-argument', `not an address of ${length} bytes: ${String(text)}`);
     }
     return parsed;
   };
@@ -70,14 +70,18 @@ const CODECS: { readonly [K in EntryKey]: Codec<Entries[K]> } = {
   snap: mapped(
     struct({}, { trailing: 'ignore' }),
     (): true => true,
-    () => ({}),
+    (value: true) => {
+      if (value !== true)
+        throw new PeerlaneError('invalid-argument', 'true expected: without snap there is no entry');
+      return {};
+    },
   ),
   ng: version,
   'topic-discovery': version,
 };
 
 export function isEntryKey(key: string): key is EntryKey {
-  return Object.hasOwn(CODECS, key);
+  return typeof key === 'string' && Object.hasOwn(CODECS, key);
 }
 
 /** The RLP of an entry's value. @throws PeerlaneError `invalid-argument` and the codes of `rlp` */

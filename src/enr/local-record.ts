@@ -2,10 +2,11 @@
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
-import type { NodeRecord } from './record.ts';
+import { checkRecord, type NodeRecord } from './record.ts';
 import {
   changedPairs,
   checkPairs,
+  contentRead,
   type EntryChanges,
   identityPairs,
   type OtherChanges,
@@ -53,8 +54,9 @@ export class LocalRecord {
   #signed: NodeRecord | undefined;
 
   /** @throws PeerlaneError as `signRecord` */
-  constructor(secretKey: Uint8Array, { seq, entries, others }: RecordContent) {
+  constructor(secretKey: Uint8Array, content: RecordContent) {
     this.publicKey = publicKeyOf(secretKey);
+    const { seq, entries, others } = contentRead(content);
     // Whoever has the key may clear it.
     this.#secretKey = new Uint8Array(secretKey);
     this.#seq = seq;
@@ -67,6 +69,7 @@ export class LocalRecord {
    * @throws PeerlaneError `invalid-secret-key`; `invalid-argument` if the record is not of this key
    */
   static from(secretKey: Uint8Array, record: NodeRecord): LocalRecord {
+    checkRecord(record);
     const local = new LocalRecord(secretKey, { seq: record.seq });
     if (!equalBytes(local.publicKey, record.publicKey)) throw invalid('the record is not of this key');
     local.#pairs = record.pairs;

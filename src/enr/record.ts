@@ -1,5 +1,7 @@
 /** Ethereum Node Records (EIP-778; enr.md). */
+import { checkLength, checkUint64, invalidArgument } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import {
   bigUint,
   bytes,
@@ -39,8 +41,14 @@ export class NodeRecord {
   readonly seq: bigint;
   /** 64 bytes. */
   readonly publicKey: Uint8Array;
-  /** Records come from `decodeRecord`, `parseRecord`, `signRecord` and `LocalRecord`. */
+  /**
+   * Records come from `decodeRecord`, `parseRecord`, `signRecord` and `LocalRecord`.
+   * @throws PeerlaneError `invalid-argument` for what has not the form of these parts; the signature is not looked at
+   */
   constructor(encoded: Uint8Array, seq: bigint, publicKey: Uint8Array) {
+    if (!(encoded instanceof Uint8Array)) throw invalidArgument('the RLP of a record is a Uint8Array');
+    checkUint64('seq', seq);
+    checkLength('publicKey', publicKey, PUBLIC_KEY_LENGTH);
     this.encoded = encoded;
     this.seq = seq;
     this.publicKey = publicKey;
@@ -65,8 +73,10 @@ export class NodeRecord {
   /**
    * The value of a known entry; `undefined` if the record lacks it, or has something else under its key. Such a
    * record is valid all the same: its signature says who made it, not that it makes sense.
+   * @throws PeerlaneError `invalid-argument` for a key that is not in `Entries`: `raw` has its value
    */
   get<K extends EntryKey>(key: K): Entries[K] | undefined {
+    if (!isEntryKey(key)) throw unknownEntry(key);
     const encoded = this.raw(key);
     return encoded && sensible(key, encoded);
   }
@@ -92,6 +102,12 @@ export class NodeRecord {
   }
 }
 
+function unknownEntry(key: unknown): PeerlaneError {
+  return invalidArgument(
+    `no entry with a type is called "${typeof key === 'string' ? key : typeof key}"; see raw`,
+  );
+}
+
 function sensible<K extends EntryKey>(key: K, encoded: Uint8Array): Entries[K] | undefined {
   try {
     return decodeEntry(key, encoded);
@@ -99,6 +115,12 @@ function sensible<K extends EntryKey>(key: K, encoded: Uint8Array): Entries[K] |
     if (error instanceof PeerlaneError) return undefined;
     throw error;
   }
+}
+
+/** @throws PeerlaneError `invalid-argument` */
+export function checkRecord(record: NodeRecord): void {
+  if (!(record instanceof NodeRecord))
+    throw new PeerlaneError('invalid-argument', 'the record is not a NodeRecord');
 }
 
 /**

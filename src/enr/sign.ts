@@ -1,5 +1,6 @@
 /** The making of records (enr.md, "RLP Encoding"). */
-import { PeerlaneError } from '../base/errors.ts';
+import { checkObject, checkUint64, invalidArgument, reading } from '../base/checks.ts';
+import { errorText, PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import { bigUint, bytes, checkWellFormed, encode, encodeList } from '../rlp/index.ts';
 import { type Entries, type EntryKey, encodeEntry, isEntryKey } from './entries.ts';
@@ -36,11 +37,22 @@ const NO_SIGNATURE = new Uint8Array(SIGNATURE_LENGTH);
  * @throws PeerlaneError `invalid-secret-key`; `invalid-argument` for a value or key that does not fit its type;
  * `invalid-record` if the result is over 300 bytes
  */
-export function signRecord(secretKey: Uint8Array, { seq, entries, others }: RecordContent): NodeRecord {
+export function signRecord(secretKey: Uint8Array, content: RecordContent): NodeRecord {
   const publicKey = publicKeyOf(secretKey);
+  const { seq, entries, others } = contentRead(content);
   const pairs = changedPairs(identityPairs(publicKey), entries, others);
   checkPairs(seq, pairs);
   return signPairs(secretKey, publicKey, seq, pairs);
+}
+
+/** The parts of a content, which are copies of what the caller has. @throws PeerlaneError `invalid-argument` */
+export function contentRead(content: RecordContent): RecordContent {
+  return reading('the content of a record', () => {
+    checkObject('the content of a record', content);
+    const { seq, entries = {}, others = new Map() } = content;
+    checkUint64('seq', seq);
+    return { seq, entries, others };
+  });
 }
 
 /** The entries that every record of the "v4" identity scheme has. */
@@ -60,11 +72,11 @@ export function changedPairs(
   entries: EntryChanges = {},
   others: OtherChanges = new Map(),
 ): Pairs {
-  if (typeof entries !== 'object' || entries === null) throw invalidArgument('entries is not an object');
+  checkObject('entries', entries);
   if (!(others instanceof Map)) throw invalidArgument('others is not a Map');
   const changed = new Map(pairs);
-  for (const key of Object.keys(entries)) put(changed, key, entryOf(key, entries));
-  for (const [key, value] of others) {
+  for (const key of reading('entries', () => Object.keys(entries))) put(changed, key, entryOf(key, entries));
+  for (const [key, value] of reading('others', () => [...others])) {
     if (typeof key !== 'string') throw invalidArgument('a key is not a string');
     if (isEntryKey(key)) throw invalidArgument(`the entry "${key}" has a type: set it so`);
     keyBytes(key);
@@ -90,11 +102,16 @@ function encodedEntry<K extends keyof EntryChanges>(
   key: K,
   entries: { readonly [Key in K]?: Entries[Key] | undefined },
 ): Uint8Array | undefined {
-  const value = entries[key];
-  return value === undefined ? undefined : encodeEntry(key, value);
+  try {
+    const value = entries[key];
+    return value === undefined ? undefined : encodeEntry(key, value);
+  } catch (error) {
+    throw invalidArgument(`the entry "${key}" is not what it should be: ${errorText(error)}`, error);
+  }
 }
 
 function checkValue(key: string, value: Uint8Array): void {
+  if (!(value instanceof Uint8Array)) throw invalidArgument(`the value of "${key}" is not a Uint8Array`);
   try {
     checkWellFormed(value, { maxDepth: MAX_RECORD_SIZE });
   } catch (error) {
@@ -130,8 +147,4 @@ function contentOf(seq: bigint, pairs: Pairs): Uint8Array[] {
 
 function encoded(signature: Uint8Array, content: readonly Uint8Array[]): Uint8Array {
   return encodeList([encode(anyBytes, signature), ...content]);
-}
-
-function invalidArgument(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,4 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
+import { checkDuration } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -81,7 +82,7 @@ function checkOptions({ network, chain, statusTimeoutMs }: SessionOptions): void
   if (!equalBytes(genesisHash, chain.genesisHash)) {
     throw new PeerlaneError('invalid-argument', 'the chain has another genesis block than the network');
   }
-  if (!(statusTimeoutMs > 0)) throw new PeerlaneError('invalid-argument', 'statusTimeoutMs must be positive');
+  checkDuration('statusTimeoutMs', statusTimeoutMs);
   try {
     forkId(genesisHash, schedule, 0, 0);
   } catch (error) {

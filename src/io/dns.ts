@@ -1,6 +1,7 @@
 /** TXT records and addresses, by what is part of Node.js: the only place that asks it. */
 import { lookup, Resolver } from 'node:dns/promises';
 import { abortedError, onAbort } from '../base/abort.ts';
+import { checkDuration, checkObject, checkSignal, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
 export const DNS_TIMEOUT_MS = 5_000;
@@ -13,7 +14,7 @@ const NOTHING: readonly string[] = ['ENOTFOUND', 'ENODATA'];
 export interface DnsResolverOptions {
   /** Servers to ask, `address` or `address:port`, IPv6 in brackets; default those of the system. */
   readonly servers?: readonly string[];
-  /** How long a server has for its answer, in ms, a second try included. */
+  /** How long a server has for its answer, in ms, a second try included; up to `MAX_TIMER_MS`. */
   readonly timeoutMs?: number;
 }
 
@@ -22,10 +23,13 @@ export class DnsResolver {
   readonly #timeout: number;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ servers, timeoutMs = DNS_TIMEOUT_MS }: DnsResolverOptions = {}) {
-    if (!(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
-      throw new PeerlaneError('invalid-argument', 'timeoutMs is not a number above zero');
-    }
+  constructor(options: DnsResolverOptions = {}) {
+    const { servers, timeoutMs } = reading('the options of a DNS resolver', () => {
+      checkObject('the options of a DNS resolver', options);
+      const { servers, timeoutMs = DNS_TIMEOUT_MS } = options;
+      checkDuration('timeoutMs', timeoutMs);
+      return { servers: Array.isArray(servers) ? [...servers] : servers, timeoutMs };
+    });
     this.#servers = servers;
     this.#timeout = Math.ceil(timeoutMs / PARTS);
     this.#resolver();
@@ -33,9 +37,11 @@ export class DnsResolver {
 
   /**
    * The TXT records at `name`, the strings of each put together; empty if there are none.
-   * @throws PeerlaneError `lookup-failed`, `lookup-timeout`, `aborted`
+   * @throws PeerlaneError `lookup-failed`, `lookup-timeout`, `aborted`, `invalid-argument`
    */
   async resolveTxt(name: string, signal?: AbortSignal): Promise<string[]> {
+    if (typeof name !== 'string') throw new PeerlaneError('invalid-argument', 'the name is not a string');
+    checkSignal(signal);
     if (signal?.aborted) throw abortedError(signal);
     // One for each lookup, since only all lookups of a resolver can be ended together.
     const resolver = this.#resolver();

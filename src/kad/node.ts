@@ -2,7 +2,7 @@ import { compareBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
-import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { NodeRecord, nodeIdOf } from '../enr/index.ts';
 
 /** A node as discovery knows it. */
 export interface KadNode {
@@ -41,8 +41,9 @@ export function kadNode({ publicKey, ip, udpPort, tcpPort, record }: KadNodeFiel
   if (address === undefined) throw invalid('the address of a node is that of one IPv4 or IPv6 host');
   if (!isPort(udpPort, 1)) throw invalid('the UDP port of a node is a number from 1 to 65535');
   if (!isPort(tcpPort, 0)) throw invalid('the TCP port of a node is a number from 0 to 65535');
-  if (record !== undefined && compareBytes(record.publicKey, publicKey) !== 0) {
-    throw invalid('the record is of another node');
+  if (record !== undefined) {
+    if (!(record instanceof NodeRecord)) throw invalid('the record of a node is a NodeRecord');
+    if (compareBytes(record.publicKey, publicKey) !== 0) throw invalid('the record is of another node');
   }
   // A node outlives the packet that its key came in.
   const key = record?.publicKey ?? publicKey.slice();

@@ -1,6 +1,17 @@
 /** The options of a server, checked early and completed with named defaults. */
-import { type Env, isEnv, systemEnv } from '../base/env.ts';
+import {
+  checkArray,
+  checkEnv,
+  checkFunction,
+  checkInteger,
+  checkObject,
+  checkPort,
+  invalidArgument as invalid,
+  reading,
+} from '../base/checks.ts';
+import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
@@ -12,6 +23,7 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
+import { checkListenHost } from './listen-host.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -76,10 +88,14 @@ export interface ServerConfig {
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record`, `invalid-tree-url` */
 export function checkServerOptions(options: ServerOptions): ServerConfig {
-  if (typeof options !== 'object' || options === null) throw invalid('a server takes an object of options');
+  return reading('the options of a server', () => checked(options));
+}
+
+function checked(options: ServerOptions): ServerConfig {
+  checkObject('the options of a server', options);
   const {
     key,
-    listen,
+    listen: listenOption,
     protocols,
     name = DEFAULT_CLIENT_ID,
     maxPeers = DEFAULT_MAX_PEERS,
@@ -94,20 +110,15 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
   if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
     throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
   }
-  if (listen !== undefined) {
-    if (typeof listen !== 'object' || listen === null) throw invalid('listen is no object of host and port');
-    checkCount('listen.port', listen.port, 0, 65_535);
-    if (typeof listen.host !== 'string' || listen.host === '') throw invalid('listen.host is not an address');
-  }
+  const listen = listenOption === undefined ? undefined : checkedEndpoint(listenOption);
   if (typeof name !== 'string' || name === '' || name.length > MAX_CLIENT_ID_LENGTH) {
     throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
   }
   checkProtocols(protocols);
-  if (!Array.isArray(bootnodes) || !Array.isArray(staticNodes)) {
-    throw invalid('bootnodes and staticNodes are arrays of enode URLs');
-  }
-  if (!isEnv(env)) throw invalid('env is not an Env');
-  if (typeof onEvent !== 'function') throw invalid('onEvent is not a function');
+  checkArray('bootnodes', bootnodes);
+  checkArray('staticNodes', staticNodes);
+  checkEnv(env);
+  checkFunction('onEvent', onEvent);
   const hello = {
     version: 0,
     clientId: name,
@@ -118,10 +129,10 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
   if (encodeHello(hello).length > MAX_HELLO_SIZE) {
     throw invalid(`name and protocols do not fit into a Hello of ${MAX_HELLO_SIZE} bytes`);
   }
-  checkCount('maxPeers', maxPeers, 1, 100_000);
-  checkCount('maxPendingPeers', maxPendingPeers, 1, 100_000);
-  checkCount('dialRatio', dialRatio, 1, 100_000);
-  checkCount('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
+  checkInteger('maxPeers', maxPeers, 1, 100_000);
+  checkInteger('maxPendingPeers', maxPendingPeers, 1, 100_000);
+  checkInteger('dialRatio', dialRatio, 1, 100_000);
+  checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
   const nodes = bootnodes.map(parseNode);
   return {
     key,
@@ -141,17 +152,14 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
   };
 }
 
-/** An observer that throws is reported as an uncaught error, and stops nothing of what it observes. */
-function detached(onEvent: (event: ServerEvent) => void): (event: ServerEvent) => void {
-  return (event) => {
-    try {
-      onEvent(event);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  };
+/** A copy: it stays as it was checked. */
+function checkedEndpoint(listen: Endpoint): Endpoint {
+  checkObject('listen', listen);
+  const { host, port } = listen;
+  checkPort('listen.port', port);
+  if (typeof host !== 'string' || host === '') throw invalid('listen.host is not an address');
+  checkListenHost(host);
+  return { host, port };
 }
 
 function checkProtocols(protocols: readonly Protocol[]): void {
@@ -167,19 +175,10 @@ function checkProtocols(protocols: readonly Protocol[]): void {
       throw invalid(`${label}: a name has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
     }
     if (name === 'p2p') throw invalid(`${label}: the name belongs to the base protocol`);
-    checkCount(`${label}: version`, version, 0, Number.MAX_SAFE_INTEGER);
-    checkCount(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
+    checkInteger(`${label}: version`, version, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
     if (typeof handler !== 'function') throw invalid(`${label}: handler is not a function`);
     if (seen.has(`${name}/${version}`)) throw invalid(`${label} is given twice`);
     seen.add(`${name}/${version}`);
   }
-}
-
-function checkCount(name: string, value: unknown, min: number, max: number): void {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return;
-  throw invalid(`${name} must be an integer from ${min} to ${max}`);
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

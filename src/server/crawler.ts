@@ -1,61 +1,29 @@
 import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
-import { type Env, systemEnv } from '../base/env.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { checkFunction, checkSignal, reading, refuseThenable } from '../base/checks.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
 import { hasAddress, kadNodeOf } from './bootnodes.ts';
-import { MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
+import {
+  type CrawlConfig,
+  type CrawlerOptions,
+  type CrawlService,
+  checkCrawlerOptions,
+} from './crawl-options.ts';
+import { nodeOf } from './discv4-options.ts';
+import type { NodeSetEntry } from './node-set.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
 export const CRAWL_WORKERS = 48;
-/** Checks that begin in a second. */
-export const DEFAULT_CRAWL_RATE = 50;
-/** A node is checked no more often than this. */
-export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
-/** A crawl is over when no node that it did not know has answered for so long. */
-export const DEFAULT_IDLE_MS: number = 2 * 60_000;
 /** When nobody at all has answered for so long, it is our own network that is away, and says nothing of nodes. */
 export const OUTAGE_MS = 10_000;
 /** How often it is looked whether the crawl is over, when it could be. */
 const WATCH_MS = 250;
 /** Nodes that are remembered beside the set, so that those which never answer are not checked again and again. */
 const MAX_REMEMBERED = 100_000;
-
-/** What a crawl asks with; `Discv4Service` is one. */
-export interface CrawlService {
-  /** Of the node itself, 64 bytes: it is not asked. */
-  readonly publicKey: Uint8Array;
-  /** Nodes met on random lookups, without an end. */
-  random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
-  /** @throws PeerlaneError `request-timeout` when the node does not answer */
-  requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
-  /** @throws PeerlaneError `request-timeout` when the node does not answer */
-  ping(node: KadNode, options: { readonly signal: AbortSignal }): Promise<unknown>;
-}
-
-export interface CrawlerOptions {
-  readonly service: CrawlService;
-  /** What is known, and what the crawl changes. */
-  readonly set: NodeSet;
-  /** Nodes to begin with that may not be in the set. */
-  readonly nodes?: Iterable<KadNode>;
-  /** Checks that begin in a second; default 50. */
-  readonly rate?: number;
-  /** Default ten minutes. */
-  readonly recheckMs?: number;
-  /** Default two minutes. */
-  readonly idleMs?: number;
-  /** Nodes that the set may have; default and most: `MAX_NODE_SET_NODES`. */
-  readonly limit?: number;
-  /** Told of each node that has answered. */
-  readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;
-  /** Whether the service can send there: who cannot be asked is not silent. Default: anywhere. */
-  readonly reaches?: (node: KadNode) => boolean;
-  readonly env?: Env;
-}
 
 /** How far a crawl is. */
 export interface CrawlStats {
@@ -82,7 +50,7 @@ interface Candidate {
  * forgotten when none is left.
  */
 export class Crawler {
-  readonly #options: Required<Omit<CrawlerOptions, 'nodes'>>;
+  readonly #options: CrawlConfig;
   readonly #ownKey: string;
   readonly #queue: Candidate[] = [];
   /** When nodes were checked of which the set does not say it, by key; the last one stands last. */
@@ -99,27 +67,10 @@ export class Crawler {
   #removed = 0;
   #isStarted = false;
 
-  /** @throws PeerlaneError `invalid-argument` */
+  /** @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record` */
   constructor(options: CrawlerOptions) {
-    const {
-      service,
-      set,
-      nodes = [],
-      rate = DEFAULT_CRAWL_RATE,
-      recheckMs = DEFAULT_RECHECK_MS,
-      idleMs = DEFAULT_IDLE_MS,
-      limit = MAX_NODE_SET_NODES,
-      onAnswer = () => undefined,
-      reaches = () => true,
-      env = systemEnv,
-    } = options;
-    for (const [name, value] of Object.entries({ rate, recheckMs, idleMs, limit })) {
-      if (!(typeof value === 'number' && value > 0 && Number.isFinite(value))) {
-        throw new PeerlaneError('invalid-argument', `${name} must be a number above zero`);
-      }
-    }
-    const most = Math.min(limit, MAX_NODE_SET_NODES);
-    this.#options = { service, set, rate, recheckMs, idleMs, limit: most, onAnswer, reaches, env };
+    this.#options = checkCrawlerOptions(options);
+    const { service, set, nodes, reaches } = this.#options;
     this.#ownKey = toBareHex(nodeIdOf(service.publicKey));
     for (const node of nodes) {
       if (reaches(node)) this.#queue.push({ key: toBareHex(node.id), places: [node] });
@@ -142,9 +93,11 @@ export class Crawler {
 
   /**
    * Crawls until nothing new comes any more, or the signal says so, which is no error: a crawl ends somewhere.
-   * @throws PeerlaneError `closed` when the service is, or the crawl has been started before
+   * @throws PeerlaneError `closed` when the service is, or the crawl has been started before; `invalid-argument`;
+   * `internal` for what the service throws that is no PeerlaneError
    */
   async run(signal?: AbortSignal): Promise<CrawlStats> {
+    checkSignal(signal);
     if (this.#isStarted) throw new PeerlaneError('closed', 'a crawl is started once');
     this.#isStarted = true;
     const { env, service, idleMs } = this.#options;
@@ -157,7 +110,7 @@ export class Crawler {
     const [ofLookups, ...ofWorkers] = aborts;
     if (ofLookups === undefined) return this.stats;
     this.#newAt = env.now();
-    this.#found = service.random({ signal: ofLookups.signal });
+    this.#found = foundBy(service, ofLookups.signal);
     const watch = (): void => {
       const idle = env.now() - this.#newAt;
       if (idle >= idleMs && this.#queue.length === 0 && this.#underWay.size === 0) end();
@@ -191,7 +144,7 @@ export class Crawler {
     } catch (error) {
       const isEnd = signal.aborted && isPeerlaneError(error, 'aborted');
       end();
-      if (!isEnd) throw error;
+      if (!isEnd) throw toPeerlaneError(error);
     }
   }
 
@@ -216,13 +169,14 @@ export class Crawler {
     this.#pulling = pulled.catch(() => undefined);
     const result = await pulled;
     if (result === undefined || result.done === true) return undefined;
-    const key = toBareHex(result.value.id);
+    const found = nodeOf(result.value);
+    const key = toBareHex(found.id);
     const known = this.#options.set.get(key);
     // What lookups say of a known node is anybody's word; where it has answered comes first.
     const knownPlace = known === undefined ? undefined : placeOf(known.node);
     const place = knownPlace !== undefined && this.#options.reaches(knownPlace) ? knownPlace : undefined;
-    const isMoved = place !== undefined && !sameEndpoint(place, result.value);
-    return { key, places: isMoved ? [place, result.value] : [result.value] };
+    const isMoved = place !== undefined && !sameEndpoint(place, found);
+    return { key, places: isMoved ? [place, found] : [found] };
   }
 
   #isDue(key: string): boolean {
@@ -255,7 +209,9 @@ export class Crawler {
   async #ask(node: KadNode, signal: AbortSignal): Promise<NodeRecord | Enode | undefined> {
     const { service } = this.#options;
     try {
-      return await service.requestRecord(node, { signal });
+      const record = await service.requestRecord(node, { signal });
+      if (record instanceof NodeRecord) return record;
+      throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
     } catch (error) {
       if (!isPeerlaneError(error, 'request-timeout')) throw error;
     }
@@ -314,6 +270,17 @@ export class Crawler {
   #remember(key: string): void {
     setLatest(this.#remembered, key, this.#options.env.now(), MAX_REMEMBERED);
   }
+}
+
+/** @throws PeerlaneError `invalid-argument` when the service gives no generator */
+function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<KadNode, void, undefined> {
+  return reading('what service.random gives', () => {
+    const found = service.random({ signal });
+    refuseThenable('service.random', found);
+    checkFunction('service.random().next', found?.next);
+    checkFunction('service.random().return', found?.return);
+    return found;
+  });
 }
 
 /** A record never gives way to an older one, or to none. */

@@ -1,5 +1,14 @@
 /** The options of a server's discovery, checked early and completed with named defaults. */
-import { PeerlaneError } from '../base/errors.ts';
+import {
+  checkArray,
+  checkBoolean,
+  checkFunction,
+  checkKeys,
+  checkObject,
+  checkPort,
+  invalidArgument as invalid,
+  isObject,
+} from '../base/checks.ts';
 import { parseIp } from '../base/ip.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
 import type { Enode, EntryChanges, NodeRecord } from '../enr/index.ts';
@@ -26,11 +35,15 @@ export interface DiscoveryOptions {
   readonly recordEntries?: (() => EntryChanges) | undefined;
 }
 
+const OPTION_NAMES: readonly (keyof DiscoveryOptions)[] = [
+  ...(['v4', 'dns', 'resolver', 'lookup', 'accepts', 'recordEntries'] as const),
+];
+
 /** The options of a server that have to do with discovery. */
 export interface DiscoveryServerOptions {
   /** Finds nodes, and dials them while there are slots; default: off. */
   readonly discovery?: boolean | DiscoveryOptions | undefined;
-  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. */
+  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. Only with discovery v4. */
   readonly discoveryPort?: number | undefined;
   /** Where discovery begins, and what is learned of nodes is written; it is not closed by the server. */
   readonly nodeDatabase?: NodeDatabase | undefined;
@@ -59,25 +72,28 @@ export function checkDiscoveryOptions(
   if (nodeDatabase !== undefined && !(nodeDatabase instanceof NodeDatabase)) {
     throw invalid('nodeDatabase is no NodeDatabase');
   }
-  if (discoveryPort !== undefined && !isPort(discoveryPort)) {
-    throw invalid('discoveryPort must be an integer from 0 to 65535');
+  if (discoveryPort !== undefined) checkPort('discoveryPort', discoveryPort);
+  if (discovery === false) {
+    if (discoveryPort === undefined) return undefined;
+    throw invalid('discoveryPort is given, but discovery is off');
   }
-  if (typeof discovery !== 'boolean' && (typeof discovery !== 'object' || discovery === null)) {
-    throw invalid('discovery is neither a boolean nor an object of options');
-  }
-  if (discovery === false) return undefined;
   const options = discovery === true ? {} : discovery;
+  if (!isObject(options)) throw invalid('discovery is neither a boolean nor an object of options');
+  checkObject('discovery', options);
+  checkKeys('discovery', options, OPTION_NAMES);
   const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = lookupHost, accepts } = options;
   const { recordEntries = () => ({}) } = options;
-  if (typeof v4 !== 'boolean') throw invalid('discovery.v4 is no boolean');
-  if (!Array.isArray(dns) || dns.length > MAX_TREES) {
-    throw invalid(`discovery.dns is no array of up to ${MAX_TREES} URLs`);
-  }
+  checkBoolean('discovery.v4', v4);
+  if (!v4 && discoveryPort !== undefined) throw invalid('discoveryPort is given, but discovery.v4 is off');
+  checkArray('discovery.dns', dns);
+  if (dns.length > MAX_TREES) throw invalid(`discovery.dns has more than ${MAX_TREES} URLs`);
   for (const url of dns) parseTreeUrl(url);
-  if (typeof resolver?.resolveTxt !== 'function') throw invalid('discovery.resolver is not a resolver');
-  for (const [name, value] of Object.entries({ lookup, accepts, recordEntries })) {
-    if (value !== undefined && typeof value !== 'function') throw invalid(`discovery.${name} is no function`);
+  if (!isObject(resolver) || typeof resolver.resolveTxt !== 'function') {
+    throw invalid('discovery.resolver is not an object with resolveTxt');
   }
+  checkFunction('discovery.lookup', lookup);
+  if (accepts !== undefined) checkFunction('discovery.accepts', accepts);
+  checkFunction('discovery.recordEntries', recordEntries);
   if (v4 && listen !== undefined && parseIp(listen.host) === undefined) {
     throw invalid('with discovery, listen.host is an IP address');
   }
@@ -86,13 +102,5 @@ export function checkDiscoveryOptions(
   }
   const host = listen?.host ?? DISCOVERY_HOST;
   const mayMove = listen === undefined || listen.port === 0;
-  return { v4, dns, resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
-}
-
-function isPort(port: unknown): boolean {
-  return typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535;
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
+  return { v4, dns: [...dns], resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
 }

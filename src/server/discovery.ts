@@ -1,5 +1,6 @@
 import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
@@ -43,8 +44,13 @@ export class Discovery {
 
   /** @internal */
   constructor(context: DiscoveryContext) {
+    // That it is nobody else's to call, JavaScript does not say.
+    const { resolver, env } = reading('the context of discovery', () => {
+      checkObject('the context of discovery', context);
+      const { resolver, env } = context;
+      return { resolver, env };
+    });
     this.#context = context;
-    const { resolver, env } = context;
     this.#dns = new DnsClient({ resolver, env, onProblem: (error) => this.#failed('dns', error, undefined) });
   }
 
@@ -117,9 +123,10 @@ export class Discovery {
   /**
    * Nodes of all sources, mixed, without an end: those that `accepts` takes, each once in a while, connected or not.
    * Nobody is asked unless somebody waits for a node.
-   * @throws PeerlaneError from `next`: `aborted`, `closed`
+   * @throws PeerlaneError from `next`: `aborted`, `closed`, `invalid-argument`
    */
-  async *nodes({ signal }: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
+  async *nodes(options: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
+    const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#mix === undefined || this.#closed.signal.aborted) throw notRunning();
     const ended = new AbortController();
@@ -207,7 +214,11 @@ export class Discovery {
     const { accepts } = this.#context;
     if (accepts === undefined) return true;
     const record = node.record ?? (await this.#recordOf(node, signal));
-    return record === undefined || accepts(record);
+    if (record === undefined) return true;
+    const answer = accepts(record);
+    // A promise would be a yes, whatever comes of it.
+    refuseThenable('discovery.accepts', answer);
+    return answer;
   }
 
   async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {

@@ -1,13 +1,26 @@
 /** The options of discovery v4, checked early. */
-import { type Env, isEnv, systemEnv } from '../base/env.ts';
+import {
+  checkArray,
+  checkEnv,
+  checkFunction,
+  checkKeys,
+  checkObject,
+  checkPort,
+  invalidArgument,
+  isObject,
+  reading,
+} from '../base/checks.ts';
+import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { parseIp } from '../base/ip.ts';
+import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
-import type { Discv4Event, IntakeLimits } from '../discv4/index.ts';
+import { DEFAULT_LIMITS, type Discv4Event, type IntakeLimits } from '../discv4/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { UdpOptions } from '../io/udp.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, kadNode } from '../kad/index.ts';
 import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
+import { checkListenHost } from './listen-host.ts';
 
 /** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
 export type NodeSource = string | KadNode;
@@ -36,7 +49,9 @@ export interface Discv4ServiceOptions {
 export type Discv4ServiceEvent =
   | Discv4Event
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }
-  | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };
+  | { readonly kind: 'listener-failed'; readonly error: PeerlaneError }
+  /** `record` has thrown, or gave no record of the node; the one of before is shown. */
+  | { readonly kind: 'record-failed'; readonly error: PeerlaneError };
 
 export interface Discv4ServiceConfig {
   readonly key: Uint8Array;
@@ -51,48 +66,71 @@ export interface Discv4ServiceConfig {
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
 export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4ServiceConfig {
-  if (typeof options !== 'object' || options === null) throw invalid('discovery takes an object of options');
-  const {
-    key,
-    listen,
-    tcpPort = 0,
-    record,
-    bootnodes = [],
-    seeds = [],
-    limits = {},
-    onEvent = () => undefined,
-    env = systemEnv,
-  } = options;
-  if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
-    throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
-  }
-  if (typeof listen !== 'object' || listen === null) throw invalid('listen is no object of host and port');
-  if (parseIpv4(listen.host) === undefined && parseIpv6(listen.host) === undefined) {
-    throw invalid('listen.host is not an IP address');
-  }
-  checkPort('listen.port', listen.port);
-  checkPort('tcpPort', tcpPort);
-  if (record !== undefined && typeof record !== 'function') throw invalid('record is not a function');
-  if (!Array.isArray(bootnodes) || !Array.isArray(seeds)) throw invalid('bootnodes and seeds are arrays');
-  for (const rate of Object.values(limits)) {
-    if (!(rate.perSecond > 0 && rate.burst >= 1)) throw invalid('a limit allows at least one packet');
-  }
-  if (typeof onEvent !== 'function') throw invalid('onEvent is not a function');
-  if (!isEnv(env)) throw invalid('env is not an Env');
-  const all = [...bootnodes.map(nodeOf), ...seeds];
-  return { key, listen, tcpPort, record, seeds: all, limits, onEvent, env };
+  return reading('the options of discovery', () => {
+    checkObject('the options of discovery', options);
+    const {
+      key,
+      listen,
+      tcpPort = 0,
+      record,
+      bootnodes = [],
+      seeds = [],
+      limits = {},
+      onEvent = () => undefined,
+      env = systemEnv,
+    } = options;
+    if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
+      throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
+    }
+    checkObject('listen', listen);
+    const { host, port } = listen;
+    if (typeof host !== 'string' || parseIp(host) === undefined) {
+      throw invalidArgument('listen.host is not an IP address');
+    }
+    checkListenHost(host);
+    checkPort('listen.port', port);
+    checkPort('tcpPort', tcpPort);
+    if (record !== undefined) checkFunction('record', record);
+    checkArray('bootnodes', bootnodes);
+    checkArray('seeds', seeds);
+    checkFunction('onEvent', onEvent);
+    checkEnv(env);
+    const all = [...bootnodes, ...seeds].map(nodeOf);
+    return {
+      ...{ key, listen: { host, port }, tcpPort, record, seeds: all, limits: checkedLimits(limits), env },
+      onEvent: detached(onEvent),
+    };
+  });
 }
 
-/** @throws PeerlaneError `invalid-argument` for a node without an address, `invalid-enode`, `invalid-record` */
+function checkedLimits(limits: Partial<IntakeLimits>): Partial<IntakeLimits> {
+  checkObject('limits', limits);
+  checkKeys('limits', limits, Object.keys(DEFAULT_LIMITS));
+  const given = Object.entries(limits).filter(([, rate]) => rate !== undefined);
+  return Object.fromEntries(
+    given.map(([name, rate]) => {
+      checkObject(`limits.${name}`, rate);
+      const { perSecond, burst } = rate;
+      const isRate = isNumber(perSecond) && perSecond > 0 && isNumber(burst) && burst >= 1;
+      if (isRate) return [name, { perSecond, burst }];
+      throw invalidArgument(`limits.${name} must have a number perSecond above 0 and a burst of 1 or more`);
+    }),
+  );
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/**
+ * A node that somebody names. One that was found by a lookup is checked as any other: anybody can have made it.
+ * @throws PeerlaneError `invalid-argument` for a node without an address, `invalid-enode`, `invalid-record`
+ */
 export function nodeOf(source: NodeSource): KadNode {
-  return typeof source === 'string' ? kadNodeOf(parseUdpNode(source)) : source;
-}
-
-function checkPort(name: string, port: unknown): void {
-  if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return;
-  throw invalid(`${name} must be an integer from 0 to 65535`);
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
+  if (typeof source === 'string') return kadNodeOf(parseUdpNode(source));
+  return reading('the node', () => {
+    if (!isObject(source))
+      throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
+    return kadNode(source);
+  });
 }

@@ -1,5 +1,6 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { checkLength, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -19,6 +20,7 @@ import {
 import { Discv4Ticker } from './discv4-ticker.ts';
 import { endpointEntries } from './local-node.ts';
 import { LookupNodes } from './lookup-nodes.ts';
+import { ServiceRecord } from './service-record.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
 const MAX_LOOKUPS = 32;
@@ -49,7 +51,8 @@ export class Discv4Service implements AsyncDisposable {
   readonly #calls = new Gate(MAX_CALLS);
   readonly #closing = new Closing();
   #socket: UdpSocket | undefined;
-  #record: NodeRecord | undefined;
+  readonly #record: ServiceRecord;
+  #ownRecord: NodeRecord | undefined;
   #isStarted = false;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
@@ -57,6 +60,11 @@ export class Discv4Service implements AsyncDisposable {
     this.#config = checkDiscv4Options(options);
     const { key, env, seeds, limits, tcpPort, onEvent } = this.#config;
     this.publicKey = publicKeyOf(key);
+    this.#record = new ServiceRecord({
+      publicKey: this.publicKey,
+      read: this.#config.record ?? (() => this.#defaultRecord),
+      failed: (error) => onEvent({ kind: 'record-failed', error }),
+    });
     const crypto = packetCryptoBeside(key, (batch, results) => {
       this.#engine.complete(batch, results, env.now());
       this.#ticker.schedule();
@@ -66,7 +74,7 @@ export class Discv4Service implements AsyncDisposable {
       seeds: seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey)),
       host: {
         send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
-        localRecord: () => this.record,
+        localRecord: () => this.#record.latest,
         localEndpoint: () => ({ ip: this.#socket?.host, udpPort: this.#socket?.port ?? 0, tcpPort }),
         event: onEvent,
       },
@@ -76,7 +84,7 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Binds the socket, and begins to fill the table.
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
    */
   async start(): Promise<void> {
     if (this.#isStarted) throw new PeerlaneError('closed', 'discovery starts once');
@@ -91,6 +99,13 @@ export class Discv4Service implements AsyncDisposable {
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
     this.#socket = socket;
+    try {
+      // From now on it is in packets, where nobody could be told that there is none.
+      void this.#record.current;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     onEvent({ kind: 'listening', host: socket.host, port: socket.port });
     this.#engine.start(env.now());
     this.#ticker.start();
@@ -116,12 +131,9 @@ export class Discv4Service implements AsyncDisposable {
     return this.#engine.table;
   }
 
-  /** The node's own record. */
+  /** The node's own record. @throws PeerlaneError `invalid-argument` when `record` gives none */
   get record(): NodeRecord {
-    const { record } = this.#config;
-    if (record !== undefined) return record();
-    this.#record ??= this.#ownRecord();
-    return this.#record;
+    return this.#record.current;
   }
 
   stats(): Discv4Stats {
@@ -174,12 +186,13 @@ export class Discv4Service implements AsyncDisposable {
     options: CallOptions = {},
   ): AsyncGenerator<KadNode, KadNode[], undefined> {
     checkTarget(target);
-    const leave = await this.#enter(this.#lookups, options.signal);
+    const signal = signalOf(options);
+    const leave = await this.#enter(this.#lookups, signal);
     const nodes = await this.#nodesOf(target);
     try {
-      for (let next = await nodes.next(options.signal); next !== undefined; ) {
+      for (let next = await nodes.next(signal); next !== undefined; ) {
         yield next;
-        next = await nodes.next(options.signal);
+        next = await nodes.next(signal);
       }
       return nodes.closest;
     } finally {
@@ -194,10 +207,11 @@ export class Discv4Service implements AsyncDisposable {
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     checkTarget(target);
-    const leave = await this.#enter(this.#lookups, options.signal);
+    const signal = signalOf(options);
+    const leave = await this.#enter(this.#lookups, signal);
     const nodes = await this.#nodesOf(target);
     try {
-      while ((await nodes.next(options.signal)) !== undefined);
+      while ((await nodes.next(signal)) !== undefined);
       return nodes.closest;
     } finally {
       nodes.stop();
@@ -211,10 +225,11 @@ export class Discv4Service implements AsyncDisposable {
    */
   async *random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
     const { env } = this.#config;
+    const signal = signalOf(options);
     for (;;) {
       const begunAt = env.now();
-      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), options);
-      await this.#sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), options.signal);
+      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal });
+      await this.#sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
     }
   }
 
@@ -225,6 +240,7 @@ export class Discv4Service implements AsyncDisposable {
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
     checkTarget(publicKey);
+    signalOf(options);
     if (equalBytes(publicKey, this.publicKey)) return this.record;
     const known = this.table.get(nodeIdOf(publicKey));
     const record = known === undefined ? undefined : await this.#recordOrNone(known, options);
@@ -265,12 +281,14 @@ export class Discv4Service implements AsyncDisposable {
     return node;
   }
 
-  #ownRecord(): NodeRecord {
+  get #defaultRecord(): NodeRecord {
+    if (this.#ownRecord !== undefined) return this.#ownRecord;
     const { key, env, tcpPort, listen } = this.#config;
     const host = this.#socket?.host ?? listen.host;
     const udp = this.#socket?.port ?? listen.port;
     const entries = endpointEntries({ host, tcp: tcpPort === 0 ? undefined : tcpPort, udp });
-    return signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
+    this.#ownRecord = signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
+    return this.#ownRecord;
   }
 
   #receive(bytes: Uint8Array, ip: string, port: number): void {
@@ -306,9 +324,10 @@ export class Discv4Service implements AsyncDisposable {
 
   async #call<T>(
     name: string,
-    { signal }: CallOptions,
+    options: CallOptions,
     begin: (done: (result: T | undefined) => void) => void,
   ): Promise<T> {
+    const signal = signalOf(options);
     const leave = await this.#enter(this.#calls, signal);
     try {
       return await new Promise<T>((resolve, reject) => {
@@ -344,8 +363,7 @@ export class Discv4Service implements AsyncDisposable {
 }
 
 function checkTarget(target: Uint8Array): void {
-  if (target instanceof Uint8Array && target.length === PUBLIC_KEY_LENGTH) return;
-  throw new PeerlaneError('invalid-argument', `a public key is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
+  checkLength('the public key', target, PUBLIC_KEY_LENGTH);
 }
 
 function closedError(): PeerlaneError {

@@ -6,7 +6,8 @@ export {
   DEFAULT_MEMORY_BUDGET,
   type ServerOptions,
 } from './config.ts';
-export { Crawler, type CrawlerOptions, type CrawlService, type CrawlStats } from './crawler.ts';
+export type { CrawlerOptions, CrawlService } from './crawl-options.ts';
+export { Crawler, type CrawlStats } from './crawler.ts';
 export {
   type DialCandidate,
   type DialPlan,

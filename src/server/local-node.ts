@@ -1,6 +1,7 @@
 /** How a node names itself to others. */
-
+import { checkObject, invalidArgument, refuseThenable } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
+import { errorText, PeerlaneError } from '../base/errors.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import {
   type EntryChanges,
@@ -56,6 +57,20 @@ export interface LocalNodeOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** @throws PeerlaneError `invalid-argument` unless there are entries now; a PeerlaneError that is thrown stays as it is */
+function entriesOf(entries: () => EntryChanges): EntryChanges {
+  try {
+    const given = entries();
+    refuseThenable('recordEntries', given);
+    checkObject('what recordEntries gives', given);
+    // Without a copy a getter could throw later.
+    return { ...given };
+  } catch (error) {
+    if (error instanceof PeerlaneError) throw error;
+    throw invalidArgument(`recordEntries has thrown: ${errorText(error)}`, error);
+  }
+}
+
 /** The record of the node itself, and its enode URL. */
 export class LocalNode {
   readonly #options: LocalNodeOptions;
@@ -84,7 +99,8 @@ export class LocalNode {
 
   /**
    * Says where the node listens, or where others reach it.
-   * @throws PeerlaneError `invalid-argument`, `invalid-record`: what `LocalRecord.update` says of the entries
+   * @throws PeerlaneError `invalid-argument`, `invalid-record`: what `LocalRecord.update` says of the entries; what
+   * `entries` throws, `invalid-argument` unless it is a PeerlaneError
    */
   listens(endpoints: LocalEndpoints): void {
     this.#endpoints = endpoints;
@@ -116,9 +132,9 @@ export class LocalNode {
   }
 
   #refresh(): void {
-    const { env, entries = () => ({}) } = this.#options;
+    const { env, entries } = this.#options;
     this.#refreshAt = env.now() + ENTRIES_INTERVAL_MS;
-    const wanted = { ...endpointEntries(this.#endpoints), ...entries() };
+    const wanted = { ...endpointEntries(this.#endpoints), ...(entries && entriesOf(entries)) };
     const gone = Object.fromEntries(this.#keys.map((key) => [key, undefined]));
     this.#local.update({ ...gone, ...wanted });
     this.#keys = Object.keys(wanted);

@@ -1,8 +1,19 @@
 import { abortedError } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
+import {
+  checkArray,
+  checkDuration,
+  checkEnv,
+  checkFunction,
+  checkLength,
+  checkObject,
+  checkPort,
+  reading,
+} from '../base/checks.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Enode, NodeRecord } from '../enr/index.ts';
 import { failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
 
@@ -80,7 +91,9 @@ export class NodeMix {
   #isAwake = false;
   #isCalled = false;
 
+  /** @throws PeerlaneError `invalid-argument` */
   constructor(options: NodeMixOptions) {
+    checkMixOptions(options);
     this.#options = options;
     this.#sources = options.sources.map((source) => ({
       ...{ source, isFallback: source.isFallback === true, pass: undefined, isAsked: false },
@@ -155,15 +168,18 @@ export class NodeMix {
   async #ask(running: Running): Promise<void> {
     running.isAsked = true;
     running.turn = ++this.#turn;
-    const pass = running.pass ?? this.#open(running);
+    let pass = running.pass;
     try {
+      pass ??= this.#open(running);
       const { done, value } = await pass.nodes.next();
       if (running.pass !== pass) return;
+      if (done !== true) checkFound(value);
       running.isAsked = false;
       running.failures = 0;
       if (done === true) this.#rest(running);
       else void this.#take(running, value);
     } catch (error) {
+      // One that was ended meanwhile, or followed by another.
       if (running.pass !== pass) return;
       this.#end(running);
       running.failures++;
@@ -218,6 +234,29 @@ export class NodeMix {
   #remember(key: string, ms: number): void {
     setLatest(this.#remembered, key, this.#options.env.now() + ms, MAX_REMEMBERED);
   }
+}
+
+function checkMixOptions(options: NodeMixOptions): void {
+  reading('the options of a mix', () => {
+    checkObject('the options of a mix', options);
+    checkEnv(options.env);
+    for (const name of ['demand', 'give', 'leavesOut', 'check', 'failed'] as const) {
+      checkFunction(name, options[name]);
+    }
+    checkArray('sources', options.sources);
+    for (const source of options.sources) {
+      checkObject('a source', source);
+      checkFunction(`open of the source ${String(source.name)}`, source.open);
+      if (source.repeatMs !== undefined) checkDuration('repeatMs', source.repeatMs);
+    }
+  });
+}
+
+/** What a source gives may be anything. @throws PeerlaneError `invalid-argument` */
+function checkFound(node: FoundNode): void {
+  checkObject('a node that was found', node);
+  checkLength('the public key of a node that was found', node.publicKey, PUBLIC_KEY_LENGTH);
+  checkPort('the TCP port of a node that was found', node.tcpPort);
 }
 
 /** The nodes of a mix for who waits for them one by one. */

@@ -4,6 +4,7 @@
  */
 import { throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
+import { checkEnv, checkObject, invalidArgument, reading, signalOf } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../enr/index.ts';
@@ -20,6 +21,8 @@ const LAST_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const TIME = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,3})\d*)?([Zz]|[+-]\d\d:\d\d)$/;
 /** Records checked in a turn of the event loop, about ten milliseconds. */
 const CHECK_LENGTH = 128;
+
+const TIMES = ['firstResponse', 'lastResponse', 'lastCheck'] as const;
 
 /** A node of a set. Times are Unix ms; undefined: never. */
 export interface NodeSetEntry {
@@ -48,10 +51,15 @@ export function nodeSetKey({ publicKey }: NodeRecord | Enode): string {
  */
 export async function parseNodeSet(
   text: string,
-  { env = systemEnv, signal }: { readonly env?: Env; readonly signal?: AbortSignal } = {},
+  options: { readonly env?: Env; readonly signal?: AbortSignal } = {},
 ): Promise<NodeSet> {
-  if (typeof text !== 'string')
-    throw new PeerlaneError('invalid-argument', 'a node set is read from a string');
+  const signal = signalOf(options);
+  const { env } = reading('the options of the call', () => {
+    const { env = systemEnv } = options;
+    checkEnv(env);
+    return { env };
+  });
+  if (typeof text !== 'string') throw invalidArgument('a node set is read from a string');
   const nodes = Object.entries(objectOf(text));
   if (nodes.length > MAX_NODE_SET_NODES) {
     throw invalid(`it has ${nodes.length} nodes; the limit is ${MAX_NODE_SET_NODES}`);
@@ -79,13 +87,13 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
   } catch (error) {
     throw invalid('it is cut off, or not JSON', error);
   }
-  if (!isObject(value)) throw invalid('it is not a JSON object');
+  if (!isJsonObject(value)) throw invalid('it is not a JSON object');
   return value;
 }
 
 function entryOf(key: string, value: unknown): NodeSetEntry {
   const problem = (what: string, cause?: unknown): PeerlaneError => invalid(`node ${key}: ${what}`, cause);
-  if (!isObject(value)) throw problem('not an object');
+  if (!isJsonObject(value)) throw problem('not an object');
   const { record, seq, score = 0 } = value;
   if (typeof record !== 'string') throw problem('it has no record');
   let node: NodeRecord | Enode;
@@ -121,19 +129,37 @@ function parseTime(text: string): number {
 
 /**
  * The text of a set, sorted by id.
- * @throws PeerlaneError `invalid-argument` for a key that is not its node's, a score or a time that cannot be written
+ * @throws PeerlaneError `invalid-argument`, `invalid-enode` for what is no set, a key that is not its node's, a score or a time that cannot
+ * be written
  */
 export function formatNodeSet(set: NodeSet): string {
+  reading('the node set', () => checkNodeSet(set));
   const nodes = [...set].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, entry]) => formatEntry(key, entry));
   return nodes.length === 0 ? '{}\n' : `{\n${nodes.join(',\n')}\n}\n`;
 }
 
-function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): string {
-  if (nodeSetKey(node) !== key)
-    throw new PeerlaneError('invalid-argument', `${key} is not the id of its node`);
+/**
+ * Whether `set` has the form of a set. That a key is its node's takes a hash for each, and is not looked into.
+ * @throws PeerlaneError `invalid-argument`, `invalid-enode`
+ */
+export function checkNodeSet(set: NodeSet): void {
+  if (!(set instanceof Map)) throw invalidArgument('the node set is no Map from node ids to entries');
+  for (const [key, entry] of set) checkEntry(key, entry);
+}
+
+function checkEntry(key: string, entry: NodeSetEntry): void {
+  if (typeof key !== 'string') throw invalidArgument('a key of the node set is no string');
+  checkObject(`node ${key} of the set`, entry);
+  const { node, score, ...times } = entry;
+  if (!(node instanceof NodeRecord)) formatEnode(node);
   if (!Number.isSafeInteger(score) || score < 0) {
-    throw new PeerlaneError('invalid-argument', `the score of node ${key} is no whole number`);
+    throw invalidArgument(`the score of node ${key} is no whole number`);
   }
+  for (const name of TIMES) checkTime(`${name} of node ${key}`, times[name]);
+}
+
+function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): string {
+  if (nodeSetKey(node) !== key) throw invalidArgument(`${key} is not the id of its node`);
   const isRecord = node instanceof NodeRecord;
   // Not by `JSON.stringify`: a sequence number has up to 64 bits.
   const fields = [
@@ -150,11 +176,14 @@ function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): stri
 /** RFC 3339 in UTC. @param ms Unix ms @throws PeerlaneError `invalid-argument` */
 export function formatTime(ms: number | undefined): string {
   if (ms === undefined) return NEVER;
-  if (!Number.isSafeInteger(ms) || ms < 0 || ms > LAST_TIME) {
-    throw new PeerlaneError('invalid-argument', `not a time in Unix ms: ${ms}`);
-  }
+  checkTime('the time', ms);
   // Without zeros at the end, as Go writes it.
   return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
+}
+
+function checkTime(name: string, ms: number | undefined): void {
+  if (ms === undefined || (Number.isSafeInteger(ms) && ms >= 0 && ms <= LAST_TIME)) return;
+  throw invalidArgument(`${name} is no time in Unix ms`);
 }
 
 /** The `count` nodes with the highest scores; of equals those with the lower ids. */
@@ -163,7 +192,7 @@ export function bestOf(set: NodeSet, count: number): NodeSet {
   return new Map(order.slice(0, count));
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

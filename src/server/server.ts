@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { signalOf } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
 import { type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
@@ -79,8 +80,8 @@ export class Server implements AsyncDisposable {
 
   /**
    * Starts to listen, to find nodes and to dial.
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; what `discovery.recordEntries` or the node database
-   * throws
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; `invalid-argument`, `invalid-record` when
+   * `discovery.recordEntries` throws or gives no entries; what the node database throws
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new PeerlaneError('closed', 'a server starts once');
@@ -169,9 +170,11 @@ export class Server implements AsyncDisposable {
 
   /**
    * Connects to a node once; resolves when Hellos have been exchanged.
-   * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`
+   * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`,
+   * `invalid-argument`, `invalid-enode`
    */
-  async dial(enode: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
+  async dial(enode: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
+    const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
     const parsed = parseEnode(enode);

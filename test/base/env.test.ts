@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { systemEnv } from '../../src/base/env.ts';
+import { MAX_TIMER_MS, systemEnv } from '../../src/base/env.ts';
 
 describe('random bytes of the system', () => {
   it.each([-1, -512, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 53])(
@@ -23,5 +23,17 @@ describe('random bytes of the system', () => {
     }
     expect(drawn.size).toBe(lengths.length + 3);
     expect(systemEnv.randomBytes(0)).toEqual(new Uint8Array(0));
+  });
+});
+
+describe('a timer of the system', () => {
+  it.each([MAX_TIMER_MS + 1, 1e12, Number.POSITIVE_INFINITY])('of %d ms is not over at once', async (ms) => {
+    let isOver = false;
+    const timer = systemEnv.setTimer(ms, () => {
+      isOver = true;
+    });
+    await new Promise<void>((resolve) => void systemEnv.setTimer(20, resolve));
+    timer.cancel();
+    expect(isOver).toBe(false);
   });
 });

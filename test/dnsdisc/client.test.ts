@@ -16,6 +16,7 @@ import { LONGEST_PAUSE_MS, ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.
 import type { NodeRecord } from '../../src/enr/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
+import { uncaughtOf } from '../support/uncaught.ts';
 import { FakeDns, key, record, records, settled, tree, turn, virtualEnv } from './trees.ts';
 
 interface Fixture {
@@ -545,12 +546,45 @@ describe('a client', () => {
     { resolver: {} },
     { resolver, env: {} },
     { resolver, timeoutMs: 0 },
+    // A timer of Node.js that is longer is over at once.
+    { resolver, timeoutMs: 1e12 },
+    { resolver, timeoutMs: 2 ** 31 },
+    { resolver, rate: 1e-9 },
+    { resolver, rate: 1e12 },
+    { resolver, cacheSize: 1e12 },
+    { resolver: null },
     { resolver, rate: Number.NaN },
     { resolver, rate: '3' },
     { resolver, cacheSize: -1 },
     { resolver, onProblem: 'x' },
   ])('is not made of %j', (options) => {
     expect(codeOf(() => new DnsClient(options as never))).toBe('invalid-argument');
+  });
+
+  it('reads a tree however its observers fail', async () => {
+    const broken = (): never => {
+      throw new Error('a bug of an observer');
+    };
+    const { env, dns, client } = setUp([tree({ count: 5 })], { onProblem: broken });
+    let failures = 0;
+    dns.instead = () => (failures++ < 2 ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    const uncaught = await uncaughtOf(async () => {
+      const { records: found } = await settled(env, client.sync(URL, { onProgress: broken }));
+      expect(texts(found)).toEqual(texts(records(5)));
+    });
+    expect(uncaught.length).toBeGreaterThan(2);
+    expect(uncaught[0]).toMatchObject({ message: 'a bug of an observer' });
+  });
+
+  it('refuses options of a call that it cannot use', async () => {
+    const client = new DnsClient({ resolver });
+    for (const options of [null, 5, 'x', { signal: 5 }, { signal: {} }]) {
+      expect(codeOf(() => client.records([URL], options as never))).toBe('invalid-argument');
+      expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
+    }
+    for (const options of [{ minSeq: 'x' }, { minSeq: -1n }, { minSeq: 2n ** 64n }, { onProgress: 5 }]) {
+      expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
+    }
   });
 
   it('wants some URLs of trees', async () => {

@@ -14,6 +14,7 @@ import {
 } from '../../src/enr/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
+import { uncaughtOf } from '../support/uncaught.ts';
 import { errorOf } from './errors.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
@@ -87,16 +88,9 @@ describe('the local record', () => {
       throw new Error('a bug of a listener');
     });
     local.subscribe(({ seq }) => seen.push(seq));
-    const uncaught = process.listeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    try {
-      const lost = new Promise((resolve) => process.once('uncaughtException', resolve));
-      expect(local.update({ udp: 1 })).toBe(true);
-      expect(seen).toEqual([2n]);
-      expect(await lost).toMatchObject({ message: 'a bug of a listener' });
-    } finally {
-      for (const listener of uncaught) process.on('uncaughtException', listener);
-    }
+    const uncaught = await uncaughtOf(() => expect(local.update({ udp: 1 })).toBe(true));
+    expect(seen).toEqual([2n]);
+    expect(uncaught).toMatchObject([{ message: 'a bug of a listener' }]);
   });
 
   it.each([

@@ -41,6 +41,7 @@ describe('the protocols offered', () => {
     ['the genesis hash of another chain', { network: { ...network, genesisHash: new Uint8Array(32) } }],
     ['half a block as fork', { network: { ...network, schedule: { blocks: [0.5], times: [] } } }],
     ['no time for the Status', { statusTimeoutMs: 0 }],
+    ['more of it than a timer can wait', { statusTimeoutMs: 1e12 }],
     ['no network', { network: undefined as never }],
     ['no chain', { chain: null as never }],
   ])('are refused with %s', (_case, change) => {

@@ -8,6 +8,7 @@ import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from 
 import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
+import { uncaughtOf } from '../support/uncaught.ts';
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -182,6 +183,12 @@ describe('a server with discovery', () => {
     ['a filter that is none', { discovery: { accepts: JSON.parse('1') } }, 'invalid-argument'],
     ['a database that is none', { nodeDatabase: JSON.parse('{}') }, 'invalid-argument'],
     ['a bootnode that is a broken record', { bootnodes: ['enr:-'] }, 'invalid-record'],
+    ['a multicast address to listen at', { listen: { host: '224.0.0.1', port: 0 } }, 'invalid-argument'],
+    ['one that is mapped', { listen: { host: '::ffff:224.0.0.1', port: 0 } }, 'invalid-argument'],
+    ['one of IPv6', { discovery: true, listen: { host: 'ff02::1', port: 0 } }, 'invalid-argument'],
+    ['the broadcast address', { listen: { host: '255.255.255.255', port: 0 } }, 'invalid-argument'],
+    ['a port of a discovery that is off', { discovery: false, discoveryPort: 1 }, 'invalid-argument'],
+    ['one without discovery v4', { discovery: { v4: false }, discoveryPort: 1 }, 'invalid-argument'],
     [
       'a host name to listen at',
       { discovery: true, listen: { host: 'localhost', port: 0 } },
@@ -189,6 +196,39 @@ describe('a server with discovery', () => {
     ],
   ])('refuses %s', (_, options, code) => {
     expect(codeOf(() => new TestServer(options))).toBe(code);
+  });
+
+  it('refuses an option that discovery does not have, by its name', () => {
+    const make = () => new TestServer({ discovery: JSON.parse('{"dnss": []}') });
+    expect(make).toThrow(/"dnss".*v4, dns, resolver, lookup, accepts, recordEntries/);
+    expect(codeOf(make)).toBe('invalid-argument');
+  });
+
+  it.each<[string, () => unknown]>([
+    [
+      'an error',
+      () => {
+        throw new TypeError('a bug of a chain');
+      },
+    ],
+    ['null', () => null],
+    ['a promise', () => Promise.reject(new TypeError('a bug of a chain'))],
+    ['a list', () => []],
+    ['what is no entry', () => ({ eth: 5 })],
+  ])('does not start when its entries are %s', async (_, recordEntries) => {
+    const discovery = { recordEntries: recordEntries as never };
+    const server = new TestServer({ discovery });
+    open.push(server);
+    const uncaught = await uncaughtOf(async () => {
+      await expect(server.start()).rejects.toMatchObject({
+        ...{
+          name: 'PeerlaneError',
+          code: 'invalid-argument',
+          message: expect.stringMatching(/recordEntries|eth/),
+        },
+      });
+    });
+    expect(uncaught).toEqual([]);
   });
 
   it('refuses a bootnode that takes no part in discovery', async () => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { formatEnode } from '../../src/enr/index.ts';
-import type { KadNode } from '../../src/kad/index.ts';
+import { formatEnode, type NodeRecord, signRecord } from '../../src/enr/index.ts';
+import { type KadNode, kadNode } from '../../src/kad/index.ts';
 import type { Discv4ServiceEvent, Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -145,11 +145,51 @@ describe('a discovery service', () => {
     expect(code({ bootnodes: ['enode://12'] })).toBe('invalid-enode');
     expect(code({ bootnodes: ['enr:12'] })).toBe('invalid-record');
     expect(code({ limits: { known: { perSecond: 0, burst: 1 } } })).toBe('invalid-argument');
+    const wrong: object[] = [
+      ...[{ limits: null }, { limits: { known: null } }, { limits: { kown: { perSecond: 1, burst: 1 } } }],
+      ...[{ seeds: null }, { seeds: [5] }, { seeds: [{}] }, { bootnodes: null }, { bootnodes: 'x' }],
+      ...[{ listen: null }, { listen: { host: 5, port: 0 } }, { listen: { host: '224.0.0.1', port: 0 } }],
+      ...[{ listen: { host: '255.255.255.255', port: 0 } }, { listen: { host: 'ff02::1', port: 0 } }],
+      ...[{ record: 5 }, { onEvent: 5 }, { env: {} }],
+    ];
+    for (const options of wrong) expect(code(options)).toBe('invalid-argument');
     await using service = await started();
     expect(await rejectionOf(service.start())).toBe('closed');
     expect(await rejectionOf(service.ping(enodeOf(service)))).toBe('invalid-argument');
     expect(await rejectionOf(service.findClosest(new Uint8Array(32)))).toBe('invalid-argument');
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const badIp = { ...kadNode({ publicKey, ip: HOST, udpPort: 9, tcpPort: 0 }), ip: 'x' };
+    for (const node of [undefined, null, 5, {}, badIp]) {
+      expect(await rejectionOf(service.ping(node as never))).toBe('invalid-argument');
+      expect(codeOf(() => service.addBootnode(node as never))).toBe('invalid-argument');
+    }
+    for (const options of [null, 5, { signal: 5 }, { signal: {} }]) {
+      expect(await rejectionOf(service.findClosest(publicKey, options as never))).toBe('invalid-argument');
+      expect(await rejectionOf(service.resolve(publicKey, options as never))).toBe('invalid-argument');
+    }
     const inUse = new Discv4Service(optionsOf({ listen: { host: HOST, port: service.port } }));
     expect(await rejectionOf(inUse.start())).toBe('port-in-use');
+  });
+
+  it('does not start with a record that is none, and shows the one of before when it fails later', async () => {
+    const none = new Discv4Service(optionsOf({ record: () => undefined as never }));
+    expect(await rejectionOf(none.start())).toBe('invalid-argument');
+    const key = generateSecretKey(systemEnv);
+    const good = signRecord(key, { seq: 7n });
+    let record = (): NodeRecord => good;
+    const failures: unknown[] = [];
+    const onEvent = (event: Discv4ServiceEvent): void => {
+      if (event.kind === 'record-failed') failures.push(event.error);
+    };
+    const service = await started({ key, record: () => record(), onEvent });
+    const asker = await started();
+    record = () => {
+      throw new TypeError('a bug of a record');
+    };
+    expect(codeOf(() => service.record)).toBe('invalid-argument');
+    expect((await asker.requestRecord(enodeOf(service))).toString()).toBe(good.toString());
+    expect(failures.length).toBeGreaterThan(0);
+    expect(failures[0]).toMatchObject({ code: 'invalid-argument' });
+    await Promise.all([service, asker].map((it) => it.close()));
   });
 });

@@ -11,6 +11,7 @@ import {
   type NodeSourceName,
   REFUSED_MS,
 } from '../../src/server/node-mix.ts';
+import { codeOf } from '../support/errors.ts';
 
 /** Nodes are told apart by a number. */
 function node(id: number, source: NodeSourceName = 'v4', tcpPort = 30303): FoundNode {
@@ -220,6 +221,22 @@ describe('the mix of nodes', () => {
       ['dns', 'invalid-tree', 8_000],
     ]);
     expect(given.length).toBeGreaterThan(5);
+  });
+
+  it('goes on with the others when a source cannot be asked, or gives what is no node', async () => {
+    const good = source('v4', () => [node(1)]).source;
+    const open = (): never => {
+      throw new TypeError('a bug of a source');
+    };
+    const wrong = source('dns', () => [null, 5, {}, { publicKey: 5 }] as never[]).source;
+    const { given, failures, run } = mixing([{ name: 'static', open }, wrong, good], { demand: 2 });
+    await run();
+    expect(given).toEqual([1]);
+    expect(failures.map(([name]) => name).toSorted()).toEqual(['dns', 'static']);
+  });
+
+  it.each([undefined, null, 5, {}, { sources: null }])('is not made of %o', (options) => {
+    expect(codeOf(() => new NodeMix(options as never))).toBe('invalid-argument');
   });
 
   it('goes on when a check fails', async () => {

@@ -1,5 +1,15 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { equalBytes } from '../../base/bytes.ts';
+import {
+  checkFunction,
+  checkInteger,
+  checkLength,
+  checkObject,
+  checkUint64,
+  reading,
+  signalOf,
+  unreadable,
+} from '../../base/checks.ts';
 import type { Timer } from '../../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
@@ -10,7 +20,7 @@ import { nameOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
 import { LocalSeqs } from './local-seqs.ts';
 import { NodeIndex } from './node-index.ts';
-import { checkPatch, factsOf, type NodePatch } from './node-patch.ts';
+import { checkPatch, type FactsChange, factsOf, type NodePatch } from './node-patch.ts';
 import { checkOptions, type NodeDatabaseConfig, type NodeDatabaseOptions } from './options.ts';
 import type { StoredNode } from './stored-node.ts';
 import { WriteBehind } from './write-behind.ts';
@@ -72,6 +82,7 @@ export class NodeDatabase implements AsyncDisposable {
 
   /** A database over `kv`, which it owns from now on. Throws as `open`, and `store-damaged`. */
   static async over(kv: ScannableStore, options: NodeDatabaseOptions = {}): Promise<NodeDatabase> {
+    checkStore(kv);
     return await NodeDatabase.#over(kv, checkOptions(options));
   }
 
@@ -100,18 +111,12 @@ export class NodeDatabase implements AsyncDisposable {
    */
   update(id: Uint8Array, patch: NodePatch): boolean {
     checkId(id);
-    checkPatch(patch);
-    const facts = factsOf(patch);
-    const keys = [patch.record?.publicKey, patch.endpoint?.publicKey].filter((key) => key !== undefined);
-    const [key] = keys;
-    if (key !== undefined && (!equalBytes(nodeIdOf(key), id) || !keys.every((one) => equalBytes(one, key)))) {
-      throw invalid('the record or the endpoint is not of the node with this id');
-    }
+    const facts = checkedFacts(id, patch);
     if (this.#closed !== undefined) return false;
     const name = nameOf(id);
     const now = this.#config.env.unixTime();
     const known = this.#index.get(name);
-    if (known === undefined && key === undefined) return false;
+    if (known === undefined && facts?.publicKey === undefined) return false;
     const history = known?.history ?? newHistory(now);
     applyToHistory(history, patch, now, facts !== undefined);
     if (known !== undefined) {
@@ -156,6 +161,7 @@ export class NodeDatabase implements AsyncDisposable {
    */
   async storeLocalSeq(id: Uint8Array, seq: bigint): Promise<void> {
     checkId(id);
+    checkUint64('seq', seq);
     this.#requireOpen();
     await this.#seqs.store(id, seq);
   }
@@ -175,10 +181,11 @@ export class NodeDatabase implements AsyncDisposable {
   async seeds(
     count: number,
     maxAge: number,
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal } = {},
   ): Promise<StoredNode[]> {
-    if (!Number.isInteger(count) || count < 0) throw invalid('count is no whole number');
-    if (!(maxAge >= 0)) throw invalid('maxAge is no number of milliseconds');
+    checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+    if (!(typeof maxAge === 'number' && maxAge >= 0)) throw invalid('maxAge is no number of milliseconds');
+    const signal = signalOf(options);
     this.#requireOpen();
     throwIfAborted(signal);
     const { env } = this.#config;
@@ -203,13 +210,10 @@ export class NodeDatabase implements AsyncDisposable {
 
   /**
    * All nodes, those that come or go meanwhile perhaps not.
-   * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`
+   * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`, `invalid-argument`
    */
-  async *nodes({
-    signal,
-  }: {
-    readonly signal?: AbortSignal;
-  } = {}): AsyncGenerator<StoredNode, void, undefined> {
+  async *nodes(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<StoredNode, void, undefined> {
+    const signal = signalOf(options);
     throwIfAborted(signal);
     this.#requireOpen();
     const names = this.#index.names();
@@ -280,6 +284,31 @@ export class NodeDatabase implements AsyncDisposable {
   }
 }
 
+/** What the patch holds of the node with this id. @throws PeerlaneError `invalid-argument` */
+function checkedFacts(id: Uint8Array, patch: NodePatch): FactsChange | undefined {
+  // No function of its own for `reading`: a server notes each answer of each node.
+  try {
+    checkPatch(patch);
+    const facts = factsOf(patch);
+    const keys = [patch.record?.publicKey, patch.endpoint?.publicKey].filter((key) => key !== undefined);
+    const [key] = keys;
+    if (key === undefined) return facts;
+    if (equalBytes(nodeIdOf(key), id) && keys.every((one) => equalBytes(one, key))) return facts;
+  } catch (error) {
+    throw unreadable('the patch', error);
+  }
+  throw invalid('the record or the endpoint is not of the node with this id');
+}
+
+function checkStore(kv: ScannableStore): void {
+  reading('the store', () => {
+    checkObject('the store', kv);
+    for (const name of ['get', 'getMany', 'batch', 'isEmpty', 'close', 'scan']) {
+      checkFunction(`${name} of the store`, Reflect.get(kv, name));
+    }
+  });
+}
+
 function hasValidRecord({ record, id }: StoredNode): boolean {
   if (record === undefined) return true;
   try {
@@ -297,8 +326,7 @@ function randomBelow(limit: number, bytes: Uint8Array): number {
 }
 
 function checkId(id: Uint8Array): void {
-  if (id instanceof Uint8Array && id.length === ID_LENGTH) return;
-  throw invalid(`a node id is a Uint8Array of ${ID_LENGTH} bytes`);
+  checkLength('the id of a node', id, ID_LENGTH);
 }
 
 function invalid(message: string): PeerlaneError {

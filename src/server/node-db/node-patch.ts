@@ -1,4 +1,5 @@
 /** News of a node: checked, and put together with what was known. */
+import { isObject } from '../../base/checks.ts';
 import { PeerlaneError } from '../../base/errors.ts';
 import { parseIpv4, parseIpv6 } from '../../base/ip.ts';
 import { type Enode, NodeRecord, type RecordForkId } from '../../enr/index.ts';
@@ -55,7 +56,9 @@ export function checkPatch(patch: NodePatch): void {
   if (client !== undefined && typeof client !== 'string') throw invalid('client is no string');
 }
 
-function checkEndpoint({ publicKey, host, tcpPort, udpPort }: Enode): void {
+function checkEndpoint(endpoint: Enode): void {
+  if (!isObject(endpoint)) throw invalid('endpoint is no object');
+  const { publicKey, host, tcpPort, udpPort } = endpoint;
   if (!(publicKey instanceof Uint8Array) || publicKey.length !== 64) {
     throw invalid('endpoint.publicKey is no Uint8Array of 64 bytes');
   }
@@ -69,7 +72,9 @@ function checkEndpoint({ publicKey, host, tcpPort, udpPort }: Enode): void {
   }
 }
 
-function checkForkId({ hash, next }: RecordForkId): void {
+function checkForkId(forkId: RecordForkId): void {
+  if (!isObject(forkId)) throw invalid('forkId is no object');
+  const { hash, next } = forkId;
   const isNumber = typeof next === 'bigint' && next >= 0n && next < 2n ** 64n;
   if (!(hash instanceof Uint8Array) || hash.length !== 4 || !isNumber) {
     throw invalid('forkId is not { hash: 4 bytes, next: a bigint of 64 bits }');

@@ -1,5 +1,13 @@
-import { type Env, isEnv, systemEnv } from '../../base/env.ts';
-import { PeerlaneError } from '../../base/errors.ts';
+import {
+  checkEnv,
+  checkFunction,
+  checkInteger,
+  checkObject,
+  checkSignal,
+  reading,
+} from '../../base/checks.ts';
+import { type Env, systemEnv } from '../../base/env.ts';
+import { detached } from '../../base/observer.ts';
 import type { NodeDatabaseEvent } from './events.ts';
 
 /** More than a crawl of the main network meets in a day. */
@@ -26,30 +34,13 @@ export interface NodeDatabaseConfig {
 
 /** @throws PeerlaneError `invalid-argument` */
 export function checkOptions(options: NodeDatabaseOptions): NodeDatabaseConfig {
-  if (typeof options !== 'object' || options === null) throw invalid('the options are an object');
-  const { maxNodes = DEFAULT_MAX_NODES, onEvent = () => undefined, env = systemEnv, signal } = options;
-  if (!Number.isInteger(maxNodes) || maxNodes < 1 || maxNodes > LARGEST_MAX_NODES) {
-    throw invalid(`maxNodes must be an integer from 1 to ${LARGEST_MAX_NODES}`);
-  }
-  if (typeof onEvent !== 'function') throw invalid('onEvent is not a function');
-  if (!isEnv(env)) throw invalid('env is not an Env');
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal is no AbortSignal');
-  return { maxNodes, onEvent: detached(onEvent), env, signal };
-}
-
-/** An observer that throws is reported as an uncaught error, and stops nothing of what it observes. */
-function detached<T>(observe: (event: T) => void): (event: T) => void {
-  return (event) => {
-    try {
-      observe(event);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  };
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
+  return reading('the options of a node database', () => {
+    checkObject('the options of a node database', options);
+    const { maxNodes = DEFAULT_MAX_NODES, onEvent = () => undefined, env = systemEnv, signal } = options;
+    checkInteger('maxNodes', maxNodes, 1, LARGEST_MAX_NODES);
+    checkFunction('onEvent', onEvent);
+    checkEnv(env);
+    checkSignal(signal);
+    return { maxNodes, onEvent: detached(onEvent), env, signal };
+  });
 }

@@ -6,7 +6,19 @@ import { equalBytes } from '../../base/bytes.ts';
 import { CONSEQUENCES, type ErrorCode, PeerlaneError } from '../../base/errors.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../base/ip.ts';
 import { type Enode, MAX_RECORD_SIZE, nodeIdOf, type RecordForkId } from '../../enr/index.ts';
-import { bigUint, bytes, type Decoded, decode, encode, mapped, struct, text, uint } from '../../rlp/index.ts';
+import {
+  bigUint,
+  bytes,
+  type Decoded,
+  decode,
+  encode,
+  list,
+  mapped,
+  raw,
+  struct,
+  text,
+  uint,
+} from '../../rlp/index.ts';
 import type { NodeHistory } from './history.ts';
 
 /** Characters of the name that a client gives itself; what is longer is cut. */
@@ -58,6 +70,8 @@ export interface StoredNode extends NodeFacts {
 }
 
 const time = uint(53);
+const sequence = bigUint(64);
+const recordItems = list(raw, { min: 2, max: MAX_RECORD_SIZE });
 const EMPTY = new Uint8Array(0);
 
 const nodeCodec = struct({
@@ -67,7 +81,7 @@ const nodeCodec = struct({
   tcpPort: uint(16),
   udpPort: uint(16),
   record: bytes({ max: MAX_RECORD_SIZE }),
-  seq: bigUint(64),
+  seq: sequence,
   /** 4 bytes. */
   forkHash: bytes({ max: 4 }),
   forkNext: bigUint(64),
@@ -140,6 +154,8 @@ export function decodeNode(value: Uint8Array): NodeValue | undefined {
 function nodeValue(fields: Decoded<typeof nodeCodec>): NodeValue | undefined {
   const { publicKey, ip: host, tcpPort, udpPort, record, seq, forkHash, forkNext, client, history } = fields;
   if (forkHash.length !== 0 && forkHash.length !== 4) return undefined;
+  // With a number that is too high no newer record would ever take the place of this one.
+  if (seq !== (record.length === 0 ? 0n : seqOf(record))) return undefined;
   const facts: NodeFacts = {
     publicKey,
     endpoint: host === undefined ? undefined : { publicKey, host, tcpPort, udpPort },
@@ -149,6 +165,12 @@ function nodeValue(fields: Decoded<typeof nodeCodec>): NodeValue | undefined {
     client: client === '' ? undefined : client,
   };
   return { facts, history: { ...history } };
+}
+
+/** The number in the RLP of a record, which is not verified. @throws PeerlaneError a code of `rlp` */
+function seqOf(record: Uint8Array): bigint {
+  const [, item] = decode(recordItems, record);
+  return item === undefined ? 0n : decode(sequence, item.encoded);
 }
 
 /** The node of this id; undefined if what is kept under it belongs to another. */

@@ -222,6 +222,22 @@ describe('a damaged value', () => {
     expect(database.size).toBe(2);
   });
 
+  it('does not keep a newer record out by a number that its own has not', async () => {
+    const { kv, keys } = await values();
+    const [first] = keys;
+    const original = first === undefined ? undefined : await kv.get(first);
+    if (first === undefined || original === undefined) throw new Error('no key');
+    const { encoded } = recordOf(1);
+    // Behind the record stands its number again.
+    const at = Buffer.from(original).indexOf(encoded) + encoded.length;
+    expect(original[at]).toBe(1);
+    await kv.batch([{ key: first, value: original.with(at, 100) }]);
+    const { database } = await reopened(kv);
+    database.update(recordIdOf(1), { record: recordOf(1, 2n) });
+    await database.flush();
+    expect((await database.get(recordIdOf(1)))?.seq).toBe(2n);
+  });
+
   it('of any kind costs nothing but itself', async () => {
     const { kv, keys } = await values();
     const [first] = keys;

@@ -1,0 +1,126 @@
+/** The options of a crawl, checked early and completed with named defaults. */
+import {
+  checkDuration,
+  checkEnv,
+  checkFunction,
+  checkInteger,
+  checkLength,
+  checkObject,
+  checkRate,
+  invalidArgument,
+  isObject,
+  reading,
+  refuseThenable,
+  unreadable,
+} from '../base/checks.ts';
+import { type Env, systemEnv } from '../base/env.ts';
+import { detached } from '../base/observer.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import { nodeOf } from './discv4-options.ts';
+import { checkNodeSet, MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
+
+/** Checks that begin in a second. */
+export const DEFAULT_CRAWL_RATE = 50;
+/** A node is checked no more often than this. */
+export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
+/** A crawl is over when no node that it did not know has answered for so long. */
+export const DEFAULT_IDLE_MS: number = 2 * 60_000;
+
+/** What a crawl asks with; `Discv4Service` is one. */
+export interface CrawlService {
+  /** Of the node itself, 64 bytes: it is not asked. */
+  readonly publicKey: Uint8Array;
+  /** Nodes met on random lookups, without an end. */
+  random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
+  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
+  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  ping(node: KadNode, options: { readonly signal: AbortSignal }): Promise<unknown>;
+}
+
+export interface CrawlerOptions {
+  readonly service: CrawlService;
+  /** What is known, and what the crawl changes. */
+  readonly set: NodeSet;
+  /** Nodes to begin with that may not be in the set. */
+  readonly nodes?: Iterable<KadNode>;
+  /** Checks that begin in a second, at least one in an hour; default 50. */
+  readonly rate?: number;
+  /** Milliseconds, up to `MAX_TIMER_MS`; default ten minutes. */
+  readonly recheckMs?: number;
+  /** Milliseconds, up to `MAX_TIMER_MS`; default two minutes. */
+  readonly idleMs?: number;
+  /** Nodes that the set may have; default and most: `MAX_NODE_SET_NODES`. */
+  readonly limit?: number;
+  /** Told of each node that has answered; for observation only: what it throws is reported as an uncaught error. */
+  readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;
+  /** Whether the service can send there: who cannot be asked is not silent. Default: anywhere. */
+  readonly reaches?: (node: KadNode) => boolean;
+  readonly env?: Env;
+}
+
+export interface CrawlConfig extends Required<Omit<CrawlerOptions, 'nodes'>> {
+  readonly nodes: readonly KadNode[];
+}
+
+/** @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record` */
+export function checkCrawlerOptions(options: CrawlerOptions): CrawlConfig {
+  return reading('the options of a crawl', () => {
+    checkObject('the options of a crawl', options);
+    const {
+      service,
+      set,
+      nodes = [],
+      rate = DEFAULT_CRAWL_RATE,
+      recheckMs = DEFAULT_RECHECK_MS,
+      idleMs = DEFAULT_IDLE_MS,
+      limit = MAX_NODE_SET_NODES,
+      onAnswer = () => undefined,
+      reaches = () => true,
+      env = systemEnv,
+    } = options;
+    checkService(service);
+    checkNodeSet(set);
+    checkRate('rate', rate);
+    checkDuration('recheckMs', recheckMs);
+    checkDuration('idleMs', idleMs);
+    checkInteger('limit', limit, 1, MAX_NODE_SET_NODES);
+    checkFunction('onAnswer', onAnswer);
+    checkFunction('reaches', reaches);
+    checkEnv(env);
+    return {
+      ...{ service, set, rate, recheckMs, idleMs, limit, env },
+      nodes: nodesOf(nodes),
+      onAnswer: detached(onAnswer),
+      reaches: (node) => answerOf(reaches, node),
+    };
+  });
+}
+
+function checkService(service: unknown): void {
+  checkObject('service', service);
+  for (const name of ['random', 'requestRecord', 'ping']) {
+    checkFunction(`service.${name}`, isObject(service) ? Reflect.get(service, name) : undefined);
+  }
+  const publicKey = isObject(service) && 'publicKey' in service ? service.publicKey : undefined;
+  checkLength('service.publicKey', publicKey, PUBLIC_KEY_LENGTH);
+}
+
+function nodesOf(nodes: Iterable<KadNode>): KadNode[] {
+  if (!isObject(nodes) || !(Symbol.iterator in nodes)) throw invalidArgument('nodes is no list of nodes');
+  return Array.from(nodes, nodeOf);
+}
+
+/** @throws PeerlaneError `invalid-argument` when `reaches` throws, or answers later */
+function answerOf(reaches: (node: KadNode) => boolean, node: KadNode): boolean {
+  let answer: boolean;
+  try {
+    answer = reaches(node);
+  } catch (error) {
+    throw unreadable('what reaches answers', error);
+  }
+  refuseThenable('reaches', answer);
+  return answer;
+}

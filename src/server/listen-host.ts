@@ -1,0 +1,18 @@
+import { invalidArgument } from '../base/checks.ts';
+import { formatIp, parseIp } from '../base/ip.ts';
+import { classOfIp } from '../base/ip-class.ts';
+
+/** To all hosts of the network: no host's own. */
+const BROADCAST = '255.255.255.255';
+
+/**
+ * A host name, or an address that one host can have, or all of them: a socket of a group gets what is meant for others,
+ * and nobody reaches the node there.
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function checkListenHost(host: string): void {
+  const address = parseIp(host);
+  if (address === undefined) return;
+  if (formatIp(address) !== BROADCAST && classOfIp(address) !== 'multicast') return;
+  throw invalidArgument(`listen.host is a multicast or broadcast address, which is no host's: ${host}`);
+}
