@@ -34,6 +34,11 @@ export function isHost({ ip, port }: UdpEndpoint): boolean {
   return port >= 1 && address.length > 0 && isHostAddress(address);
 }
 
+/** Who is at an address: itself, of IPv6 the /64 that one line gets. */
+export function siteOf(ip: string): string {
+  return ip.includes(':') ? String(addressBytes(ip).subarray(0, 8)) : ip;
+}
+
 /** The network that shares limits: a /24, of IPv6 a /48. */
 export function subnetOf(ip: string): string {
   const dot = ip.lastIndexOf('.');

@@ -27,16 +27,9 @@ export interface AttemptsContext {
 
 export class Attempts {
   readonly #context: AttemptsContext;
-  /** Endpoints that are to send something, and how many times. */
-  readonly #awaited = new Map<string, number>();
 
   constructor(context: AttemptsContext) {
     this.#context = context;
-  }
-
-  /** Whether something is to come from that endpoint. */
-  awaits(key: string): boolean {
-    return this.#awaited.has(key);
   }
 
   /** Until when what is sent now is valid: Unix time in seconds. */
@@ -46,32 +39,18 @@ export class Attempts {
 
   /**
    * Sends what `content` gives, and again as long as there are attempts left and no answer has come.
-   * @param failed called when none has come to the last; `end` is still to be called
+   * @param failed called when none has come to the last
    */
   begin(pending: Pending, content: () => Uint8Array, failed: () => void): void {
-    const { endpointKey } = pending.remote;
-    this.#awaited.set(endpointKey, (this.#awaited.get(endpointKey) ?? 0) + 1);
-    this.#send(pending, content, failed);
-  }
-
-  #send(pending: Pending, content: () => Uint8Array, failed: () => void): void {
     const { agenda, outbox } = this.#context;
     pending.attemptsLeft--;
     pending.timeout = agenda.in(REPLY_TIMEOUT_MS, () => {
-      if (pending.attemptsLeft > 0) this.#send(pending, content, failed);
+      if (pending.attemptsLeft > 0) this.begin(pending, content, failed);
       else failed();
     });
     outbox.putContent(content(), pending.remote.endpoint, (packet) => {
       pending.hashes.push(packetHash(packet).slice());
     });
-  }
-
-  /** What was begun is over, whether an answer has come or not. */
-  end({ timeout, remote: { endpointKey } }: Pending): void {
-    timeout.cancel();
-    const count = (this.#awaited.get(endpointKey) ?? 0) - 1;
-    if (count > 0) this.#awaited.set(endpointKey, count);
-    else this.#awaited.delete(endpointKey);
   }
 
   /** A node has not answered what takes a proof of us. */

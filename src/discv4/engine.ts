@@ -270,6 +270,7 @@ export class Discv4Engine {
 
   /** A node has answered a Ping, at the endpoint that it was sent to. */
   #answered(node: KadNode, { rtt, seenAs }: PingResult): void {
+    this.#responder.proved(node);
     const entry = this.table.get(node.id);
     if (entry !== undefined && sameEndpoint(entry, node)) {
       this.table.checked(node.id, entry, this.#agenda.now);

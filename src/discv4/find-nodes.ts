@@ -63,9 +63,9 @@ export class FindNodes {
 
   #end(pending: PendingFindNode): void {
     const { attempts } = this.#context;
-    const { query, nodes, isAnswered, remote } = pending;
+    const { query, nodes, isAnswered, remote, timeout } = pending;
     this.#pending.delete(remote.key);
-    attempts.end(pending);
+    timeout.cancel();
     if (!isAnswered) attempts.unanswered(remote);
     const queries = this.#waiting.get(remote.key);
     const next = queries?.shift();

@@ -4,11 +4,15 @@ import type { Message } from './messages.ts';
 import { type Rate, RateLimit } from './rate-limit.ts';
 
 export interface IntakeLimits {
-  /** Packets of one endpoint that has proved itself, or of which an answer is awaited. */
+  /** Packets of one endpoint that has proved itself, ... */
   readonly known: Rate;
-  /** Packets of all such endpoints at one IP address. */
+  /** ... and of all such endpoints at one IP address. */
   readonly knownIp: Rate;
-  /** Packets of all other endpoints at one IP address, ... */
+  /** Datagrams of all other endpoints at one IP address of which the hash is looked at, whatever they are, ... */
+  readonly datagramsOfIp: Rate;
+  /** ... and of all of them. */
+  readonly datagrams: Rate;
+  /** Pings of strangers at one IP address of which the signature is looked at, ... */
   readonly ip: Rate;
   /** ... in one /24 or /48, ... */
   readonly subnet: Rate;
@@ -19,6 +23,9 @@ export interface IntakeLimits {
 export const DEFAULT_LIMITS: IntakeLimits = {
   known: { perSecond: 100, burst: 200 },
   knownIp: { perSecond: 1_000, burst: 2_000 },
+  datagramsOfIp: { perSecond: 500, burst: 1_000 },
+  // A hash takes a twentieth of a signature's time.
+  datagrams: { perSecond: 20_000, burst: 5_000 },
   ip: { perSecond: 50, burst: 200 },
   subnet: { perSecond: 200, burst: 800 },
   strangers: { perSecond: 2_000, burst: 1_000 },
@@ -50,6 +57,8 @@ export class Intake {
   #strangers: Incoming[] = [];
   readonly #knownRate: RateLimit;
   readonly #knownIpRate: RateLimit;
+  readonly #datagramsOfIpRate: RateLimit;
+  readonly #datagramRate: RateLimit;
   readonly #ipRate: RateLimit;
   readonly #subnetRate: RateLimit;
   readonly #strangerRate: RateLimit;
@@ -57,17 +66,26 @@ export class Intake {
   constructor(limits: IntakeLimits) {
     this.#knownRate = new RateLimit(limits.known, MAX_RATED);
     this.#knownIpRate = new RateLimit(limits.knownIp, MAX_RATED);
+    this.#datagramsOfIpRate = new RateLimit(limits.datagramsOfIp, MAX_RATED);
+    this.#datagramRate = new RateLimit(limits.datagrams, 1);
     this.#ipRate = new RateLimit(limits.ip, MAX_RATED);
     this.#subnetRate = new RateLimit(limits.subnet, MAX_RATED_SUBNETS);
     this.#strangerRate = new RateLimit(limits.strangers, 1);
   }
 
-  /** Whether a packet from there is looked at any further. @param key of the endpoint */
-  admits({ ip }: UdpEndpoint, key: string, isKnown: boolean, now: number): boolean {
-    if (isKnown) {
-      if (this.#known.length >= MAX_KNOWN_QUEUE) return false;
-      return this.#knownRate.take(key, now) && this.#knownIpRate.take(ip, now);
-    }
+  /** Whether a packet of a known endpoint is looked at. @param key of the endpoint */
+  admitsKnown({ ip }: UdpEndpoint, key: string, now: number): boolean {
+    if (this.#known.length >= MAX_KNOWN_QUEUE) return false;
+    return this.#knownRate.take(key, now) && this.#knownIpRate.take(ip, now);
+  }
+
+  /** Whether the hash of what a stranger has sent is looked at. */
+  admitsDatagram({ ip }: UdpEndpoint, now: number): boolean {
+    return this.#datagramsOfIpRate.take(ip, now) && this.#datagramRate.take(ALL, now);
+  }
+
+  /** Whether the signature of a stranger's packet is looked at. */
+  admitsStranger({ ip }: UdpEndpoint, now: number): boolean {
     if (this.#strangers.length >= MAX_STRANGER_QUEUE) return false;
     // Whoever is over a narrow limit takes nothing from the wider one.
     return (
@@ -77,7 +95,7 @@ export class Intake {
     );
   }
 
-  /** Takes in a packet that `admits` said yes to. */
+  /** Takes in a packet that was admitted. */
   push(incoming: Incoming, isKnown: boolean): void {
     (isKnown ? this.#known : this.#strangers).push(incoming);
   }

@@ -44,6 +44,8 @@ export interface PingsContext {
 export class Pings {
   readonly #context: PingsContext;
   readonly #pending = new Map<string, PendingPing>();
+  /** The same by endpoint: there may be several nodes at one. */
+  readonly #atEndpoint = new Map<string, PendingPing[]>();
   #backs = 0;
 
   constructor(context: PingsContext) {
@@ -74,6 +76,12 @@ export class Pings {
     });
   }
 
+  /** Whether a Pong with this hash is to come from that endpoint, whoever signs it. */
+  awaits(endpointKey: string, pingHash: Uint8Array): boolean {
+    const there = this.#atEndpoint.get(endpointKey) ?? [];
+    return there.some(({ hashes }) => hashes.some((hash) => equalBytes(hash, pingHash)));
+  }
+
   /** The size of the Ping that would go to that endpoint. */
   pingSize(endpoint: UdpEndpoint): number {
     return packetSize(this.#content(endpoint));
@@ -97,6 +105,9 @@ export class Pings {
       pingAt: Number.NEGATIVE_INFINITY,
     };
     this.#pending.set(remote.key, pending);
+    const there = this.#atEndpoint.get(remote.endpointKey);
+    if (there === undefined) this.#atEndpoint.set(remote.endpointKey, [pending]);
+    else there.push(pending);
     const content = () => {
       pending.sentAt = this.#context.agenda.now;
       return this.#content(remote.endpoint);
@@ -105,10 +116,13 @@ export class Pings {
   }
 
   #end(pending: PendingPing, result: PingResult | undefined): void {
-    const { attempts, answered, silent } = this.#context;
-    const { remote, isBack, waiters } = pending;
+    const { answered, silent } = this.#context;
+    const { remote, isBack, waiters, timeout } = pending;
+    timeout.cancel();
     this.#pending.delete(remote.key);
-    attempts.end(pending);
+    const others = (this.#atEndpoint.get(remote.endpointKey) ?? []).filter((other) => other !== pending);
+    if (others.length > 0) this.#atEndpoint.set(remote.endpointKey, others);
+    else this.#atEndpoint.delete(remote.endpointKey);
     if (isBack) this.#backs--;
     if (result !== undefined) answered(remote.node, result);
     else if (!isBack) silent(remote.node);

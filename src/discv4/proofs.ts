@@ -1,7 +1,6 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { setLatest } from '../base/recent.ts';
 import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
@@ -9,8 +8,6 @@ export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;
 /** Endpoints whose proofs are remembered, and those of one /24 or /48; more of a LAN are. */
 export const MAX_PROOFS = 8192;
 export const MAX_SUBNET_PROOFS = 256;
-/** Addresses without a proof of which it is known what went there. */
-export const MAX_DEBTORS = 4096;
 
 interface Proof {
   readonly publicKey: Uint8Array;
@@ -31,8 +28,8 @@ export class Proofs {
   readonly #proofs = new Map<string, Proof>();
   /** The same keys by subnet. */
   readonly #subnets = new Map<string, Set<string>>();
-  /** By endpoint, the bytes that went there beyond those that came; the one with the last packet at the end. */
-  readonly #debts = new Map<string, number>();
+  /** By address: proofs of endpoints there, and the latest Pong that made one. */
+  readonly #addresses = new Map<string, { count: number; pongAt: number }>();
 
   get size(): number {
     return this.#proofs.size;
@@ -42,6 +39,12 @@ export class Proofs {
   knows(key: string, now: number): boolean {
     const proof = this.#proofs.get(key);
     return proof !== undefined && now - proof.pongAt < PROOF_LIFETIME_MS;
+  }
+
+  /** Whether somebody at that address has proved any endpoint of it. */
+  knowsAddress(ip: string, now: number): boolean {
+    const address = this.#addresses.get(ip);
+    return address !== undefined && now - address.pongAt < PROOF_LIFETIME_MS;
   }
 
   /** Whether the node has proved that endpoint. */
@@ -72,7 +75,10 @@ export class Proofs {
       pingAt: isSame ? Math.max(known.pingAt, pingAt) : pingAt,
       mutualSince: isSame && isMutual(known, now) ? known.mutualSince : now,
     });
-    this.#debts.delete(key);
+    this.#addresses.set(endpoint.ip, {
+      count: (this.#addresses.get(endpoint.ip)?.count ?? 0) + 1,
+      pongAt: now,
+    });
     const subnet = subnetOf(endpoint.ip);
     const keys = this.#subnets.get(subnet) ?? new Set();
     keys.add(key);
@@ -117,33 +123,13 @@ export class Proofs {
 
   #remove(key: string): void {
     if (!this.#proofs.delete(key)) return;
-    const subnet = subnetOf(key.slice(0, key.indexOf(' ')));
+    const ip = key.slice(0, key.indexOf(' '));
+    const address = this.#addresses.get(ip);
+    if (address !== undefined && --address.count === 0) this.#addresses.delete(ip);
+    const subnet = subnetOf(ip);
     const keys = this.#subnets.get(subnet);
     keys?.delete(key);
     if (keys?.size === 0) this.#subnets.delete(subnet);
-  }
-
-  // What goes to addresses that have proved nothing: whose address it is, is not known.
-
-  /** An address without a proof has sent so many bytes. */
-  credit(key: string, bytes: number): void {
-    this.#setDebt(key, this.#debt(key) - bytes);
-  }
-
-  /** Whether so many bytes may go there, when it may get `allowance` more than it sent; they then count. */
-  debit(key: string, bytes: number, allowance: number): boolean {
-    const debt = this.#debt(key) + bytes;
-    if (debt > allowance) return false;
-    this.#setDebt(key, debt);
-    return true;
-  }
-
-  #debt(key: string): number {
-    return this.#debts.get(key) ?? 0;
-  }
-
-  #setDebt(key: string, bytes: number): void {
-    setLatest(this.#debts, key, bytes, MAX_DEBTORS);
   }
 }
 

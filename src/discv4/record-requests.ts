@@ -34,9 +34,9 @@ export class RecordRequests {
   }
 
   #end(pending: PendingRecord, record: NodeRecord | undefined): void {
-    const { remote, waiters } = pending;
+    const { remote, waiters, timeout } = pending;
     this.#pending.delete(remote.key);
-    this.#attempts.end(pending);
+    timeout.cancel();
     if (record === undefined) this.#attempts.unanswered(remote);
     for (const done of waiters) done(record);
   }

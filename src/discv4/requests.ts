@@ -23,7 +23,6 @@ export interface RequestsContext extends AttemptsContext, Omit<PingsContext, 'at
 
 export class Requests {
   readonly #context: RequestsContext;
-  readonly #attempts: Attempts;
   readonly #bonds: Bonds;
   readonly #findNodes: FindNodes;
   readonly #records: RecordRequests;
@@ -36,7 +35,6 @@ export class Requests {
     const attempts = new Attempts(context);
     const pings = new Pings({ ...context, attempts });
     this.#context = context;
-    this.#attempts = attempts;
     this.pings = pings;
     this.#bonds = new Bonds({ agenda, proofs, ping: (remote, done) => pings.ping(remote, ATTEMPTS, done) });
     this.#findNodes = new FindNodes({ agenda, attempts, publicKey });
@@ -50,11 +48,6 @@ export class Requests {
 
   get isFull(): boolean {
     return this.#open >= MAX_REQUESTS;
-  }
-
-  /** Whether something is to come from that endpoint. */
-  awaits(key: string): boolean {
-    return this.#attempts.awaits(key);
   }
 
   ping(node: KadNode, done: Done<PingResult>): void {

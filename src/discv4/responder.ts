@@ -2,14 +2,15 @@
 import { equalBytes } from '../base/bytes.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
-import { mayRelay, type UdpEndpoint } from './address.ts';
+import { mayRelay, siteOf, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
 import { PACKET_LIFETIME_S } from './attempts.ts';
+import { Debts } from './debts.ts';
 import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messages.ts';
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import type { Sender } from './pending.ts';
-import type { Proofs } from './proofs.ts';
+import { endpointKey, type Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';
 
 export interface ResponderContext {
@@ -24,6 +25,7 @@ export interface ResponderContext {
 
 export class Responder {
   readonly #context: ResponderContext;
+  readonly #debts = new Debts();
 
   constructor(context: ResponderContext) {
     this.#context = context;
@@ -43,23 +45,46 @@ export class Responder {
       ...{ kind: 'pong', to, pingHash: packetHash(packet) },
       ...{ expiration: this.#expiration, enrSeq: localRecord().seq },
     });
-    const isAddressProven = proofs.knows(key, now);
-    const pongSize = packetSize(pong);
-    const pingSize = isAddressProven ? 0 : requests.pings.pingSize(endpoint);
-    // A forged address gets no more than it seems to have sent, but for these two answers.
-    const mayCost = (size: number): boolean =>
-      isAddressProven || proofs.debit(key, size, pongSize + pingSize);
-    if (!isAddressProven) proofs.credit(key, packet.length);
     const isProven = proofs.has(key, publicKey, now);
     const node = this.#node(endpoint, publicKey, from.tcpPort);
-    // The Ping first, where there is not enough for both: a node that answers it has the way free.
-    const pings = !isProven && requests.pings.mayPingBack(node) && mayCost(pingSize);
-    const answers = mayCost(pongSize);
+    const wantsProof = !isProven && requests.pings.mayPingBack(node);
+    const { pings, answers } = proofs.knows(key, now)
+      ? { pings: wantsProof, answers: true }
+      : this.#affordable(sender, packetSize(pong), wantsProof);
     if (answers) outbox.putContent(pong, endpoint);
     if (isProven) table.addInbound(node, now);
     else if (pings) requests.pings.pingBack(node, () => this.#proved(node));
     // Last, so that a Ping that has just been sent knows of it.
     if (answers) requests.givenProof(sender);
+  }
+
+  /**
+   * Which of both answers goes to an endpoint that has proved nothing: a forged address gets no more than it seems to have
+   * sent, but for these two. Of an address where somebody has proved another endpoint that holds for each endpoint.
+   */
+  #affordable(
+    { packet, endpoint, endpointKey }: Sender,
+    pongSize: number,
+    wantsProof: boolean,
+  ): { pings: boolean; answers: boolean } {
+    const { agenda, proofs, requests } = this.#context;
+    const { now } = agenda;
+    const debtor = proofs.knowsAddress(endpoint.ip, now) ? endpointKey : siteOf(endpoint.ip);
+    const pingSize = requests.pings.pingSize(endpoint);
+    const limits = { allowance: pongSize + pingSize, least: pingSize };
+    const room = this.#debts.room(debtor, packet.length, limits, now);
+    // The Ping first, where there is not enough for both: a node that answers it has the way free.
+    const pings = wantsProof && pingSize <= room;
+    const rest = room - (pings ? pingSize : 0);
+    const answers = pongSize <= rest;
+    this.#debts.add(debtor, packet.length, (pings ? pingSize : 0) + (answers ? pongSize : 0), now);
+    return { pings, answers };
+  }
+
+  /** A node has proved that it is at this address. */
+  proved({ ip, udpPort }: KadNode): void {
+    this.#debts.clear(siteOf(ip));
+    this.#debts.clear(endpointKey({ ip, port: udpPort }));
   }
 
   /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */

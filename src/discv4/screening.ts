@@ -50,16 +50,25 @@ export class Screening {
     const endpoint = { ip: normalIp(from.ip), port: from.port };
     if (!isHost(endpoint)) return this.drop('foreign');
     const fromKey = endpointKey(endpoint);
-    const isKnown = proofs.knows(fromKey, now) || requests.awaits(fromKey);
-    if (!intake.admits(endpoint, fromKey, isKnown, now)) return this.drop('shed');
+    const isProven = proofs.knows(fromKey, now);
+    const isAdmitted = isProven
+      ? intake.admitsKnown(endpoint, fromKey, now)
+      : intake.admitsDatagram(endpoint, now);
+    if (!isAdmitted) return this.drop('shed');
     if (!isPacket(packet)) return this.drop('foreign');
     const message = messageOf(packet);
-    const reason = message === undefined ? 'malformed' : this.#refusal(message, isKnown);
-    if (message !== undefined && reason === undefined) {
-      intake.push({ packet, from: endpoint, fromKey, message, at: now }, isKnown);
-      return 'queued';
-    }
-    if (reason !== undefined) this.drop(reason);
+    if (message === undefined) return this.#refuse('malformed');
+    // The answer to our Ping: whoever has not got that cannot name its hash, and cannot pass for known.
+    const isKnown = isProven || (message.kind === 'pong' && requests.pings.awaits(fromKey, message.pingHash));
+    const reason = this.#refusal(message, isKnown);
+    if (reason !== undefined) return this.#refuse(reason);
+    if (!isKnown && !intake.admitsStranger(endpoint, now)) return this.drop('shed');
+    intake.push({ packet, from: endpoint, fromKey, message, at: now }, isKnown);
+    return 'queued';
+  }
+
+  #refuse(reason: DropReason): 'refused' {
+    this.drop(reason);
     return 'refused';
   }
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS } from '../../src/discv4/debts.ts';
 import { DEFAULT_LIMITS, type Message } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
 import {
   endpointKey,
-  MAX_DEBTORS,
   MAX_PROOFS,
   MAX_SUBNET_PROOFS,
   PROOF_LIFETIME_MS,
@@ -42,7 +42,8 @@ describe('the intake', () => {
     for (let i = 0; i < count; i++) {
       const from = { ip: ip(i), port: 1 };
       const fromKey = endpointKey(from);
-      if (!intake.admits(from, fromKey, isKnown, 0)) continue;
+      const isAdmitted = isKnown ? intake.admitsKnown(from, fromKey, 0) : intake.admitsStranger(from, 0);
+      if (!isAdmitted) continue;
       intake.push({ packet, from, fromKey, message, at: i }, isKnown);
       taken++;
     }
@@ -101,10 +102,35 @@ describe('proofs', () => {
     expect(proofs.has(endpointKey(first), key(9), 1)).toBe(true);
     for (let i = 0; i < 20_000; i++) proofs.add({ ip: ipOf(i), port: 1 }, key(i), 2, never);
     expect(proofs.size).toBe(MAX_PROOFS);
-    expect(MAX_DEBTORS).toBeLessThan(20_000);
-    for (let i = 0; i < 20_000; i++) proofs.credit(`${i}`, 100);
-    expect(proofs.debit('19999', 100, 0)).toBe(true);
-    expect(proofs.debit('0', 100, 0)).toBe(false);
+    expect(proofs.knowsAddress(ipOf(19_999), 2)).toBe(true);
+    expect(proofs.knowsAddress(ipOf(0), 2)).toBe(false);
+    expect(proofs.knowsAddress(ipOf(19_999), 2 + PROOF_LIFETIME_MS)).toBe(false);
+  });
+});
+
+describe('debts', () => {
+  const limits = { allowance: 280, least: 130 };
+
+  it('of an address are what it got beyond what it sent, and what the two answers take', () => {
+    const debts = new Debts();
+    expect(debts.room('a', 100, limits, 0)).toBe(380);
+    debts.add('a', 100, 280, 0);
+    expect(debts.room('a', 100, limits, DEBT_LIFETIME_MS)).toBe(200);
+    debts.add('a', 100, 200, 0);
+    expect(debts.room('a', 100, limits, 0)).toBe(100);
+  });
+
+  it('of others are not forgotten for the sake of new ones, who get as much as they sent', () => {
+    const debts = new Debts();
+    for (let i = 0; i < 20_000; i++) debts.add(`${i}`, 100, 380, i / 1_000);
+    expect(debts.size).toBe(MAX_DEBTORS);
+    expect(debts.room('0', 100, limits, 20)).toBe(100);
+    expect(debts.room('new', 100, limits, 20)).toBe(130);
+    expect(debts.room('new', 400, limits, 20)).toBe(400);
+    const later = DEBT_LIFETIME_MS + 1;
+    debts.add('new', 100, 380, later);
+    expect([debts.size, debts.room('new', 100, limits, later)]).toEqual([MAX_DEBTORS, 100]);
+    expect(debts.room('0', 100, limits, later)).toBe(380);
   });
 });
 
@@ -132,6 +158,82 @@ describe('a flood', () => {
     expect(shed).toBe(20_000 - MAX_STRANGER_QUEUE);
     network.env.advance(1_000);
     expect(node.engine.stats().requests).toBe(0);
+  });
+
+  /** Of `seconds`, in ticks of 6 ms with 64 signatures each: what became of the Pings of a known node and of strangers. */
+  function underFlood(seconds: number, hostile: (node: SimNode, ms: number, ping: Uint8Array) => void) {
+    const network = new Network();
+    const node = new SimNode(network, {});
+    const known = new Puppet(network);
+    known.answerPings(node);
+    known.ping(node);
+    network.env.advance(200);
+    const stranger = new Puppet(network, { ip: '66.6.6.6', port: 666 });
+    const endpoint = { ip: '1.2.3.4', udpPort: 1, tcpPort: 1 };
+    const before = node.engine.stats().received;
+    const kept = { known: 0, strangers: 0, sent: 0 };
+    for (let ms = 0; ms < seconds * 1_000; ms++) {
+      network.env.advance(1);
+      const ping = stranger.seal({
+        ...{ kind: 'ping', from: endpoint, to: endpoint, expiration: stranger.expiration },
+        enrSeq: BigInt(ms),
+      });
+      hostile(node, ms, ping);
+      if (ms % 50 === 25) {
+        kept.sent++;
+        const own = known.seal({ kind: 'ping', from: endpoint, to: endpoint, expiration: known.expiration });
+        if (node.engine.receive(own, known.endpoint, node.now) === 'queued') kept.known++;
+        const other = { ip: `44.${ms >> 8}.${ms & 255}.9`, port: 30303 };
+        if (node.engine.receive(ping.slice(), other, node.now) === 'queued') kept.strangers++;
+      }
+      if (ms % 6 === 0) node.engine.tick(node.now);
+    }
+    return { ...kept, signatures: (node.engine.stats().received - before) / seconds };
+  }
+
+  it('of strangers whom we have pinged back is one of strangers all the same', () => {
+    const live: { readonly ip: string; age: number }[] = [];
+    const { known, sent, signatures } = underFlood(2, (node, ms, ping) => {
+      live.push({ ip: `${90 + (ms % 50)}.${ms >> 8}.${ms & 255}.1`, age: 0 });
+      if (live.length > 200) live.shift();
+      for (const one of live) {
+        one.age++;
+        if (one.age !== 1 && one.age % 10 !== 0) continue;
+        node.engine.receive(ping.slice(), { ip: one.ip, port: 30303 }, node.now);
+      }
+    });
+    expect(known).toBe(sent);
+    expect(signatures).toBeLessThan(DEFAULT_LIMITS.strangers.perSecond + DEFAULT_LIMITS.strangers.burst);
+  });
+
+  it('of what is no packet keeps no stranger out', () => {
+    const { known, strangers, sent } = underFlood(2, (node, ms) => {
+      for (let i = 0; i < 3; i++) {
+        const ip = `${90 + i}.${ms >> 8}.${ms & 255}.1`;
+        node.engine.receive(new Uint8Array(110), { ip, port: 30303 }, node.now);
+      }
+    });
+    expect([known, strangers]).toEqual([sent, sent]);
+  });
+
+  it('from one address, of which the port is another each time, gets no more than it sent and the two answers', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, {});
+    const stranger = new Puppet(network, { ip: '66.6.6.6', port: 666 });
+    const endpoint = { ip: '1.2.3.4', udpPort: 1, tcpPort: 1 };
+    let sent = 0;
+    for (let i = 0; i < 500; i++) {
+      const { expiration } = stranger;
+      const ping = stranger.seal({ kind: 'ping', from: endpoint, to: endpoint, expiration });
+      sent += ping.length;
+      node.engine.receive(ping, { ip: '66.6.6.6', port: 1024 + i }, node.now);
+      node.engine.tick(node.now);
+      network.env.advance(25);
+    }
+    const received = (network.log ?? []).filter(({ to }) => to.ip === '66.6.6.6');
+    const bytes = received.reduce((sum, { packet }) => sum + packet.length, 0);
+    expect(received.length).toBeGreaterThan(2);
+    expect(bytes - sent).toBeLessThanOrEqual(300);
   });
 
   it('of 20,000 identities in one /24 takes no more of the table than its share', () => {
