@@ -62,18 +62,6 @@ export function duration(text: string): number {
   return parts.reduce((sum, [, value, unit = '']) => sum + Number(value) * (UNITS_MS[unit] ?? 0), 0);
 }
 
-/** The text that `duration` reads as so many milliseconds, a whole number: `30m`, `1h30m`, `45s`. */
-export function durationText(ms: number): string {
-  let rest = ms;
-  let text = '';
-  for (const unit of ['d', 'h', 'm', 's', 'ms']) {
-    const length = UNITS_MS[unit] ?? 1;
-    if (rest >= length) text += `${Math.floor(rest / length)}${unit}`;
-    rest %= length;
-  }
-  return text || '0s';
-}
-
 /** An IP address with or without the length of a prefix. */
 export function cidr(text: string): Cidr {
   const address = parseIp(text);

@@ -1,28 +1,25 @@
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { DnsResolver } from '../io/dns.ts';
-import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
+import { replaceTextFile } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import { collected, count, duration, durationText, type ListenAddress, listenAddress } from './arguments.ts';
+import { collected, count, duration, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { treeUrl } from './discovery.ts';
-import { formatCount, formatDuration, formatNumber, printable } from './format.ts';
+import { formatDuration, formatNumber, printable } from './format.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import { readBootnodes } from './nodes.ts';
 
-/** The files in messages. */
-const SET = 'the node set';
-const PAGE = 'the page';
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 /** How often the file is written, so that a crash loses little, and how often it is said how far the crawl is. */
 const WRITE_INTERVAL_MS = 30_000;
@@ -55,16 +52,8 @@ export function addCrawlCommand(program: Command): void {
     )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .addOption(
-      new Option('--timeout <duration>', 'end after this long')
-        .argParser(timeout)
-        .default(DEFAULT_TIMEOUT_MS, durationText(DEFAULT_TIMEOUT_MS)),
-    )
-    .addOption(
-      new Option('--idle <duration>', 'end when no new node has answered for so long')
-        .argParser(timeout)
-        .default(DEFAULT_IDLE_MS, durationText(DEFAULT_IDLE_MS)),
-    )
+    .option('--timeout <duration>', 'end after this long', timeout, DEFAULT_TIMEOUT_MS)
+    .option('--idle <duration>', 'end when no new node has answered for so long', timeout, DEFAULT_IDLE_MS)
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
     .option('--limit <n>', 'nodes that the set may have', positive, MAX_NODE_SET_NODES)
     .option(
@@ -86,10 +75,14 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     );
   }
   const set = await setOf(file, context);
-  // A crawl takes long: that there is no place for what it finds is said before it.
-  await requireReplaceable(file, SET);
-  if (options.html !== undefined) await requireReplaceable(options.html, PAGE);
   const bootnodes = await readBootnodes(options.bootnode, signal);
+  const listed = await nodesOfLists(options.dns ?? [], context);
+  if (set.size + bootnodes.length + listed.length === 0) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      'nobody to ask: give a --bootnode, a --dns list or a set with nodes',
+    );
+  }
   const begunAt = env.now();
   const ended = new AbortController();
   let failure: PeerlaneError | undefined;
@@ -99,16 +92,9 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   };
   const timer = env.setTimer(options.timeout, () => ended.abort());
   const removeAbort = onAbort(signal, () => ended.abort());
+  const nodes = [...bootnodes, ...listed];
+  const seeds = [...nodes, ...seedsOf(set)];
   try {
-    const listed = await nodesOfLists(options.dns ?? [], context, ended.signal);
-    const nodes = [...bootnodes, ...listed];
-    const seeds = [...nodes, ...seedsOf(set)];
-    if (set.size + nodes.length === 0) {
-      throw new PeerlaneError(
-        'invalid-argument',
-        'nobody to ask: give a --bootnode, a --dns list or a set with nodes',
-      );
-    }
     await using service = await startAsking(context, options, { nodes: bootnodes, seeds }, { signal, fail });
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
@@ -120,7 +106,6 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
         if (known instanceof NodeRecord && known.get('eth') !== undefined) greetings?.ask(node);
       },
     });
-    const hadSet = set.size > 0;
     const report = (): void => printProgress(context, crawler, begunAt, options.timeout);
     const keeper = new SetKeeper(context, file, set, fail);
     const every = repeated(context, REPORT_INTERVAL_MS[output.mode], report);
@@ -129,16 +114,14 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     } finally {
       every();
       await keeper.stop();
-      // However it ended: the next run goes on from here. Where there is no set, there is nothing to go on from.
-      if (hadSet || set.size > 0) await writeNodeSet(file, set);
+      // However it ended: the next run goes on from here.
+      await writeNodeSet(file, set);
     }
     if (options.html !== undefined) {
       const page = crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known });
-      await replaceTextFile(options.html, PAGE, page);
+      await replaceTextFile(options.html, 'the page', page);
     }
     printSummary(context, crawler, { file, begunAt, greetings });
-    if (crawler.stats.answered === 0 && !signal.aborted)
-      fail(new PeerlaneError('request-timeout', 'nobody has answered'));
   } finally {
     timer.cancel();
     removeAbort();
@@ -160,23 +143,17 @@ function isMissing(cause: unknown): boolean {
 }
 
 /** A list that cannot be read is no reason not to crawl, if there is another start. */
-async function nodesOfLists(
-  urls: readonly string[],
-  { env, output, signal }: Context,
-  ended: AbortSignal,
-): Promise<KadNode[]> {
+async function nodesOfLists(urls: readonly string[], { env, output, signal }: Context): Promise<KadNode[]> {
   if (urls.length === 0) return [];
   const client = new DnsClient({ resolver: new DnsResolver(), env });
   const nodes: KadNode[] = [];
   for (const url of urls) {
     try {
-      const { records } = await client.sync(url, { signal: ended });
+      const { records } = await client.sync(url, { signal });
       nodes.push(...records.map(nodeOfRecord).filter((node) => node !== undefined));
     } catch (error) {
       if (!isPeerlaneError(error) || signal.aborted) throw error;
-      const { code, message } = ended.aborted
-        ? new PeerlaneError('lookup-timeout', 'it was not read before the time was over')
-        : error;
+      const { code, message } = error;
       output.event(
         'list-failed',
         { url, code, message },
@@ -236,7 +213,7 @@ function printProgress({ env, output }: Context, crawler: Crawler, begunAt: numb
   output.event(
     'progress',
     { nodes, waiting, checked, answered, added, removed, seconds, secondsLeft: left },
-    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
+    `${formatNumber(nodes)} nodes, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
   );
 }
 
@@ -258,7 +235,7 @@ function printSummary(
     'summary',
     { file, nodes, checked, answered, added, removed, hellos, seconds },
     [
-      `${file}: ${formatCount(nodes, 'node')}, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
+      `${file}: ${formatNumber(nodes)} nodes, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
       `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} have answered`,
       ...(hellos === undefined ? [] : [`${formatNumber(hellos)} have taken a connection`]),
     ].join('\n'),

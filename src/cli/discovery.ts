@@ -5,8 +5,9 @@ import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
 import { parseUdpNode } from '../server/bootnodes.ts';
-import type { DiscoveryOptions, ServerEvent } from '../server/index.ts';
+import { type DiscoveryOptions, NodeDatabase, type ServerEvent } from '../server/index.ts';
 import { collected, port, readWith } from './arguments.ts';
+import type { Context } from './command.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -30,14 +31,6 @@ export function withFindOptions(command: Command): Command {
     .option('--discovery-port <port>', 'UDP port of discovery; default: the TCP port, or any free one', port);
 }
 
-/** Refuses what is of no use without discovery, which is turned off by `off`. */
-export function requireDiscovery(command: Command, options: FindOptions, off: string): void {
-  const { bootnode, dns, nodedb, discoveryPort } = options;
-  const given = Object.entries({ bootnode, dns, nodedb, 'discovery-port': discoveryPort });
-  const [name] = given.find(([, value]) => value !== undefined) ?? [];
-  if (name !== undefined) command.error(`error: --${name} is of no use with ${off}`);
-}
-
 function bootnode(text: string): string {
   readWith(parseUdpNode, text);
   return text;
@@ -59,6 +52,32 @@ export function discoveryOf(
     throw new PeerlaneError('invalid-argument', `--dns may be given ${MAX_TREES} times`);
   }
   return { ...ethDiscovery({ network, chain }), dns };
+}
+
+/** The node database of a command; none without a directory. */
+export async function openNodeDatabase(
+  { nodedb }: FindOptions,
+  { env, output, signal }: Context,
+): Promise<OpenNodeDatabase> {
+  if (nodedb === undefined) return { nodeDatabase: undefined, [Symbol.asyncDispose]: async () => undefined };
+  const nodeDatabase = await NodeDatabase.open(nodedb, {
+    env,
+    signal,
+    onEvent: (event) => {
+      // In the JSON of a server nothing comes before `listening`.
+      if (output.mode === 'json') return;
+      if (event.kind === 'node-database-set-aside') {
+        output.event(event.kind, {}, `the node database was damaged; it is ${event.movedTo} now`);
+      } else if (event.kind === 'node-database-failed') {
+        output.event(event.kind, {}, `the node database failed: ${printable(event.error.message)}`);
+      }
+    },
+  });
+  return { nodeDatabase, [Symbol.asyncDispose]: () => nodeDatabase.close() };
+}
+
+export interface OpenNodeDatabase extends AsyncDisposable {
+  readonly nodeDatabase: NodeDatabase | undefined;
 }
 
 /** Tells that a part of discovery has failed. */

@@ -17,11 +17,6 @@ export function formatNumber(value: number): string {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** `1 node`, `2 nodes`, `1,234 nodes`. @param noun in the singular, of which the plural has an s more */
-export function formatCount(count: number, noun: string): string {
-  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 /** `812 bytes`, `3.4 kB`, `1.2 MB`: powers of 1,000. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} bytes`;

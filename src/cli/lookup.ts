@@ -7,7 +7,7 @@ import { type KadNode, logDistance } from '../kad/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
-import { formatCount, formatDuration } from './format.ts';
+import { formatDuration, formatNumber } from './format.ts';
 import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_S = 120;
@@ -45,14 +45,6 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     const closest = next.value;
     const { sent, received } = service.stats();
     const seconds = (env.now() - begunAt) / 1_000;
-    const lines =
-      closest.length === 0
-        ? [`sent ${formatCount(sent, 'packet')} in ${formatDuration(seconds)}`]
-        : [
-            `heard of ${formatCount(met, 'node')} in ${formatDuration(seconds)}, sent ${formatCount(sent, 'packet')}`,
-            `closest to ${toHex(target)}, with the logarithm of the distance:`,
-            ...closest.map((found) => closestLine(found, target)),
-          ];
     output.event(
       'summary',
       {
@@ -61,7 +53,11 @@ async function lookup(context: Context, text: string | undefined, options: Searc
         ...{ met, sent, received, seconds },
         closest: closest.map((found) => nodeFields(found, target)),
       },
-      lines.join('\n'),
+      [
+        `met ${formatNumber(met)} nodes in ${formatDuration(seconds)}, sent ${formatNumber(sent)} packets`,
+        `closest to ${toHex(target)}, with the logarithm of the distance:`,
+        ...closest.map((found) => closestLine(found, target)),
+      ].join('\n'),
     );
     if (closest.length === 0) throw new PeerlaneError('request-timeout', 'nobody has answered');
   });

@@ -74,10 +74,8 @@ async function pingAll(
   const begunAt = env.now();
   for (let i = 0; i < count; i++) {
     await sleep(env, Math.max(0, begunAt + i * interval * 1_000 - env.now()), signal);
-    // Whoever is interrupted has sent it all the same.
-    tally.sent++;
     const pong = await pongOrNone(service, node, signal);
-    if (pong !== undefined) tally.add(pong.rtt);
+    tally.add(pong?.rtt);
     printPong(output, i + 1, pong);
   }
 }
@@ -122,8 +120,10 @@ class Tally {
   #min = Number.POSITIVE_INFINITY;
   #max = 0;
 
-  /** An answer, after so many milliseconds. */
-  add(rtt: number): void {
+  /** @param rtt milliseconds; `undefined` when there was no answer */
+  add(rtt: number | undefined): void {
+    this.sent++;
+    if (rtt === undefined) return;
     this.received++;
     this.#sum += rtt;
     this.#min = Math.min(this.#min, rtt);

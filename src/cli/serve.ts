@@ -12,14 +12,13 @@ import { type CommonOptions, type Context, runAction, withCommonOptions } from '
 import {
   discoveryOf,
   type FindOptions,
+  openNodeDatabase,
   reportDiscovery,
-  requireDiscovery,
   withFindOptions,
 } from './discovery.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
-import { DatabaseWarnings, openNodeDatabase, requireApart } from './node-database.ts';
 import type { Output } from './output.ts';
 
 interface ServeOptions extends CommonOptions, FindOptions {
@@ -41,22 +40,16 @@ export function addServeCommand(program: Command): void {
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
     .option('--no-discovery', 'neither find nodes nor be found')
-    .action((options: ServeOptions, command: Command) => {
-      if (!options.discovery) requireDiscovery(command, options, '--no-discovery');
-      return runAction(options, (context) => serve(context, options));
-    });
+    .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
 }
 
 async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
-  requireApart(options.store, options.nodedb);
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   await requireFree(listen, options);
-  using warnings = new DatabaseWarnings(output);
-  await using nodeDatabase =
-    options.nodedb === undefined ? undefined : await openNodeDatabase(options.nodedb, context, warnings);
+  await using nodes = await openNodeDatabase(options, context);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
   await importChain(store, chainFile, {
@@ -79,7 +72,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     discovery: options.discovery && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     bootnodes: options.bootnode ?? [],
-    nodeDatabase,
+    nodeDatabase: nodes.nodeDatabase,
     onEvent: (event) => report(output, event),
     env,
   });
@@ -96,7 +89,6 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
       `enr      ${enr}`,
     ].join('\n'),
   );
-  warnings.release();
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 

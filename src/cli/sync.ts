@@ -10,11 +10,16 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
+import {
+  discoveryOf,
+  type FindOptions,
+  openNodeDatabase,
+  reportDiscovery,
+  withFindOptions,
+} from './discovery.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
-import { DatabaseWarnings, openNodeDatabase, requireApart } from './node-database.ts';
 import type { Output } from './output.ts';
 
 /** How long the end of a download waits for peers besides those that were there. */
@@ -54,20 +59,11 @@ export function addSyncCommand(program: Command): void {
       if ((peer ?? bootnode ?? dns ?? nodedb) === undefined) {
         command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
       }
-      if (!isFinding(options) && options.discoveryPort !== undefined) {
-        command.error('error: --discovery-port is of use with --bootnode, --dns or --nodedb only');
-      }
       return runAction(options, (context) => sync(context, options));
     });
 }
 
-/** Whether peers are looked for, beside those that are given. */
-function isFinding({ bootnode, dns, nodedb }: FindOptions): boolean {
-  return (bootnode ?? dns ?? nodedb) !== undefined;
-}
-
 async function sync(context: Context, options: SyncOptions): Promise<void> {
-  requireApart(options.store, options.nodedb);
   for (const enode of options.peer ?? []) parseEnode(enode);
   const genesis = await readGenesisFile(options.genesis);
   await using opened = await openStore(genesis, options.store);
@@ -97,6 +93,7 @@ async function download(
 ): Promise<DownloadSummary> {
   const { env, output, signal } = context;
   const { to, patience, protocol, peer: staticNodes = [], bootnode: bootnodes = [] } = options;
+  const isFinding = (options.bootnode ?? options.dns ?? options.nodedb) !== undefined;
   /** Whether a peer came when the block to go to had been chosen. */
   let isUnheard = false;
   const downloader = new Downloader({
@@ -113,18 +110,15 @@ async function download(
   const peers = new PeerReport(output, staticNodes);
   const { networkId, hash: genesisHash, schedule } = genesis;
   const network = { networkId, genesisHash, schedule };
-  using warnings = new DatabaseWarnings(output);
-  await using nodeDatabase =
-    options.nodedb === undefined ? undefined : await openNodeDatabase(options.nodedb, context, warnings);
-  warnings.release();
+  await using nodes = await openNodeDatabase(options, context);
   await using server = new Server({
     key: await nodeKey(options.key, env),
     name: clientId(),
     staticNodes,
     bootnodes,
-    discovery: isFinding(options) && discoveryOf(options, network, store),
+    discovery: isFinding && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
-    nodeDatabase,
+    nodeDatabase: nodes.nodeDatabase,
     protocols: ethProtocols({
       network,
       chain: store,

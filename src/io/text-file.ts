@@ -1,5 +1,5 @@
 /** Text files that are read with a bound and replaced as a whole. */
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { onAbort, throwIfAborted } from '../base/abort.ts';
@@ -79,7 +79,8 @@ async function textOf(
  */
 export async function replaceTextFile(path: string, what: string, text: string): Promise<void> {
   const target = await targetOf(path);
-  const temporary = temporaryBeside(target);
+  const name = `.${basename(target)}.${process.pid}-${temporaryFiles++}.tmp`;
+  const temporary = join(dirname(target), name);
   try {
     const file = await open(temporary, 'w');
     try {
@@ -94,31 +95,6 @@ export async function replaceTextFile(path: string, what: string, text: string):
     await rm(temporary, { force: true }).catch(() => undefined);
     throw failed('write', `${what} ${path}`, fileProblem(error), error);
   }
-}
-
-/**
- * Finds out now whether `replaceTextFile` would fail for its place, before work that takes long. What is at `path` stays
- * as it is.
- * @throws PeerlaneError `file-unreadable`
- */
-export async function requireReplaceable(path: string, what: string): Promise<void> {
-  const target = await targetOf(path);
-  const temporary = temporaryBeside(target);
-  try {
-    if ((await stat(target).catch(() => undefined))?.isDirectory()) {
-      throw failed('write', `${what} ${path}`, 'it is a directory');
-    }
-    await (await open(temporary, 'w')).close();
-  } catch (error) {
-    if (isPeerlaneError(error)) throw error;
-    throw failed('write', `${what} ${path}`, fileProblem(error), error);
-  } finally {
-    await rm(temporary, { force: true }).catch(() => undefined);
-  }
-}
-
-function temporaryBeside(target: string): string {
-  return join(dirname(target), `.${basename(target)}.${process.pid}-${temporaryFiles++}.tmp`);
 }
 
 /** The file behind a link, which stays one. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -9,7 +9,7 @@ import { signRecord } from '../../src/enr/index.ts';
 import { type NodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
 import { SMALL_CHAIN } from '../interop/chains.ts';
 import { EthNode } from '../support/eth-node.ts';
-import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
+import { bootnode, enodeOf, ofKind, ownNode } from './bootnode.ts';
 import { Cli, eventsOf, run } from './cli.ts';
 
 async function directory(): Promise<string> {
@@ -45,7 +45,6 @@ describe('`crawl`', () => {
     expect(page).toMatch(/^<!DOCTYPE html>\n/);
     expect(page).toContain('<h2 id="title-0">Networks</h2>');
     expect(page).toMatch(/<\/html>\n$/);
-    expect(page).toContain('as a crawl with --hello does');
     // All were checked a moment ago, and one more has come.
     await (await ownNode({ bootnodes: [enode] })).ping(enode);
     const second = await run('crawl', file, ...SHORT, '--json');
@@ -89,30 +88,6 @@ describe('`crawl`', () => {
     const { status, stderr } = await run('crawl', file, '--bootnode', silent);
     expect([status, stderr]).toEqual([1, expect.stringContaining('node-set-invalid')]);
     expect(await readFile(file, 'utf8')).toBe('{"cut');
-  });
-
-  it('fails when nobody answers, and makes no empty set', async () => {
-    const file = join(await directory(), 'nodes.json');
-    const { status, stdout } = await run('crawl', file, '--bootnode', await silentNode(), ...SHORT, '--json');
-    expect([status, eventsOf(stdout).at(-1)?.code]).toEqual([1, 'request-timeout']);
-    await expect(readFile(file)).rejects.toThrow('ENOENT');
-  });
-
-  it('says before it begins that there is no place for the set or the page', async () => {
-    const [path, enode] = [await directory(), enodeOf(await ownNode())];
-    const file = join(path, 'nodes.json');
-    const missing = join(path, 'missing', 'nodes.json');
-    for (const args of [[missing], [path], [file, '--html', missing], [file, '--html', path]]) {
-      const { status, stdout } = await run('crawl', ...args, '--bootnode', enode, '--json');
-      expect([status, eventsOf(stdout)]).toEqual([1, [expect.objectContaining({ code: 'file-unreadable' })]]);
-    }
-    expect(await readdir(path)).toEqual([]);
-  });
-
-  it('shows durations as it takes them', async () => {
-    const { stdout } = await run('crawl', '--help');
-    expect(stdout).toContain('(default: 30m)');
-    expect(stdout).toMatch(/--idle <duration>[^(]*\(default:\s+2m\)/);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, durationText, listenAddress } from '../../src/cli/arguments.ts';
+import { listenAddress } from '../../src/cli/arguments.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from '../../src/cli/format.ts';
 
 describe('figures for people', () => {
@@ -57,16 +57,4 @@ describe('a listen address', () => {
       expect(() => listenAddress(text)).toThrow(/expected/);
     },
   );
-});
-
-describe('a duration', () => {
-  it.each([
-    [1_800_000, '30m'],
-    [5_400_000, '1h30m'],
-    [90_061_001, '1d1h1m1s1ms'],
-    [250, '250ms'],
-  ])('of %d ms is %s, and read as that', (ms, text) => {
-    expect(durationText(ms)).toBe(text);
-    expect(duration(text)).toBe(ms);
-  });
 });

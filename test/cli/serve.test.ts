@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -142,18 +141,6 @@ describe('serve', () => {
     expect(await readdir(temporary)).toEqual([]);
   });
 
-  it('says, once it listens, that its node database was damaged, and begins a new one', async () => {
-    const nodedb = join(await temporaryDirectory(), 'nodes');
-    const first = await serve(['--chain', SMALL, '--nodedb', nodedb]);
-    first.cli.kill('SIGINT');
-    await first.cli.done;
-    await writeFile(join(nodedb, 'CURRENT'), 'MANIFEST-999999\n');
-    const { cli } = await serve(['--chain', SMALL, '--nodedb', nodedb]);
-    const warning = await cli.event(({ event }) => event === 'node-database-set-aside');
-    expect(cli.events.map(({ event }) => event)).toEqual(['listening', 'node-database-set-aside']);
-    expect(warning).toMatchObject({ path: nodedb, code: 'store-damaged' });
-  });
-
   it('names the port that is in use, before it imports', async () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => void blocker.listen(0, '127.0.0.1', resolve));
@@ -227,17 +214,6 @@ describe('serve refuses', () => {
     const { status, stdout } = await run('serve', '--chain', chain, '--listen', '127.0.0.1:0');
     expect(status).toBe(1);
     expect(stdout).toMatch(/^import: 150(\.0)? kB of 150(\.0)? kB \(100 %\)/m);
-  });
-
-  it('one directory for the chain and for nodes', async () => {
-    const directory = join(await temporaryDirectory(), 'both');
-    const args = ['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--store', directory];
-    const { status, stderr } = await run(...args, '--nodedb', `${directory}/`);
-    expect([status, stderr]).toEqual([
-      1,
-      expect.stringContaining('--store and --nodedb need a directory each'),
-    ]);
-    expect(existsSync(directory)).toBe(false);
   });
 
   it('a key file that holds no key', async () => {

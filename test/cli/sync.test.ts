@@ -172,19 +172,6 @@ describe('a sync that is given no peer', () => {
     }
   });
 
-  it('says that its node database was damaged, and begins a new one', async () => {
-    const [directory, nodedb] = await Promise.all([temporaryDirectory(), temporaryDirectory()]);
-    await writeFile(join(nodedb, 'CURRENT'), 'MANIFEST-999999\n');
-    const args = ['sync', '--genesis', SMALL_GENESIS_FILE, '--store', join(directory, 'chain'), '--json'];
-    const { status, stdout } = await run(...args, '--nodedb', nodedb, '--patience', '0.1');
-    expect(status).toBe(1);
-    const events = eventsOf(stdout);
-    expect(events.filter(({ event }) => event === 'node-database-set-aside')).toEqual([
-      expect.objectContaining({ path: nodedb, code: 'store-damaged' }),
-    ]);
-    expect(events.at(-1)).toMatchObject({ event: 'error', code: 'no-peers' });
-  });
-
   it('says that a bootnode takes no part in discovery', async () => {
     const serving = new Cli([
       'serve',

@@ -45,18 +45,6 @@ describe('the command line', () => {
     [['sync', '--genesis', 'x', '--store', 'y'], /one of --peer, --bootnode, --dns and --nodedb is required/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
-    [
-      ['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--discovery-port', '1'],
-      /--discovery-port is of use with --bootnode/,
-    ],
-    [
-      ['serve', '--chain', 'x', '--listen', ':0', '--no-discovery', '--nodedb', 'y'],
-      /--nodedb is of no use with --no-discovery/,
-    ],
-    [
-      ['serve', '--chain', 'x', '--listen', ':0', '--no-discovery', '--discovery-port', '0'],
-      /--discovery-port is of no use with --no-discovery/,
-    ],
     [['nodeset', 'info'], /missing required argument 'file'/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.0/33'], /a prefix has at most 32 bits/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.1/8'], /the block around it is 10.0.0.0\/8/],

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTextFile, replaceTextFile, requireReplaceable } from '../../src/io/text-file.ts';
+import { readTextFile, replaceTextFile } from '../../src/io/text-file.ts';
 import { rejectionOf } from '../support/errors.ts';
 
 let directory: string;
@@ -35,20 +35,6 @@ describe('a text file', () => {
       'file-unreadable',
     );
     expect(await readdir(folder)).toEqual(['set.json']);
-  });
-
-  it('is looked at beforehand, and is as it was', async () => {
-    const folder = join(directory, 'beforehand');
-    await mkdir(folder);
-    const path = join(folder, 'set.json');
-    await requireReplaceable(path, 'the file');
-    await replaceTextFile(path, 'the file', 'old');
-    await requireReplaceable(path, 'the file');
-    expect(await readTextFile(path, 'the file', 100)).toBe('old');
-    expect(await readdir(folder)).toEqual(['set.json']);
-    for (const none of [folder, join(folder, 'missing', 'x'), join(path, 'x')]) {
-      expect(await rejectionOf(requireReplaceable(none, 'the file'))).toBe('file-unreadable');
-    }
   });
 
   it.runIf(process.platform !== 'win32')(

@@ -39,8 +39,7 @@ export interface CrawlReport {
 interface Chart {
   readonly title: string;
   readonly note: string;
-  /** `undefined`: nobody was asked. */
-  readonly counts: Counts | undefined;
+  readonly counts: Counts;
 }
 
 /** A whole HTML document. */
@@ -79,11 +78,7 @@ ${charts.map(sectionOf).join('\n')}`;
 }
 
 function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> | undefined): Chart[] {
-  if (greetings === undefined) {
-    const note =
-      'Nodes name them, and their client, when a connection is made, as a crawl with --hello does.';
-    return [{ title: 'Protocol versions', note, counts: undefined }];
-  }
+  if (greetings === undefined) return [];
   const known = [...set.values()]
     .map(({ node }) => greetings.get(nodeSetKey(node)))
     .filter((greeting) => greeting !== undefined);
@@ -104,14 +99,6 @@ function clientName(clientId: string): string {
 }
 
 function sectionOf({ title, note, counts }: Chart, index: number): string {
-  return `<section aria-labelledby="title-${index}">
-<h2 id="title-${index}">${escaped(title)}</h2>
-<p class="note">${escaped(note)}</p>
-${counts === undefined ? '' : tableOf(counts, index)}
-</section>`;
-}
-
-function tableOf(counts: Counts, index: number): string {
   const shown = counts.slice(0, MAX_BARS);
   const most = Math.max(1, ...shown.map(([, count]) => count));
   const rows = shown.map(([name, count]) => {
@@ -120,6 +107,13 @@ function tableOf(counts: Counts, index: number): string {
   });
   const more = counts.length - shown.length;
   const rest = more > 0 ? `<p class="note">and ${formatNumber(more)} more</p>` : '';
-  if (rows.length === 0) return '<p>none</p>';
-  return `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>${rest}`;
+  const table =
+    rows.length === 0
+      ? '<p>none</p>'
+      : `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
+  return `<section aria-labelledby="title-${index}">
+<h2 id="title-${index}">${escaped(title)}</h2>
+<p class="note">${escaped(note)}</p>
+${table}${rest}
+</section>`;
 }
