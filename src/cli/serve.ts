@@ -9,16 +9,11 @@ import { importChain } from '../sync/index.ts';
 import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import {
-  discoveryOf,
-  type FindOptions,
-  openNodeDatabase,
-  reportDiscovery,
-  withFindOptions,
-} from './discovery.ts';
+import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
+import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
 interface ServeOptions extends CommonOptions, FindOptions {
@@ -45,11 +40,13 @@ export function addServeCommand(program: Command): void {
 
 async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
+  await requireOwnDirectory(options.nodedb, options.store);
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   await requireFree(listen, options);
-  await using nodes = await openNodeDatabase(options, context);
+  using warnings = new NodeDatabaseWarnings(output);
+  await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
   await importChain(store, chainFile, {
@@ -72,7 +69,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     discovery: options.discovery && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     bootnodes: options.bootnode ?? [],
-    nodeDatabase: nodes.nodeDatabase,
+    nodeDatabase,
     onEvent: (event) => report(output, event),
     env,
   });
@@ -89,6 +86,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
       `enr      ${enr}`,
     ].join('\n'),
   );
+  warnings.release();
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 

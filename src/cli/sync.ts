@@ -10,16 +10,11 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import {
-  discoveryOf,
-  type FindOptions,
-  openNodeDatabase,
-  reportDiscovery,
-  withFindOptions,
-} from './discovery.ts';
+import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
+import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
 /** How long the end of a download waits for peers besides those that were there. */
@@ -65,6 +60,7 @@ export function addSyncCommand(program: Command): void {
 
 async function sync(context: Context, options: SyncOptions): Promise<void> {
   for (const enode of options.peer ?? []) parseEnode(enode);
+  await requireOwnDirectory(options.nodedb, options.store);
   const genesis = await readGenesisFile(options.genesis);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
@@ -110,7 +106,9 @@ async function download(
   const peers = new PeerReport(output, staticNodes);
   const { networkId, hash: genesisHash, schedule } = genesis;
   const network = { networkId, genesisHash, schedule };
-  await using nodes = await openNodeDatabase(options, context);
+  using warnings = new NodeDatabaseWarnings(output);
+  await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
+  warnings.release();
   await using server = new Server({
     key: await nodeKey(options.key, env),
     name: clientId(),
@@ -118,7 +116,7 @@ async function download(
     bootnodes,
     discovery: isFinding && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
-    nodeDatabase: nodes.nodeDatabase,
+    nodeDatabase,
     protocols: ethProtocols({
       network,
       chain: store,
