@@ -62,6 +62,13 @@ export function duration(text: string): number {
   return parts.reduce((sum, [, value, unit = '']) => sum + Number(value) * (UNITS_MS[unit] ?? 0), 0);
 }
 
+/** A whole number of milliseconds as `duration` reads it, in the largest unit that it is a whole number of. */
+export function durationText(ms: number): string {
+  const units = Object.entries(UNITS_MS).toReversed();
+  const [unit, size] = units.find(([, size]) => ms % size === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
 /** An IP address with or without the length of a prefix. */
 export function cidr(text: string): Cidr {
   const address = parseIp(text);

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
@@ -9,7 +9,7 @@ import { replaceTextFile } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { Crawler, DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawler.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import { collected, count, duration, type ListenAddress, listenAddress } from './arguments.ts';
+import { collected, count, duration, durationText, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
@@ -51,8 +51,10 @@ export function addCrawlCommand(program: Command): void {
     )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .option('--timeout <duration>', 'end after this long', timeout, DEFAULT_TIMEOUT_MS)
-    .option('--idle <duration>', 'end when no new node has answered for so long', timeout, DEFAULT_IDLE_MS)
+    .addOption(timeOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
+    .addOption(
+      timeOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
+    )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
     .option('--limit <n>', 'nodes that the set may have', positive, MAX_NODE_SET_NODES)
     .option(
@@ -239,6 +241,10 @@ function printSummary(
       ...(hellos === undefined ? [] : [`${formatNumber(hellos)} have taken a connection`]),
     ].join('\n'),
   );
+}
+
+function timeOption(flags: string, description: string, defaultMs: number): Option {
+  return new Option(flags, description).argParser(timeout).default(defaultMs, durationText(defaultMs));
 }
 
 function timeout(text: string): number {

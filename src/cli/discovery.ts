@@ -17,6 +17,13 @@ export interface FindOptions {
   readonly discoveryPort?: number;
 }
 
+export const FIND_OPTIONS = [
+  'bootnode',
+  'dns',
+  'nodedb',
+  'discoveryPort',
+] as const satisfies readonly (keyof FindOptions)[];
+
 /** Adds the options that say where nodes are found. */
 export function withFindOptions(command: Command): Command {
   return command

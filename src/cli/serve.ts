@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
@@ -9,7 +9,13 @@ import { importChain } from '../sync/index.ts';
 import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
+import {
+  discoveryOf,
+  FIND_OPTIONS,
+  type FindOptions,
+  reportDiscovery,
+  withFindOptions,
+} from './discovery.ts';
 import { formatBytes, formatNumber, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
@@ -34,7 +40,7 @@ export function addServeCommand(program: Command): void {
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
-    .option('--no-discovery', 'neither find nodes nor be found')
+    .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
     .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
 }
 

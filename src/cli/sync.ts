@@ -50,12 +50,23 @@ export function addSyncCommand(program: Command): void {
       60,
     )
     .action((options: SyncOptions, command: Command) => {
-      const { peer, bootnode, dns, nodedb } = options;
-      if ((peer ?? bootnode ?? dns ?? nodedb) === undefined) {
-        command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
+      if (!isFinding(options)) {
+        if (options.peer === undefined) {
+          command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
+        }
+        if (options.discoveryPort !== undefined) {
+          command.error(
+            'error: --discovery-port is for --bootnode, --dns and --nodedb: without them there is no discovery',
+          );
+        }
       }
       return runAction(options, (context) => sync(context, options));
     });
+}
+
+/** Whether nodes are found beside those that are given. */
+function isFinding({ bootnode, dns, nodedb }: FindOptions): boolean {
+  return (bootnode ?? dns ?? nodedb) !== undefined;
 }
 
 async function sync(context: Context, options: SyncOptions): Promise<void> {
@@ -89,7 +100,6 @@ async function download(
 ): Promise<DownloadSummary> {
   const { env, output, signal } = context;
   const { to, patience, protocol, peer: staticNodes = [], bootnode: bootnodes = [] } = options;
-  const isFinding = (options.bootnode ?? options.dns ?? options.nodedb) !== undefined;
   /** Whether a peer came when the block to go to had been chosen. */
   let isUnheard = false;
   const downloader = new Downloader({
@@ -114,7 +124,7 @@ async function download(
     name: clientId(),
     staticNodes,
     bootnodes,
-    discovery: isFinding && discoveryOf(options, network, store),
+    discovery: isFinding(options) && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     nodeDatabase,
     protocols: ethProtocols({
