@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
-import { isPeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { sleep } from '../base/sleep.ts';
@@ -51,6 +51,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
+  requireReachable(listen.host, options.extip);
   const bootnodes = await readBootnodes(options.bootnode, signal);
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
@@ -81,6 +82,17 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   await report(context, service, database, options.stats, stop.signal);
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
+}
+
+/** A record that names an address of a family that the socket does not take leads nowhere. */
+function requireReachable(host: string, extip: string | undefined): void {
+  // Of all addresses, only `::` takes both families.
+  if (extip === undefined || host === '::' || extip.includes(':') === host.includes(':')) return;
+  const [other, own] = extip.includes(':') ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
+  throw new PeerlaneError(
+    'invalid-argument',
+    `--extip is an address of ${other}, and ${host} takes ${own} alone; to take both, listen on [::]`,
+  );
 }
 
 function printListening(output: Output, { enode, record }: LocalNode): void {
