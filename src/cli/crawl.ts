@@ -15,7 +15,7 @@ import { type CommonOptions, type Context, runAction, withCommonOptions } from '
 import { Greetings } from './crawl/greetings.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { treeUrl } from './discovery.ts';
-import { formatDuration, formatNumber, printable } from './format.ts';
+import { formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import { readBootnodes } from './nodes.ts';
 
@@ -214,7 +214,7 @@ function printProgress({ env, output }: Context, crawler: Crawler, begunAt: numb
   output.event(
     'progress',
     { nodes, waiting, checked, answered, added, removed, seconds, secondsLeft: left },
-    `${formatNumber(nodes)} nodes, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
+    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
   );
 }
 
@@ -236,9 +236,9 @@ function printSummary(
     'summary',
     { file, nodes, checked, answered, added, removed, hellos, seconds },
     [
-      `${file}: ${formatNumber(nodes)} nodes, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
-      `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} have answered`,
-      ...(hellos === undefined ? [] : [`${formatNumber(hellos)} have taken a connection`]),
+      `${file}: ${formatCount(nodes, 'node')}, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
+      `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} answered`,
+      ...(hellos === undefined ? [] : [`${formatNumber(hellos)} took a connection`]),
     ].join('\n'),
   );
 }

@@ -19,7 +19,7 @@ import {
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
 import { collected, readWith, seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { formatNumber } from './format.ts';
+import { formatCount } from './format.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Fields, Output } from './output.ts';
 import { readOldTreeFile, readRecordsFile, readTreeFile, replaceFile } from './tree-files.ts';
@@ -168,8 +168,8 @@ function describe({ url, root, records, links }: Tree): string {
   const parts = [
     formatTreeUrl(url),
     `sequence number ${root.seq}`,
-    `${formatNumber(records.length)} records`,
-    `${formatNumber(links.length)} links`,
+    `${formatCount(records.length, 'record')}`,
+    `${formatCount(links.length, 'link')}`,
   ];
   return parts.join(', ');
 }

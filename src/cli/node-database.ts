@@ -2,7 +2,7 @@
 import { PeerlaneError } from '../base/errors.ts';
 import { NodeDatabase, type NodeDatabaseEvent } from '../server/index.ts';
 import type { Context } from './command.ts';
-import { formatNumber, printable } from './format.ts';
+import { formatCount, printable } from './format.ts';
 import type { Output } from './output.ts';
 import { isSamePath } from './paths.ts';
 
@@ -69,7 +69,8 @@ function printWarning(output: Output, event: NodeDatabaseEvent): void {
     }
     case 'node-database-values-dropped': {
       const { kind, count } = event;
-      const text = `warning: ${formatNumber(count)} nodes of the database were damaged, and are gone`;
+      const were = count === 1 ? 'was damaged, and is gone' : 'were damaged, and are gone';
+      const text = `warning: ${formatCount(count, 'node')} of the database ${were}`;
       output.event(kind, { count }, text);
       return;
     }

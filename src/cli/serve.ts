@@ -16,7 +16,7 @@ import {
   reportDiscovery,
   withFindOptions,
 } from './discovery.ts';
-import { formatBytes, formatNumber, printable } from './format.ts';
+import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
@@ -86,7 +86,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     'listening',
     { enode, enr },
     [
-      `chain    ${formatNumber(number)} blocks of network ${networkId}, head ${toHex(hash)}`,
+      `chain    ${formatCount(number, 'block')} of network ${networkId}, head ${toHex(hash)}`,
       `genesis  ${toHex(genesisHash)}`,
       `enode    ${enode}`,
       `enr      ${enr}`,

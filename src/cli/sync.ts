@@ -11,7 +11,7 @@ import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
-import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
@@ -88,7 +88,7 @@ async function sync(context: Context, options: SyncOptions): Promise<void> {
     'done',
     { head: toHex(head.hash), headers, bodies, seconds: Math.round(seconds * 1000) / 1000 },
     `done: block ${formatNumber(head.number)} ${toHex(head.hash)}, ` +
-      `${formatNumber(headers)} headers and ${formatNumber(bodies)} bodies in ${formatDuration(seconds)}`,
+      `${formatCount(headers, 'header')} and ${formatCount(bodies, 'body', 'bodies')} in ${formatDuration(seconds)}`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** What a crawl has found, as one HTML page. */
 import { type NodeSet, nodeSetKey } from '../../server/node-set.ts';
-import { formatNumber, printable } from '../format.ts';
+import { formatCount, formatNumber, printable } from '../format.ts';
 import {
   agesOf,
   type Counts,
@@ -82,7 +82,7 @@ function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> |
   const known = [...set.values()]
     .map(({ node }) => greetings.get(nodeSetKey(node)))
     .filter((greeting) => greeting !== undefined);
-  const of = `Of the ${formatNumber(known.length)} nodes that took a connection.`;
+  const of = `Of the ${formatCount(known.length, 'node')} that took a connection.`;
   return [
     {
       title: 'Protocol versions',
