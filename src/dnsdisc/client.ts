@@ -47,6 +47,8 @@ export interface SyncOptions extends WaitOptions {
   /** A root with a lower number is refused. */
   readonly minSeq?: bigint;
   readonly onProgress?: (progress: SyncProgress) => void;
+  /** Told of each record as it comes: it is part of the tree, whose root is signed, also if the rest cannot be had. */
+  readonly onRecord?: (record: NodeRecord) => void;
 }
 
 export class DnsClient {
@@ -93,7 +95,7 @@ export class DnsClient {
    * @throws PeerlaneError `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
    * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
    */
-  async sync(url: string, { signal, minSeq = 0n, onProgress }: SyncOptions = {}): Promise<Tree> {
+  async sync(url: string, { signal, minSeq = 0n, onProgress, onRecord }: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
     const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
     const tree = await syncTree(parsed, {
@@ -105,6 +107,7 @@ export class DnsClient {
       pause: (ms) => sleep(this.#env, ms, signal),
       onProblem: this.#onProblem,
       ...(onProgress === undefined ? {} : { onProgress }),
+      ...(onRecord === undefined ? {} : { onRecord }),
     });
     this.#remember(parsed, tree.root.seq);
     return tree;

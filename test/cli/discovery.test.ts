@@ -81,6 +81,15 @@ describe('ping', () => {
     ]);
   });
 
+  it('counts a Ping that is under way when the time is over', async () => {
+    const { status, stdout } = await run('ping', await silentNode(), '--timeout', '0.2', '--json');
+    expect(status).toBe(1);
+    expect(eventsOf(stdout)).toEqual([
+      { event: 'summary', sent: 1, received: 0, lossPercent: 100 },
+      { ...ERROR, code: 'request-timeout' },
+    ]);
+  });
+
   it('ends with what it has, at Ctrl-C and when the time is over', async () => {
     const node = await ownNode();
     const cli = new Cli(['ping', enodeOf(node), '--count', '1000', '--json']);
