@@ -7,7 +7,15 @@ import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { Crawler, DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import { collected, count, duration, durationText, type ListenAddress, listenAddress } from './arguments.ts';
+import {
+  collected,
+  count,
+  dnsServer,
+  duration,
+  durationText,
+  type ListenAddress,
+  listenAddress,
+} from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
@@ -54,7 +62,7 @@ export function addCrawlCommand(program: Command): void {
     .option(
       '--dns-server <address>',
       'DNS server for --dns, with its port if it is not 53; may be repeated',
-      collected(String),
+      collected(dnsServer),
     )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
@@ -63,7 +71,7 @@ export function addCrawlCommand(program: Command): void {
       timeOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
     )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
-    .option('--limit <n>', 'nodes that the set may have', positive, MAX_NODE_SET_NODES)
+    .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
     .option(
       '--hello',
       'connect to some of the nodes, too, to hear what client they are and which protocols they have',
@@ -179,6 +187,12 @@ function timeout(text: string): number {
   const ms = duration(text);
   if (ms > 0 && ms <= MAX_TIMEOUT_MS) return ms;
   throw new InvalidArgumentError('expected a duration above zero, of at most 24 days');
+}
+
+function limit(text: string): number {
+  const value = positive(text);
+  if (value <= MAX_NODE_SET_NODES) return value;
+  throw new InvalidArgumentError(`expected at most ${MAX_NODE_SET_NODES}`);
 }
 
 function positive(text: string): number {

@@ -61,6 +61,8 @@ export class DnsResolver {
     if (this.#servers === undefined) return resolver;
     try {
       if (this.#servers.length === 0) throw new TypeError('there is none');
+      // Of other ports Node.js makes what it likes, or ends the process.
+      if (!this.#servers.every(hasPort)) throw new TypeError('no such port');
       resolver.setServers(this.#servers);
     } catch (cause) {
       const message = 'servers is not an array of addresses, each with or without a port';
@@ -68,6 +70,12 @@ export class DnsResolver {
     }
     return resolver;
   }
+}
+
+/** Whether the port of a server is one, if it has any. */
+function hasPort(server: string): boolean {
+  const port = /^(?:\[.*\]|[^:]*):(.*)$/.exec(server)?.[1];
+  return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) <= 65_535);
 }
 
 /**

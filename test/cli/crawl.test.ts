@@ -205,6 +205,8 @@ describe('`crawl`', () => {
     ['--timeout', '99d'],
     ['--rate', '0'],
     ['--limit', 'x'],
+    ['--limit', '250001'],
+    ['--dns-server', 'x'],
     ['--dns', 'http://example.org'],
   ])('refuses %s %s', async (...args) => {
     const { status } = await run('crawl', 'nodes.json', ...args);
