@@ -1,5 +1,6 @@
 /** TXT records and addresses, by what is part of Node.js: the only place that asks it. */
 import { lookup, Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
@@ -74,7 +75,7 @@ export class DnsResolver {
 
 /** Whether the port of a server is one, if it has any. */
 function hasPort(server: string): boolean {
-  const port = /^(?:\[.*\]|[^:]*):(.*)$/.exec(server)?.[1];
+  const port = isIP(server) === 0 ? /:([^:\]]*)$/.exec(server)?.[1] : undefined;
   return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) <= 65_535);
 }
 

@@ -76,6 +76,7 @@ it.each([
   { servers: ['127.0.0.1:x'] },
   { servers: ['127.0.0.1:0'] },
   { servers: ['[::1]:0'] },
+  { servers: ['[::1]x:0'] },
   { servers: ['127.0.0.1:65536'] },
   { servers: 'x' },
   { servers: [7] },
