@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
@@ -106,15 +107,18 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   const removeAbort = onAbort(signal, () => ended.abort());
   try {
     const bootnodes = await beforeTheEnd(readBootnodes(options.bootnode, ended.signal), signal);
-    const listed = await nodesOfLists(context, options, ended.signal);
-    const nodes = [...bootnodes, ...listed];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options);
     let isHeard = false;
     const onEvent = ({ kind }: Discv4ServiceEvent): void => {
       if (kind === 'node-answered') isHeard = true;
     };
-    const asking = { nodes: bootnodes, seeds: [...nodes, ...seedsOf(set)], onEvent };
+    const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], onEvent };
+    // Before the lists, which take long: the key or the port may not be to be had.
     await using service = await startAsking(context, options, asking, { signal, fail });
+    const listed = await nodesOfLists(context, options, ended.signal);
+    const others = listed.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
+    for (const node of others) service.addBootnode(node);
+    const nodes = [...bootnodes, ...others];
+    if (set.size + nodes.length === 0) throw nobodyToAsk(options);
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
     const isIpv6 = service.record.get('udp6') !== undefined;

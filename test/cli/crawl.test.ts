@@ -191,6 +191,18 @@ describe('`crawl`', () => {
     expect([none.status, none.stderr]).toEqual([1, expect.stringMatching(/no list gave a node/)]);
   });
 
+  it('says that its port is taken before it reads a list', async () => {
+    const { port } = await ownNode();
+    const server = await DnsServer.listen(() => 'silence');
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records: [] }, generateSecretKey(systemEnv));
+    const args = ['--dns', formatTreeUrl(made.url), '--dns-server', server.address];
+    const file = join(await directory(), 'nodes.json');
+    const { status, stderr } = await run('crawl', file, ...args, '--listen', `127.0.0.1:${port}`);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/\(port-in-use\)/)]);
+    expect(server.asked).toEqual([]);
+  });
+
   it('leaves a file alone that is no node set', async () => {
     const file = join(await directory(), 'nodes.json');
     await writeFile(file, '{"cut');
