@@ -4,6 +4,7 @@ import { fromHex } from '../base/bytes.ts';
 import { type Cidr, parseCidr } from '../base/cidr.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
+import { DnsResolver } from '../io/dns.ts';
 import type { Target } from '../sync/index.ts';
 
 export interface ListenAddress {
@@ -34,14 +35,16 @@ export function block(text: string): Exclude<Target, { kind: 'best' }> {
 
 export function seconds(text: string): number {
   const value = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (value <= 0) throw new InvalidArgumentError('expected a number of seconds above zero');
+  if (value <= 0) {
+    throw new InvalidArgumentError('expected a number of seconds above zero and below 1,000,000');
+  }
   return value;
 }
 
-/** A whole number, zero included. */
+/** A whole number, zero included, below 10^9. */
 export function count(text: string): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
-  if (value < 0) throw new InvalidArgumentError('expected a whole number');
+  if (value < 0) throw new InvalidArgumentError('expected a whole number of at most nine digits');
   return value;
 }
 
@@ -62,6 +65,13 @@ export function duration(text: string): number {
   return parts.reduce((sum, [, value, unit = '']) => sum + Number(value) * (UNITS_MS[unit] ?? 0), 0);
 }
 
+/** A whole number of milliseconds as `duration` reads it, in the largest unit that it is a whole number of. */
+export function durationText(ms: number): string {
+  const units = Object.entries(UNITS_MS).toReversed();
+  const [unit, size] = units.find(([, size]) => ms % size === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
 /** An IP address with or without the length of a prefix. */
 export function cidr(text: string): Cidr {
   const address = parseIp(text);
@@ -71,6 +81,18 @@ export function cidr(text: string): Cidr {
   } catch (error) {
     throw new InvalidArgumentError(isPeerlaneError(error) ? error.message : 'expected a network');
   }
+}
+
+/** The address of a DNS server, with or without a port. */
+export function dnsServer(text: string): string {
+  try {
+    // It has its own way of reading addresses.
+    new DnsResolver({ servers: [text] });
+    return text;
+  } catch (error) {
+    if (!isPeerlaneError(error)) throw error;
+  }
+  throw new InvalidArgumentError('expected an IP address, or ADDRESS:PORT with an IPv6 address in brackets');
 }
 
 /** What `read` makes of a text; an error that it throws says what is wrong with the option. */

@@ -1,35 +1,46 @@
-import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { DnsClient } from '../dnsdisc/index.ts';
 import { NodeRecord } from '../enr/index.ts';
-import { DnsResolver } from '../io/dns.ts';
-import { replaceTextFile } from '../io/text-file.ts';
+import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
+import type { Discv4ServiceEvent } from '../server/index.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import { collected, count, duration, type ListenAddress, listenAddress } from './arguments.ts';
+import {
+  collected,
+  count,
+  dnsServer,
+  duration,
+  durationText,
+  type ListenAddress,
+  listenAddress,
+} from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
+import { KeptSet, repeated } from './crawl/kept-set.ts';
+import { nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
+import { printProgress, printSummary } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
-import { formatDuration, formatNumber, printable } from './format.ts';
-import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import { readBootnodes } from './nodes.ts';
+import { isSamePath } from './paths.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
-/** How often the file is written, so that a crash loses little, and how often it is said how far the crawl is. */
-const WRITE_INTERVAL_MS = 30_000;
+/** How often it is said how far the crawl is. */
 const REPORT_INTERVAL_MS = { terminal: 1_000, plain: 10_000, json: 1_000 } as const;
+const PAGE = 'the page';
+const NOBODY = 'nobody has answered';
 /** Timers take no longer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 interface CrawlOptions extends CommonOptions {
   readonly bootnode?: readonly string[];
   readonly dns?: readonly string[];
+  readonly dnsServer?: readonly string[];
   readonly listen?: ListenAddress;
   readonly key?: string;
   readonly timeout: number;
@@ -50,12 +61,19 @@ export function addCrawlCommand(program: Command): void {
       'enrtree:// URL of a list of nodes to begin with; may be repeated',
       collected(treeUrl),
     )
+    .option(
+      '--dns-server <address>',
+      'DNS server for --dns, with its port if it is not 53; may be repeated',
+      collected(dnsServer),
+    )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .option('--timeout <duration>', 'end after this long', timeout, DEFAULT_TIMEOUT_MS)
-    .option('--idle <duration>', 'end when no new node has answered for so long', timeout, DEFAULT_IDLE_MS)
+    .addOption(timeOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
+    .addOption(
+      timeOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
+    )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
-    .option('--limit <n>', 'nodes that the set may have', positive, MAX_NODE_SET_NODES)
+    .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
     .option(
       '--hello',
       'connect to some of the nodes, too, to hear what client they are and which protocols they have',
@@ -68,21 +86,17 @@ export function addCrawlCommand(program: Command): void {
 
 async function crawl(context: Context, file: string, options: CrawlOptions): Promise<void> {
   const { env, output, signal } = context;
-  if (options.html !== undefined && resolve(options.html) === resolve(file)) {
+  const { html } = options;
+  if (html !== undefined && (await isSamePath(html, file))) {
     throw new PeerlaneError(
       'invalid-argument',
       'the page would take the place of the set: --html needs another file',
     );
   }
-  const set = await setOf(file, context);
-  const bootnodes = await readBootnodes(options.bootnode, signal);
-  const listed = await nodesOfLists(options.dns ?? [], context);
-  if (set.size + bootnodes.length + listed.length === 0) {
-    throw new PeerlaneError(
-      'invalid-argument',
-      'nobody to ask: give a --bootnode, a --dns list or a set with nodes',
-    );
-  }
+  await using kept = await KeptSet.open(file, context);
+  const { set } = kept;
+  // That they cannot be written is said before the crawl, not after it.
+  if (html !== undefined) await requireReplaceable(html, PAGE);
   const begunAt = env.now();
   const ended = new AbortController();
   let failure: PeerlaneError | undefined;
@@ -92,10 +106,20 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   };
   const timer = env.setTimer(options.timeout, () => ended.abort());
   const removeAbort = onAbort(signal, () => ended.abort());
-  const nodes = [...bootnodes, ...listed];
-  const seeds = [...nodes, ...seedsOf(set)];
   try {
-    await using service = await startAsking(context, options, { nodes: bootnodes, seeds }, { signal, fail });
+    const bootnodes = await beforeTheEnd(readBootnodes(options.bootnode, ended.signal), signal);
+    let isHeard = false;
+    const onEvent = ({ kind }: Discv4ServiceEvent): void => {
+      if (kind === 'node-answered') isHeard = true;
+    };
+    const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], onEvent };
+    // Before the lists, which take long: the key or the port may not be to be had.
+    await using service = await startAsking(context, options, asking, { signal, fail });
+    const listed = await nodesOfLists(context, options, ended.signal);
+    const others = listed.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
+    for (const node of others) service.addBootnode(node);
+    const nodes = [...bootnodes, ...others];
+    if (set.size + nodes.length === 0) throw nobodyToAsk(options);
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
     const isIpv6 = service.record.get('udp6') !== undefined;
@@ -107,61 +131,47 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
       },
     });
     const report = (): void => printProgress(context, crawler, begunAt, options.timeout);
-    const keeper = new SetKeeper(context, file, set, fail);
-    const every = repeated(context, REPORT_INTERVAL_MS[output.mode], report);
+    kept.writeAgainAndAgain(fail);
+    const every = repeated(env, REPORT_INTERVAL_MS[output.mode], report);
     try {
       await crawler.run(ended.signal);
     } finally {
       every();
-      await keeper.stop();
       // However it ended: the next run goes on from here.
-      await writeNodeSet(file, set);
+      await kept.write();
     }
-    if (options.html !== undefined) {
-      const page = crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known });
-      await replaceTextFile(options.html, 'the page', page);
+    if (html !== undefined && (isHeard || set.size > 0)) {
+      await replaceTextFile(
+        html,
+        PAGE,
+        crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known }),
+      );
     }
     printSummary(context, crawler, { file, begunAt, greetings });
+    if (failure !== undefined) throw failure;
+    if (!isHeard && !signal.aborted) throw new PeerlaneError('request-timeout', NOBODY);
   } finally {
     timer.cancel();
     removeAbort();
   }
-  if (failure !== undefined) throw failure;
 }
 
-async function setOf(file: string, context: Context): Promise<NodeSet> {
+function nobodyToAsk({ dns }: CrawlOptions): PeerlaneError {
+  if (dns !== undefined) return new PeerlaneError('lookup-failed', 'nobody to ask: no list gave a node');
+  const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
+  return new PeerlaneError('invalid-argument', message);
+}
+
+/** The result of what the end of the crawl aborts. @throws PeerlaneError `request-timeout` when that is no Ctrl-C */
+async function beforeTheEnd<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   try {
-    return await readNodeSet(file, context);
+    return await result;
   } catch (error) {
-    if (isPeerlaneError(error, 'file-unreadable') && isMissing(error.cause)) return new Map();
-    throw error;
+    if (signal.aborted || !isPeerlaneError(error, 'aborted')) throw error;
+    throw new PeerlaneError('request-timeout', 'the time was over before a node could be asked', {
+      cause: error,
+    });
   }
-}
-
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-}
-
-/** A list that cannot be read is no reason not to crawl, if there is another start. */
-async function nodesOfLists(urls: readonly string[], { env, output, signal }: Context): Promise<KadNode[]> {
-  if (urls.length === 0) return [];
-  const client = new DnsClient({ resolver: new DnsResolver(), env });
-  const nodes: KadNode[] = [];
-  for (const url of urls) {
-    try {
-      const { records } = await client.sync(url, { signal });
-      nodes.push(...records.map(nodeOfRecord).filter((node) => node !== undefined));
-    } catch (error) {
-      if (!isPeerlaneError(error) || signal.aborted) throw error;
-      const { code, message } = error;
-      output.event(
-        'list-failed',
-        { url, code, message },
-        `the list ${url} cannot be used: ${printable(message)}`,
-      );
-    }
-  }
-  return nodes;
 }
 
 /** Some nodes of the set, those that answered last, for the first lookups. */
@@ -174,78 +184,20 @@ function seedsOf(set: NodeSet): KadNode[] {
     .filter((node) => node !== undefined);
 }
 
-/** Writes the set every now and then. */
-class SetKeeper {
-  readonly #stop: () => void;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(context: Context, file: string, set: NodeSet, fail: (error: PeerlaneError) => void) {
-    this.#stop = repeated(context, WRITE_INTERVAL_MS, () => {
-      this.#writing = this.#writing
-        .then(() => writeNodeSet(file, set))
-        .catch((error: unknown) => {
-          if (!isPeerlaneError(error)) throw error;
-          fail(error);
-        });
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#stop();
-    await this.#writing;
-  }
-}
-
-/** Calls `run` every `ms`; returns what ends it. */
-function repeated({ env }: Context, ms: number, run: () => void): () => void {
-  const again = (): void => {
-    run();
-    timer = env.setTimer(ms, again);
-  };
-  let timer = env.setTimer(ms, again);
-  return () => timer.cancel();
-}
-
-function printProgress({ env, output }: Context, crawler: Crawler, begunAt: number, timeoutMs: number): void {
-  const { nodes, waiting, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
-  const left = Math.max(0, timeoutMs / 1_000 - seconds);
-  output.event(
-    'progress',
-    { nodes, waiting, checked, answered, added, removed, seconds, secondsLeft: left },
-    `${formatNumber(nodes)} nodes, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
-  );
-}
-
-interface CrawlEnd {
-  readonly file: string;
-  readonly begunAt: number;
-  readonly greetings: Greetings | undefined;
-}
-
-function printSummary(
-  { env, output }: Context,
-  crawler: Crawler,
-  { file, begunAt, greetings }: CrawlEnd,
-): void {
-  const { nodes, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
-  const hellos = greetings?.known.size;
-  output.event(
-    'summary',
-    { file, nodes, checked, answered, added, removed, hellos, seconds },
-    [
-      `${file}: ${formatNumber(nodes)} nodes, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
-      `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} have answered`,
-      ...(hellos === undefined ? [] : [`${formatNumber(hellos)} have taken a connection`]),
-    ].join('\n'),
-  );
+function timeOption(flags: string, description: string, defaultMs: number): Option {
+  return new Option(flags, description).argParser(timeout).default(defaultMs, durationText(defaultMs));
 }
 
 function timeout(text: string): number {
   const ms = duration(text);
   if (ms > 0 && ms <= MAX_TIMEOUT_MS) return ms;
   throw new InvalidArgumentError('expected a duration above zero, of at most 24 days');
+}
+
+function limit(text: string): number {
+  const value = positive(text);
+  if (value <= MAX_NODE_SET_NODES) return value;
+  throw new InvalidArgumentError(`expected at most ${MAX_NODE_SET_NODES}`);
 }
 
 function positive(text: string): number {

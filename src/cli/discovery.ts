@@ -5,9 +5,8 @@ import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
 import { parseUdpNode } from '../server/bootnodes.ts';
-import { type DiscoveryOptions, NodeDatabase, type ServerEvent } from '../server/index.ts';
+import type { DiscoveryOptions, ServerEvent } from '../server/index.ts';
 import { collected, port, readWith } from './arguments.ts';
-import type { Context } from './command.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -17,6 +16,13 @@ export interface FindOptions {
   readonly nodedb?: string;
   readonly discoveryPort?: number;
 }
+
+export const FIND_OPTIONS = [
+  'bootnode',
+  'dns',
+  'nodedb',
+  'discoveryPort',
+] as const satisfies readonly (keyof FindOptions)[];
 
 /** Adds the options that say where nodes are found. */
 export function withFindOptions(command: Command): Command {
@@ -52,32 +58,6 @@ export function discoveryOf(
     throw new PeerlaneError('invalid-argument', `--dns may be given ${MAX_TREES} times`);
   }
   return { ...ethDiscovery({ network, chain }), dns };
-}
-
-/** The node database of a command; none without a directory. */
-export async function openNodeDatabase(
-  { nodedb }: FindOptions,
-  { env, output, signal }: Context,
-): Promise<OpenNodeDatabase> {
-  if (nodedb === undefined) return { nodeDatabase: undefined, [Symbol.asyncDispose]: async () => undefined };
-  const nodeDatabase = await NodeDatabase.open(nodedb, {
-    env,
-    signal,
-    onEvent: (event) => {
-      // In the JSON of a server nothing comes before `listening`.
-      if (output.mode === 'json') return;
-      if (event.kind === 'node-database-set-aside') {
-        output.event(event.kind, {}, `the node database was damaged; it is ${event.movedTo} now`);
-      } else if (event.kind === 'node-database-failed') {
-        output.event(event.kind, {}, `the node database failed: ${printable(event.error.message)}`);
-      }
-    },
-  });
-  return { nodeDatabase, [Symbol.asyncDispose]: () => nodeDatabase.close() };
-}
-
-export interface OpenNodeDatabase extends AsyncDisposable {
-  readonly nodeDatabase: NodeDatabase | undefined;
 }
 
 /** Tells that a part of discovery has failed. */

@@ -17,15 +17,22 @@ import {
   treeToJson,
 } from '../dnsdisc/index.ts';
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
-import { collected, readWith, seconds } from './arguments.ts';
+import { collected, dnsServer, readWith, seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { formatNumber } from './format.ts';
+import { formatCount } from './format.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Fields, Output } from './output.ts';
-import { readOldTreeFile, readRecordsFile, readTreeFile, replaceFile } from './tree-files.ts';
+import {
+  readOldTreeFile,
+  readRecordsFile,
+  readTreeFile,
+  replaceFile,
+  requireReplaceable,
+} from './tree-files.ts';
 
 /** Whoever asks for more asks somebody else's servers too much. */
 const MAX_RATE = 1_000;
+const MAX_SEQ = 2n ** 64n - 1n;
 
 interface SyncOptions extends CommonOptions {
   readonly server?: readonly string[];
@@ -58,7 +65,7 @@ export function addDnsCommands(program: Command): void {
     .option(
       '--server <address>',
       'DNS server, with its port if it is not 53; may be repeated',
-      collected(String),
+      collected(dnsServer),
     )
     .option('--timeout <seconds>', 'how long an answer may take', seconds, DNS_TIMEOUT_MS / 1_000)
     .option('--rate <number>', 'lookups in a second', rate, DEFAULT_RATE)
@@ -93,6 +100,8 @@ async function sync({ output, env, signal }: Context, url: string, options: Sync
   const timeoutMs = timeout * 1_000;
   const resolver = new DnsResolver({ timeoutMs, ...(servers === undefined ? {} : { servers }) });
   const old = out === undefined ? undefined : await readOldTreeFile(out);
+  // That it cannot be written is said before the tree is read, not after it.
+  if (out !== undefined) await requireReplaceable(out);
   const minSeq = old !== undefined && formatTreeUrl(old.url) === key ? old.root.seq : 0n;
   const client = new DnsClient({ resolver, env, timeoutMs, rate });
   const tree = await client.sync(url, {
@@ -125,6 +134,10 @@ async function sign({ output }: Context, path: string, options: SignOptions): Pr
       'invalid-argument',
       `clients know the sequence number ${old.root.seq}, and take none that is not above it`,
     );
+  }
+  if (seq > MAX_SEQ) {
+    const message = `${out} has the highest sequence number there is: no tree can take its place`;
+    throw new PeerlaneError('invalid-argument', message);
   }
   const tree = signTree({ domain, seq, records, links }, secretKey);
   if (out === undefined) {
@@ -168,15 +181,15 @@ function describe({ url, root, records, links }: Tree): string {
   const parts = [
     formatTreeUrl(url),
     `sequence number ${root.seq}`,
-    `${formatNumber(records.length)} records`,
-    `${formatNumber(links.length)} links`,
+    `${formatCount(records.length, 'record')}`,
+    `${formatCount(links.length, 'link')}`,
   ];
   return parts.join(', ');
 }
 
 function sequence(text: string): bigint {
   const value = /^\d{1,20}$/.test(text) ? BigInt(text) : -1n;
-  if (value < 0n || value >= 2n ** 64n) throw new InvalidArgumentError('expected a number below 2^64');
+  if (value < 0n || value > MAX_SEQ) throw new InvalidArgumentError('expected a number below 2^64');
   return value;
 }
 

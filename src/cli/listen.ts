@@ -1,17 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
-import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
 import type { TableStats } from '../kad/index.ts';
-import {
-  Discv4Service,
-  NodeDatabase,
-  type NodeDatabaseEvent,
-  type NodeDatabaseOptions,
-} from '../server/index.ts';
+import { Discv4Service, NodeDatabase } from '../server/index.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
@@ -21,6 +16,7 @@ import { type CommonOptions, type Context, runAction, withCommonOptions } from '
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
+import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { readBootnodes } from './nodes.ts';
 import type { Output } from './output.ts';
 
@@ -55,47 +51,48 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
+  requireReachable(listen.host, options.extip);
   const bootnodes = await readBootnodes(options.bootnode, signal);
-  const warnings = new Warnings(output);
-  try {
-    await using database = await openDatabase(options.nodedb, {
-      ...{ env, signal },
-      onEvent: (event) => warnings.tell(event),
-    });
-    const local = new LocalNode({
-      ...{ key, env, database },
-      failed: (error) => warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) }),
-    });
-    await local.load();
-    const notes = new NodeNotes(database, env);
-    const failure = new AbortController();
-    await using service = new Discv4Service({
-      ...{ key, listen, env },
-      seeds: [...bootnodes, ...(await seedsOf(database, signal))],
-      record: () => local.record,
-      onEvent: (event) => {
-        if (event.kind === 'listener-failed') failure.abort(event.error);
-        else notes.discovered(event);
-      },
-    });
-    await service.start();
-    local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
-    // Nobody sees a number that a crash could make the node use again.
-    await local.stored();
-    printListening(output, local);
-    warnings.release();
-    const stop = new AbortController();
-    for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
-    await report(context, service, database, options.stats, stop.signal);
-    if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
-  } finally {
-    warnings.release();
-  }
+  using warnings = new NodeDatabaseWarnings(output);
+  await using database =
+    (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
+  const local = new LocalNode({
+    ...{ key, env, database },
+    failed: (error) => warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) }),
+  });
+  await local.load();
+  const notes = new NodeNotes(database, env);
+  const failure = new AbortController();
+  await using service = new Discv4Service({
+    ...{ key, listen, env },
+    seeds: [...bootnodes, ...(await seedsOf(database, signal))],
+    record: () => local.record,
+    onEvent: (event) => {
+      if (event.kind === 'listener-failed') failure.abort(event.error);
+      else notes.discovered(event);
+    },
+  });
+  await service.start();
+  local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
+  // Nobody sees a number that a crash could make the node use again.
+  await local.stored();
+  printListening(output, local);
+  warnings.release();
+  const stop = new AbortController();
+  for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
+  await report(context, service, database, options.stats, stop.signal);
+  if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
 }
 
-/** Without a directory all is forgotten at the end. @throws PeerlaneError as `NodeDatabase.open` */
-async function openDatabase(path: string | undefined, options: NodeDatabaseOptions): Promise<NodeDatabase> {
-  return await (path === undefined ? NodeDatabase.inMemory(options) : NodeDatabase.open(path, options));
+/** A record that names an address of a family that the socket does not take leads nowhere. */
+function requireReachable(host: string, extip: string | undefined): void {
+  // Of all addresses, only `::` takes both families.
+  if (extip === undefined || host === '::' || extip.includes(':') === host.includes(':')) return;
+  const [other, own] = extip.includes(':') ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
+  throw new PeerlaneError(
+    'invalid-argument',
+    `--extip is an address of ${other}, and ${host} takes ${own} alone; to take both, listen on [::]`,
+  );
 }
 
 function printListening(output: Output, { enode, record }: LocalNode): void {
@@ -153,55 +150,6 @@ function printStats(
       `sent ${formatBytes(sentBytes)}`,
     ].join(', '),
   );
-}
-
-/** Warnings wait until it has been said where the bootnode listens, which comes first. */
-class Warnings {
-  readonly #output: Output;
-  #waiting: NodeDatabaseEvent[] | undefined = [];
-
-  constructor(output: Output) {
-    this.#output = output;
-  }
-
-  /** Before the release there are two at most, of the opening. */
-  tell(event: NodeDatabaseEvent): void {
-    if (this.#waiting === undefined) printWarning(this.#output, event);
-    else this.#waiting.push(event);
-  }
-
-  release(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const event of waiting) printWarning(this.#output, event);
-  }
-}
-
-function printWarning(output: Output, event: NodeDatabaseEvent): void {
-  switch (event.kind) {
-    case 'node-database-set-aside': {
-      const { kind, path, movedTo, error } = event;
-      const text = `warning: ${error.message}; it is at ${movedTo} now, and a new one has begun`;
-      output.event(kind, { path, movedTo, ...reasonOf(error) }, text);
-      return;
-    }
-    case 'node-database-values-dropped': {
-      const { kind, count } = event;
-      const text = `warning: ${formatNumber(count)} nodes of the database were damaged, and are gone`;
-      output.event(kind, { count }, text);
-      return;
-    }
-    case 'node-database-failed':
-      output.event(
-        event.kind,
-        reasonOf(event.error),
-        `warning: ${event.error.message} (${event.error.code})`,
-      );
-  }
-}
-
-function reasonOf({ code, message }: PeerlaneError): { code: string; message: string } {
-  return { code, message };
 }
 
 function hostIp(text: string): string {

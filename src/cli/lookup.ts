@@ -4,10 +4,11 @@ import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { nodeIdOf } from '../enr/index.ts';
 import { type KadNode, logDistance } from '../kad/index.ts';
+import type { Discv4ServiceEvent } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
-import { formatDuration, formatNumber } from './format.ts';
+import { formatCount, formatDuration } from './format.ts';
 import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_S = 120;
@@ -34,15 +35,24 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     const bootnodes = await readBootnodes(options.bootnode, signal);
     const seeds = node === undefined ? bootnodes : [...bootnodes, node];
     if (seeds.length === 0) throw new PeerlaneError('invalid-argument', 'nobody to ask: give a --bootnode');
-    await using service = await startAsking(context, options, { nodes: seeds, seeds }, work);
-    const nodes = service.lookup(target, { signal });
     let met = 0;
+    const meet = (node: KadNode): void => {
+      met++;
+      output.event('node', nodeFields(node, target), enodeOf(node));
+    };
+    const starts = new Starts(seeds, meet);
+    const onEvent = (event: Discv4ServiceEvent): void => starts.tell(event);
+    await using service = await startAsking(context, options, { nodes: seeds, seeds, onEvent }, work);
+    const nodes = service.lookup(target, { signal });
     let next = await nodes.next();
     for (; next.done !== true; next = await nodes.next()) {
-      met++;
-      output.event('node', nodeFields(next.value, target), enodeOf(next.value));
+      if (!starts.holdBack(next.value)) meet(next.value);
     }
     const closest = next.value;
+    for (const silent of starts.silent) {
+      const enode = enodeOf(silent);
+      output.event('no-answer', { enode }, `no answer from ${enode}`);
+    }
     const { sent, received } = service.stats();
     const seconds = (env.now() - begunAt) / 1_000;
     output.event(
@@ -54,13 +64,56 @@ async function lookup(context: Context, text: string | undefined, options: Searc
         closest: closest.map((found) => nodeFields(found, target)),
       },
       [
-        `met ${formatNumber(met)} nodes in ${formatDuration(seconds)}, sent ${formatNumber(sent)} packets`,
-        `closest to ${toHex(target)}, with the logarithm of the distance:`,
+        `met ${formatCount(met, 'node')} in ${formatDuration(seconds)}, sent ${formatCount(sent, 'packet')}`,
+        closest.length === 0
+          ? `closest to ${toHex(target)}: nobody`
+          : `closest to ${toHex(target)}, with the logarithm of the distance:`,
         ...closest.map((found) => closestLine(found, target)),
       ].join('\n'),
     );
-    if (closest.length === 0) throw new PeerlaneError('request-timeout', 'nobody has answered');
+    if (closest.length > 0) return;
+    throw new PeerlaneError(
+      'request-timeout',
+      met === 0 ? 'none of the nodes to begin with has answered' : 'nobody has answered FindNode',
+    );
   });
+}
+
+/** The nodes that a lookup begins with: it meets those that answer, whoever has told it of them. */
+class Starts {
+  readonly #meet: (node: KadNode) => void;
+  readonly #keys: ReadonlySet<string>;
+  readonly #answered = new Set<string>();
+  /** Those that the lookup has given, and that have not answered yet. */
+  readonly #waiting = new Map<string, KadNode>();
+
+  constructor(nodes: readonly KadNode[], meet: (node: KadNode) => void) {
+    this.#keys = new Set(nodes.map(({ id }) => toHex(id)));
+    this.#meet = meet;
+  }
+
+  get silent(): Iterable<KadNode> {
+    return this.#waiting.values();
+  }
+
+  tell(event: Discv4ServiceEvent): void {
+    if (event.kind !== 'node-answered') return;
+    const key = toHex(event.node.id);
+    if (!this.#keys.has(key)) return;
+    this.#answered.add(key);
+    const node = this.#waiting.get(key);
+    if (node === undefined) return;
+    this.#waiting.delete(key);
+    this.#meet(node);
+  }
+
+  /** Whether a node is one of them and has not answered; it is met as soon as it does. */
+  holdBack(node: KadNode): boolean {
+    const key = toHex(node.id);
+    if (!this.#keys.has(key) || this.#answered.has(key)) return false;
+    this.#waiting.set(key, node);
+    return true;
+  }
 }
 
 function closestLine(node: KadNode, target: Uint8Array): string {

@@ -4,14 +4,14 @@ import { readTextFile, replaceTextFile } from '../io/text-file.ts';
 import { formatNodeSet, MAX_NODE_SET_BYTES, type NodeSet, parseNodeSet } from '../server/node-set.ts';
 import type { Context } from './command.ts';
 
-const WHAT = 'the node set';
+export const NODE_SET = 'the node set';
 
 /** @throws PeerlaneError `file-unreadable`, `node-set-invalid`, `aborted` */
 export async function readNodeSet(
   path: string,
   { env, signal }: Pick<Context, 'env' | 'signal'>,
 ): Promise<NodeSet> {
-  const text = await readTextFile(path, WHAT, MAX_NODE_SET_BYTES);
+  const text = await readTextFile(path, NODE_SET, MAX_NODE_SET_BYTES);
   try {
     return await parseNodeSet(text, { env, signal });
   } catch (error) {
@@ -22,5 +22,5 @@ export async function readNodeSet(
 
 /** Puts the file in place as a whole: a crash leaves the old one or the new one. @throws PeerlaneError `file-unreadable` */
 export async function writeNodeSet(path: string, set: NodeSet): Promise<void> {
-  await replaceTextFile(path, WHAT, formatNodeSet(set));
+  await replaceTextFile(path, NODE_SET, formatNodeSet(set));
 }

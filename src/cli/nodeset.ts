@@ -6,7 +6,7 @@ import { PRESETS, type PresetName } from '../eth/index.ts';
 import { bestOf, formatNodeSet, formatTime, type NodeSet, type NodeSetEntry } from '../server/node-set.ts';
 import { cidr, count, duration } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { formatNumber, jsonInteger, printable } from './format.ts';
+import { formatCount, formatNumber, jsonInteger, printable } from './format.ts';
 import { followsChain, inNetwork, type NodeFilter, offersSnap, olderThan } from './node-filters.ts';
 import { entriesOf, networksOf, timesOf } from './node-set-facts.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
@@ -55,7 +55,7 @@ async function filter(context: Context, file: string, options: FilterOptions): P
   const fields = { nodes: chosen.size, of: set.size };
   if (options.out !== undefined) {
     await writeNodeSet(options.out, chosen);
-    const text = `wrote ${formatNumber(chosen.size)} of ${formatNumber(set.size)} nodes to ${options.out}`;
+    const text = `wrote ${formatNumber(chosen.size)} of ${formatCount(set.size, 'node')} to ${options.out}`;
     output.event('nodeset', { ...fields, file: options.out }, text);
   } else if (output.mode === 'json') {
     for (const [id, entry] of chosen) output.event('node', nodeFields(id, entry), '');

@@ -74,6 +74,7 @@ async function pingAll(
   const begunAt = env.now();
   for (let i = 0; i < count; i++) {
     await sleep(env, Math.max(0, begunAt + i * interval * 1_000 - env.now()), signal);
+    tally.sent++;
     const pong = await pongOrNone(service, node, signal);
     tally.add(pong?.rtt);
     printPong(output, i + 1, pong);
@@ -114,15 +115,15 @@ function printPong(output: Output, number: number, pong: PingResult | undefined)
 
 /** Round-trip times of all Pongs, of which few are kept. */
 class Tally {
+  /** The one that is under way included: when the time is over it has no answer. */
   sent = 0;
   received = 0;
   #sum = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = 0;
 
-  /** @param rtt milliseconds; `undefined` when there was no answer */
+  /** What came of a Ping. @param rtt milliseconds; `undefined` when there was no answer */
   add(rtt: number | undefined): void {
-    this.sent++;
     if (rtt === undefined) return;
     this.received++;
     this.#sum += rtt;

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
@@ -11,14 +11,15 @@ import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import {
   discoveryOf,
+  FIND_OPTIONS,
   type FindOptions,
-  openNodeDatabase,
   reportDiscovery,
   withFindOptions,
 } from './discovery.ts';
-import { formatBytes, formatNumber, printable } from './format.ts';
+import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
+import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
 interface ServeOptions extends CommonOptions, FindOptions {
@@ -39,17 +40,19 @@ export function addServeCommand(program: Command): void {
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
-    .option('--no-discovery', 'neither find nodes nor be found')
+    .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
     .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
 }
 
 async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { env, output, signal } = context;
+  await requireOwnDirectory(options.nodedb, options.store);
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   await requireFree(listen, options);
-  await using nodes = await openNodeDatabase(options, context);
+  using warnings = new NodeDatabaseWarnings(output);
+  await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
   await importChain(store, chainFile, {
@@ -72,7 +75,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     discovery: options.discovery && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     bootnodes: options.bootnode ?? [],
-    nodeDatabase: nodes.nodeDatabase,
+    nodeDatabase,
     onEvent: (event) => report(output, event),
     env,
   });
@@ -83,12 +86,13 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     'listening',
     { enode, enr },
     [
-      `chain    ${formatNumber(number)} blocks of network ${networkId}, head ${toHex(hash)}`,
+      `chain    ${formatCount(number, 'block')} of network ${networkId}, head ${toHex(hash)}`,
       `genesis  ${toHex(genesisHash)}`,
       `enode    ${enode}`,
       `enr      ${enr}`,
     ].join('\n'),
   );
+  warnings.release();
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 

@@ -10,16 +10,11 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, collected, seconds } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import {
-  discoveryOf,
-  type FindOptions,
-  openNodeDatabase,
-  reportDiscovery,
-  withFindOptions,
-} from './discovery.ts';
-import { formatBytes, formatDuration, formatNumber, printable } from './format.ts';
+import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
+import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
 /** How long the end of a download waits for peers besides those that were there. */
@@ -55,16 +50,28 @@ export function addSyncCommand(program: Command): void {
       60,
     )
     .action((options: SyncOptions, command: Command) => {
-      const { peer, bootnode, dns, nodedb } = options;
-      if ((peer ?? bootnode ?? dns ?? nodedb) === undefined) {
-        command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
+      if (!isFinding(options)) {
+        if (options.peer === undefined) {
+          command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
+        }
+        if (options.discoveryPort !== undefined) {
+          command.error(
+            'error: --discovery-port is for --bootnode, --dns and --nodedb: without them there is no discovery',
+          );
+        }
       }
       return runAction(options, (context) => sync(context, options));
     });
 }
 
+/** Whether nodes are found beside those that are given. */
+function isFinding({ bootnode, dns, nodedb }: FindOptions): boolean {
+  return (bootnode ?? dns ?? nodedb) !== undefined;
+}
+
 async function sync(context: Context, options: SyncOptions): Promise<void> {
   for (const enode of options.peer ?? []) parseEnode(enode);
+  await requireOwnDirectory(options.nodedb, options.store);
   const genesis = await readGenesisFile(options.genesis);
   await using opened = await openStore(genesis, options.store);
   const { store } = opened;
@@ -81,7 +88,7 @@ async function sync(context: Context, options: SyncOptions): Promise<void> {
     'done',
     { head: toHex(head.hash), headers, bodies, seconds: Math.round(seconds * 1000) / 1000 },
     `done: block ${formatNumber(head.number)} ${toHex(head.hash)}, ` +
-      `${formatNumber(headers)} headers and ${formatNumber(bodies)} bodies in ${formatDuration(seconds)}`,
+      `${formatCount(headers, 'header')} and ${formatCount(bodies, 'body', 'bodies')} in ${formatDuration(seconds)}`,
   );
 }
 
@@ -93,7 +100,6 @@ async function download(
 ): Promise<DownloadSummary> {
   const { env, output, signal } = context;
   const { to, patience, protocol, peer: staticNodes = [], bootnode: bootnodes = [] } = options;
-  const isFinding = (options.bootnode ?? options.dns ?? options.nodedb) !== undefined;
   /** Whether a peer came when the block to go to had been chosen. */
   let isUnheard = false;
   const downloader = new Downloader({
@@ -110,15 +116,17 @@ async function download(
   const peers = new PeerReport(output, staticNodes);
   const { networkId, hash: genesisHash, schedule } = genesis;
   const network = { networkId, genesisHash, schedule };
-  await using nodes = await openNodeDatabase(options, context);
+  using warnings = new NodeDatabaseWarnings(output);
+  await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
+  warnings.release();
   await using server = new Server({
     key: await nodeKey(options.key, env),
     name: clientId(),
     staticNodes,
     bootnodes,
-    discovery: isFinding && discoveryOf(options, network, store),
+    discovery: isFinding(options) && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
-    nodeDatabase: nodes.nodeDatabase,
+    nodeDatabase,
     protocols: ethProtocols({
       network,
       chain: store,

@@ -2,8 +2,13 @@
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { type Tree, type TreeUrl, treeFromJson } from '../dnsdisc/index.ts';
 import { type NodeRecord, parseRecord } from '../enr/index.ts';
-import { readTextFile, replaceTextFile } from '../io/text-file.ts';
+import {
+  readTextFile,
+  replaceTextFile,
+  requireReplaceable as requireReplaceableText,
+} from '../io/text-file.ts';
 
+const WHAT = 'the file';
 /** More than a hundred thousand records take. */
 const MAX_LENGTH = 128 * 1024 * 1024;
 
@@ -40,10 +45,13 @@ function textsOfJson(path: string, text: string): string[] {
     throw new PeerlaneError('file-unreadable', `${path} begins like JSON and is not`, { cause });
   }
   const items: unknown[] = Array.isArray(value) ? value : Object.values(Object(value));
-  return items.map((item) => {
+  return items.flatMap((item) => {
     const { record = item }: { readonly record?: unknown } = Object(item);
-    if (typeof record === 'string') return record;
-    throw new PeerlaneError('file-unreadable', `${path} holds something that is not a record`);
+    if (typeof record !== 'string') {
+      throw new PeerlaneError('file-unreadable', `${path} holds something that is not a record`);
+    }
+    // A node set has nodes of which no record is known: trees are of those that have one.
+    return record !== item && record.startsWith('enode:') ? [] : [record];
   });
 }
 
@@ -77,9 +85,14 @@ function parseTree(path: string, text: string, url?: TreeUrl): Tree {
 
 /** Writes a file that takes the place of one that is there only when it is whole. @throws PeerlaneError `file-unreadable` */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  await replaceTextFile(path, 'the file', text);
+  await replaceTextFile(path, WHAT, text);
+}
+
+/** @throws PeerlaneError `file-unreadable` when `replaceFile` would fail */
+export async function requireReplaceable(path: string): Promise<void> {
+  await requireReplaceableText(path, WHAT);
 }
 
 async function readText(path: string): Promise<string> {
-  return await readTextFile(path, 'the file', MAX_LENGTH);
+  return await readTextFile(path, WHAT, MAX_LENGTH);
 }

@@ -66,6 +66,11 @@ export interface SyncOptions extends WaitOptions {
   readonly minSeq?: bigint;
   /** For observation only, as `onProblem`. */
   readonly onProgress?: (progress: SyncProgress) => void;
+  /**
+   * Told of each record as it comes: it is part of the tree, whose root is signed, also if the rest cannot be had. For
+   * observation only, as `onProblem`.
+   */
+  readonly onRecord?: (record: NodeRecord) => void;
 }
 
 export class DnsClient {
@@ -117,7 +122,7 @@ export class DnsClient {
    */
   async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
-    const { signal, minSeq, onProgress } = checkSyncOptions(options);
+    const { signal, minSeq, onProgress, onRecord } = checkSyncOptions(options);
     const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
@@ -128,6 +133,7 @@ export class DnsClient {
       pause: (ms) => sleep(this.#env, ms, signal),
       onProblem: this.#onProblem,
       onProgress: detached(onProgress),
+      onRecord: detached(onRecord),
     });
     this.#remember(parsed, tree.root.seq);
     return tree;
@@ -268,10 +274,11 @@ function checkSyncOptions(
 ): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
   const signal = signalOf(options);
   return reading('the options of the call', () => {
-    const { minSeq = 0n, onProgress = () => undefined } = options;
+    const { minSeq = 0n, onProgress = () => undefined, onRecord = () => undefined } = options;
     checkUint64('minSeq', minSeq);
     checkFunction('onProgress', onProgress);
-    return { signal, minSeq, onProgress };
+    checkFunction('onRecord', onRecord);
+    return { signal, minSeq, onProgress, onRecord };
   });
 }
 

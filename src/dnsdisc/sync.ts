@@ -1,6 +1,7 @@
 /** Reading a whole tree, entry by entry. */
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { parseEntry, type Texts, textOf } from './entry.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import { type Entry, parseEntry, type Texts, textOf } from './entry.ts';
 import { formatRoot, rootOf } from './root.ts';
 import { depthFirst, type Place, Subtree } from './subtree.ts';
 import { MAX_TREE_ENTRIES, readTree, type Tree } from './tree.ts';
@@ -26,11 +27,12 @@ export interface SyncEnvironment {
   readonly pause: (ms: number) => Promise<void>;
   readonly onProblem: (problem: PeerlaneError, name: string) => void;
   readonly onProgress: (progress: SyncProgress) => void;
+  readonly onRecord: (record: NodeRecord) => void;
 }
 
 /** @throws PeerlaneError as `DnsClient.sync` says */
 export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Promise<Tree> {
-  const { minSeq, onProgress } = environment;
+  const { minSeq, onProgress, onRecord } = environment;
   const root = await attempt(url.domain, environment, (texts) => rootOf(texts, url.publicKey));
   if (root.seq < minSeq) {
     throw new PeerlaneError(
@@ -53,7 +55,9 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
       found.set(name, text);
       length += text.length;
       if (length > MAX_TREE_LENGTH) throw new PeerlaneError('invalid-tree', 'the tree is too large');
-      visit(subtree, place, text);
+      const entry = parseEntry(text);
+      visit(subtree, place, entry);
+      if (entry.kind === 'record' && top === root.recordsHash) onRecord(entry.record);
       onProgress({ done: ++done, known: before + subtree.size });
     }
     before += subtree.size;
@@ -64,8 +68,7 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
   });
 }
 
-function visit(subtree: Subtree, place: Place, text: string): void {
-  const entry = parseEntry(text);
+function visit(subtree: Subtree, place: Place, entry: Entry): void {
   if (entry.kind === 'branch' && !subtree.add(place, entry.children)) {
     throw new PeerlaneError('invalid-tree', 'the tree is too deep or too large');
   }

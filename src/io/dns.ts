@@ -1,5 +1,6 @@
 /** TXT records and addresses, by what is part of Node.js: the only place that asks it. */
 import { lookup, Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { checkDuration, checkObject, checkSignal, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
@@ -67,6 +68,8 @@ export class DnsResolver {
     if (this.#servers === undefined) return resolver;
     try {
       if (this.#servers.length === 0) throw new TypeError('there is none');
+      // Of other ports Node.js makes what it likes, or ends the process.
+      if (!this.#servers.every(hasPort)) throw new TypeError('no such port');
       resolver.setServers(this.#servers);
     } catch (cause) {
       const message = 'servers is not an array of addresses, each with or without a port';
@@ -74,6 +77,12 @@ export class DnsResolver {
     }
     return resolver;
   }
+}
+
+/** Whether the port of a server is one, if it has any. */
+function hasPort(server: string): boolean {
+  const port = isIP(server) === 0 ? /:([^:\]]*)$/.exec(server)?.[1] : undefined;
+  return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) <= 65_535);
 }
 
 /**

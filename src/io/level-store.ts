@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { PeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
@@ -33,6 +34,7 @@ export class LevelStore implements ScannableStore {
   static async open(path: string, options: LevelOptions): Promise<LevelStore> {
     const problems = new Problems(path, options);
     await refuseHeadless(path, problems);
+    await makeDirectory(path);
     const db = new ClassicLevel<Uint8Array, Uint8Array>(path, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -110,6 +112,31 @@ async function refuseHeadless(path: string, problems: Problems): Promise<void> {
   if (!isNew && !names.some((name) => name.startsWith('MANIFEST-'))) {
     throw problems.damaged('its MANIFEST file is missing');
   }
+}
+
+/**
+ * Makes a directory, and those above it. Node.js itself, which LevelDB would ask, tries for ever where the system says of a
+ * directory that it cannot be, as Linux does in /proc.
+ */
+async function makeDirectory(path: string): Promise<void> {
+  const failed = (error: unknown): PeerlaneError => {
+    const message = `cannot make the directory ${path}: ${fileProblem(error)}`;
+    return new PeerlaneError('file-unreadable', message, { cause: error });
+  };
+  const isMade = async (): Promise<boolean> => {
+    try {
+      await mkdir(path);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return true;
+      if (systemCode(error) === 'ENOENT') return false;
+      throw failed(error);
+    }
+  };
+  if (await isMade()) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeDirectory(parent);
+  if (!(await isMade())) throw failed('the system refuses it');
 }
 
 /** LevelDB opens only files that it has written: one that is missing or cut off is damage, whatever the system says. */

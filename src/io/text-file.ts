@@ -1,5 +1,5 @@
 /** Text files that are read with a bound and replaced as a whole. */
-import { open, realpath, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { onAbort, throwIfAborted } from '../base/abort.ts';
@@ -78,23 +78,57 @@ async function textOf(
  * @throws PeerlaneError `file-unreadable`
  */
 export async function replaceTextFile(path: string, what: string, text: string): Promise<void> {
+  await besideIt(path, what, async (file, temporary, target) => {
+    await file.writeFile(text);
+    // Else the new name could outlive a loss of power, and the text not.
+    await file.sync();
+    await rename(temporary, target);
+  });
+}
+
+/**
+ * Looks whether `replaceTextFile` can do its work, and leaves everything as it is: what takes long says so before.
+ * @throws PeerlaneError `file-unreadable`
+ */
+export async function requireReplaceable(path: string, what: string): Promise<void> {
+  await besideIt(path, what, (_, temporary) => rm(temporary));
+}
+
+/** Runs `use` with a new file beside `path`, which is gone when it fails. */
+async function besideIt(
+  path: string,
+  what: string,
+  use: (file: FileHandle, temporary: string, target: string) => Promise<void>,
+): Promise<void> {
+  const problem = await problemOf(path);
+  if (problem !== undefined) throw failed('write', `${what} ${path}`, problem);
   const target = await targetOf(path);
   const name = `.${basename(target)}.${process.pid}-${temporaryFiles++}.tmp`;
   const temporary = join(dirname(target), name);
   try {
     const file = await open(temporary, 'w');
     try {
-      await file.writeFile(text);
-      // Else the new name could outlive a loss of power, and the text not.
-      await file.sync();
+      await use(file, temporary, target);
     } finally {
       await file.close();
     }
-    await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw failed('write', `${what} ${path}`, fileProblem(error), error);
+    throw failed('write', `${what} ${path}`, writeProblem(error), error);
   }
+}
+
+/** What stands in the way; a device or a pipe would be replaced, not written to. */
+async function problemOf(path: string): Promise<string | undefined> {
+  if (/(?:^|[/\\])$/.test(path)) return 'it names no file';
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined || there.isFile()) return undefined;
+  return there.isDirectory() ? 'it is a directory' : 'it is not a regular file';
+}
+
+function writeProblem(error: unknown): string {
+  const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return isMissing ? 'its directory does not exist' : fileProblem(error);
 }
 
 /** The file behind a link, which stays one. */

@@ -1,15 +1,23 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { crawlPageOf } from '../../src/cli/crawl/page.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
 import { signRecord } from '../../src/enr/index.ts';
-import { type NodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
+import {
+  formatNodeSet,
+  type NodeSet,
+  type NodeSetEntry,
+  nodeSetKey,
+  parseNodeSet,
+} from '../../src/server/node-set.ts';
 import { SMALL_CHAIN } from '../interop/chains.ts';
+import { DnsServer } from '../support/dns-server.ts';
 import { EthNode } from '../support/eth-node.ts';
-import { bootnode, enodeOf, ofKind, ownNode } from './bootnode.ts';
+import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
 import { Cli, eventsOf, run } from './cli.ts';
 
 async function directory(): Promise<string> {
@@ -25,6 +33,15 @@ async function network(count: number): Promise<string> {
     await node.ping(enode);
   }
   return enode;
+}
+
+/** An entry of a node that has answered yesterday, and is gone. */
+async function goneNode(): Promise<[string, NodeSetEntry]> {
+  const service = await ownNode();
+  const { record: node } = service;
+  await service.close();
+  const at = Date.now() - 86_400_000;
+  return [nodeSetKey(node), { node, score: 5, firstResponse: at, lastResponse: at, lastCheck: at }];
 }
 
 const SHORT = ['--idle', '3s', '--timeout', '30s'];
@@ -81,6 +98,111 @@ describe('`crawl`', () => {
     expect([status, stderr]).toEqual([1, expect.stringContaining('nobody to ask')]);
   });
 
+  it('fails when nobody answers, makes no file, and loses no set', async () => {
+    const [silent, path] = [await silentNode(), await directory()];
+    const file = join(path, 'nodes.json');
+    const html = join(path, 'nodes.html');
+    const args = ['--bootnode', silent, '--idle', '1s', '--html', html, '--json'];
+    const none = await run('crawl', file, ...args);
+    expect(none.status).toBe(1);
+    expect(eventsOf(none.stdout).slice(-2)).toMatchObject([
+      { event: 'summary', nodes: 0, answered: 0 },
+      { event: 'error', code: 'request-timeout', message: 'nobody has answered' },
+    ]);
+    expect(await readdir(path)).toEqual([]);
+    const set = formatNodeSet(new Map([await goneNode()]));
+    await writeFile(file, set);
+    const gone = await run('crawl', file, ...args);
+    expect([gone.status, eventsOf(gone.stdout).at(-1)?.code]).toEqual([1, 'request-timeout']);
+    expect((await parseNodeSet(await readFile(file, 'utf8'))).size).toBe(1);
+  });
+
+  it.each([
+    ['in a directory that is not there', 'none/x', /its directory does not exist/],
+    ['that is a directory', 'folder', /it is a directory/],
+    ['in a directory that is none', 'file/x', /a part of its path is not a directory/],
+    ['that is a device', '/dev/null', /not a regular file/],
+    ['without a name', 'none/', /names no file/],
+  ])('refuses files %s before it asks anybody', async (_, name, message) => {
+    const [node, path] = [await ownNode(), await directory()];
+    await mkdir(join(path, 'folder'));
+    await writeFile(join(path, 'file'), 'kept');
+    const bad = name.startsWith('/') ? name : `${path}/${name}`;
+    const before = await readdir(path, { recursive: true });
+    const good = join(path, 'good');
+    for (const args of [
+      [bad, '--html', good],
+      [good, '--html', bad],
+    ]) {
+      const { status, stdout } = await run('crawl', ...args, '--bootnode', enodeOf(node), '--json');
+      expect(status).toBe(1);
+      expect(eventsOf(stdout)).toMatchObject([
+        { event: 'error', code: 'file-unreadable', message: expect.stringMatching(message) },
+      ]);
+    }
+    expect(node.stats().received).toBe(0);
+    expect(await readdir(path, { recursive: true })).toEqual(before);
+    expect(await readFile(join(path, 'file'), 'utf8')).toBe('kept');
+  });
+
+  it('refuses to write the page over the set, also behind a link', async () => {
+    const path = await directory();
+    const [file, link] = [join(path, 'nodes.json'), join(path, 'link')];
+    await writeFile(file, '{}');
+    await symlink(file, link);
+    for (const html of [file, join(path, '.', 'nodes.json'), link]) {
+      const { status, stderr } = await run('crawl', file, '--html', html);
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/--html needs another file/)]);
+    }
+  });
+
+  it('begins with the nodes of a list, of which half of its time is enough', async () => {
+    const [node, path] = [await ownNode(), await directory()];
+    const file = join(path, 'nodes.json');
+    const made = signTree(
+      { domain: 'nodes.test', seq: 1n, records: [node.record] },
+      generateSecretKey(systemEnv),
+    );
+    const url = formatTreeUrl(made.url);
+    const server = await DnsServer.serve(treeTexts(made));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const args = ['--dns', url, '--dns-server', server.address, '--json'];
+    const whole = await run('crawl', file, ...args, '--idle', '1s');
+    expect([whole.status, eventsOf(whole.stdout).at(-1)]).toMatchObject([0, { event: 'summary', nodes: 1 }]);
+    const silent = await DnsServer.listen(() => 'silence');
+    onTestFinished(() => silent[Symbol.asyncDispose]());
+    const late = await run(
+      'crawl',
+      file,
+      '--dns',
+      url,
+      '--dns-server',
+      silent.address,
+      '--timeout',
+      '2s',
+      '--json',
+    );
+    expect(late.status).toBe(0);
+    expect(ofKind('list-failed', eventsOf(late.stdout))).toMatchObject([
+      { url, code: 'lookup-timeout', message: 'half of the time of the crawl is over', nodes: 0 },
+    ]);
+    const other = join(path, 'other.json');
+    const none = await run('crawl', other, '--dns', url, '--dns-server', silent.address, '--timeout', '1s');
+    expect([none.status, none.stderr]).toEqual([1, expect.stringMatching(/no list gave a node/)]);
+  });
+
+  it('says that its port is taken before it reads a list', async () => {
+    const { port } = await ownNode();
+    const server = await DnsServer.listen(() => 'silence');
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records: [] }, generateSecretKey(systemEnv));
+    const args = ['--dns', formatTreeUrl(made.url), '--dns-server', server.address];
+    const file = join(await directory(), 'nodes.json');
+    const { status, stderr } = await run('crawl', file, ...args, '--listen', `127.0.0.1:${port}`);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/\(port-in-use\)/)]);
+    expect(server.asked).toEqual([]);
+  });
+
   it('leaves a file alone that is no node set', async () => {
     const file = join(await directory(), 'nodes.json');
     await writeFile(file, '{"cut');
@@ -95,6 +217,8 @@ describe('`crawl`', () => {
     ['--timeout', '99d'],
     ['--rate', '0'],
     ['--limit', 'x'],
+    ['--limit', '250001'],
+    ['--dns-server', 'x'],
     ['--dns', 'http://example.org'],
   ])('refuses %s %s', async (...args) => {
     const { status } = await run('crawl', 'nodes.json', ...args);
@@ -103,6 +227,14 @@ describe('`crawl`', () => {
 });
 
 describe('the page of a crawl', () => {
+  it('says why it has no protocol versions', () => {
+    const page = crawlPageOf({ set: new Map(), now: 5, greetings: undefined });
+    expect(page).toMatch(/<h2[^>]*>Protocol versions and clients<\/h2>\n<p>.*Run it with --hello/);
+    const asked = crawlPageOf({ set: new Map(), now: 5, greetings: new Map() });
+    expect(asked).not.toContain('--hello');
+    expect(asked).toMatch(/>Protocol versions<\/h2>\n<p class="note">Of the 0 nodes.*<\/p>\n<p>none<\/p>/);
+  });
+
   it('shows what strangers say as text', () => {
     const key = generateSecretKey(systemEnv);
     const evil = '<script>alert(1)</script>"\'&';

@@ -81,6 +81,15 @@ describe('ping', () => {
     ]);
   });
 
+  it('counts a Ping that is under way when the time is over', async () => {
+    const { status, stdout } = await run('ping', await silentNode(), '--timeout', '0.2', '--json');
+    expect(status).toBe(1);
+    expect(eventsOf(stdout)).toEqual([
+      { event: 'summary', sent: 1, received: 0, lossPercent: 100 },
+      { ...ERROR, code: 'request-timeout' },
+    ]);
+  });
+
   it('ends with what it has, at Ctrl-C and when the time is over', async () => {
     const node = await ownNode();
     const cli = new Cli(['ping', enodeOf(node), '--count', '1000', '--json']);
@@ -194,10 +203,21 @@ describe('lookup', () => {
     ]);
     expect(random.status).toBe(0);
     expect(random.stdout).toMatch(
-      /^met 1 nodes in .*\nclosest to 0x[0-9a-f]{128}, .*\n {2}2[3-5]\d {2}enode:/m,
+      /^met 1 node in .*\nclosest to 0x[0-9a-f]{128}, .*\n {2}2[3-5]\d {2}enode:/m,
     );
     expect(itself.status).toBe(0);
     expect(eventsOf(itself.stdout).at(-1)).toMatchObject({ closest: [{ enode, distance: 0 }] });
+  });
+
+  it('says that a bootnode has not answered, and does not count it', async () => {
+    const [silent, { enode }] = await Promise.all([silentNode(), bootnode()]);
+    const { status, stdout } = await run('lookup', '--bootnode', silent, '--bootnode', enode);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`${enode}\nno answer from ${silent}\nmet 1 node in `);
+    const alone = await run('lookup', '--bootnode', silent);
+    expect(alone.status).toBe(1);
+    expect(alone.stdout).toMatch(/^no answer from enode:.*\nmet 0 nodes in .*\nclosest to 0x\w+: nobody\n$/);
+    expect(alone.stderr).toMatch(/none of the nodes to begin with has answered/);
   });
 
   it('fails when nobody answers, and when the time is over', async () => {
@@ -207,8 +227,9 @@ describe('lookup', () => {
       run('lookup', '--bootnode', silent, '--json', '--timeout', '0.05'),
     ]);
     expect([nobody.status, late.status]).toEqual([1, 1]);
-    expect(eventsOf(nobody.stdout).slice(-2)).toEqual([
-      expect.objectContaining({ event: 'summary', closest: [] }),
+    expect(eventsOf(nobody.stdout)).toEqual([
+      { event: 'no-answer', enode: silent },
+      expect.objectContaining({ event: 'summary', met: 0, closest: [] }),
       { ...ERROR, code: 'request-timeout' },
     ]);
     expect(eventsOf(late.stdout).at(-1)).toEqual({ ...ERROR, code: 'lookup-timeout' });

@@ -78,6 +78,16 @@ describe('dns sign', () => {
     expect(await readFile(paths.tree, 'utf8')).toBe(treeToJson(tree({ count: 20, seq: 2n })));
   });
 
+  it('cannot count up from the highest number there is', async () => {
+    const paths = await files();
+    await sign(paths, '--out', paths.tree, '--seq', String(2n ** 64n - 1n));
+    const { status, stderr } = await sign(paths, '--out', paths.tree);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/highest sequence number.*\(invalid-argument\)/),
+    ]);
+  });
+
   it('replaces nothing that is not a tree of the same domain', async () => {
     const paths = await files();
     await writeFile(paths.tree, 'precious');
@@ -95,6 +105,7 @@ describe('dns sign', () => {
       JSON.stringify({
         a: { seq: 1, record: String(record(0)) },
         b: { record: String(record(1)), score: 2 },
+        c: { record: 'enode://of-whom-no-record-is-known', score: 2 },
       }),
     ],
   ])('takes %s', async (_, text) => {
@@ -137,7 +148,7 @@ describe('dns to-zone', () => {
     await writeFile(path, treeToJson(tree({ count: 1 })));
     const out = join(directory, 'zone');
     const { stdout } = await run('dns', 'to-zone', path, '--url', URL, '--out', out);
-    expect(stdout).toBe(`wrote ${out}: ${URL}, sequence number 1, 1 records, 0 links\n`);
+    expect(stdout).toBe(`wrote ${out}: ${URL}, sequence number 1, 1 record, 0 links\n`);
     expect(await readFile(out, 'utf8')).toBe((await run('dns', 'to-zone', path)).stdout);
     const other = await run('dns', 'to-zone', path, '--url', formatTreeUrl(tree({ signer: 3 }).url));
     expect(other.stderr).toMatch(/\(invalid-tree\)\n$/);
@@ -198,6 +209,15 @@ describe('dns sync', () => {
     }
   });
 
+  it('says before it asks that the file cannot be written', async () => {
+    const server = await DnsServer.serve(texts);
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const out = join(await temporaryDirectory(), 'none', 'tree.json');
+    const { status, stderr } = await run('dns', 'sync', URL, '--server', server.address, '--out', out);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/its directory does not exist/)]);
+    expect(server.asked).toEqual([]);
+  });
+
   it('ends with Ctrl-C', async () => {
     let tell: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -219,6 +239,9 @@ describe('dns sync', () => {
 it.each([
   [['dns', 'sync'], /missing required argument 'url'/],
   [['dns', 'sync', URL, '--rate', '0'], /at most 1000/],
+  [['dns', 'sync', URL, '--server', 'x'], /expected an IP address/],
+  [['dns', 'sync', URL, '--server', '127.0.0.1:65536'], /expected an IP address/],
+  [['dns', 'sync', URL, '--server', '127.0.0.1:0'], /expected an IP address/],
   [['dns', 'sign', 'x', '--key', 'y'], /required option '--domain <name>'/],
   [['dns', 'sign', 'x', '--key', 'y', '--domain', 'a b'], /not a name of DNS/],
   [['dns', 'sign', 'x', '--key', 'y', '--domain', 'a', '--seq', '-1'], /below 2\^64/],

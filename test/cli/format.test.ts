@@ -1,6 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { listenAddress } from '../../src/cli/arguments.ts';
+import { dnsServer, duration, durationText, listenAddress } from '../../src/cli/arguments.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from '../../src/cli/format.ts';
+
+describe('durations as they are typed', () => {
+  it.each([
+    [1_800_000, '30m'],
+    [120_000, '2m'],
+    [86_400_000, '1d'],
+    [90_000, '90s'],
+    [1_500, '1500ms'],
+  ])('%d ms are %s, and back', (ms, text) => {
+    expect([durationText(ms), duration(text)]).toEqual([text, ms]);
+  });
+});
+
+it.each(['127.0.0.1', '127.0.0.1:5353', '::1', '[::1]:5353', '[::1]'])('%s may be a DNS server', (text) => {
+  expect(dnsServer(text)).toBe(text);
+});
 
 describe('figures for people', () => {
   it.each([

@@ -75,6 +75,8 @@ describe('listen', () => {
     ['0.0.0.0:0', ['--extip', '203.0.113.7'], '203.0.113.7', { ip: '203.0.113.7' }],
     ['127.0.0.1:0', ['--extip', '203.0.113.7'], '203.0.113.7', { ip: '203.0.113.7' }],
     [':0', ['--extip', '2001:db8::7'], '2001:db8::7', { ip6: '2001:db8::7' }],
+    [':0', ['--extip', '203.0.113.7'], '203.0.113.7', { ip: '203.0.113.7' }],
+    ['[::ffff:127.0.0.1]:0', [], '127.0.0.1', { ip: '127.0.0.1' }],
   ])('on %s with %j names %s', async (listen, args, host, addresses) => {
     const boot = await bootnode('--listen', listen, ...args);
     const { host: named, udpPort } = parseEnode(boot.enode);
@@ -160,6 +162,25 @@ describe('listen refuses', () => {
   it('an address of another machine', async () => {
     expect(await errorOf('--listen', '192.0.2.1:0')).toBe('listen-failed');
     expect(await errorOf('--listen', 'no.such.invalid:0')).toBe('listen-failed');
+  });
+
+  it.each([
+    '224.0.0.1:0',
+    '[ff02::1]:0',
+    '[::ffff:224.0.0.1]:0',
+    '255.255.255.255:0',
+    '127.255.255.255:0',
+    '240.0.0.1:0',
+  ])('%s, which is not the address of one host', async (listen) => {
+    expect(await errorOf('--listen', listen)).toBe('listen-failed');
+  });
+
+  it.each([
+    ['127.0.0.1:0', '2001:db8::7'],
+    ['0.0.0.0:0', '2001:db8::7'],
+    ['[::1]:0', '203.0.113.7'],
+  ])('on %s to be known by %s, an address of the other family', async (listen, extip) => {
+    expect(await errorOf('--listen', listen, '--extip', extip)).toBe('invalid-argument');
   });
 
   it('a key file that cannot be read, or holds no key', async () => {

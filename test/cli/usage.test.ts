@@ -4,12 +4,18 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { backend } from '../../src/crypto/index.ts';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { backend, publicKeyOf } from '../../src/crypto/index.ts';
 import { Cli, eventsOf, MAIN, run } from './cli.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start.js', import.meta.url));
 const SMALL = fileURLToPath(new URL('../../data/small', import.meta.url));
+const CHAIN = ['--chain', 'x', '--listen', ':0'];
+const NODE = `enode://${toBareHex(publicKeyOf(new Uint8Array(32).fill(1)))}@127.0.0.1:1`;
+const LIST = 'enrtree://AKA3AM6LPBYEUDMVNU3BSVQJ5AD45Y7YPOHJLEF6W26QOE4VTUDPE@nodes.example.org';
 const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
 
 describe('the command line', () => {
@@ -29,6 +35,19 @@ describe('the command line', () => {
     expect(bare.stderr).toContain('Usage: peerlane');
   });
 
+  it('names defaults as they may be typed', () => {
+    const commandsOf = (command: Command): Command[] => [command, ...command.commands.flatMap(commandsOf)];
+    const options = commandsOf(createProgram()).flatMap((command) => command.options);
+    const withDefault = options.filter(
+      ({ defaultValue, required }) => required && defaultValue !== undefined,
+    );
+    expect(withDefault.length).toBeGreaterThan(10);
+    for (const { defaultValue, defaultValueDescription, parseArg } of withDefault) {
+      const typed = defaultValueDescription ?? String(defaultValue);
+      expect(parseArg?.(typed, undefined) ?? typed).toEqual(defaultValue);
+    }
+  });
+
   it.each([
     [['frobnicate'], /unknown command 'frobnicate'/],
     [['info', '--frobnicate'], /unknown option '--frobnicate'/],
@@ -43,6 +62,20 @@ describe('the command line', () => {
     [['serve', '--chain', 'x', '--listen', '::1:0'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', ':0', '--protocol', 'eth/67'], /eth\/68/],
     [['sync', '--genesis', 'x', '--store', 'y'], /one of --peer, --bootnode, --dns and --nodedb is required/],
+    [
+      ['serve', ...CHAIN, '--no-discovery', '--bootnode', NODE],
+      /'--no-discovery' cannot be used with.*--boot/,
+    ],
+    [
+      ['serve', ...CHAIN, '--nodedb', 'y', '--no-discovery'],
+      /'--no-discovery' cannot be used with.*--nodedb/,
+    ],
+    [['serve', ...CHAIN, '--no-discovery', '--discovery-port', '0'], /cannot be used with.*--discovery-port/],
+    [['serve', ...CHAIN, '--no-discovery', '--dns', LIST], /'--no-discovery' cannot be used with.*--dns/],
+    [
+      ['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--discovery-port', '1'],
+      /there is no discovery/,
+    ],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
     [['nodeset', 'info'], /missing required argument 'file'/],

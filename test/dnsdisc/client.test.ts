@@ -489,6 +489,16 @@ describe('sync', () => {
     expect(dns.names.some((name) => name.endsWith('other.test'))).toBe(false);
   });
 
+  it('tells of records before it has them all, also when the rest cannot be had', async () => {
+    const { env, dns, client } = setUp([tree({ count: 40 })]);
+    const told: NodeRecord[] = [];
+    const onRecord = (record: NodeRecord): void => void told.push(record);
+    dns.instead = () => (told.length >= 10 ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    expect(await rejectionOf(settled(env, client.sync(URL, { onRecord })))).toBe('lookup-failed');
+    expect(told).toHaveLength(10);
+    expect(texts(records(40))).toEqual(expect.arrayContaining(texts(told)));
+  });
+
   it('asks again when an answer fails, and gives up some time', async () => {
     const { env, dns, client } = setUp([tree({ count: 5 })]);
     let failures = 0;

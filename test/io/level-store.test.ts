@@ -25,6 +25,17 @@ afterAll(async () => {
 
 const key = (number: number) => Uint8Array.of(number >> 8, number & 0xff);
 
+it.runIf(process.platform === 'linux')(
+  'a directory that cannot be is refused (in /proc of Linux)',
+  async () => {
+    expect(await rejectionOf(LevelStore.open('/proc/none/store', OPTIONS))).toBe('file-unreadable');
+  },
+);
+
+it('directories above a store are made', async () => {
+  await (await LevelStore.open(join(newPath(), 'a', 'b'), OPTIONS)).close();
+});
+
 /** A directory of `count` records of 300 bytes that nobody has open. */
 async function filled(count: number): Promise<string> {
   const path = newPath();

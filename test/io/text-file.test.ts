@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTextFile, replaceTextFile } from '../../src/io/text-file.ts';
+import { readTextFile, replaceTextFile, requireReplaceable } from '../../src/io/text-file.ts';
 import { rejectionOf } from '../support/errors.ts';
 
 let directory: string;
@@ -35,6 +36,30 @@ describe('a text file', () => {
       'file-unreadable',
     );
     expect(await readdir(folder)).toEqual(['set.json']);
+  });
+
+  it('is looked at beforehand without being touched', async () => {
+    const folder = join(directory, 'e');
+    await mkdir(join(folder, 'folder'), { recursive: true });
+    const file = join(folder, 'file');
+    await writeFile(file, 'old');
+    await requireReplaceable(file, 'the file');
+    await requireReplaceable(join(folder, 'new'), 'the file');
+    for (const path of [
+      join(folder, 'folder'),
+      join(folder, 'no', 'file'),
+      join(file, 'x'),
+      `${file}/`,
+      '',
+    ]) {
+      expect(await rejectionOf(requireReplaceable(path, 'the file'))).toBe('file-unreadable');
+    }
+    expect([await readFile(file, 'utf8'), await readdir(folder)]).toEqual(['old', ['file', 'folder']]);
+  });
+
+  it.runIf(existsSync('/dev/null'))('does not take the place of a device (where there is one)', async () => {
+    expect(await rejectionOf(requireReplaceable('/dev/null', 'the file'))).toBe('file-unreadable');
+    expect((await stat('/dev/null')).isFile()).toBe(false);
   });
 
   it.runIf(process.platform !== 'win32')(

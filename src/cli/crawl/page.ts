@@ -1,6 +1,6 @@
 /** What a crawl has found, as one HTML page. */
 import { type NodeSet, nodeSetKey } from '../../server/node-set.ts';
-import { formatNumber, printable } from '../format.ts';
+import { formatCount, formatNumber, printable } from '../format.ts';
 import {
   agesOf,
   type Counts,
@@ -19,6 +19,9 @@ import type { Greeting } from './greetings.ts';
 /** Bars of a chart: strangers may invent any number of names. */
 const MAX_BARS = 20;
 const MAX_NAME_LENGTH = 60;
+
+const NOT_ASKED =
+  'They are said only to whoever connects: no node was connected to in this crawl. Run it with --hello to have them here.';
 
 const STYLE = `
 table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-variant-numeric: tabular-nums; }
@@ -39,7 +42,8 @@ export interface CrawlReport {
 interface Chart {
   readonly title: string;
   readonly note: string;
-  readonly counts: Counts;
+  /** A sentence: why there are none. */
+  readonly counts: Counts | string;
 }
 
 /** A whole HTML document. */
@@ -78,11 +82,13 @@ ${charts.map(sectionOf).join('\n')}`;
 }
 
 function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> | undefined): Chart[] {
-  if (greetings === undefined) return [];
+  if (greetings === undefined) {
+    return [{ title: 'Protocol versions and clients', note: '', counts: NOT_ASKED }];
+  }
   const known = [...set.values()]
     .map(({ node }) => greetings.get(nodeSetKey(node)))
     .filter((greeting) => greeting !== undefined);
-  const of = `Of the ${formatNumber(known.length)} nodes that took a connection.`;
+  const of = `Of the ${formatCount(known.length, 'node')} that took a connection.`;
   return [
     {
       title: 'Protocol versions',
@@ -99,6 +105,13 @@ function clientName(clientId: string): string {
 }
 
 function sectionOf({ title, note, counts }: Chart, index: number): string {
+  return `<section aria-labelledby="title-${index}">
+<h2 id="title-${index}">${escaped(title)}</h2>
+${note === '' ? '' : `<p class="note">${escaped(note)}</p>\n`}${typeof counts === 'string' ? `<p>${escaped(counts)}</p>` : tableOf(counts, index)}
+</section>`;
+}
+
+function tableOf(counts: Counts, index: number): string {
   const shown = counts.slice(0, MAX_BARS);
   const most = Math.max(1, ...shown.map(([, count]) => count));
   const rows = shown.map(([name, count]) => {
@@ -107,13 +120,6 @@ function sectionOf({ title, note, counts }: Chart, index: number): string {
   });
   const more = counts.length - shown.length;
   const rest = more > 0 ? `<p class="note">and ${formatNumber(more)} more</p>` : '';
-  const table =
-    rows.length === 0
-      ? '<p>none</p>'
-      : `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
-  return `<section aria-labelledby="title-${index}">
-<h2 id="title-${index}">${escaped(title)}</h2>
-<p class="note">${escaped(note)}</p>
-${table}${rest}
-</section>`;
+  if (rows.length === 0) return '<p>none</p>';
+  return `<table aria-labelledby="title-${index}"><tbody>\n${rows.join('\n')}\n</tbody></table>${rest}`;
 }
