@@ -1,4 +1,5 @@
 /** The options of discovery v4, checked early. */
+import { equalBytes } from '../base/bytes.ts';
 import {
   checkArray,
   checkEnv,
@@ -131,6 +132,8 @@ export function nodeOf(source: NodeSource): KadNode {
   return reading('the node', () => {
     if (!isObject(source))
       throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
-    return kadNode(source);
+    const node = kadNode(source);
+    if (source.id instanceof Uint8Array && equalBytes(source.id, node.id)) return node;
+    throw invalidArgument('the id of a node is not that of its public key');
   });
 }
