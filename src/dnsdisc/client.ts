@@ -10,6 +10,7 @@ import {
   checkUint64,
   invalidArgument,
   isObject,
+  readEach,
   reading,
   signalOf,
 } from '../base/checks.ts';
@@ -103,7 +104,7 @@ export class DnsClient {
       if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
         throw invalidArgument(`urls is not an array of 1 to ${MAX_TREES} URLs`);
       }
-      return urls.map(parseTreeUrl);
+      return readEach('urls', urls, parseTreeUrl);
     });
     const forest = new Forest(roots, (url) => this.#seqs.get(url));
     return new RecordIterator((closed) => this.#next(forest, closed), signal);
