@@ -332,8 +332,17 @@ const found: string[] = [];
 const late: Promise<unknown>[] = [];
 
 function note(name: string, error: unknown): void {
-  if (!(error instanceof PeerlaneError)) found.push(`${name}: ${String(error)}`);
-  else if (error.message.length < 5) found.push(`${name} says nothing`);
+  if (!(error instanceof PeerlaneError)) {
+    found.push(`${name}: ${String(error)}`);
+    return;
+  }
+  // Of options each has to be named, unless all of them cannot be read.
+  const option =
+    /^(?:Server|Discv4Service|DnsClient|Crawler|ethDiscovery) 0\.(\w+)(?:\[\d+\])?: /.exec(name)?.[1] ?? '';
+  const { code, message } = error;
+  const isNamed =
+    !code.startsWith('invalid-') || message.includes(option) || message.includes('cannot be read');
+  if (!isNamed || message === '') found.push(`${name} is told: ${message}`);
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

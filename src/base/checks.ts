@@ -66,6 +66,19 @@ export function checkArray(name: string, value: unknown): void {
   if (!Array.isArray(value)) throw invalidArgument(`${name} is not an array`);
 }
 
+/** What `read` makes of each element; its errors keep their codes, and say of which element they are. */
+export function readEach<T, U>(name: string, values: readonly T[], read: (value: T) => U): U[] {
+  checkArray(name, values);
+  return Array.from(values, (value, i) => {
+    try {
+      return read(value);
+    } catch (error) {
+      if (!(error instanceof PeerlaneError)) throw error;
+      throw new PeerlaneError(error.code, `${name}[${i}]: ${error.message}`, { cause: error });
+    }
+  });
+}
+
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidArgument(`${name} is not a function`);
 }

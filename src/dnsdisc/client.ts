@@ -1,77 +1,29 @@
 /** Finds nodes in DNS (dnsdisc.md, "Client Protocol"). */
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
-import {
-  checkDuration,
-  checkEnv,
-  checkFunction,
-  checkInteger,
-  checkObject,
-  checkRate,
-  checkUint64,
-  invalidArgument,
-  isObject,
-  reading,
-  signalOf,
-} from '../base/checks.ts';
-import { type Env, systemEnv } from '../base/env.ts';
+import { invalidArgument, readEach, reading, signalOf } from '../base/checks.ts';
+import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { detached } from '../base/observer.ts';
 import { sleep } from '../base/sleep.ts';
 import type { NodeRecord } from '../enr/index.ts';
+import {
+  checkClientOptions,
+  checkSyncOptions,
+  type DnsClientOptions,
+  type Resolver,
+  type SyncOptions,
+  type WaitOptions,
+} from './client-options.ts';
 import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
 import { Forest, MAX_TREES } from './forest.ts';
 import { Pace } from './pace.ts';
-import { type SyncProgress, syncTree } from './sync.ts';
+import { syncTree } from './sync.ts';
 import type { Tree } from './tree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
 import type { Lookup, Outcome, TreeWalk } from './tree-walk.ts';
 
-export const DEFAULT_TIMEOUT_MS = 5_000;
-export const DEFAULT_RATE = 3;
-export const DEFAULT_CACHE_SIZE = 1_000;
-const MAX_CACHE_SIZE = 1_000_000;
 /** Trees whose newest sequence number is remembered. */
 const MAX_KNOWN_TREES = 256;
-
-export interface Resolver {
-  /**
-   * The TXT records at `name`, the strings of each put together; empty if there are none. The signal aborts when nobody
-   * waits for the answer any more.
-   */
-  resolveTxt(name: string, signal: AbortSignal): Promise<readonly string[]>;
-}
-
-export interface DnsClientOptions {
-  readonly resolver: Resolver;
-  readonly env?: Env;
-  /** How long an answer may take, in ms; up to `MAX_TIMER_MS`. */
-  readonly timeoutMs?: number;
-  /** Entries visited in a second, cached ones included: who goes through a tree again and again does not spin. At least one in an hour. */
-  readonly rate?: number;
-  /** Number of entries that are kept, up to a million. */
-  readonly cacheSize?: number;
-  /**
-   * Told of answers that failed or were wrong; `name` is what was looked up. The search goes on all the same, and when
-   * it throws, too: that is reported as an uncaught error.
-   */
-  readonly onProblem?: (problem: PeerlaneError, name: string) => void;
-}
-
-export interface WaitOptions {
-  readonly signal?: AbortSignal;
-}
-
-export interface SyncOptions extends WaitOptions {
-  /** A root with a lower number is refused. */
-  readonly minSeq?: bigint;
-  /** For observation only, as `onProblem`. */
-  readonly onProgress?: (progress: SyncProgress) => void;
-  /**
-   * Told of each record as it comes: it is part of the tree, whose root is signed, also if the rest cannot be had. For
-   * observation only, as `onProblem`.
-   */
-  readonly onRecord?: (record: NodeRecord) => void;
-}
 
 export class DnsClient {
   readonly #resolver: Resolver;
@@ -86,7 +38,7 @@ export class DnsClient {
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DnsClientOptions) {
-    const { resolver, env, timeoutMs, rate, cacheSize, onProblem } = checkOptions(options);
+    const { resolver, env, timeoutMs, rate, cacheSize, onProblem } = checkClientOptions(options);
     this.#resolver = resolver;
     this.#env = env;
     this.#timeoutMs = timeoutMs;
@@ -108,7 +60,7 @@ export class DnsClient {
       if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
         throw invalidArgument(`urls is not an array of 1 to ${MAX_TREES} URLs`);
       }
-      return urls.map(parseTreeUrl);
+      return readEach('urls', urls, parseTreeUrl);
     });
     const forest = new Forest(roots, (url) => this.#seqs.get(url));
     return new RecordIterator((closed) => this.#next(forest, closed), signal);
@@ -242,44 +194,6 @@ function dropOldest(map: Map<string, unknown>, limit: number): void {
     if (map.size <= limit) return;
     map.delete(key);
   }
-}
-
-type ClientConfig = Required<DnsClientOptions>;
-
-function checkOptions(options: DnsClientOptions): ClientConfig {
-  return reading('the options of a DNS client', () => {
-    checkObject('the options of a DNS client', options);
-    const {
-      resolver,
-      env = systemEnv,
-      timeoutMs = DEFAULT_TIMEOUT_MS,
-      rate = DEFAULT_RATE,
-      cacheSize = DEFAULT_CACHE_SIZE,
-      onProblem = () => undefined,
-    } = options;
-    if (!isObject(resolver) || typeof resolver.resolveTxt !== 'function') {
-      throw invalidArgument('resolver is not an object with resolveTxt');
-    }
-    checkEnv(env);
-    checkDuration('timeoutMs', timeoutMs);
-    checkRate('rate', rate);
-    checkInteger('cacheSize', cacheSize, 0, MAX_CACHE_SIZE);
-    checkFunction('onProblem', onProblem);
-    return { resolver, env, timeoutMs, rate, cacheSize, onProblem };
-  });
-}
-
-function checkSyncOptions(
-  options: SyncOptions,
-): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
-  const signal = signalOf(options);
-  return reading('the options of the call', () => {
-    const { minSeq = 0n, onProgress = () => undefined, onRecord = () => undefined } = options;
-    checkUint64('minSeq', minSeq);
-    checkFunction('onProgress', onProgress);
-    checkFunction('onRecord', onRecord);
-    return { signal, minSeq, onProgress, onRecord };
-  });
 }
 
 /** An async generator could not be ended while it waits, which it may do for half an hour. */

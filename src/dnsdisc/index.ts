@@ -1,14 +1,14 @@
 /** Lists of nodes in DNS (EIP-1459; dnsdisc.md): a client, and the making of trees. */
+export { DnsClient } from './client.ts';
 export {
   DEFAULT_CACHE_SIZE,
   DEFAULT_RATE,
   DEFAULT_TIMEOUT_MS,
-  DnsClient,
   type DnsClientOptions,
   type Resolver,
   type SyncOptions,
   type WaitOptions,
-} from './client.ts';
+} from './client-options.ts';
 export { MAX_TREES } from './forest.ts';
 export type { TreeRoot } from './root.ts';
 export type { SyncProgress } from './sync.ts';

@@ -7,6 +7,7 @@ import {
   checkObject,
   checkUint64,
   invalidArgument,
+  readEach,
   reading,
   refuseThenable,
 } from '../base/checks.ts';
@@ -52,7 +53,7 @@ export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
   const url = parseTreeUrl(formatTreeUrl({ publicKey: publicKeyOf(secretKey), domain }));
   const entries = new Map<string, string>();
   const nodes = newestOfEach(records);
-  const linkTexts = [...new Set(links.map(formatTreeUrl))];
+  const linkTexts = [...new Set(readEach('links', links, formatTreeUrl))];
   const recordsHash = subtreeOf(
     nodes.map((record) => record.toString()),
     entries,

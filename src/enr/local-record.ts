@@ -1,5 +1,6 @@
 /** The record of the node itself, which changes while the node runs. */
 import { equalBytes } from '../base/bytes.ts';
+import { checkObject } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import { checkRecord, type NodeRecord } from './record.ts';
@@ -97,6 +98,7 @@ export class LocalRecord {
    * record would have more than 300 bytes, or the sequence number more than 64 bits
    */
   update(entries: EntryChanges, others?: OtherChanges): boolean {
+    checkObject('entries', entries);
     const pairs = changedPairs(this.#pairs, entries, others);
     if (equalPairs(pairs, this.#pairs)) return false;
     const seq = this.#seq + 1n;

@@ -91,8 +91,9 @@ export class NodeRecord {
     return values;
   }
 
-  /** The RLP of the value under any key. */
+  /** The RLP of the value under any key; a character is one byte. @throws PeerlaneError `invalid-argument` */
   raw(key: string): Uint8Array | undefined {
+    if (typeof key !== 'string') throw invalidArgument('a key of a record is a string');
     return this.pairs.get(key);
   }
 

@@ -69,7 +69,8 @@ function checkOptions(options: EthDiscoveryOptions): Checked {
     checkObject('the options of ethDiscovery', options);
     const { network, chain } = options;
     checkObject('network', network);
-    const { genesisHash, schedule } = network;
+    const { networkId, genesisHash, schedule } = network;
+    checkWhole('network.networkId', networkId);
     checkLength('network.genesisHash', genesisHash, 32);
     checkObject('network.schedule', schedule);
     const { blocks, times, genesisTime = 0 } = schedule;

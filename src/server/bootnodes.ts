@@ -76,7 +76,8 @@ export async function resolveNode<T extends Enode>(
     throwIfAborted(signal);
     try {
       const host = await lookup(node.host, signal);
-      if (parseIp(host) === undefined) throw new PeerlaneError('lookup-failed', 'no address was found');
+      if (typeof host !== 'string' || parseIp(host) === undefined)
+        throw new PeerlaneError('lookup-failed', 'no address was found');
       return { ...node, host };
     } catch (cause) {
       throwIfAborted(signal);

@@ -1,12 +1,12 @@
 /** The options of a server, checked early and completed with named defaults. */
 import {
-  checkArray,
   checkEnv,
   checkFunction,
   checkInteger,
   checkObject,
   checkPort,
   invalidArgument as invalid,
+  readEach,
   reading,
 } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
@@ -115,8 +115,6 @@ function checked(options: ServerOptions): ServerConfig {
     throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
   }
   checkProtocols(protocols);
-  checkArray('bootnodes', bootnodes);
-  checkArray('staticNodes', staticNodes);
   checkEnv(env);
   checkFunction('onEvent', onEvent);
   const hello = {
@@ -133,7 +131,7 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('maxPendingPeers', maxPendingPeers, 1, 100_000);
   checkInteger('dialRatio', dialRatio, 1, 100_000);
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
-  const nodes = bootnodes.map(parseNode);
+  const nodes = readEach('bootnodes', bootnodes, parseNode);
   return {
     key,
     listen,
@@ -143,7 +141,7 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
     bootnodes: nodes,
-    staticNodes: staticNodes.map(parseEnode),
+    staticNodes: readEach('staticNodes', staticNodes, parseEnode),
     memoryBudget,
     discovery: checkDiscoveryOptions(options, listen, nodes),
     nodeDatabase: options.nodeDatabase,
@@ -167,18 +165,18 @@ function checkProtocols(protocols: readonly Protocol[]): void {
     throw invalid('protocols must name at least one protocol');
   }
   const seen = new Set<string>();
-  for (const protocol of protocols) {
-    if (typeof protocol !== 'object' || protocol === null) throw invalid('a protocol is an object');
+  readEach('protocols', protocols, (protocol) => {
+    checkObject('a protocol', protocol);
     const { name, version, length, handler } = protocol;
-    const label = `protocol ${String(name)}/${String(version)}`;
     if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
-      throw invalid(`${label}: a name has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
+      throw invalid(`the name of a protocol has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
     }
-    if (name === 'p2p') throw invalid(`${label}: the name belongs to the base protocol`);
-    checkInteger(`${label}: version`, version, 0, Number.MAX_SAFE_INTEGER);
+    if (name === 'p2p') throw invalid('the name p2p belongs to the base protocol');
+    checkInteger(`${name}: version`, version, 0, Number.MAX_SAFE_INTEGER);
+    const label = `${name}/${version}`;
     checkInteger(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
-    if (typeof handler !== 'function') throw invalid(`${label}: handler is not a function`);
-    if (seen.has(`${name}/${version}`)) throw invalid(`${label} is given twice`);
-    seen.add(`${name}/${version}`);
-  }
+    checkFunction(`${label}: handler`, handler);
+    if (seen.has(label)) throw invalid(`${label} is given twice`);
+    seen.add(label);
+  });
 }

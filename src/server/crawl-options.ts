@@ -9,6 +9,7 @@ import {
   checkRate,
   invalidArgument,
   isObject,
+  readEach,
   reading,
   refuseThenable,
   unreadable,
@@ -110,7 +111,7 @@ function checkService(service: unknown): void {
 
 function nodesOf(nodes: Iterable<KadNode>): KadNode[] {
   if (!isObject(nodes) || !(Symbol.iterator in nodes)) throw invalidArgument('nodes is no list of nodes');
-  return Array.from(nodes, nodeOf);
+  return readEach('nodes', [...nodes], nodeOf);
 }
 
 /** @throws PeerlaneError `invalid-argument` when `reaches` throws, or answers later */

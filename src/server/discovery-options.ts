@@ -8,6 +8,7 @@ import {
   checkPort,
   invalidArgument as invalid,
   isObject,
+  readEach,
 } from '../base/checks.ts';
 import { parseIp } from '../base/ip.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
@@ -87,7 +88,7 @@ export function checkDiscoveryOptions(
   if (!v4 && discoveryPort !== undefined) throw invalid('discoveryPort is given, but discovery.v4 is off');
   checkArray('discovery.dns', dns);
   if (dns.length > MAX_TREES) throw invalid(`discovery.dns has more than ${MAX_TREES} URLs`);
-  for (const url of dns) parseTreeUrl(url);
+  readEach('discovery.dns', dns, parseTreeUrl);
   if (!isObject(resolver) || typeof resolver.resolveTxt !== 'function') {
     throw invalid('discovery.resolver is not an object with resolveTxt');
   }

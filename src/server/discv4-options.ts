@@ -1,6 +1,6 @@
 /** The options of discovery v4, checked early. */
+import { equalBytes } from '../base/bytes.ts';
 import {
-  checkArray,
   checkEnv,
   checkFunction,
   checkKeys,
@@ -8,6 +8,7 @@ import {
   checkPort,
   invalidArgument,
   isObject,
+  readEach,
   reading,
 } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
@@ -91,11 +92,9 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     checkPort('listen.port', port);
     checkPort('tcpPort', tcpPort);
     if (record !== undefined) checkFunction('record', record);
-    checkArray('bootnodes', bootnodes);
-    checkArray('seeds', seeds);
     checkFunction('onEvent', onEvent);
     checkEnv(env);
-    const all = [...bootnodes, ...seeds].map(nodeOf);
+    const all = [...readEach('bootnodes', bootnodes, nodeOf), ...readEach('seeds', seeds, nodeOf)];
     return {
       ...{ key, listen: { host, port }, tcpPort, record, seeds: all, limits: checkedLimits(limits), env },
       onEvent: detached(onEvent),
@@ -131,6 +130,8 @@ export function nodeOf(source: NodeSource): KadNode {
   return reading('the node', () => {
     if (!isObject(source))
       throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
-    return kadNode(source);
+    const node = kadNode(source);
+    if (source.id instanceof Uint8Array && equalBytes(source.id, node.id)) return node;
+    throw invalidArgument('the id of a node is not that of its public key');
   });
 }

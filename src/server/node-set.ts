@@ -22,6 +22,7 @@ const TIME = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,3})\d*)?([Zz]|[+-]\
 /** Records checked in a turn of the event loop, about ten milliseconds. */
 const CHECK_LENGTH = 128;
 
+const KEY = /^[0-9a-f]{64}$/;
 const TIMES = ['firstResponse', 'lastResponse', 'lastCheck'] as const;
 
 /** A node of a set. Times are Unix ms; undefined: never. */
@@ -148,7 +149,9 @@ export function checkNodeSet(set: NodeSet): void {
 }
 
 function checkEntry(key: string, entry: NodeSetEntry): void {
-  if (typeof key !== 'string') throw invalidArgument('a key of the node set is no string');
+  if (typeof key !== 'string' || !KEY.test(key)) {
+    throw invalidArgument('a key of the node set is no node id: 64 lower-case hexadecimal digits');
+  }
   checkObject(`node ${key} of the set`, entry);
   const { node, score, ...times } = entry;
   if (!(node instanceof NodeRecord)) formatEnode(node);

@@ -1,5 +1,5 @@
 /** News of a node: checked, and put together with what was known. */
-import { isObject } from '../../base/checks.ts';
+import { checkObject, isObject } from '../../base/checks.ts';
 import { PeerlaneError } from '../../base/errors.ts';
 import { parseIpv4, parseIpv6 } from '../../base/ip.ts';
 import { type Enode, NodeRecord, type RecordForkId } from '../../enr/index.ts';
@@ -39,7 +39,7 @@ const NO_CHANGE: FactsChange = {
 
 /** @throws PeerlaneError `invalid-argument` */
 export function checkPatch(patch: NodePatch): void {
-  if (typeof patch !== 'object' || patch === null) throw invalid('a patch is an object');
+  checkObject('the patch', patch);
   const { record, endpoint, lastPing, lastPong, failed, dial, forkId, client } = patch;
   if (record !== undefined && !(record instanceof NodeRecord)) throw invalid('record is no NodeRecord');
   if (endpoint !== undefined) checkEndpoint(endpoint);
