@@ -8,10 +8,12 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
-import type { Enode } from '../../src/enr/index.ts';
-import { kadNode } from '../../src/kad/index.ts';
+import { parseRecord } from '../../src/enr/index.ts';
+import type { KadNode } from '../../src/kad/index.ts';
 import type { Discv4ServiceEvent } from '../../src/server/discv4-options.ts';
 import { NodeDatabase } from '../../src/server/node-db/index.ts';
+import { NodeNotes } from '../../src/server/node-notes.ts';
+import { seedsOf } from '../../src/server/node-sources.ts';
 import { closestIds, type DiscoveryNode, GoDiscovery, OwnNode } from './discover-harness.ts';
 
 /** Nodes of each kind. */
@@ -44,6 +46,9 @@ async function ownNode(...options: Parameters<typeof OwnNode.start>): Promise<Ow
   return node;
 }
 
+/** A node as the others in this file are named. */
+const hexId = ({ id, udpPort }: KadNode) => ({ id: toBareHex(id), udpPort });
+
 const idsOf = (nodes: readonly { readonly id: string }[]) => nodes.map(({ id }) => id);
 
 /** Looks up a target until what is found is what there is. */
@@ -58,9 +63,6 @@ async function expectClosest(nodes: readonly DiscoveryNode[], node: DiscoveryNod
   }
   expect(found).toEqual(wanted);
 }
-
-const nodeAt = ({ publicKey, host, udpPort, tcpPort }: Enode) =>
-  kadNode({ publicKey, ip: host, udpPort, tcpPort });
 
 describe(`a network of ${SIZE} nodes of go-ethereum and ${SIZE} of peerlane`, () => {
   it(
@@ -117,14 +119,20 @@ describe('a network of both kinds', () => {
 
     const path = join(await folder(), 'nodes');
     let database = await NodeDatabase.open(path);
-    const note = (event: Discv4ServiceEvent) => {
-      if (event.kind !== 'node-answered') return;
-      const { id, publicKey, ip, udpPort, tcpPort } = event.node;
-      const endpoint = { publicKey, host: ip, udpPort, tcpPort };
-      database.update(id, { endpoint, lastPong: systemEnv.unixTime() });
+    // As a server writes it, and starts from it.
+    let notes = new NodeNotes(database, systemEnv);
+    const onEvent = (event: Discv4ServiceEvent) => notes.discovered(event);
+    /** What is stored, from a database that is opened anew. */
+    const reopened = async () => {
+      await database.close();
+      database = await NodeDatabase.open(path);
+      notes = new NodeNotes(database, systemEnv);
+      return seedsOf(database, AbortSignal.timeout(PATIENCE_MS));
     };
+    /** Where a node is, as it says itself. */
+    const portOf = async (node: DiscoveryNode) => parseRecord(await node.enr()).get('udp');
     const key = generateSecretKey(systemEnv);
-    const ourFirst = await ownNode(bootnodes, { key, onEvent: note });
+    const ourFirst = await ownNode(bootnodes, { key, onEvent });
     const identity = { ...pace, key: toBareHex(randomBytes(32)), db: join(await folder(), 'nodes') };
     const theirFirst = await go.node({ ...identity, bootnodes });
     await findsAll(ourFirst, [...stay, theirFirst]);
@@ -134,11 +142,9 @@ describe('a network of both kinds', () => {
     while (!(await theirFirst.table()).some(({ checks }) => checks > 6)) deadline.throwIfAborted();
 
     await ourFirst.close();
-    await database.close();
-    database = await NodeDatabase.open(path);
-    const known = await database.seeds(16, 60_000);
-    const seeds = known.flatMap(({ endpoint }) => (endpoint === undefined ? [] : [nodeAt(endpoint)]));
-    const ourSecond = await ownNode([], { key, seeds, onEvent: note });
+    let seeds = await reopened();
+    expect(idsOf(seeds.map(hexId)).sort()).toEqual(idsOf([...stay, theirFirst]).sort());
+    const ourSecond = await ownNode([], { key, seeds, onEvent });
     await findsAll(ourSecond, [...stay, theirFirst]);
     await findsAll(theirFirst, [...stay, ourSecond]);
 
@@ -151,6 +157,16 @@ describe('a network of both kinds', () => {
     expect(await ourSecond.requestRecord(await theirSecond.enr())).toBe(await theirSecond.enr());
     expect(await theirSecond.requestRecord(await ourSecond.enr())).toBe(await ourSecond.enr());
     expect(await database.get(Buffer.from(theirSecond.id, 'hex'))).toMatchObject({ failures: 0 });
+
+    // That one of theirs has gone and come back has taken nobody from our database, and it is there where it now is.
+    await ourSecond.close();
+    seeds = await reopened();
+    expect(idsOf(seeds.map(hexId)).sort()).toEqual(idsOf([...stay, theirSecond]).sort());
+    const back = seeds.map(hexId).find(({ id }) => id === theirSecond.id);
+    expect(back?.udpPort).toBe(await portOf(theirSecond));
+    const ourThird = await ownNode([], { key, seeds, onEvent });
+    await findsAll(ourThird, [...stay, theirSecond]);
+    await ourThird.close();
     await database.close();
   }, 120_000);
 });
