@@ -7,7 +7,7 @@ import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import { Agenda } from './agenda.ts';
-import type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
+import type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events.ts';
 import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
 import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
 import type { WireEndpoint } from './messages.ts';
@@ -209,6 +209,19 @@ export class Discv4Engine {
       sentOf: { ...this.#outbox.packetsOf },
       requests: this.#requests.open,
       proofs: this.#proofs.size,
+    };
+  }
+
+  /** How many entries there are in all that others can fill. */
+  sizes(): Discv4Sizes {
+    return {
+      queued: this.#intake.size,
+      unsigned: this.#outbox.size,
+      rated: this.#intake.rated,
+      requests: this.#requests.open,
+      pingBacks: this.#requests.pings.backs,
+      proofs: this.#proofs.size,
+      debtors: this.#responder.debtors,
     };
   }
 

@@ -31,6 +31,21 @@ export type DropReason =
   | 'unproven'
   | 'unsolicited';
 
+/** Entries of what an engine keeps beside its table. */
+export interface Discv4Sizes {
+  /** Packets that wait to be verified, and to be signed. */
+  readonly queued: number;
+  readonly unsigned: number;
+  /** Addresses and subnets whose rates are remembered. */
+  readonly rated: number;
+  /** Requests of our own, and Pings to strangers. */
+  readonly requests: number;
+  readonly pingBacks: number;
+  readonly proofs: number;
+  /** Addresses without a proof of which it is known what they sent and got. */
+  readonly debtors: number;
+}
+
 export interface Discv4Stats {
   /** Packets that were looked at, and those that were dropped. */
   readonly received: number;

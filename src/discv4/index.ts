@@ -7,7 +7,7 @@ export {
   type Discv4Host,
   type Discv4Options,
 } from './engine.ts';
-export type { Discv4Event, Discv4Stats, DropReason } from './events.ts';
+export type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events.ts';
 export { DEFAULT_LIMITS, type IntakeLimits } from './intake.ts';
 export type { LookupRun, LookupRunEvents } from './lookup-run.ts';
 export {

@@ -100,6 +100,14 @@ export class Intake {
     (isKnown ? this.#known : this.#strangers).push(incoming);
   }
 
+  /** Addresses and subnets whose rates are remembered. */
+  get rated(): number {
+    return [
+      ...[this.#knownRate, this.#knownIpRate, this.#datagramsOfIpRate],
+      ...[this.#ipRate, this.#subnetRate],
+    ].reduce((sum, { size }) => sum + size, 0);
+  }
+
   get size(): number {
     return this.#known.length + this.#strangers.length;
   }

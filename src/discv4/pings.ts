@@ -52,6 +52,11 @@ export class Pings {
     this.#context = context;
   }
 
+  /** Those that go back to strangers and await an answer. */
+  get backs(): number {
+    return this.#backs;
+  }
+
   /** Waits for the answer to one that is on its way, or sends one, so many times if need be. */
   ping(remote: Remote, attempts: number, done: Done<PingResult>): void {
     const pending = this.#pending.get(remote.key);

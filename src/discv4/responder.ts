@@ -35,6 +35,11 @@ export class Responder {
     return this.#context.unixSeconds() + PACKET_LIFETIME_S;
   }
 
+  /** Addresses without a proof of which it is known what they got. */
+  get debtors(): number {
+    return this.#debts.size;
+  }
+
   /** Answers with a Pong, and with a Ping to a node that has not proved its endpoint. */
   ping(sender: Sender, { from }: Ping): void {
     const { packet, endpoint, endpointKey: key, publicKey } = sender;
