@@ -4,6 +4,7 @@ import { fromHex } from '../base/bytes.ts';
 import { type Cidr, parseCidr } from '../base/cidr.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
+import { hostIpOf } from '../server/listen-host.ts';
 import type { Target } from '../sync/index.ts';
 
 export interface ListenAddress {
@@ -83,6 +84,16 @@ export function cidr(text: string): Cidr {
   } catch (error) {
     throw new InvalidArgumentError(isPeerlaneError(error) ? error.message : 'expected a network');
   }
+}
+
+export const EXTIP_HELP =
+  'address where others reach the node, for its record; default: the one that it listens on, or what others tell';
+
+/** An address that one host can have, in its canonical text. */
+export function hostIp(text: string): string {
+  const address = hostIpOf(text);
+  if (address === undefined) throw new InvalidArgumentError('expected the IP address of a host');
+  return address;
 }
 
 /** What `read` makes of a text; an error that it throws says what is wrong with the option. */
