@@ -57,6 +57,7 @@ describe('the command line', () => {
       ['serve', '--chain', 'x', '--listen', ':0', '--no-discovery', '--discovery-port', '0'],
       /--discovery-port is of no use with --no-discovery/,
     ],
+    [['serve', '--chain', 'x', '--listen', ':0', '--extip', 'here'], /the IP address of a host/],
     [['nodeset', 'info'], /missing required argument 'file'/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.0/33'], /a prefix has at most 32 bits/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.1/8'], /the block around it is 10.0.0.0\/8/],
