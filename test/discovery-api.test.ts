@@ -102,7 +102,7 @@ const serving = () => ({
     onEvent: () => undefined,
     env,
   },
-  ...{ discoveryPort: 0, nodeDatabase: database },
+  ...{ discoveryPort: 0, nodeDatabase: database, externalIp: HOST },
   discovery: {
     ...{ v4: true, dns: [], resolver: { resolveTxt: async () => [] }, lookup: async () => HOST },
     ...{ accepts: () => true, recordEntries: () => entries },

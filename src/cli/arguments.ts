@@ -5,6 +5,7 @@ import { type Cidr, parseCidr } from '../base/cidr.ts';
 import { isPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
 import { DnsResolver } from '../io/dns.ts';
+import { hostIpOf } from '../server/listen-host.ts';
 import type { Target } from '../sync/index.ts';
 
 export interface ListenAddress {
@@ -93,6 +94,16 @@ export function dnsServer(text: string): string {
     if (!isPeerlaneError(error)) throw error;
   }
   throw new InvalidArgumentError('expected an IP address, or ADDRESS:PORT with an IPv6 address in brackets');
+}
+
+export const EXTIP_HELP =
+  'address where others reach the node, for its record; default: the one that it listens on, or what others tell';
+
+/** An address that one host can have, in its canonical text. */
+export function hostIp(text: string): string {
+  const address = hostIpOf(text);
+  if (address === undefined) throw new InvalidArgumentError('expected the IP address of a host');
+  return address;
 }
 
 /** What `read` makes of a text; an error that it throws says what is wrong with the option. */

@@ -1,16 +1,15 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
-import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { formatIp, parseIp } from '../base/ip.ts';
-import { isHostAddress } from '../base/ip-class.ts';
+import { isPeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
 import type { TableStats } from '../kad/index.ts';
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
+import { requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
-import { type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress, seconds } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { formatBytes, formatNumber } from './format.ts';
@@ -42,7 +41,7 @@ export function addListenCommand(program: Command): void {
     )
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
-    .option('--extip <address>', 'address that the record names; default: the one that it listens on', hostIp)
+    .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--stats <seconds>', 'how often to print figures', seconds, DEFAULT_STATS_S)
     .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
 }
@@ -51,7 +50,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
-  requireReachable(listen.host, options.extip);
+  if (options.extip !== undefined) requireReached(options.extip, listen.host);
   const bootnodes = await readBootnodes(options.bootnode, signal);
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
@@ -70,6 +69,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     onEvent: (event) => {
       if (event.kind === 'listener-failed') failure.abort(event.error);
       else notes.discovered(event);
+      if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
     },
   });
   await service.start();
@@ -84,23 +84,14 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
 }
 
-/** A record that names an address of a family that the socket does not take leads nowhere. */
-function requireReachable(host: string, extip: string | undefined): void {
-  // Of all addresses, only `::` takes both families.
-  if (extip === undefined || host === '::' || extip.includes(':') === host.includes(':')) return;
-  const [other, own] = extip.includes(':') ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
-  throw new PeerlaneError(
-    'invalid-argument',
-    `--extip is an address of ${other}, and ${host} takes ${own} alone; to take both, listen on [::]`,
-  );
-}
-
 function printListening(output: Output, { enode, record }: LocalNode): void {
   const enr = record.toString();
   const lines = [`enode    ${enode}`, `enr      ${enr}`];
   const { ip, ip6 } = record.entries();
   if (ip === undefined && ip6 === undefined) {
-    lines.push('note     the record names no address: --extip says where others reach this node');
+    lines.push(
+      'note     the record names no address until enough nodes have told it: --extip says it at once',
+    );
   }
   output.event('listening', { enode, enr }, lines.join('\n'));
 }
@@ -150,12 +141,4 @@ function printStats(
       `sent ${formatBytes(sentBytes)}`,
     ].join(', '),
   );
-}
-
-function hostIp(text: string): string {
-  const address = parseIp(text);
-  if (address === undefined || !isHostAddress(address)) {
-    throw new InvalidArgumentError('expected the IP address of a host');
-  }
-  return formatIp(address);
 }

@@ -5,8 +5,9 @@ import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
 import { bindUdp } from '../io/udp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
+import { requireReached } from '../server/listen-host.ts';
 import { importChain } from '../sync/index.ts';
-import { collected, type ListenAddress, listenAddress } from './arguments.ts';
+import { collected, EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import {
@@ -28,6 +29,7 @@ interface ServeOptions extends CommonOptions, FindOptions {
   readonly chain: string;
   readonly listen: ListenAddress;
   readonly key?: string;
+  readonly extip?: string;
   readonly protocol?: readonly EthVersion[];
   readonly store?: string;
 }
@@ -38,6 +40,7 @@ export function addServeCommand(program: Command): void {
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
     .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
     .option('--key <file>', 'node key; default: a new one')
+    .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
     .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
@@ -50,6 +53,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
+  if (options.extip !== undefined) requireReached(options.extip, listen.host);
   await requireFree(listen, options);
   using warnings = new NodeDatabaseWarnings(output);
   await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
@@ -70,6 +74,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   await using server = new Server({
     key,
     listen,
+    externalIp: options.extip,
     name: clientId(),
     protocols: ethProtocols({ network, chain: store, env, ...versions }),
     discovery: options.discovery && discoveryOf(options, network, store),

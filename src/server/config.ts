@@ -23,7 +23,7 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkListenHost } from './listen-host.ts';
+import { checkListenHost, hostIpOf, requireReached } from './listen-host.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -46,6 +46,11 @@ export interface ServerOptions extends DiscoveryServerOptions {
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
   readonly listen?: Endpoint | undefined;
+  /**
+   * The IP address at which others reach the server, for its record and its enode URL; default: the one that it listens
+   * on, or, where these are all, what enough nodes say that have answered its Pings.
+   */
+  readonly externalIp?: string | undefined;
   /** The subprotocols that are offered; at least one. */
   readonly protocols: readonly Protocol[];
   /** What Hello says of this client; default `peerlane`. */
@@ -71,6 +76,7 @@ export interface ServerOptions extends DiscoveryServerOptions {
 export interface ServerConfig {
   readonly key: Uint8Array;
   readonly listen: Endpoint | undefined;
+  readonly externalIp: string | undefined;
   readonly protocols: readonly Protocol[];
   readonly name: string;
   readonly maxPeers: number;
@@ -96,6 +102,7 @@ function checked(options: ServerOptions): ServerConfig {
   const {
     key,
     listen: listenOption,
+    externalIp,
     protocols,
     name = DEFAULT_CLIENT_ID,
     maxPeers = DEFAULT_MAX_PEERS,
@@ -132,9 +139,11 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('dialRatio', dialRatio, 1, 100_000);
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
   const nodes = readEach('bootnodes', bootnodes, parseNode);
+  const discovery = checkDiscoveryOptions(options, listen, nodes);
   return {
     key,
     listen,
+    externalIp: checkedExternalIp(externalIp, listen?.host ?? (discovery?.v4 ? discovery.host : undefined)),
     protocols,
     name,
     maxPeers,
@@ -143,7 +152,7 @@ function checked(options: ServerOptions): ServerConfig {
     bootnodes: nodes,
     staticNodes: readEach('staticNodes', staticNodes, parseEnode),
     memoryBudget,
-    discovery: checkDiscoveryOptions(options, listen, nodes),
+    discovery,
     nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),
     env,
@@ -158,6 +167,16 @@ function checkedEndpoint(listen: Endpoint): Endpoint {
   if (typeof host !== 'string' || host === '') throw invalid('listen.host is not an address');
   checkListenHost(host);
   return { host, port };
+}
+
+/** @param host where the server listens, if it does */
+function checkedExternalIp(externalIp: string | undefined, host: string | undefined): string | undefined {
+  if (externalIp === undefined) return undefined;
+  const address = typeof externalIp === 'string' ? hostIpOf(externalIp) : undefined;
+  if (address === undefined) throw invalid('externalIp is not the IP address of a host');
+  if (host === undefined) throw invalid('externalIp is given, but the server listens nowhere');
+  requireReached(address, host);
+  return address;
 }
 
 function checkProtocols(protocols: readonly Protocol[]): void {

@@ -162,15 +162,16 @@ export class Discovery {
   }
 
   #serviceAt(listen: Endpoint, tcp: Endpoint | undefined, seeds: readonly KadNode[]): Discv4Service {
-    const { key, env, bootnodes, notes, onEvent } = this.#context;
+    const { key, env, bootnodes, notes, local, onEvent } = this.#context;
     return new Discv4Service({
       ...{ key, env, listen, tcpPort: tcp?.port ?? 0 },
-      record: () => this.#context.local.record,
+      record: () => local.record,
       bootnodes: bootnodes.filter(hasAddress).map(formatEnode),
       seeds,
       onEvent: (event) => {
         if (event.kind === 'listener-failed') onEvent(event);
         else notes.discovered(event);
+        if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
       },
     });
   }

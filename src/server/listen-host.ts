@@ -1,6 +1,6 @@
 import { invalidArgument } from '../base/checks.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
-import { classOfIp } from '../base/ip-class.ts';
+import { classOfIp, isHostAddress } from '../base/ip-class.ts';
 
 /** To all hosts of the network: no host's own. */
 const BROADCAST = '255.255.255.255';
@@ -15,4 +15,22 @@ export function checkListenHost(host: string): void {
   if (address === undefined) return;
   if (formatIp(address) !== BROADCAST && classOfIp(address) !== 'multicast') return;
   throw invalidArgument(`listen.host is a multicast or broadcast address, which is no host's: ${host}`);
+}
+
+/** The canonical text of the address that one host can have; `undefined` for any other text. */
+export function hostIpOf(text: string): string | undefined {
+  const address = parseIp(text);
+  return address === undefined || !isHostAddress(address) ? undefined : formatIp(address);
+}
+
+/**
+ * Whoever reads a record writes to its address: without a socket of that family nothing comes.
+ * @param host an address that is listened on
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function requireReached(externalIp: string, host: string): void {
+  const listening = parseIp(host);
+  // A host name may have addresses of both families.
+  if (listening === undefined || host === '::' || parseIp(externalIp)?.length === listening.length) return;
+  throw invalidArgument(`nobody reaches ${host}, where the node listens, at ${externalIp}`);
 }

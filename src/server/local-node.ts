@@ -12,6 +12,7 @@ import {
   nodeIdOf,
 } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
+import { EndpointVotes, type StatedEndpoint } from './endpoint-votes.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 /** How old the entries may be that change while the node runs. */
@@ -32,9 +33,14 @@ export interface LocalEndpoints {
 
 export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
 
-export function endpointsOf(listener: Endpoint | undefined, discovery: Endpoint | undefined): LocalEndpoints {
+/** @param externalIp where others reach the node, if that is known */
+export function endpointsOf(
+  listener: Endpoint | undefined,
+  discovery: Endpoint | undefined,
+  externalIp?: string,
+): LocalEndpoints {
   const { host = NOWHERE.host } = listener ?? discovery ?? {};
-  return { host, tcp: listener?.port, udp: discovery?.port };
+  return { host: externalIp ?? host, tcp: listener?.port, udp: discovery?.port };
 }
 
 /** The entries of the record (EIP-778) of a node that listens there. */
@@ -44,6 +50,26 @@ export function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChange
   const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
   const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
   return { ip, ip6, ...(host.includes(':') ? { tcp6: tcp, udp6: udp } : { tcp, udp }) };
+}
+
+/** Whether only others can tell where the node is reached. */
+function mustLearn({ host, udp }: LocalEndpoints): boolean {
+  return udp !== undefined && LOOPBACK.has(host);
+}
+
+/**
+ * The entries of a node that listens on all addresses, as far as others have told where they see it. What a translator
+ * does to the TCP port nobody says: it is as often as not the same.
+ */
+function seenEntries(endpoints: LocalEndpoints, votes: EndpointVotes): EntryChanges {
+  if (!mustLearn(endpoints)) return {};
+  const { host, tcp } = endpoints;
+  const seen4 = votes.prediction(4);
+  const seen6 = host === '::' ? votes.prediction(6) : undefined;
+  return {
+    ...(seen4 && { ip: seen4.ip, tcp, udp: seen4.udpPort }),
+    ...(seen6 && { ip6: seen6.ip, tcp6: tcp, udp6: seen6.udpPort }),
+  };
 }
 
 export interface LocalNodeOptions {
@@ -75,6 +101,7 @@ function entriesOf(entries: () => EntryChanges): EntryChanges {
 export class LocalNode {
   readonly #options: LocalNodeOptions;
   #local: LocalRecord;
+  readonly #votes = new EndpointVotes();
   #endpoints = NOWHERE;
   /** Of the entries that were set last: what is not among them any more is taken out. */
   #keys: readonly string[] = [];
@@ -107,6 +134,15 @@ export class LocalNode {
     this.#refresh();
   }
 
+  /**
+   * A node has answered a Ping of ours, and says where it sees us. Where the node listens on all addresses, the record
+   * names what enough of them say (`EndpointVotes`).
+   */
+  seen(voter: StatedEndpoint, stated: StatedEndpoint): void {
+    const isChanged = this.#votes.add(voter, stated, this.#options.env.now());
+    if (isChanged && mustLearn(this.#endpoints)) this.#tryRefresh();
+  }
+
   /** Resolves when the sequence number of the record has been kept, or could not be. */
   async stored(): Promise<void> {
     while (this.#storing !== undefined) await this.#storing;
@@ -114,13 +150,7 @@ export class LocalNode {
 
   /** The record as it stands. */
   get record(): NodeRecord {
-    if (this.#options.env.now() >= this.#refreshAt) {
-      try {
-        this.#refresh();
-      } catch (error) {
-        this.#options.failed(error);
-      }
-    }
+    if (this.#options.env.now() >= this.#refreshAt) this.#tryRefresh();
     return this.#local.record;
   }
 
@@ -131,10 +161,22 @@ export class LocalNode {
     return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort: tcp, udpPort: udp });
   }
 
+  #tryRefresh(): void {
+    try {
+      this.#refresh();
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
   #refresh(): void {
     const { env, entries } = this.#options;
     this.#refreshAt = env.now() + ENTRIES_INTERVAL_MS;
-    const wanted = { ...endpointEntries(this.#endpoints), ...(entries && entriesOf(entries)) };
+    const wanted = {
+      ...endpointEntries(this.#endpoints),
+      ...seenEntries(this.#endpoints, this.#votes),
+      ...(entries && entriesOf(entries)),
+    };
     const gone = Object.fromEntries(this.#keys.map((key) => [key, undefined]));
     this.#local.update({ ...gone, ...wanted });
     this.#keys = Object.keys(wanted);

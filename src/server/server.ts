@@ -93,7 +93,7 @@ export class Server implements AsyncDisposable {
       if (listen !== undefined) await this.#listen(listen);
       await this.#discovery?.start(this.#listener);
       this.#requireOpen();
-      this.#local.listens(endpointsOf(this.#listener, this.#discovery?.endpoint));
+      this.#local.listens(endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp));
     } catch (error) {
       const isClosed = this.#isClosed;
       await this.close();
@@ -129,15 +129,18 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * `enode://...` with the address and the port that the server listens on; the loopback address when it listens
-   * on all of them, port 0 when it does not listen. `discport` is the port of discovery where that is another, and 0
-   * without discovery.
+   * `enode://...` with `externalIp` or the address that the server listens on, the loopback address when it listens
+   * on all of them, and its port, 0 when it does not listen. `discport` is the port of discovery where that is another,
+   * and 0 without discovery.
    */
   get enode(): string {
     return this.#local.enode;
   }
 
-  /** The node's record in text form (EIP-778), with the address that it listens on. */
+  /**
+   * The node's record in text form (EIP-778), with `externalIp` or the address that it listens on. When it listens on
+   * all of them, the record has an address as soon as enough nodes say at which one they see it.
+   */
   get enr(): string {
     return this.#local.record.toString();
   }

@@ -65,6 +65,26 @@ describe('serve', () => {
     expect(await readdir(temporary)).toEqual([]);
   });
 
+  it('names the address at which others reach it, of a family that it listens on', async () => {
+    const { cli, enode } = await serve(['--chain', SMALL, '--extip', '203.0.113.7']);
+    expect(parseEnode(enode).host).toBe('203.0.113.7');
+    expect(parseRecord(String(cli.events[0]?.enr)).get('ip')).toBe('203.0.113.7');
+    const other = await run(
+      'serve',
+      '--listen',
+      '0.0.0.0:0',
+      '--chain',
+      SMALL,
+      '--extip',
+      '2001:db8::1',
+      '--json',
+    );
+    expect([other.status, eventsOf(other.stdout)]).toEqual([
+      1,
+      [{ event: 'error', code: 'invalid-argument', message: expect.stringMatching(/nobody reaches/) }],
+    ]);
+  });
+
   it('says goodbye to its peers at SIGTERM', async () => {
     const { cli, enode } = await serve(['--chain', SMALL]);
     const store = join(await temporaryDirectory(), 'store');

@@ -78,6 +78,7 @@ describe('the command line', () => {
     ],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '-1'], /expected a block number/],
     [['sync', '--genesis', 'x', '--store', 'y', '--peer', 'z', '--to', '1e3'], /expected a block number/],
+    [['serve', '--chain', 'x', '--listen', ':0', '--extip', 'here'], /the IP address of a host/],
     [['nodeset', 'info'], /missing required argument 'file'/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.0/33'], /a prefix has at most 32 bits/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.1/8'], /the block around it is 10.0.0.0\/8/],

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { type EntryChanges, parseEnode } from '../../src/enr/index.ts';
+import { MIN_GLOBAL_VOTES, MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
 import { ENTRIES_INTERVAL_MS, LocalNode } from '../../src/server/local-node.ts';
 
@@ -20,6 +21,13 @@ async function node({
   await local.load();
   return { env, local, state, failures };
 }
+
+/** Enough nodes of networks of their own say that they see the node there. */
+function seenAt(local: LocalNode, ip: string, udpPort: number, votes = MIN_GLOBAL_VOTES): void {
+  const voter = (i: number) => (ip.includes(':') ? `2a00:${i}::1` : `9.9.${i}.1`);
+  for (let i = 0; i < votes; i++) local.seen({ ip: voter(i), udpPort: 1 }, { ip, udpPort });
+}
+
 const ETH = { hash: Uint8Array.of(1, 2, 3, 4), next: 5n };
 
 it('a record follows its entries, looked at once a second, and counts up when they change', async () => {
@@ -37,6 +45,72 @@ it('a record follows its entries, looked at once a second, and counts up when th
   expect(local.record.get('eth')).toBeUndefined();
   env.advance(10 * ENTRIES_INTERVAL_MS);
   expect(local.record.seq).toBe(first.seq + 2n);
+});
+
+it('a record names where others see a node that listens on all addresses, and counts up when that changes', async () => {
+  const { local } = await node();
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: 2 });
+  const first = local.record;
+  expect(first.entries()).not.toHaveProperty('ip');
+  seenAt(local, '8.8.8.8', 2, MIN_GLOBAL_VOTES - 1);
+  expect(local.record).toBe(first);
+  seenAt(local, '8.8.8.8', 2);
+  const second = local.record;
+  expect(second.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 2 });
+  expect(second.seq).toBe(first.seq + 1n);
+  seenAt(local, '8.8.8.8', 2);
+  expect(local.record).toBe(second);
+  // A translator has chosen another port.
+  seenAt(local, '8.8.8.8', 7);
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 7 });
+  expect(local.record.seq).toBe(first.seq + 2n);
+});
+
+it('a record follows both families where both are listened on', async () => {
+  const { local } = await node();
+  seenAt(local, '2a01::8', 3);
+  local.listens({ host: '::', tcp: undefined, udp: 2 });
+  expect(local.record.entries()).toMatchObject({ ip6: '2a01::8', udp6: 3 });
+  expect(local.record.entries()).not.toHaveProperty('udp');
+  seenAt(local, '8.8.8.8', 4);
+  expect(local.record.entries()).toMatchObject({ ip6: '2a01::8', udp6: 3, ip: '8.8.8.8', udp: 4 });
+  expect(local.record.entries()).not.toHaveProperty('tcp');
+});
+
+it.each(['127.0.0.1', '192.0.2.7'])(
+  'a record keeps to %s, which it was given, whatever others see',
+  async (host) => {
+    const { local } = await node();
+    local.listens({ host, tcp: 1, udp: 2 });
+    const { record } = local;
+    seenAt(local, '8.8.8.8', 2);
+    expect(local.record).toBe(record);
+  },
+);
+
+it('entries of the user go before what others see; without discovery nothing is seen', async () => {
+  const { local, state } = await node();
+  state.entries = () => ({ ip: '9.9.9.9' });
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: 2 });
+  seenAt(local, '8.8.8.8', 2);
+  expect(local.record.get('ip')).toBe('9.9.9.9');
+  state.entries = () => ({});
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: undefined });
+  expect(local.record.entries()).not.toHaveProperty('ip');
+});
+
+it('a record with an address that does not go into it is told of, and stays as it is', async () => {
+  const { local, state, failures } = await node();
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: 2 });
+  const { record } = local;
+  state.entries = () => {
+    throw new TypeError('no chain');
+  };
+  for (let i = 0; i < MIN_LOCAL_VOTES; i++) {
+    local.seen({ ip: '127.0.0.1', udpPort: 10 + i }, { ip: '127.0.0.1', udpPort: 2 });
+  }
+  expect(failures).toHaveLength(1);
+  expect(local.record).toBe(record);
 });
 
 it('a record stays as it is when its entries cannot be had', async () => {

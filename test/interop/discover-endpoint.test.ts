@@ -1,0 +1,40 @@
+/** Whether go-ethereum takes the record of a node of ours that listens on all addresses. */
+import { afterEach, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { parseEnode, parseRecord } from '../../src/enr/index.ts';
+import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
+import { bootnode } from '../cli/bootnode.ts';
+import { TestServer } from '../support/servers.ts';
+import { GoDiscovery } from './discover-harness.ts';
+
+const open: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+async function server(): Promise<string> {
+  const started = new TestServer({ discovery: true, listen: { host: '0.0.0.0', port: 0 } });
+  open.push(started);
+  await started.start();
+  return started.enode;
+}
+
+it.each([
+  ['a server', server],
+  ['`listen`', async () => (await bootnode('--listen', '0.0.0.0:0')).enode],
+])('go-ethereum takes the record of %s on 0.0.0.0 when enough have answered its Pings', async (_, start) => {
+  const enode = await start();
+  const go = new GoDiscovery();
+  open.push(go);
+  const nodes = await go.nodes(MIN_LOCAL_VOTES);
+  const [first, ...others] = nodes;
+  if (first === undefined) throw new Error('no node was started');
+  // Whoever asks answers a Ping before it gets an answer.
+  await expect(first.requestRecord(enode)).rejects.toThrow(/invalid IP/);
+  await Promise.allSettled(others.map((node) => node.requestRecord(enode)));
+  for (const node of nodes) {
+    const record = parseRecord(await node.requestRecord(enode));
+    expect(toBareHex(record.publicKey)).toBe(toBareHex(parseEnode(enode).publicKey));
+    expect(record.entries()).toMatchObject({ ip: '127.0.0.1', udp: parseEnode(enode).udpPort });
+  }
+});
