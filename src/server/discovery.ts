@@ -4,7 +4,7 @@ import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.t
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
-import { type Enode, formatEnode, type NodeRecord } from '../enr/index.ts';
+import { type Enode, formatEnode, isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
 import { hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
@@ -194,7 +194,10 @@ export class Discovery {
       env,
       sources: this.#sources(),
       check: async (node, signal) =>
-        !equalBytes(node.publicKey, publicKey) && (await this.#isUseful(node, signal)),
+        // Whoever tells of nodes may have made their keys up.
+        isPublicKey(node.publicKey) &&
+        !equalBytes(node.publicKey, publicKey) &&
+        (await this.#isUseful(node, signal)),
       failed: (source, error, retryInMs) => this.#failed(source, error, retryInMs),
     };
   }
