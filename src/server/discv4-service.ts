@@ -66,8 +66,11 @@ export class Discv4Service implements AsyncDisposable {
       failed: (error) => onEvent({ kind: 'record-failed', error }),
     });
     const crypto = packetCryptoBeside(key, (batch, results) => {
-      this.#engine.complete(batch, results, env.now());
-      this.#ticker.schedule();
+      try {
+        this.#engine.complete(batch, results, env.now());
+      } finally {
+        this.#ticker.schedule();
+      }
     });
     this.#engine = new Discv4Engine({
       ...{ publicKey: this.publicKey, crypto, env, limits },
@@ -142,7 +145,8 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Pings a node.
-   * @throws PeerlaneError `request-timeout`, `invalid-argument`, `invalid-enode`, `invalid-record`, `aborted`, `closed`
+   * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
+   * `aborted`, `closed`
    */
   async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
     const remote = this.#remote(node);
@@ -329,22 +333,32 @@ export class Discv4Service implements AsyncDisposable {
   ): Promise<T> {
     const signal = signalOf(options);
     const leave = await this.#enter(this.#calls, signal);
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        const offs = [
-          onAbort(signal, () => reject(abortedError(signal))),
-          this.#closing.onClose(() => reject(closedError())),
-        ];
+    return await new Promise<T>((resolve, reject) => {
+      const offs: (() => void)[] = [];
+      const end = (): void => {
+        for (const off of offs) off();
+        leave();
+      };
+      // A request goes on when its caller has left, and so keeps its place.
+      offs.push(onAbort(signal, () => reject(abortedError(signal))));
+      offs.push(
+        this.#closing.onClose(() => {
+          end();
+          reject(closedError());
+        }),
+      );
+      try {
         begin((result) => {
-          for (const off of offs) off();
+          end();
           if (result !== undefined) resolve(result);
           else reject(remoteError('request-timeout', `no answer to ${name}`));
         });
-        this.#ticker.schedule();
-      });
-    } finally {
-      leave();
-    }
+      } catch (error) {
+        end();
+        reject(error);
+      }
+      this.#ticker.schedule();
+    });
   }
 
   /** @throws PeerlaneError `aborted`, `closed` */
