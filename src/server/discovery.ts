@@ -189,15 +189,11 @@ export class Discovery {
   }
 
   #mixOptions(): Omit<NodeMixOptions, 'demand' | 'give' | 'leavesOut'> {
-    const { env, publicKey } = this.#context;
+    const { env } = this.#context;
     return {
       env,
       sources: this.#sources(),
-      check: async (node, signal) =>
-        // Whoever tells of nodes may have made their keys up.
-        isPublicKey(node.publicKey) &&
-        !equalBytes(node.publicKey, publicKey) &&
-        (await this.#isUseful(node, signal)),
+      check: (node, signal) => this.#checked(node, signal),
       failed: (source, error, retryInMs) => this.#failed(source, error, retryInMs),
     };
   }
@@ -212,33 +208,55 @@ export class Discovery {
     ];
   }
 
+  /** A node that may be of use, as it shows itself: others may have made it up, or its key. */
+  async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
+    if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, this.#context.publicKey)) return undefined;
+    const isTold = node.source === 'v4' && node.record === undefined;
+    const shown = isTold ? await this.#asked(node, signal) : node;
+    return shown !== undefined && this.#isUseful(shown) ? shown : undefined;
+  }
+
   /** Whether the record of the node says that it is of use; one without a record may be. */
-  async #isUseful(node: FoundNode, signal: AbortSignal): Promise<boolean> {
+  #isUseful({ record }: FoundNode): boolean {
     const { accepts } = this.#context;
-    if (accepts === undefined) return true;
-    const record = node.record ?? (await this.#recordOf(node, signal));
-    if (record === undefined) return true;
+    if (accepts === undefined || record === undefined) return true;
     const answer = accepts(record);
     // A promise would be a yes, whatever comes of it.
     refuseThenable('discovery.accepts', answer);
     return answer;
   }
 
-  async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {
-    if (this.#service === undefined || node.source !== 'v4' || node.udpPort === 0) return undefined;
-    try {
-      return await this.#service.requestRecord(kadNodeOf(node), { signal });
-    } catch (error) {
-      throwIfAborted(signal);
-      if (isPeerlaneError(error)) return undefined;
-      throw error;
-    }
+  /** The node with its record, if it has one; `undefined` when it does not answer at all. */
+  async #asked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
+    const remote = kadNodeOf(node);
+    const record = await orSilence(this.#v4.requestRecord(remote, { signal }));
+    if (record !== undefined) return withRecord(node, record);
+    // Some nodes know of no records.
+    const pong = await orSilence(this.#v4.ping(remote, { signal }));
+    return pong === undefined ? undefined : node;
   }
 
   #failed(part: DiscoveryPart, error: unknown, retryInMs: number | undefined): void {
     if (this.#closed.signal.aborted) return;
     this.#context.onEvent({ kind: 'discovery-failed', part, error: toPeerlaneError(error), retryInMs });
   }
+}
+
+/** `undefined` when the node does not answer. @throws PeerlaneError any other than `request-timeout` */
+async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    throw error;
+  }
+}
+
+/** The address stays the one that the node was reached at; its port is what the node itself says. */
+function withRecord(node: FoundNode, record: NodeRecord): FoundNode {
+  const tcp = record.get('tcp');
+  const tcpPort = (node.host.includes(':') ? (record.get('tcp6') ?? tcp) : tcp) ?? node.tcpPort;
+  return { ...node, record, tcpPort };
 }
 
 function notRunning(): PeerlaneError {
