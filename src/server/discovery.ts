@@ -39,6 +39,7 @@ export class Discovery {
   readonly #context: DiscoveryContext;
   readonly #closed = new AbortController();
   readonly #dns: DnsClient;
+  #starting: Promise<void> | undefined;
   #service: Discv4Service | undefined;
   #mix: NodeMix | undefined;
 
@@ -57,18 +58,27 @@ export class Discovery {
   /**
    * Binds the UDP socket; the port is that of `tcp` unless another was asked for.
    * @internal
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; what the node database throws
    */
   async start(tcp: Endpoint | undefined): Promise<void> {
+    this.#starting = this.#start(tcp);
+    try {
+      await this.#starting;
+    } catch (error) {
+      throw this.#closed.signal.aborted ? notRunning() : error;
+    }
+  }
+
+  async #start(tcp: Endpoint | undefined): Promise<void> {
     const { v4, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
     if (v4) {
       const seeds = nodeDatabase === undefined ? [] : await seedsOf(nodeDatabase, signal);
       const service = await this.#bound(tcp, seeds);
       if (signal.aborted) await service.close();
-      throwIfAborted(signal);
-      this.#service = service;
+      else this.#service = service;
     }
+    throwIfAborted(signal);
     this.#mix = new NodeMix({
       ...this.#mixOptions(),
       demand: () => dialer.demand,
@@ -92,6 +102,8 @@ export class Discovery {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#mix?.close();
+    // What has been bound meanwhile is let go of before this is over.
+    await this.#starting?.catch(() => undefined);
     await this.#service?.close();
   }
 

@@ -198,6 +198,13 @@ describe('a server with discovery', () => {
     expect(peer.id).toEqual(serving.id);
   });
 
+  it('is closed, not aborted, when it is closed while it starts', async () => {
+    const { discovery } = new TestServer({ discovery: true });
+    const starting = rejectionOf(discovery?.start(undefined) ?? Promise.resolve());
+    await discovery?.close();
+    expect(await starting).toBe('closed');
+  });
+
   it('lets go of both its ports when it closes, and when one of them is taken', async () => {
     const first = await started();
     const { udpPort } = parseEnode(first.enode);

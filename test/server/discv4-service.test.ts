@@ -127,6 +127,33 @@ describe('a discovery service', () => {
     await service.close();
   });
 
+  it('has a record before the start, which names no port, and a newer one that does', async () => {
+    const service = new Discv4Service(optionsOf({ tcpPort: 30_303 }));
+    const before = service.record;
+    expect(before.entries()).toMatchObject({ ip: HOST, tcp: 30_303 });
+    expect(before.get('udp')).toBeUndefined();
+    await service.start();
+    expect(service.record.get('udp')).toBe(service.port);
+    expect(service.record.seq).toBeGreaterThan(before.seq);
+    await using asker = await started();
+    expect((await asker.ping(enodeOf(service))).enrSeq).toBe(service.record.seq);
+    await service.close();
+  });
+
+  it('has let go of its port when it is closed, also while it starts', async () => {
+    const first = await started();
+    const listen = { host: HOST, port: first.port };
+    await first.close();
+    const second = new Discv4Service(optionsOf({ listen }));
+    const starting = rejectionOf(second.start());
+    await second.close();
+    await using third = await started({ listen });
+    expect([third.port, await starting]).toEqual([listen.port, 'closed']);
+    const unstarted = new Discv4Service(optionsOf());
+    await unstarted.close();
+    expect(await rejectionOf(unstarted.start())).toBe('closed');
+  });
+
   it('a request whose caller has left keeps its place until it is over', async () => {
     const env = new ManualEnv();
     await using silent = await started();
