@@ -23,6 +23,7 @@ export class LookupRun {
   readonly #events: LookupRunEvents;
   readonly #target: Uint8Array;
   readonly #lookup: Lookup;
+  readonly #goOn = (): void => this.advance();
   #start: readonly KadNode[];
   #inFlight = 0;
   #isPaused = false;
@@ -74,13 +75,16 @@ export class LookupRun {
     this.#start = [];
     if (start.length > 0) this.#events.found?.(start);
     if (this.#isPaused || this.#isDone) return;
-    // Where there is no room for a request, the lookup goes on when one of its own has come back, or ends.
-    while (!this.#context.requests.isFull) {
+    const { requests } = this.#context;
+    while (!requests.isFull) {
       const nodes = this.#lookup.next();
       if (nodes.length === 0) break;
       for (const node of nodes) this.#ask(node);
     }
-    if (this.#inFlight === 0) this.#finish();
+    // What is in flight lets it go on too.
+    if (this.#inFlight > 0) return;
+    if (this.#lookup.done) this.#finish();
+    else requests.awaitRoom(this.#goOn);
   }
 
   #ask(node: KadNode): void {
@@ -102,6 +106,7 @@ export class LookupRun {
   #finish(): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    this.#context.requests.forgoRoom(this.#goOn);
     this.#events.done?.();
   }
 }

@@ -1,5 +1,6 @@
 /** The envelope of a packet: hash, signature, type, data (discv4.md, "Wire Protocol"). */
 import { concatBytes, equalBytes } from '../base/bytes.ts';
+import { detached } from '../base/observer.ts';
 import { DIGEST_LENGTH, EnvelopeWorker, keccak256, SIGNATURE_LENGTH } from '../crypto/index.ts';
 
 /** The longest packet that may be sent or is read, in bytes. */
@@ -106,11 +107,13 @@ export function packetCryptoBeside(
   const worker = new EnvelopeWorker(secretKey);
   const crypto = cryptoOf(worker);
   if (!worker.isBeside) return crypto;
+  // What it throws is an error of its own, not of a promise that nobody has.
+  const report = detached(completed);
   const begin = async (batch: PacketBatch): Promise<void> => {
     const { packets: envelopes, contents } = batch;
     const work = { envelopes, contents };
     // Where there is no memory for another thread's copies, there may be for this one's.
-    completed(batch, await worker.workBeside(work).catch(() => worker.work(work)));
+    report(batch, await worker.workBeside(work).catch(() => worker.work(work)));
   };
   return { ...crypto, beside: { lanes: LANES, begin: (batch) => void begin(batch) } };
 }

@@ -29,6 +29,8 @@ export class Requests {
   /** Beside those of `ping`, those that make proofs, and those that go back to strangers. */
   readonly pings: Pings;
   #open = 0;
+  /** Who goes on when there is room: lookups, which are as many as their callers let run. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(context: RequestsContext) {
     const { agenda, proofs, publicKey } = context;
@@ -48,6 +50,16 @@ export class Requests {
 
   get isFull(): boolean {
     return this.#open >= MAX_REQUESTS;
+  }
+
+  /** Calls `run` once, as soon as there is room; whoever came first is called first. */
+  awaitRoom(run: () => void): void {
+    this.#waiting.add(run);
+  }
+
+  /** What was given to `awaitRoom` is not called any more. */
+  forgoRoom(run: () => void): void {
+    this.#waiting.delete(run);
   }
 
   ping(node: KadNode, done: Done<PingResult>): void {
@@ -88,6 +100,11 @@ export class Requests {
     begin((result) => {
       this.#open--;
       done(result);
+      for (const run of this.#waiting) {
+        if (this.isFull) break;
+        this.#waiting.delete(run);
+        run();
+      }
     });
   }
 

@@ -7,7 +7,7 @@ import { PeerlaneError } from '../base/errors.ts';
 export interface UdpEvents {
   /** The bytes belong to the receiver. An IPv4 address is never inside an IPv6 address. */
   message(bytes: Uint8Array, ip: string, port: number): void;
-  /** The socket does not work any more. */
+  /** The system reports an error of the socket, which stays open and may go on to work; it may come again. */
   failed(error: PeerlaneError): void;
 }
 

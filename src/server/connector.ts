@@ -69,17 +69,21 @@ export class Connector {
     return this.#connect(wire, accept({ identity: this.#identity, randomness }), this.#owner, true);
   }
 
-  /** @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted` */
+  /**
+   * @throws PeerlaneError what the dial or the handshake failed with, `invalid-public-key`, `remote-disconnect`,
+   * `aborted`
+   */
   async dial(enode: Enode, signal: AbortSignal): Promise<Peer> {
     const { host, tcpPort: port, publicKey: remoteId } = enode;
+    const randomness = freshRandomness(this.#options.env);
+    // Before there is a socket: to a key that is no point of the curve nothing can be said.
+    const handshake = initiate({ identity: this.#identity, randomness, remoteId });
     const wire = await connectTcp({ host, port }, { timeoutMs: DIAL_TIMEOUT_MS, signal });
     if (signal.aborted) {
       wire.destroy();
       throw abortedError(signal);
     }
     return await new Promise<Peer>((resolve, reject) => {
-      const randomness = freshRandomness(this.#options.env);
-      const handshake = initiate({ identity: this.#identity, randomness, remoteId });
       const owner = this.#ownerOf({ enode, resolve, reject });
       const connection = this.#connect(wire, handshake, owner, false);
       onAbort(signal, () => {
@@ -89,10 +93,16 @@ export class Connector {
   }
 
   #connect(wire: Wire, handshake: Handshake, owner: ConnectionOwner, inbound: boolean): Connection {
-    this.#context ??= this.#newContext();
-    const connection = new Connection(this.#context, { wire, inbound, handshake, owner });
-    if (!connection.isGone) this.#connections.add(connection);
-    return connection;
+    try {
+      this.#context ??= this.#newContext();
+      const connection = new Connection(this.#context, { wire, inbound, handshake, owner });
+      if (!connection.isGone) this.#connections.add(connection);
+      return connection;
+    } catch (error) {
+      // Nobody else knows of the socket.
+      wire.destroy();
+      throw error;
+    }
   }
 
   #ownerOf(dialed: Dialed | undefined): ConnectionOwner {

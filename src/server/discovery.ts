@@ -4,7 +4,7 @@ import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.t
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
-import { type Enode, formatEnode, type NodeRecord } from '../enr/index.ts';
+import { type Enode, formatEnode, isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
 import { hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
@@ -39,6 +39,7 @@ export class Discovery {
   readonly #context: DiscoveryContext;
   readonly #closed = new AbortController();
   readonly #dns: DnsClient;
+  #starting: Promise<void> | undefined;
   #service: Discv4Service | undefined;
   #mix: NodeMix | undefined;
 
@@ -57,18 +58,27 @@ export class Discovery {
   /**
    * Binds the UDP socket; the port is that of `tcp` unless another was asked for.
    * @internal
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; what the node database throws
    */
   async start(tcp: Endpoint | undefined): Promise<void> {
+    this.#starting = this.#start(tcp);
+    try {
+      await this.#starting;
+    } catch (error) {
+      throw this.#closed.signal.aborted ? notRunning() : error;
+    }
+  }
+
+  async #start(tcp: Endpoint | undefined): Promise<void> {
     const { v4, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
     if (v4) {
       const seeds = nodeDatabase === undefined ? [] : await seedsOf(nodeDatabase, signal);
       const service = await this.#bound(tcp, seeds);
       if (signal.aborted) await service.close();
-      throwIfAborted(signal);
-      this.#service = service;
+      else this.#service = service;
     }
+    throwIfAborted(signal);
     this.#mix = new NodeMix({
       ...this.#mixOptions(),
       demand: () => dialer.demand,
@@ -92,6 +102,8 @@ export class Discovery {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#mix?.close();
+    // What has been bound meanwhile is let go of before this is over.
+    await this.#starting?.catch(() => undefined);
     await this.#service?.close();
   }
 
@@ -190,12 +202,11 @@ export class Discovery {
   }
 
   #mixOptions(): Omit<NodeMixOptions, 'demand' | 'give' | 'leavesOut'> {
-    const { env, publicKey } = this.#context;
+    const { env } = this.#context;
     return {
       env,
       sources: this.#sources(),
-      check: async (node, signal) =>
-        !equalBytes(node.publicKey, publicKey) && (await this.#isUseful(node, signal)),
+      check: (node, signal) => this.#checked(node, signal),
       failed: (source, error, retryInMs) => this.#failed(source, error, retryInMs),
     };
   }
@@ -210,33 +221,55 @@ export class Discovery {
     ];
   }
 
+  /** A node that may be of use, as it shows itself: others may have made it up, or its key. */
+  async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
+    if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, this.#context.publicKey)) return undefined;
+    const isTold = node.source === 'v4' && node.record === undefined;
+    const shown = isTold ? await this.#asked(node, signal) : node;
+    return shown !== undefined && this.#isUseful(shown) ? shown : undefined;
+  }
+
   /** Whether the record of the node says that it is of use; one without a record may be. */
-  async #isUseful(node: FoundNode, signal: AbortSignal): Promise<boolean> {
+  #isUseful({ record }: FoundNode): boolean {
     const { accepts } = this.#context;
-    if (accepts === undefined) return true;
-    const record = node.record ?? (await this.#recordOf(node, signal));
-    if (record === undefined) return true;
+    if (accepts === undefined || record === undefined) return true;
     const answer = accepts(record);
     // A promise would be a yes, whatever comes of it.
     refuseThenable('discovery.accepts', answer);
     return answer;
   }
 
-  async #recordOf(node: FoundNode, signal: AbortSignal): Promise<NodeRecord | undefined> {
-    if (this.#service === undefined || node.source !== 'v4' || node.udpPort === 0) return undefined;
-    try {
-      return await this.#service.requestRecord(kadNodeOf(node), { signal });
-    } catch (error) {
-      throwIfAborted(signal);
-      if (isPeerlaneError(error)) return undefined;
-      throw error;
-    }
+  /** The node with its record, if it has one; `undefined` when it does not answer at all. */
+  async #asked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
+    const remote = kadNodeOf(node);
+    const record = await orSilence(this.#v4.requestRecord(remote, { signal }));
+    if (record !== undefined) return withRecord(node, record);
+    // Some nodes know of no records.
+    const pong = await orSilence(this.#v4.ping(remote, { signal }));
+    return pong === undefined ? undefined : node;
   }
 
   #failed(part: DiscoveryPart, error: unknown, retryInMs: number | undefined): void {
     if (this.#closed.signal.aborted) return;
     this.#context.onEvent({ kind: 'discovery-failed', part, error: toPeerlaneError(error), retryInMs });
   }
+}
+
+/** `undefined` when the node does not answer. @throws PeerlaneError any other than `request-timeout` */
+async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    throw error;
+  }
+}
+
+/** The address stays the one that the node was reached at; its port is what the node itself says. */
+function withRecord(node: FoundNode, record: NodeRecord): FoundNode {
+  const tcp = record.get('tcp');
+  const tcpPort = (node.host.includes(':') ? (record.get('tcp6') ?? tcp) : tcp) ?? node.tcpPort;
+  return { ...node, record, tcpPort };
 }
 
 function notRunning(): PeerlaneError {

@@ -7,7 +7,7 @@ import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
-import { type NodeRecord, nodeIdOf, signRecord } from '../enr/index.ts';
+import { type EntryChanges, firstSeq, LocalRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
 import {
@@ -52,8 +52,9 @@ export class Discv4Service implements AsyncDisposable {
   readonly #closing = new Closing();
   #socket: UdpSocket | undefined;
   readonly #record: ServiceRecord;
-  #ownRecord: NodeRecord | undefined;
-  #isStarted = false;
+  /** What is shown unless `record` was given. */
+  #own: LocalRecord | undefined;
+  #binding: Promise<UdpSocket> | undefined;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
@@ -66,8 +67,11 @@ export class Discv4Service implements AsyncDisposable {
       failed: (error) => onEvent({ kind: 'record-failed', error }),
     });
     const crypto = packetCryptoBeside(key, (batch, results) => {
-      this.#engine.complete(batch, results, env.now());
-      this.#ticker.schedule();
+      try {
+        this.#engine.complete(batch, results, env.now());
+      } finally {
+        this.#ticker.schedule();
+      }
     });
     this.#engine = new Discv4Engine({
       ...{ publicKey: this.publicKey, crypto, env, limits },
@@ -87,18 +91,21 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
    */
   async start(): Promise<void> {
-    if (this.#isStarted) throw new PeerlaneError('closed', 'discovery starts once');
-    this.#isStarted = true;
+    if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
+    if (this.#closing.isClosed) throw closedError();
     const { listen, onEvent, env } = this.#config;
-    const socket = await bindUdp(listen, {
+    this.#binding = bindUdp(listen, {
       message: (bytes, ip, port) => this.#receive(bytes, ip, port),
       failed: (error) => onEvent({ kind: 'listener-failed', error }),
     });
+    const socket = await this.#binding;
     if (this.#closing.isClosed) {
       await socket.close();
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
     this.#socket = socket;
+    // Who has seen it before knows of no port, or of another.
+    this.#own?.update(this.#ownEntries);
     try {
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;
@@ -142,7 +149,8 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Pings a node.
-   * @throws PeerlaneError `request-timeout`, `invalid-argument`, `invalid-enode`, `invalid-record`, `aborted`, `closed`
+   * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
+   * `aborted`, `closed`
    */
   async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
     const remote = this.#remote(node);
@@ -257,7 +265,9 @@ export class Discv4Service implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closing.close();
     this.#ticker.stop();
-    await this.#socket?.close();
+    // A start that has failed has told its own caller.
+    const socket = await this.#binding?.catch(() => undefined);
+    await socket?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -282,13 +292,16 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   get #defaultRecord(): NodeRecord {
-    if (this.#ownRecord !== undefined) return this.#ownRecord;
-    const { key, env, tcpPort, listen } = this.#config;
-    const host = this.#socket?.host ?? listen.host;
-    const udp = this.#socket?.port ?? listen.port;
-    const entries = endpointEntries({ host, tcp: tcpPort === 0 ? undefined : tcpPort, udp });
-    this.#ownRecord = signRecord(key, { seq: BigInt(Math.floor(env.unixTime())), entries });
-    return this.#ownRecord;
+    const { key, env } = this.#config;
+    this.#own ??= new LocalRecord(key, { seq: firstSeq(env.unixTime()), entries: this.#ownEntries });
+    return this.#own.record;
+  }
+
+  get #ownEntries(): EntryChanges {
+    const { tcpPort, listen } = this.#config;
+    const { host, port } = this.#socket ?? listen;
+    // Before the start the port may not be known.
+    return endpointEntries({ host, tcp: tcpPort || undefined, udp: port || undefined });
   }
 
   #receive(bytes: Uint8Array, ip: string, port: number): void {
@@ -329,22 +342,32 @@ export class Discv4Service implements AsyncDisposable {
   ): Promise<T> {
     const signal = signalOf(options);
     const leave = await this.#enter(this.#calls, signal);
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        const offs = [
-          onAbort(signal, () => reject(abortedError(signal))),
-          this.#closing.onClose(() => reject(closedError())),
-        ];
+    return await new Promise<T>((resolve, reject) => {
+      const offs: (() => void)[] = [];
+      const end = (): void => {
+        for (const off of offs) off();
+        leave();
+      };
+      // A request goes on when its caller has left, and so keeps its place.
+      offs.push(onAbort(signal, () => reject(abortedError(signal))));
+      offs.push(
+        this.#closing.onClose(() => {
+          end();
+          reject(closedError());
+        }),
+      );
+      try {
         begin((result) => {
-          for (const off of offs) off();
+          end();
           if (result !== undefined) resolve(result);
           else reject(remoteError('request-timeout', `no answer to ${name}`));
         });
-        this.#ticker.schedule();
-      });
-    } finally {
-      leave();
-    }
+      } catch (error) {
+        end();
+        reject(error);
+      }
+      this.#ticker.schedule();
+    });
   }
 
   /** @throws PeerlaneError `aborted`, `closed` */

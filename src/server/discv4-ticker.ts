@@ -48,7 +48,11 @@ export class Discv4Ticker {
 
   #tick(): void {
     this.#at = Number.POSITIVE_INFINITY;
-    this.#machine.tick(this.#env.now());
-    this.schedule();
+    try {
+      this.#machine.tick(this.#env.now());
+    } finally {
+      // Else one error would be the end of discovery.
+      this.schedule();
+    }
   }
 }

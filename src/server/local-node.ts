@@ -17,6 +17,8 @@ import type { NodeDatabase } from './node-db/index.ts';
 
 /** How old the entries may be that change while the node runs. */
 export const ENTRIES_INTERVAL_MS = 1_000;
+/** How soon after a failure the sequence number is written again, when somebody asks for the record. */
+export const STORE_RETRY_MS = 10_000;
 
 /** Where a node is reached, on its own machine, that listens on all addresses of a family. */
 const LOOPBACK: ReadonlyMap<string, string> = new Map([
@@ -108,6 +110,7 @@ export class LocalNode {
   #refreshAt = Number.NEGATIVE_INFINITY;
   #storing: Promise<void> | undefined;
   #storedSeq = -1n;
+  #storeAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LocalNodeOptions) {
     this.#options = options;
@@ -185,16 +188,18 @@ export class LocalNode {
 
   /** Writes the number; what changes meanwhile is written after it. */
   #store(): void {
-    const { database, failed } = this.#options;
+    const { database, env, failed } = this.#options;
     const { seq, publicKey } = this.#local;
     if (database === undefined || this.#storing !== undefined || seq === this.#storedSeq) return;
-    this.#storedSeq = seq;
+    if (env.now() < this.#storeAt) return;
     const stored = (): void => {
       this.#storing = undefined;
+      this.#storedSeq = seq;
       this.#store();
     };
     this.#storing = database.storeLocalSeq(nodeIdOf(publicKey), seq).then(stored, (error: unknown) => {
       this.#storing = undefined;
+      this.#storeAt = env.now() + STORE_RETRY_MS;
       failed(error);
     });
   }

@@ -26,7 +26,7 @@ export interface MixRound {
   readonly room: number;
   /** When nodes were wanted for the first time. */
   readonly startedAt: number;
-  /** Since when nodes are wanted and none has come from a source that is no fallback. */
+  /** Since when nodes are wanted and none with a record has come from a source that is no fallback. */
   readonly quietSince: number;
 }
 

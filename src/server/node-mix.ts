@@ -15,7 +15,7 @@ import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Enode, NodeRecord } from '../enr/index.ts';
-import { failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
+import { FALLBACK_AFTER_MS, failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
 
 /** Where nodes come from. */
 export type NodeSourceName = 'v4' | 'dns' | 'database' | 'static';
@@ -45,8 +45,8 @@ export interface NodeMixOptions {
   give(node: FoundNode): void;
   /** Whether nobody wants the node with this key: its public key in hexadecimal digits. */
   leavesOut(key: string): boolean;
-  /** Whether the node is of use; may ask the node itself. */
-  check(node: FoundNode, signal: AbortSignal): Promise<boolean>;
+  /** What is known of a node by now, since it may be asked itself; `undefined` when it is of no use. */
+  check(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined>;
   /** A source has failed; it is asked again. */
   failed(source: NodeSourceName, error: PeerlaneError, retryInMs: number): void;
 }
@@ -84,8 +84,10 @@ export class NodeMix {
   #checking = 0;
   #turn = 0;
   #startedAt: number | undefined;
-  /** Since when nodes are wanted; `undefined` while they are not. */
+  /** Since when nodes are wanted, but for pauses that are shorter than a fallback waits. */
   #wantedSince: number | undefined;
+  /** Since when none are wanted; `undefined` while some are. */
+  #sufficesSince: number | undefined;
   #lastAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isAwake = false;
@@ -132,13 +134,16 @@ export class NodeMix {
     }
     const now = env.now();
     if (demand() <= 0) {
-      this.#wantedSince = undefined;
+      this.#sufficesSince ??= now;
       // It may wait for half an hour.
       for (const running of this.#sources) if (running.isFallback && running.isAsked) this.#end(running);
       return;
     }
     this.#startedAt ??= now;
-    this.#wantedSince ??= now;
+    // Nodes that are of no use would else suffice again and again, for as long as it takes to find that out.
+    const isNew = now - (this.#sufficesSince ?? now) >= FALLBACK_AFTER_MS;
+    this.#sufficesSince = undefined;
+    if (isNew || this.#wantedSince === undefined) this.#wantedSince = now;
     const asked = this.#sources.filter(({ isAsked }) => isAsked).length;
     const { ask, nextAt } = planSources({
       ...{ now, startedAt: this.#startedAt, quietSince: Math.max(this.#wantedSince, this.#lastAt) },
@@ -210,12 +215,14 @@ export class NodeMix {
   async #take(running: Running, node: FoundNode): Promise<void> {
     const { env, leavesOut, check, failed } = this.#options;
     const key = toBareHex(node.publicKey);
-    if (node.tcpPort === 0 || leavesOut(key)) return;
+    if (leavesOut(key)) return;
     if ((this.#remembered.get(key) ?? Number.NEGATIVE_INFINITY) > env.now()) return;
     this.#remember(key, GIVEN_MS);
     this.#checking++;
     try {
-      if (await check(node, this.#closed.signal)) this.#accept(running, node);
+      const checked = await check(node, this.#closed.signal);
+      // What others say of a port may be less than what the node itself does.
+      if (checked !== undefined && checked.tcpPort !== 0) this.#accept(running, checked);
       else this.#remember(key, REFUSED_MS);
     } catch (error) {
       if (!this.#closed.signal.aborted) failed(node.source, toPeerlaneError(error), 0);
@@ -227,7 +234,8 @@ export class NodeMix {
 
   #accept(running: Running, node: FoundNode): void {
     running.isUseful = true;
-    if (!running.isFallback) this.#lastAt = this.#options.env.now();
+    // Nodes without a record cost nothing to make up: they do not make up for a fallback.
+    if (!running.isFallback && node.record !== undefined) this.#lastAt = this.#options.env.now();
     this.#ready.push(node);
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   MAX_PACKET_SIZE,
+  MAX_REQUESTS,
   type PingResult,
   PROOF_LIFETIME_MS,
   REPLY_TIMEOUT_MS,
@@ -382,4 +383,23 @@ describe('records', () => {
       record: { seq: 2n },
     });
   });
+});
+
+it('a lookup that has no room for a request waits for it, and then asks', () => {
+  const { network, a, b } = pair();
+  const ping = a.ask<PingResult>((done) => a.engine.ping(b.node, a.now, done));
+  network.env.advance(1_000);
+  expect(ping.result).toBeDefined();
+  a.engine.table.addFound(b.node, a.now);
+  const gone = Array.from({ length: MAX_REQUESTS }, () => new Puppet(network).node);
+  for (const node of gone) a.ask((done) => a.engine.ping(node, a.now, done));
+  const [run, other] = [a.lookup(new Uint8Array(64)), a.lookup(new Uint8Array(64))];
+  expect([run.isDone, other.isDone]).toEqual([false, false]);
+  other.stop();
+  expect(other.isDone).toBe(true);
+  network.env.advance(10_000);
+  expect(run.isDone).toBe(true);
+  expect(run.result.map(({ publicKey }) => publicKey)).toEqual([b.publicKey]);
+  expect(other.result).toEqual([]);
+  expect(a.engine.stats().requests).toBe(0);
 });

@@ -2,9 +2,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
-import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import {
+  formatEnode,
+  type NodeRecord,
+  nodeIdOf,
+  parseEnode,
+  parseRecord,
+  signRecord,
+} from '../../src/enr/index.ts';
 import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
@@ -95,6 +102,31 @@ describe('a server with discovery', () => {
     expect((await database.get(nodeIdOf(wrongId)))?.lastDial).toBeUndefined();
   });
 
+  it('does not dial a node that somebody has told of, and that answers nothing', async () => {
+    const boot = (await bootnode()).enode;
+    await started({ bootnodes: [boot] });
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    // Nobody listens at the discard port.
+    const silent = formatEnode({ publicKey, host: LOOPBACK.host, tcpPort: 9, udpPort: 9 });
+    const searcher = await started({ ...searching, bootnodes: [boot, silent] });
+    await searcher.until(isKind('peer-connected'));
+    expect(searcher.seen.filter(isKind('dial-failed'))).toEqual([]);
+  });
+
+  it('takes the port of a node from its record, where its Pings name none', async () => {
+    const key = generateSecretKey(systemEnv);
+    const entries = { ip: LOOPBACK.host, tcp: 30_999 };
+    const record = signRecord(key, { seq: 1n, entries });
+    const service = new Discv4Service({ key, listen: LOOPBACK, record: () => record });
+    open.push(service);
+    await service.start();
+    const { publicKey, port } = service;
+    const enode = formatEnode({ publicKey, host: LOOPBACK.host, tcpPort: 0, udpPort: port });
+    const searcher = await started({ ...searching, maxPeers: 1, bootnodes: [enode] });
+    const first = await searcher.discovery?.nodes().next();
+    expect(first?.value).toMatchObject({ publicKey, tcpPort: 30_999, udpPort: port });
+  });
+
   it('gives mixed nodes to whoever waits for them', async () => {
     const boot = (await bootnode()).enode;
     const serving = await started({ bootnodes: [boot] });
@@ -103,6 +135,7 @@ describe('a server with discovery', () => {
     const nodes = searcher.discovery?.nodes({ signal: abort.signal });
     const first = await nodes?.next();
     expect(first?.value).toMatchObject({ publicKey: serving.id, source: 'v4' });
+    expect(first?.value?.record?.toString()).toBe(serving.enr);
     const next = nodes?.next();
     abort.abort();
     expect(await rejectionOf(next ?? Promise.resolve())).toBe('aborted');
@@ -163,6 +196,13 @@ describe('a server with discovery', () => {
     isThere = true;
     const { peer } = await searcher.until(isKind('peer-connected'));
     expect(peer.id).toEqual(serving.id);
+  });
+
+  it('is closed, not aborted, when it is closed while it starts', async () => {
+    const { discovery } = new TestServer({ discovery: true });
+    const starting = rejectionOf(discovery?.start(undefined) ?? Promise.resolve());
+    await discovery?.close();
+    expect(await starting).toBe('closed');
   });
 
   it('lets go of both its ports when it closes, and when one of them is taken', async () => {

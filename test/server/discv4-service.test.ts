@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
@@ -124,6 +125,57 @@ describe('a discovery service', () => {
     expect(await rejectionOf(service.ping(dead))).toBe('closed');
     expect(await rejectionOf(service.findClosest(new Uint8Array(64)))).toBe('closed');
     await service.close();
+  });
+
+  it('has a record before the start, which names no port, and a newer one that does', async () => {
+    const service = new Discv4Service(optionsOf({ tcpPort: 30_303 }));
+    const before = service.record;
+    expect(before.entries()).toMatchObject({ ip: HOST, tcp: 30_303 });
+    expect(before.get('udp')).toBeUndefined();
+    await service.start();
+    expect(service.record.get('udp')).toBe(service.port);
+    expect(service.record.seq).toBeGreaterThan(before.seq);
+    await using asker = await started();
+    expect((await asker.ping(enodeOf(service))).enrSeq).toBe(service.record.seq);
+    await service.close();
+  });
+
+  it('has let go of its port when it is closed, also while it starts', async () => {
+    const first = await started();
+    const listen = { host: HOST, port: first.port };
+    await first.close();
+    const second = new Discv4Service(optionsOf({ listen }));
+    const starting = rejectionOf(second.start());
+    await second.close();
+    await using third = await started({ listen });
+    expect([third.port, await starting]).toEqual([listen.port, 'closed']);
+    const unstarted = new Discv4Service(optionsOf());
+    await unstarted.close();
+    expect(await rejectionOf(unstarted.start())).toBe('closed');
+  });
+
+  it('a request whose caller has left keeps its place until it is over', async () => {
+    const env = new ManualEnv();
+    await using silent = await started();
+    await using service = await started({ env });
+    const dead = formatEnode({ publicKey: silent.publicKey, host: HOST, tcpPort: 0, udpPort: 9 });
+    for (let round = 0; round < 6; round++) {
+      const aborts = Array.from({ length: 64 }, () => new AbortController());
+      const calls = aborts.map(({ signal }) => rejectionOf(service.ping(dead, { signal })));
+      // All have got as far as they can.
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const abort of aborts) abort.abort();
+      expect(new Set(await Promise.all(calls))).toEqual(new Set(['aborted']));
+    }
+    expect(service.stats().requests).toBe(64);
+    const abort = new AbortController();
+    const late = rejectionOf(service.ping(dead, { signal: abort.signal }));
+    for (let end = false; !end; ) {
+      env.advance(1_000);
+      end = await Promise.race([late.then(() => true), new Promise<false>((go) => setImmediate(go, false))]);
+    }
+    expect(await late).toBe('request-timeout');
+    expect([service.stats().requests, getEventListeners(abort.signal, 'abort')]).toEqual([0, []]);
   });
 
   it('a node that does not answer is a timeout', async () => {

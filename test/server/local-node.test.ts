@@ -4,7 +4,7 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { type EntryChanges, parseEnode } from '../../src/enr/index.ts';
 import { MIN_GLOBAL_VOTES, MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
-import { ENTRIES_INTERVAL_MS, LocalNode } from '../../src/server/local-node.ts';
+import { ENTRIES_INTERVAL_MS, LocalNode, STORE_RETRY_MS } from '../../src/server/local-node.ts';
 
 /** A local node whose entries the test sets. */
 async function node({
@@ -134,4 +134,28 @@ it('the number of a record never goes back, though the clock does', async () => 
   await database.flush();
   const second = await node({ database, env: new VirtualEnv({ now: 10 }) });
   expect(second.local.record.seq).toBeGreaterThan(first.local.record.seq);
+});
+
+it('the number of a record is written again when it could not be, though it stays the same', async () => {
+  await using database = await NodeDatabase.inMemory();
+  const write = database.storeLocalSeq.bind(database);
+  const written: bigint[] = [];
+  let isFull = true;
+  database.storeLocalSeq = async (id, seq) => {
+    if (isFull) throw new Error('no space left');
+    await write(id, seq);
+    written.push(seq);
+  };
+  const { local, env, failures } = await node({ database });
+  local.listens({ host: '127.0.0.1', tcp: 1, udp: 2 });
+  await local.stored();
+  isFull = false;
+  env.advance(ENTRIES_INTERVAL_MS);
+  const { seq } = local.record;
+  await local.stored();
+  expect([failures.length, written]).toEqual([1, []]);
+  env.advance(STORE_RETRY_MS);
+  expect(local.record.seq).toBe(seq);
+  await local.stored();
+  expect([failures.length, written]).toEqual([1, [seq]]);
 });

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { signRecord } from '../../src/enr/index.ts';
 import {
   type FoundNode,
   GIVEN_MS,
@@ -21,6 +23,8 @@ function node(id: number, source: NodeSourceName = 'v4', tcpPort = 30303): Found
 }
 const idOf = ({ publicKey }: { publicKey: Uint8Array }) => new DataView(publicKey.buffer).getUint32(0);
 const keyOf = (id: number) => toBareHex(node(id).publicKey);
+/** What nodes that are no strangers have; whose it is does not matter here. */
+const RECORD = signRecord(generateSecretKey(new VirtualEnv()), { seq: 1n });
 /** Lets all promises go on. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -48,15 +52,16 @@ function source(name: NodeSourceName, pass: Pass, more: Partial<MixSource> = {})
 interface MixingOptions {
   readonly demand?: number;
   readonly busy?: readonly number[];
-  readonly check?: (node: FoundNode) => Promise<boolean>;
+  readonly check?: (node: FoundNode) => Promise<FoundNode | undefined>;
 }
 
 function mixing(
   sources: readonly MixSource[],
-  { demand = 1, busy = [], check = async () => true }: MixingOptions = {},
+  { demand = 1, busy = [], check = async (found) => found }: MixingOptions = {},
 ) {
   const env = new VirtualEnv();
   const given: number[] = [];
+  const nodes: FoundNode[] = [];
   const failures: (readonly [NodeSourceName, string, number])[] = [];
   const state = { demand };
   const left = new Set(busy.map(keyOf));
@@ -65,6 +70,7 @@ function mixing(
     demand: () => state.demand,
     give: (found) => {
       given.push(idOf(found));
+      nodes.push(found);
       state.demand--;
     },
     leavesOut: (key) => left.has(key),
@@ -78,7 +84,7 @@ function mixing(
       await settle();
     }
   };
-  return { env, mix, given, failures, state, left, run };
+  return { env, mix, given, nodes, failures, state, left, run };
 }
 
 /** As many nodes as are asked for, from `first` on. */
@@ -142,7 +148,7 @@ describe('the mix of nodes', () => {
     let checks = 0;
     const check = async () => {
       checks++;
-      return false;
+      return undefined;
     };
     const { given, run } = mixing([source('v4', () => [node(1)]).source], { check });
     await run(REFUSED_MS - 1_000);
@@ -153,7 +159,7 @@ describe('the mix of nodes', () => {
 
   it('has a bounded number of nodes in hand, however many are found and however slow the checks are', async () => {
     const open: (() => void)[] = [];
-    const check = () => new Promise<boolean>((resolve) => open.push(() => resolve(true)));
+    const check = (found: FoundNode) => new Promise<FoundNode>((resolve) => open.push(() => resolve(found)));
     const a = source('v4', () => endless(1));
     const { given, run } = mixing([a.source], { demand: 1, check });
     await run(60_000);
@@ -169,7 +175,8 @@ describe('the mix of nodes', () => {
     const known = { nodes: [node(1)] };
     const a = source('v4', () => known.nodes);
     const dns = source('dns', () => endless(500, 'dns'), { isFallback: true });
-    const { given, state, run, env } = mixing([a.source, dns.source], { demand: 2 });
+    const check = async (found: FoundNode) => ({ ...found, record: RECORD });
+    const { given, state, run, env } = mixing([a.source, dns.source], { demand: 2, check });
     await run();
     expect(given.toSorted()).toEqual([1, 500]);
     // Long after the start, v4 goes on to give nodes.
@@ -184,6 +191,29 @@ describe('the mix of nodes', () => {
     expect(quietly).toBe(before);
     await run(15_000);
     expect(dns.counts.asked).toBeGreaterThan(before);
+  });
+
+  it('goes on to ask DNS while others give only nodes without a record, which may be made up', async () => {
+    const a = source('v4', () => endless(1));
+    const dns = source('dns', () => endless(1_000_000, 'dns'), { isFallback: true });
+    const { state, run } = mixing([a.source, dns.source], { demand: 0 });
+    const given = async (seconds: number) => {
+      for (let at = 0; at < seconds; at++) {
+        state.demand = 2;
+        await run(1_000);
+      }
+    };
+    await given(60);
+    const before = dns.counts.asked;
+    await given(60);
+    expect(dns.counts.asked).toBeGreaterThan(before);
+  });
+
+  it('gives a node as the check has found it, which may know of a port where others did not', async () => {
+    const check = async (found: FoundNode) => ({ ...found, record: RECORD, tcpPort: 30_304 });
+    const { nodes, run } = mixing([source('v4', () => [node(1, 'v4', 0)]).source], { check });
+    await run();
+    expect(nodes).toEqual([{ ...node(1), record: RECORD, tcpPort: 30_304 }]);
   });
 
   it('does not let DNS wait when nobody wants nodes any more', async () => {
@@ -242,7 +272,7 @@ describe('the mix of nodes', () => {
   it('goes on when a check fails', async () => {
     const check = async (found: FoundNode) => {
       if (idOf(found) === 1) throw new TypeError('no');
-      return true;
+      return found;
     };
     const { given, failures, run } = mixing([source('v4', () => [node(1), node(2)]).source], { check });
     await run();
