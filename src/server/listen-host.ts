@@ -16,3 +16,16 @@ export function checkListenHost(host: string): void {
   if (formatIp(address) !== BROADCAST && classOfIp(address) !== 'multicast') return;
   throw invalidArgument(`listen.host is a multicast or broadcast address, which is no host's: ${host}`);
 }
+
+/**
+ * Whether a UDP socket that is bound to `host`, an IP address, can send to another one: each family reaches its own, and
+ * only `::` both.
+ */
+export function reachesFrom(host: string): (ip: string) => boolean {
+  const from = parseIp(host);
+  const isOfBoth = from?.length === 16 && classOfIp(from) === 'unspecified';
+  return (ip) => {
+    const to = parseIp(ip);
+    return to !== undefined && (isOfBoth || to.length === from?.length);
+  };
+}
