@@ -1,5 +1,5 @@
 import { formatIpv4 } from '../../src/base/ip.ts';
-import { isHostAddress, isLocal } from '../../src/base/ip-class.ts';
+import { isGlobal } from '../../src/base/ip-class.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { UdpEndpoint } from '../../src/discv4/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
@@ -55,7 +55,7 @@ export class SimNetwork {
   freshEndpoint(): UdpEndpoint {
     for (;;) {
       const address = Uint8Array.from({ length: 4 }, () => this.random.below(256));
-      if (isHostAddress(address) && !isLocal(address)) return { ip: formatIpv4(address), port: UDP_PORT };
+      if (isGlobal(address)) return { ip: formatIpv4(address), port: UDP_PORT };
     }
   }
 

@@ -47,17 +47,20 @@ export function subnetOf(ip: string): string {
 }
 
 /**
- * Whether a node at `sender` may name a node at `ip`: addresses of a LAN only within one, loopback ones only on the
- * machine itself, and none that is no single host's.
+ * Whether a node at `sender` may name a node at `ip`: one that is reached from everywhere always, addresses of a LAN only
+ * within one, loopback ones only on the machine itself, those set aside for something else not from out in the net, and
+ * none that is no single host's.
  */
 export function mayRelay(sender: string, ip: string): boolean {
   const address = addressBytes(ip);
   if (address.length === 0) return false;
   const named = classOfIp(address);
-  if (!isHostClass(named)) return false;
-  if (named !== 'loopback' && !isLanClass(named)) return true;
+  if (named === 'global') return true;
   const origin = addressBytes(sender);
-  if (origin.length === 0) return false;
+  if (!isHostClass(named) || origin.length === 0) return false;
   const from = classOfIp(origin);
-  return from === 'loopback' || (isLanClass(from) && isLanClass(named));
+  if (from === 'loopback') return true;
+  // Providers and labs run networks on special addresses, whose nodes may tell each other of them.
+  if (named === 'special') return from !== 'global';
+  return isLanClass(from) && isLanClass(named);
 }

@@ -29,6 +29,11 @@ export interface Discv4Host {
   localRecord(): NodeRecord;
   /** The endpoint that Pings name as ours. */
   localEndpoint(): WireEndpoint;
+  /**
+   * Whether there is a way to the address: a socket of IPv4 has none to IPv6. Nodes at others are not taken from anybody.
+   * Asked often; default: to all.
+   */
+  reaches?(ip: string): boolean;
   event?(event: Discv4Event): void;
 }
 
@@ -38,7 +43,7 @@ export interface Discv4Options {
   readonly crypto: PacketCrypto;
   readonly host: Discv4Host;
   readonly env: Pick<Env, 'unixTime' | 'randomBytes'>;
-  /** Nodes to begin with: bootnodes, and those of earlier runs. */
+  /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
   readonly seeds?: readonly KadNode[];
   readonly limits?: Partial<IntakeLimits>;
 }
@@ -54,6 +59,7 @@ export class Discv4Engine {
   readonly #responder: Responder;
   readonly #signatures: Signatures;
   readonly #upkeep: Upkeep;
+  readonly #reaches: (ip: string) => boolean;
   #received = 0;
   readonly #screening: Screening;
 
@@ -61,6 +67,7 @@ export class Discv4Engine {
     this.#options = options;
     const { publicKey, crypto, host, env, seeds = [], limits } = options;
     const randomBytes = (length: number) => env.randomBytes(length);
+    this.#reaches = (ip) => host.reaches?.(ip) ?? true;
     this.table = new Table({
       localId: nodeIdOf(publicKey),
       randomBytes,
@@ -78,6 +85,7 @@ export class Discv4Engine {
     const base = { agenda, outbox, proofs, table, publicKey, unixSeconds };
     this.#requests = new Requests({
       ...base,
+      reaches: this.#reaches,
       localEndpoint: () => host.localEndpoint(),
       localSeq: () => host.localRecord().seq,
       answered: (node, result) => this.#answered(node, result),
@@ -89,7 +97,8 @@ export class Discv4Engine {
     const renew = (node: KadNode) => {
       if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
     };
-    this.#upkeep = new Upkeep({ ...base, requests, randomBytes, renew }, seeds);
+    const reached = seeds.filter(({ ip }) => this.#reaches(ip));
+    this.#upkeep = new Upkeep({ ...base, requests, randomBytes, renew }, reached);
   }
 
   get #unixSeconds(): number {
@@ -106,6 +115,7 @@ export class Discv4Engine {
 
   /** One more node to begin with, as those of the options, once the engine has been started. */
   addSeed(seed: KadNode, now: number): void {
+    if (!this.#reaches(seed.ip)) return;
     this.#enter(now);
     this.#upkeep.addSeed(seed);
     this.#leave();

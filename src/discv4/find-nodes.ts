@@ -29,6 +29,8 @@ export interface FindNodesContext {
   readonly attempts: Attempts;
   /** Our own, 64 bytes. */
   readonly publicKey: Uint8Array;
+  /** Whether there is a way to the address. */
+  reaches(ip: string): boolean;
 }
 
 export class FindNodes {
@@ -99,12 +101,13 @@ export class FindNodes {
   }
 
   /**
-   * A node that somebody else has named, if there may be one. That its key is a point of the curve is not looked at:
+   * A node that somebody else has named, if there may be one, and a way to it. That its key is a point of the curve is not looked at:
    * one that is none answers nothing.
    */
   #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
     if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;
-    if (!mayRelay(sender, ip) || equalBytes(publicKey, this.#context.publicKey)) return undefined;
+    const { publicKey: own, reaches } = this.#context;
+    if (!mayRelay(sender, ip) || !reaches(ip) || equalBytes(publicKey, own)) return undefined;
     return kadNode({ publicKey, ip, udpPort, tcpPort });
   }
 }

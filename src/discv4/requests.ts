@@ -19,6 +19,8 @@ export const MAX_REQUESTS = 256;
 export interface RequestsContext extends AttemptsContext, Omit<PingsContext, 'attempts'> {
   /** Our own, 64 bytes. */
   readonly publicKey: Uint8Array;
+  /** Whether there is a way to the address. */
+  reaches(ip: string): boolean;
 }
 
 export class Requests {
@@ -34,12 +36,13 @@ export class Requests {
 
   constructor(context: RequestsContext) {
     const { agenda, proofs, publicKey } = context;
+    const reaches = (ip: string) => context.reaches(ip);
     const attempts = new Attempts(context);
     const pings = new Pings({ ...context, attempts });
     this.#context = context;
     this.pings = pings;
     this.#bonds = new Bonds({ agenda, proofs, ping: (remote, done) => pings.ping(remote, ATTEMPTS, done) });
-    this.#findNodes = new FindNodes({ agenda, attempts, publicKey });
+    this.#findNodes = new FindNodes({ agenda, attempts, publicKey, reaches });
     this.#records = new RecordRequests(attempts);
   }
 

@@ -213,7 +213,7 @@ export class Crawler {
       if (record instanceof NodeRecord) return record;
       throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
     } catch (error) {
-      if (!isPeerlaneError(error, 'request-timeout')) throw error;
+      if (!isSilence(error)) throw error;
     }
     try {
       // Some nodes know of no records.
@@ -221,7 +221,7 @@ export class Crawler {
       const { publicKey, ip: host, udpPort, tcpPort } = node;
       return { publicKey, host, udpPort, tcpPort };
     } catch (error) {
-      if (!isPeerlaneError(error, 'request-timeout')) throw error;
+      if (!isSilence(error)) throw error;
       return undefined;
     }
   }
@@ -287,6 +287,11 @@ function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<Kad
 function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode): NodeRecord | Enode {
   if (!(known instanceof NodeRecord)) return found;
   return found instanceof NodeRecord && found.seq > known.seq ? found : known;
+}
+
+/** Whether there is no answer, or no way to the node. */
+function isSilence(error: unknown): boolean {
+  return isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'dial-failed');
 }
 
 /** Where a node of the set takes part in discovery v4. */

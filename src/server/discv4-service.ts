@@ -18,6 +18,7 @@ import {
   nodeOf,
 } from './discv4-options.ts';
 import { Discv4Ticker } from './discv4-ticker.ts';
+import { reachesFrom } from './listen-host.ts';
 import { endpointEntries } from './local-node.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 import { ServiceRecord } from './service-record.ts';
@@ -55,12 +56,14 @@ export class Discv4Service implements AsyncDisposable {
   /** What is shown unless `record` was given. */
   #own: LocalRecord | undefined;
   #binding: Promise<UdpSocket> | undefined;
+  readonly #reaches: (ip: string) => boolean;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
     this.#config = checkDiscv4Options(options);
     const { key, env, seeds, limits, tcpPort, onEvent } = this.#config;
     this.publicKey = publicKeyOf(key);
+    this.#reaches = reachesFrom(this.#config.listen.host);
     this.#record = new ServiceRecord({
       publicKey: this.publicKey,
       read: this.#config.record ?? (() => this.#defaultRecord),
@@ -80,6 +83,7 @@ export class Discv4Service implements AsyncDisposable {
         send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
         localRecord: () => this.#record.latest,
         localEndpoint: () => ({ ip: this.#socket?.host, udpPort: this.#socket?.port ?? 0, tcpPort }),
+        reaches: this.#reaches,
         event: onEvent,
       },
     });
@@ -120,7 +124,8 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * One more node to begin with: a bootnode that was not known at the start.
-   * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`
+   * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`; `dial-failed` when the socket has no way to
+   * addresses of its family
    */
   addBootnode(node: NodeSource): void {
     const seed = this.#remote(node);
@@ -150,7 +155,7 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * Pings a node.
    * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
-   * `aborted`, `closed`
+   * `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family
    */
   async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
     const remote = this.#remote(node);
@@ -288,7 +293,10 @@ export class Discv4Service implements AsyncDisposable {
     if (equalBytes(node.publicKey, this.publicKey)) {
       throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
     }
-    return node;
+    // A timeout, which it would be else, is taken for the node's fault.
+    if (this.#reaches(node.ip)) return node;
+    const { host } = this.#config.listen;
+    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
   }
 
   get #defaultRecord(): NodeRecord {

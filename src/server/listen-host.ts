@@ -34,3 +34,16 @@ export function requireReached(externalIp: string, host: string): void {
   if (listening === undefined || host === '::' || parseIp(externalIp)?.length === listening.length) return;
   throw invalidArgument(`nobody reaches ${host}, where the node listens, at ${externalIp}`);
 }
+
+/**
+ * Whether a UDP socket that is bound to `host`, an IP address, can send to another one: each family reaches its own, and
+ * only `::` both.
+ */
+export function reachesFrom(host: string): (ip: string) => boolean {
+  const from = parseIp(host);
+  const isOfBoth = from?.length === 16 && classOfIp(from) === 'unspecified';
+  return (ip) => {
+    const to = parseIp(ip);
+    return to !== undefined && (isOfBoth || to.length === from?.length);
+  };
+}

@@ -206,6 +206,17 @@ describe('relayed nodes', () => {
     ]);
   });
 
+  it('are not from the internet where no node of the internet can be', () => {
+    const special = [
+      ...['192.0.2.1', '198.51.100.1', '203.0.113.1', '198.18.0.1', '100.64.0.1', '192.88.99.1'],
+      ...['2001:db8::1', '2002:7f00:1::1', '2001:0:1::1', '::7f00:1', '64:ff9b::7f00:1', '3fff::1'],
+    ].map((ip) => ({ ip }));
+    expect(relay('3.3.3.3', special)).toEqual([]);
+    expect(relay('2a00::3', special)).toEqual([]);
+    const outside = special.filter(({ ip }) => ip !== '64:ff9b::7f00:1').map(({ ip }) => ip);
+    expect(relay('100.64.0.9', special)).toEqual(outside);
+  });
+
   it('have a UDP port of 1,024 or more', () => {
     const ports = [0, 53, 1_023, 1_024, 65_535];
     expect(

@@ -76,6 +76,8 @@ export interface NodeOptions {
   readonly secretKey?: Uint8Array;
   /** Default: real signatures. */
   readonly isCheap?: boolean;
+  /** Default: all addresses. */
+  readonly reaches?: (ip: string) => boolean;
 }
 
 let nextHost = 0;
@@ -96,7 +98,8 @@ export class SimNode {
   readonly #network: Network;
   #timer: Timer | undefined;
 
-  constructor(network: Network, { endpoint = freshEndpoint(), seeds = [], isCheap, secretKey }: NodeOptions) {
+  constructor(network: Network, options: NodeOptions) {
+    const { endpoint = freshEndpoint(), seeds = [], isCheap, secretKey, reaches = () => true } = options;
     const { env } = network;
     const key = secretKey ?? generateSecretKey(env);
     this.#network = network;
@@ -113,6 +116,7 @@ export class SimNode {
         send: (packet, to) => network.send(packet, endpoint, to),
         localRecord: () => this.record,
         localEndpoint: () => ({ ip: endpoint.ip, udpPort: endpoint.port, tcpPort: 30303 }),
+        reaches,
         event: (event) => this.events.push(event),
       },
     });

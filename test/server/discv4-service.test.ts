@@ -186,6 +186,17 @@ describe('a discovery service', () => {
     expect(await rejectionOf(service.findNode(dead, publicKey))).toBe('request-timeout');
   });
 
+  it('on a socket of IPv4 says at once that it has no way to a node of IPv6', async () => {
+    await using service = await started();
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const far = kadNode({ publicKey, ip: '::1', udpPort: 9, tcpPort: 0 });
+    expect(await rejectionOf(service.ping(far))).toBe('dial-failed');
+    expect(await rejectionOf(service.requestRecord(far))).toBe('dial-failed');
+    expect(await rejectionOf(service.findNode(far, publicKey))).toBe('dial-failed');
+    expect(codeOf(() => service.addBootnode(far))).toBe('dial-failed');
+    expect(service.stats().sent).toBe(0);
+  });
+
   it('checks its options and arguments early', async () => {
     const code = (options: Partial<Discv4ServiceOptions>) =>
       codeOf(() => new Discv4Service(optionsOf(options)));
