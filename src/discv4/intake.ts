@@ -52,6 +52,9 @@ export interface Incoming {
 
 const ALL = '';
 
+/** Whose addresses share a limit: those of one network of IPv6 cost nothing. */
+const placeOf = (ip: string): string => (ip.includes(':') ? subnetOf(ip) : ip);
+
 export class Intake {
   #known: Incoming[] = [];
   #strangers: Incoming[] = [];
@@ -76,12 +79,12 @@ export class Intake {
   /** Whether a packet of a known endpoint is looked at. @param key of the endpoint */
   admitsKnown({ ip }: UdpEndpoint, key: string, now: number): boolean {
     if (this.#known.length >= MAX_KNOWN_QUEUE) return false;
-    return this.#knownRate.take(key, now) && this.#knownIpRate.take(ip, now);
+    return this.#knownRate.take(key, now) && this.#knownIpRate.take(placeOf(ip), now);
   }
 
   /** Whether the hash of what a stranger has sent is looked at. */
   admitsDatagram({ ip }: UdpEndpoint, now: number): boolean {
-    return this.#datagramsOfIpRate.take(ip, now) && this.#datagramRate.take(ALL, now);
+    return this.#datagramsOfIpRate.take(placeOf(ip), now) && this.#datagramRate.take(ALL, now);
   }
 
   /** Whether the signature of a stranger's packet is looked at. */
@@ -89,7 +92,7 @@ export class Intake {
     if (this.#strangers.length >= MAX_STRANGER_QUEUE) return false;
     // Whoever is over a narrow limit takes nothing from the wider one.
     return (
-      this.#ipRate.take(ip, now) &&
+      this.#ipRate.take(placeOf(ip), now) &&
       this.#subnetRate.take(subnetOf(ip), now) &&
       this.#strangerRate.take(ALL, now)
     );

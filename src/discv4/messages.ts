@@ -25,6 +25,9 @@ export const PROTOCOL_VERSION = 4;
 /** So many of the largest entries fit into `MAX_PACKET_SIZE`. */
 export const MAX_NEIGHBORS = 12;
 
+/** Entries of a packet that are looked at; no more fit into one, or are taken of an answer. */
+const MAX_ENTRIES = 32;
+
 /** What a node says of itself or of another; ports are 0 where there is none. */
 export interface WireEndpoint {
   /** In the form of `UdpEndpoint`; `undefined` for what is no address. */
@@ -217,7 +220,11 @@ function toSequence(item: RlpItem | undefined): bigint | undefined {
 /** Entries that are none are left out; the others are as good as they were. */
 function toNeighbors(nodes: Iterable<RlpItem>): Neighbor[] {
   const neighbors: Neighbor[] = [];
+  let left = MAX_ENTRIES;
   for (const item of nodes) {
+    if (left-- <= 0) break;
+    // Of hundreds of bytes that are no entries, each would cost an exception.
+    if (item.encoded.length <= PUBLIC_KEY_LENGTH) continue;
     const fields = valid(() => decode(neighbor, item.encoded));
     // The key outlives the packet.
     if (fields !== undefined) neighbors.push({ ...toEndpoint(fields), publicKey: fields.publicKey.slice() });

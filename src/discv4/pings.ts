@@ -20,9 +20,13 @@ import type { Proofs } from './proofs.ts';
 
 /** Pings that go back to strangers who have sent one, at a time. */
 export const MAX_PING_BACKS = 1024;
+/** Pongs to one Ping whose signatures are looked at: the true one, and some that are not. */
+const MAX_PONGS = 3;
 
 interface PendingPing extends Pending {
   sentAt: number;
+  /** Pongs that `admits` has let in. */
+  pongs: number;
   readonly isBack: boolean;
   /** When a Ping of theirs was answered, while this one was on its way. */
   pingAt: number;
@@ -81,10 +85,18 @@ export class Pings {
     });
   }
 
-  /** Whether a Pong with this hash is to come from that endpoint, whoever signs it. */
-  awaits(endpointKey: string, pingHash: Uint8Array): boolean {
+  /** Whether a Pong is to come from that endpoint. */
+  expects(endpointKey: string): boolean {
+    return this.#atEndpoint.has(endpointKey);
+  }
+
+  /** Lets in a Pong with this hash, whoever signs it; of each Ping a few. */
+  admits(endpointKey: string, pingHash: Uint8Array): boolean {
     const there = this.#atEndpoint.get(endpointKey) ?? [];
-    return there.some(({ hashes }) => hashes.some((hash) => equalBytes(hash, pingHash)));
+    const pending = there.find(({ hashes }) => hashes.some((hash) => equalBytes(hash, pingHash)));
+    if (pending === undefined || pending.pongs >= MAX_PONGS) return false;
+    pending.pongs++;
+    return true;
   }
 
   /** The size of the Ping that would go to that endpoint. */
@@ -106,7 +118,7 @@ export class Pings {
   ): void {
     const pending: PendingPing = {
       ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
-      sentAt: 0,
+      ...{ sentAt: 0, pongs: 0 },
       pingAt: Number.NEGATIVE_INFINITY,
     };
     this.#pending.set(remote.key, pending);

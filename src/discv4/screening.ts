@@ -4,7 +4,7 @@ import { isHost, normalIp, type UdpEndpoint } from './address.ts';
 import type { DropReason } from './events.ts';
 import type { Intake } from './intake.ts';
 import { decodeMessage, type Message } from './messages.ts';
-import { isPacket } from './packet.ts';
+import { isPacket, type PacketName, packetName } from './packet.ts';
 import { endpointKey, type Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';
 
@@ -51,15 +51,20 @@ export class Screening {
     if (!isHost(endpoint)) return this.drop('foreign');
     const fromKey = endpointKey(endpoint);
     const isProven = proofs.knows(fromKey, now);
-    const isAdmitted = isProven
+    // An answer to our Ping is one of somebody known, though it is not clear yet who sends it.
+    const isExpected = isProven || requests.pings.expects(fromKey);
+    const isAdmitted = isExpected
       ? intake.admitsKnown(endpoint, fromKey, now)
       : intake.admitsDatagram(endpoint, now);
     if (!isAdmitted) return this.drop('shed');
     if (!isPacket(packet)) return this.drop('foreign');
+    // To read it takes longer than the hash, and of a stranger only a Ping or a Pong can be of use.
+    const useless = isProven ? undefined : ofStranger(packetName(packet));
+    if (useless !== undefined) return this.#refuse(useless);
     const message = messageOf(packet);
     if (message === undefined) return this.#refuse('malformed');
-    // The answer to our Ping: whoever has not got that cannot name its hash, and cannot pass for known.
-    const isKnown = isProven || (message.kind === 'pong' && requests.pings.awaits(fromKey, message.pingHash));
+    // Whoever has not got our Ping cannot name its hash, and cannot pass for known.
+    const isKnown = isProven || (message.kind === 'pong' && requests.pings.admits(fromKey, message.pingHash));
     const reason = this.#refusal(message, isKnown);
     if (reason !== undefined) return this.#refuse(reason);
     if (!isKnown && !intake.admitsStranger(endpoint, now)) return this.drop('shed');
@@ -84,10 +89,14 @@ export class Screening {
       if (lifetime < 0) return 'expired';
       if (lifetime > MAX_EXPIRATION_S) return 'far-future';
     }
-    // A stranger has proved nothing, and nothing is expected of one.
-    if (isKnown || message.kind === 'ping') return undefined;
-    return message.kind === 'findNode' || message.kind === 'enrRequest' ? 'unproven' : 'unsolicited';
+    return isKnown || message.kind === 'ping' ? undefined : 'unsolicited';
   }
+}
+
+/** Why a packet of this type is of no use from somebody who has proved nothing, and of whom nothing is expected. */
+function ofStranger(name: PacketName | undefined): DropReason | undefined {
+  if (name === 'ping' || name === 'pong') return undefined;
+  return name === 'findNode' || name === 'enrRequest' ? 'unproven' : 'unsolicited';
 }
 
 function messageOf(packet: Uint8Array): Message | undefined {

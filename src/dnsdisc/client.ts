@@ -152,7 +152,8 @@ export class DnsClient {
   }
 
   #random(below: number): number {
-    return new DataView(this.#env.randomBytes(4).buffer).getUint32(0) % below;
+    const { buffer, byteOffset } = this.#env.randomBytes(4);
+    return new DataView(buffer, byteOffset, 4).getUint32(0) % below;
   }
 
   /** Whatever the resolver does, it ends after `timeoutMs`. */

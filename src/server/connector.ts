@@ -65,8 +65,11 @@ export class Connector {
   }
 
   accept(wire: Wire): Connection {
-    const randomness = freshRandomness(this.#options.env);
-    return this.#connect(wire, accept({ identity: this.#identity, randomness }), this.#owner, true);
+    return this.#connect(wire, () => this.#accepting(), this.#owner, true);
+  }
+
+  #accepting(): Handshake {
+    return accept({ identity: this.#identity, randomness: freshRandomness(this.#options.env) });
   }
 
   /**
@@ -85,17 +88,17 @@ export class Connector {
     }
     return await new Promise<Peer>((resolve, reject) => {
       const owner = this.#ownerOf({ enode, resolve, reject });
-      const connection = this.#connect(wire, handshake, owner, false);
+      const connection = this.#connect(wire, () => handshake, owner, false);
       onAbort(signal, () => {
         if (connection.peer === undefined) connection.close(abortedError(signal));
       });
     });
   }
 
-  #connect(wire: Wire, handshake: Handshake, owner: ConnectionOwner, inbound: boolean): Connection {
+  #connect(wire: Wire, begin: () => Handshake, owner: ConnectionOwner, inbound: boolean): Connection {
     try {
       this.#context ??= this.#newContext();
-      const connection = new Connection(this.#context, { wire, inbound, handshake, owner });
+      const connection = new Connection(this.#context, { wire, inbound, handshake: begin(), owner });
       if (!connection.isGone) this.#connections.add(connection);
       return connection;
     } catch (error) {

@@ -114,7 +114,8 @@ export class EndpointVotes {
     // A packet comes by the family that it is answered by, and from a global address wherever it crosses to one.
     if (from === undefined || as === undefined || from.family !== as.family) return false;
     const isGlobal = as.reach === GLOBAL;
-    if ((from.reach === GLOBAL) !== isGlobal) return false;
+    // Nor does anybody see us by an address that reaches further than its own.
+    if (as.reach > from.reach || (from.reach === GLOBAL) !== isGlobal) return false;
     const family = this.#families[as.family];
     for (const ballot of family.ballots) ballot.expire(now);
     const ballot = family.ballots[as.reach];

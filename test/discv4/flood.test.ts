@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { concatBytes } from '../../src/base/bytes.ts';
 import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS } from '../../src/discv4/debts.ts';
-import { DEFAULT_LIMITS, type Message } from '../../src/discv4/index.ts';
+import {
+  DEFAULT_LIMITS,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  withHash,
+} from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
+import { PACKET_TYPE } from '../../src/discv4/packet.ts';
 import {
   endpointKey,
   MAX_PROOFS,
@@ -10,6 +18,7 @@ import {
   Proofs,
 } from '../../src/discv4/proofs.ts';
 import { RateLimit } from '../../src/discv4/rate-limit.ts';
+import { encodeList } from '../../src/rlp/index.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 const packet = new Uint8Array(100);
@@ -204,6 +213,53 @@ describe('a flood', () => {
     });
     expect(known).toBe(sent);
     expect(signatures).toBeLessThan(DEFAULT_LIMITS.strangers.perSecond + DEFAULT_LIMITS.strangers.burst);
+  });
+
+  it('of Pongs with the right hash and the signatures of nobody is three for each Ping', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, {});
+    const stranger = new Puppet(network);
+    stranger.ping(node);
+    network.env.advance(100);
+    const pingHash = stranger.hashOf('ping');
+    const { expiration, endpoint } = stranger;
+    const to = { ip: endpoint.ip, udpPort: endpoint.port, tcpPort: 0 };
+    const receptions = Array.from({ length: 10 }, (_, i) => {
+      const content = encodeMessage({ kind: 'pong', to, pingHash, expiration, enrSeq: BigInt(i) });
+      return node.engine.receive(withHash(new Uint8Array(65).fill(1), content), endpoint, node.now);
+    });
+    expect(receptions.filter((reception) => reception === 'queued')).toHaveLength(3);
+    expect(node.engine.sizes().queued).toBe(3);
+  });
+
+  it('of packets that are long to read is not read unless they were asked for', () => {
+    const network = new Network();
+    const node = new SimNode(network, {});
+    const stranger = new Puppet(network);
+    // A list of 1,150 items of one byte.
+    const items = encodeList([encodeList(Array.from({ length: 1_150 }, () => Uint8Array.of(1)))]);
+    const packet = stranger.sealContent(concatBytes(Uint8Array.of(PACKET_TYPE.neighbors), items));
+    expect(node.engine.receive(packet, stranger.endpoint, node.now)).toBe('refused');
+    expect(node.engine.stats().dropped).toMatchObject({ unsolicited: 1, malformed: 0 });
+    const message = decodeMessage(
+      stranger.sealContent(
+        concatBytes(
+          Uint8Array.of(PACKET_TYPE.neighbors),
+          encodeList([encodeList(Array.from({ length: 1_150 }, () => Uint8Array.of(1))), Uint8Array.of(1)]),
+        ),
+      ),
+    );
+    expect(message).toMatchObject({ kind: 'neighbors', nodes: [] });
+  });
+
+  it('from one network of IPv6 has the share of one address', () => {
+    const intake = new Intake(DEFAULT_LIMITS);
+    let admitted = 0;
+    for (let i = 0; i < 5_000; i++) {
+      if (intake.admitsDatagram({ ip: `2a00:1:2:${i.toString(16)}::1`, port: 1 }, 0)) admitted++;
+    }
+    expect(admitted).toBe(DEFAULT_LIMITS.datagramsOfIp.burst);
+    expect(intake.admitsDatagram({ ip: '9.9.9.9', port: 1 }, 0)).toBe(true);
   });
 
   it('of what is no packet keeps no stranger out', () => {
