@@ -233,7 +233,10 @@ export class Crawler {
     this.#answeredAt = env.now();
     const now = Math.floor(env.unixTime());
     const known = set.get(key);
-    if (known === undefined && set.size >= limit) return;
+    if (known === undefined && set.size >= limit) {
+      this.#remember(key);
+      return;
+    }
     if (known === undefined) {
       this.#added++;
       this.#newAt = env.now();

@@ -249,7 +249,7 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * The record of the node with this public key, 64 bytes, as the node itself sends it; `undefined` if it is not found,
    * or does not answer.
-   * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
+   * @throws PeerlaneError `invalid-argument`, `request-overload`, `aborted`, `closed`
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
     checkTarget(publicKey);
@@ -337,10 +337,18 @@ export class Discv4Service implements AsyncDisposable {
   async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
     throwIfAborted(signal);
     if (this.#socket === undefined || this.#closing.isClosed) throw closedError();
-    const leave = await gate.enter(1, signal);
-    if (!this.#closing.isClosed) return leave;
-    leave();
-    throw closedError();
+    const turn = new AbortController();
+    const offs = [
+      onAbort(signal, () => turn.abort(signal?.reason)),
+      this.#closing.onClose(() => turn.abort()),
+    ];
+    try {
+      return await gate.enter(1, turn.signal);
+    } catch (error) {
+      throw this.#closing.isClosed ? closedError() : error;
+    } finally {
+      for (const off of offs) off();
+    }
   }
 
   async #call<T>(

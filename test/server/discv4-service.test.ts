@@ -127,6 +127,18 @@ describe('a discovery service', () => {
     await service.close();
   });
 
+  it('a lookup that waits for its turn ends with the service', async () => {
+    await using stack = new Group();
+    const { bootnodes } = await network(stack, 3);
+    const service = await started({ bootnodes });
+    const target = new Uint8Array(64).fill(1);
+    // As many as may run, each of which stands at a node.
+    for (let i = 0; i < 32; i++) await service.lookup(target).next();
+    const waiting = rejectionOf(service.findClosest(target));
+    await service.close();
+    expect(await waiting).toBe('closed');
+  });
+
   it('has a record before the start, which names no port, and a newer one that does', async () => {
     const service = new Discv4Service(optionsOf({ tcpPort: 30_303 }));
     const before = service.record;
