@@ -17,6 +17,7 @@ import {
   type Sender,
 } from './pending.ts';
 import type { Proofs } from './proofs.ts';
+import { Silence } from './silence.ts';
 
 /** Pings that go back to strangers who have sent one, at a time. */
 export const MAX_PING_BACKS = 1024;
@@ -50,10 +51,12 @@ export class Pings {
   readonly #pending = new Map<string, PendingPing>();
   /** The same by endpoint: there may be several nodes at one. */
   readonly #atEndpoint = new Map<string, PendingPing[]>();
+  readonly #silence: Silence;
   #backs = 0;
 
   constructor(context: PingsContext) {
     this.#context = context;
+    this.#silence = new Silence(context.proofs);
   }
 
   /** Those that go back to strangers and await an answer. */
@@ -70,6 +73,15 @@ export class Pings {
     }
     pending.attemptsLeft = Math.max(pending.attemptsLeft, attempts - 1);
     pending.waiters.push(done);
+  }
+
+  /** As `ping`, to a node that others have named: where nobody answers, it is not sent again and again. */
+  pingNamed(remote: Remote, attempts: number, done: Done<PingResult>): void {
+    const { agenda, proofs } = this.#context;
+    const { endpoint, endpointKey } = remote;
+    const mayPing = proofs.knows(endpointKey, agenda.now) || !this.#silence.isKept(endpoint, agenda.now);
+    if (mayPing) this.ping(remote, attempts, done);
+    else agenda.in(0, () => done(undefined));
   }
 
   /** Whether there is room for a Ping to a stranger who has sent one, and none is on its way. */
@@ -133,8 +145,10 @@ export class Pings {
   }
 
   #end(pending: PendingPing, result: PingResult | undefined): void {
-    const { answered, silent } = this.#context;
+    const { agenda, answered, silent } = this.#context;
     const { remote, isBack, waiters, timeout } = pending;
+    if (result !== undefined) this.#silence.break(remote.endpoint);
+    else if (!isBack) this.#silence.add(remote.endpoint, pending.hashes.length, agenda.now);
     timeout.cancel();
     this.#pending.delete(remote.key);
     const others = (this.#atEndpoint.get(remote.endpointKey) ?? []).filter((other) => other !== pending);

@@ -4,7 +4,7 @@ import type { KadNode } from '../kad/index.ts';
 import { ATTEMPTS, Attempts, type AttemptsContext } from './attempts.ts';
 import { Bonds, ENR_SETTLE_MS, FIND_NODE_SETTLE_MS } from './bonds.ts';
 import { FindNodes } from './find-nodes.ts';
-import { type Done, type PingResult, remoteKey, remoteOf, type Sender } from './pending.ts';
+import { type Done, type PingResult, type Remote, remoteKey, remoteOf, type Sender } from './pending.ts';
 import { Pings, type PingsContext } from './pings.ts';
 import { RecordRequests } from './record-requests.ts';
 
@@ -41,7 +41,8 @@ export class Requests {
     const pings = new Pings({ ...context, attempts });
     this.#context = context;
     this.pings = pings;
-    this.#bonds = new Bonds({ agenda, proofs, ping: (remote, done) => pings.ping(remote, ATTEMPTS, done) });
+    const ping = (remote: Remote, done: Done<PingResult>) => pings.pingNamed(remote, ATTEMPTS, done);
+    this.#bonds = new Bonds({ agenda, proofs, ping });
     this.#findNodes = new FindNodes({ agenda, attempts, publicKey, reaches });
     this.#records = new RecordRequests(attempts);
   }
@@ -67,6 +68,11 @@ export class Requests {
 
   ping(node: KadNode, done: Done<PingResult>): void {
     this.#opened(done, (finish) => this.pings.ping(remoteOf(node), 1, finish));
+  }
+
+  /** Pings a node of the table. */
+  check(node: KadNode, done: Done<PingResult>): void {
+    this.#opened(done, (finish) => this.pings.pingNamed(remoteOf(node), 1, finish));
   }
 
   /** Nodes close to a target, at most `BUCKET_SIZE`, whose addresses have been checked. */

@@ -1,4 +1,4 @@
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, sameEndpoint } from '../kad/index.ts';
 import { LookupRun, type LookupRunContext } from './lookup-run.ts';
 
 /** How often lookups look for nodes that are missing in the table, once the node has been there for a while; ... */
@@ -67,7 +67,9 @@ export class Upkeep {
       const node = table.nextCheck(agenda.now);
       if (node === undefined) break;
       this.#checks++;
-      requests.ping(node, (pong) => {
+      // Seeds are not named by strangers, and may come later than we.
+      const isSeed = this.#seeds.some((seed) => sameEndpoint(seed, node));
+      requests[isSeed ? 'ping' : 'check'](node, (pong) => {
         this.#checks--;
         if (pong === undefined) table.checked(node.id, undefined, agenda.now);
         else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) renew(node);

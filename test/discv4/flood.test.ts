@@ -6,6 +6,7 @@ import {
   decodeMessage,
   encodeMessage,
   type Message,
+  packetHash,
   withHash,
 } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
@@ -18,6 +19,7 @@ import {
   Proofs,
 } from '../../src/discv4/proofs.ts';
 import { RateLimit } from '../../src/discv4/rate-limit.ts';
+import { nodeIdOf } from '../../src/enr/index.ts';
 import { encodeList } from '../../src/rlp/index.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
@@ -140,6 +142,52 @@ describe('debts', () => {
     debts.add('new', 100, 380, later);
     expect([debts.size, debts.room('new', 100, limits, later)]).toEqual([MAX_DEBTORS, 100]);
     expect(debts.room('0', 100, limits, later)).toBe(380);
+  });
+});
+
+describe('an address that a node names under ever new keys', () => {
+  it('gets some Pings, and is then left alone', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, {});
+    const liar = new Puppet(network);
+    const endpoint = { ip: '8.7.6.5', udpPort: 30303, tcpPort: 30303 };
+    const newKeys = () =>
+      Array.from({ length: 12 }, () => ({ ...endpoint, publicKey: network.env.randomBytes(64) }));
+    liar.onMessage = (message, packet) => {
+      const { expiration } = liar;
+      if (message.kind === 'ping') liar.pong(node, packetHash(packet));
+      if (message.kind === 'findNode') liar.send(node, { kind: 'neighbors', nodes: newKeys(), expiration });
+    };
+    liar.ping(node);
+    network.env.advance(200);
+    node.start();
+    for (let i = 0; i < 10; i++) {
+      node.lookup(network.env.randomBytes(64));
+      network.env.advance(20_000);
+    }
+    const there = (network.log ?? []).filter(({ to }) => to.ip === endpoint.ip);
+    expect(there.length).toBeGreaterThan(3);
+    expect(there.length).toBeLessThanOrEqual(12);
+    // Whoever is there is heard all the same.
+    const late = new Puppet(network, { ip: endpoint.ip, port: endpoint.udpPort });
+    late.answerPings(node);
+    late.ping(node);
+    network.env.advance(200);
+    expect(node.engine.table.isLive(nodeIdOf(late.publicKey))).toBe(true);
+  });
+
+  it('unless it is one to begin with, which may come later', () => {
+    const network = new Network({ log: true });
+    const seed = { ip: '8.7.6.5', port: 30303 };
+    const late = new Puppet(network, seed);
+    network.detach(seed);
+    const node = new SimNode(network, { seeds: [late.node] }).start();
+    network.env.advance(120_000);
+    expect((network.log ?? []).length).toBeGreaterThan(10);
+    network.attach(seed, late);
+    late.answerPings(node);
+    network.env.advance(20_000);
+    expect(node.engine.table.isLive(nodeIdOf(late.publicKey))).toBe(true);
   });
 });
 
