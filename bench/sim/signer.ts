@@ -1,5 +1,6 @@
-import { keccak256, PUBLIC_KEY_LENGTH } from '../../src/crypto/index.ts';
-import type { PacketCrypto } from '../../src/discv4/index.ts';
+import { concatBytes } from '../../src/base/bytes.ts';
+import { PUBLIC_KEY_LENGTH } from '../../src/crypto/index.ts';
+import { type PacketCrypto, withHash } from '../../src/discv4/index.ts';
 
 /** Where the signature of a packet begins, and what it signs. */
 const SIGNATURE_AT = 32;
@@ -18,12 +19,8 @@ export function cheapCrypto(publicKey: Uint8Array): PacketCrypto {
       }),
     seal: (contents) =>
       contents.map((content) => {
-        const packet = new Uint8Array(SIGNED_AT + content.length);
-        packet.set(publicKey, SIGNATURE_AT);
-        packet[SIGNED_AT - 1] = checksum(publicKey, packet.length);
-        packet.set(content, SIGNED_AT);
-        packet.set(keccak256(packet.subarray(SIGNATURE_AT)));
-        return packet;
+        const sum = checksum(publicKey, SIGNED_AT + content.length);
+        return withHash(concatBytes(publicKey, Uint8Array.of(sum)), content);
       }),
   };
 }

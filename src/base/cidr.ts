@@ -1,5 +1,5 @@
 /** Blocks of addresses in the notation `ADDRESS/BITS` (RFC 4632, section 3.1; RFC 4291, section 2.3). */
-import { PeerlaneError } from './errors.ts';
+import { invalidArgument as invalid } from './checks.ts';
 import { formatIp, normalizeIp, parseIpv4, parseIpv6, unmapIpv4 } from './ip.ts';
 
 export interface Cidr {
@@ -60,8 +60,4 @@ function maskOf(bits: number): number {
 
 function masked(address: Uint8Array, bits: number): Uint8Array {
   return address.map((byte, i) => byte & maskOf(Math.max(0, Math.min(8, bits - 8 * i))));
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { MAX_TIMER_MS } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
@@ -34,8 +35,6 @@ const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 const REPORT_INTERVAL_MS = { terminal: 1_000, plain: 10_000, json: 1_000 } as const;
 const PAGE = 'the page';
 const NOBODY = 'nobody has answered';
-/** Timers take no longer. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 interface CrawlOptions extends CommonOptions {
   readonly bootnode?: readonly string[];
@@ -190,7 +189,7 @@ function timeOption(flags: string, description: string, defaultMs: number): Opti
 
 function timeout(text: string): number {
   const ms = duration(text);
-  if (ms > 0 && ms <= MAX_TIMEOUT_MS) return ms;
+  if (ms > 0 && ms <= MAX_TIMER_MS) return ms;
   throw new InvalidArgumentError('expected a duration above zero, of at most 24 days');
 }
 

@@ -1,5 +1,7 @@
 /** Nodes of discovery as they are written on the command line, and as they are shown. */
+
 import { fromHex, toHex } from '../base/bytes.ts';
+import { invalidArgument as invalid } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
   formatEnode,
@@ -92,8 +94,4 @@ export function nodeFields(node: KadNode, target: Uint8Array): Fields {
     enr: node.record?.toString(),
     distance: logDistance(nodeIdOf(target), node.id),
   };
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

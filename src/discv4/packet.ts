@@ -1,5 +1,5 @@
 /** The envelope of a packet: hash, signature, type, data (discv4.md, "Wire Protocol"). */
-import { concatBytes, equalBytes } from '../base/bytes.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { detached } from '../base/observer.ts';
 import { DIGEST_LENGTH, EnvelopeWorker, keccak256, SIGNATURE_LENGTH } from '../crypto/index.ts';
 
@@ -128,6 +128,9 @@ function cryptoOf(worker: EnvelopeWorker): PacketCrypto {
 
 /** A packet from its parts, whatever the signature is. */
 export function withHash(signature: Uint8Array, content: Uint8Array): Uint8Array {
-  const hashed = concatBytes(signature, content);
-  return concatBytes(keccak256(hashed), hashed);
+  const packet = new Uint8Array(DIGEST_LENGTH + signature.length + content.length);
+  packet.set(signature, DIGEST_LENGTH);
+  packet.set(content, DIGEST_LENGTH + signature.length);
+  packet.set(keccak256(packet.subarray(DIGEST_LENGTH)));
+  return packet;
 }

@@ -1,7 +1,7 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { addressBytes, subnetOf, type UdpEndpoint } from './address.ts';
+import { addressBytes, siteOf, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
 export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -23,6 +23,11 @@ export function endpointKey({ ip, port }: UdpEndpoint): string {
   return `${ip} ${port}`;
 }
 
+/** The keys that `Proofs.accountOf` may have given for an endpoint. */
+export function accountsOf(endpoint: UdpEndpoint): readonly string[] {
+  return [siteOf(endpoint.ip), endpointKey(endpoint)];
+}
+
 export class Proofs {
   /** By endpoint, the one that was heard of last at the end. An endpoint is that of one node at a time. */
   readonly #proofs = new Map<string, Proof>();
@@ -39,6 +44,14 @@ export class Proofs {
   knows(key: string, now: number): boolean {
     const proof = this.#proofs.get(key);
     return proof !== undefined && now - proof.pongAt < PROOF_LIFETIME_MS;
+  }
+
+  /**
+   * Under which key to count what goes to an endpoint that has proved nothing: that of its address, which may be a victim's;
+   * its own where somebody has proved another endpoint of the address.
+   */
+  accountOf(endpoint: UdpEndpoint, now: number): string {
+    return this.knowsAddress(endpoint.ip, now) ? endpointKey(endpoint) : siteOf(endpoint.ip);
   }
 
   /** Whether somebody at that address has proved any endpoint of it. */

@@ -2,7 +2,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
-import { mayRelay, siteOf, type UdpEndpoint } from './address.ts';
+import { mayRelay, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
 import { PACKET_LIFETIME_S } from './attempts.ts';
 import { Debts } from './debts.ts';
@@ -10,7 +10,7 @@ import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messag
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import type { Sender } from './pending.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import { accountsOf, type Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';
 
 export interface ResponderContext {
@@ -68,13 +68,13 @@ export class Responder {
    * sent, but for these two. Of an address where somebody has proved another endpoint that holds for each endpoint.
    */
   #affordable(
-    { packet, endpoint, endpointKey }: Sender,
+    { packet, endpoint }: Sender,
     pongSize: number,
     wantsProof: boolean,
   ): { pings: boolean; answers: boolean } {
     const { agenda, proofs, requests } = this.#context;
     const { now } = agenda;
-    const debtor = proofs.knowsAddress(endpoint.ip, now) ? endpointKey : siteOf(endpoint.ip);
+    const debtor = proofs.accountOf(endpoint, now);
     const pingSize = requests.pings.pingSize(endpoint);
     const limits = { allowance: pongSize + pingSize, least: pingSize };
     const room = this.#debts.room(debtor, packet.length, limits, now);
@@ -88,8 +88,7 @@ export class Responder {
 
   /** A node has proved that it is at this address. */
   proved({ ip, udpPort }: KadNode): void {
-    this.#debts.clear(siteOf(ip));
-    this.#debts.clear(endpointKey({ ip, port: udpPort }));
+    for (const account of accountsOf({ ip, port: udpPort })) this.#debts.clear(account);
   }
 
   /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */

@@ -1,7 +1,7 @@
 /** Addresses that others have named, and where nobody answers: somebody may be there who never asked to be pinged. */
 import { setLatest } from '../base/recent.ts';
-import { siteOf, type UdpEndpoint } from './address.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import type { UdpEndpoint } from './address.ts';
+import { accountsOf, type Proofs } from './proofs.ts';
 
 /** Pings without an answer after which an address is left alone, ... */
 export const MAX_UNANSWERED = 4;
@@ -21,13 +21,13 @@ export class Silence {
 
   /** Whether a Ping to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    const silent = this.#silent.get(this.#keyOf(endpoint, now));
+    const silent = this.#silent.get(this.#proofs.accountOf(endpoint, now));
     return silent !== undefined && silent.pings >= MAX_UNANSWERED && now - silent.at < SILENCE_MS;
   }
 
   /** So many Pings have had no answer. */
   add(endpoint: UdpEndpoint, pings: number, now: number): void {
-    const key = this.#keyOf(endpoint, now);
+    const key = this.#proofs.accountOf(endpoint, now);
     const known = this.#silent.get(key);
     const before = known !== undefined && now - known.at < SILENCE_MS ? known.pings : 0;
     setLatest(this.#silent, key, { pings: before + pings, at: now }, MAX_SILENT);
@@ -35,12 +35,6 @@ export class Silence {
 
   /** Somebody has answered there. */
   break(endpoint: UdpEndpoint): void {
-    this.#silent.delete(siteOf(endpoint.ip));
-    this.#silent.delete(endpointKey(endpoint));
-  }
-
-  /** Where somebody has proved another endpoint of the address, each endpoint is one of its own. */
-  #keyOf(endpoint: UdpEndpoint, now: number): string {
-    return this.#proofs.knowsAddress(endpoint.ip, now) ? endpointKey(endpoint) : siteOf(endpoint.ip);
+    for (const account of accountsOf(endpoint)) this.#silent.delete(account);
   }
 }

@@ -1,7 +1,8 @@
 /** The record of the node itself, which changes while the node runs. */
 import { equalBytes } from '../base/bytes.ts';
-import { checkObject } from '../base/checks.ts';
+import { checkObject, invalidArgument as invalid } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { detached } from '../base/observer.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import { checkRecord, type NodeRecord } from './record.ts';
 import {
@@ -107,26 +108,15 @@ export class LocalRecord {
     this.#seq = seq;
     this.#pairs = pairs;
     this.#signed = undefined;
-    for (const listener of [...this.#listeners]) this.#tell(listener);
+    for (const listener of [...this.#listeners]) detached(listener)(this);
     return true;
   }
 
-  /** Calls `listener` after each change. @returns what ends that */
+  /** Calls `listener` after each change; one that throws is reported as an uncaught error. @returns what ends that */
   subscribe(listener: (local: LocalRecord) => void): () => void {
     if (typeof listener !== 'function') throw invalid('a listener is a function');
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
-  }
-
-  /** A listener that throws is reported as an uncaught error, and keeps nobody else from being told. */
-  #tell(listener: (local: LocalRecord) => void): void {
-    try {
-      listener(this);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
   }
 }
 
@@ -137,8 +127,4 @@ function equalPairs(a: Pairs, b: Pairs): boolean {
     if (other === undefined || !equalBytes(value, other)) return false;
   }
   return true;
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,5 +1,5 @@
 import { compareBytes } from '../base/bytes.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { invalidArgument as invalid } from '../base/checks.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { NodeRecord, nodeIdOf } from '../enr/index.ts';
@@ -84,8 +84,4 @@ function canonicalIp(text: string): string | undefined {
 
 function isPort(port: number, min: number): boolean {
   return Number.isInteger(port) && port >= min && port <= 65_535;
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,5 +1,7 @@
 /** Nodes to begin with: their texts, and the addresses behind their host names. */
+
 import { throwIfAborted } from '../base/abort.ts';
+import { invalidArgument as invalid } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
@@ -91,8 +93,4 @@ export async function resolveNode<T extends Enode>(
 
 export function hasAddress({ host }: Enode): boolean {
   return parseIp(host) !== undefined;
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,5 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { refuseThenable } from '../base/checks.ts';
+import { invalidArgument as invalid, refuseThenable } from '../base/checks.ts';
 import { errorText, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 
@@ -53,8 +53,4 @@ export class ServiceRecord {
       throw invalid(`record has thrown: ${errorText(error)}`, error);
     }
   }
-}
-
-function invalid(message: string, cause?: unknown): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message, { cause });
 }

@@ -1,6 +1,6 @@
 /** What a downloader is made with, checked: callers in JavaScript have no types. */
+import { invalidArgument as invalid } from '../base/checks.ts';
 import { isEnv } from '../base/env.ts';
-import { PeerlaneError } from '../base/errors.ts';
 
 interface Unchecked {
   readonly store?: unknown;
@@ -40,8 +40,4 @@ function checkTarget(target: unknown): void {
     throw invalid('target.hash is not a Uint8Array of 32 bytes');
   }
   throw invalid("target.kind is not 'hash', 'number' or 'best'");
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

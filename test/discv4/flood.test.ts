@@ -192,13 +192,19 @@ describe('an address that a node names under ever new keys', () => {
 });
 
 describe('a flood', () => {
-  it('of signed Pings by 20,000 strangers does not keep a known node from being answered', () => {
+  /** A node and one that has proved its endpoint. */
+  function withKnown() {
     const network = new Network();
     const node = new SimNode(network, {});
     const known = new Puppet(network);
     known.answerPings(node);
     known.ping(node);
     network.env.advance(200);
+    return { network, node, known };
+  }
+
+  it('of signed Pings by 20,000 strangers does not keep a known node from being answered', () => {
+    const { network, node, known } = withKnown();
     const hostile = new Puppet(network, { ip: '66.6.6.6', port: 666 });
     const endpoint = { ip: '1.2.3.4', udpPort: 1, tcpPort: 1 };
     const ping = { kind: 'ping', from: endpoint, to: endpoint, expiration: hostile.expiration } as const;
@@ -219,12 +225,7 @@ describe('a flood', () => {
 
   /** Of `seconds`, in ticks of 6 ms with 64 signatures each: what became of the Pings of a known node and of strangers. */
   function underFlood(seconds: number, hostile: (node: SimNode, ms: number, ping: Uint8Array) => void) {
-    const network = new Network();
-    const node = new SimNode(network, {});
-    const known = new Puppet(network);
-    known.answerPings(node);
-    known.ping(node);
-    network.env.advance(200);
+    const { network, node, known } = withKnown();
     const stranger = new Puppet(network, { ip: '66.6.6.6', port: 666 });
     const endpoint = { ip: '1.2.3.4', udpPort: 1, tcpPort: 1 };
     const before = node.engine.stats().received;

@@ -6,6 +6,7 @@ import {
   checkLength,
   checkObject,
   checkUint64,
+  invalidArgument as invalid,
   reading,
   signalOf,
   unreadable,
@@ -327,8 +328,4 @@ function randomBelow(limit: number, bytes: Uint8Array): number {
 
 function checkId(id: Uint8Array): void {
   checkLength('the id of a node', id, ID_LENGTH);
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -1,6 +1,5 @@
 /** News of a node: checked, and put together with what was known. */
-import { checkObject, isObject } from '../../base/checks.ts';
-import { PeerlaneError } from '../../base/errors.ts';
+import { checkObject, invalidArgument as invalid, isObject } from '../../base/checks.ts';
 import { parseIpv4, parseIpv6 } from '../../base/ip.ts';
 import { type Enode, NodeRecord, type RecordForkId } from '../../enr/index.ts';
 import type { HistoryPatch } from './history.ts';
@@ -120,8 +119,4 @@ export function mergedFacts(older: FactsChange = NO_CHANGE, newer: FactsChange =
 /** The facts when they are enough to be kept: the key is known. */
 export function wholeFacts({ publicKey, seq = 0n, ...rest }: FactsChange): NodeFacts | undefined {
   return publicKey === undefined ? undefined : { publicKey, seq, ...rest };
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }
