@@ -2,6 +2,11 @@
 
 /** A fallback is asked for so long after the start, and whenever the others have given nothing for so long. */
 export const FALLBACK_AFTER_MS = 30_000;
+/**
+ * Nodes that are wanted for so long have a fallback asked with the others, whatever these give: what they give may be
+ * somebody's who wants nobody else to be found.
+ */
+export const FALLBACK_IN_ANY_CASE_MS: number = 5 * 60_000;
 /** A source whose pass is over is asked again after this; after each that was of no use, twice as long. */
 export const REST_MS = 1_000;
 export const MAX_IDLE_REST_MS = 10_000;
@@ -26,6 +31,8 @@ export interface MixRound {
   readonly room: number;
   /** When nodes were wanted for the first time. */
   readonly startedAt: number;
+  /** Since when nodes are wanted. */
+  readonly wantedSince: number;
   /** Since when nodes are wanted and none with a record has come from a source that is no fallback. */
   readonly quietSince: number;
 }
@@ -38,9 +45,10 @@ export interface MixPlan {
 }
 
 /** Whoever was asked longest ago comes first, so that none is asked twice before each was. */
-export function planSources({ now, sources, room, startedAt, quietSince }: MixRound): MixPlan {
+export function planSources({ now, sources, room, startedAt, wantedSince, quietSince }: MixRound): MixPlan {
   const isAlone = sources.every(({ isFallback }) => isFallback);
-  const fallbackAt = now < startedAt + FALLBACK_AFTER_MS ? now : quietSince + FALLBACK_AFTER_MS;
+  const inNeed = Math.min(quietSince + FALLBACK_AFTER_MS, wantedSince + FALLBACK_IN_ANY_CASE_MS);
+  const fallbackAt = now < startedAt + FALLBACK_AFTER_MS ? now : inNeed;
   let nextAt = Number.POSITIVE_INFINITY;
   const due: number[] = [];
   for (const [place, { isFallback, isAsked, restsUntil }] of sources.entries()) {

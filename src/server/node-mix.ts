@@ -146,7 +146,8 @@ export class NodeMix {
     if (isNew || this.#wantedSince === undefined) this.#wantedSince = now;
     const asked = this.#sources.filter(({ isAsked }) => isAsked).length;
     const { ask, nextAt } = planSources({
-      ...{ now, startedAt: this.#startedAt, quietSince: Math.max(this.#wantedSince, this.#lastAt) },
+      ...{ now, startedAt: this.#startedAt, wantedSince: this.#wantedSince },
+      quietSince: Math.max(this.#wantedSince, this.#lastAt),
       sources: this.#sources,
       room: MAX_CANDIDATES - this.#checking - this.#ready.length - asked,
     });

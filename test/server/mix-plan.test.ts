@@ -11,7 +11,7 @@ import {
 } from '../../src/server/mix-plan.ts';
 
 const round = (change: Partial<MixRound>): MixRound => ({
-  ...{ now: 100_000, sources: [], room: 16, startedAt: 0, quietSince: 99_000 },
+  ...{ now: 100_000, sources: [], room: 16, startedAt: 0, wantedSince: 0, quietSince: 99_000 },
   ...change,
 });
 const source = (change: Partial<SourceTurn> = {}): SourceTurn => ({
@@ -45,6 +45,18 @@ describe('a round of the mix', () => {
       { sources: [source(), dns], quietSince: 70_000 },
       [0, 1],
       Infinity,
+    ],
+    [
+      'asks the fallback when nodes are wanted for five minutes, whatever the others give',
+      { now: 400_000, sources: [source(), dns], wantedSince: 100_000, quietSince: 399_000 },
+      [0, 1],
+      Infinity,
+    ],
+    [
+      'looks again when those are over',
+      { now: 390_000, sources: [source(), dns], wantedSince: 100_000, quietSince: 389_000 },
+      [0],
+      400_000,
     ],
     ['asks the fallback at the start', { sources: [source(), dns], startedAt: 70_001 }, [0, 1], Infinity],
     ['asks a fallback that is alone', { sources: [dns] }, [0], Infinity],
