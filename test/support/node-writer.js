@@ -6,10 +6,13 @@
 import { nodeIdOf } from '../../dist/enr/index.js';
 import { NodeDatabase } from '../../dist/server/node-db/index.js';
 
+const MAX_ROUNDS_AHEAD = 8;
+
 const [, , path, from] = process.argv;
 const events = [];
 const database = await NodeDatabase.open(path, { onEvent: (event) => events.push(event.kind) });
 console.log(JSON.stringify({ size: database.size, events }));
+const written = [];
 for (let round = Number(from); ; round++) {
   for (let number = 100 * round; number < 100 * round + 100; number++) {
     const publicKey = new Uint8Array(64);
@@ -18,7 +21,8 @@ for (let round = Number(from); ; round++) {
     const endpoint = { publicKey, host: '127.0.0.1', tcpPort: number % 65_536, udpPort: 30_303 };
     database.update(id, { endpoint, client: `client ${number}`, lastPong: Date.now() });
   }
-  // Not waited for: rounds are in memory, on the way and written at the same time.
-  database.flush().then(() => console.log(round));
+  // Rounds are in memory, on the way and written at the same time; but a slow disk does not have the database overflow.
+  written.push(database.flush().then(() => console.log(round)));
+  if (written.length > MAX_ROUNDS_AHEAD) await written.shift();
   await new Promise((resolve) => setImmediate(resolve));
 }
