@@ -179,7 +179,7 @@ function seedsOf(set: NodeSet): KadNode[] {
   const records = known.map(({ node }) => node).filter((node) => node instanceof NodeRecord);
   return records
     .slice(0, 50)
-    .map(nodeOfRecord)
+    .map((record) => nodeOfRecord(record))
     .filter((node) => node !== undefined);
 }
 
