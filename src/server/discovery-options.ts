@@ -10,12 +10,12 @@ import {
   isObject,
   readEach,
 } from '../base/checks.ts';
-import { parseIp } from '../base/ip.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
-import type { Enode, EntryChanges, NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
+import { isIpHost } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
 
 /** Where discovery listens when the server does not: as clients do, on all addresses. */
@@ -68,7 +68,6 @@ export interface DiscoveryConfig {
 export function checkDiscoveryOptions(
   { discovery = false, discoveryPort, nodeDatabase }: DiscoveryServerOptions,
   listen: Endpoint | undefined,
-  bootnodes: readonly Enode[],
 ): DiscoveryConfig | undefined {
   if (nodeDatabase !== undefined && !(nodeDatabase instanceof NodeDatabase)) {
     throw invalid('nodeDatabase is no NodeDatabase');
@@ -95,11 +94,8 @@ export function checkDiscoveryOptions(
   checkFunction('discovery.lookup', lookup);
   if (accepts !== undefined) checkFunction('discovery.accepts', accepts);
   checkFunction('discovery.recordEntries', recordEntries);
-  if (v4 && listen !== undefined && parseIp(listen.host) === undefined) {
+  if (v4 && listen !== undefined && !isIpHost(listen.host)) {
     throw invalid('with discovery, listen.host is an IP address');
-  }
-  if (v4 && bootnodes.some(({ udpPort }) => udpPort === 0)) {
-    throw invalid('a bootnode takes no part in discovery: its UDP port is 0');
   }
   const host = listen?.host ?? DISCOVERY_HOST;
   const mayMove = listen === undefined || listen.port === 0;
