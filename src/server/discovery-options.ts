@@ -15,7 +15,7 @@ import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
-import { isIpHost } from './listen-host.ts';
+import { isIpHost, reachesFrom } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
 
 /** Where discovery listens when the server does not: as clients do, on all addresses. */
@@ -28,7 +28,7 @@ export interface DiscoveryOptions {
   readonly dns?: readonly string[] | undefined;
   /** Looks TXT records up; default: the resolver of Node.js. */
   readonly resolver?: Resolver | undefined;
-  /** Looks the host names of bootnodes up; default: as the system does. */
+  /** Looks the host names of bootnodes up; default: as the system does, with an address that discovery reaches first. */
   readonly lookup?: HostLookup | undefined;
   /** Whether a node with this record is of use; one without a record is. Default: all are. */
   readonly accepts?: ((record: NodeRecord) => boolean) | undefined;
@@ -81,7 +81,9 @@ export function checkDiscoveryOptions(
   if (!isObject(options)) throw invalid('discovery is neither a boolean nor an object of options');
   checkObject('discovery', options);
   checkKeys('discovery', options, OPTION_NAMES);
-  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = lookupHost, accepts } = options;
+  const host = listen?.host ?? DISCOVERY_HOST;
+  const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
+  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
   const { recordEntries = () => ({}) } = options;
   checkBoolean('discovery.v4', v4);
   if (!v4 && discoveryPort !== undefined) throw invalid('discoveryPort is given, but discovery.v4 is off');
@@ -97,7 +99,6 @@ export function checkDiscoveryOptions(
   if (v4 && listen !== undefined && !isIpHost(listen.host)) {
     throw invalid('with discovery, listen.host is an IP address');
   }
-  const host = listen?.host ?? DISCOVERY_HOST;
   const mayMove = listen === undefined || listen.port === 0;
   return { v4, dns: [...dns], resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
 }
