@@ -1,7 +1,16 @@
 import { networkInterfaces } from 'node:os';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkedListenHost, reachesFrom, requireReached, toldHost } from '../../src/server/listen-host.ts';
+import { parseIp } from '../../src/base/ip.ts';
+import {
+  checkedListenHost,
+  isIpHost,
+  reachesFrom,
+  requireReached,
+  toldHost,
+} from '../../src/server/listen-host.ts';
 import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
 
 describe('a socket', () => {
   const targets = ['8.8.8.8', '2a00::1', '::ffff:8.8.8.8'];
@@ -90,6 +99,27 @@ describe('a host that is listened on', () => {
       all?.some(({ address, netmask }) => address === '127.0.0.1' && netmask === '255.0.0.0'),
     );
     expect(codeOf(() => checkedListenHost('127.255.255.255'))).toBe(isListed ? 'invalid-argument' : 'none');
+  });
+
+  it('has one text, whatever it is (fuzz)', () => {
+    const piece = fc.constantFrom('0', '1', 'ff02', 'fe80', '::', ':', '.', '127', '%', 'eth0', '0x', 'a-b');
+    const text = fc.oneof(
+      fc.string(),
+      fc.array(piece).map((pieces) => pieces.join('')),
+      fc.ipV4(),
+      fc.ipV6(),
+    );
+    fc.assert(
+      fc.property(text, (host) => {
+        const code = codeOf(() => checkedListenHost(host));
+        if (code !== 'none') return code === 'invalid-argument';
+        const canonical = checkedListenHost(host);
+        const told = toldHost(canonical);
+        const isTold = !isIpHost(canonical) || (parseIp(told) !== undefined && reachesFrom(canonical)(told));
+        return isTold && checkedListenHost(canonical) === canonical && toldHost(told) === told;
+      }),
+      { numRuns: runs(2_000) },
+    );
   });
 
   it('is told to others without its zone', () => {
