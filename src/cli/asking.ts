@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, reachedNode } from '../kad/index.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
+import { reachesFrom } from '../server/listen-host.ts';
 import { collected, type ListenAddress, listenAddress, seconds } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
@@ -24,6 +25,9 @@ export interface TimedOptions extends DiscoveryOptions {
 export interface SearchOptions extends TimedOptions {
   readonly bootnode?: readonly string[];
 }
+
+/** All addresses of IPv4. */
+const IPV4_HOST = '0.0.0.0';
 
 export const NODE = 'enode URL or record (enr:...)';
 
@@ -88,11 +92,13 @@ export async function startAsking(
 
 /** By default a socket of IPv4, which every machine has, unless a node has an address of IPv6. */
 async function sendFrom(given: ListenAddress | undefined, nodes: readonly KadNode[]): Promise<ListenAddress> {
-  const isIpv6 = ({ ip }: KadNode): boolean => ip.includes(':');
-  if (given === undefined) return { host: nodes.some(isIpv6) ? '::' : '0.0.0.0', port: 0 };
+  if (given === undefined) {
+    const reaches = reachesFrom(IPV4_HOST);
+    return { host: nodes.every(({ ip }) => reaches(ip)) ? IPV4_HOST : '::', port: 0 };
+  }
   const listen = await listenOn(given);
-  const ofOther = nodes.find((node) => isIpv6(node) !== listen.host.includes(':'));
-  // Of all addresses, only `::` sends to both families.
-  if (ofOther === undefined || listen.host === '::') return listen;
-  throw new PeerlaneError('invalid-argument', `from ${listen.host} there is no way to ${ofOther.ip}`);
+  const reaches = reachesFrom(listen.host);
+  const unreached = nodes.find((node) => reachedNode(node, ({ ip }) => reaches(ip)) === undefined);
+  if (unreached === undefined) return listen;
+  throw new PeerlaneError('invalid-argument', `from ${listen.host} there is no way to ${unreached.ip}`);
 }

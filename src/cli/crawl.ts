@@ -114,16 +114,15 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], onEvent };
     // Before the lists, which take long: the key or the port may not be to be had.
     await using service = await startAsking(context, options, asking, { signal, fail });
-    const listed = await nodesOfLists(context, options, ended.signal);
+    const reaches = (node: KadNode): boolean => service.reaches(node);
+    const listed = await nodesOfLists(context, { ...options, reaches }, ended.signal);
     const others = listed.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
     if (set.size + nodes.length === 0) throw nobodyToAsk(options);
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
-    const isIpv6 = service.record.get('udp6') !== undefined;
     const crawler = new Crawler({
-      reaches: ({ ip }) => isIpv6 || !ip.includes(':'),
       ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },
       onAnswer: (node, { node: known }) => {
         if (known instanceof NodeRecord && known.get('eth') !== undefined) greetings?.ask(node);
@@ -179,7 +178,7 @@ function seedsOf(set: NodeSet): KadNode[] {
   const records = known.map(({ node }) => node).filter((node) => node instanceof NodeRecord);
   return records
     .slice(0, 50)
-    .map(nodeOfRecord)
+    .map((record) => nodeOfRecord(record))
     .filter((node) => node !== undefined);
 }
 

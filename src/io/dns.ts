@@ -88,16 +88,23 @@ function hasPort(server: string): boolean {
 /**
  * The address of a host, IPv4 if it has one; an address is its own. It is asked of the system, which cannot be
  * stopped: only the wait is.
+ * @param prefers of several addresses, the first is taken that it says yes to, if there is one
  * @throws PeerlaneError `lookup-failed`, `aborted`
  */
-export async function lookupHost(host: string, signal?: AbortSignal): Promise<string> {
+export async function lookupHost(
+  host: string,
+  signal?: AbortSignal,
+  prefers: (ip: string) => boolean = () => true,
+): Promise<string> {
   if (signal?.aborted) throw abortedError(signal);
   let removeAbort: () => void = () => undefined;
   const aborted = new Promise<never>((_, reject) => {
     removeAbort = onAbort(signal, () => reject(abortedError(signal)));
   });
   try {
-    const { address } = await Promise.race([lookup(host, { order: 'ipv4first' }), aborted]);
+    const found = await Promise.race([lookup(host, { all: true, order: 'ipv4first' }), aborted]);
+    const { address } = found.find(({ address }) => prefers(address)) ?? found[0] ?? {};
+    if (address === undefined) throw new TypeError('no address');
     return address;
   } catch (cause) {
     if (cause instanceof PeerlaneError) throw cause;

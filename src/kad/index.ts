@@ -3,6 +3,13 @@ export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
 export { BUCKET_NETWORK_LIMIT, TABLE_NETWORK_LIMIT } from './ip-limits.ts';
 export { ALPHA, Lookup, type LookupOptions, MAX_ASKED, MAX_FOUND } from './lookup.ts';
-export { type KadNode, type KadNodeFields, kadNode, nodeOfRecord, sameEndpoint } from './node.ts';
+export {
+  type KadNode,
+  type KadNodeFields,
+  kadNode,
+  nodeOfRecord,
+  reachedNode,
+  sameEndpoint,
+} from './node.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export { type AddOutcome, MAX_REQUEST_FAILURES, Table, type TableOptions, type TableStats } from './table.ts';

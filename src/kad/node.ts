@@ -2,7 +2,7 @@ import { compareBytes } from '../base/bytes.ts';
 import { invalidArgument as invalid } from '../base/checks.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
-import { NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { endpointsOfRecord, NodeRecord, nodeIdOf } from '../enr/index.ts';
 
 /** A node as discovery knows it. */
 export interface KadNode {
@@ -50,21 +50,28 @@ export function kadNode({ publicKey, ip, udpPort, tcpPort, record }: KadNodeFiel
   return { id: nodeIdOf(key), publicKey: key, ip: address, udpPort, tcpPort, record };
 }
 
-/** Where a record says that its node takes part in discovery, the IPv4 endpoint first; `undefined` if nowhere. */
-export function nodeOfRecord(record: NodeRecord): KadNode | undefined {
-  const { publicKey } = record;
-  const [tcp, udp] = [record.get('tcp') ?? 0, record.get('udp') ?? 0];
-  // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
-  const endpoints = [
-    { ip: record.get('ip'), udpPort: udp, tcpPort: tcp },
-    { ip: record.get('ip6'), udpPort: record.get('udp6') ?? udp, tcpPort: record.get('tcp6') ?? tcp },
-  ];
-  for (const { ip, udpPort, tcpPort } of endpoints) {
-    if (ip !== undefined && udpPort !== 0 && canonicalIp(ip) !== undefined) {
-      return kadNode({ publicKey, ip, udpPort, tcpPort, record });
-    }
+/**
+ * Where a record says that its node takes part in discovery, in the order of `endpointsOfRecord`: the first place that
+ * `reaches` takes; `undefined` if there is none.
+ * @param reaches default: any place
+ * @throws PeerlaneError `invalid-argument` for what is no record
+ */
+export function nodeOfRecord(
+  record: NodeRecord,
+  reaches: (node: KadNode) => boolean = () => true,
+): KadNode | undefined {
+  for (const { host: ip, udpPort, tcpPort } of endpointsOfRecord(record)) {
+    if (udpPort === 0) continue;
+    const node = kadNode({ publicKey: record.publicKey, ip, udpPort, tcpPort, record });
+    if (reaches(node)) return node;
   }
   return undefined;
+}
+
+/** The node where it is reached: at its address, or else at another one that its record names. */
+export function reachedNode(node: KadNode, reaches: (node: KadNode) => boolean): KadNode | undefined {
+  if (reaches(node)) return node;
+  return node.record === undefined ? undefined : nodeOfRecord(node.record, reaches);
 }
 
 /** Whether both are reached by UDP at the same place. */

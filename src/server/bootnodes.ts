@@ -20,8 +20,8 @@ import { type KadNode, kadNode, nodeOfRecord } from '../kad/index.ts';
 export const RESOLVE_RETRY_MS = 10_000;
 export const MAX_RESOLVE_RETRY_MS: number = 10 * 60_000;
 
-/** A node with a UDP port, which may have been given by its record. */
-export interface UdpNode extends Enode {
+/** A node that may have been given by its record. */
+export interface GivenNode extends Enode {
   readonly record: NodeRecord | undefined;
 }
 
@@ -32,21 +32,22 @@ export type HostLookup = (host: string, signal: AbortSignal) => Promise<string>;
  * A node by its enode URL, or by its record.
  * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` for a record without an address
  */
-export function parseNode(text: string): Enode {
-  if (typeof text !== 'string' || !text.startsWith('enr:')) return parseEnode(text);
-  const enode = enodeOfRecord(parseRecord(text));
+export function parseNode(text: string): GivenNode {
+  if (!isRecordText(text)) return { ...parseEnode(text), record: undefined };
+  const record = parseRecord(text);
+  const enode = enodeOfRecord(record);
   if (enode === undefined) throw invalid('the record names no address');
-  return enode;
+  return { ...enode, record };
 }
 
 /**
  * A node of discovery: it has a UDP port. The host of an enode URL may be a name.
  * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` when the node takes no part in discovery
  */
-export function parseUdpNode(text: string): UdpNode {
-  if (text.startsWith('enr:')) {
+export function parseUdpNode(text: string): GivenNode {
+  if (isRecordText(text)) {
     const node = nodeOfRecord(parseRecord(text));
-    if (node !== undefined) return { ...node, host: node.ip };
+    if (node !== undefined) return givenNode(node);
     throw invalid('the record names no UDP endpoint: its node cannot be reached by discovery');
   }
   const enode = parseEnode(text);
@@ -54,8 +55,14 @@ export function parseUdpNode(text: string): UdpNode {
   return { ...enode, record: undefined };
 }
 
+const isRecordText = (text: string): boolean => typeof text === 'string' && text.startsWith('enr:');
+
+function givenNode({ publicKey, ip: host, udpPort, tcpPort, record }: KadNode): GivenNode {
+  return { publicKey, host, udpPort, tcpPort, record };
+}
+
 /** The node, once its host is an address. @throws PeerlaneError `invalid-argument` when it is not that of a host */
-export function kadNodeOf({ publicKey, host: ip, udpPort, tcpPort, record }: UdpNode): KadNode {
+export function kadNodeOf({ publicKey, host: ip, udpPort, tcpPort, record }: GivenNode): KadNode {
   return kadNode({ publicKey, ip, udpPort, tcpPort, record });
 }
 

@@ -16,14 +16,14 @@ import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
-import { parseNode } from './bootnodes.ts';
+import { type GivenNode, hasAddress, kadNodeOf, parseNode, parseUdpNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkListenHost, hostIpOf, requireReached } from './listen-host.ts';
+import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -82,7 +82,8 @@ export interface ServerConfig {
   readonly maxPeers: number;
   readonly maxPendingPeers: number;
   readonly maxDialedPeers: number;
-  readonly bootnodes: readonly Enode[];
+  /** With discovery v4 each has a UDP port. */
+  readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly Enode[];
   readonly memoryBudget: number;
   /** Undefined: off. */
@@ -138,18 +139,18 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('maxPendingPeers', maxPendingPeers, 1, 100_000);
   checkInteger('dialRatio', dialRatio, 1, 100_000);
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
-  const nodes = readEach('bootnodes', bootnodes, parseNode);
-  const discovery = checkDiscoveryOptions(options, listen, nodes);
+  const discovery = checkDiscoveryOptions(options, listen);
+  const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   return {
     key,
     listen,
-    externalIp: checkedExternalIp(externalIp, listen?.host ?? (discovery?.v4 ? discovery.host : undefined)),
+    externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
     protocols,
     name,
     maxPeers,
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
-    bootnodes: nodes,
+    bootnodes: readEach('bootnodes', bootnodes, discovery?.v4 ? bootnodeOfV4 : parseNode),
     staticNodes: readEach('staticNodes', staticNodes, parseEnode),
     memoryBudget,
     discovery,
@@ -159,24 +160,20 @@ function checked(options: ServerOptions): ServerConfig {
   };
 }
 
-/** A copy: it stays as it was checked. */
+/** @throws PeerlaneError as `parseUdpNode`; `invalid-argument` for an address that is not a host's */
+function bootnodeOfV4(text: string): GivenNode {
+  const node = parseUdpNode(text);
+  // A name is looked up once the server has started.
+  if (hasAddress(node)) kadNodeOf(node);
+  return node;
+}
+
+/** A copy, with the one text of its host: it stays as it was checked. */
 function checkedEndpoint(listen: Endpoint): Endpoint {
   checkObject('listen', listen);
   const { host, port } = listen;
   checkPort('listen.port', port);
-  if (typeof host !== 'string' || host === '') throw invalid('listen.host is not an address');
-  checkListenHost(host);
-  return { host, port };
-}
-
-/** @param host where the server listens, if it does */
-function checkedExternalIp(externalIp: string | undefined, host: string | undefined): string | undefined {
-  if (externalIp === undefined) return undefined;
-  const address = typeof externalIp === 'string' ? hostIpOf(externalIp) : undefined;
-  if (address === undefined) throw invalid('externalIp is not the IP address of a host');
-  if (host === undefined) throw invalid('externalIp is given, but the server listens nowhere');
-  requireReached(address, host);
-  return address;
+  return { host: checkedListenHost(host), port };
 }
 
 function checkProtocols(protocols: readonly Protocol[]): void {

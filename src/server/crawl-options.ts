@@ -39,6 +39,8 @@ export interface CrawlService {
   requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
   /** @throws PeerlaneError `request-timeout` when the node does not answer */
   ping(node: KadNode, options: { readonly signal: AbortSignal }): Promise<unknown>;
+  /** Whether it has a way to the address of a node; without it: to any. */
+  reaches?(node: KadNode): boolean;
 }
 
 export interface CrawlerOptions {
@@ -57,7 +59,7 @@ export interface CrawlerOptions {
   readonly limit?: number;
   /** Told of each node that has answered; for observation only: what it throws is reported as an uncaught error. */
   readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;
-  /** Whether the service can send there: who cannot be asked is not silent. Default: anywhere. */
+  /** Whether the service can send there: who cannot be asked is not silent. Default: what the service says. */
   readonly reaches?: (node: KadNode) => boolean;
   readonly env?: Env;
 }
@@ -79,7 +81,6 @@ export function checkCrawlerOptions(options: CrawlerOptions): CrawlConfig {
       idleMs = DEFAULT_IDLE_MS,
       limit = MAX_NODE_SET_NODES,
       onAnswer = () => undefined,
-      reaches = () => true,
       env = systemEnv,
     } = options;
     checkService(service);
@@ -89,6 +90,7 @@ export function checkCrawlerOptions(options: CrawlerOptions): CrawlConfig {
     checkDuration('idleMs', idleMs);
     checkInteger('limit', limit, 1, MAX_NODE_SET_NODES);
     checkFunction('onAnswer', onAnswer);
+    const { reaches = (node: KadNode) => service.reaches?.(node) ?? true } = options;
     checkFunction('reaches', reaches);
     checkEnv(env);
     return {
@@ -105,6 +107,8 @@ function checkService(service: unknown): void {
   for (const name of ['random', 'requestRecord', 'ping']) {
     checkFunction(`service.${name}`, isObject(service) ? Reflect.get(service, name) : undefined);
   }
+  const reaches = isObject(service) ? Reflect.get(service, 'reaches') : undefined;
+  if (reaches !== undefined) checkFunction('service.reaches', reaches);
   const publicKey = isObject(service) && 'publicKey' in service ? service.publicKey : undefined;
   checkLength('service.publicKey', publicKey, PUBLIC_KEY_LENGTH);
 }

@@ -5,7 +5,7 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { type KadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
+import { type KadNode, nodeOfRecord, reachedNode, sameEndpoint } from '../kad/index.ts';
 import { hasAddress, kadNodeOf } from './bootnodes.ts';
 import {
   type CrawlConfig,
@@ -73,13 +73,13 @@ export class Crawler {
     const { service, set, nodes, reaches } = this.#options;
     this.#ownKey = toBareHex(nodeIdOf(service.publicKey));
     for (const node of nodes) {
-      if (reaches(node)) this.#queue.push({ key: toBareHex(node.id), places: [node] });
+      const place = reachedNode(node, reaches);
+      if (place !== undefined) this.#queue.push({ key: toBareHex(node.id), places: [place] });
     }
     const known = [...set].sort(([, a], [, b]) => (a.lastCheck ?? 0) - (b.lastCheck ?? 0));
     for (const [key, { node }] of known) {
-      const place = placeOf(node);
-      if (place !== undefined && reaches(place) && this.#isDue(key))
-        this.#queue.push({ key, places: [place] });
+      const place = placeOf(node, reaches);
+      if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
     }
   }
 
@@ -173,8 +173,7 @@ export class Crawler {
     const key = toBareHex(found.id);
     const known = this.#options.set.get(key);
     // What lookups say of a known node is anybody's word; where it has answered comes first.
-    const knownPlace = known === undefined ? undefined : placeOf(known.node);
-    const place = knownPlace !== undefined && this.#options.reaches(knownPlace) ? knownPlace : undefined;
+    const place = known === undefined ? undefined : placeOf(known.node, this.#options.reaches);
     const isMoved = place !== undefined && !sameEndpoint(place, found);
     return { key, places: isMoved ? [place, found] : [found] };
   }
@@ -297,8 +296,10 @@ function isSilence(error: unknown): boolean {
   return isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'dial-failed');
 }
 
-/** Where a node of the set takes part in discovery v4. */
-function placeOf(node: NodeRecord | Enode): KadNode | undefined {
-  if (node instanceof NodeRecord) return nodeOfRecord(node);
-  return node.udpPort === 0 || !hasAddress(node) ? undefined : kadNodeOf({ ...node, record: undefined });
+/** Where a node of the set takes part in discovery v4, if it is reached there. */
+function placeOf(node: NodeRecord | Enode, reaches: (node: KadNode) => boolean): KadNode | undefined {
+  if (node instanceof NodeRecord) return nodeOfRecord(node, reaches);
+  if (node.udpPort === 0 || !hasAddress(node)) return undefined;
+  const place = kadNodeOf({ ...node, record: undefined });
+  return reaches(place) ? place : undefined;
 }

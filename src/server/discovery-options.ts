@@ -10,12 +10,12 @@ import {
   isObject,
   readEach,
 } from '../base/checks.ts';
-import { parseIp } from '../base/ip.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
-import type { Enode, EntryChanges, NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
+import { isIpHost, reachesFrom } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
 
 /** Where discovery listens when the server does not: as clients do, on all addresses. */
@@ -28,7 +28,7 @@ export interface DiscoveryOptions {
   readonly dns?: readonly string[] | undefined;
   /** Looks TXT records up; default: the resolver of Node.js. */
   readonly resolver?: Resolver | undefined;
-  /** Looks the host names of bootnodes up; default: as the system does. */
+  /** Looks the host names of bootnodes up; default: as the system does, with an address that discovery reaches first. */
   readonly lookup?: HostLookup | undefined;
   /** Whether a node with this record is of use; one without a record is. Default: all are. */
   readonly accepts?: ((record: NodeRecord) => boolean) | undefined;
@@ -68,7 +68,6 @@ export interface DiscoveryConfig {
 export function checkDiscoveryOptions(
   { discovery = false, discoveryPort, nodeDatabase }: DiscoveryServerOptions,
   listen: Endpoint | undefined,
-  bootnodes: readonly Enode[],
 ): DiscoveryConfig | undefined {
   if (nodeDatabase !== undefined && !(nodeDatabase instanceof NodeDatabase)) {
     throw invalid('nodeDatabase is no NodeDatabase');
@@ -82,7 +81,9 @@ export function checkDiscoveryOptions(
   if (!isObject(options)) throw invalid('discovery is neither a boolean nor an object of options');
   checkObject('discovery', options);
   checkKeys('discovery', options, OPTION_NAMES);
-  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = lookupHost, accepts } = options;
+  const host = listen?.host ?? DISCOVERY_HOST;
+  const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
+  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
   const { recordEntries = () => ({}) } = options;
   checkBoolean('discovery.v4', v4);
   if (!v4 && discoveryPort !== undefined) throw invalid('discoveryPort is given, but discovery.v4 is off');
@@ -95,13 +96,9 @@ export function checkDiscoveryOptions(
   checkFunction('discovery.lookup', lookup);
   if (accepts !== undefined) checkFunction('discovery.accepts', accepts);
   checkFunction('discovery.recordEntries', recordEntries);
-  if (v4 && listen !== undefined && parseIp(listen.host) === undefined) {
+  if (v4 && listen !== undefined && !isIpHost(listen.host)) {
     throw invalid('with discovery, listen.host is an IP address');
   }
-  if (v4 && bootnodes.some(({ udpPort }) => udpPort === 0)) {
-    throw invalid('a bootnode takes no part in discovery: its UDP port is 0');
-  }
-  const host = listen?.host ?? DISCOVERY_HOST;
   const mayMove = listen === undefined || listen.port === 0;
   return { v4, dns: [...dns], resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
 }

@@ -4,14 +4,15 @@ import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.t
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
-import { type Enode, formatEnode, isPublicKey, type NodeRecord } from '../enr/index.ts';
+import { type Enode, isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
-import { hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
+import { type GivenNode, hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
+import type { CallOptions } from './discv4-calls.ts';
 import type { NodeSource } from './discv4-options.ts';
-import { type CallOptions, Discv4Service } from './discv4-service.ts';
+import { Discv4Service } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
 import type { NodeDatabase } from './node-db/index.ts';
@@ -24,7 +25,7 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly key: Uint8Array;
   readonly publicKey: Uint8Array;
   readonly env: Env;
-  readonly bootnodes: readonly Enode[];
+  readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly Enode[];
   readonly nodeDatabase: NodeDatabase | undefined;
   readonly notes: NodeNotes;
@@ -178,8 +179,7 @@ export class Discovery {
     return new Discv4Service({
       ...{ key, env, listen, tcpPort: tcp?.port ?? 0 },
       record: () => local.record,
-      bootnodes: bootnodes.filter(hasAddress).map(formatEnode),
-      seeds,
+      seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...seeds],
       onEvent: (event) => {
         if (event.kind === 'listener-failed') onEvent(event);
         else notes.discovered(event);
@@ -189,13 +189,13 @@ export class Discovery {
   }
 
   /** Begins with a bootnode as soon as its host name has an address. */
-  async #join(node: Enode): Promise<void> {
+  async #join(node: GivenNode): Promise<void> {
     const { env, lookup } = this.#context;
     const failed = (error: PeerlaneError, ms: number): void => this.#failed('bootnode', error, ms);
     try {
       const { signal } = this.#closed;
       const found = await resolveNode(node, { env, lookup, signal, failed });
-      this.#service?.addBootnode(kadNodeOf({ ...found, record: undefined }));
+      this.#service?.addBootnode(kadNodeOf(found));
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#failed('bootnode', error, undefined);
     }

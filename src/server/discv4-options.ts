@@ -13,15 +13,14 @@ import {
 } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { parseIp } from '../base/ip.ts';
 import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import { DEFAULT_LIMITS, type Discv4Event, type IntakeLimits } from '../discv4/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { UdpOptions } from '../io/udp.ts';
-import { type KadNode, kadNode } from '../kad/index.ts';
+import { type KadNode, kadNode, reachedNode } from '../kad/index.ts';
 import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
-import { checkListenHost } from './listen-host.ts';
+import { checkedExternalIp, checkedListenHost, isIpHost, reachesFrom } from './listen-host.ts';
 
 /** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
 export type NodeSource = string | KadNode;
@@ -31,9 +30,14 @@ export interface Discv4ServiceOptions {
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a UDP port (0: any free one). */
   readonly listen: UdpOptions;
+  /**
+   * The IP address at which others reach the node, for its record; default: the one that it listens on, or, where these
+   * are all, what enough nodes say that have answered its Pings. Not together with `record`.
+   */
+  readonly externalIp?: string | undefined;
   /** The TCP port that Pings and the default record name; default 0, none. */
   readonly tcpPort?: number;
-  /** The node's record, asked each time; default: one with the address and the ports. */
+  /** The node's record, asked each time; default: one with the address and the ports, which counts up with the time. */
   readonly record?: () => NodeRecord;
   /** enode URLs or records of nodes to begin with. */
   readonly bootnodes?: readonly string[];
@@ -56,7 +60,11 @@ export type Discv4ServiceEvent =
 
 export interface Discv4ServiceConfig {
   readonly key: Uint8Array;
+  /** Its host is the one text of an address, which may have a zone. */
   readonly listen: UdpOptions;
+  readonly externalIp: string | undefined;
+  /** Whether the socket sends to an address. */
+  readonly reaches: (ip: string) => boolean;
   readonly tcpPort: number;
   readonly record: (() => NodeRecord) | undefined;
   readonly seeds: readonly KadNode[];
@@ -72,6 +80,7 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     const {
       key,
       listen,
+      externalIp,
       tcpPort = 0,
       record,
       bootnodes = [],
@@ -84,19 +93,23 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
       throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
     }
     checkObject('listen', listen);
-    const { host, port } = listen;
-    if (typeof host !== 'string' || parseIp(host) === undefined) {
-      throw invalidArgument('listen.host is not an IP address');
-    }
-    checkListenHost(host);
+    const { host: listenHost, port } = listen;
+    const host = checkedListenHost(listenHost);
+    if (!isIpHost(host)) throw invalidArgument('listen.host is not an IP address');
     checkPort('listen.port', port);
+    const reaches = reachesFrom(host);
     checkPort('tcpPort', tcpPort);
     if (record !== undefined) checkFunction('record', record);
+    if (record !== undefined && externalIp !== undefined) {
+      throw invalidArgument('externalIp is given, and record too, which says where the node is');
+    }
     checkFunction('onEvent', onEvent);
     checkEnv(env);
-    const all = [...readEach('bootnodes', bootnodes, nodeOf), ...readEach('seeds', seeds, nodeOf)];
+    const nodeHere = (source: NodeSource) => nodeOf(source, reaches);
     return {
-      ...{ key, listen: { host, port }, tcpPort, record, seeds: all, limits: checkedLimits(limits), env },
+      ...{ key, listen: { host, port }, reaches, tcpPort, record, limits: checkedLimits(limits), env },
+      externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
+      seeds: [...readEach('bootnodes', bootnodes, nodeHere), ...readEach('seeds', seeds, nodeHere)],
       onEvent: detached(onEvent),
     };
   });
@@ -122,16 +135,20 @@ function isNumber(value: unknown): value is number {
 }
 
 /**
- * A node that somebody names. One that was found by a lookup is checked as any other: anybody can have made it.
+ * A node that somebody names, where it is reached: at its address, or else at another one that its record names. One that
+ * is not reached stays where it is. One that was found by a lookup is checked as any other: anybody can have made it.
  * @throws PeerlaneError `invalid-argument` for a node without an address, `invalid-enode`, `invalid-record`
  */
-export function nodeOf(source: NodeSource): KadNode {
-  if (typeof source === 'string') return kadNodeOf(parseUdpNode(source));
+export function nodeOf(source: NodeSource, reaches: (ip: string) => boolean = () => true): KadNode {
   return reading('the node', () => {
-    if (!isObject(source))
-      throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
-    const node = kadNode(source);
-    if (source.id instanceof Uint8Array && equalBytes(source.id, node.id)) return node;
-    throw invalidArgument('the id of a node is not that of its public key');
+    const node = typeof source === 'string' ? kadNodeOf(parseUdpNode(source)) : checkedNode(source);
+    return reachedNode(node, ({ ip }) => reaches(ip)) ?? node;
   });
+}
+
+function checkedNode(source: KadNode): KadNode {
+  if (!isObject(source)) throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
+  const node = kadNode(source);
+  if (source.id instanceof Uint8Array && equalBytes(source.id, node.id)) return node;
+  throw invalidArgument('the id of a node is not that of its public key');
 }

@@ -1,15 +1,14 @@
-import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { checkLength, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
-import { PeerlaneError, remoteError } from '../base/errors.ts';
-import { Gate } from '../base/gate.ts';
-import { sleep } from '../base/sleep.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
-import { type EntryChanges, firstSeq, LocalRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
+import { type CallOptions, closedError, Discv4Calls } from './discv4-calls.ts';
+import { Discv4Lookups } from './discv4-lookups.ts';
 import {
   checkDiscv4Options,
   type Discv4ServiceConfig,
@@ -18,20 +17,8 @@ import {
   nodeOf,
 } from './discv4-options.ts';
 import { Discv4Ticker } from './discv4-ticker.ts';
-import { reachesFrom } from './listen-host.ts';
-import { endpointEntries } from './local-node.ts';
-import { LookupNodes } from './lookup-nodes.ts';
-import { ServiceRecord } from './service-record.ts';
-
-/** Lookups, and requests of callers, that run at a time; others wait their turn. */
-const MAX_LOOKUPS = 32;
-const MAX_CALLS = 64;
-/** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
-const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
+import { toldHost } from './listen-host.ts';
+import { OwnRecord } from './own-record.ts';
 
 /**
  * Discovery v4 on a UDP socket: answers others, keeps a table of nodes, and finds nodes for callers.
@@ -48,27 +35,20 @@ export class Discv4Service implements AsyncDisposable {
   readonly #config: Discv4ServiceConfig;
   readonly #engine: Discv4Engine;
   readonly #ticker: Discv4Ticker;
-  readonly #lookups = new Gate(MAX_LOOKUPS);
-  readonly #calls = new Gate(MAX_CALLS);
   readonly #closing = new Closing();
+  readonly #calls: Discv4Calls;
+  readonly #lookups: Discv4Lookups;
+  readonly #record: OwnRecord;
   #socket: UdpSocket | undefined;
-  readonly #record: ServiceRecord;
-  /** What is shown unless `record` was given. */
-  #own: LocalRecord | undefined;
   #binding: Promise<UdpSocket> | undefined;
-  readonly #reaches: (ip: string) => boolean;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
     this.#config = checkDiscv4Options(options);
-    const { key, env, seeds, limits, tcpPort, onEvent } = this.#config;
+    const { key, listen, env, seeds, limits, tcpPort, reaches, onEvent } = this.#config;
     this.publicKey = publicKeyOf(key);
-    this.#reaches = reachesFrom(this.#config.listen.host);
-    this.#record = new ServiceRecord({
-      publicKey: this.publicKey,
-      read: this.#config.record ?? (() => this.#defaultRecord),
-      failed: (error) => onEvent({ kind: 'record-failed', error }),
-    });
+    this.#record = new OwnRecord(this.#config, this.publicKey);
+    const ip = toldHost(listen.host);
     const crypto = packetCryptoBeside(key, (batch, results) => {
       try {
         this.#engine.complete(batch, results, env.now());
@@ -82,12 +62,22 @@ export class Discv4Service implements AsyncDisposable {
       host: {
         send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
         localRecord: () => this.#record.latest,
-        localEndpoint: () => ({ ip: this.#socket?.host, udpPort: this.#socket?.port ?? 0, tcpPort }),
-        reaches: this.#reaches,
-        event: onEvent,
+        localEndpoint: () => ({ ip, udpPort: this.#socket?.port ?? 0, tcpPort }),
+        reaches,
+        event: (event) => {
+          if (event.kind === 'node-answered') this.#record.answered(event.node, event.seenAs);
+          onEvent(event);
+        },
       },
     });
-    this.#ticker = new Discv4Ticker(this.#engine, env);
+    const ticker = new Discv4Ticker(this.#engine, env);
+    this.#ticker = ticker;
+    const shared = { env, closing: this.#closing };
+    const schedule = () => ticker.schedule();
+    const isRunning = () => this.#socket !== undefined;
+    this.#calls = new Discv4Calls({ ...shared, isRunning, begun: schedule });
+    const asking = { engine: this.#engine, calls: this.#calls, resumed: schedule };
+    this.#lookups = new Discv4Lookups({ ...shared, ...asking });
   }
 
   /**
@@ -109,7 +99,7 @@ export class Discv4Service implements AsyncDisposable {
     }
     this.#socket = socket;
     // Who has seen it before knows of no port, or of another.
-    this.#own?.update(this.#ownEntries);
+    this.#record.listens(socket);
     try {
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;
@@ -139,6 +129,14 @@ export class Discv4Service implements AsyncDisposable {
     return this.#socket?.port ?? 0;
   }
 
+  /**
+   * Whether the socket has a way to the address of a node: to those of its family.
+   * @throws PeerlaneError `invalid-argument`
+   */
+  reaches(node: KadNode): boolean {
+    return this.#config.reaches(nodeOf(node).ip);
+  }
+
   get table(): Table {
     return this.#engine.table;
   }
@@ -160,7 +158,7 @@ export class Discv4Service implements AsyncDisposable {
   async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
     const remote = this.#remote(node);
     const { env } = this.#config;
-    return await this.#call('Ping', options, (done) => this.#engine.ping(remote, env.now(), done));
+    return await this.#calls.request('Ping', options, (done) => this.#engine.ping(remote, env.now(), done));
   }
 
   /**
@@ -170,7 +168,7 @@ export class Discv4Service implements AsyncDisposable {
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
     const remote = this.#remote(node);
     const { env } = this.#config;
-    return await this.#call('ENRRequest', options, (done) =>
+    return await this.#calls.request('ENRRequest', options, (done) =>
       this.#engine.requestRecord(remote, env.now(), done),
     );
   }
@@ -183,7 +181,7 @@ export class Discv4Service implements AsyncDisposable {
     const remote = this.#remote(node);
     checkTarget(target);
     const { env } = this.#config;
-    return await this.#call('FindNode', options, (done) =>
+    return await this.#calls.request('FindNode', options, (done) =>
       this.#engine.findNode(remote, target, env.now(), done),
     );
   }
@@ -199,19 +197,7 @@ export class Discv4Service implements AsyncDisposable {
     options: CallOptions = {},
   ): AsyncGenerator<KadNode, KadNode[], undefined> {
     checkTarget(target);
-    const signal = signalOf(options);
-    const leave = await this.#enter(this.#lookups, signal);
-    const nodes = await this.#nodesOf(target);
-    try {
-      for (let next = await nodes.next(signal); next !== undefined; ) {
-        yield next;
-        next = await nodes.next(signal);
-      }
-      return nodes.closest;
-    } finally {
-      nodes.stop();
-      leave();
-    }
+    return yield* this.#lookups.lookup(target, options);
   }
 
   /**
@@ -220,30 +206,15 @@ export class Discv4Service implements AsyncDisposable {
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     checkTarget(target);
-    const signal = signalOf(options);
-    const leave = await this.#enter(this.#lookups, signal);
-    const nodes = await this.#nodesOf(target);
-    try {
-      while ((await nodes.next(signal)) !== undefined);
-      return nodes.closest;
-    } finally {
-      nodes.stop();
-      leave();
-    }
+    return await this.#lookups.findClosest(target, options);
   }
 
   /**
    * Nodes met on lookups of random keys, one after another and without an end; a node may come again in another lookup.
    * @throws PeerlaneError `aborted`, `closed`
    */
-  async *random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
-    const { env } = this.#config;
-    const signal = signalOf(options);
-    for (;;) {
-      const begunAt = env.now();
-      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal });
-      await this.#sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
-    }
+  random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
+    return this.#lookups.random(options);
   }
 
   /**
@@ -289,122 +260,22 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   #remote(source: NodeSource): KadNode {
-    const node = nodeOf(source);
+    const node = nodeOf(source, this.#config.reaches);
     if (equalBytes(node.publicKey, this.publicKey)) {
       throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
     }
     // A timeout, which it would be else, is taken for the node's fault.
-    if (this.#reaches(node.ip)) return node;
+    if (this.#config.reaches(node.ip)) return node;
     const { host } = this.#config.listen;
     throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
-  }
-
-  get #defaultRecord(): NodeRecord {
-    const { key, env } = this.#config;
-    this.#own ??= new LocalRecord(key, { seq: firstSeq(env.unixTime()), entries: this.#ownEntries });
-    return this.#own.record;
-  }
-
-  get #ownEntries(): EntryChanges {
-    const { tcpPort, listen } = this.#config;
-    const { host, port } = this.#socket ?? listen;
-    // Before the start the port may not be known.
-    return endpointEntries({ host, tcp: tcpPort || undefined, udp: port || undefined });
   }
 
   #receive(bytes: Uint8Array, ip: string, port: number): void {
     const { env } = this.#config;
     if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#ticker.schedule();
   }
-
-  // Callers
-
-  async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
-    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
-    await new Promise<void>((resolve) => void this.#config.env.setImmediate(resolve));
-    const resume = (run: Parameters<Discv4Engine['resumeLookup']>[0]) => {
-      this.#engine.resumeLookup(run, this.#config.env.now());
-      this.#ticker.schedule();
-    };
-    return new LookupNodes({
-      begin: (events) => this.#engine.lookup(target, events),
-      resume,
-      closing: this.#closing,
-    });
-  }
-
-  /** @throws PeerlaneError `closed`, `aborted` */
-  async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
-    throwIfAborted(signal);
-    if (this.#socket === undefined || this.#closing.isClosed) throw closedError();
-    const turn = new AbortController();
-    const offs = [
-      onAbort(signal, () => turn.abort(signal?.reason)),
-      this.#closing.onClose(() => turn.abort()),
-    ];
-    try {
-      return await gate.enter(1, turn.signal);
-    } catch (error) {
-      throw this.#closing.isClosed ? closedError() : error;
-    } finally {
-      for (const off of offs) off();
-    }
-  }
-
-  async #call<T>(
-    name: string,
-    options: CallOptions,
-    begin: (done: (result: T | undefined) => void) => void,
-  ): Promise<T> {
-    const signal = signalOf(options);
-    const leave = await this.#enter(this.#calls, signal);
-    return await new Promise<T>((resolve, reject) => {
-      const offs: (() => void)[] = [];
-      const end = (): void => {
-        for (const off of offs) off();
-        leave();
-      };
-      // A request goes on when its caller has left, and so keeps its place.
-      offs.push(onAbort(signal, () => reject(abortedError(signal))));
-      offs.push(
-        this.#closing.onClose(() => {
-          end();
-          reject(closedError());
-        }),
-      );
-      try {
-        begin((result) => {
-          end();
-          if (result !== undefined) resolve(result);
-          else reject(remoteError('request-timeout', `no answer to ${name}`));
-        });
-      } catch (error) {
-        end();
-        reject(error);
-      }
-      this.#ticker.schedule();
-    });
-  }
-
-  /** @throws PeerlaneError `aborted`, `closed` */
-  async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    const ended = new AbortController();
-    const end = (): void => ended.abort(signal?.reason);
-    const offs = [onAbort(signal, end), this.#closing.onClose(end)];
-    try {
-      await sleep(this.#config.env, Math.max(0, ms), ended.signal);
-    } catch (error) {
-      throw this.#closing.isClosed && !signal?.aborted ? closedError() : error;
-    } finally {
-      for (const off of offs) off();
-    }
-  }
 }
 
 function checkTarget(target: Uint8Array): void {
   checkLength('the public key', target, PUBLIC_KEY_LENGTH);
-}
-
-function closedError(): PeerlaneError {
-  return new PeerlaneError('closed', 'discovery is not running');
 }

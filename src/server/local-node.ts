@@ -13,6 +13,7 @@ import {
 } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { EndpointVotes, type StatedEndpoint } from './endpoint-votes.ts';
+import { toldHost } from './listen-host.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 /** How old the entries may be that change while the node runs. */
@@ -46,7 +47,7 @@ export function endpointsOf(
 }
 
 /** The entries of the record (EIP-778) of a node that listens there. */
-export function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
+function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
   if (tcp === undefined && udp === undefined) return {};
   // A host name, or an address that stands for all, is no address to be reached at.
   const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
@@ -133,7 +134,7 @@ export class LocalNode {
    * `entries` throws, `invalid-argument` unless it is a PeerlaneError
    */
   listens(endpoints: LocalEndpoints): void {
-    this.#endpoints = endpoints;
+    this.#endpoints = { ...endpoints, host: toldHost(endpoints.host) };
     this.#refresh();
   }
 
@@ -142,6 +143,8 @@ export class LocalNode {
    * names what enough of them say (`EndpointVotes`).
    */
   seen(voter: StatedEndpoint, stated: StatedEndpoint): void {
+    // Who is told where it is needs no votes.
+    if (this.#endpoints.udp !== undefined && !mustLearn(this.#endpoints)) return;
     const isChanged = this.#votes.add(voter, stated, this.#options.env.now());
     if (isChanged && mustLearn(this.#endpoints)) this.#tryRefresh();
   }

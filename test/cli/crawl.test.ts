@@ -191,6 +191,22 @@ describe('`crawl`', () => {
     expect([none.status, none.stderr]).toEqual([1, expect.stringMatching(/no list gave a node/)]);
   });
 
+  it('passes over those of a list that it has no way to', async () => {
+    const [node, path] = [await ownNode(), await directory()];
+    const far = { ip6: '2606:4700::1', udp6: 30_303 };
+    const only = signRecord(generateSecretKey(systemEnv), { seq: 1n, entries: far });
+    const key = generateSecretKey(systemEnv);
+    const { port } = await ownNode({ key });
+    const both = signRecord(key, { seq: 1n, entries: { ...far, ip: '127.0.0.1', udp: port } });
+    const records = [node.record, only, both];
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records }, generateSecretKey(systemEnv));
+    const server = await DnsServer.serve(treeTexts(made));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const args = ['--dns', formatTreeUrl(made.url), '--dns-server', server.address, '--json'];
+    const { status, stdout } = await run('crawl', join(path, 'nodes.json'), ...args, '--idle', '1s');
+    expect([status, eventsOf(stdout).at(-1)]).toMatchObject([0, { event: 'summary', nodes: 2, checked: 2 }]);
+  });
+
   it('says that its port is taken before it reads a list', async () => {
     const { port } = await ownNode();
     const server = await DnsServer.listen(() => 'silence');

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toBareHex, toHex } from '../../src/base/bytes.ts';
-import { publicKeyOf } from '../../src/crypto/index.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { compareDistance } from '../../src/kad/index.ts';
 import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
@@ -69,6 +70,18 @@ describe('ping', () => {
     const { status, stdout } = await run('ping', enodeOf(node, '::1'), '--count', '1', '--json');
     expect(status).toBe(0);
     expect(eventsOf(stdout)[0]).toMatchObject({ seenAs: expect.stringMatching(/^\[::1\]:\d+$/) });
+  });
+
+  it('reaches a node of both families by the one that it sends from', async () => {
+    const key = generateSecretKey(systemEnv);
+    const node = await ownNode({ key, listen: { host: '::1', port: 0 } });
+    const entries = { ip: '192.0.2.1', udp: 9, ip6: '::1', udp6: node.port };
+    const record = signRecord(key, { seq: 1n, entries }).toString();
+    for (const listen of ['[::1]:0', '[0::1]:0']) {
+      const { status, stdout } = await run('ping', record, '--count', '1', '--listen', listen, '--json');
+      expect(status).toBe(0);
+      expect(eventsOf(stdout)[0]).toMatchObject({ seenAs: expect.stringMatching(/^\[::1\]:\d+$/) });
+    }
   });
 
   it('fails when nothing was answered, with the summary before it', async () => {

@@ -77,6 +77,7 @@ describe('listen', () => {
     [':0', ['--extip', '2001:db8::7'], '2001:db8::7', { ip6: '2001:db8::7' }],
     [':0', ['--extip', '203.0.113.7'], '203.0.113.7', { ip: '203.0.113.7' }],
     ['[::ffff:127.0.0.1]:0', [], '127.0.0.1', { ip: '127.0.0.1' }],
+    ['[0:0:0:0:0:0:0:0]:0', ['--extip', '203.0.113.7'], '203.0.113.7', { ip: '203.0.113.7' }],
   ])('on %s with %j names %s', async (listen, args, host, addresses) => {
     const boot = await bootnode('--listen', listen, ...args);
     const { host: named, udpPort } = parseEnode(boot.enode);
@@ -172,7 +173,7 @@ describe('listen refuses', () => {
     '127.255.255.255:0',
     '240.0.0.1:0',
   ])('%s, which is not the address of one host', async (listen) => {
-    expect(await errorOf('--listen', listen)).toBe('listen-failed');
+    expect(await errorOf('--listen', listen)).toBe('invalid-argument');
   });
 
   it.each([

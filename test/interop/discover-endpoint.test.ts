@@ -1,8 +1,11 @@
 /** Whether go-ethereum takes the record of a node of ours that listens on all addresses. */
 import { afterEach, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
-import { parseEnode, parseRecord } from '../../src/enr/index.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
+import { Discv4Service } from '../../src/server/index.ts';
 import { bootnode } from '../cli/bootnode.ts';
 import { TestServer } from '../support/servers.ts';
 import { GoDiscovery } from './discover-harness.ts';
@@ -19,8 +22,20 @@ async function server(): Promise<string> {
   return started.enode;
 }
 
+async function service(): Promise<string> {
+  const started = new Discv4Service({
+    key: generateSecretKey(systemEnv),
+    listen: { host: '0.0.0.0', port: 0 },
+  });
+  open.push(started);
+  await started.start();
+  const { publicKey, port: udpPort } = started;
+  return formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 0, udpPort });
+}
+
 it.each([
   ['a server', server],
+  ['a discovery service', service],
   ['`listen`', async () => (await bootnode('--listen', '0.0.0.0:0')).enode],
 ])('go-ethereum takes the record of %s on 0.0.0.0 when enough have answered its Pings', async (_, start) => {
   const enode = await start();

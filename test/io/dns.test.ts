@@ -1,5 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DnsResolver } from '../../src/io/dns.ts';
+import { DnsResolver, lookupHost } from '../../src/io/dns.ts';
 import { DnsServer, stringsOf, type TxtAnswer } from '../support/dns-server.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 
@@ -84,4 +85,24 @@ it.each([
   { timeoutMs: Number.NaN },
 ])('a resolver is not made of %j', (options) => {
   expect(codeOf(() => new DnsResolver(options as never))).toBe('invalid-argument');
+});
+
+describe('the address of a host', () => {
+  it('is IPv4 if it has one, or the one that is preferred', async () => {
+    const all = (await lookup('localhost', { all: true, order: 'ipv4first' })).map(({ address }) => address);
+    expect(await lookupHost('localhost')).toBe(all[0]);
+    const isIpv6 = (ip: string) => ip.includes(':');
+    expect(await lookupHost('localhost', undefined, isIpv6)).toBe(all.find(isIpv6) ?? all[0]);
+  });
+
+  it('is its own for an address, whichever is preferred', async () => {
+    for (const ip of ['127.0.0.1', '::1']) {
+      expect(await lookupHost(ip)).toBe(ip);
+      expect(await lookupHost(ip, undefined, () => false)).toBe(ip);
+    }
+  });
+
+  it('cannot be had of what is no name', async () => {
+    expect(await rejectionOf(lookupHost('no.such.invalid'))).toBe('lookup-failed');
+  });
 });

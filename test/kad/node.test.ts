@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/base/bytes.ts';
 import { keccak256, publicKeyOf } from '../../src/crypto/index.ts';
-import { type Entries, signRecord } from '../../src/enr/index.ts';
-import { kadNode, nodeOfRecord } from '../../src/kad/index.ts';
+import { type Entries, endpointsOfRecord, signRecord } from '../../src/enr/index.ts';
+import { type KadNode, kadNode, nodeOfRecord, reachedNode } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
 
 const secretKey = fromHex('b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291');
@@ -88,5 +88,49 @@ describe('the node of a record', () => {
     ['an address that a host has', { ip: '239.1.1.1', udp: 1 }],
   ])('is missing without %s', (_, entries) => {
     expect(nodeOfRecord(recordWith(entries))).toBeUndefined();
+  });
+
+  const BOTH = { ip: '192.0.2.1', udp: 1, tcp: 2, ip6: '2001:db8::1', udp6: 3, tcp6: 4 };
+  const isIpv6 = ({ ip }: KadNode) => ip.includes(':');
+
+  it('is at the endpoint that is reached', () => {
+    const record = recordWith(BOTH);
+    expect(nodeOfRecord(record, isIpv6)).toMatchObject({ ip: '2001:db8::1', udpPort: 3, tcpPort: 4, record });
+    expect(nodeOfRecord(record, (node) => !isIpv6(node))).toMatchObject({ ip: '192.0.2.1', udpPort: 1 });
+    expect(nodeOfRecord(record, () => false)).toBeUndefined();
+    expect(nodeOfRecord(recordWith({ ip: '192.0.2.1', udp: 1 }), isIpv6)).toBeUndefined();
+    expect(nodeOfRecord(recordWith({ ...BOTH, udp6: 0 }), isIpv6)).toBeUndefined();
+  });
+
+  it('is at the first endpoint of the record that takes part in discovery', () => {
+    for (const entries of [
+      BOTH,
+      { ...BOTH, ip: '192.168.0.1', ip6: '2606:4700::1' },
+      { ...BOTH, ip6: '::' },
+    ]) {
+      const record = recordWith(entries);
+      const { ip: host, udpPort, tcpPort } = nodeOfRecord(record) ?? {};
+      expect({ host, udpPort, tcpPort }).toEqual(endpointsOfRecord(record)[0]);
+    }
+  });
+
+  it('has the IPv4 address of an ip6 entry that holds one', () => {
+    expect(nodeOfRecord(recordWith({ ip6: '::ffff:192.0.2.1', udp: 1 }), isIpv6)).toBeUndefined();
+    expect(nodeOfRecord(recordWith({ ip6: '::ffff:192.0.2.1', udp: 1 }))?.ip).toBe('192.0.2.1');
+  });
+});
+
+describe('a node that is told of', () => {
+  const record = recordWith({ ip: '192.0.2.1', udp: 1, ip6: '2001:db8::1', udp6: 3 });
+  const told = kadNode({ publicKey, ip: '198.51.100.7', udpPort: 9, tcpPort: 0, record });
+
+  it('stays where it is if it is reached there', () => {
+    expect(reachedNode(told, ({ ip }) => !ip.includes(':'))).toBe(told);
+  });
+
+  it('is else where its record says', () => {
+    expect(reachedNode(told, ({ ip }) => ip.includes(':'))).toMatchObject({ ip: '2001:db8::1', udpPort: 3 });
+    expect(reachedNode({ ...told, record: undefined }, ({ ip }) => ip.includes(':'))).toBeUndefined();
+    expect(reachedNode(told, () => false)).toBeUndefined();
   });
 });

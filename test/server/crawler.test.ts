@@ -81,6 +81,10 @@ class FakeNetwork implements CrawlService {
   }
 }
 
+async function* noNodes(): AsyncGenerator<never, void, undefined> {
+  // Nobody is met.
+}
+
 function silent(): PeerlaneError {
   return new PeerlaneError('request-timeout', 'no answer');
 }
@@ -265,6 +269,40 @@ describe('a crawl', () => {
     expect([...set.values()].map(({ score }) => score)).toEqual([2, 1, 2]);
   });
 
+  it('asks nodes of both families where the service reaches them, and leaves the others alone', async () => {
+    const network = new FakeNetwork(4);
+    network.env.advance(HOUR_MS);
+    const [first, second, third, fourth] = network.nodes;
+    if (!first || !second || !third || !fourth) throw new Error('there are four');
+    const far = { ip6: '2606:4700::1', udp6: 7 };
+    const both = ({ key, port }: FakeNode) =>
+      signRecord(key, { seq: 1n, entries: { ...far, ip: '127.0.0.1', udp: port } });
+    const only = ({ key }: FakeNode) => signRecord(key, { seq: 1n, entries: far });
+    const place = (record: NodeRecord): KadNode => {
+      const node = nodeOfRecord(record);
+      if (node?.ip !== far.ip6) throw new Error('IPv6 comes first');
+      return node;
+    };
+    const set = setOf([first, second]);
+    for (const [node, record] of [
+      [first, both(first)],
+      [second, only(second)],
+    ] as const) {
+      const entry = set.get(keyOf(node));
+      if (entry !== undefined) set.set(keyOf(node), { ...entry, node: record });
+    }
+    const service: CrawlService = {
+      publicKey: network.publicKey,
+      random: noNodes,
+      requestRecord: (node, options) => network.requestRecord(node, options),
+      ping: (node, options) => network.ping(node, options),
+      reaches: ({ ip }) => ip === '127.0.0.1',
+    };
+    await crawl(network, set, { service, nodes: [place(both(third)), place(only(fourth))] });
+    expect(network.asked.map(({ port }) => port).toSorted()).toEqual([first.port, third.port]);
+    expect(set.get(keyOf(second))?.score).toBe(1);
+  });
+
   it('takes no more nodes than it may', async () => {
     const network = new FakeNetwork(20);
     const stats = await crawl(network, new Map(), { limit: 5 });
@@ -301,7 +339,14 @@ describe('a crawl', () => {
   it.each([
     ...[{ rate: 0 }, { limit: -1 }, { idleMs: Number.NaN }, { recheckMs: Number.POSITIVE_INFINITY }],
     // A timer of Node.js that is longer is over at once.
-    ...[{ idleMs: 1e12 }, { recheckMs: 2 ** 31 }, { rate: 1e-9 }, { rate: 1e12 }, { limit: 1e12 }],
+    ...[
+      { reaches: 5 as never },
+      { idleMs: 1e12 },
+      { recheckMs: 2 ** 31 },
+      { rate: 1e-9 },
+      { rate: 1e12 },
+      { limit: 1e12 },
+    ],
   ])('is not made with %o', (options) => {
     const network = new FakeNetwork(1);
     const make = () => new Crawler({ service: network, set: new Map(), ...options });

@@ -271,9 +271,26 @@ describe('a server with discovery', () => {
     expect(uncaught).toEqual([]);
   });
 
+  it('begins with a bootnode of both families where its own socket reaches it', async () => {
+    const key = generateSecretKey(systemEnv);
+    const boot = new Discv4Service({ key, listen: LOOPBACK });
+    open.push(boot);
+    await boot.start();
+    const here = { ip: LOOPBACK.host, udp: boot.port };
+    // That address comes first, since it is reached from everywhere.
+    const entries = { ...here, ip6: '2606:4700::1', tcp6: 30_303, udp6: 30_303 };
+    const record = signRecord(key, { seq: 1n, entries });
+    for (const options of [{}, searching]) {
+      const server = await started({ ...options, bootnodes: [record.toString()] });
+      expect((await server.discovery?.resolve(boot.publicKey))?.encoded).toEqual(boot.record.encoded);
+    }
+  });
+
   it('refuses a bootnode that takes no part in discovery', async () => {
     const { enode } = await started({ discovery: false });
     expect(codeOf(() => new TestServer({ discovery: true, bootnodes: [enode] }))).toBe('invalid-argument');
     expect(codeOf(() => new TestServer({ bootnodes: [enode] }))).toBe('none');
+    const nowhere = formatEnode({ ...parseEnode(enode), host: '0.0.0.0', udpPort: 9 });
+    expect(codeOf(() => new TestServer({ discovery: true, bootnodes: [nowhere] }))).toBe('invalid-argument');
   });
 });

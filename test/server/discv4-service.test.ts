@@ -4,7 +4,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, type NodeRecord, signRecord } from '../../src/enr/index.ts';
-import { type KadNode, kadNode } from '../../src/kad/index.ts';
+import { type KadNode, kadNode, nodeOfRecord } from '../../src/kad/index.ts';
 import type { Discv4ServiceEvent, Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -209,6 +209,49 @@ describe('a discovery service', () => {
     expect(service.stats().sent).toBe(0);
   });
 
+  describe.each([
+    ['::1', { ip: '192.0.2.1', udp: 9 }, 'ip6', 'udp6'],
+    ['127.0.0.1', { ip6: '2606:4700::1', udp6: 9 }, 'ip', 'udp'],
+  ] as const)('on %s, with a node that is at addresses of both families,', (host, other, ip, udp) => {
+    async function nodeOfBoth() {
+      const key = generateSecretKey(systemEnv);
+      const node = await started({ listen: { host, port: 0 }, key });
+      const record = signRecord(key, { seq: 1n, entries: { ...other, [ip]: host, [udp]: node.port } });
+      const preferred = nodeOfRecord(record);
+      if (preferred === undefined) throw new Error('the record names no endpoint');
+      return { node, record, preferred };
+    }
+
+    it('asks it where it is reached', async () => {
+      const { node, record, preferred } = await nodeOfBoth();
+      await using _ = node;
+      await using service = await started({ listen: { host, port: 0 } });
+      expect(preferred.ip).not.toBe(host);
+      expect([service.reaches(preferred), service.reaches({ ...preferred, ip: host })]).toEqual([
+        false,
+        true,
+      ]);
+      for (const given of [record.toString(), preferred]) {
+        expect((await service.ping(given)).seenAs).toMatchObject({ ip: host });
+        expect((await service.requestRecord(given)).encoded).toEqual(node.record.encoded);
+      }
+      service.addBootnode(preferred);
+    });
+
+    it.each(['bootnodes', 'seeds'] as const)('begins with it as one of `%s`', async (kind) => {
+      const { node, record, preferred } = await nodeOfBoth();
+      await using _ = node;
+      const answered = new EventQueue<KadNode>();
+      const onEvent = (event: Discv4ServiceEvent) => {
+        if (event.kind === 'node-answered') answered.push(event.node);
+      };
+      const given = kind === 'seeds' ? { seeds: [preferred] } : { bootnodes: [record.toString()] };
+      await using __ = await started({ listen: { host, port: 0 }, onEvent, ...given });
+      const { ip: at, publicKey } = await answered.next('the node', () => true);
+      expect([at, toBareHex(publicKey)]).toEqual([host, toBareHex(node.publicKey)]);
+    });
+  });
+
   it('checks its options and arguments early', async () => {
     const code = (options: Partial<Discv4ServiceOptions>) =>
       codeOf(() => new Discv4Service(optionsOf(options)));
@@ -233,6 +276,9 @@ describe('a discovery service', () => {
     expect(await rejectionOf(service.ping(enodeOf(service)))).toBe('invalid-argument');
     expect(await rejectionOf(service.findClosest(new Uint8Array(32)))).toBe('invalid-argument');
     const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    for (const node of [undefined, null, 5, {}]) {
+      expect(codeOf(() => service.reaches(node as never))).toBe('invalid-argument');
+    }
     const badIp = { ...kadNode({ publicKey, ip: HOST, udpPort: 9, tcpPort: 0 }), ip: 'x' };
     for (const node of [undefined, null, 5, {}, badIp]) {
       expect(await rejectionOf(service.ping(node as never))).toBe('invalid-argument');

@@ -14,6 +14,8 @@ const LIST_SHARE = 0.5;
 export interface ListOptions {
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
+  /** Whether the crawl has a way there: other nodes are passed over. */
+  readonly reaches: (node: KadNode) => boolean;
   /** Of the whole crawl, in ms. */
   readonly timeout: number;
 }
@@ -25,7 +27,7 @@ export interface ListOptions {
  */
 export async function nodesOfLists(
   context: Context,
-  { dns = [], dnsServer, timeout }: ListOptions,
+  { dns = [], dnsServer, timeout, reaches }: ListOptions,
   ended: AbortSignal,
 ): Promise<KadNode[]> {
   const { env, output, signal } = context;
@@ -40,7 +42,7 @@ export async function nodesOfLists(
     for (const url of dns) {
       const before = nodes.length;
       const onRecord = (record: NodeRecord): void => {
-        const node = nodeOfRecord(record);
+        const node = nodeOfRecord(record, reaches);
         if (node !== undefined) nodes.push(node);
       };
       try {

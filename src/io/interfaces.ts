@@ -1,0 +1,13 @@
+import { networkInterfaces } from 'node:os';
+import { formatIp, parseIpv4 } from '../base/ip.ts';
+
+/** The broadcast addresses of the IPv4 networks that this machine is in. */
+export function broadcastAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
+  return all.flatMap(({ address, netmask }) => {
+    const [host, mask] = [parseIpv4(address), parseIpv4(netmask)];
+    // A network of two hosts has none (RFC 3021).
+    if (host === undefined || mask === undefined || (mask[3] ?? 0) >= 0xfe) return [];
+    return [formatIp(host.map((byte, i) => byte | (0xff & ~(mask[i] ?? 0))))];
+  });
+}

@@ -1,0 +1,117 @@
+import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
+import { signalOf } from '../base/checks.ts';
+import type { Closing } from '../base/closing.ts';
+import type { Env } from '../base/env.ts';
+import { PeerlaneError, remoteError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
+import { sleep } from '../base/sleep.ts';
+
+/** Lookups, and requests of callers, that run at a time; others wait their turn. */
+const MAX_LOOKUPS = 32;
+const MAX_CALLS = 64;
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Discv4CallsOptions {
+  readonly env: Env;
+  readonly closing: Closing;
+  /** Whether there is a socket: without one nothing is begun. */
+  readonly isRunning: () => boolean;
+  /** Something has been begun that may be due at once. */
+  readonly begun: () => void;
+}
+
+/** What callers wait for in a service of discovery: their turn, and answers. All of it ends with the service. */
+export class Discv4Calls {
+  readonly #options: Discv4CallsOptions;
+  readonly #lookups = new Gate(MAX_LOOKUPS);
+  readonly #requests = new Gate(MAX_CALLS);
+
+  constructor(options: Discv4CallsOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves, when it is a lookup's turn, with what ends it. @throws PeerlaneError `closed`, `aborted` */
+  async enterLookup(signal: AbortSignal | undefined): Promise<() => void> {
+    return await this.#enter(this.#lookups, signal);
+  }
+
+  /**
+   * The result of a request of the engine.
+   * @param name what is asked, for the error
+   * @throws PeerlaneError `request-timeout` for a result that is undefined; `closed`, `aborted`, `invalid-argument`, and
+   * what `begin` throws
+   */
+  async request<T>(
+    name: string,
+    options: CallOptions,
+    begin: (done: (result: T | undefined) => void) => void,
+  ): Promise<T> {
+    const { closing, begun } = this.#options;
+    const signal = signalOf(options);
+    const leave = await this.#enter(this.#requests, signal);
+    return await new Promise<T>((resolve, reject) => {
+      const offs: (() => void)[] = [];
+      const end = (): void => {
+        for (const off of offs) off();
+        leave();
+      };
+      // A request goes on when its caller has left, and so keeps its place.
+      offs.push(onAbort(signal, () => reject(abortedError(signal))));
+      offs.push(
+        closing.onClose(() => {
+          end();
+          reject(closedError());
+        }),
+      );
+      try {
+        begin((result) => {
+          end();
+          if (result !== undefined) resolve(result);
+          else reject(remoteError('request-timeout', `no answer to ${name}`));
+        });
+      } catch (error) {
+        end();
+        reject(error);
+      }
+      begun();
+    });
+  }
+
+  /** @throws PeerlaneError `aborted`, `closed` */
+  async sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const { env, closing } = this.#options;
+    const ended = new AbortController();
+    const end = (): void => ended.abort(signal?.reason);
+    const offs = [onAbort(signal, end), closing.onClose(end)];
+    try {
+      await sleep(env, Math.max(0, ms), ended.signal);
+    } catch (error) {
+      throw closing.isClosed && !signal?.aborted ? closedError() : error;
+    } finally {
+      for (const off of offs) off();
+    }
+  }
+
+  /** @throws PeerlaneError `closed`, `aborted` */
+  async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
+    const { closing, isRunning } = this.#options;
+    throwIfAborted(signal);
+    if (!isRunning() || closing.isClosed) throw closedError();
+    const turn = new AbortController();
+    const offs = [onAbort(signal, () => turn.abort(signal?.reason)), closing.onClose(() => turn.abort())];
+    try {
+      return await gate.enter(1, turn.signal);
+    } catch (error) {
+      throw closing.isClosed ? closedError() : error;
+    } finally {
+      for (const off of offs) off();
+    }
+  }
+}
+
+export function closedError(): PeerlaneError {
+  return new PeerlaneError('closed', 'discovery is not running');
+}

@@ -1,0 +1,76 @@
+import { signalOf } from '../base/checks.ts';
+import type { Closing } from '../base/closing.ts';
+import type { Env } from '../base/env.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import type { Discv4Engine } from '../discv4/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { CallOptions, Discv4Calls } from './discv4-calls.ts';
+import { LookupNodes } from './lookup-nodes.ts';
+
+/** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
+const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
+
+export interface Discv4LookupsOptions {
+  readonly env: Env;
+  readonly closing: Closing;
+  readonly engine: Pick<Discv4Engine, 'lookup' | 'resumeLookup'>;
+  readonly calls: Discv4Calls;
+  /** A lookup has gone on, and may have something to do at once. */
+  readonly resumed: () => void;
+}
+
+/** The lookups of a service of discovery: its docstrings say what each gives. Targets have been checked. */
+export class Discv4Lookups {
+  readonly #options: Discv4LookupsOptions;
+
+  constructor(options: Discv4LookupsOptions) {
+    this.#options = options;
+  }
+
+  async *lookup(target: Uint8Array, options: CallOptions): AsyncGenerator<KadNode, KadNode[], undefined> {
+    const signal = signalOf(options);
+    const leave = await this.#options.calls.enterLookup(signal);
+    const nodes = await this.#nodesOf(target);
+    try {
+      for (let next = await nodes.next(signal); next !== undefined; ) {
+        yield next;
+        next = await nodes.next(signal);
+      }
+      return nodes.closest;
+    } finally {
+      nodes.stop();
+      leave();
+    }
+  }
+
+  async findClosest(target: Uint8Array, options: CallOptions): Promise<KadNode[]> {
+    const nodes = this.lookup(target, options);
+    let next = await nodes.next();
+    while (next.done !== true) next = await nodes.next();
+    return next.value;
+  }
+
+  async *random(options: CallOptions): AsyncGenerator<KadNode, never, undefined> {
+    const { env, calls } = this.#options;
+    const signal = signalOf(options);
+    for (;;) {
+      const begunAt = env.now();
+      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal });
+      await calls.sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
+    }
+  }
+
+  async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
+    const { env, closing, engine, resumed } = this.#options;
+    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
+    await new Promise<void>((resolve) => void env.setImmediate(resolve));
+    return new LookupNodes({
+      begin: (events) => engine.lookup(target, events),
+      resume: (run) => {
+        engine.resumeLookup(run, env.now());
+        resumed();
+      },
+      closing,
+    });
+  }
+}

@@ -1,0 +1,55 @@
+import { toPeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
+import type { Discv4ServiceConfig } from './discv4-options.ts';
+import type { StatedEndpoint } from './endpoint-votes.ts';
+import { LocalNode } from './local-node.ts';
+import { ServiceRecord } from './service-record.ts';
+
+/**
+ * The record of a service: what its user gives, or else one that names `externalIp`, the address that is listened on, or,
+ * where these are all, what enough nodes say that have answered a Ping.
+ */
+export class OwnRecord {
+  readonly #config: Discv4ServiceConfig;
+  readonly #shown: ServiceRecord;
+  /** Unless the user gives one. */
+  #local: LocalNode | undefined;
+
+  /** @param publicKey 64 bytes */
+  constructor(config: Discv4ServiceConfig, publicKey: Uint8Array) {
+    this.#config = config;
+    const { key, env, listen, record } = config;
+    const failed = (error: unknown): void =>
+      config.onEvent({ kind: 'record-failed', error: toPeerlaneError(error) });
+    let read = record;
+    if (read === undefined) {
+      const local = new LocalNode({ key, env, database: undefined, failed });
+      this.#local = local;
+      read = () => local.record;
+    }
+    this.#shown = new ServiceRecord({ publicKey, read, failed });
+    this.listens(listen);
+  }
+
+  /** @param at where the socket is; port 0: that is not known yet */
+  listens({ host, port }: Endpoint): void {
+    const { externalIp, tcpPort } = this.#config;
+    this.#local?.listens({ host: externalIp ?? host, tcp: tcpPort || undefined, udp: port || undefined });
+  }
+
+  /** A node has answered a Ping, and says where it sees us. */
+  answered(voter: StatedEndpoint, seenAs: StatedEndpoint): void {
+    this.#local?.seen(voter, seenAs);
+  }
+
+  /** @throws PeerlaneError as `ServiceRecord.current` */
+  get current(): NodeRecord {
+    return this.#shown.current;
+  }
+
+  /** @throws PeerlaneError as `ServiceRecord.latest` */
+  get latest(): NodeRecord {
+    return this.#shown.latest;
+  }
+}
