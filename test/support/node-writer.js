@@ -8,7 +8,9 @@ import { NodeDatabase } from '../../dist/server/node-db/index.js';
 
 const [, , path, from] = process.argv;
 const events = [];
-const database = await NodeDatabase.open(path, { onEvent: (event) => events.push(event.kind) });
+// On a busy machine it is killed late, and until then nothing it has written may go for lack of room.
+const maxNodes = 1_000_000;
+const database = await NodeDatabase.open(path, { maxNodes, onEvent: (event) => events.push(event.kind) });
 console.log(JSON.stringify({ size: database.size, events }));
 for (let round = Number(from); ; round++) {
   for (let number = 100 * round; number < 100 * round + 100; number++) {

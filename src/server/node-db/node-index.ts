@@ -2,7 +2,7 @@
 import type { Env } from '../../base/env.ts';
 import { MAX_MISSES } from '../../kad/index.ts';
 import { isExpired, type NodeHistory, usefulness } from './history.ts';
-import { hasLimits } from './network.ts';
+import { hasLimits, NO_NETWORK } from './network.ts';
 import { inTurn, turnsOf } from './turns.ts';
 
 /** Seeds of one /24 (IPv6: /48), as many as a bucket of the table takes; of this machine and its LAN there is no limit. */
@@ -53,27 +53,26 @@ export class NodeIndex {
    * last in each turn.
    */
   seeds(since: number, randomBytes: Env['randomBytes']): string[] {
-    const answered = [...this.#entries].filter(
-      ([
-        ,
-        {
-          history: { lastAnswer },
-        },
-      ]) => {
-        return lastAnswer > 0 && lastAnswer >= since;
-      },
-    );
-    shuffle(answered, randomBytes);
-    const isLive = ([, { history }]: [string, IndexEntry]): boolean => history.failures < MAX_MISSES;
-    const nodes = [...answered.filter(isLive), ...answered.filter((node) => !isLive(node))];
-    const { ofNetwork, ofBlock } = turnsOf(nodes.map(([, { network }]) => network));
-    const names: string[] = [];
-    for (const i of inTurn(ofBlock)) {
-      const node = nodes[i];
-      const fits = (ofNetwork[i] ?? 0) < SEED_NETWORK_LIMIT && (ofBlock[i] ?? 0) < SEED_BLOCK_LIMIT;
-      if (node !== undefined && (fits || !hasLimits(node[1].network))) names.push(node[0]);
+    const [names, networks, failures]: [string[], number[], number[]] = [[], [], []];
+    for (const [name, { history, network }] of this.#entries) {
+      if (history.lastAnswer === 0 || history.lastAnswer < since) continue;
+      names.push(name);
+      networks.push(network);
+      failures.push(history.failures);
     }
-    return names;
+    const [live, failing]: [number[], number[]] = [[], []];
+    for (const i of shuffled(names.length, randomBytes)) {
+      ((failures[i] ?? 0) < MAX_MISSES ? live : failing).push(i);
+    }
+    const line = [...live, ...failing];
+    const { ofNetwork, ofBlock } = turnsOf(line.map((i) => networks[i] ?? NO_NETWORK));
+    const seeds: string[] = [];
+    for (const at of inTurn(ofBlock)) {
+      const i = line[at] ?? 0;
+      const fits = (ofNetwork[at] ?? 0) < SEED_NETWORK_LIMIT && (ofBlock[at] ?? 0) < SEED_BLOCK_LIMIT;
+      if (fits || !hasLimits(networks[i] ?? NO_NETWORK)) seeds.push(names[i] ?? '');
+    }
+    return seeds;
   }
 
   /**
@@ -83,21 +82,23 @@ export class NodeIndex {
    * with itself.
    */
   leastUseful(count: number, now: number): string[] {
-    const nodes = [...this.#entries];
-    const figures = Float64Array.from(nodes, ([, { history }]) => usefulness(history, now));
+    const [figures, networks]: [number[], number[]] = [[], []];
     const standings: [number[], number[], number[]] = [[], [], []];
-    for (const [i, figure] of figures.entries()) {
-      standings[figure === Number.NEGATIVE_INFINITY ? 0 : figure <= now ? 1 : 2].push(i);
+    for (const { history, network } of this.#entries.values()) {
+      const figure = usefulness(history, now);
+      standings[figure === Number.NEGATIVE_INFINITY ? 0 : figure <= now ? 1 : 2].push(figures.length);
+      figures.push(figure);
+      networks.push(network);
     }
-    const chosen: number[] = [];
+    const chosen = new Set<number>();
     for (const equals of standings) {
-      if (chosen.length >= count) break;
+      if (chosen.size >= count) break;
       // Of two that are of the same use the one that came later stays; two that are of none have no difference.
       equals.sort((a, b) => (figures[b] ?? 0) - (figures[a] ?? 0) || b - a);
-      const { ofBlock } = turnsOf(equals.map((i) => nodes[i]?.[1].network ?? 0));
-      for (const i of inTurn(ofBlock).subarray(chosen.length - count)) chosen.push(equals[i] ?? 0);
+      const { ofBlock } = turnsOf(equals.map((i) => networks[i] ?? NO_NETWORK));
+      for (const at of inTurn(ofBlock).subarray(chosen.size - count)) chosen.add(equals[at] ?? 0);
     }
-    return chosen.map((i) => nodes[i]?.[0] ?? '');
+    return this.names().filter((_, i) => chosen.has(i));
   }
 
   /** Looks at the next `count` nodes, in rounds, and gives the names of those whose time is over. */
@@ -117,15 +118,18 @@ export class NodeIndex {
   }
 }
 
-function shuffle<T>(items: T[], randomBytes: Env['randomBytes']): void {
+/** The numbers below `count` in random order. */
+function shuffled(count: number, randomBytes: Env['randomBytes']): Uint32Array {
+  const numbers = new Uint32Array(count);
+  for (let i = 0; i < count; i++) numbers[i] = i;
   // One draw for all: each by itself takes longer than all the rest.
-  const bytes = randomBytes(4 * items.length);
+  const bytes = randomBytes(4 * count);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let i = items.length - 1; i > 0; i--) {
+  for (let i = count - 1; i > 0; i--) {
     const j = view.getUint32(4 * i) % (i + 1);
-    const [a, b] = [items[i], items[j]];
-    if (a === undefined || b === undefined) continue;
-    items[i] = b;
-    items[j] = a;
+    const number = numbers[i] ?? 0;
+    numbers[i] = numbers[j] ?? 0;
+    numbers[j] = number;
   }
+  return numbers;
 }

@@ -2,7 +2,7 @@
  * The order of nodes when networks take turns. Keys cost an attacker nothing, addresses do: so who stays, and who is a
  * seed, is decided between networks first and only then between the nodes of one.
  */
-import { blockOf } from './network.ts';
+import { blockOf, NO_NETWORK } from './network.ts';
 
 /** The turn of each node, from 0. */
 export interface Turns {
@@ -15,30 +15,44 @@ export interface Turns {
 /** @param networks those of nodes, of which the first are to come before the others of their network */
 export function turnsOf(networks: readonly number[]): Turns {
   const ofNetwork = new Uint32Array(networks.length);
-  const next = new Map<number, number>();
-  const count = (key: number): number => {
-    const turn = next.get(key) ?? 0;
-    next.set(key, turn + 1);
-    return turn;
-  };
-  for (const [i, network] of networks.entries()) ofNetwork[i] = count(network);
-  next.clear();
   const ofBlock = new Uint32Array(networks.length);
-  for (const i of inTurn(ofNetwork)) ofBlock[i] = count(blockOf(networks[i] ?? 0));
+  const next = new Map<number, number>();
+  // By their numbers, here and below: an iterator takes several times as long, and there may be a million nodes.
+  for (let i = 0; i < networks.length; i++) ofNetwork[i] = counted(next, networks[i] ?? NO_NETWORK);
+  next.clear();
+  const order = inTurn(ofNetwork);
+  for (let at = 0; at < order.length; at++) {
+    const i = order[at] ?? 0;
+    ofBlock[i] = counted(next, blockOf(networks[i] ?? NO_NETWORK));
+  }
   return { ofNetwork, ofBlock };
 }
 
 /** The numbers of nodes by their turns; those of one turn stay in their order. */
 export function inTurn(turns: Uint32Array): Uint32Array {
-  // By counting: a million nodes take as long as they are many.
-  const ends = new Uint32Array(turns.reduce((most, turn) => Math.max(most, turn), 0) + 2);
-  for (const turn of turns) ends[turn + 1] = (ends[turn + 1] ?? 0) + 1;
-  for (let turn = 1; turn < ends.length; turn++) ends[turn] = (ends[turn] ?? 0) + (ends[turn - 1] ?? 0);
+  let last = 0;
+  for (let i = 0; i < turns.length; i++) last = Math.max(last, turns[i] ?? 0);
+  /** Where the next node of each turn goes. */
+  const places = new Uint32Array(last + 2);
+  for (let i = 0; i < turns.length; i++) {
+    const after = (turns[i] ?? 0) + 1;
+    places[after] = (places[after] ?? 0) + 1;
+  }
+  for (let turn = 1; turn < places.length; turn++)
+    places[turn] = (places[turn] ?? 0) + (places[turn - 1] ?? 0);
   const order = new Uint32Array(turns.length);
-  for (const [i, turn] of turns.entries()) {
-    const at = ends[turn] ?? 0;
-    order[at] = i;
-    ends[turn] = at + 1;
+  for (let i = 0; i < turns.length; i++) {
+    const turn = turns[i] ?? 0;
+    const place = places[turn] ?? 0;
+    order[place] = i;
+    places[turn] = place + 1;
   }
   return order;
+}
+
+/** How often `key` came before. */
+function counted(counts: Map<number, number>, key: number): number {
+  const count = counts.get(key) ?? 0;
+  counts.set(key, count + 1);
+  return count;
 }
