@@ -7,9 +7,8 @@ import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
 import { setAside } from '../../io/set-aside.ts';
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
-import type { NodeHistory } from './history.ts';
 import { nameOfKey, VERSION_KEY } from './keys.ts';
-import { decodeNode } from './stored-node.ts';
+import { decodeNode, type NodeValue } from './stored-node.ts';
 
 const VERSION = 1;
 const versionCodec = struct({ version: uint(32) });
@@ -54,7 +53,7 @@ export async function openWhole<T>(
 export interface Loading {
   readonly signal: AbortSignal | undefined;
   /** A node that is there. */
-  readonly found: (name: string, history: NodeHistory) => void;
+  readonly found: (name: string, node: NodeValue) => void;
   /** A node whose value is no node's. */
   readonly damaged: (name: string) => void;
   /** Called after each few nodes. */
@@ -80,9 +79,9 @@ export async function load(kv: ScannableStore, { signal, found, damaged, step }:
         continue;
       }
       if (!isNew && version === undefined) throw broken('the record of its version is missing');
-      const history = decodeNode(value)?.history;
-      if (history === undefined) damaged(name);
-      else found(name, history);
+      const node = decodeNode(value);
+      if (node === undefined) damaged(name);
+      else found(name, node);
     }
     await step();
   }

@@ -20,6 +20,7 @@ import { applyToHistory, newHistory } from './history.ts';
 import { nameOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
 import { LocalSeqs } from './local-seqs.ts';
+import { networkOf } from './network.ts';
 import { NodeIndex } from './node-index.ts';
 import { checkPatch, type FactsChange, factsOf, type NodePatch } from './node-patch.ts';
 import { checkOptions, type NodeDatabaseConfig, type NodeDatabaseOptions } from './options.ts';
@@ -44,7 +45,8 @@ const ID_LENGTH = 32;
  * How nodes behave is kept in memory, the rest on the disk. Changes are written together within a second and at the
  * close, and a crash loses what was not written. Nodes go that have not answered for `PROVEN_EXPIRY_MS`, or never
  * within `UNPROVEN_EXPIRY_MS`. No node goes of that before one has answered in this run: whoever was offline, or whose
- * clock is wrong, keeps what it needs to start.
+ * clock is wrong, keeps what it needs to start. Where the database is full, the network with the most nodes loses the
+ * next one (`NodeIndex.leastUseful`), so that nobody's many identities in few networks take the place of others.
  */
 export class NodeDatabase implements AsyncDisposable {
   readonly #config: NodeDatabaseConfig;
@@ -121,11 +123,13 @@ export class NodeDatabase implements AsyncDisposable {
     const history = known?.history ?? newHistory(now);
     applyToHistory(history, patch, now, facts !== undefined);
     if (known !== undefined) {
+      if (facts?.endpoint !== undefined) known.network = networkOf(facts.endpoint.host);
       this.#writer.put(name, facts === undefined ? TOUCHED : { fresh: false, facts });
     } else {
       this.#makeRoom(now);
       // A removal of the same node may be on its way to the disk.
-      this.#index.set(name, { history, stored: this.#writer.has(name) });
+      const stored = this.#writer.has(name);
+      this.#index.set(name, { history, stored, network: networkOf(facts?.endpoint?.host) });
       this.#writer.put(name, { fresh: true, facts });
     }
     if (patch.lastPong !== undefined || (patch.dial !== undefined && patch.dial.error === undefined)) {
@@ -175,7 +179,9 @@ export class NodeDatabase implements AsyncDisposable {
 
   /**
    * Up to `count` random nodes that have answered within the last `maxAge` milliseconds, to start from. Their records
-   * have been checked.
+   * have been checked. Of one network there are at most `SEED_NETWORK_LIMIT`, of a block of networks at most
+   * `SEED_BLOCK_LIMIT`, and more than one only when each block with such nodes has given one; of this machine and its
+   * LAN there may be any number.
    *
    * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`, `invalid-argument`
    */
@@ -190,16 +196,11 @@ export class NodeDatabase implements AsyncDisposable {
     this.#requireOpen();
     throwIfAborted(signal);
     const { env } = this.#config;
-    const names = this.#index.answeredSince(env.unixTime() - maxAge);
+    const names = this.#index.seeds(env.unixTime() - maxAge, (length) => env.randomBytes(length));
     const seeds: StoredNode[] = [];
-    while (seeds.length < count && names.length > 0) {
-      const drawn: string[] = [];
-      while (drawn.length < Math.min(READ_LENGTH, count - seeds.length) && names.length > 0) {
-        const last = names.pop() ?? '';
-        const at = randomBelow(names.length + 1, env.randomBytes(4));
-        drawn.push(names[at] ?? last);
-        if (at < names.length) names[at] = last;
-      }
+    for (let at = 0; seeds.length < count && at < names.length; ) {
+      const drawn = names.slice(at, at + Math.min(READ_LENGTH, count - seeds.length));
+      at += drawn.length;
       for (const node of await this.#writer.read(drawn, signal)) {
         if (node === undefined) continue;
         if (hasValidRecord(node)) seeds.push(node);
@@ -247,8 +248,8 @@ export class NodeDatabase implements AsyncDisposable {
     let count = 0;
     await load(kv, {
       signal,
-      found: (name, history) => {
-        this.#index.set(name, { history, stored: true });
+      found: (name, { facts, history }) => {
+        this.#index.set(name, { history, stored: true, network: networkOf(facts.endpoint?.host) });
         if (this.#index.size > maxNodes) this.#makeRoom(env.unixTime());
       },
       damaged: (name) => {
@@ -318,12 +319,6 @@ function hasValidRecord({ record, id }: StoredNode): boolean {
     if (isPeerlaneError(error, 'invalid-record')) return false;
     throw error;
   }
-}
-
-function randomBelow(limit: number, bytes: Uint8Array): number {
-  let value = 0;
-  for (const byte of bytes) value = value * 256 + byte;
-  return value % limit;
 }
 
 function checkId(id: Uint8Array): void {

@@ -2,6 +2,8 @@
 import { equalBytes } from '../../../src/base/bytes.ts';
 import { publicKeyOf } from '../../../src/crypto/index.ts';
 import { type Enode, type NodeRecord, nodeIdOf, signRecord } from '../../../src/enr/index.ts';
+import { blockOf, hasLimits } from '../../../src/server/node-db/network.ts';
+import { SEED_BLOCK_LIMIT, SEED_NETWORK_LIMIT } from '../../../src/server/node-db/node-index.ts';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -17,8 +19,8 @@ export function keyOf(number: number): Uint8Array {
 
 export const idOf = (number: number): Uint8Array => nodeIdOf(keyOf(number));
 
-export function endpointOf(number: number): Enode {
-  return { publicKey: keyOf(number), host: '127.0.0.1', tcpPort: number % 65_536, udpPort: 30_303 };
+export function endpointOf(number: number, host = '127.0.0.1'): Enode {
+  return { publicKey: keyOf(number), host, tcpPort: number % 65_536, udpPort: 30_303 };
 }
 
 export function numberOf(publicKey: Uint8Array): number {
@@ -40,4 +42,22 @@ export const recordIdOf = (number: number): Uint8Array => nodeIdOf(publicKeyOf(s
 
 export function isSame(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a !== undefined && equalBytes(a, b);
+}
+
+export function countBy(keys: Iterable<number>): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
+
+/** How many seeds each block gives at most. @param networks those of all nodes that may be seeds */
+export function seedsByBlock(networks: Iterable<number>): Map<number, number> {
+  const seeds = new Map<number, number>();
+  for (const [network, count] of countBy(networks)) {
+    const block = blockOf(network);
+    const more = hasLimits(network) ? Math.min(count, SEED_NETWORK_LIMIT) : count;
+    const sum = (seeds.get(block) ?? 0) + more;
+    seeds.set(block, hasLimits(network) ? Math.min(sum, SEED_BLOCK_LIMIT) : sum);
+  }
+  return seeds;
 }
