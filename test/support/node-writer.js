@@ -10,9 +10,7 @@ const MAX_ROUNDS_AHEAD = 8;
 
 const [, , path, from] = process.argv;
 const events = [];
-// On a busy machine it is killed late, and until then nothing it has written may go for lack of room.
-const maxNodes = 1_000_000;
-const database = await NodeDatabase.open(path, { maxNodes, onEvent: (event) => events.push(event.kind) });
+const database = await NodeDatabase.open(path, { onEvent: (event) => events.push(event.kind) });
 console.log(JSON.stringify({ size: database.size, events }));
 const written = [];
 for (let round = Number(from); ; round++) {

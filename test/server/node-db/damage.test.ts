@@ -28,13 +28,10 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function open(path: string, maxNodes?: number) {
+async function open(path: string) {
   const env = new VirtualEnv({ now: START });
   const events: NodeDatabaseEvent[] = [];
-  const database = await NodeDatabase.open(path, {
-    ...{ env, maxNodes },
-    onEvent: (event) => void events.push(event),
-  });
+  const database = await NodeDatabase.open(path, { env, onEvent: (event) => void events.push(event) });
   return { database, events };
 }
 
@@ -330,7 +327,7 @@ describe('a process that has the database open', () => {
       expect(hello.size).toBeGreaterThanOrEqual(100 * round);
       round = (await writer.killedAfter(round + rounds)) + 1;
     }
-    const { database, events } = await open(path, 1_000_000);
+    const { database, events } = await open(path);
     expect(events).toEqual([]);
     const numbers = new Set(await numbersOf(database));
     for (let number = 0; number < 100 * round; number++) expect(numbers.has(number)).toBe(true);
