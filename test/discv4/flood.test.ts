@@ -10,6 +10,7 @@ import {
   withHash,
 } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
+import { type Origin, originOf } from '../../src/discv4/origin.ts';
 import { PACKET_TYPE } from '../../src/discv4/packet.ts';
 import {
   endpointKey,
@@ -25,6 +26,11 @@ import { Network, Puppet, SimNode } from './network.ts';
 
 const packet = new Uint8Array(100);
 const message: Message = { kind: 'enrRequest', expiration: 0 };
+function origin(ip: string): Origin {
+  const from = originOf({ ip, port: 1 });
+  if (from === undefined) throw new Error('no host');
+  return from;
+}
 const ipOf = (i: number) => `${90 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`;
 
 describe('rate limits', () => {
@@ -51,21 +57,55 @@ describe('the intake', () => {
   function fill(intake: Intake, isKnown: boolean, ip: (i: number) => string, count = 5_000): number {
     let taken = 0;
     for (let i = 0; i < count; i++) {
-      const from = { ip: ip(i), port: 1 };
-      const fromKey = endpointKey(from);
-      const isAdmitted = isKnown ? intake.admitsKnown(from, fromKey, 0) : intake.admitsStranger(from, 0);
+      const from = origin(ip(i));
+      const isAdmitted = isKnown
+        ? intake.admitsKnownDatagram(from, 0) && intake.admitsKnown(from, 0)
+        : intake.admitsStranger(from, 0);
       if (!isAdmitted) continue;
-      intake.push({ packet, from, fromKey, message, at: i }, isKnown);
+      intake.push({ packet, from, message, at: i }, isKnown);
       taken++;
     }
     return taken;
   }
 
   it('strangers of one address, or of one network, do not keep others out', () => {
-    const intake = new Intake({ ...DEFAULT_LIMITS, subnet: { perSecond: 1, burst: 220 } });
-    expect(fill(intake, false, () => '1.2.3.4')).toBe(DEFAULT_LIMITS.ip.burst);
-    expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(220 - DEFAULT_LIMITS.ip.burst);
+    const [ip, subnet] = [
+      { perSecond: 1, burst: 40 },
+      { perSecond: 1, burst: 50 },
+    ];
+    const intake = new Intake({ ...DEFAULT_LIMITS, ip, subnet });
+    expect(fill(intake, false, () => '1.2.3.4')).toBe(40);
+    expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(10);
     expect(fill(intake, false, (i) => `2a00:1:2:${i.toString(16)}::1`, 36)).toBe(36);
+  });
+
+  it('neither those who are known nor strangers of one network hold more than a quarter of a queue', () => {
+    const intake = new Intake(DEFAULT_LIMITS);
+    for (const [isKnown, quarter] of [
+      [true, MAX_KNOWN_QUEUE / 4],
+      [false, MAX_STRANGER_QUEUE / 4],
+    ] as const) {
+      expect(fill(intake, isKnown, (i) => `66.6.6.${i & 255}`)).toBe(quarter);
+    }
+  });
+
+  it('however many networks fill the queue without end, there is room for the next', () => {
+    const rate = { perSecond: 1, burst: 1e6 };
+    const limits = { known: rate, knownIp: rate, knownSubnet: rate, ip: rate, subnet: rate, strangers: rate };
+    for (const isKnown of [true, false]) {
+      const intake = new Intake({ ...DEFAULT_LIMITS, ...limits });
+      let newcomers = 0;
+      for (let round = 0; round < 300; round++) {
+        for (let network = 0; network < 60; network++) {
+          fill(intake, isKnown, (i) => `66.7.${network}.${i & 255}`, 20);
+        }
+        const { known, strangers } = intake.take(8);
+        // As soon as the first of the flood have had their turns.
+        if (round >= 200) newcomers += fill(intake, isKnown, () => `9.9.${round & 255}.9`, 1);
+        expect(known.length + strangers.length).toBe(isKnown ? 8 : 2);
+      }
+      expect(newcomers).toBe(100);
+    }
   });
 
   it('the queues are bounded, and the known have their own, which goes first', () => {
@@ -75,7 +115,7 @@ describe('the intake', () => {
     expect(intake.size).toBe(MAX_STRANGER_QUEUE + MAX_KNOWN_QUEUE);
     expect(intake.oldestKnown).toBe(0);
     const { known, strangers } = intake.take(64);
-    expect(known.map(({ from }) => from.ip)).toEqual(Array.from({ length: 64 }, (_, i) => ipOf(i)));
+    expect(known.map(({ from }) => from.endpoint.ip)).toEqual(Array.from({ length: 64 }, (_, i) => ipOf(i)));
     expect(strangers).toHaveLength(13);
     expect(intake.oldestKnown).toBe(64);
     while (intake.size > 0) intake.take(64);
@@ -305,10 +345,10 @@ describe('a flood', () => {
     const intake = new Intake(DEFAULT_LIMITS);
     let admitted = 0;
     for (let i = 0; i < 5_000; i++) {
-      if (intake.admitsDatagram({ ip: `2a00:1:2:${i.toString(16)}::1`, port: 1 }, 0)) admitted++;
+      if (intake.admitsDatagram(origin(`2a00:1:2:${i.toString(16)}::1`), 0)) admitted++;
     }
     expect(admitted).toBe(DEFAULT_LIMITS.datagramsOfIp.burst);
-    expect(intake.admitsDatagram({ ip: '9.9.9.9', port: 1 }, 0)).toBe(true);
+    expect(intake.admitsDatagram(origin('9.9.9.9'), 0)).toBe(true);
   });
 
   it('of what is no packet keeps no stranger out', () => {
