@@ -119,7 +119,7 @@ export class Requests {
   }
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */
-  givenProof({ endpointKey, publicKey }: Sender): void {
+  givenProof({ endpointKey, publicKey }: Omit<Sender, 'packet'>): void {
     const { agenda, proofs } = this.#context;
     const key = remoteKey(endpointKey, publicKey);
     proofs.pinged(endpointKey, publicKey, agenda.now);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../src/base/bytes.ts';
-import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS } from '../../src/discv4/debts.ts';
+import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS, MAX_SUBNET_DEBTORS } from '../../src/discv4/debts.ts';
 import {
   DEFAULT_LIMITS,
   decodeMessage,
@@ -160,28 +160,49 @@ describe('proofs', () => {
 });
 
 describe('debts', () => {
-  const limits = { allowance: 280, least: 130 };
+  const allowance = 280;
+  const debtorOf = (key: string, network?: string) => ({ key, network });
+  const a = debtorOf('a');
 
   it('of an address are what it got beyond what it sent, and what the two answers take', () => {
     const debts = new Debts();
-    expect(debts.room('a', 100, limits, 0)).toBe(380);
-    debts.add('a', 100, 280, 0);
-    expect(debts.room('a', 100, limits, DEBT_LIFETIME_MS)).toBe(200);
-    debts.add('a', 100, 200, 0);
-    expect(debts.room('a', 100, limits, 0)).toBe(100);
+    expect(debts.room(a, 100, allowance, 0)).toBe(380);
+    debts.add(a, 100, 280, 0);
+    expect(debts.room(a, 100, allowance, DEBT_LIFETIME_MS)).toBe(200);
+    debts.add(a, 100, 200, 0);
+    expect(debts.room(a, 100, allowance, 0)).toBe(100);
   });
 
   it('of others are not forgotten for the sake of new ones, who get as much as they sent', () => {
     const debts = new Debts();
-    for (let i = 0; i < 20_000; i++) debts.add(`${i}`, 100, 380, i / 1_000);
+    for (let i = 0; i < 20_000; i++) debts.add(debtorOf(`${i}`), 100, 380, i / 1_000);
     expect(debts.size).toBe(MAX_DEBTORS);
-    expect(debts.room('0', 100, limits, 20)).toBe(100);
-    expect(debts.room('new', 100, limits, 20)).toBe(130);
-    expect(debts.room('new', 400, limits, 20)).toBe(400);
+    const [oldest, newcomer] = [debtorOf('0'), debtorOf('new')];
+    expect(debts.room(oldest, 100, allowance, 20)).toBe(100);
+    expect(debts.room(newcomer, 100, allowance, 20)).toBe(100);
+    expect(debts.room(newcomer, 400, allowance, 20)).toBe(400);
     const later = DEBT_LIFETIME_MS + 1;
-    debts.add('new', 100, 380, later);
-    expect([debts.size, debts.room('new', 100, limits, later)]).toEqual([MAX_DEBTORS, 100]);
-    expect(debts.room('0', 100, limits, later)).toBe(380);
+    debts.add(newcomer, 100, 380, later);
+    expect([debts.size, debts.room(newcomer, 100, allowance, later)]).toEqual([MAX_DEBTORS, 100]);
+    expect(debts.room(oldest, 100, allowance, later)).toBe(380);
+  });
+
+  it('of one network have so many places, of which an old one is given away there only', () => {
+    const debts = new Debts();
+    debts.add(a, 100, 380, 0);
+    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++)
+      debts.add(debtorOf(`n${i}`, 'n'), 100, 380, 1 + i / 1_000);
+    expect(debts.size).toBe(1 + MAX_SUBNET_DEBTORS);
+    const newcomer = debtorOf('new', 'n');
+    expect(debts.room(newcomer, 100, allowance, 2)).toBe(100);
+    expect(debts.room(debtorOf('new', 'm'), 100, allowance, 2)).toBe(380);
+    const later = DEBT_LIFETIME_MS + 1;
+    debts.add(newcomer, 100, 380, later);
+    expect([debts.size, debts.room(newcomer, 100, allowance, later)]).toEqual([1 + MAX_SUBNET_DEBTORS, 100]);
+    expect(debts.room(a, 100, allowance, later)).toBe(100);
+    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++) debts.clear(`n${i}`);
+    debts.clear('new');
+    expect(debts.size).toBe(1);
   });
 });
 
