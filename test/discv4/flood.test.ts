@@ -51,6 +51,13 @@ describe('rate limits', () => {
     expect(limit.size).toBe(10);
     expect([limit.take('999', 0), limit.take('0', 0)]).toEqual([false, true]);
   });
+
+  it('remember nobody who could have no more if it were forgotten', () => {
+    const limit = new RateLimit({ perSecond: 10, burst: 20 }, 100);
+    for (let i = 0; i < 50; i++) limit.take(`${i}`, i < 25 ? 0 : 1);
+    expect([limit.take('new', 2_000), limit.size]).toEqual([true, 26]);
+    expect([limit.take('newer', 2_001), limit.size]).toEqual([true, 2]);
+  });
 });
 
 describe('the intake', () => {
