@@ -1,5 +1,5 @@
 /** What goes to addresses that have proved nothing, while somebody does what he can to have it forgotten. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { MAX_DEBTORS, MAX_SUBNET_DEBTORS } from '../../src/discv4/debts.ts';
@@ -88,12 +88,27 @@ describe('a host with a proof', () => {
     const newcomer = { ip: '9.9.9.9', port: 30303 };
     expect(kindsOf(receive(ping(newcomer), newcomer).answers).sort()).toEqual(['ping', 'pong']);
   });
+
+  it('or one of many addresses of IPv6, takes no places of another network', () => {
+    const { env, engine, receive, ping, kindsOf } = setUp();
+    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++) {
+      const from = { ip: `2a00:1:2:${i.toString(16)}::1`, port: 9 };
+      receive(ping(from), from, env.randomBytes(64));
+    }
+    expect(engine.sizes().debtors).toBe(MAX_SUBNET_DEBTORS);
+    const neighbor = { ip: '2a00:1:2:ffff::1', port: 30303 };
+    expect(kindsOf(receive(ping(neighbor, 1_700_000_000_000n), neighbor).answers)).toEqual(['ping']);
+    const other = { ip: '2a00:1:3::1', port: 30303 };
+    expect(kindsOf(receive(ping(other), other).answers).sort()).toEqual(['ping', 'pong']);
+  });
 });
 
 describe('while all places are taken', () => {
+  const full = setUp();
+  beforeAll(() => full.fill(MAX_DEBTORS / MAX_SUBNET_DEBTORS, MAX_SUBNET_DEBTORS));
+
   it('a newcomer gets a Ping, its Pong when it has answered that, and never more than it has sent', () => {
-    const { engine, receive, ping, pong, kindsOf, fill, newKey } = setUp();
-    fill(MAX_DEBTORS / MAX_SUBNET_DEBTORS, MAX_SUBNET_DEBTORS);
+    const { engine, receive, ping, pong, kindsOf, newKey } = full;
     expect(engine.sizes().debtors).toBe(MAX_DEBTORS);
     for (const [i, enrSeq] of [1_700_000_000_000n, undefined].entries()) {
       const newcomer = { ip: `9.9.9.${i}`, port: 30303 };
@@ -112,10 +127,9 @@ describe('while all places are taken', () => {
   });
 
   it('short Pings without end get nothing, or no more than they are', () => {
-    const { env, receive, fill } = setUp();
-    fill(MAX_DEBTORS / MAX_SUBNET_DEBTORS, MAX_SUBNET_DEBTORS);
+    const { env, receive } = full;
     const nowhere = { ip: '0.0.0.0', udpPort: 0, tcpPort: 0 };
-    const victim = { ip: '9.9.9.9', port: 30303 };
+    const victim = { ip: '7.7.7.7', port: 30303 };
     let excess = 0;
     for (let i = 0; i < 300; i++) {
       const expiration = Math.floor(env.unixTime() / 1000) + 20;
@@ -125,18 +139,5 @@ describe('while all places are taken', () => {
       expect(excess).toBeLessThanOrEqual(0);
       env.advance(1_000);
     }
-  });
-
-  it('in one network of IPv6, nobody of another is short of one', () => {
-    const { env, engine, receive, ping, kindsOf } = setUp();
-    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++) {
-      const from = { ip: `2a00:1:2:${i.toString(16)}::1`, port: 9 };
-      receive(ping(from), from, env.randomBytes(64));
-    }
-    expect(engine.sizes().debtors).toBe(MAX_SUBNET_DEBTORS);
-    const neighbor = { ip: '2a00:1:2:ffff::1', port: 30303 };
-    expect(kindsOf(receive(ping(neighbor, 1_700_000_000_000n), neighbor).answers)).toEqual(['ping']);
-    const other = { ip: '2a00:1:3::1', port: 30303 };
-    expect(kindsOf(receive(ping(other), other).answers).sort()).toEqual(['ping', 'pong']);
   });
 });

@@ -24,9 +24,9 @@ function pingOf(puppet: Puppet, serial: number): Uint8Array {
 /** A node, another that it knows, and some that it knows at addresses of the flood. */
 function withProofs(ipOf: (i: number) => string) {
   const network = new Network();
-  const node = new SimNode(network, { openedAtOnce: OPENED_AT_ONCE });
+  const node = new SimNode(network, { openedAtOnce: OPENED_AT_ONCE, isCheap: true });
   const bonded = (endpoint?: { ip: string; port: number }) => {
-    const puppet = new Puppet(network, endpoint);
+    const puppet = new Puppet(network, endpoint, 'cheap');
     puppet.answerPings(node);
     puppet.ping(node);
     network.env.advance(150);
@@ -113,10 +113,10 @@ describe('those who are known', () => {
 
   it('and answer with Neighbors in many packets at once are all heard, of one network too', () => {
     const network = new Network();
-    const node = new SimNode(network, {});
+    const node = new SimNode(network, { isCheap: true });
     const hosts = Array.from(
       { length: 20 },
-      (_, i) => new Puppet(network, { ip: `66.6.6.${i}`, port: 30303 }),
+      (_, i) => new Puppet(network, { ip: `66.6.6.${i}`, port: 30303 }, 'cheap'),
     );
     for (const host of hosts) {
       host.onMessage = (message, packet) => {

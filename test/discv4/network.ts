@@ -195,12 +195,13 @@ export class Puppet {
   /** What to do with a message, beside keeping it. */
   onMessage: (message: Message, packet: Uint8Array) => void = () => undefined;
 
-  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint(), secretKey?: Uint8Array) {
+  /** @param secretKey default: a random one; `cheap` for signatures that only cheap nodes take */
+  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint(), secretKey?: Uint8Array | 'cheap') {
     const key = secretKey ?? generateSecretKey(network.env);
     this.#network = network;
     this.endpoint = endpoint;
-    this.publicKey = publicKeyOf(key);
-    this.#crypto = packetCrypto(key);
+    this.publicKey = key === 'cheap' ? network.env.randomBytes(64) : publicKeyOf(key);
+    this.#crypto = key === 'cheap' ? cheapCrypto(this.publicKey) : packetCrypto(key);
     network.attach(endpoint, this);
   }
 
