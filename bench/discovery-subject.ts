@@ -23,7 +23,7 @@ const THREAD = `/proc/self/task/${process.pid}/schedstat`;
 const service = new Discv4Service({
   key: generateSecretKey(systemEnv),
   listen: { host: '127.0.0.1', port: 0 },
-  limits: { known: UNLIMITED, knownIp: UNLIMITED },
+  limits: { known: UNLIMITED, knownLocalIp: UNLIMITED },
 });
 
 /** Seconds of CPU time, of all threads, and where the system tells it, of the one of JavaScript. */

@@ -115,6 +115,9 @@ export const isLanClass = (name: IpClass): boolean => name === 'private' || name
 export const isHostClass = (name: IpClass): boolean =>
   name !== 'unspecified' && name !== 'multicast' && name !== 'reserved';
 
+/** Whether addresses of this class are of this machine or a local network. */
+export const isLocalClass = (name: IpClass): boolean => name === 'loopback' || isLanClass(name);
+
 /** Whether the address is of a local network. */
 export function isLan(address: Uint8Array): boolean {
   return isLanClass(classOfIp(address));
@@ -122,8 +125,7 @@ export function isLan(address: Uint8Array): boolean {
 
 /** Whether the address is of this machine or a local network: whoever is there is let do more, and told more. */
 export function isLocal(address: Uint8Array): boolean {
-  const name = classOfIp(address);
-  return name === 'loopback' || isLanClass(name);
+  return isLocalClass(classOfIp(address));
 }
 
 /** Whether one host can have the address. */

@@ -1,7 +1,7 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
 import { EMPTY } from '../base/bytes.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
-import { classOfIp, isHostAddress, isHostClass, isLanClass } from '../base/ip-class.ts';
+import { classOfIp, isHostClass, isLanClass } from '../base/ip-class.ts';
 
 /** Where packets come from and go to. */
 export interface UdpEndpoint {
@@ -26,12 +26,6 @@ export function addressBytes(ip: string): Uint8Array {
 /** As sockets name them to the form of `UdpEndpoint`. */
 export function normalIp(ip: string): string {
   return ip.startsWith('::') ? (addressText(addressBytes(ip)) ?? ip) : ip;
-}
-
-/** Whether a host can be there: what else a packet seems to come from is forged. */
-export function isHost({ ip, port }: UdpEndpoint): boolean {
-  const address = addressBytes(ip);
-  return port >= 1 && address.length > 0 && isHostAddress(address);
 }
 
 /** Who is at an address: itself, of IPv6 the /64 that one line gets. */

@@ -265,11 +265,11 @@ export class Discv4Engine {
 
   /** Handles a packet, or says why not. */
   #take(
-    { packet, from: endpoint, fromKey, message, at }: Incoming,
+    { packet, from: { endpoint, key }, message, at }: Incoming,
     publicKey: Uint8Array,
   ): DropReason | undefined {
-    const sender = { packet, endpoint, endpointKey: fromKey, publicKey };
-    const isProven = () => this.#proofs.has(fromKey, publicKey, this.#agenda.now);
+    const sender = { packet, endpoint, endpointKey: key, publicKey };
+    const isProven = () => this.#proofs.has(key, publicKey, this.#agenda.now);
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(sender, message);

@@ -5,7 +5,15 @@ import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
 import type { Agenda } from './agenda.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
-import { type Done, NO_TIMEOUT, type Pending, type Remote, remoteKey, type Sender } from './pending.ts';
+import {
+  type Done,
+  isAsked,
+  NO_TIMEOUT,
+  type Pending,
+  type Remote,
+  remoteKey,
+  type Sender,
+} from './pending.ts';
 
 /** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
 const NEIGHBORS_GRACE_MS = 100;
@@ -74,6 +82,11 @@ export class FindNodes {
     if (queries?.length === 0) this.#waiting.delete(remote.key);
     if (next !== undefined) this.ask(next);
     query.done(isAnswered ? nodes : undefined);
+  }
+
+  /** Whether Neighbors are to come from that endpoint. */
+  expects(endpointKey: string): boolean {
+    return isAsked(this.#pending.values(), endpointKey);
   }
 
   /** Whether the node has been asked for Neighbors. */

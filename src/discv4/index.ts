@@ -1,6 +1,6 @@
 /** Node discovery v4 (discv4.md), as a machine. */
 
-export { mayRelay, normalIp, subnetOf, type UdpEndpoint } from './address.ts';
+export { mayRelay, normalIp, type UdpEndpoint } from './address.ts';
 export { PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './attempts.ts';
 export {
   Discv4Engine,

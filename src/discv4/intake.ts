@@ -1,13 +1,18 @@
 /** What of all that comes in is looked at, and in which order: known nodes first, others as far as there is time. */
-import { subnetOf, type UdpEndpoint } from './address.ts';
+import { FairQueue } from './fair-queue.ts';
 import type { Message } from './messages.ts';
+import type { Origin } from './origin.ts';
 import { type Rate, RateLimit } from './rate-limit.ts';
 
 export interface IntakeLimits {
   /** Packets of one endpoint that has proved itself, ... */
   readonly known: Rate;
-  /** ... and of all such endpoints at one IP address. */
+  /** ... of all such endpoints at one IP address, or in one /48, ... */
   readonly knownIp: Rate;
+  /** ... which may be more on this machine or in a LAN, where many nodes may share one, ... */
+  readonly knownLocalIp: Rate;
+  /** ... and those whose signature is looked at, in one /24 or /48 that is not of a LAN. */
+  readonly knownSubnet: Rate;
   /** Datagrams of all other endpoints at one IP address of which the hash is looked at, whatever they are, ... */
   readonly datagramsOfIp: Rate;
   /** ... and of all of them. */
@@ -22,7 +27,9 @@ export interface IntakeLimits {
 
 export const DEFAULT_LIMITS: IntakeLimits = {
   known: { perSecond: 100, burst: 200 },
-  knownIp: { perSecond: 1_000, burst: 2_000 },
+  knownIp: { perSecond: 200, burst: 400 },
+  knownLocalIp: { perSecond: 1_000, burst: 2_000 },
+  knownSubnet: { perSecond: 300, burst: 600 },
   datagramsOfIp: { perSecond: 500, burst: 1_000 },
   // A hash takes a twentieth of a signature's time.
   datagrams: { perSecond: 20_000, burst: 5_000 },
@@ -31,7 +38,7 @@ export const DEFAULT_LIMITS: IntakeLimits = {
   strangers: { perSecond: 2_000, burst: 1_000 },
 };
 
-/** Packets that wait to be verified. */
+/** Packets that wait to be verified; of one network no more than a quarter. */
 export const MAX_KNOWN_QUEUE = 512;
 export const MAX_STRANGER_QUEUE = 256;
 /** Beside the packets of those who are known, one in how many of strangers is verified. */
@@ -42,9 +49,7 @@ export const MAX_RATED_SUBNETS = 2048;
 
 export interface Incoming {
   readonly packet: Uint8Array;
-  readonly from: UdpEndpoint;
-  /** Of the endpoint. */
-  readonly fromKey: string;
+  readonly from: Origin;
   readonly message: Message;
   /** When it came, in milliseconds. */
   readonly at: number;
@@ -53,13 +58,17 @@ export interface Incoming {
 const ALL = '';
 
 /** Whose addresses share a limit: those of one network of IPv6 cost nothing. */
-const placeOf = (ip: string): string => (ip.includes(':') ? subnetOf(ip) : ip);
+const placeOf = ({ endpoint: { ip }, subnet }: Origin): string => (ip.includes(':') ? subnet : ip);
+/** Who takes turns with others: a network, as endpoints of one may be all of one host; in a LAN each endpoint. */
+const ownerOf = ({ isLocal, key, subnet }: Origin): string => (isLocal ? key : subnet);
 
 export class Intake {
-  #known: Incoming[] = [];
-  #strangers: Incoming[] = [];
+  readonly #known = new FairQueue<Incoming>(MAX_KNOWN_QUEUE);
+  readonly #strangers = new FairQueue<Incoming>(MAX_STRANGER_QUEUE);
   readonly #knownRate: RateLimit;
   readonly #knownIpRate: RateLimit;
+  readonly #knownLocalIpRate: RateLimit;
+  readonly #knownSubnetRate: RateLimit;
   readonly #datagramsOfIpRate: RateLimit;
   readonly #datagramRate: RateLimit;
   readonly #ipRate: RateLimit;
@@ -69,6 +78,8 @@ export class Intake {
   constructor(limits: IntakeLimits) {
     this.#knownRate = new RateLimit(limits.known, MAX_RATED);
     this.#knownIpRate = new RateLimit(limits.knownIp, MAX_RATED);
+    this.#knownLocalIpRate = new RateLimit(limits.knownLocalIp, MAX_RATED);
+    this.#knownSubnetRate = new RateLimit(limits.knownSubnet, MAX_RATED_SUBNETS);
     this.#datagramsOfIpRate = new RateLimit(limits.datagramsOfIp, MAX_RATED);
     this.#datagramRate = new RateLimit(limits.datagrams, 1);
     this.#ipRate = new RateLimit(limits.ip, MAX_RATED);
@@ -76,55 +87,63 @@ export class Intake {
     this.#strangerRate = new RateLimit(limits.strangers, 1);
   }
 
-  /** Whether a packet of a known endpoint is looked at. @param key of the endpoint */
-  admitsKnown({ ip }: UdpEndpoint, key: string, now: number): boolean {
-    if (this.#known.length >= MAX_KNOWN_QUEUE) return false;
-    return this.#knownRate.take(key, now) && this.#knownIpRate.take(placeOf(ip), now);
+  /** Whether the hash of what a known endpoint has sent is looked at. */
+  admitsKnownDatagram(from: Origin, now: number): boolean {
+    if (!this.#known.hasRoom(ownerOf(from))) return false;
+    const ipRate = from.isLocal ? this.#knownLocalIpRate : this.#knownIpRate;
+    return this.#knownRate.take(from.key, now) && ipRate.take(placeOf(from), now);
+  }
+
+  /**
+   * Whether the signature of a known endpoint's packet is looked at, which was admitted as a datagram. What cannot be
+   * of use has gone by now, so that forged packets take little of a network's share.
+   */
+  admitsKnown({ isLocal, subnet }: Origin, now: number): boolean {
+    return isLocal || this.#knownSubnetRate.take(subnet, now);
   }
 
   /** Whether the hash of what a stranger has sent is looked at. */
-  admitsDatagram({ ip }: UdpEndpoint, now: number): boolean {
-    return this.#datagramsOfIpRate.take(placeOf(ip), now) && this.#datagramRate.take(ALL, now);
+  admitsDatagram(from: Origin, now: number): boolean {
+    return this.#datagramsOfIpRate.take(placeOf(from), now) && this.#datagramRate.take(ALL, now);
   }
 
   /** Whether the signature of a stranger's packet is looked at. */
-  admitsStranger({ ip }: UdpEndpoint, now: number): boolean {
-    if (this.#strangers.length >= MAX_STRANGER_QUEUE) return false;
+  admitsStranger(from: Origin, now: number): boolean {
+    if (!this.#strangers.hasRoom(ownerOf(from))) return false;
     // Whoever is over a narrow limit takes nothing from the wider one.
     return (
-      this.#ipRate.take(placeOf(ip), now) &&
-      this.#subnetRate.take(subnetOf(ip), now) &&
+      this.#ipRate.take(placeOf(from), now) &&
+      this.#subnetRate.take(from.subnet, now) &&
       this.#strangerRate.take(ALL, now)
     );
   }
 
   /** Takes in a packet that was admitted. */
   push(incoming: Incoming, isKnown: boolean): void {
-    (isKnown ? this.#known : this.#strangers).push(incoming);
+    (isKnown ? this.#known : this.#strangers).push(ownerOf(incoming.from), incoming);
   }
 
   /** Addresses and subnets whose rates are remembered. */
   get rated(): number {
     return [
-      ...[this.#knownRate, this.#knownIpRate, this.#datagramsOfIpRate],
-      ...[this.#ipRate, this.#subnetRate],
+      ...[this.#knownRate, this.#knownIpRate, this.#knownLocalIpRate, this.#knownSubnetRate],
+      ...[this.#datagramsOfIpRate, this.#ipRate, this.#subnetRate],
     ].reduce((sum, { size }) => sum + size, 0);
   }
 
   get size(): number {
-    return this.#known.length + this.#strangers.length;
+    return this.#known.size + this.#strangers.size;
   }
 
   /** When the oldest packet of those who are known came; `Infinity` if there is none. */
   get oldestKnown(): number {
-    return this.#known[0]?.at ?? Number.POSITIVE_INFINITY;
+    return this.#known.oldest?.at ?? Number.POSITIVE_INFINITY;
   }
 
   /** The packets to be verified next, `max` or, with a share for strangers, a fifth more; the known ones are first. */
   take(max: number): { readonly known: readonly Incoming[]; readonly strangers: readonly Incoming[] } {
-    const known = this.#known.splice(0, max);
-    const share = Math.ceil(max / STRANGER_SHARE);
-    const strangers = this.#strangers.splice(0, share);
+    const known = this.#known.take(max);
+    const strangers = this.#strangers.take(Math.ceil(max / STRANGER_SHARE));
     return { known, strangers };
   }
 }

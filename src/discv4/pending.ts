@@ -1,5 +1,5 @@
 /** What requests keep while they await their answers. */
-import { toBareHex } from '../base/bytes.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import type { Appointment } from './agenda.ts';
@@ -56,6 +56,15 @@ export const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };
 
 export function remoteKey(endpointKey: string, publicKey: Uint8Array): string {
   return `${endpointKey} ${toBareHex(publicKey)}`;
+}
+
+/** Whether one of the requests, of which there are few, has gone to that endpoint, in a packet with that hash. */
+export function isAsked(requests: Iterable<Pending>, endpointKey: string, hash?: Uint8Array): boolean {
+  for (const { remote, hashes } of requests) {
+    if (remote.endpointKey !== endpointKey) continue;
+    if (hash === undefined || hashes.some((sent) => equalBytes(sent, hash))) return true;
+  }
+  return false;
 }
 
 export function remoteOf(node: KadNode): Remote {

@@ -24,6 +24,10 @@ export const MAX_PING_BACKS = 1024;
 /** Pongs to one Ping whose signatures are looked at: the true one, and some that are not. */
 const MAX_PONGS = 3;
 
+/** A Ping with all that it may say, and one without the sequence number, a few bytes shorter: older clients send no more. */
+export const PING_KINDS = ['whole', 'short'] as const;
+export type PingKind = (typeof PING_KINDS)[number];
+
 interface PendingPing extends Pending {
   sentAt: number;
   /** Pongs that `admits` has let in. */
@@ -68,7 +72,7 @@ export class Pings {
   ping(remote: Remote, attempts: number, done: Done<PingResult>): void {
     const pending = this.#pending.get(remote.key);
     if (pending === undefined) {
-      this.#begin(remote, { isBack: false, attempts }, done);
+      this.#begin(remote, { isBack: false, attempts, kind: 'whole' }, done);
       return;
     }
     pending.attemptsLeft = Math.max(pending.attemptsLeft, attempts - 1);
@@ -90,9 +94,9 @@ export class Pings {
   }
 
   /** Sends it. @param proved called if it is answered */
-  pingBack(node: KadNode, proved: () => void): void {
+  pingBack(node: KadNode, kind: PingKind, proved: () => void): void {
     this.#backs++;
-    this.#begin(remoteOf(node), { isBack: true, attempts: 1 }, (result) => {
+    this.#begin(remoteOf(node), { isBack: true, attempts: 1, kind }, (result) => {
       if (result !== undefined) proved();
     });
   }
@@ -112,20 +116,21 @@ export class Pings {
   }
 
   /** The size of the Ping that would go to that endpoint. */
-  pingSize(endpoint: UdpEndpoint): number {
-    return packetSize(this.#content(endpoint));
+  pingSize(endpoint: UdpEndpoint, kind: PingKind): number {
+    return packetSize(this.#content(endpoint, kind));
   }
 
-  #content({ ip, port }: UdpEndpoint): Uint8Array {
+  #content({ ip, port }: UdpEndpoint, kind: PingKind): Uint8Array {
     const { attempts, localEndpoint, localSeq } = this.#context;
     const to = { ip, udpPort: port, tcpPort: 0 };
     const { expiration } = attempts;
-    return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq: localSeq() });
+    const enrSeq = kind === 'whole' ? localSeq() : undefined;
+    return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq });
   }
 
   #begin(
     remote: Remote,
-    { isBack, attempts }: { isBack: boolean; attempts: number },
+    { isBack, attempts, kind }: { isBack: boolean; attempts: number; kind: PingKind },
     done: Done<PingResult>,
   ): void {
     const pending: PendingPing = {
@@ -139,7 +144,7 @@ export class Pings {
     else there.push(pending);
     const content = () => {
       pending.sentAt = this.#context.agenda.now;
-      return this.#content(remote.endpoint);
+      return this.#content(remote.endpoint, kind);
     };
     this.#context.attempts.begin(pending, content, () => this.#end(pending, undefined));
   }

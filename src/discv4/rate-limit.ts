@@ -13,7 +13,7 @@ interface Bucket {
 
 /**
  * A token bucket for each key, of which the latest `capacity` are remembered: whoever is forgotten starts with a full
- * one.
+ * one. Those that are full again are not kept.
  */
 export class RateLimit {
   readonly #rate: Rate;
@@ -34,6 +34,7 @@ export class RateLimit {
     const { perSecond, burst } = this.#rate;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
+      this.#forgetFull(now);
       bucket = { tokens: burst, at: now };
     } else {
       bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
@@ -43,5 +44,14 @@ export class RateLimit {
     if (bucket.tokens < 1) return false;
     bucket.tokens--;
     return true;
+  }
+
+  #forgetFull(now: number): void {
+    const { perSecond, burst } = this.#rate;
+    const since = now - (burst * 1000) / perSecond;
+    for (const [key, { at }] of this.#buckets) {
+      if (at > since) return;
+      this.#buckets.delete(key);
+    }
   }
 }

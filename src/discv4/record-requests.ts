@@ -4,7 +4,15 @@ import { isPeerlaneError } from '../base/errors.ts';
 import { decodeRecord, type NodeRecord } from '../enr/index.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { type EnrResponse, encodeMessage } from './messages.ts';
-import { type Done, NO_TIMEOUT, type Pending, type Remote, remoteKey, type Sender } from './pending.ts';
+import {
+  type Done,
+  isAsked,
+  NO_TIMEOUT,
+  type Pending,
+  type Remote,
+  remoteKey,
+  type Sender,
+} from './pending.ts';
 
 interface PendingRecord extends Pending {
   readonly waiters: Done<NodeRecord>[];
@@ -39,6 +47,11 @@ export class RecordRequests {
     timeout.cancel();
     if (record === undefined) this.#attempts.unanswered(remote);
     for (const done of waiters) done(record);
+  }
+
+  /** Whether a record is to come from that endpoint, in answer to this request. */
+  expects(endpointKey: string, requestHash: Uint8Array): boolean {
+    return isAsked(this.#pending.values(), endpointKey, requestHash);
   }
 
   /** Whether the node has been asked for its record, by this request, and has sent it. */

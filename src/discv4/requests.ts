@@ -4,6 +4,7 @@ import type { KadNode } from '../kad/index.ts';
 import { ATTEMPTS, Attempts, type AttemptsContext } from './attempts.ts';
 import { Bonds, ENR_SETTLE_MS, FIND_NODE_SETTLE_MS } from './bonds.ts';
 import { FindNodes } from './find-nodes.ts';
+import type { Message } from './messages.ts';
 import { type Done, type PingResult, type Remote, remoteKey, remoteOf, type Sender } from './pending.ts';
 import { Pings, type PingsContext } from './pings.ts';
 import { RecordRequests } from './record-requests.ts';
@@ -118,12 +119,26 @@ export class Requests {
   }
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */
-  givenProof({ endpointKey, publicKey }: Sender): void {
+  givenProof({ endpointKey, publicKey }: Omit<Sender, 'packet'>): void {
     const { agenda, proofs } = this.#context;
     const key = remoteKey(endpointKey, publicKey);
     proofs.pinged(endpointKey, publicKey, agenda.now);
     this.pings.pinged(key);
     this.#bonds.pinged(key);
+  }
+
+  /** Whether a message may be of use, whoever at that endpoint has signed it: an answer, if it was asked for. */
+  admits(message: Message, endpointKey: string): boolean {
+    switch (message.kind) {
+      case 'pong':
+        return this.pings.admits(endpointKey, message.pingHash);
+      case 'neighbors':
+        return this.#findNodes.expects(endpointKey);
+      case 'enrResponse':
+        return this.#records.expects(endpointKey, message.requestHash);
+      default:
+        return true;
+    }
   }
 
   /** Whether the Pong, which came at that time, was asked for; likewise below. */

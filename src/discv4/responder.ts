@@ -1,8 +1,9 @@
 /** Answers to the requests of others. */
 import { equalBytes } from '../base/bytes.ts';
+import { isLocal } from '../base/ip-class.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
-import { mayRelay, type UdpEndpoint } from './address.ts';
+import { addressBytes, mayRelay, subnetOf, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
 import { PACKET_LIFETIME_S } from './attempts.ts';
 import { Debts } from './debts.ts';
@@ -10,6 +11,7 @@ import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messag
 import { type Outbox, packetSize } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import type { Sender } from './pending.ts';
+import { PING_KINDS, type PingKind } from './pings.ts';
 import { accountsOf, type Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';
 
@@ -21,6 +23,12 @@ export interface ResponderContext {
   readonly table: Table;
   unixSeconds(): number;
   localRecord(): NodeRecord;
+}
+
+interface Affordable {
+  /** What Ping, if any, and whether the Pong. */
+  readonly ping: PingKind | undefined;
+  readonly answers: boolean;
 }
 
 export class Responder {
@@ -40,7 +48,10 @@ export class Responder {
     return this.#debts.size;
   }
 
-  /** Answers with a Pong, and with a Ping to a node that has not proved its endpoint. */
+  /**
+   * Answers with a Pong, and with a Ping to a node that has not proved its endpoint; with the Pong when that has been
+   * answered, if it was too much before.
+   */
   ping(sender: Sender, { from }: Ping): void {
     const { packet, endpoint, endpointKey: key, publicKey } = sender;
     const { agenda, outbox, proofs, requests, table, localRecord } = this.#context;
@@ -53,37 +64,44 @@ export class Responder {
     const isProven = proofs.has(key, publicKey, now);
     const node = this.#node(endpoint, publicKey, from.tcpPort);
     const wantsProof = !isProven && requests.pings.mayPingBack(node);
-    const { pings, answers } = proofs.knows(key, now)
-      ? { pings: wantsProof, answers: true }
+    const { ping, answers } = proofs.knows(key, now)
+      ? { ping: wantsProof ? ('whole' as const) : undefined, answers: true }
       : this.#affordable(sender, packetSize(pong), wantsProof);
-    if (answers) outbox.putContent(pong, endpoint);
+    const answer = () => outbox.putContent(pong, endpoint);
+    const given = () => requests.givenProof({ endpoint, endpointKey: key, publicKey });
+    if (answers) answer();
     if (isProven) table.addInbound(node, now);
-    else if (pings) requests.pings.pingBack(node, () => this.#proved(node));
+    else if (ping !== undefined) {
+      requests.pings.pingBack(node, ping, () => {
+        this.#proved(node);
+        if (answers) return;
+        // There was no room for it before.
+        answer();
+        given();
+      });
+    }
     // Last, so that a Ping that has just been sent knows of it.
-    if (answers) requests.givenProof(sender);
+    if (answers) given();
   }
 
   /**
    * Which of both answers goes to an endpoint that has proved nothing: a forged address gets no more than it seems to have
    * sent, but for these two. Of an address where somebody has proved another endpoint that holds for each endpoint.
    */
-  #affordable(
-    { packet, endpoint }: Sender,
-    pongSize: number,
-    wantsProof: boolean,
-  ): { pings: boolean; answers: boolean } {
+  #affordable({ packet, endpoint }: Sender, pongSize: number, wantsProof: boolean): Affordable {
     const { agenda, proofs, requests } = this.#context;
     const { now } = agenda;
-    const debtor = proofs.accountOf(endpoint, now);
-    const pingSize = requests.pings.pingSize(endpoint);
-    const limits = { allowance: pongSize + pingSize, least: pingSize };
-    const room = this.#debts.room(debtor, packet.length, limits, now);
-    // The Ping first, where there is not enough for both: a node that answers it has the way free.
-    const pings = wantsProof && pingSize <= room;
-    const rest = room - (pings ? pingSize : 0);
-    const answers = pongSize <= rest;
-    this.#debts.add(debtor, packet.length, (pings ? pingSize : 0) + (answers ? pongSize : 0), now);
-    return { pings, answers };
+    const { ip } = endpoint;
+    const network = isLocal(addressBytes(ip)) ? undefined : subnetOf(ip);
+    const debtor = { key: proofs.accountOf(endpoint, now), network };
+    const sizeOf = (kind: PingKind) => requests.pings.pingSize(endpoint, kind);
+    const room = this.#debts.room(debtor, packet.length, pongSize + sizeOf('whole'), now);
+    // The Ping first, where there is not enough for both: a node that answers it gets its Pong then.
+    const ping = wantsProof ? PING_KINDS.find((kind) => sizeOf(kind) <= room) : undefined;
+    const pingSize = ping === undefined ? 0 : sizeOf(ping);
+    const answers = pongSize <= room - pingSize;
+    this.#debts.add(debtor, packet.length, pingSize + (answers ? pongSize : 0), now);
+    return { ping, answers };
   }
 
   /** A node has proved that it is at this address. */

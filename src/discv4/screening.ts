@@ -1,11 +1,12 @@
 /** What is seen of a packet before its signature is: whatever is of no use, whoever signed it, costs little. */
 import { isPeerlaneError } from '../base/errors.ts';
-import { isHost, normalIp, type UdpEndpoint } from './address.ts';
+import type { UdpEndpoint } from './address.ts';
 import type { DropReason } from './events.ts';
 import type { Intake } from './intake.ts';
 import { decodeMessage, type Message } from './messages.ts';
+import { originOf } from './origin.ts';
 import { isPacket, type PacketName, packetName } from './packet.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import type { Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';
 
 /** Packets that claim to be valid for longer than this are refused, as they could be replayed for so long. */
@@ -47,15 +48,14 @@ export class Screening {
   /** Puts a datagram of any content into the intake, or says why not. */
   receive(packet: Uint8Array, from: UdpEndpoint, now: number): Reception {
     const { intake, proofs, requests } = this.#context;
-    const endpoint = { ip: normalIp(from.ip), port: from.port };
-    if (!isHost(endpoint)) return this.drop('foreign');
-    const fromKey = endpointKey(endpoint);
-    const isProven = proofs.knows(fromKey, now);
+    const origin = originOf(from);
+    if (origin === undefined) return this.drop('foreign');
+    const isProven = proofs.knows(origin.key, now);
     // An answer to our Ping is one of somebody known, though it is not clear yet who sends it.
-    const isExpected = isProven || requests.pings.expects(fromKey);
+    const isExpected = isProven || requests.pings.expects(origin.key);
     const isAdmitted = isExpected
-      ? intake.admitsKnown(endpoint, fromKey, now)
-      : intake.admitsDatagram(endpoint, now);
+      ? intake.admitsKnownDatagram(origin, now)
+      : intake.admitsDatagram(origin, now);
     if (!isAdmitted) return this.drop('shed');
     if (!isPacket(packet)) return this.drop('foreign');
     // To read it takes longer than the hash, and of a stranger only a Ping or a Pong can be of use.
@@ -63,12 +63,13 @@ export class Screening {
     if (useless !== undefined) return this.#refuse(useless);
     const message = messageOf(packet);
     if (message === undefined) return this.#refuse('malformed');
-    // Whoever has not got our Ping cannot name its hash, and cannot pass for known.
-    const isKnown = isProven || (message.kind === 'pong' && requests.pings.admits(fromKey, message.pingHash));
-    const reason = this.#refusal(message, isKnown);
+    const reason = this.#untimely(message) ?? this.#unsolicited(message, origin.key);
     if (reason !== undefined) return this.#refuse(reason);
-    if (!isKnown && !intake.admitsStranger(endpoint, now)) return this.drop('shed');
-    intake.push({ packet, from: endpoint, fromKey, message, at: now }, isKnown);
+    // Whoever has not got our Ping cannot name its hash, and cannot pass for known.
+    const isKnown = isProven || message.kind === 'pong';
+    const isTaken = isKnown ? intake.admitsKnown(origin, now) : intake.admitsStranger(origin, now);
+    if (!isTaken) return this.drop('shed');
+    intake.push({ packet, from: origin, message, at: now }, isKnown);
     return 'queued';
   }
 
@@ -83,13 +84,16 @@ export class Screening {
     return reason;
   }
 
-  #refusal(message: Message, isKnown: boolean): DropReason | undefined {
-    if (message.kind !== 'enrResponse') {
-      const lifetime = message.expiration - this.#context.unixSeconds();
-      if (lifetime < 0) return 'expired';
-      if (lifetime > MAX_EXPIRATION_S) return 'far-future';
-    }
-    return isKnown || message.kind === 'ping' ? undefined : 'unsolicited';
+  #untimely(message: Message): DropReason | undefined {
+    if (message.kind === 'enrResponse') return undefined;
+    const lifetime = message.expiration - this.#context.unixSeconds();
+    if (lifetime < 0) return 'expired';
+    return lifetime > MAX_EXPIRATION_S ? 'far-future' : undefined;
+  }
+
+  /** An answer for which nobody at that endpoint was asked, so that nothing would come of it whoever has signed it. */
+  #unsolicited(message: Message, endpointKey: string): DropReason | undefined {
+    return this.#context.requests.admits(message, endpointKey) ? undefined : 'unsolicited';
   }
 }
 

@@ -48,8 +48,10 @@ export class Signatures {
    * not known what was in time.
    */
   get oldestKnown(): number {
-    const job = this.#jobs.find(({ oldestKnown }) => oldestKnown < Number.POSITIVE_INFINITY);
-    return job?.oldestKnown ?? this.#context.intake.oldestKnown;
+    let oldest = this.#context.intake.oldestKnown;
+    // Not the first one's: networks take turns.
+    for (const { oldestKnown } of this.#jobs) oldest = Math.min(oldest, oldestKnown);
+    return oldest;
   }
 
   get #freeLanes(): number {
@@ -116,7 +118,7 @@ export class Signatures {
       packets: incoming.map(({ packet }) => packet),
       contents: outgoing.map(({ content }) => content),
     };
-    const oldestKnown = known[0]?.at ?? Number.POSITIVE_INFINITY;
+    const oldestKnown = Math.min(...known.map(({ at }) => at));
     return { batch, incoming, outgoing, oldestKnown, results: undefined };
   }
 

@@ -1,18 +1,24 @@
 /** Addresses that others have named, and where nobody answers: somebody may be there who never asked to be pinged. */
+import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
-import type { UdpEndpoint } from './address.ts';
-import { accountsOf, type Proofs } from './proofs.ts';
+import { addressBytes, siteOf, type UdpEndpoint } from './address.ts';
+import { endpointKey, type Proofs } from './proofs.ts';
 
 /** Pings without an answer after which an address is left alone, ... */
 export const MAX_UNANSWERED = 4;
+/**
+ * ... if somebody there has proved another endpoint, each of them after as many, and the others after so many to all of
+ * them, but in a LAN: else a node of which others name every port would be pinged at each, ...
+ */
+export const MAX_UNANSWERED_OF_KNOWN = 64;
 /** ... and for how long after the last. */
 export const SILENCE_MS = 5 * 60 * 1000;
-/** Addresses that are remembered. */
-export const MAX_SILENT = 4096;
+/** Addresses and endpoints that are remembered. */
+export const MAX_SILENT = 8192;
 
 export class Silence {
   readonly #proofs: Proofs;
-  /** The one that was pinged last at the end. */
+  /** By address and by endpoint, the one that was pinged last at the end. */
   readonly #silent = new Map<string, { readonly pings: number; readonly at: number }>();
 
   constructor(proofs: Proofs) {
@@ -21,20 +27,29 @@ export class Silence {
 
   /** Whether a Ping to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    const silent = this.#silent.get(this.#proofs.accountOf(endpoint, now));
-    return silent !== undefined && silent.pings >= MAX_UNANSWERED && now - silent.at < SILENCE_MS;
+    const ofSite = this.#pings(siteOf(endpoint.ip), now);
+    if (!this.#proofs.knowsAddress(endpoint.ip, now)) return ofSite >= MAX_UNANSWERED;
+    if (this.#pings(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
+    return ofSite >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
   }
 
   /** So many Pings have had no answer. */
   add(endpoint: UdpEndpoint, pings: number, now: number): void {
-    const key = this.#proofs.accountOf(endpoint, now);
-    const known = this.#silent.get(key);
-    const before = known !== undefined && now - known.at < SILENCE_MS ? known.pings : 0;
-    setLatest(this.#silent, key, { pings: before + pings, at: now }, MAX_SILENT);
+    for (const key of [siteOf(endpoint.ip), endpointKey(endpoint)]) {
+      setLatest(this.#silent, key, { pings: this.#pings(key, now) + pings, at: now }, MAX_SILENT);
+    }
   }
 
   /** Somebody has answered there. */
   break(endpoint: UdpEndpoint): void {
-    for (const account of accountsOf(endpoint)) this.#silent.delete(account);
+    this.#silent.delete(endpointKey(endpoint));
+    const site = siteOf(endpoint.ip);
+    // It says little of other endpoints: the many that somebody else may have named stay counted.
+    if ((this.#silent.get(site)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(site);
+  }
+
+  #pings(key: string, now: number): number {
+    const silent = this.#silent.get(key);
+    return silent !== undefined && now - silent.at < SILENCE_MS ? silent.pings : 0;
   }
 }

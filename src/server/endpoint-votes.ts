@@ -4,7 +4,7 @@
  */
 import { formatIp, parseIp } from '../base/ip.ts';
 import { classOfIp, type IpClass } from '../base/ip-class.ts';
-import { subnetOf } from '../discv4/index.ts';
+import { networksOf } from '../kad/index.ts';
 
 /** How long a statement counts: endpoints change, and mappings of translators end within minutes. */
 export const VOTE_LIFETIME_MS = 5 * 60 * 1000;
@@ -103,8 +103,9 @@ export class EndpointVotes {
   readonly #families: Readonly<Record<IpFamily, FamilyState>> = { 4: newFamily(), 6: newFamily() };
 
   /**
-   * A node has answered a Ping of ours. Of one /24, of IPv6 one /48, the latest statement counts; nodes that are not
-   * reached from everywhere are voters of their own, but have no say on global endpoints.
+   * A node has answered a Ping of ours. Of one /24 the latest statement counts, of IPv6 of one /32: a provider has one, and
+   * gives a customer any number of /48. Nodes that are not reached from everywhere are voters of their own, but have no
+   * say on global endpoints.
    *
    * @param now milliseconds of a clock that does not go back
    * @returns whether a prediction has changed
@@ -120,7 +121,8 @@ export class EndpointVotes {
     for (const ballot of family.ballots) ballot.expire(now);
     const ballot = family.ballots[as.reach];
     if (ballot === undefined) return false;
-    const count = ballot.add(isGlobal ? subnetOf(from.ip) : keyOf(from), keyOf(as), now);
+    const network = isGlobal ? networksOf(from.ip)?.ofTable : undefined;
+    const count = ballot.add(network ?? keyOf(from), keyOf(as), now);
     if (count < (isGlobal ? MIN_GLOBAL_VOTES : MIN_LOCAL_VOTES) || 2 * count <= ballot.size) return false;
     // Whoever reaches further sees the address by which more of the others reach us.
     if (family.ballots.some(({ size }, reach) => reach > as.reach && size > 0)) return false;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../src/base/bytes.ts';
-import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS } from '../../src/discv4/debts.ts';
+import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS, MAX_SUBNET_DEBTORS } from '../../src/discv4/debts.ts';
 import {
   DEFAULT_LIMITS,
   decodeMessage,
@@ -10,6 +10,7 @@ import {
   withHash,
 } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
+import { type Origin, originOf } from '../../src/discv4/origin.ts';
 import { PACKET_TYPE } from '../../src/discv4/packet.ts';
 import {
   endpointKey,
@@ -25,6 +26,11 @@ import { Network, Puppet, SimNode } from './network.ts';
 
 const packet = new Uint8Array(100);
 const message: Message = { kind: 'enrRequest', expiration: 0 };
+function origin(ip: string): Origin {
+  const from = originOf({ ip, port: 1 });
+  if (from === undefined) throw new Error('no host');
+  return from;
+}
 const ipOf = (i: number) => `${90 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`;
 
 describe('rate limits', () => {
@@ -45,27 +51,68 @@ describe('rate limits', () => {
     expect(limit.size).toBe(10);
     expect([limit.take('999', 0), limit.take('0', 0)]).toEqual([false, true]);
   });
+
+  it('remember nobody who could have no more if it were forgotten', () => {
+    const limit = new RateLimit({ perSecond: 10, burst: 20 }, 100);
+    for (let i = 0; i < 50; i++) limit.take(`${i}`, i < 25 ? 0 : 1);
+    expect([limit.take('new', 2_000), limit.size]).toEqual([true, 26]);
+    expect([limit.take('newer', 2_001), limit.size]).toEqual([true, 2]);
+  });
 });
 
 describe('the intake', () => {
   function fill(intake: Intake, isKnown: boolean, ip: (i: number) => string, count = 5_000): number {
     let taken = 0;
     for (let i = 0; i < count; i++) {
-      const from = { ip: ip(i), port: 1 };
-      const fromKey = endpointKey(from);
-      const isAdmitted = isKnown ? intake.admitsKnown(from, fromKey, 0) : intake.admitsStranger(from, 0);
+      const from = origin(ip(i));
+      const isAdmitted = isKnown
+        ? intake.admitsKnownDatagram(from, 0) && intake.admitsKnown(from, 0)
+        : intake.admitsStranger(from, 0);
       if (!isAdmitted) continue;
-      intake.push({ packet, from, fromKey, message, at: i }, isKnown);
+      intake.push({ packet, from, message, at: i }, isKnown);
       taken++;
     }
     return taken;
   }
 
   it('strangers of one address, or of one network, do not keep others out', () => {
-    const intake = new Intake({ ...DEFAULT_LIMITS, subnet: { perSecond: 1, burst: 220 } });
-    expect(fill(intake, false, () => '1.2.3.4')).toBe(DEFAULT_LIMITS.ip.burst);
-    expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(220 - DEFAULT_LIMITS.ip.burst);
+    const [ip, subnet] = [
+      { perSecond: 1, burst: 40 },
+      { perSecond: 1, burst: 50 },
+    ];
+    const intake = new Intake({ ...DEFAULT_LIMITS, ip, subnet });
+    expect(fill(intake, false, () => '1.2.3.4')).toBe(40);
+    expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(10);
     expect(fill(intake, false, (i) => `2a00:1:2:${i.toString(16)}::1`, 36)).toBe(36);
+  });
+
+  it('neither those who are known nor strangers of one network hold more than a quarter of a queue', () => {
+    const intake = new Intake(DEFAULT_LIMITS);
+    for (const [isKnown, quarter] of [
+      [true, MAX_KNOWN_QUEUE / 4],
+      [false, MAX_STRANGER_QUEUE / 4],
+    ] as const) {
+      expect(fill(intake, isKnown, (i) => `66.6.6.${i & 255}`)).toBe(quarter);
+    }
+  });
+
+  it('however many networks fill the queue without end, there is room for the next', () => {
+    const rate = { perSecond: 1, burst: 1e6 };
+    const limits = { known: rate, knownIp: rate, knownSubnet: rate, ip: rate, subnet: rate, strangers: rate };
+    for (const isKnown of [true, false]) {
+      const intake = new Intake({ ...DEFAULT_LIMITS, ...limits });
+      let newcomers = 0;
+      for (let round = 0; round < 300; round++) {
+        for (let network = 0; network < 60; network++) {
+          fill(intake, isKnown, (i) => `66.7.${network}.${i & 255}`, 20);
+        }
+        const { known, strangers } = intake.take(8);
+        // As soon as the first of the flood have had their turns.
+        if (round >= 200) newcomers += fill(intake, isKnown, () => `9.9.${round & 255}.9`, 1);
+        expect(known.length + strangers.length).toBe(isKnown ? 8 : 2);
+      }
+      expect(newcomers).toBe(100);
+    }
   });
 
   it('the queues are bounded, and the known have their own, which goes first', () => {
@@ -75,7 +122,7 @@ describe('the intake', () => {
     expect(intake.size).toBe(MAX_STRANGER_QUEUE + MAX_KNOWN_QUEUE);
     expect(intake.oldestKnown).toBe(0);
     const { known, strangers } = intake.take(64);
-    expect(known.map(({ from }) => from.ip)).toEqual(Array.from({ length: 64 }, (_, i) => ipOf(i)));
+    expect(known.map(({ from }) => from.endpoint.ip)).toEqual(Array.from({ length: 64 }, (_, i) => ipOf(i)));
     expect(strangers).toHaveLength(13);
     expect(intake.oldestKnown).toBe(64);
     while (intake.size > 0) intake.take(64);
@@ -120,28 +167,49 @@ describe('proofs', () => {
 });
 
 describe('debts', () => {
-  const limits = { allowance: 280, least: 130 };
+  const allowance = 280;
+  const debtorOf = (key: string, network?: string) => ({ key, network });
+  const a = debtorOf('a');
 
   it('of an address are what it got beyond what it sent, and what the two answers take', () => {
     const debts = new Debts();
-    expect(debts.room('a', 100, limits, 0)).toBe(380);
-    debts.add('a', 100, 280, 0);
-    expect(debts.room('a', 100, limits, DEBT_LIFETIME_MS)).toBe(200);
-    debts.add('a', 100, 200, 0);
-    expect(debts.room('a', 100, limits, 0)).toBe(100);
+    expect(debts.room(a, 100, allowance, 0)).toBe(380);
+    debts.add(a, 100, 280, 0);
+    expect(debts.room(a, 100, allowance, DEBT_LIFETIME_MS)).toBe(200);
+    debts.add(a, 100, 200, 0);
+    expect(debts.room(a, 100, allowance, 0)).toBe(100);
   });
 
   it('of others are not forgotten for the sake of new ones, who get as much as they sent', () => {
     const debts = new Debts();
-    for (let i = 0; i < 20_000; i++) debts.add(`${i}`, 100, 380, i / 1_000);
+    for (let i = 0; i < 20_000; i++) debts.add(debtorOf(`${i}`), 100, 380, i / 1_000);
     expect(debts.size).toBe(MAX_DEBTORS);
-    expect(debts.room('0', 100, limits, 20)).toBe(100);
-    expect(debts.room('new', 100, limits, 20)).toBe(130);
-    expect(debts.room('new', 400, limits, 20)).toBe(400);
+    const [oldest, newcomer] = [debtorOf('0'), debtorOf('new')];
+    expect(debts.room(oldest, 100, allowance, 20)).toBe(100);
+    expect(debts.room(newcomer, 100, allowance, 20)).toBe(100);
+    expect(debts.room(newcomer, 400, allowance, 20)).toBe(400);
     const later = DEBT_LIFETIME_MS + 1;
-    debts.add('new', 100, 380, later);
-    expect([debts.size, debts.room('new', 100, limits, later)]).toEqual([MAX_DEBTORS, 100]);
-    expect(debts.room('0', 100, limits, later)).toBe(380);
+    debts.add(newcomer, 100, 380, later);
+    expect([debts.size, debts.room(newcomer, 100, allowance, later)]).toEqual([MAX_DEBTORS, 100]);
+    expect(debts.room(oldest, 100, allowance, later)).toBe(380);
+  });
+
+  it('of one network have so many places, of which an old one is given away there only', () => {
+    const debts = new Debts();
+    debts.add(a, 100, 380, 0);
+    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++)
+      debts.add(debtorOf(`n${i}`, 'n'), 100, 380, 1 + i / 1_000);
+    expect(debts.size).toBe(1 + MAX_SUBNET_DEBTORS);
+    const newcomer = debtorOf('new', 'n');
+    expect(debts.room(newcomer, 100, allowance, 2)).toBe(100);
+    expect(debts.room(debtorOf('new', 'm'), 100, allowance, 2)).toBe(380);
+    const later = DEBT_LIFETIME_MS + 1;
+    debts.add(newcomer, 100, 380, later);
+    expect([debts.size, debts.room(newcomer, 100, allowance, later)]).toEqual([1 + MAX_SUBNET_DEBTORS, 100]);
+    expect(debts.room(a, 100, allowance, later)).toBe(100);
+    for (let i = 0; i < 2 * MAX_SUBNET_DEBTORS; i++) debts.clear(`n${i}`);
+    debts.clear('new');
+    expect(debts.size).toBe(1);
   });
 });
 
@@ -305,10 +373,10 @@ describe('a flood', () => {
     const intake = new Intake(DEFAULT_LIMITS);
     let admitted = 0;
     for (let i = 0; i < 5_000; i++) {
-      if (intake.admitsDatagram({ ip: `2a00:1:2:${i.toString(16)}::1`, port: 1 }, 0)) admitted++;
+      if (intake.admitsDatagram(origin(`2a00:1:2:${i.toString(16)}::1`), 0)) admitted++;
     }
     expect(admitted).toBe(DEFAULT_LIMITS.datagramsOfIp.burst);
-    expect(intake.admitsDatagram({ ip: '9.9.9.9', port: 1 }, 0)).toBe(true);
+    expect(intake.admitsDatagram(origin('9.9.9.9'), 0)).toBe(true);
   });
 
   it('of what is no packet keeps no stranger out', () => {

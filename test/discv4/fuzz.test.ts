@@ -203,7 +203,7 @@ class Life {
 
 const MOST: Readonly<Record<string, number>> = {
   queued: MAX_KNOWN_QUEUE + MAX_STRANGER_QUEUE,
-  rated: 4 * MAX_RATED + MAX_RATED_SUBNETS,
+  rated: 5 * MAX_RATED + 2 * MAX_RATED_SUBNETS,
   requests: MAX_REQUESTS,
   pingBacks: MAX_PING_BACKS,
   proofs: MAX_PROOFS,

@@ -78,6 +78,8 @@ export interface NodeOptions {
   readonly isCheap?: boolean;
   /** Default: all addresses. */
   readonly reaches?: (ip: string) => boolean;
+  /** Packets that are opened in one tick; default: as the backend has it. */
+  readonly openedAtOnce?: number;
 }
 
 let nextHost = 0;
@@ -100,6 +102,7 @@ export class SimNode {
 
   constructor(network: Network, options: NodeOptions) {
     const { endpoint = freshEndpoint(), seeds = [], isCheap, secretKey, reaches = () => true } = options;
+    const { openedAtOnce } = options;
     const { env } = network;
     const key = secretKey ?? generateSecretKey(env);
     this.#network = network;
@@ -107,9 +110,10 @@ export class SimNode {
     this.publicKey = isCheap === true ? env.randomBytes(64) : publicKeyOf(key);
     const address = endpoint.ip.includes(':') ? { ip6: endpoint.ip } : { ip: endpoint.ip };
     this.record = signRecord(key, { seq: 1n, entries: { ...address, udp: endpoint.port, tcp: 30303 } });
+    const crypto = isCheap === true ? cheapCrypto(this.publicKey) : packetCrypto(key);
     this.engine = new Discv4Engine({
       publicKey: this.publicKey,
-      crypto: isCheap === true ? cheapCrypto(this.publicKey) : packetCrypto(key),
+      crypto: openedAtOnce === undefined ? crypto : { ...crypto, openedAtOnce },
       env,
       seeds,
       host: {
@@ -191,12 +195,13 @@ export class Puppet {
   /** What to do with a message, beside keeping it. */
   onMessage: (message: Message, packet: Uint8Array) => void = () => undefined;
 
-  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint(), secretKey?: Uint8Array) {
+  /** @param secretKey default: a random one; `cheap` for signatures that only cheap nodes take */
+  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint(), secretKey?: Uint8Array | 'cheap') {
     const key = secretKey ?? generateSecretKey(network.env);
     this.#network = network;
     this.endpoint = endpoint;
-    this.publicKey = publicKeyOf(key);
-    this.#crypto = packetCrypto(key);
+    this.publicKey = key === 'cheap' ? network.env.randomBytes(64) : publicKeyOf(key);
+    this.#crypto = key === 'cheap' ? cheapCrypto(this.publicKey) : packetCrypto(key);
     network.attach(endpoint, this);
   }
 

@@ -50,6 +50,12 @@ describe('an endpoint', () => {
       undefined,
       undefined,
     ],
+    [
+      'that many /48 of one /32 state is not',
+      voted([(i) => at(`2a00:7:${i.toString(16)}::1`), OWN6, 200]),
+      undefined,
+      undefined,
+    ],
     ['of IPv6 is predicted beside that of IPv4', voted([global4, OWN, N], [global6, OWN6, N]), OWN, OWN6],
     [
       'is stated by its own family only',

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { ATTEMPTS } from '../../src/discv4/attempts.ts';
+import type { UdpEndpoint } from '../../src/discv4/index.ts';
+import { packetHash } from '../../src/discv4/index.ts';
+import { Proofs } from '../../src/discv4/proofs.ts';
+import { MAX_UNANSWERED, MAX_UNANSWERED_OF_KNOWN, SILENCE_MS, Silence } from '../../src/discv4/silence.ts';
+import { Network, Puppet, SimNode } from './network.ts';
+
+const at = (port: number, ip = '8.7.6.5'): UdpEndpoint => ({ ip, port });
+
+/** How many of these endpoints get a Ping, one after the other, when nobody answers. */
+function pinged(silence: Silence, endpoints: readonly UdpEndpoint[], now = 0): number {
+  let count = 0;
+  for (const endpoint of endpoints) {
+    if (silence.isKept(endpoint, now)) continue;
+    silence.add(endpoint, 1, now);
+    count++;
+  }
+  return count;
+}
+
+describe('an address where nobody answers', () => {
+  const ports = Array.from({ length: 1_000 }, (_, i) => at(1_024 + i));
+  const proved = (endpoint: UdpEndpoint) => {
+    const proofs = new Proofs();
+    proofs.add(endpoint, new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
+    return proofs;
+  };
+
+  it('gets so many Pings, whatever the port, and again after a while', () => {
+    const silence = new Silence(new Proofs());
+    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED);
+    expect(pinged(silence, ports, SILENCE_MS - 1)).toBe(0);
+    expect(pinged(silence, ports, SILENCE_MS)).toBe(MAX_UNANSWERED);
+    expect(pinged(silence, [at(1, '9.9.9.9')])).toBe(1);
+  });
+
+  it('of which an endpoint is proved, so many at each of the others, and no more than some at all of them', () => {
+    const silence = new Silence(proved(at(30303)));
+    expect(
+      pinged(
+        silence,
+        Array.from({ length: 20 }, () => at(1_024)),
+      ),
+    ).toBe(MAX_UNANSWERED);
+    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED_OF_KNOWN - MAX_UNANSWERED);
+    // That the one answers does not let the others be pinged anew.
+    silence.break(at(30303));
+    expect(pinged(silence, ports.slice(500))).toBe(0);
+  });
+
+  it('of this machine or a LAN is that of any number of nodes', () => {
+    for (const ip of ['127.0.0.1', '192.168.1.2']) {
+      const silence = new Silence(proved(at(30303, ip)));
+      expect(
+        pinged(
+          silence,
+          ports.map(({ port }) => at(port, ip)),
+        ),
+      ).toBe(ports.length);
+    }
+  });
+
+  it('is pinged again as soon as somebody there has answered', () => {
+    const proofs = new Proofs();
+    const silence = new Silence(proofs);
+    pinged(silence, ports);
+    proofs.add(at(1_024), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
+    silence.break(at(1_024));
+    expect(pinged(silence, [at(1_024), at(9_999)])).toBe(2);
+  });
+});
+
+describe('an address that is named under a new key each time', () => {
+  it('gets four Pings, or the second attempt of one too, and no more for as long as it is named', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, {});
+    const liar = new Puppet(network);
+    const victim = { ip: '8.7.6.5', udpPort: 30303, tcpPort: 30303 };
+    liar.onMessage = (message, packet) => {
+      const { expiration } = liar;
+      if (message.kind === 'ping') liar.pong(node, packetHash(packet));
+      if (message.kind !== 'findNode') return;
+      const nodes = [{ ...victim, publicKey: network.env.randomBytes(64) }];
+      liar.send(node, { kind: 'neighbors', nodes, expiration });
+    };
+    liar.ping(node);
+    network.env.advance(200);
+    for (let i = 0; i < 20; i++) {
+      node.lookup(network.env.randomBytes(64));
+      // A lookup has ended by then, and those whom it asked have not answered.
+      network.env.advance(5_000);
+    }
+    const { length } = (network.log ?? []).filter(({ to }) => to.ip === victim.ip);
+    expect([MAX_UNANSWERED, MAX_UNANSWERED + ATTEMPTS - 1]).toContain(length);
+  });
+});
