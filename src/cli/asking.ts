@@ -5,9 +5,10 @@ import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
-import { collected, type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
+import { durationOption } from './durations.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
 
@@ -18,6 +19,7 @@ export interface DiscoveryOptions extends CommonOptions {
 
 /** Of a command that ends in any case. */
 export interface TimedOptions extends DiscoveryOptions {
+  /** Milliseconds. */
   readonly timeout: number;
 }
 
@@ -27,12 +29,12 @@ export interface SearchOptions extends TimedOptions {
 
 export const NODE = 'enode URL or record (enr:...)';
 
-/** @param timeout seconds; without it there is no limit unless one is asked for */
-export function withDiscoveryOptions(command: Command, timeout?: number): Command {
+/** @param timeoutMs without it there is no limit unless one is asked for */
+export function withDiscoveryOptions(command: Command, timeoutMs?: number): Command {
   return withCommonOptions(command)
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .option('--timeout <seconds>', 'how long it may take in all', seconds, timeout);
+    .addOption(durationOption('--timeout <duration>', 'how long it may take in all', timeoutMs));
 }
 
 export function withBootnodes(command: Command): Command {

@@ -1,7 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { MAX_TIMER_MS } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
@@ -10,15 +9,7 @@ import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts'
 import { Crawler } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import {
-  collected,
-  count,
-  dnsServer,
-  duration,
-  durationText,
-  type ListenAddress,
-  listenAddress,
-} from './arguments.ts';
+import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings } from './crawl/greetings.ts';
@@ -27,6 +18,7 @@ import { nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { printProgress, printSummary } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
+import { durationOption } from './durations.ts';
 import { readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
@@ -67,9 +59,9 @@ export function addCrawlCommand(program: Command): void {
     )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .addOption(timeOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
+    .addOption(durationOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
     .addOption(
-      timeOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
+      durationOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
     )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
     .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
@@ -181,16 +173,6 @@ function seedsOf(set: NodeSet): KadNode[] {
     .slice(0, 50)
     .map(nodeOfRecord)
     .filter((node) => node !== undefined);
-}
-
-function timeOption(flags: string, description: string, defaultMs: number): Option {
-  return new Option(flags, description).argParser(timeout).default(defaultMs, durationText(defaultMs));
-}
-
-function timeout(text: string): number {
-  const ms = duration(text);
-  if (ms > 0 && ms <= MAX_TIMER_MS) return ms;
-  throw new InvalidArgumentError('expected a duration above zero, of at most 24 days');
 }
 
 function limit(text: string): number {

@@ -9,9 +9,10 @@ import { requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
-import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
@@ -20,7 +21,7 @@ import { readBootnodes } from './nodes.ts';
 import type { Output } from './output.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:30303';
-const DEFAULT_STATS_S = 60;
+const DEFAULT_STATS_MS = 60_000;
 
 interface ListenOptions extends CommonOptions {
   readonly listen: ListenAddress;
@@ -28,6 +29,7 @@ interface ListenOptions extends CommonOptions {
   readonly nodedb?: string;
   readonly bootnode?: readonly string[];
   readonly extip?: string;
+  /** Milliseconds. */
   readonly stats: number;
 }
 
@@ -42,7 +44,7 @@ export function addListenCommand(program: Command): void {
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
     .option('--extip <address>', EXTIP_HELP, hostIp)
-    .option('--stats <seconds>', 'how often to print figures', seconds, DEFAULT_STATS_S)
+    .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
 }
 
@@ -101,13 +103,13 @@ async function report(
   { env, output }: Context,
   service: Discv4Service,
   database: NodeDatabase,
-  intervalS: number,
+  intervalMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   let before = { at: env.now(), received: service.stats().received };
   while (!signal.aborted) {
     try {
-      await sleep(env, intervalS * 1_000, signal);
+      await sleep(env, intervalMs, signal);
     } catch (error) {
       if (isPeerlaneError(error, 'aborted')) return;
       throw error;

@@ -8,13 +8,14 @@ import type { Discv4ServiceEvent } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
+import { durationText } from './durations.ts';
 import { formatCount, formatDuration } from './format.ts';
 import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
-const DEFAULT_TIMEOUT_S = 120;
+const DEFAULT_TIMEOUT_MS = 120_000;
 
 export function addLookupCommand(program: Command): void {
-  withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_S))
+  withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_MS))
     .description('walk towards a public key by discovery v4, and print the nodes met and those closest to it')
     .argument('[target]', 'public key of 128 hexadecimal digits, enode URL or record; default: a random key')
     .action((target: string | undefined, options: SearchOptions) =>
@@ -25,7 +26,10 @@ export function addLookupCommand(program: Command): void {
 async function lookup(context: Context, text: string | undefined, options: SearchOptions): Promise<void> {
   const { env, output } = context;
   const begunAt = env.now();
-  const late = new PeerlaneError('lookup-timeout', `the lookup has not ended within ${options.timeout} s`);
+  const late = new PeerlaneError(
+    'lookup-timeout',
+    `the lookup has not ended within ${durationText(options.timeout)}`,
+  );
   await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
     const { publicKey: target, node } =

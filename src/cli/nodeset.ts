@@ -4,8 +4,9 @@ import type { Cidr } from '../base/cidr.ts';
 import { enodeOfRecord, formatEnode, NodeRecord } from '../enr/index.ts';
 import { PRESETS, type PresetName } from '../eth/index.ts';
 import { bestOf, formatNodeSet, formatTime, type NodeSet, type NodeSetEntry } from '../server/node-set.ts';
-import { cidr, count, duration } from './arguments.ts';
+import { cidr, count } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { duration, durationOption } from './durations.ts';
 import { formatCount, formatNumber, jsonInteger, printable } from './format.ts';
 import { followsChain, inNetwork, type NodeFilter, offersSnap, olderThan } from './node-filters.ts';
 import { entriesOf, networksOf, timesOf } from './node-set-facts.ts';
@@ -33,7 +34,7 @@ export function addNodesetCommands(program: Command): void {
     .description('print the nodes of a set that fulfil all that is asked')
     .option('--limit <n>', 'the n nodes with the highest scores', count)
     .option('--ip <network>', 'nodes with an address in the network, such as 10.0.0.0/8', cidr)
-    .option('--min-age <duration>', 'nodes that answered for so long, such as 90s, 12h or 2d', duration)
+    .addOption(durationOption('--min-age <duration>', 'nodes that answered for so long', undefined, duration))
     .addOption(
       new Option('--eth-network <name>', 'nodes that follow the chain of a public network').choices(
         Object.keys(PRESETS),
