@@ -354,7 +354,7 @@ export class Discv4Service implements AsyncDisposable {
   async #call<T>(
     name: string,
     options: CallOptions,
-    begin: (done: (result: T | undefined) => void) => void,
+    begin: (done: (result: T | undefined, unanswered?: 'Ping') => void) => void,
   ): Promise<T> {
     const signal = signalOf(options);
     const leave = await this.#enter(this.#calls, signal);
@@ -373,10 +373,10 @@ export class Discv4Service implements AsyncDisposable {
         }),
       );
       try {
-        begin((result) => {
+        begin((result, unanswered) => {
           end();
           if (result !== undefined) resolve(result);
-          else reject(remoteError('request-timeout', `no answer to ${name}`));
+          else reject(unansweredError(name, unanswered));
         });
       } catch (error) {
         end();
@@ -403,6 +403,12 @@ export class Discv4Service implements AsyncDisposable {
 
 function checkTarget(target: Uint8Array): void {
   checkLength('the public key', target, PUBLIC_KEY_LENGTH);
+}
+
+/** @param unanswered the Ping that came before the question, if it was that */
+function unansweredError(name: string, unanswered: 'Ping' | undefined): PeerlaneError {
+  const asked = unanswered === undefined ? name : `the ${unanswered} that comes before ${name}`;
+  return remoteError('request-timeout', `no answer to ${asked}`);
 }
 
 function closedError(): PeerlaneError {
