@@ -15,6 +15,7 @@ import { type CommonOptions, type Context, runAction, withCommonOptions } from '
 import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
+import { listeningView } from './listening.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { readBootnodes } from './nodes.ts';
@@ -78,24 +79,14 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
   // Nobody sees a number that a crash could make the node use again.
   await local.stored();
-  printListening(output, local);
+  const { enode, record } = local;
+  const { fields, lines } = listeningView({ enode, record, isLearning: true });
+  output.event('listening', fields, lines.join('\n'));
   warnings.release();
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   await report(context, service, database, options.stats, stop.signal);
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
-}
-
-function printListening(output: Output, { enode, record }: LocalNode): void {
-  const enr = record.toString();
-  const lines = [`enode    ${enode}`, `enr      ${enr}`];
-  const { ip, ip6 } = record.entries();
-  if (ip === undefined && ip6 === undefined) {
-    lines.push(
-      'note     the record names no address until enough nodes have told it: --extip says it at once',
-    );
-  }
-  output.event('listening', { enode, enr }, lines.join('\n'));
 }
 
 /** Prints figures again and again. */
