@@ -70,9 +70,12 @@ export function addCrawlCommand(program: Command): void {
       'connect to some of the nodes, too, to hear what client they are and which protocols they have',
     )
     .option('--html <file>', 'write a page with charts')
-    .action((file: string, options: CrawlOptions) =>
-      runAction(options, (context) => crawl(context, file, options)),
-    );
+    .action((file: string, options: CrawlOptions, command: Command) => {
+      if (options.dnsServer !== undefined && options.dns === undefined) {
+        command.error('error: --dns-server is for --dns: without it no DNS server is asked');
+      }
+      return runAction(options, (context) => crawl(context, file, options));
+    });
 }
 
 async function crawl(context: Context, file: string, options: CrawlOptions): Promise<void> {
@@ -107,10 +110,10 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     // Before the lists, which take long: the key or the port may not be to be had.
     await using service = await startAsking(context, options, asking, { signal, fail });
     const listed = await nodesOfLists(context, options, ended.signal);
-    const others = listed.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
+    const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options);
+    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed.failure);
     await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
     await greetings?.start();
     const isIpv6 = service.record.get('udp6') !== undefined;
@@ -147,8 +150,14 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   }
 }
 
-function nobodyToAsk({ dns }: CrawlOptions): PeerlaneError {
-  if (dns !== undefined) return new PeerlaneError('lookup-failed', 'nobody to ask: no list gave a node');
+/** @param cause why a list could not be read */
+function nobodyToAsk({ dns }: CrawlOptions, cause: PeerlaneError | undefined): PeerlaneError {
+  if (cause !== undefined) {
+    const message = `nobody to ask: no list gave a node: ${cause.message}`;
+    return new PeerlaneError(cause.code, message, { cause });
+  }
+  if (dns !== undefined)
+    return new PeerlaneError('lookup-failed', 'nobody to ask: there is no node in the list');
   const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
   return new PeerlaneError('invalid-argument', message);
 }

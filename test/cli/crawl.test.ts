@@ -191,6 +191,47 @@ describe('`crawl`', () => {
     expect([none.status, none.stderr]).toEqual([1, expect.stringMatching(/no list gave a node/)]);
   });
 
+  it('says why a list cannot be read, by itself when it has nobody else to ask', async () => {
+    const [node, path] = [await ownNode(), await directory()];
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records: [] }, generateSecretKey(systemEnv));
+    const url = formatTreeUrl(made.url);
+    const failing = await DnsServer.listen(() => 'server failure');
+    onTestFinished(() => failing[Symbol.asyncDispose]());
+    const gone = await DnsServer.listen(() => 'silence');
+    const { address: goneAddress } = gone;
+    await gone[Symbol.asyncDispose]();
+    const answers: [string, RegExp][] = [
+      [failing.address, /the DNS server cannot answer \(ESERVFAIL\)/],
+      [goneAddress, /there is no DNS server, or it refuses to be connected to \(ECONNREFUSED\)/],
+    ];
+    for (const [server, message] of answers) {
+      const args = [
+        'crawl',
+        join(path, 'nodes.json'),
+        '--dns',
+        url,
+        '--dns-server',
+        server,
+        '--timeout',
+        '2s',
+      ];
+      const { status, stdout } = await run(...args, '--json');
+      expect(status).toBe(1);
+      const said = { code: 'lookup-failed', message: expect.stringMatching(message) };
+      expect(eventsOf(stdout)).toMatchObject([
+        { event: 'list-failed', url, nodes: 0, ...said },
+        { event: 'error', ...said },
+      ]);
+      expect(eventsOf(stdout)[1]?.message).toMatch(/^nobody to ask: no list gave a node: /);
+    }
+    const args = ['--dns', url, '--dns-server', goneAddress, '--timeout', '2s', '--bootnode', enodeOf(node)];
+    const others = await run('crawl', join(path, 'nodes.json'), ...args, '--idle', '500ms', '--json');
+    expect([others.status, ofKind('list-failed', eventsOf(others.stdout))]).toMatchObject([
+      0,
+      [{ nodes: 0 }],
+    ]);
+  });
+
   it('says that its port is taken before it reads a list', async () => {
     const { port } = await ownNode();
     const server = await DnsServer.listen(() => 'silence');
@@ -220,6 +261,7 @@ describe('`crawl`', () => {
     ['--limit', '250001'],
     ['--dns-server', 'x'],
     ['--dns', 'http://example.org'],
+    ['--dns-server', '127.0.0.1'],
   ])('refuses %s %s', async (...args) => {
     const { status } = await run('crawl', 'nodes.json', ...args);
     expect(status).toBe(2);
