@@ -8,11 +8,12 @@ import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
+import type { NodeHello } from '../server/node-hello.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
 import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { Greetings } from './crawl/greetings.ts';
+import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
 import { KeptSet, repeated } from './crawl/kept-set.ts';
 import { nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
@@ -67,7 +68,7 @@ export function addCrawlCommand(program: Command): void {
     .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
     .option(
       '--hello',
-      'connect to some of the nodes, too, to hear what client they are and which protocols they have',
+      `connect to nodes of eth, too, whose client is not known or not asked for a day, at most ${MAX_GREETINGS}, to keep its name and protocols in the set`,
     )
     .option('--html <file>', 'write a page with charts')
     .action((file: string, options: CrawlOptions, command: Command) => {
@@ -114,34 +115,39 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
     if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed.failure);
-    await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
+    const onHello = (key: string, hello: NodeHello): void => {
+      const entry = set.get(key);
+      // It may have left the set meanwhile.
+      if (entry !== undefined) set.set(key, { ...entry, hello });
+    };
+    await using greetings =
+      options.hello === true ? new Greetings({ env, signal: ended.signal, onHello }) : undefined;
     await greetings?.start();
     const isIpv6 = service.record.get('udp6') !== undefined;
     const crawler = new Crawler({
       reaches: ({ ip }) => isIpv6 || !ip.includes(':'),
       ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },
-      onAnswer: (node, { node: known }) => {
-        if (known instanceof NodeRecord && known.get('eth') !== undefined) greetings?.ask(node);
+      onAnswer: (node, entry) => {
+        if (wantsHello(entry, env.unixTime())) greetings?.ask(node);
       },
     });
-    const report = (): void => printProgress(context, crawler, begunAt, options.timeout);
+    if (greetings !== undefined) for (const node of nodesToGreet(set, env)) greetings.ask(node);
+    const report = (): void =>
+      printProgress(context, crawler, { begunAt, timeoutMs: options.timeout, greetings });
     kept.writeAgainAndAgain(fail);
     const every = repeated(env, REPORT_INTERVAL_MS[output.mode], report);
     try {
       await crawler.run(ended.signal);
+      await greetings?.done();
     } finally {
       every();
       // However it ended: the next run goes on from here.
       await kept.write();
     }
     if (html !== undefined && (isHeard || set.size > 0)) {
-      await replaceTextFile(
-        html,
-        PAGE,
-        crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known }),
-      );
+      await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime() }));
     }
-    printSummary(context, crawler, { file, begunAt, greetings });
+    printSummary(context, crawler, { file, set, begunAt, greetings });
     if (failure !== undefined) throw failure;
     if (!isHeard && !signal.aborted) throw new PeerlaneError('request-timeout', NOBODY);
   } finally {

@@ -1,6 +1,7 @@
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { type Enode, NodeRecord } from '../enr/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, nodeOfRecord } from '../kad/index.ts';
+import { hasAddress, kadNodeOf } from './bootnodes.ts';
 import type { CrawlService } from './crawl-options.ts';
 
 /** What is known of a node now, or why nothing is: it does not answer, or could not be asked. */
@@ -33,4 +34,10 @@ async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unask
     if (isPeerlaneError(error, 'dial-failed') || isPeerlaneError(error, 'request-overload')) return 'unasked';
     throw error;
   }
+}
+
+/** Where a node of a set takes part in discovery v4. */
+export function placeOf(node: NodeRecord | Enode): KadNode | undefined {
+  if (node instanceof NodeRecord) return nodeOfRecord(node);
+  return node.udpPort === 0 || !hasAddress(node) ? undefined : kadNodeOf({ ...node, record: undefined });
 }

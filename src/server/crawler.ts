@@ -5,9 +5,8 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { type KadNode, nodeOfRecord, sameEndpoint } from '../kad/index.ts';
-import { hasAddress, kadNodeOf } from './bootnodes.ts';
-import { askNode } from './crawl-asking.ts';
+import { type KadNode, sameEndpoint } from '../kad/index.ts';
+import { askNode, placeOf } from './crawl-asking.ts';
 import {
   type CrawlConfig,
   type CrawlerOptions,
@@ -250,6 +249,7 @@ export class Crawler {
       firstResponse: known?.firstResponse ?? now,
       lastResponse: now,
       lastCheck: now,
+      ...(known?.hello === undefined ? {} : { hello: known.hello }),
     };
     set.set(key, entry);
     onAnswer(place, entry);
@@ -292,10 +292,4 @@ function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<Kad
 function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode): NodeRecord | Enode {
   if (!(known instanceof NodeRecord)) return found;
   return found instanceof NodeRecord && found.seq > known.seq ? found : known;
-}
-
-/** Where a node of the set takes part in discovery v4. */
-function placeOf(node: NodeRecord | Enode): KadNode | undefined {
-  if (node instanceof NodeRecord) return nodeOfRecord(node);
-  return node.udpPort === 0 || !hasAddress(node) ? undefined : kadNodeOf({ ...node, record: undefined });
 }
