@@ -10,7 +10,7 @@ import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } 
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
-import { formatCount, formatDuration, formatNumber } from './format.ts';
+import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
 import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -54,7 +54,7 @@ async function lookup(context: Context, text: string | undefined, options: Searc
       output.event('no-answer', { enode }, `no answer from ${enode}`);
     }
     const { sent, received } = service.stats();
-    const seconds = (env.now() - begunAt) / 1_000;
+    const seconds = rounded((env.now() - begunAt) / 1_000);
     output.event(
       'summary',
       {

@@ -9,7 +9,7 @@ import { type DiscoveryOptions, NODE, startAsking, withDiscoveryOptions } from '
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, timerDuration } from './durations.ts';
-import { formatNumber, jsonInteger } from './format.ts';
+import { formatNumber, jsonInteger, rounded } from './format.ts';
 import { readNode } from './nodes.ts';
 import type { Output } from './output.ts';
 
@@ -138,16 +138,17 @@ class Tally {
   print(output: Output): void {
     const { sent, received } = this;
     const lost = (100 * (sent - received)) / sent;
-    const [min, mean, max] = received === 0 ? [] : [this.#min, this.#sum / received, this.#max];
-    const times = [min, mean, max].flatMap((ms) => (ms === undefined ? [] : [milliseconds(ms)]));
+    const [min, mean, max] = [this.#min, this.#sum / received, this.#max];
     const text = `${sent} sent, ${received} answered, ${formatNumber(Math.round(lost))} % lost`;
     output.event(
       'summary',
       {
         ...{ sent, received, lossPercent: rounded(lost) },
-        ...{ minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) },
+        ...(received > 0 && { minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) }),
       },
-      times.length === 0 ? text : `${text}; min ${times[0]}, avg ${times[1]}, max ${times[2]}`,
+      received === 0
+        ? text
+        : `${text}; min ${milliseconds(min)}, avg ${milliseconds(mean)}, max ${milliseconds(max)}`,
     );
   }
 }
@@ -179,12 +180,6 @@ function endpointText({ ip, udpPort }: WireEndpoint): string {
 
 function milliseconds(value: number): string {
   return `${formatNumber(rounded(value))} ms`;
-}
-
-function rounded(value: number): number;
-function rounded(value: number | undefined): number | undefined;
-function rounded(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Math.round(value * 1000) / 1000;
 }
 
 function count(text: string): number {

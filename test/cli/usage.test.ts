@@ -34,6 +34,7 @@ describe('the command line', () => {
     const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bench'];
     const discovery = ['ping', 'enr-request', 'resolve', 'lookup', 'listen'];
     for (const command of [...commands, ...discovery]) expect(stdout).toContain(`  ${command} `);
+    expect(stdout).toMatch(/Exit status: 0 .* 1 .* 2 .*\n130 /);
     const bare = await run();
     expect(bare.status).toBe(2);
     expect(bare.stderr).toContain('Usage: peerlane');

@@ -2,7 +2,7 @@
 import type { Crawler } from '../../server/crawler.ts';
 import type { NodeSet } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
-import { formatCount, formatDuration, formatNumber } from '../format.ts';
+import { formatCount, formatDuration, formatNumber, rounded } from '../format.ts';
 import type { Fields } from '../output.ts';
 import { type Greetings, wantsHello } from './greetings.ts';
 
@@ -18,8 +18,8 @@ export function printProgress(
   { begunAt, timeoutMs, greetings }: CrawlTimes,
 ): void {
   const { nodes, waiting, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
-  const left = Math.max(0, timeoutMs / 1_000 - seconds);
+  const seconds = rounded((env.now() - begunAt) / 1_000);
+  const left = rounded(Math.max(0, timeoutMs / 1_000 - seconds));
   const hello =
     greetings === undefined
       ? ''
@@ -27,7 +27,7 @@ export function printProgress(
   output.event(
     'progress',
     { nodes, waiting, checked, answered, added, removed, ...hellosOf(greetings), seconds, secondsLeft: left },
-    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
+    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / Math.max(0.001, seconds)))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
   );
 }
 
@@ -49,7 +49,7 @@ export function printSummary(
   { file, set, begunAt, greetings }: CrawlEnd,
 ): void {
   const { nodes, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
+  const seconds = rounded((env.now() - begunAt) / 1_000);
   const clients = [...set.values()].filter(({ hello }) => hello !== undefined).length;
   output.event(
     'summary',
