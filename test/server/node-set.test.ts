@@ -189,7 +189,8 @@ describe('a node set is refused', () => {
   });
 
   it('when it is cut anywhere, or changed anyhow, or is read as it is', async () => {
-    const set = setOf(entry(1, { score: 3, lastCheck: START }), entry(2));
+    const hello = helloOf('Geth/v1', [{ name: 'eth', version: 69 }], START);
+    const set = setOf(entry(1, { score: 3, lastCheck: START, hello }), entry(2));
     const text = formatNodeSet(set);
     const cut = fc
       .nat(text.trimEnd().length - 1)
