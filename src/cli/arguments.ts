@@ -34,43 +34,11 @@ export function block(text: string): Exclude<Target, { kind: 'best' }> {
   throw new InvalidArgumentError('expected a block number, or a hash: 0x and 64 hexadecimal digits');
 }
 
-export function seconds(text: string): number {
-  const value = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (value <= 0) {
-    throw new InvalidArgumentError('expected a number of seconds above zero and below 1,000,000');
-  }
-  return value;
-}
-
 /** A whole number, zero included, below 10^9. */
 export function count(text: string): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
   if (value < 0) throw new InvalidArgumentError('expected a whole number of at most nine digits');
   return value;
-}
-
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** Milliseconds of `24h`, `1h30m`, `2.5d` and the like. */
-export function duration(text: string): number {
-  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,6})?)(ms|[smhd])/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
-    throw new InvalidArgumentError('expected a duration such as 90s, 1h30m or 2d');
-  }
-  return parts.reduce((sum, [, value, unit = '']) => sum + Number(value) * (UNITS_MS[unit] ?? 0), 0);
-}
-
-/** A whole number of milliseconds as `duration` reads it, in the largest unit that it is a whole number of. */
-export function durationText(ms: number): string {
-  const units = Object.entries(UNITS_MS).toReversed();
-  const [unit, size] = units.find(([, size]) => ms % size === 0) ?? ['ms', 1];
-  return `${ms / size}${unit}`;
 }
 
 /** An IP address with or without the length of a prefix. */

@@ -6,9 +6,10 @@ import { publicKeyOf } from '../crypto/index.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
 import { reachesFrom } from '../server/listen-host.ts';
-import { collected, type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
+import { durationOption } from './durations.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
 
@@ -19,6 +20,7 @@ export interface DiscoveryOptions extends CommonOptions {
 
 /** Of a command that ends in any case. */
 export interface TimedOptions extends DiscoveryOptions {
+  /** Milliseconds. */
   readonly timeout: number;
 }
 
@@ -31,12 +33,12 @@ const IPV4_HOST = '0.0.0.0';
 
 export const NODE = 'enode URL or record (enr:...)';
 
-/** @param timeout seconds; without it there is no limit unless one is asked for */
-export function withDiscoveryOptions(command: Command, timeout?: number): Command {
+/** @param timeoutMs without it there is no limit unless one is asked for */
+export function withDiscoveryOptions(command: Command, timeoutMs?: number): Command {
   return withCommonOptions(command)
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .option('--timeout <seconds>', 'how long it may take in all', seconds, timeout);
+    .addOption(durationOption('--timeout <duration>', 'how long it may take in all', timeoutMs));
 }
 
 export function withBootnodes(command: Command): Command {

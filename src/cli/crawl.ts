@@ -1,7 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { MAX_TIMER_MS } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
@@ -9,24 +8,18 @@ import { type KadNode, nodeOfRecord } from '../kad/index.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
+import type { NodeHello } from '../server/node-hello.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
-import {
-  collected,
-  count,
-  dnsServer,
-  duration,
-  durationText,
-  type ListenAddress,
-  listenAddress,
-} from './arguments.ts';
+import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAsking, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { Greetings } from './crawl/greetings.ts';
+import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
 import { KeptSet, repeated } from './crawl/kept-set.ts';
 import { nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { printProgress, printSummary } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
+import { durationOption } from './durations.ts';
 import { readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
@@ -67,20 +60,23 @@ export function addCrawlCommand(program: Command): void {
     )
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
-    .addOption(timeOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
+    .addOption(durationOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
     .addOption(
-      timeOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
+      durationOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
     )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
     .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
     .option(
       '--hello',
-      'connect to some of the nodes, too, to hear what client they are and which protocols they have',
+      `connect to nodes of eth, too, whose client is not known or not asked for a day, at most ${MAX_GREETINGS}, to keep its name and protocols in the set`,
     )
     .option('--html <file>', 'write a page with charts')
-    .action((file: string, options: CrawlOptions) =>
-      runAction(options, (context) => crawl(context, file, options)),
-    );
+    .action((file: string, options: CrawlOptions, command: Command) => {
+      if (options.dnsServer !== undefined && options.dns === undefined) {
+        command.error('error: --dns-server is for --dns: without it no DNS server is asked');
+      }
+      return runAction(options, (context) => crawl(context, file, options));
+    });
 }
 
 async function crawl(context: Context, file: string, options: CrawlOptions): Promise<void> {
@@ -116,36 +112,41 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     await using service = await startAsking(context, options, asking, { signal, fail });
     const reaches = (node: KadNode): boolean => service.reaches(node);
     const listed = await nodesOfLists(context, { ...options, reaches }, ended.signal);
-    const others = listed.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
+    const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options);
-    await using greetings = options.hello === true ? new Greetings(env, ended.signal) : undefined;
+    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed.failure);
+    const onHello = (key: string, hello: NodeHello): void => {
+      const entry = set.get(key);
+      // It may have left the set meanwhile.
+      if (entry !== undefined) set.set(key, { ...entry, hello });
+    };
+    await using greetings =
+      options.hello === true ? new Greetings({ env, signal: ended.signal, onHello }) : undefined;
     await greetings?.start();
     const crawler = new Crawler({
       ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },
-      onAnswer: (node, { node: known }) => {
-        if (known instanceof NodeRecord && known.get('eth') !== undefined) greetings?.ask(node);
+      onAnswer: (node, entry) => {
+        if (wantsHello(entry, env.unixTime())) greetings?.ask(node);
       },
     });
-    const report = (): void => printProgress(context, crawler, begunAt, options.timeout);
+    if (greetings !== undefined) for (const node of nodesToGreet(set, env)) greetings.ask(node);
+    const report = (): void =>
+      printProgress(context, crawler, { begunAt, timeoutMs: options.timeout, greetings });
     kept.writeAgainAndAgain(fail);
     const every = repeated(env, REPORT_INTERVAL_MS[output.mode], report);
     try {
       await crawler.run(ended.signal);
+      await greetings?.done();
     } finally {
       every();
       // However it ended: the next run goes on from here.
       await kept.write();
     }
     if (html !== undefined && (isHeard || set.size > 0)) {
-      await replaceTextFile(
-        html,
-        PAGE,
-        crawlPageOf({ set, now: env.unixTime(), greetings: greetings?.known }),
-      );
+      await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime() }));
     }
-    printSummary(context, crawler, { file, begunAt, greetings });
+    printSummary(context, crawler, { file, set, begunAt, greetings });
     if (failure !== undefined) throw failure;
     if (!isHeard && !signal.aborted) throw new PeerlaneError('request-timeout', NOBODY);
   } finally {
@@ -154,8 +155,14 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   }
 }
 
-function nobodyToAsk({ dns }: CrawlOptions): PeerlaneError {
-  if (dns !== undefined) return new PeerlaneError('lookup-failed', 'nobody to ask: no list gave a node');
+/** @param cause why a list could not be read */
+function nobodyToAsk({ dns }: CrawlOptions, cause: PeerlaneError | undefined): PeerlaneError {
+  if (cause !== undefined) {
+    const message = `nobody to ask: no list gave a node: ${cause.message}`;
+    return new PeerlaneError(cause.code, message, { cause });
+  }
+  if (dns !== undefined)
+    return new PeerlaneError('lookup-failed', 'nobody to ask: there is no node in the list');
   const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
   return new PeerlaneError('invalid-argument', message);
 }
@@ -180,16 +187,6 @@ function seedsOf(set: NodeSet): KadNode[] {
     .slice(0, 50)
     .map((record) => nodeOfRecord(record))
     .filter((node) => node !== undefined);
-}
-
-function timeOption(flags: string, description: string, defaultMs: number): Option {
-  return new Option(flags, description).argParser(timeout).default(defaultMs, durationText(defaultMs));
-}
-
-function timeout(text: string): number {
-  const ms = duration(text);
-  if (ms > 0 && ms <= MAX_TIMER_MS) return ms;
-  throw new InvalidArgumentError('expected a duration above zero, of at most 24 days');
 }
 
 function limit(text: string): number {

@@ -10,16 +10,16 @@ export interface Work {
   fail(error: PeerlaneError): void;
 }
 
-/** Runs `run`, for so many seconds at most if a number is given; then it throws `late`. Other errors are those of `run`. */
+/** Runs `run`, for so many milliseconds at most if a number is given; then it throws `late`. Other errors are those of `run`. */
 export async function within<T>(
   { env, signal }: Pick<Context, 'env' | 'signal'>,
-  seconds: number | undefined,
+  ms: number | undefined,
   late: PeerlaneError,
   run: (work: Work) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController();
   const fail = (error: PeerlaneError): void => abort.abort(error);
-  const timer = seconds === undefined ? undefined : env.setTimer(seconds * 1000, () => fail(late));
+  const timer = ms === undefined ? undefined : env.setTimer(ms, () => fail(late));
   const removeListener = onAbort(signal, () => abort.abort(signal.reason));
   try {
     return await run({ signal: abort.signal, fail });

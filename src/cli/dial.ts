@@ -18,18 +18,21 @@ import {
 } from '../eth/index.ts';
 import type { PeerInfo, Protocol, ProtocolChannel } from '../p2p/index.ts';
 import { Server } from '../server/index.ts';
-import { seconds } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
+import { durationOption, durationText } from './durations.ts';
 import { jsonInteger, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, nodeKey } from './node.ts';
 import type { Output } from './output.ts';
 
+const DEFAULT_TIMEOUT_MS = 15_000;
+
 interface DialOptions extends CommonOptions {
   readonly genesis?: string;
   readonly network?: PresetName;
   readonly key?: string;
+  /** Milliseconds. */
   readonly timeout: number;
 }
 
@@ -41,7 +44,7 @@ export function addDialCommand(program: Command): void {
     )
     .addOption(new Option('--network <name>', 'public network to compare with').choices(Object.keys(PRESETS)))
     .option('--key <file>', 'node key to dial with; default: a new one')
-    .option('--timeout <seconds>', 'how long to wait for the answer', seconds, 15)
+    .addOption(durationOption('--timeout <duration>', 'how long to wait for the answer', DEFAULT_TIMEOUT_MS))
     .action((enode: string, options: DialOptions) =>
       runAction(options, (context) => dial(context, enode, options)),
     );
@@ -56,7 +59,7 @@ async function dial(context: Context, enode: string, options: DialOptions): Prom
   await using server = new Server({ key, name: clientId(), protocols: probe.protocols(), env });
   await server.start();
 
-  const message = `the node has not said what it is within ${options.timeout} s`;
+  const message = `the node has not said what it is within ${durationText(options.timeout)}`;
   const late = new PeerlaneError('dial-timeout', message);
   await within(context, options.timeout, late, async ({ signal }) => {
     const peer = await server.dial(enode, { signal });

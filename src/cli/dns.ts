@@ -17,8 +17,9 @@ import {
   treeToJson,
 } from '../dnsdisc/index.ts';
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
-import { collected, dnsServer, readWith, seconds } from './arguments.ts';
+import { collected, dnsServer, readWith } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { duration, durationOption } from './durations.ts';
 import { formatCount } from './format.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Fields, Output } from './output.ts';
@@ -35,7 +36,8 @@ const MAX_RATE = 1_000;
 const MAX_SEQ = 2n ** 64n - 1n;
 
 interface SyncOptions extends CommonOptions {
-  readonly server?: readonly string[];
+  readonly dnsServer?: readonly string[];
+  /** Milliseconds. */
   readonly timeout: number;
   readonly rate: number;
   readonly out?: string;
@@ -52,6 +54,7 @@ interface SignOptions extends CommonOptions {
 interface ZoneOptions extends CommonOptions {
   readonly url?: TreeUrl;
   readonly ns?: string;
+  /** Milliseconds, as `ttl`. */
   readonly rootTtl: number;
   readonly ttl: number;
   readonly out?: string;
@@ -63,11 +66,11 @@ export function addDnsCommands(program: Command): void {
     .description('read a whole tree and print its records, or write it into a file')
     .option('--out <file>', 'write the tree as JSON, from names to TXT records')
     .option(
-      '--server <address>',
+      '--dns-server <address>',
       'DNS server, with its port if it is not 53; may be repeated',
       collected(dnsServer),
     )
-    .option('--timeout <seconds>', 'how long an answer may take', seconds, DNS_TIMEOUT_MS / 1_000)
+    .addOption(durationOption('--timeout <duration>', 'how long an answer may take', DNS_TIMEOUT_MS))
     .option('--rate <number>', 'lookups in a second', rate, DEFAULT_RATE)
     .action((url: string, options: SyncOptions) =>
       runAction(options, (context) => sync(context, url, options)),
@@ -86,8 +89,10 @@ export function addDnsCommands(program: Command): void {
     .description('verify a tree in a file, and print it as a zone file')
     .option('--url <url>', 'whose tree it has to be; default: that of whoever signed it', treeUrl)
     .option('--ns <name>', 'name server of the domain: makes a zone of its own, with SOA and NS', domain)
-    .option('--root-ttl <seconds>', 'how long the root may be cached', ttl, ROOT_TTL)
-    .option('--ttl <seconds>', 'how long all else may be cached', ttl, ENTRY_TTL)
+    .addOption(
+      durationOption('--root-ttl <duration>', 'how long the root may be cached', ROOT_TTL * 1_000, ttl),
+    )
+    .addOption(durationOption('--ttl <duration>', 'how long all else may be cached', ENTRY_TTL * 1_000, ttl))
     .option('--out <file>', 'write the zone into a file')
     .action((tree: string, options: ZoneOptions) =>
       runAction(options, (context) => toZone(context, tree, options)),
@@ -95,9 +100,8 @@ export function addDnsCommands(program: Command): void {
 }
 
 async function sync({ output, env, signal }: Context, url: string, options: SyncOptions): Promise<void> {
-  const { server: servers, timeout, rate, out } = options;
+  const { dnsServer: servers, timeout: timeoutMs, rate, out } = options;
   const key = formatTreeUrl(parseTreeUrl(url));
-  const timeoutMs = timeout * 1_000;
   const resolver = new DnsResolver({ timeoutMs, ...(servers === undefined ? {} : { servers }) });
   const old = out === undefined ? undefined : await readOldTreeFile(out);
   // That it cannot be written is said before the tree is read, not after it.
@@ -152,7 +156,10 @@ async function sign({ output }: Context, path: string, options: SignOptions): Pr
 async function toZone({ output }: Context, path: string, options: ZoneOptions): Promise<void> {
   const { url, ns, rootTtl, ttl: entryTtl, out } = options;
   const tree = await readTreeFile(path, url);
-  const zone = formatZone(tree, { rootTtl, entryTtl, ...(ns === undefined ? {} : { nameServer: ns }) });
+  const zone = formatZone(tree, {
+    ...{ rootTtl: rootTtl / 1_000, entryTtl: entryTtl / 1_000 },
+    ...(ns === undefined ? {} : { nameServer: ns }),
+  });
   if (out === undefined) {
     output.event('zone', { ...fieldsOf(tree), zone }, zone.trimEnd());
     return;
@@ -194,9 +201,9 @@ function sequence(text: string): bigint {
 }
 
 function ttl(text: string): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : 2 ** 31;
-  if (value >= 2 ** 31) throw new InvalidArgumentError('expected a number of seconds below 2^31');
-  return value;
+  const ms = duration(text);
+  if (ms % 1_000 === 0 && ms < 2 ** 31 * 1_000) return ms;
+  throw new InvalidArgumentError('expected a whole number of seconds below 2^31, or a duration of as many');
 }
 
 function rate(text: string): number {

@@ -4,13 +4,14 @@ import { inspectRecord } from '../enr/index.ts';
 import { NODE, startAsking, type TimedOptions, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
+import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
 import { readNode } from './nodes.ts';
 
-const DEFAULT_TIMEOUT_S = 15;
+const DEFAULT_TIMEOUT_MS = 15_000;
 
 export function addEnrRequestCommand(program: Command): void {
-  withDiscoveryOptions(program.command('enr-request'), DEFAULT_TIMEOUT_S)
+  withDiscoveryOptions(program.command('enr-request'), DEFAULT_TIMEOUT_MS)
     .description('ask a node for its record by discovery v4, and print it as `enr show` does')
     .argument('<node>', NODE)
     .action((node: string, options: TimedOptions) =>
@@ -19,7 +20,10 @@ export function addEnrRequestCommand(program: Command): void {
 }
 
 async function enrRequest(context: Context, text: string, options: TimedOptions): Promise<void> {
-  const late = new PeerlaneError('request-timeout', `no record has come within ${options.timeout} s`);
+  const late = new PeerlaneError(
+    'request-timeout',
+    `no record has come within ${durationText(options.timeout)}`,
+  );
   const record = await within(context, options.timeout, late, async (work) => {
     const node = await readNode(text, work.signal);
     await using service = await startAsking(context, options, { nodes: [node] }, work);

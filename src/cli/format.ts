@@ -17,6 +17,11 @@ export function formatNumber(value: number): string {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** At most three digits after the point, for JSON. */
+export function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}
+
 /** `1 node`, `12 nodes`. @param plural where it is more than an added s */
 export function formatCount(count: number, singular: string, plural = `${singular}s`): string {
   return `${formatNumber(count)} ${count === 1 ? singular : plural}`;

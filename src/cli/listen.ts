@@ -9,18 +9,20 @@ import { requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
-import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress, seconds } from './arguments.ts';
+import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
+import { listeningView } from './listening.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { readBootnodes } from './nodes.ts';
 import type { Output } from './output.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:30303';
-const DEFAULT_STATS_S = 60;
+const DEFAULT_STATS_MS = 60_000;
 
 interface ListenOptions extends CommonOptions {
   readonly listen: ListenAddress;
@@ -28,6 +30,7 @@ interface ListenOptions extends CommonOptions {
   readonly nodedb?: string;
   readonly bootnode?: readonly string[];
   readonly extip?: string;
+  /** Milliseconds. */
   readonly stats: number;
 }
 
@@ -42,7 +45,7 @@ export function addListenCommand(program: Command): void {
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
     .option('--extip <address>', EXTIP_HELP, hostIp)
-    .option('--stats <seconds>', 'how often to print figures', seconds, DEFAULT_STATS_S)
+    .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
 }
 
@@ -76,7 +79,9 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
   // Nobody sees a number that a crash could make the node use again.
   await local.stored();
-  printListening(output, local);
+  const { enode, record } = local;
+  const { fields, lines } = listeningView({ enode, record, isLearning: true });
+  output.event('listening', fields, lines.join('\n'));
   warnings.release();
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
@@ -84,30 +89,18 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
 }
 
-function printListening(output: Output, { enode, record }: LocalNode): void {
-  const enr = record.toString();
-  const lines = [`enode    ${enode}`, `enr      ${enr}`];
-  const { ip, ip6 } = record.entries();
-  if (ip === undefined && ip6 === undefined) {
-    lines.push(
-      'note     the record names no address until enough nodes have told it: --extip says it at once',
-    );
-  }
-  output.event('listening', { enode, enr }, lines.join('\n'));
-}
-
 /** Prints figures again and again. */
 async function report(
   { env, output }: Context,
   service: Discv4Service,
   database: NodeDatabase,
-  intervalS: number,
+  intervalMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   let before = { at: env.now(), received: service.stats().received };
   while (!signal.aborted) {
     try {
-      await sleep(env, intervalS * 1_000, signal);
+      await sleep(env, intervalMs, signal);
     } catch (error) {
       if (isPeerlaneError(error, 'aborted')) return;
       throw error;

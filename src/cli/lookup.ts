@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { forgetOldest } from '../base/recent.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { nodeIdOf } from '../enr/index.ts';
 import { type KadNode, logDistance } from '../kad/index.ts';
@@ -8,14 +9,17 @@ import type { Discv4ServiceEvent } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
-import { formatCount, formatDuration } from './format.ts';
+import { durationText } from './durations.ts';
+import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
 import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
-const DEFAULT_TIMEOUT_S = 120;
+const DEFAULT_TIMEOUT_MS = 120_000;
 
 export function addLookupCommand(program: Command): void {
-  withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_S))
-    .description('walk towards a public key by discovery v4, and print the nodes met and those closest to it')
+  withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_MS))
+    .description(
+      'walk towards a public key by discovery v4: print the nodes heard of, and those closest to it that answer',
+    )
     .argument('[target]', 'public key of 128 hexadecimal digits, enode URL or record; default: a random key')
     .action((target: string | undefined, options: SearchOptions) =>
       runAction(options, (context) => lookup(context, target, options)),
@@ -25,7 +29,10 @@ export function addLookupCommand(program: Command): void {
 async function lookup(context: Context, text: string | undefined, options: SearchOptions): Promise<void> {
   const { env, output } = context;
   const begunAt = env.now();
-  const late = new PeerlaneError('lookup-timeout', `the lookup has not ended within ${options.timeout} s`);
+  const late = new PeerlaneError(
+    'lookup-timeout',
+    `the lookup has not ended within ${durationText(options.timeout)}`,
+  );
   await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
     const { publicKey: target, node } =
@@ -35,36 +42,29 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     const bootnodes = await readBootnodes(options.bootnode, signal);
     const seeds = node === undefined ? bootnodes : [...bootnodes, node];
     if (seeds.length === 0) throw new PeerlaneError('invalid-argument', 'nobody to ask: give a --bootnode');
-    let met = 0;
-    const meet = (node: KadNode): void => {
-      met++;
-      output.event('node', nodeFields(node, target), enodeOf(node));
-    };
-    const starts = new Starts(seeds, meet);
-    const onEvent = (event: Discv4ServiceEvent): void => starts.tell(event);
+    const heard = new Heard(seeds, (node) => output.event('node', nodeFields(node, target), enodeOf(node)));
+    const onEvent = (event: Discv4ServiceEvent): void => heard.tell(event);
     await using service = await startAsking(context, options, { nodes: seeds, seeds, onEvent }, work);
     const nodes = service.lookup(target, { signal });
     let next = await nodes.next();
-    for (; next.done !== true; next = await nodes.next()) {
-      if (!starts.holdBack(next.value)) meet(next.value);
-    }
+    for (; next.done !== true; next = await nodes.next()) heard.of(next.value);
     const closest = next.value;
-    for (const silent of starts.silent) {
+    for (const silent of heard.silentStarts) {
       const enode = enodeOf(silent);
       output.event('no-answer', { enode }, `no answer from ${enode}`);
     }
     const { sent, received } = service.stats();
-    const seconds = (env.now() - begunAt) / 1_000;
+    const seconds = rounded((env.now() - begunAt) / 1_000);
     output.event(
       'summary',
       {
         target: toHex(target),
         targetId: toHex(nodeIdOf(target)),
-        ...{ met, sent, received, seconds },
+        ...{ heardOf: heard.size, answered: heard.answered, sent, received, seconds },
         closest: closest.map((found) => nodeFields(found, target)),
       },
       [
-        `met ${formatCount(met, 'node')} in ${formatDuration(seconds)}, sent ${formatCount(sent, 'packet')}`,
+        `heard of ${formatCount(heard.size, 'node')}, ${formatNumber(heard.answered)} of which answered; ${formatCount(sent, 'packet')} sent in ${formatDuration(seconds)}`,
         closest.length === 0
           ? `closest to ${toHex(target)}: nobody`
           : `closest to ${toHex(target)}, with the logarithm of the distance:`,
@@ -74,45 +74,64 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     if (closest.length > 0) return;
     throw new PeerlaneError(
       'request-timeout',
-      met === 0 ? 'none of the nodes to begin with has answered' : 'nobody has answered FindNode',
+      heard.size === 0 ? 'none of the nodes to begin with has answered' : 'nobody has answered FindNode',
     );
   });
 }
 
-/** The nodes that a lookup begins with: it meets those that answer, whoever has told it of them. */
-class Starts {
-  readonly #meet: (node: KadNode) => void;
-  readonly #keys: ReadonlySet<string>;
-  readonly #answered = new Set<string>();
-  /** Those that the lookup has given, and that have not answered yet. */
-  readonly #waiting = new Map<string, KadNode>();
+/** More answer only while a lookup goes on that hears of more. */
+const MAX_ANSWERED = 10_000;
 
-  constructor(nodes: readonly KadNode[], meet: (node: KadNode) => void) {
-    this.#keys = new Set(nodes.map(({ id }) => toHex(id)));
-    this.#meet = meet;
+/**
+ * The nodes that a lookup hears of: those that others name, whether they are there or not, and those that it begins with
+ * as soon as they answer.
+ */
+class Heard {
+  readonly #tell: (node: KadNode) => void;
+  readonly #starts: ReadonlySet<string>;
+  /** Those that it begins with, while they have not answered. */
+  readonly #waiting = new Map<string, KadNode>();
+  readonly #heardOf = new Set<string>();
+  /** Who has answered a Ping, heard of or not. */
+  readonly #answered = new Set<string>();
+
+  constructor(starts: readonly KadNode[], tell: (node: KadNode) => void) {
+    this.#starts = new Set(starts.map(({ id }) => toHex(id)));
+    this.#tell = tell;
   }
 
-  get silent(): Iterable<KadNode> {
+  get size(): number {
+    return this.#heardOf.size;
+  }
+
+  get answered(): number {
+    return [...this.#heardOf].filter((key) => this.#answered.has(key)).length;
+  }
+
+  get silentStarts(): Iterable<KadNode> {
     return this.#waiting.values();
   }
 
   tell(event: Discv4ServiceEvent): void {
     if (event.kind !== 'node-answered') return;
     const key = toHex(event.node.id);
-    if (!this.#keys.has(key)) return;
     this.#answered.add(key);
-    const node = this.#waiting.get(key);
-    if (node === undefined) return;
+    forgetOldest(this.#answered, MAX_ANSWERED);
+    const start = this.#waiting.get(key);
+    if (start === undefined) return;
     this.#waiting.delete(key);
-    this.#meet(node);
+    this.#add(key, start);
   }
 
-  /** Whether a node is one of them and has not answered; it is met as soon as it does. */
-  holdBack(node: KadNode): boolean {
+  of(node: KadNode): void {
     const key = toHex(node.id);
-    if (!this.#keys.has(key) || this.#answered.has(key)) return false;
-    this.#waiting.set(key, node);
-    return true;
+    if (this.#starts.has(key) && !this.#answered.has(key)) this.#waiting.set(key, node);
+    else this.#add(key, node);
+  }
+
+  #add(key: string, node: KadNode): void {
+    this.#heardOf.add(key);
+    this.#tell(node);
   }
 }
 

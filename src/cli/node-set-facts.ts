@@ -45,6 +45,21 @@ export function familiesOf(set: NodeSet): Counts {
   });
 }
 
+/** What clients the nodes say that they are, as far as they have been asked. */
+export function clientsOf(set: NodeSet): Counts {
+  return counted(set, ({ hello }) => (hello === undefined ? [] : [clientName(hello.clientId)]));
+}
+
+/** How many nodes offer each version of a protocol, as far as they have been asked. */
+export function capabilitiesOf(set: NodeSet): Counts {
+  return counted(set, ({ hello }) => [...new Set(hello?.capabilities)]);
+}
+
+/** `Geth` of `Geth/v1.17.5-stable/linux-amd64/go1.25.1`. */
+function clientName(clientId: string): string {
+  return clientId.split('/')[0]?.trim() || 'no name';
+}
+
 const SCORES: readonly (readonly [most: number, name: string])[] = [
   [1, '1 or less'],
   [3, '2 to 3'],
@@ -104,7 +119,7 @@ export function timesOf(set: NodeSet): SetTimes {
 }
 
 /** The most frequent first. */
-export function countsOf(names: Iterable<string>): Counts {
+function countsOf(names: Iterable<string>): Counts {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts].sort(([a, one], [b, two]) => two - one || (a < b ? -1 : 1));

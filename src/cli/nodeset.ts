@@ -3,12 +3,14 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Cidr } from '../base/cidr.ts';
 import { enodeOfRecord, formatEnode, NodeRecord } from '../enr/index.ts';
 import { PRESETS, type PresetName } from '../eth/index.ts';
-import { bestOf, formatNodeSet, formatTime, type NodeSet, type NodeSetEntry } from '../server/node-set.ts';
-import { cidr, count, duration } from './arguments.ts';
+import { bestOf, formatNodeSet, type NodeSet, type NodeSetEntry } from '../server/node-set.ts';
+import { formatTime } from '../server/node-times.ts';
+import { cidr, count } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { duration, durationOption } from './durations.ts';
 import { formatCount, formatNumber, jsonInteger, printable } from './format.ts';
 import { followsChain, inNetwork, type NodeFilter, offersSnap, olderThan } from './node-filters.ts';
-import { entriesOf, networksOf, timesOf } from './node-set-facts.ts';
+import { clientsOf, entriesOf, networksOf, timesOf } from './node-set-facts.ts';
 import { readNodeSet, writeNodeSet } from './node-set-file.ts';
 import type { Fields } from './output.ts';
 
@@ -33,7 +35,7 @@ export function addNodesetCommands(program: Command): void {
     .description('print the nodes of a set that fulfil all that is asked')
     .option('--limit <n>', 'the n nodes with the highest scores', count)
     .option('--ip <network>', 'nodes with an address in the network, such as 10.0.0.0/8', cidr)
-    .option('--min-age <duration>', 'nodes that answered for so long, such as 90s, 12h or 2d', duration)
+    .addOption(durationOption('--min-age <duration>', 'nodes that answered for so long', undefined, duration))
     .addOption(
       new Option('--eth-network <name>', 'nodes that follow the chain of a public network').choices(
         Object.keys(PRESETS),
@@ -74,7 +76,7 @@ function filtersOf({ ip, minAge, ethNetwork, snap }: FilterOptions): NodeFilter[
   return filters;
 }
 
-function nodeFields(id: string, { node, score, ...times }: NodeSetEntry): Fields {
+function nodeFields(id: string, { node, score, hello, ...times }: NodeSetEntry): Fields {
   const isRecord = node instanceof NodeRecord;
   const enode = isRecord ? enodeOfRecord(node) : node;
   const forkId = isRecord ? node.get('eth') : undefined;
@@ -86,6 +88,9 @@ function nodeFields(id: string, { node, score, ...times }: NodeSetEntry): Fields
     forkHash: forkId === undefined ? undefined : `0x${toBareHex(forkId.hash)}`,
     forkNext: forkId === undefined ? undefined : jsonInteger(forkId.next),
     score,
+    client: hello?.clientId,
+    capabilities: hello?.capabilities,
+    helloTime: hello === undefined ? undefined : formatTime(hello.at),
     ...timeFields(times),
   };
 }
@@ -105,16 +110,19 @@ async function info(context: Context, file: string): Promise<void> {
   const set = await readNodeSet(file, context);
   const networks = networksOf(set);
   const entries = entriesOf(set);
+  const clients = clientsOf(set);
   const times = timesOf(set);
   const lines = [`nodes      ${formatNumber(set.size)}`];
   if (times.firstResponse !== undefined && times.lastResponse !== undefined) {
     lines.push(`answered   ${formatTime(times.firstResponse)} to ${formatTime(times.lastResponse)}`);
   }
   lines.push('networks', ...listed(networks), 'entries of records', ...listed(entries));
+  if (clients.length > 0) lines.push('clients', ...listed(clients));
   const fields = {
     nodes: set.size,
     networks: Object.fromEntries(networks),
     entries: Object.fromEntries(entries),
+    clients: Object.fromEntries(clients),
     ...timeFields(times),
   };
   context.output.event('nodeset', fields, lines.join('\n'));

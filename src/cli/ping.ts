@@ -5,23 +5,25 @@ import { sleep } from '../base/sleep.ts';
 import type { PingResult, WireEndpoint } from '../discv4/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { Discv4Service, Discv4ServiceEvent } from '../server/index.ts';
-import { seconds } from './arguments.ts';
 import { type DiscoveryOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
-import { formatNumber, jsonInteger } from './format.ts';
+import { durationOption, timerDuration } from './durations.ts';
+import { formatNumber, jsonInteger, rounded } from './format.ts';
 import { readNode } from './nodes.ts';
 import type { Output } from './output.ts';
 
 const DEFAULT_COUNT = 4;
 const MAX_COUNT = 10_000;
 /** Shorter ones are an attack. */
-const MIN_INTERVAL_S = 0.1;
+const MIN_INTERVAL_MS = 100;
+const DEFAULT_INTERVAL_MS = 1_000;
 /** How long a node that has just answered for the first time has to ask for our proof in turn. */
 const BOND_MS = 500;
 
 interface PingOptions extends DiscoveryOptions {
   readonly count: number;
+  /** Milliseconds, as `timeout`. */
   readonly interval: number;
   readonly timeout?: number;
 }
@@ -31,7 +33,9 @@ export function addPingCommand(program: Command): void {
     .description('ping a node by discovery v4, and print where it sees us')
     .argument('<node>', NODE)
     .option('--count <n>', 'how many times', count, DEFAULT_COUNT)
-    .option('--interval <seconds>', 'from one Ping to the next', interval, 1)
+    .addOption(
+      durationOption('--interval <duration>', 'from one Ping to the next', DEFAULT_INTERVAL_MS, interval),
+    )
     .action((node: string, options: PingOptions) =>
       runAction(options, (context) => ping(context, node, options)),
     );
@@ -73,7 +77,7 @@ async function pingAll(
 ): Promise<void> {
   const begunAt = env.now();
   for (let i = 0; i < count; i++) {
-    await sleep(env, Math.max(0, begunAt + i * interval * 1_000 - env.now()), signal);
+    await sleep(env, Math.max(0, begunAt + i * interval - env.now()), signal);
     tally.sent++;
     const pong = await pongOrNone(service, node, signal);
     tally.add(pong?.rtt);
@@ -134,16 +138,17 @@ class Tally {
   print(output: Output): void {
     const { sent, received } = this;
     const lost = (100 * (sent - received)) / sent;
-    const [min, mean, max] = received === 0 ? [] : [this.#min, this.#sum / received, this.#max];
-    const times = [min, mean, max].flatMap((ms) => (ms === undefined ? [] : [milliseconds(ms)]));
+    const [min, mean, max] = [this.#min, this.#sum / received, this.#max];
     const text = `${sent} sent, ${received} answered, ${formatNumber(Math.round(lost))} % lost`;
     output.event(
       'summary',
       {
         ...{ sent, received, lossPercent: rounded(lost) },
-        ...{ minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) },
+        ...(received > 0 && { minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) }),
       },
-      times.length === 0 ? text : `${text}; min ${times[0]}, avg ${times[1]}, max ${times[2]}`,
+      received === 0
+        ? text
+        : `${text}; min ${milliseconds(min)}, avg ${milliseconds(mean)}, max ${milliseconds(max)}`,
     );
   }
 }
@@ -177,12 +182,6 @@ function milliseconds(value: number): string {
   return `${formatNumber(rounded(value))} ms`;
 }
 
-function rounded(value: number): number;
-function rounded(value: number | undefined): number | undefined;
-function rounded(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Math.round(value * 1000) / 1000;
-}
-
 function count(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (value < 1 || value > MAX_COUNT)
@@ -191,7 +190,7 @@ function count(text: string): number {
 }
 
 function interval(text: string): number {
-  const value = seconds(text);
-  if (value < MIN_INTERVAL_S) throw new InvalidArgumentError(`expected at least ${MIN_INTERVAL_S} seconds`);
-  return value;
+  const ms = timerDuration(text);
+  if (ms < MIN_INTERVAL_MS) throw new InvalidArgumentError(`expected at least ${MIN_INTERVAL_MS}ms`);
+  return ms;
 }

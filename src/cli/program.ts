@@ -18,11 +18,15 @@ import { addResolveCommand } from './resolve.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
 
+const STATUS_HELP = `Exit status: ${EXIT.ok} when it is done, ${EXIT.failed} when it failed, ${EXIT.usage} when the command line is wrong,
+${EXIT.interrupted} when it was ended by Ctrl-C, or nobody reads its output any more.`;
+
 /** The command line with all its commands. */
 export function createProgram(): Command {
   const program = new Command('peerlane')
     .description("Ethereum's peer-to-peer stack: look at peers, serve a chain, download one")
     .version(packageVersion())
+    .addHelpText('after', `\n${STATUS_HELP}`)
     .exitOverride()
     // The one line about a usage error is written where all errors are.
     .configureOutput({ outputError: () => undefined });

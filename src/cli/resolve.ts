@@ -6,13 +6,14 @@ import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
+import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
 import { readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
 
-const DEFAULT_TIMEOUT_S = 60;
+const DEFAULT_TIMEOUT_MS = 60_000;
 
 export function addResolveCommand(program: Command): void {
-  withBootnodes(withDiscoveryOptions(program.command('resolve'), DEFAULT_TIMEOUT_S))
+  withBootnodes(withDiscoveryOptions(program.command('resolve'), DEFAULT_TIMEOUT_MS))
     .description('find the newest record of a node by discovery v4, where it is known and through bootnodes')
     .argument('<node>', 'enode URL, record (enr:...), or public key of 128 hexadecimal digits')
     .action((node: string, options: SearchOptions) =>
@@ -21,7 +22,10 @@ export function addResolveCommand(program: Command): void {
 }
 
 async function resolve(context: Context, text: string, options: SearchOptions): Promise<void> {
-  const late = new PeerlaneError('request-timeout', `the node was not found within ${options.timeout} s`);
+  const late = new PeerlaneError(
+    'request-timeout',
+    `the node was not found within ${durationText(options.timeout)}`,
+  );
   const record = await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
     const target = await readTarget(text, signal);

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
+import { parseRecord } from '../enr/index.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
 import { bindUdp } from '../io/udp.ts';
@@ -19,6 +20,7 @@ import {
 } from './discovery.ts';
 import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
+import { listeningView } from './listening.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
@@ -87,14 +89,16 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   await server.start();
   const { enode, enr } = server;
   const { number, hash } = store.head();
+  const { fields, lines } = listeningView({
+    ...{ enode, record: parseRecord(enr), isLearning: options.discovery },
+  });
   output.event(
     'listening',
-    { enode, enr },
+    fields,
     [
       `chain    ${formatCount(number, 'block')} of network ${networkId}, head ${toHex(hash)}`,
       `genesis  ${toHex(genesisHash)}`,
-      `enode    ${enode}`,
-      `enr      ${enr}`,
+      ...lines,
     ].join('\n'),
   );
   warnings.release();

@@ -7,10 +7,11 @@ import { parseEnode } from '../enr/index.ts';
 import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
-import { block, collected, seconds } from './arguments.ts';
+import { block, collected } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
+import { durationOption } from './durations.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
@@ -19,6 +20,7 @@ import type { Output } from './output.ts';
 
 /** How long the end of a download waits for peers besides those that were there. */
 const SETTLE_MS = 10_000;
+const DEFAULT_PATIENCE_MS = 60_000;
 
 interface SyncOptions extends CommonOptions, FindOptions {
   readonly genesis: string;
@@ -27,6 +29,7 @@ interface SyncOptions extends CommonOptions, FindOptions {
   readonly to?: ReturnType<typeof block>;
   readonly key?: string;
   readonly protocol?: readonly EthVersion[];
+  /** Milliseconds. */
   readonly patience: number;
 }
 
@@ -43,11 +46,12 @@ export function addSyncCommand(program: Command): void {
     )
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
-    .option(
-      '--patience <seconds>',
-      'give up after this long without a peer that has what is missing',
-      seconds,
-      60,
+    .addOption(
+      durationOption(
+        '--patience <duration>',
+        'give up after this long without a peer that has what is missing',
+        DEFAULT_PATIENCE_MS,
+      ),
     )
     .action((options: SyncOptions, command: Command) => {
       if (!isFinding(options)) {
@@ -106,7 +110,7 @@ async function download(
     store,
     env,
     target: to ?? { kind: 'best' },
-    noPeersTimeoutMs: patience * 1000,
+    noPeersTimeoutMs: patience,
     onProgress: ({ stage, at, to: end }) => {
       // The headers stage listens to all peers that it sees.
       if (stage === 'headers') isUnheard = false;

@@ -183,9 +183,9 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
-    const noted: Done<NodeRecord> = (record) => {
+    const noted: Done<NodeRecord> = (record, unanswered) => {
       this.#recordOf(node, record);
-      done(record);
+      done(record, unanswered);
     };
     this.#request(now, () => this.#requests.record(node, noted));
   }

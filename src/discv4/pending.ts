@@ -34,8 +34,8 @@ export interface PingResult {
   readonly rtt: number;
 }
 
-/** `undefined`: no answer in time. */
-export type Done<T> = (result: T | undefined) => void;
+/** `undefined`: no answer in time; `unanswered` when it was the Ping that has to come before the question. */
+export type Done<T> = (result: T | undefined, unanswered?: 'Ping') => void;
 
 /** Something that was sent, and may be sent again. */
 export interface Pending {

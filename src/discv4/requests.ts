@@ -82,7 +82,7 @@ export class Requests {
     this.#opened(done, (finish) => {
       const ask = (roundsLeft: number): void => {
         this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
-          if (!isBonded) finish(undefined);
+          if (!isBonded) finish(undefined, 'Ping');
           else this.#findNodes.ask({ remote, target, done: (nodes) => answered(nodes, roundsLeft - 1) });
         });
       };
@@ -99,7 +99,7 @@ export class Requests {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
       this.#bonds.make(remote, ENR_SETTLE_MS, (isBonded) => {
-        if (!isBonded) finish(undefined);
+        if (!isBonded) finish(undefined, 'Ping');
         else this.#records.ask(remote, finish);
       });
     });
@@ -107,9 +107,9 @@ export class Requests {
 
   #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
     this.#open++;
-    begin((result) => {
+    begin((result, unanswered) => {
       this.#open--;
-      done(result);
+      done(result, unanswered);
       for (const run of this.#waiting) {
         if (this.isFull) break;
         this.#waiting.delete(run);

@@ -11,6 +11,17 @@ const TRIES = 2;
 const PARTS = 1 + 2;
 /** A name that does not exist, or has no TXT records. */
 const NOTHING: readonly string[] = ['ENOTFOUND', 'ENODATA'];
+/** What is wrong, by the code of Node.js. */
+const PROBLEMS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'there is no DNS server, or it refuses to be connected to'],
+  ['EREFUSED', 'the DNS server refuses to answer'],
+  ['ESERVFAIL', 'the DNS server cannot answer'],
+  ['ENOTIMP', 'the DNS server does not know such questions'],
+  ['EFORMERR', 'the DNS server does not understand the question'],
+  ['EBADRESP', 'the answer of the DNS server is malformed'],
+  ['EAI_AGAIN', 'no DNS server has answered'],
+  ['ENOTFOUND', 'there is no such name'],
+]);
 
 export interface DnsResolverOptions {
   /** Servers to ask, `address` or `address:port`, IPv6 in brackets; default those of the system. */
@@ -52,12 +63,10 @@ export class DnsResolver {
       return records.map((strings) => strings.join(''));
     } catch (error) {
       if (signal?.aborted) throw abortedError(signal);
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      const code = codeOf(error);
       if (NOTHING.includes(code)) return [];
       if (code === 'ETIMEOUT') throw new PeerlaneError('lookup-timeout', `no answer for ${name} in time`);
-      throw new PeerlaneError('lookup-failed', `the lookup of ${name} failed: ${code || String(error)}`, {
-        cause: error,
-      });
+      throw failure(name, error);
     } finally {
       removeAbort();
     }
@@ -77,6 +86,17 @@ export class DnsResolver {
     }
     return resolver;
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function failure(name: string, cause: unknown): PeerlaneError {
+  const code = codeOf(cause);
+  const problem = PROBLEMS.get(code);
+  const reason = problem === undefined ? code || String(cause) : `${problem} (${code})`;
+  return new PeerlaneError('lookup-failed', `the lookup of ${name} failed: ${reason}`, { cause });
 }
 
 /** Whether the port of a server is one, if it has any. */
@@ -108,8 +128,7 @@ export async function lookupHost(
     return address;
   } catch (cause) {
     if (cause instanceof PeerlaneError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw new PeerlaneError('lookup-failed', `the lookup of ${host} failed: ${code}`, { cause });
+    throw failure(host, cause);
   } finally {
     removeAbort();
   }

@@ -26,18 +26,22 @@ import { checkNodeSet, MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } fro
 export const DEFAULT_CRAWL_RATE = 50;
 /** A node is checked no more often than this. */
 export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
-/** A crawl is over when no node that it did not know has answered for so long. */
+/** A crawl is over when its set has been gone through and no node that it did not know has answered for so long. */
 export const DEFAULT_IDLE_MS: number = 2 * 60_000;
 
-/** What a crawl asks with; `Discv4Service` is one. */
+/**
+ * What a crawl asks with; `Discv4Service` is one. Three errors say something of one node: `request-timeout`, that it has
+ * not answered; `dial-failed`, that there is no way to it, and `request-overload`, that there is no room for a question,
+ * after which it stays what it was. Every other error ends the crawl.
+ */
 export interface CrawlService {
   /** Of the node itself, 64 bytes: it is not asked. */
   readonly publicKey: Uint8Array;
-  /** Nodes met on random lookups, without an end. */
+  /** Nodes heard of on random lookups, without an end; they need not be there. */
   random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
-  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  /** The node's record. @throws PeerlaneError `request-timeout`, `dial-failed`, `request-overload` */
   requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
-  /** @throws PeerlaneError `request-timeout` when the node does not answer */
+  /** Resolves when the node has answered. @throws PeerlaneError as `requestRecord` */
   ping(node: KadNode, options: { readonly signal: AbortSignal }): Promise<unknown>;
   /** Whether it has a way to the address of a node; without it: to any. */
   reaches?(node: KadNode): boolean;

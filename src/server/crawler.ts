@@ -5,8 +5,8 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { type KadNode, nodeOfRecord, reachedNode, sameEndpoint } from '../kad/index.ts';
-import { hasAddress, kadNodeOf } from './bootnodes.ts';
+import { type KadNode, reachedNode, sameEndpoint } from '../kad/index.ts';
+import { askNode, placeOf } from './crawl-asking.ts';
 import {
   type CrawlConfig,
   type CrawlerOptions,
@@ -29,7 +29,7 @@ const MAX_REMEMBERED = 100_000;
 export interface CrawlStats {
   /** Nodes of the set. */
   readonly nodes: number;
-  /** Known nodes that are still to be checked. */
+  /** Nodes of the set, and those given to begin with, that are still to be checked. */
   readonly waiting: number;
   readonly checked: number;
   readonly answered: number;
@@ -52,14 +52,18 @@ interface Candidate {
 export class Crawler {
   readonly #options: CrawlConfig;
   readonly #ownKey: string;
+  /** The next one stands last. Nothing is added on the way: lookups are asked for one node more at a time. */
   readonly #queue: Candidate[] = [];
   /** When nodes were checked of which the set does not say it, by key; the last one stands last. */
   readonly #remembered = new Map<string, number>();
-  readonly #underWay = new Set<string>();
+  /** When the nodes were taken that are being checked, by key: at most one for each worker. */
+  readonly #underWay = new Map<string, number>();
   #found: AsyncGenerator<KadNode, void, undefined> | undefined;
   #pulling: Promise<unknown> = Promise.resolve();
   #nextAt = Number.NEGATIVE_INFINITY;
   #newAt = 0;
+  /** Since when nodes come from lookups alone. */
+  #walksSince = Number.POSITIVE_INFINITY;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #checked = 0;
   #answered = 0;
@@ -81,6 +85,7 @@ export class Crawler {
       const place = placeOf(node, reaches);
       if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
     }
+    this.#queue.reverse();
   }
 
   get stats(): CrawlStats {
@@ -92,9 +97,10 @@ export class Crawler {
   }
 
   /**
-   * Crawls until nothing new comes any more, or the signal says so, which is no error: a crawl ends somewhere.
+   * Crawls until no node that it did not know has answered for `idleMs`, or the signal says so, which is no error: a crawl
+   * ends somewhere. Those that others name meanwhile, without an end and without an answer, do not keep it going.
    * @throws PeerlaneError `closed` when the service is, or the crawl has been started before; `invalid-argument`;
-   * `internal` for what the service throws that is no PeerlaneError
+   * what the service throws (`CrawlService`), `internal` for what is no PeerlaneError
    */
   async run(signal?: AbortSignal): Promise<CrawlStats> {
     checkSignal(signal);
@@ -112,9 +118,9 @@ export class Crawler {
     this.#newAt = env.now();
     this.#found = foundBy(service, ofLookups.signal);
     const watch = (): void => {
-      const idle = env.now() - this.#newAt;
-      if (idle >= idleMs && this.#queue.length === 0 && this.#underWay.size === 0) end();
-      else timer = env.setTimer(Math.max(WATCH_MS, idleMs - idle), watch);
+      const rest = this.#quietAt - env.now();
+      if (rest <= 0 && this.#isNobodyAwaited) end();
+      else timer = env.setTimer(Math.max(WATCH_MS, Math.min(rest, idleMs)), watch);
     };
     let timer = env.setTimer(idleMs, watch);
     try {
@@ -126,6 +132,16 @@ export class Crawler {
       await this.#found.return();
     }
     return this.stats;
+  }
+
+  /** From when on it is quiet, unless a node answers before that it did not know. */
+  get #quietAt(): number {
+    return Math.max(this.#newAt, this.#walksSince) + this.#options.idleMs;
+  }
+
+  /** Whether none is being checked that was taken before it was quiet: others may go on naming nodes for ever. */
+  get #isNobodyAwaited(): boolean {
+    return [...this.#underWay.values()].every((takenAt) => takenAt >= this.#quietAt);
   }
 
   /** @param end ends the other workers too */
@@ -151,11 +167,13 @@ export class Crawler {
   /** The next node that is due. */
   async #next(signal: AbortSignal): Promise<Candidate | undefined> {
     for (;;) {
-      const candidate = this.#queue.shift() ?? (await this.#pull(signal));
+      const known = this.#queue.pop();
+      if (known === undefined) this.#walksSince = Math.min(this.#walksSince, this.#options.env.now());
+      const candidate = known ?? (await this.#pull(signal));
       if (candidate === undefined) return undefined;
       const { key } = candidate;
       if (key === this.#ownKey || this.#underWay.has(key) || !this.#isDue(key)) continue;
-      this.#underWay.add(key);
+      this.#underWay.set(key, this.#options.env.now());
       return candidate;
     }
   }
@@ -195,34 +213,17 @@ export class Crawler {
   }
 
   async #check({ key, places }: Candidate, signal: AbortSignal): Promise<void> {
+    let isAsked = false;
     for (const place of places) {
-      const node = await this.#ask(place, signal);
-      if (node === undefined) continue;
-      this.#alive(key, place, node);
+      const answer = await askNode(this.#options.service, place, signal);
+      if (answer === 'unasked') continue;
+      isAsked = true;
+      if (answer === 'silent') continue;
+      this.#alive(key, place, answer);
       return;
     }
-    this.#silent(key);
-  }
-
-  /** What is known of the node now; `undefined` if it is silent. */
-  async #ask(node: KadNode, signal: AbortSignal): Promise<NodeRecord | Enode | undefined> {
-    const { service } = this.#options;
-    try {
-      const record = await service.requestRecord(node, { signal });
-      if (record instanceof NodeRecord) return record;
-      throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
-    } catch (error) {
-      if (!isSilence(error)) throw error;
-    }
-    try {
-      // Some nodes know of no records.
-      await service.ping(node, { signal });
-      const { publicKey, ip: host, udpPort, tcpPort } = node;
-      return { publicKey, host, udpPort, tcpPort };
-    } catch (error) {
-      if (!isSilence(error)) throw error;
-      return undefined;
-    }
+    if (isAsked) this.#silent(key);
+    else this.#remember(key);
   }
 
   #alive(key: string, place: KadNode, found: NodeRecord | Enode): void {
@@ -247,6 +248,7 @@ export class Crawler {
       firstResponse: known?.firstResponse ?? now,
       lastResponse: now,
       lastCheck: now,
+      ...(known?.hello === undefined ? {} : { hello: known.hello }),
     };
     set.set(key, entry);
     onAnswer(place, entry);
@@ -289,17 +291,4 @@ function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<Kad
 function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode): NodeRecord | Enode {
   if (!(known instanceof NodeRecord)) return found;
   return found instanceof NodeRecord && found.seq > known.seq ? found : known;
-}
-
-/** Whether there is no answer, or no way to the node. */
-function isSilence(error: unknown): boolean {
-  return isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'dial-failed');
-}
-
-/** Where a node of the set takes part in discovery v4, if it is reached there. */
-function placeOf(node: NodeRecord | Enode, reaches: (node: KadNode) => boolean): KadNode | undefined {
-  if (node instanceof NodeRecord) return nodeOfRecord(node, reaches);
-  if (node.udpPort === 0 || !hasAddress(node)) return undefined;
-  const place = kadNodeOf({ ...node, record: undefined });
-  return reaches(place) ? place : undefined;
 }

@@ -47,7 +47,7 @@ export class Discv4Calls {
   async request<T>(
     name: string,
     options: CallOptions,
-    begin: (done: (result: T | undefined) => void) => void,
+    begin: (done: (result: T | undefined, unanswered?: 'Ping') => void) => void,
   ): Promise<T> {
     const { closing, begun } = this.#options;
     const signal = signalOf(options);
@@ -67,10 +67,10 @@ export class Discv4Calls {
         }),
       );
       try {
-        begin((result) => {
+        begin((result, unanswered) => {
           end();
           if (result !== undefined) resolve(result);
-          else reject(remoteError('request-timeout', `no answer to ${name}`));
+          else reject(unansweredError(name, unanswered));
         });
       } catch (error) {
         end();
@@ -110,6 +110,12 @@ export class Discv4Calls {
       for (const off of offs) off();
     }
   }
+}
+
+/** @param unanswered the Ping that came before the question, if it was that */
+function unansweredError(name: string, unanswered: 'Ping' | undefined): PeerlaneError {
+  const asked = unanswered === undefined ? name : `the ${unanswered} that comes before ${name}`;
+  return remoteError('request-timeout', `no answer to ${asked}`);
 }
 
 export function closedError(): PeerlaneError {

@@ -28,6 +28,7 @@ export {
   type NodePatch,
   type StoredNode,
 } from './node-db/index.ts';
+export type { NodeHello } from './node-hello.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';

@@ -1,20 +1,23 @@
 /** Which sources of nodes are asked next: a pure planner, in rounds. */
 
-/** A fallback is asked for so long after the start, and whenever the others have given nothing for so long. */
+/**
+ * A fallback is asked for so long after the start, and whenever nodes are wanted and the others have given none with a record
+ * that was of use for so long. What they give without a record does not count: it costs nothing to make up.
+ */
 export const FALLBACK_AFTER_MS = 30_000;
 /**
  * Nodes that are wanted for so long have a fallback asked with the others, whatever these give: what they give may be
  * somebody's who wants nobody else to be found.
  */
 export const FALLBACK_IN_ANY_CASE_MS: number = 5 * 60_000;
-/** A source whose pass is over is asked again after this; after each that was of no use, twice as long. */
+/** A source is asked again so long after the end of its pass; after each that gave no node of use, twice as long. */
 export const REST_MS = 1_000;
 export const MAX_IDLE_REST_MS = 10_000;
-/** As long as that after a failure, twice as long after each further one. */
+/** After a failure it is asked again after `REST_MS`, after each further one in a row twice as long, up to this. */
 export const MAX_FAILED_REST_MS: number = 5 * 60_000;
 
 export interface SourceTurn {
-  /** Asked at the start, and when the others give nothing. */
+  /** Asked at the start, and when the others give no node with a record of use (`FALLBACK_AFTER_MS`). */
   readonly isFallback: boolean;
   /** Its answer is awaited. */
   readonly isAsked: boolean;
@@ -33,7 +36,7 @@ export interface MixRound {
   readonly startedAt: number;
   /** Since when nodes are wanted. */
   readonly wantedSince: number;
-  /** Since when nodes are wanted and none with a record has come from a source that is no fallback. */
+  /** Since when nodes are wanted and none of use, with a record, has come from a source that is no fallback. */
   readonly quietSince: number;
 }
 

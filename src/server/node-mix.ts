@@ -28,7 +28,7 @@ export interface FoundNode extends Enode {
 
 export interface MixSource {
   readonly name: NodeSourceName;
-  /** Asked at the start, and when the others give nothing; its wait is ended when nobody wants nodes. */
+  /** Asked at the start, and as `FALLBACK_AFTER_MS` says; its wait is ended when nobody wants nodes. */
   readonly isFallback?: boolean;
   /** Milliseconds after which a pass that is over is followed by another; default: about a second. */
   readonly repeatMs?: number;

@@ -1,6 +1,7 @@
 /**
  * Node sets: nodes with what a crawl has learned of them, in the JSON that go-ethereum's `devp2p` tool reads and
- * writes: an object from node ids to `{seq, record, score, firstResponse, lastResponse, lastCheck}`.
+ * writes: an object from node ids to `{seq, record, score, firstResponse, lastResponse, lastCheck}`. `hello` is ours beside
+ * them, which `devp2p` passes over: `{client, capabilities, time}`.
  */
 import { throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
@@ -8,17 +9,14 @@ import { checkEnv, checkObject, invalidArgument, reading, signalOf } from '../ba
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../enr/index.ts';
+import { checkHello, formatHello, type NodeHello, parseHello } from './node-hello.ts';
+import { checkTime, formatTime, parseTime } from './node-times.ts';
 
 /** Several times what a crawl of all Ethereum networks finds. */
 export const MAX_NODE_SET_NODES = 250_000;
-/** As many nodes with the longest records. */
-export const MAX_NODE_SET_BYTES: number = 256 * 1024 * 1024;
+/** As many nodes with the longest records and Hellos; a string of Node.js has room for more. */
+export const MAX_NODE_SET_BYTES: number = 384 * 1024 * 1024;
 
-/** What a time looks like that has not come yet: Go's zero time. */
-const NEVER = '0001-01-01T00:00:00Z';
-/** The last moment that RFC 3339 has four digits for, Unix ms. */
-const LAST_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-const TIME = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,3})\d*)?([Zz]|[+-]\d\d:\d\d)$/;
 /** Records checked in a turn of the event loop, about ten milliseconds. */
 const CHECK_LENGTH = 128;
 
@@ -35,6 +33,8 @@ export interface NodeSetEntry {
   readonly lastResponse: number | undefined;
   /** When it was last tried, answer or not. */
   readonly lastCheck: number | undefined;
+  /** What it has said of itself; undefined: nobody has asked it. */
+  readonly hello?: NodeHello | undefined;
 }
 
 /** Nodes by id: 64 lower-case hexadecimal digits. */
@@ -95,7 +95,7 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
 function entryOf(key: string, value: unknown): NodeSetEntry {
   const problem = (what: string, cause?: unknown): PeerlaneError => invalid(`node ${key}: ${what}`, cause);
   if (!isJsonObject(value)) throw problem('not an object');
-  const { record, seq, score = 0 } = value;
+  const { record, seq, score = 0, hello } = value;
   if (typeof record !== 'string') throw problem('it has no record');
   let node: NodeRecord | Enode;
   try {
@@ -119,13 +119,11 @@ function entryOf(key: string, value: unknown): NodeSetEntry {
     return ms > 0 ? ms : undefined;
   };
   const [firstResponse, lastResponse] = [time('firstResponse'), time('lastResponse')];
-  return { node, score, firstResponse, lastResponse, lastCheck: time('lastCheck') };
-}
-
-function parseTime(text: string): number {
-  const [, seconds, fraction = '0', zone] = TIME.exec(text) ?? [];
-  if (seconds === undefined || zone === undefined) return Number.NaN;
-  return Date.parse(`${seconds}.${fraction.padEnd(3, '0')}${zone}`.toUpperCase());
+  const entry = { node, score, firstResponse, lastResponse, lastCheck: time('lastCheck') };
+  if (hello === undefined) return entry;
+  const said = parseHello(hello);
+  if (said === undefined) throw problem('"hello" is not {client, capabilities, time}');
+  return { ...entry, hello: said };
 }
 
 /**
@@ -153,15 +151,16 @@ function checkEntry(key: string, entry: NodeSetEntry): void {
     throw invalidArgument('a key of the node set is no node id: 64 lower-case hexadecimal digits');
   }
   checkObject(`node ${key} of the set`, entry);
-  const { node, score, ...times } = entry;
+  const { node, score, hello, ...times } = entry;
   if (!(node instanceof NodeRecord)) formatEnode(node);
   if (!Number.isSafeInteger(score) || score < 0) {
     throw invalidArgument(`the score of node ${key} is no whole number`);
   }
   for (const name of TIMES) checkTime(`${name} of node ${key}`, times[name]);
+  if (hello !== undefined) checkHello(`hello of node ${key}`, hello);
 }
 
-function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): string {
+function formatEntry(key: string, { node, score, hello, ...times }: NodeSetEntry): string {
   if (nodeSetKey(node) !== key) throw invalidArgument(`${key} is not the id of its node`);
   const isRecord = node instanceof NodeRecord;
   // Not by `JSON.stringify`: a sequence number has up to 64 bits.
@@ -172,21 +171,9 @@ function formatEntry(key: string, { node, score, ...times }: NodeSetEntry): stri
     `"firstResponse": "${formatTime(times.firstResponse)}"`,
     `"lastResponse": "${formatTime(times.lastResponse)}"`,
     `"lastCheck": "${formatTime(times.lastCheck)}"`,
+    ...(hello === undefined ? [] : [`"hello": ${formatHello(hello)}`]),
   ];
   return `    "${key}": {\n${fields.map((field) => `        ${field}`).join(',\n')}\n    }`;
-}
-
-/** RFC 3339 in UTC. @param ms Unix ms @throws PeerlaneError `invalid-argument` */
-export function formatTime(ms: number | undefined): string {
-  if (ms === undefined) return NEVER;
-  checkTime('the time', ms);
-  // Without zeros at the end, as Go writes it.
-  return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
-}
-
-function checkTime(name: string, ms: number | undefined): void {
-  if (ms === undefined || (Number.isSafeInteger(ms) && ms >= 0 && ms <= LAST_TIME)) return;
-  throw invalidArgument(`${name} is no time in Unix ms`);
 }
 
 /** The `count` nodes with the highest scores; of equals those with the lower ids. */

@@ -87,9 +87,37 @@ describe('`crawl`', () => {
     const file = join(path, 'nodes.json');
     const html = join(path, 'nodes.html');
     const options = ['--bootnode', enode, '--hello', '--html', html];
-    const { status, stdout } = await run('crawl', file, ...options, ...SHORT, '--json');
-    expect([status, eventsOf(stdout).at(-1)?.hellos]).toEqual([0, 1]);
+    const crawl = (...more: string[]) => run('crawl', file, ...options, ...SHORT, ...more);
+    const first = await crawl('--json');
+    const summary = eventsOf(first.stdout).at(-1);
+    expect([first.status, summary]).toMatchObject([0, { hellosAsked: 1, hellos: 1, clients: 1 }]);
     expect(await readFile(html, 'utf8')).toContain('eth/69');
+    const set = await parseNodeSet(await readFile(file, 'utf8'));
+    const said = [...set.values()].flatMap(({ hello }) => hello ?? []);
+    expect(said).toMatchObject([{ clientId: 'peerlane', capabilities: expect.arrayContaining(['eth/69']) }]);
+    const info = await run('nodeset', 'info', file, '--json');
+    expect(eventsOf(info.stdout)[0]).toMatchObject({ clients: { peerlane: 1 } });
+
+    // Nobody is due, and the client is known.
+    const again = await crawl();
+    expect([again.status, again.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^asked nobody for a client; the clients of 1 node are known, no other node of eth/m,
+      ),
+    ]);
+    expect(await readFile(html, 'utf8')).toContain('<th scope="row">peerlane</th>');
+
+    // Nobody is due, but the client is not known, or what is known of it is old.
+    for (const hello of [undefined, { ...said[0], clientId: 'old', capabilities: [], at: 5 }]) {
+      const changed = new Map(
+        [...set].map(([key, entry]) => [key, { ...entry, hello: entry.hello && hello }]),
+      );
+      await writeFile(file, formatNodeSet(changed));
+      const asked = eventsOf((await crawl('--json')).stdout).at(-1);
+      expect(asked).toMatchObject({ hellosAsked: 1, hellos: 1, clients: 1 });
+      expect(await readFile(file, 'utf8')).toContain('"client":"peerlane"');
+    }
   });
 
   it('has nobody to ask without a bootnode, a list and a set', async () => {
@@ -207,6 +235,47 @@ describe('`crawl`', () => {
     expect([status, eventsOf(stdout).at(-1)]).toMatchObject([0, { event: 'summary', nodes: 2, checked: 2 }]);
   });
 
+  it('says why a list cannot be read, by itself when it has nobody else to ask', async () => {
+    const [node, path] = [await ownNode(), await directory()];
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records: [] }, generateSecretKey(systemEnv));
+    const url = formatTreeUrl(made.url);
+    const failing = await DnsServer.listen(() => 'server failure');
+    onTestFinished(() => failing[Symbol.asyncDispose]());
+    const gone = await DnsServer.listen(() => 'silence');
+    const { address: goneAddress } = gone;
+    await gone[Symbol.asyncDispose]();
+    const answers: [string, RegExp][] = [
+      [failing.address, /the DNS server cannot answer \(ESERVFAIL\)/],
+      [goneAddress, /there is no DNS server, or it refuses to be connected to \(ECONNREFUSED\)/],
+    ];
+    for (const [server, message] of answers) {
+      const args = [
+        'crawl',
+        join(path, 'nodes.json'),
+        '--dns',
+        url,
+        '--dns-server',
+        server,
+        '--timeout',
+        '2s',
+      ];
+      const { status, stdout } = await run(...args, '--json');
+      expect(status).toBe(1);
+      const said = { code: 'lookup-failed', message: expect.stringMatching(message) };
+      expect(eventsOf(stdout)).toMatchObject([
+        { event: 'list-failed', url, nodes: 0, ...said },
+        { event: 'error', ...said },
+      ]);
+      expect(eventsOf(stdout)[1]?.message).toMatch(/^nobody to ask: no list gave a node: /);
+    }
+    const args = ['--dns', url, '--dns-server', goneAddress, '--timeout', '2s', '--bootnode', enodeOf(node)];
+    const others = await run('crawl', join(path, 'nodes.json'), ...args, '--idle', '500ms', '--json');
+    expect([others.status, ofKind('list-failed', eventsOf(others.stdout))]).toMatchObject([
+      0,
+      [{ nodes: 0 }],
+    ]);
+  });
+
   it('says that its port is taken before it reads a list', async () => {
     const { port } = await ownNode();
     const server = await DnsServer.listen(() => 'silence');
@@ -236,6 +305,7 @@ describe('`crawl`', () => {
     ['--limit', '250001'],
     ['--dns-server', 'x'],
     ['--dns', 'http://example.org'],
+    ['--dns-server', '127.0.0.1'],
   ])('refuses %s %s', async (...args) => {
     const { status } = await run('crawl', 'nodes.json', ...args);
     expect(status).toBe(2);
@@ -244,11 +314,8 @@ describe('`crawl`', () => {
 
 describe('the page of a crawl', () => {
   it('says why it has no protocol versions', () => {
-    const page = crawlPageOf({ set: new Map(), now: 5, greetings: undefined });
-    expect(page).toMatch(/<h2[^>]*>Protocol versions and clients<\/h2>\n<p>.*Run it with --hello/);
-    const asked = crawlPageOf({ set: new Map(), now: 5, greetings: new Map() });
-    expect(asked).not.toContain('--hello');
-    expect(asked).toMatch(/>Protocol versions<\/h2>\n<p class="note">Of the 0 nodes.*<\/p>\n<p>none<\/p>/);
+    const page = crawlPageOf({ set: new Map(), now: 5 });
+    expect(page).toMatch(/<h2[^>]*>Protocol versions and clients<\/h2>\n<p>.*A crawl with --hello asks/);
   });
 
   it('shows what strangers say as text', () => {
@@ -259,11 +326,11 @@ describe('the page of a crawl', () => {
       entries: { ip: '127.0.0.1', udp: 1 },
       others: new Map([[evil, Uint8Array.of(1)]]),
     });
+    const hello = { clientId: `${evil}x/v1`, capabilities: [evil], at: 2 };
     const set: NodeSet = new Map([
-      [nodeSetKey(node), { node, score: 3, firstResponse: 1, lastResponse: 2, lastCheck: 2 }],
+      [nodeSetKey(node), { node, score: 3, firstResponse: 1, lastResponse: 2, lastCheck: 2, hello }],
     ]);
-    const greetings = new Map([[nodeSetKey(node), { clientId: `${evil}x/v1`, capabilities: [evil] }]]);
-    const page = crawlPageOf({ set, now: 5, greetings });
+    const page = crawlPageOf({ set, now: 5 });
     expect(page).not.toContain('<script');
     expect(page).toContain('&lt;script&gt;');
     expect(page).not.toMatch(/<(?:img|link|iframe|object|a)\b|https?:|src=/);

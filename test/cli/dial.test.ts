@@ -144,7 +144,7 @@ describe('dial', () => {
     const { status, stdout } = await run('dial', enode, '--json', '--timeout', '0.3');
     expect(status).toBe(1);
     expect(eventsOf(stdout)).toEqual([
-      { event: 'error', code: 'dial-timeout', message: expect.stringContaining('within 0.3 s') },
+      { event: 'error', code: 'dial-timeout', message: expect.stringContaining('within 300ms') },
     ]);
   });
 

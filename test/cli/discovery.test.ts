@@ -143,6 +143,10 @@ describe('enr-request', () => {
       expect(status).toBe(1);
       expect(eventsOf(stdout)).toEqual([{ ...ERROR, code: 'request-timeout' }]);
     }
+    // It was not even asked.
+    const [silent, late] = runs.map(({ stdout }) => eventsOf(stdout)[0]?.message);
+    expect(silent).toBe('no answer to the Ping that comes before ENRRequest');
+    expect(late).toBe('no record has come within 50ms');
   });
 });
 
@@ -200,7 +204,7 @@ describe('lookup', () => {
     const expected = nodes.map(({ publicKey }) => nodeIdOf(publicKey));
     const nearest = expected.toSorted((a, b) => compareDistance(id, a, b)).map(toHex);
     const summary = events.at(-1) ?? { event: 'none' };
-    expect(summary).toMatchObject({ event: 'summary', target: toHex(target), met: 5 });
+    expect(summary).toMatchObject({ event: 'summary', target: toHex(target), heardOf: 5, answered: 5 });
     const closest = summary.closest as { nodeId: string; distance: number }[];
     expect(closest).toHaveLength(5);
     expect(closest.map(({ nodeId }) => nodeId).filter((one) => nearest.includes(one))).toEqual(nearest);
@@ -216,7 +220,7 @@ describe('lookup', () => {
     ]);
     expect(random.status).toBe(0);
     expect(random.stdout).toMatch(
-      /^met 1 node in .*\nclosest to 0x[0-9a-f]{128}, .*\n {2}2[3-5]\d {2}enode:/m,
+      /^heard of 1 node, 1 of which answered; .*\nclosest to 0x[0-9a-f]{128}, .*\n {2}2[3-5]\d {2}enode:/m,
     );
     expect(itself.status).toBe(0);
     expect(eventsOf(itself.stdout).at(-1)).toMatchObject({ closest: [{ enode, distance: 0 }] });
@@ -226,11 +230,28 @@ describe('lookup', () => {
     const [silent, { enode }] = await Promise.all([silentNode(), bootnode()]);
     const { status, stdout } = await run('lookup', '--bootnode', silent, '--bootnode', enode);
     expect(status).toBe(0);
-    expect(stdout).toContain(`${enode}\nno answer from ${silent}\nmet 1 node in `);
+    expect(stdout).toContain(`${enode}\nno answer from ${silent}\nheard of 1 node, 1 of which answered; `);
     const alone = await run('lookup', '--bootnode', silent);
     expect(alone.status).toBe(1);
-    expect(alone.stdout).toMatch(/^no answer from enode:.*\nmet 0 nodes in .*\nclosest to 0x\w+: nobody\n$/);
+    expect(alone.stdout).toMatch(
+      /^no answer from enode:.*\nheard of 0 nodes, 0 of which answered; .*\nclosest to 0x\w+: nobody\n$/,
+    );
     expect(alone.stderr).toMatch(/none of the nodes to begin with has answered/);
+  });
+
+  it('tells those who answer from those that it has only heard of', async () => {
+    const gone = await ownNode();
+    const { record } = gone;
+    const boot = await ownNode({ bootnodes: [record.toString()] });
+    await gone.ping(enodeOf(boot));
+    await boot.ping(record.toString());
+    expect(boot.table.stats().live).toBe(1);
+    await gone.close();
+    const { status, stdout } = await run('lookup', '--bootnode', enodeOf(boot), '--json');
+    expect(status).toBe(0);
+    const events = eventsOf(stdout);
+    expect(ofKind('node', events)).toHaveLength(2);
+    expect(events.at(-1)).toMatchObject({ heardOf: 2, answered: 1, closest: [{ enode: enodeOf(boot) }] });
   });
 
   it('fails when nobody answers, and when the time is over', async () => {
@@ -242,7 +263,7 @@ describe('lookup', () => {
     expect([nobody.status, late.status]).toEqual([1, 1]);
     expect(eventsOf(nobody.stdout)).toEqual([
       { event: 'no-answer', enode: silent },
-      expect.objectContaining({ event: 'summary', met: 0, closest: [] }),
+      expect.objectContaining({ event: 'summary', heardOf: 0, answered: 0, closest: [] }),
       { ...ERROR, code: 'request-timeout' },
     ]);
     expect(eventsOf(late.stdout).at(-1)).toEqual({ ...ERROR, code: 'lookup-timeout' });
@@ -323,13 +344,13 @@ describe('commands that ask refuse', () => {
   it.each([
     [['ping', good, '--count', '0'], /from 1 to 10000/],
     [['ping', good, '--count', '10001'], /from 1 to 10000/],
-    [['ping', good, '--interval', '0.01'], /at least 0\.1/],
+    [['ping', good, '--interval', '0.01'], /at least 100ms/],
     [['ping', good, '--listen', '127.0.0.1:65536'], /a port from 0 to 65535/],
-    [['lookup', '--timeout', '-1'], /expected a number of seconds/],
+    [['lookup', '--timeout', '-1'], /expected a duration such as .*, or a number of seconds/],
     [['listen', '--extip', '0.0.0.0'], /the IP address of a host/],
     [['listen', '--extip', 'host'], /the IP address of a host/],
     [['listen', '--listen', '127.0.0.1'], /expected HOST:PORT/],
-    [['listen', '--stats', '0'], /expected a number of seconds/],
+    [['listen', '--stats', '0'], /expected a duration above zero/],
   ])('%j with status 2', async (args, message) => {
     const { status, stderr } = await run(...args);
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);

@@ -161,7 +161,15 @@ describe('dns sync', () => {
 
   it('prints the records of a tree, as sign reads them', async () => {
     const server = await serve(texts);
-    const { status, stdout, stderr } = await run('dns', 'sync', URL, '--server', server, '--rate', '1000');
+    const { status, stdout, stderr } = await run(
+      'dns',
+      'sync',
+      URL,
+      '--dns-server',
+      server,
+      '--rate',
+      '1000',
+    );
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/\n# enrtree:.*, sequence number 3, 20 records, 0 links\n$/);
     expect((await sign(await files(stdout), '--seq', '3')).stdout).toBe(treeToJson(made));
@@ -169,7 +177,7 @@ describe('dns sync', () => {
 
   it('prints events with --json', async () => {
     const server = await serve(texts);
-    const { stdout } = await run('dns', 'sync', URL, '--server', server, '--rate', '1000', '--json');
+    const { stdout } = await run('dns', 'sync', URL, '--dns-server', server, '--rate', '1000', '--json');
     const events = eventsOf(stdout);
     expect(
       events
@@ -192,11 +200,11 @@ describe('dns sync', () => {
   it('writes the tree into a file, and takes no older one there', async () => {
     const paths = await files();
     const args = ['dns', 'sync', URL, '--rate', '1000', '--out', paths.tree, '--json'];
-    const { stdout } = await run(...args, '--server', await serve(texts));
+    const { stdout } = await run(...args, '--dns-server', await serve(texts));
     expect(eventsOf(stdout).map(nameOf)).not.toContain('record');
     const written: unknown = JSON.parse(await readFile(paths.tree, 'utf8'));
     expect(written).toEqual(Object.fromEntries(texts));
-    const older = await run(...args, '--server', await serve(treeTexts(tree({ count: 2, seq: 2n }))));
+    const older = await run(...args, '--dns-server', await serve(treeTexts(tree({ count: 2, seq: 2n }))));
     expect([older.status, eventsOf(older.stdout).at(-1)?.code]).toEqual([1, 'invalid-tree']);
     expect(JSON.parse(await readFile(paths.tree, 'utf8'))).toEqual(written);
   });
@@ -204,7 +212,7 @@ describe('dns sync', () => {
   it('fails where there is no tree, or one that somebody else signed', async () => {
     const server = await serve(treeTexts(tree({ signer: 3 })));
     for (const url of [URL, OTHER]) {
-      const { status, stderr } = await run('dns', 'sync', url, '--server', server, '--rate', '1000');
+      const { status, stderr } = await run('dns', 'sync', url, '--dns-server', server, '--rate', '1000');
       expect([status, stderr]).toEqual([1, expect.stringMatching(/\(invalid-tree\)\n$/)]);
     }
   });
@@ -213,7 +221,7 @@ describe('dns sync', () => {
     const server = await DnsServer.serve(texts);
     onTestFinished(() => server[Symbol.asyncDispose]());
     const out = join(await temporaryDirectory(), 'none', 'tree.json');
-    const { status, stderr } = await run('dns', 'sync', URL, '--server', server.address, '--out', out);
+    const { status, stderr } = await run('dns', 'sync', URL, '--dns-server', server.address, '--out', out);
     expect([status, stderr]).toEqual([1, expect.stringMatching(/its directory does not exist/)]);
     expect(server.asked).toEqual([]);
   });
@@ -228,7 +236,7 @@ describe('dns sync', () => {
       return 'silence';
     });
     onTestFinished(() => server[Symbol.asyncDispose]());
-    const cli = new Cli(['dns', 'sync', URL, '--server', server.address, '--json']);
+    const cli = new Cli(['dns', 'sync', URL, '--dns-server', server.address, '--json']);
     await asked;
     cli.kill('SIGINT');
     const { status, stdout } = await cli.done;
@@ -239,9 +247,9 @@ describe('dns sync', () => {
 it.each([
   [['dns', 'sync'], /missing required argument 'url'/],
   [['dns', 'sync', URL, '--rate', '0'], /at most 1000/],
-  [['dns', 'sync', URL, '--server', 'x'], /expected an IP address/],
-  [['dns', 'sync', URL, '--server', '127.0.0.1:65536'], /expected an IP address/],
-  [['dns', 'sync', URL, '--server', '127.0.0.1:0'], /expected an IP address/],
+  [['dns', 'sync', URL, '--dns-server', 'x'], /expected an IP address/],
+  [['dns', 'sync', URL, '--dns-server', '127.0.0.1:65536'], /expected an IP address/],
+  [['dns', 'sync', URL, '--dns-server', '127.0.0.1:0'], /expected an IP address/],
   [['dns', 'sign', 'x', '--key', 'y'], /required option '--domain <name>'/],
   [['dns', 'sign', 'x', '--key', 'y', '--domain', 'a b'], /not a name of DNS/],
   [['dns', 'sign', 'x', '--key', 'y', '--domain', 'a', '--seq', '-1'], /below 2\^64/],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { dnsServer, duration, durationText, listenAddress } from '../../src/cli/arguments.ts';
+import { dnsServer, listenAddress } from '../../src/cli/arguments.ts';
+import { duration, durationText } from '../../src/cli/durations.ts';
 import { formatBytes, formatDuration, formatNumber, printable } from '../../src/cli/format.ts';
 
 describe('durations as they are typed', () => {
@@ -12,6 +13,23 @@ describe('durations as they are typed', () => {
   ])('%d ms are %s, and back', (ms, text) => {
     expect([durationText(ms), duration(text)]).toEqual([text, ms]);
   });
+
+  it.each([
+    ['90', 90_000],
+    ['0.5', 500],
+    ['1h30m', 5_400_000],
+    ['2.5d', 216_000_000],
+    ['0', 0],
+  ])('%s are %d ms: a number alone is seconds', (text, ms) => {
+    expect(duration(text)).toBe(ms);
+  });
+
+  it.each(['', ' ', 's', '1h30', '-1', '1e3', '1 m', '.5', '5.', '1w', '12345678901'])(
+    'are not %j',
+    (text) => {
+      expect(() => duration(text)).toThrow(/expected a duration such as 90s/);
+    },
+  );
 });
 
 it.each(['127.0.0.1', '127.0.0.1:5353', '::1', '[::1]:5353', '[::1]'])('%s may be a DNS server', (text) => {

@@ -87,9 +87,13 @@ describe('listen', () => {
     expect(udp ?? udp6).toBe(udpPort);
   });
 
-  it('says in words that a record without an address leads nowhere', async () => {
+  it('says that a record without an address leads nowhere', async () => {
     const cli = new Cli(['listen', '--listen', '0.0.0.0:0']);
-    expect(await cli.text(/^note .*\n/m)).toMatch(/--extip/);
+    const note =
+      /the address is not known yet: .* learnt from the Pongs of others, and --extip says it at once/;
+    expect(await cli.text(/^note .*\n/m)).toMatch(note);
+    const { cli: json } = await bootnode('--listen', '0.0.0.0:0');
+    expect(json.events[0]?.note).toMatch(note);
   });
 
   it('is no bootnode of its own', async () => {

@@ -156,6 +156,7 @@ describe('nodeset info', () => {
         nodes: 5,
         networks: { mainnet: 2, sepolia: 1, other: 1, unknown: 1 },
         entries: { id: 5, secp256k1: 5, eth: 4, ip: 3, ip6: 2, snap: 2, tcp: 1, udp: 1 },
+        clients: {},
         firstResponse: '2023-11-14T22:13:20Z',
         lastResponse: '2023-11-15T02:13:20Z',
         lastCheck: '2023-11-15T07:13:20Z',
@@ -163,9 +164,30 @@ describe('nodeset info', () => {
     ]);
   });
 
+  it('counts the clients of those that a crawl has connected to', async () => {
+    const node = recordOf(1);
+    const hello = { clientId: 'Geth/v1.17.5/linux', capabilities: ['eth/69'], at: START };
+    const times = { firstResponse: START, lastResponse: START, lastCheck: START };
+    const path = await fileOf(
+      formatNodeSet(new Map([[nodeSetKey(node), { node, score: 1, ...times, hello }]])),
+    );
+    const [info, text, filter] = await Promise.all([
+      run('nodeset', 'info', path, '--json'),
+      run('nodeset', 'info', path),
+      run('nodeset', 'filter', path, '--json'),
+    ]);
+    expect(eventsOf(info.stdout)[0]).toMatchObject({ clients: { Geth: 1 } });
+    expect(text.stdout).toMatch(/^clients\n {2}Geth {9}1$/m);
+    expect(eventsOf(filter.stdout)[0]).toMatchObject({
+      ...{ client: 'Geth/v1.17.5/linux', capabilities: ['eth/69'], helloTime: '2023-11-14T22:13:20Z' },
+    });
+  });
+
   it('takes a set of no nodes, and keys that nobody knows', async () => {
     const empty = await run('nodeset', 'info', await fileOf('{}'), '--json');
-    expect(eventsOf(empty.stdout)).toEqual([{ event: 'nodeset', nodes: 0, networks: {}, entries: {} }]);
+    expect(eventsOf(empty.stdout)).toEqual([
+      { event: 'nodeset', nodes: 0, networks: {}, entries: {}, clients: {} },
+    ]);
     const node = signRecord(secretOf(9), { seq: 1n, others: new Map([['\u001b[2J', Uint8Array.of(1)]]) });
     const text = `{"${nodeSetKey(node)}": {"record": "${node}"}}`;
     const { status, stdout } = await run('nodeset', 'info', await fileOf(text));

@@ -85,6 +85,17 @@ describe('serve', () => {
     ]);
   });
 
+  it('says that its address is not known where it listens on all, and how it comes to be', async () => {
+    const args = ['serve', '--chain', SMALL, '--listen', '0.0.0.0:0'];
+    const learning = new Cli([...args, '--json']);
+    const { note } = await learning.event(({ event }) => event === 'listening');
+    expect(note).toMatch(/^the address is not known yet: .* Pongs of others, and --extip says it at once$/);
+    const alone = new Cli([...args, '--no-discovery']);
+    expect(await alone.text(/^note .*\n/m)).toMatch(
+      /^note {5}the address is not known yet: .* machine; --extip says it$/m,
+    );
+  });
+
   it('says goodbye to its peers at SIGTERM', async () => {
     const { cli, enode } = await serve(['--chain', SMALL]);
     const store = join(await temporaryDirectory(), 'store');

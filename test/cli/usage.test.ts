@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { createProgram } from '../../src/cli/program.ts';
@@ -18,6 +18,10 @@ const NODE = `enode://${toBareHex(publicKeyOf(new Uint8Array(32).fill(1)))}@127.
 const LIST = 'enrtree://AKA3AM6LPBYEUDMVNU3BSVQJ5AD45Y7YPOHJLEF6W26QOE4VTUDPE@nodes.example.org';
 const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
 
+function optionsOf(command: Command): Option[] {
+  return [...command.options, ...command.commands.flatMap(optionsOf)];
+}
+
 describe('the command line', () => {
   it('knows its version', async () => {
     const { status, stdout } = await run('--version');
@@ -30,14 +34,14 @@ describe('the command line', () => {
     const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bench'];
     const discovery = ['ping', 'enr-request', 'resolve', 'lookup', 'listen'];
     for (const command of [...commands, ...discovery]) expect(stdout).toContain(`  ${command} `);
+    expect(stdout).toMatch(/Exit status: 0 .* 1 .* 2 .*\n130 /);
     const bare = await run();
     expect(bare.status).toBe(2);
     expect(bare.stderr).toContain('Usage: peerlane');
   });
 
   it('names defaults as they may be typed', () => {
-    const commandsOf = (command: Command): Command[] => [command, ...command.commands.flatMap(commandsOf)];
-    const options = commandsOf(createProgram()).flatMap((command) => command.options);
+    const options = optionsOf(createProgram());
     const withDefault = options.filter(
       ({ defaultValue, required }) => required && defaultValue !== undefined,
     );
@@ -45,6 +49,17 @@ describe('the command line', () => {
     for (const { defaultValue, defaultValueDescription, parseArg } of withDefault) {
       const typed = defaultValueDescription ?? String(defaultValue);
       expect(parseArg?.(typed, undefined) ?? typed).toEqual(defaultValue);
+    }
+  });
+
+  it('takes durations everywhere in one form, and says so', () => {
+    const durations = optionsOf(createProgram()).filter(({ flags }) => /<(duration|seconds)>/.test(flags));
+    expect(durations.length).toBeGreaterThan(10);
+    for (const { flags, description, parseArg } of durations) {
+      expect(flags).toMatch(/<duration>$/);
+      expect(description).toMatch(/a number alone is seconds/);
+      expect(parseArg?.('90', undefined)).toBe(90_000);
+      expect(parseArg?.('1m30s', undefined)).toBe(90_000);
     }
   });
 
@@ -88,7 +103,7 @@ describe('the command line', () => {
     [['nodeset', 'filter', 'x', '--limit', '-1'], /expected a whole number/],
     [['nodeset', 'filter', 'x', '--eth-network', 'ropsten'], /mainnet/],
     [['bench', '--only', 'abacus'], /no id contains it/],
-    [['dial', 'x', '--timeout', '0'], /expected a number of seconds/],
+    [['dial', 'x', '--timeout', '0'], /expected a duration above zero/],
     [['dial', 'x', '--network', 'ropsten'], /mainnet/],
     [['dial', 'x', '--network', 'mainnet', '--genesis', 'y'], /cannot be used with/],
   ])('refuses %j with one line and status 2', async (args, message) => {

@@ -179,7 +179,7 @@ it('a tree goes from a list of records through sign and to-zone to a name server
     const zone = await peerlane('to-zone', path('tree'), '--ns', NAME_SERVER);
     await using own = await Nsd.serve({ 'cli.test': zone });
     const url = formatTreeUrl({ publicKey: ours.url.publicKey, domain: 'cli.test' });
-    const output = await peerlane('sync', url, '--server', own.address, '--rate', '1000');
+    const output = await peerlane('sync', url, '--dns-server', own.address, '--rate', '1000');
     expect(
       output
         .split('\n')

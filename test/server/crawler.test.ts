@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import { sleep } from '../../src/base/sleep.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import { NodeRecord, signRecord } from '../../src/enr/index.ts';
@@ -74,10 +75,7 @@ class FakeNetwork implements CrawlService {
   }
 
   #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.env.setTimer(ms, resolve);
-      signal.addEventListener('abort', () => reject(new PeerlaneError('aborted', 'aborted')), { once: true });
-    });
+    return sleep(this.env, ms, signal);
   }
 }
 
@@ -251,6 +249,67 @@ describe('a crawl', () => {
     const stats = await crawl(network, new Map(), { nodes, idleMs: 500 });
     expect(stats.checked).toBe(60);
   });
+
+  it('ends though somebody names nodes without an end that are not there', async () => {
+    const network = new FakeNetwork(10);
+    const { env } = network;
+    const attacked: CrawlService = {
+      publicKey: network.publicKey,
+      random: async function* ({ signal }) {
+        const honest = network.random({ signal });
+        for (;;) {
+          for (let i = 0; i < 20; i++) {
+            await new Promise<void>((resolve) => env.setTimer(2, resolve));
+            const publicKey = env.randomBytes(64);
+            yield kadNode({ publicKey, ip: '127.0.0.9', udpPort: 9, tcpPort: 9 });
+          }
+          const { value } = await honest.next();
+          if (value !== undefined) yield value;
+        }
+      },
+      requestRecord: (place, options) => network.requestRecord(place, options),
+      ping: (place, options) => network.ping(place, options),
+    };
+    const set: NodeSet = new Map();
+    const crawler = new Crawler({ service: attacked, set, env, rate: 1_000, idleMs: 20_000 });
+    const stats = await network.run(crawler.run());
+    expect(stats).toMatchObject({ nodes: 10, added: 10 });
+    expect(stats.checked).toBeGreaterThan(100);
+    // None of them waits for its turn: another one is asked for when there is a worker for it.
+    expect(stats.waiting).toBe(0);
+  });
+
+  it('looks for others when it has gone through its set, however long that took', async () => {
+    const network = new FakeNetwork(12);
+    const set = setOf(network.nodes.slice(0, 10));
+    network.env.advance(HOUR_MS);
+    const stats = await crawl(network, set, { rate: 2, idleMs: 1_500 });
+    expect(stats).toMatchObject({ nodes: 12, added: 2 });
+  });
+
+  it.each(['dial-failed', 'request-overload'] as const)(
+    'takes nothing from whom it could not ask: %s',
+    async (code) => {
+      const network = new FakeNetwork(3);
+      const set = setOf(network.nodes);
+      network.env.advance(HOUR_MS);
+      const fail = ({ udpPort }: KadNode): void => {
+        if (udpPort === 1_001) throw new PeerlaneError(code, 'not now');
+      };
+      const service: CrawlService = {
+        publicKey: network.publicKey,
+        random: (options) => network.random(options),
+        requestRecord: async (place, options) => {
+          fail(place);
+          return await network.requestRecord(place, options);
+        },
+        ping: (place, options) => network.ping(place, options),
+      };
+      const stats = await crawl(network, set, { service });
+      expect([...set.values()].map(({ score }) => score)).toEqual([2, 1, 2]);
+      expect(stats).toMatchObject({ checked: 2, answered: 2 });
+    },
+  );
 
   it('leaves alone whom it cannot reach', async () => {
     const network = new FakeNetwork(3);

@@ -196,6 +196,9 @@ describe('a discovery service', () => {
     const dead = formatEnode({ publicKey, host: HOST, tcpPort: 0, udpPort: 9 });
     expect(await rejectionOf(service.ping(dead))).toBe('request-timeout');
     expect(await rejectionOf(service.findNode(dead, publicKey))).toBe('request-timeout');
+    await expect(service.requestRecord(dead)).rejects.toThrow(
+      'no answer to the Ping that comes before ENRRequest',
+    );
   });
 
   it('on a socket of IPv4 says at once that it has no way to a node of IPv6', async () => {

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPeerlaneError, PeerlaneError } from '../../src/base/errors.ts';
 import { parseEnode, parseRecord, signRecord } from '../../src/enr/index.ts';
+import { helloOf } from '../../src/server/node-hello.ts';
 import {
   bestOf,
   formatNodeSet,
+  MAX_NODE_SET_BYTES,
   MAX_NODE_SET_NODES,
   type NodeSet,
   type NodeSetEntry,
@@ -79,10 +81,18 @@ describe('a node set', () => {
 
   it('is the same after writing and reading, whatever it holds', async () => {
     const time = fc.option(fc.integer({ min: 1, max: Date.UTC(9999, 11, 31) }), { nil: undefined });
+    const hellos = fc
+      .record({
+        client: fc.string({ unit: 'binary', maxLength: 300 }),
+        names: fc.array(fc.record({ name: fc.string(), version: fc.nat() }), { maxLength: 30 }),
+        at: fc.integer({ min: 1, max: Date.UTC(9999, 11, 31) }),
+      })
+      .map(({ client, names, at }) => helloOf(client, names, at));
     const entries = fc.uniqueArray(
       fc.record({
         number: fc.integer({ min: 1, max: 50 }),
         score: fc.maxSafeNat(),
+        hello: fc.option(hellos, { nil: undefined }),
         firstResponse: time,
         lastResponse: time,
         lastCheck: time,
@@ -98,6 +108,19 @@ describe('a node set', () => {
       }),
       { numRuns: runs(30) },
     );
+  });
+
+  it('as large as it may be is not too large to be read again', () => {
+    const at = Date.UTC(2024, 4, 1, 10, 0, 0, 123);
+    const names = Array.from({ length: 99 }, (_, i) => ({ name: `${'"'.repeat(20)}${i}`, version: 99 }));
+    const hello = helloOf('\\"'.repeat(1_024), names, at);
+    const padding = new Map([['x', Uint8Array.of(0xb8, 160, ...new Uint8Array(160))]]);
+    const node = signRecord(secretOf(1), { seq: 2n ** 64n - 1n, entries: {}, others: padding });
+    const times = { firstResponse: at, lastResponse: at, lastCheck: at };
+    const text = formatNodeSet(setOf({ node, score: Number.MAX_SAFE_INTEGER, ...times, hello }));
+    // The longest record takes 404 characters.
+    const length = text.length + 404 - String(node).length;
+    expect(length * MAX_NODE_SET_NODES).toBeLessThan(MAX_NODE_SET_BYTES);
   });
 
   it('gives its best nodes', () => {
@@ -140,6 +163,15 @@ describe('a node set is refused', () => {
     ['a time that is a number', node(`"lastCheck": 7, ${record}`), /"lastCheck"/],
     ['a day without a time', node(`"lastCheck": "2024-05-01", ${record}`), /"lastCheck"/],
     ['the 31st of June', node(`"lastCheck": "2024-06-31T25:00:00Z", ${record}`), /"lastCheck"/],
+    ['a Hello that is none', node(`"hello": null, ${record}`), /"hello"/],
+    ['a Hello without a time', node(`"hello": {"client": "a", "capabilities": []}, ${record}`), /"hello"/],
+    [
+      'a Hello that is too long',
+      node(
+        `"hello": {"client": "${'a'.repeat(129)}", "capabilities": [], "time": "2024-05-01T10:00:00Z"}, ${record}`,
+      ),
+      /"hello"/,
+    ],
     ['a node twice', `{"${ID}": {${record}}, "0x${ID}": {${record}}}`, /twice/],
   ])('with %s', async (_, text, message) => {
     await expect(parseNodeSet(text)).rejects.toMatchObject({
@@ -157,7 +189,8 @@ describe('a node set is refused', () => {
   });
 
   it('when it is cut anywhere, or changed anyhow, or is read as it is', async () => {
-    const set = setOf(entry(1, { score: 3, lastCheck: START }), entry(2));
+    const hello = helloOf('Geth/v1', [{ name: 'eth', version: 69 }], START);
+    const set = setOf(entry(1, { score: 3, lastCheck: START, hello }), entry(2));
     const text = formatNodeSet(set);
     const cut = fc
       .nat(text.trimEnd().length - 1)

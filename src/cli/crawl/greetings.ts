@@ -4,37 +4,69 @@ import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
 import { generateSecretKey } from '../../crypto/index.ts';
-import { formatEnode } from '../../enr/index.ts';
+import { formatEnode, NodeRecord } from '../../enr/index.ts';
 import { ETH_VERSIONS, MAX_MESSAGE_SIZE } from '../../eth/index.ts';
 import type { KadNode } from '../../kad/index.ts';
 import type { Protocol } from '../../p2p/index.ts';
+import { placeOf } from '../../server/crawl-asking.ts';
+import { DEFAULT_RECHECK_MS } from '../../server/crawl-options.ts';
 import { Server } from '../../server/index.ts';
+import { helloOf, type NodeHello } from '../../server/node-hello.ts';
+import type { NodeSet, NodeSetEntry } from '../../server/node-set.ts';
 import { clientId } from '../node.ts';
 
 /** Connections of one crawl. */
 export const MAX_GREETINGS = 2_000;
-/** At a time; nodes that wait beyond `MAX_WAITING` are not asked. */
+/** At a time. */
 const MAX_DIALS = 8;
-const MAX_WAITING = 64;
+/** What a node has said is asked for again after this: clients are updated. */
+export const HELLO_AGE_MS: number = 24 * 60 * 60_000;
 
-export interface Greeting {
-  readonly clientId: string;
-  /** `eth/69` and the like. */
-  readonly capabilities: readonly string[];
+/** Whether a node of a set is to be asked. @param now Unix ms */
+export function wantsHello({ node, hello }: NodeSetEntry, now: number): boolean {
+  // Who does not name the entry in its record speaks something else.
+  const speaksEth = !(node instanceof NodeRecord) || node.get('eth') !== undefined;
+  return speaksEth && (hello === undefined || now - hello.at >= HELLO_AGE_MS);
+}
+
+/**
+ * Nodes of a set that are to be asked and that the crawl itself passes over, since they have answered a moment ago. In
+ * random order: those that have no slot free do not keep others from their turn in each crawl.
+ */
+export function nodesToGreet(set: NodeSet, env: Env): KadNode[] {
+  const now = env.unixTime();
+  const entries = [...set.values()].filter((entry) => {
+    const { lastCheck = 0, lastResponse } = entry;
+    return lastCheck === lastResponse && now - lastCheck < DEFAULT_RECHECK_MS && wantsHello(entry, now);
+  });
+  const order = entries.map((entry) => ({ entry, at: toBareHex(env.randomBytes(8)) }));
+  order.sort((a, b) => (a.at < b.at ? -1 : 1));
+  return order.map(({ entry }) => placeOf(entry.node)).filter((node) => node !== undefined);
+}
+
+export interface GreetingsOptions {
+  readonly env: Env;
+  /** Ends them. */
+  readonly signal: AbortSignal;
+  /** Told what the node with this id, in hexadecimal digits, has said. */
+  readonly onHello: (key: string, hello: NodeHello) => void;
 }
 
 export class Greetings implements AsyncDisposable {
-  /** By node id, in hexadecimal digits. */
-  readonly known: Map<string, Greeting> = new Map();
+  readonly #options: GreetingsOptions;
   readonly #server: Server;
+  /** Ids of those that are or have been asked, or wait for it: `MAX_GREETINGS` at most. */
+  readonly #taken = new Set<string>();
   readonly #waiting: KadNode[] = [];
-  readonly #signal: AbortSignal;
   /** One for each dial: Node takes more than ten listeners of a signal for a leak, and says so. */
   readonly #dials = new Set<AbortController>();
   #asked = 0;
+  #answered = 0;
+  #wake: () => void = () => undefined;
 
-  constructor(env: Env, signal: AbortSignal) {
-    this.#signal = signal;
+  constructor(options: GreetingsOptions) {
+    const { env, signal } = options;
+    this.#options = options;
     onAbort(signal, () => this.#abort());
     this.#server = new Server({
       ...{ key: generateSecretKey(env), name: clientId(), protocols: silentProtocols(), env },
@@ -45,20 +77,30 @@ export class Greetings implements AsyncDisposable {
     await this.#server.start();
   }
 
-  /** Asks a node by and by, if there is room. */
+  get asked(): number {
+    return this.#asked;
+  }
+
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** Asks a node by and by, once, if there is room. */
   ask(node: KadNode): void {
-    const isKnown = this.known.has(toBareHex(node.id));
-    if (
-      isKnown ||
-      node.tcpPort === 0 ||
-      this.#waiting.length >= MAX_WAITING ||
-      this.#asked >= MAX_GREETINGS
-    ) {
-      return;
-    }
-    this.#asked++;
+    const key = toBareHex(node.id);
+    if (node.tcpPort === 0 || this.#taken.has(key) || this.#taken.size >= MAX_GREETINGS) return;
+    this.#taken.add(key);
     this.#waiting.push(node);
     this.#next();
+  }
+
+  /** Resolves when all have been asked, or the signal has ended it. */
+  async done(): Promise<void> {
+    while (this.#waiting.length + this.#dials.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -69,29 +111,33 @@ export class Greetings implements AsyncDisposable {
   #abort(): void {
     this.#waiting.length = 0;
     for (const dial of this.#dials) dial.abort();
+    this.#wake();
   }
 
   #next(): void {
-    while (this.#dials.size < MAX_DIALS && !this.#signal.aborted) {
+    while (this.#dials.size < MAX_DIALS && !this.#options.signal.aborted) {
       const node = this.#waiting.shift();
-      if (node === undefined) return;
+      if (node === undefined) break;
       const dial = new AbortController();
       this.#dials.add(dial);
+      this.#asked++;
       void this.#dial(node, dial.signal).finally(() => {
         this.#dials.delete(dial);
         this.#next();
       });
     }
+    this.#wake();
   }
 
   async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode, signal: AbortSignal): Promise<void> {
+    const { env, onHello } = this.#options;
     try {
       const enode = formatEnode({ publicKey, host, tcpPort, udpPort });
       const peer = await this.#server.dial(enode, { signal });
-      const { clientId: client, capabilities } = peer.info;
-      const names = capabilities.map(({ name, version }) => `${name}/${version}`);
-      this.known.set(toBareHex(id), { clientId: client, capabilities: names });
+      const { clientId, capabilities } = peer.info;
+      this.#answered++;
       peer.disconnect();
+      onHello(toBareHex(id), helloOf(clientId, capabilities, Math.floor(env.unixTime())));
     } catch (error) {
       // Most have no slot free, or are gone; a crawl is about those that answer.
       if (!isPeerlaneError(error)) throw error;

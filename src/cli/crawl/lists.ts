@@ -1,10 +1,12 @@
 /** Nodes to begin with, from lists in DNS. */
 import { onAbort } from '../../base/abort.ts';
-import { isPeerlaneError } from '../../base/errors.ts';
+import { toBareHex } from '../../base/bytes.ts';
+import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import { DnsClient } from '../../dnsdisc/index.ts';
 import type { NodeRecord } from '../../enr/index.ts';
 import { DnsResolver } from '../../io/dns.ts';
 import { type KadNode, nodeOfRecord } from '../../kad/index.ts';
+import { MAX_NODE_SET_NODES } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
 import { formatCount, printable } from '../format.ts';
 
@@ -20,6 +22,12 @@ export interface ListOptions {
   readonly timeout: number;
 }
 
+export interface Listed {
+  readonly nodes: readonly KadNode[];
+  /** Why the last list that could not be read to its end was not. */
+  readonly failure: PeerlaneError | undefined;
+}
+
 /**
  * Reads the lists, one after another. One that cannot be read, or not to its end, is no reason not to crawl.
  * @param ended aborts when the time of the crawl is over, or with Ctrl-C
@@ -29,32 +37,42 @@ export async function nodesOfLists(
   context: Context,
   { dns = [], dnsServer, timeout, reaches }: ListOptions,
   ended: AbortSignal,
-): Promise<KadNode[]> {
+): Promise<Listed> {
   const { env, output, signal } = context;
+  if (dns.length === 0) return { nodes: [], failure: undefined };
   const resolver = new DnsResolver(dnsServer === undefined ? {} : { servers: dnsServer });
-  if (dns.length === 0) return [];
-  const client = new DnsClient({ resolver, env });
+  /** What was wrong when an entry was asked for last; it is asked for again. */
+  let problem: PeerlaneError | undefined;
+  const onProblem = (error: PeerlaneError): void => {
+    problem = error;
+  };
+  const client = new DnsClient({ resolver, env, onProblem });
   const late = new AbortController();
   const timer = env.setTimer(timeout * LIST_SHARE, () => late.abort());
   const removeAbort = onAbort(ended, () => late.abort());
-  const nodes: KadNode[] = [];
+  const nodes = new Map<string, KadNode>();
+  let failure: PeerlaneError | undefined;
   try {
     for (const url of dns) {
-      const before = nodes.length;
+      const before = nodes.size;
+      problem = undefined;
       const onRecord = (record: NodeRecord): void => {
         const node = nodeOfRecord(record, reaches);
-        if (node !== undefined) nodes.push(node);
+        if (node !== undefined && nodes.size < MAX_NODE_SET_NODES) nodes.set(toBareHex(node.id), node);
       };
       try {
         await client.sync(url, {
           ...{ signal: late.signal, onRecord },
-          onProgress: ({ done, known }) => output.progress('list', done, known),
+          onProgress: ({ done, known }) => {
+            problem = undefined;
+            output.progress('list', done, known);
+          },
         });
       } catch (error) {
         if (!isPeerlaneError(error) || signal.aborted) throw error;
-        const isLate = error.code === 'aborted';
-        const { code, message } = isLate ? { code: 'lookup-timeout', message: LATE } : error;
-        const found = nodes.length - before;
+        failure = error.code === 'aborted' ? lateError(problem) : error;
+        const { code, message } = failure;
+        const found = nodes.size - before;
         output.event(
           'list-failed',
           { url, code, message, nodes: found },
@@ -64,7 +82,7 @@ export async function nodesOfLists(
         output.endProgress();
       }
     }
-    return nodes;
+    return { nodes: [...nodes.values()], failure };
   } finally {
     timer.cancel();
     removeAbort();
@@ -72,3 +90,8 @@ export async function nodesOfLists(
 }
 
 const LATE = 'half of the time of the crawl is over';
+
+function lateError(problem: PeerlaneError | undefined): PeerlaneError {
+  if (problem === undefined) return new PeerlaneError('lookup-timeout', LATE);
+  return new PeerlaneError(problem.code, `${problem.message}; ${LATE}`, { cause: problem });
+}

@@ -1,10 +1,11 @@
 /** What a crawl has found, as one HTML page. */
-import { type NodeSet, nodeSetKey } from '../../server/node-set.ts';
+import type { NodeSet } from '../../server/node-set.ts';
 import { formatCount, formatNumber, printable } from '../format.ts';
 import {
   agesOf,
   type Counts,
-  countsOf,
+  capabilitiesOf,
+  clientsOf,
   entriesOf,
   familiesOf,
   forksOf,
@@ -14,14 +15,13 @@ import {
   timesOf,
 } from '../node-set-facts.ts';
 import { documentOf, escaped, factListOf } from '../page.ts';
-import type { Greeting } from './greetings.ts';
 
 /** Bars of a chart: strangers may invent any number of names. */
 const MAX_BARS = 20;
 const MAX_NAME_LENGTH = 60;
 
 const NOT_ASKED =
-  'They are said only to whoever connects: no node was connected to in this crawl. Run it with --hello to have them here.';
+  'They are said only to whoever connects, and no node of the set has been asked. A crawl with --hello asks.';
 
 const STYLE = `
 table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-variant-numeric: tabular-nums; }
@@ -35,8 +35,6 @@ export interface CrawlReport {
   readonly set: NodeSet;
   /** Unix ms. */
   readonly now: number;
-  /** What nodes have said in Hello, by key; `undefined` when they were not asked. */
-  readonly greetings: ReadonlyMap<string, Greeting> | undefined;
 }
 
 interface Chart {
@@ -47,7 +45,7 @@ interface Chart {
 }
 
 /** A whole HTML document. */
-export function crawlPageOf({ set, now, greetings }: CrawlReport): string {
+export function crawlPageOf({ set, now }: CrawlReport): string {
   const date = new Date(now).toISOString();
   const { firstResponse, lastResponse } = timesOf(set);
   const day = (ms: number | undefined): string =>
@@ -59,7 +57,7 @@ export function crawlPageOf({ set, now, greetings }: CrawlReport): string {
       counts: networksOf(set),
     },
     { title: 'Forks', note: 'The fork ids that records name, by their hash.', counts: forksOf(set) },
-    ...greetingCharts(set, greetings),
+    ...helloCharts(set),
     { title: 'Entries', note: 'What records say, by its key.', counts: entriesOf(set) },
     { title: 'Addresses', note: 'The families of addresses.', counts: familiesOf(set) },
     { title: 'Ages', note: 'From the first answer of a node to its last.', counts: agesOf(set) },
@@ -81,27 +79,14 @@ ${charts.map(sectionOf).join('\n')}`;
   return documentOf('peerlane crawl', STYLE, main);
 }
 
-function greetingCharts(set: NodeSet, greetings: ReadonlyMap<string, Greeting> | undefined): Chart[] {
-  if (greetings === undefined) {
-    return [{ title: 'Protocol versions and clients', note: '', counts: NOT_ASKED }];
-  }
-  const known = [...set.values()]
-    .map(({ node }) => greetings.get(nodeSetKey(node)))
-    .filter((greeting) => greeting !== undefined);
-  const of = `Of the ${formatCount(known.length, 'node')} that took a connection.`;
+function helloCharts(set: NodeSet): Chart[] {
+  const known = [...set.values()].filter(({ hello }) => hello !== undefined).length;
+  if (known === 0) return [{ title: 'Protocol versions and clients', note: '', counts: NOT_ASKED }];
+  const note = `Of the ${formatCount(known, 'node')} that took a connection, in this crawl or an earlier one.`;
   return [
-    {
-      title: 'Protocol versions',
-      note: of,
-      counts: countsOf(known.flatMap(({ capabilities }) => [...new Set(capabilities)])),
-    },
-    { title: 'Clients', note: of, counts: countsOf(known.map(({ clientId }) => clientName(clientId))) },
+    { title: 'Protocol versions', note, counts: capabilitiesOf(set) },
+    { title: 'Clients', note, counts: clientsOf(set) },
   ];
-}
-
-/** `Geth` of `Geth/v1.17.5-stable/linux-amd64/go1.25.1`. */
-function clientName(clientId: string): string {
-  return clientId.split('/')[0]?.trim() || 'no name';
 }
 
 function sectionOf({ title, note, counts }: Chart, index: number): string {

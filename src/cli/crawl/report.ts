@@ -1,27 +1,44 @@
 /** What a crawl says of itself. */
 import type { Crawler } from '../../server/crawler.ts';
+import type { NodeSet } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
-import { formatCount, formatDuration, formatNumber } from '../format.ts';
-import type { Greetings } from './greetings.ts';
+import { formatCount, formatDuration, formatNumber, rounded } from '../format.ts';
+import type { Fields } from '../output.ts';
+import { type Greetings, wantsHello } from './greetings.ts';
+
+interface CrawlTimes {
+  readonly begunAt: number;
+  readonly timeoutMs: number;
+  readonly greetings: Greetings | undefined;
+}
 
 export function printProgress(
   { env, output }: Context,
   crawler: Crawler,
-  begunAt: number,
-  timeoutMs: number,
+  { begunAt, timeoutMs, greetings }: CrawlTimes,
 ): void {
   const { nodes, waiting, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
-  const left = Math.max(0, timeoutMs / 1_000 - seconds);
+  const seconds = rounded((env.now() - begunAt) / 1_000);
+  const left = rounded(Math.max(0, timeoutMs / 1_000 - seconds));
+  const hello =
+    greetings === undefined
+      ? ''
+      : `, ${formatNumber(greetings.answered)} of ${formatNumber(greetings.asked)} clients`;
   output.event(
     'progress',
-    { nodes, waiting, checked, answered, added, removed, seconds, secondsLeft: left },
-    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / seconds))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone, ${formatDuration(left)} left at most`,
+    { nodes, waiting, checked, answered, added, removed, ...hellosOf(greetings), seconds, secondsLeft: left },
+    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / Math.max(0.001, seconds)))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
   );
+}
+
+function hellosOf(greetings: Greetings | undefined): Fields {
+  if (greetings === undefined) return {};
+  return { hellosAsked: greetings.asked, hellos: greetings.answered };
 }
 
 interface CrawlEnd {
   readonly file: string;
+  readonly set: NodeSet;
   readonly begunAt: number;
   readonly greetings: Greetings | undefined;
 }
@@ -29,18 +46,29 @@ interface CrawlEnd {
 export function printSummary(
   { env, output }: Context,
   crawler: Crawler,
-  { file, begunAt, greetings }: CrawlEnd,
+  { file, set, begunAt, greetings }: CrawlEnd,
 ): void {
   const { nodes, checked, answered, added, removed } = crawler.stats;
-  const seconds = (env.now() - begunAt) / 1_000;
-  const hellos = greetings?.known.size;
+  const seconds = rounded((env.now() - begunAt) / 1_000);
+  const clients = [...set.values()].filter(({ hello }) => hello !== undefined).length;
   output.event(
     'summary',
-    { file, nodes, checked, answered, added, removed, hellos, seconds },
+    { file, nodes, checked, answered, added, removed, ...hellosOf(greetings), clients, seconds },
     [
       `${file}: ${formatCount(nodes, 'node')}, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
       `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} answered`,
-      ...(hellos === undefined ? [] : [`${formatNumber(hellos)} took a connection`]),
+      ...(greetings === undefined ? [] : [greetingsLine(greetings, set, env.unixTime())]),
     ].join('\n'),
   );
+}
+
+function greetingsLine({ asked, answered }: Greetings, set: NodeSet, now: number): string {
+  const known = [...set.values()].filter(({ hello }) => hello !== undefined);
+  const all = `the clients of ${formatCount(known.length, 'node')} are known`;
+  if (asked > 0)
+    return `asked ${formatCount(asked, 'node')} for its client, ${formatNumber(answered)} answered; ${all}`;
+  const left = [...set.values()].filter((entry) => wantsHello(entry, now)).length;
+  const why =
+    left === 0 ? 'no other node of eth is in the set' : `${formatNumber(left)} more did not answer the crawl`;
+  return `asked nobody for a client; ${all}, ${why}`;
 }

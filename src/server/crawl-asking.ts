@@ -1,0 +1,51 @@
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { type Enode, NodeRecord } from '../enr/index.ts';
+import { type KadNode, nodeOfRecord } from '../kad/index.ts';
+import { hasAddress, kadNodeOf } from './bootnodes.ts';
+import type { CrawlService } from './crawl-options.ts';
+
+/** What is known of a node now, or why nothing is: it does not answer, or could not be asked. */
+export type CrawlAnswer = NodeRecord | Enode | 'silent' | 'unasked';
+
+/** Asks a node of a crawl for its record. @throws PeerlaneError what ends the crawl (`CrawlService`) */
+export async function askNode(
+  service: CrawlService,
+  node: KadNode,
+  signal: AbortSignal,
+): Promise<CrawlAnswer> {
+  const record = await answerOf(() => service.requestRecord(node, { signal }));
+  if (record === 'unasked') return record;
+  if (record !== 'silent') {
+    if (record instanceof NodeRecord) return record;
+    throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
+  }
+  // Some nodes know of no records.
+  const pong = await answerOf(() => service.ping(node, { signal }));
+  if (pong === 'silent' || pong === 'unasked') return pong;
+  const { publicKey, ip: host, udpPort, tcpPort } = node;
+  return { publicKey, host, udpPort, tcpPort };
+}
+
+async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unasked'> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout')) return 'silent';
+    if (isPeerlaneError(error, 'dial-failed') || isPeerlaneError(error, 'request-overload')) return 'unasked';
+    throw error;
+  }
+}
+
+/**
+ * Where a node of a set takes part in discovery v4, if it is reached there.
+ * @param reaches default: any place
+ */
+export function placeOf(
+  node: NodeRecord | Enode,
+  reaches: (node: KadNode) => boolean = () => true,
+): KadNode | undefined {
+  if (node instanceof NodeRecord) return nodeOfRecord(node, reaches);
+  if (node.udpPort === 0 || !hasAddress(node)) return undefined;
+  const place = kadNodeOf({ ...node, record: undefined });
+  return reaches(place) ? place : undefined;
+}
