@@ -4,7 +4,13 @@ import { Attacker } from './attacker.ts';
 import { SimNetwork } from './network.ts';
 import type { SimNode } from './node.ts';
 
-const MINUTE_MS = 60_000;
+const JOIN_MS = 20_000;
+const SETTLE_MS = 30_000;
+/** All identities press all victims, as often as told, each time over so long. */
+const ROUNDS = 2;
+const ROUND_MS = 30_000;
+/** What a lookup takes at most, as a rule. */
+const LOOKUP_MS = 5_000;
 
 export interface EclipseOptions {
   readonly seed: number;
@@ -41,16 +47,16 @@ export function eclipse({
   lookups,
 }: EclipseOptions): EclipseFigures {
   const network = new SimNetwork({ seed });
-  network.grow(nodes, MINUTE_MS);
-  network.env.advance(2 * MINUTE_MS);
+  network.grow(nodes, JOIN_MS);
+  network.env.advance(SETTLE_MS);
   const attacker = new Attacker(network, { identities, networks });
   const old = network.nodes.slice(-Math.floor(victims / 2));
   const young = Array.from({ length: victims - old.length }, () => network.start(network.newIdentity()));
   const all = [...old, ...young];
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     attacker.press(
       all.map(({ identity }) => identity.node),
-      2 * MINUTE_MS,
+      ROUND_MS,
     );
   }
   const results = all.flatMap((victim) => resultsOf(network, attacker, victim, lookups));
@@ -93,7 +99,7 @@ function resultsOf(network: SimNetwork, attacker: Attacker, victim: SimNode, cou
     victim.lookup(network.env.randomBytes(64), ({ result }) => {
       results.push({ won: result.filter((node) => attacker.owns(node)).length, found: result.length });
     });
-    network.env.advance(MINUTE_MS);
+    network.env.advance(LOOKUP_MS);
   }
   return results;
 }

@@ -8,7 +8,8 @@ import { Random } from './random.ts';
 
 /** A lookup that takes longer has not ended: 256 nodes, none of whom answers, take two minutes. */
 const PATIENCE_MS = 5 * 60_000;
-const GAP_MS = 500;
+/** From the beginning of one lookup to that of the next. */
+export const LOOKUP_GAP_MS = 500;
 const FIND_NODE = 3;
 
 export interface LookupFigures {
@@ -47,12 +48,19 @@ interface Outcome extends Counts {
   readonly ms: number;
 }
 
-/** Runs `count` lookups, each beginning some time after the one before. @param begun told how many have */
+export interface LookupsOptions {
+  readonly count: number;
+  readonly seed: number;
+  /** Default `LOOKUP_GAP_MS`. */
+  readonly gapMs?: number | undefined;
+  /** Told how many have begun. */
+  readonly begun?: (count: number) => void;
+}
+
+/** Runs lookups, each beginning some time after the one before. */
 export function runLookups(
   network: SimNetwork,
-  count: number,
-  seed: number,
-  begun: (count: number) => void = () => undefined,
+  { count, seed, gapMs = LOOKUP_GAP_MS, begun = () => undefined }: LookupsOptions,
 ): LookupFigures {
   const random = new Random(seed ^ 0x100c);
   const searches: Search[] = [];
@@ -66,7 +74,7 @@ export function runLookups(
     asker.lookup(target, ({ result }) => {
       search.outcome = judge(network, search, result);
     });
-    network.env.advance(GAP_MS);
+    network.env.advance(gapMs);
     begun(searches.length);
   }
   for (let waited = 0; searches.some(isOpen) && waited < PATIENCE_MS; waited += 1_000) {

@@ -12,6 +12,8 @@ export interface SimulationOptions {
   /** Virtual minutes in which the nodes join, one after the other, and in which they are then left alone. */
   readonly joinMinutes: number;
   readonly settleMinutes: number;
+  /** From the beginning of one lookup to that of the next; default `LOOKUP_GAP_MS`. */
+  readonly gapMs?: number;
   /** From the end of the joining on: the part of the packets that is lost. */
   readonly loss?: number;
   /** From then on: the part of the nodes that leaves in an hour. */
@@ -65,8 +67,9 @@ export function simulate(
   };
   const memory = before === undefined ? undefined : ((collect?.() ?? 0) - before) / nodes;
   const tables = tableFigures(network);
-  const lookups = runLookups(network, options.lookups, seed, (count) => {
-    progress(`${count} of ${options.lookups} lookups have begun`);
+  const lookups = runLookups(network, {
+    ...{ count: options.lookups, seed, gapMs: options.gapMs },
+    begun: (count) => progress(`${count} of ${options.lookups} lookups have begun`),
   });
   return { nodes, lookups, tables, traffic, memory };
 }

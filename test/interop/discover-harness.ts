@@ -3,6 +3,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, keccak256 } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
+import type { Table } from '../../src/kad/index.ts';
 import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { JsonProgram } from './json-program.ts';
@@ -79,7 +80,15 @@ export interface TableSize {
   readonly live: number;
 }
 
-interface Answer {
+/** What the database of a node has of another. */
+export interface StoredNode {
+  /** `null`: nothing. */
+  readonly stored: (FoundNode & { readonly enr: string | null }) | null;
+  /** When it last answered a Ping at the address by which it was asked for, Unix ms; to the second. */
+  readonly pongAt: number;
+}
+
+interface Answer extends StoredNode {
   readonly tables: readonly TableSize[];
   readonly nodes: readonly (NodeInfo & TableEntry)[];
   readonly node: NodeInfo;
@@ -200,6 +209,15 @@ export class GoNode implements DiscoveryNode {
     return this.#process.ask('nodes', 'table', { node: this.#index });
   }
 
+  /** What its database has of a node. */
+  async stored(record: string): Promise<StoredNode> {
+    const args = { node: this.#index, record };
+    return {
+      stored: await this.#process.ask('stored', 'stored', args),
+      pongAt: await this.#process.ask('pongAt', 'stored', args),
+    };
+  }
+
   async close(): Promise<void> {
     await this.#process.tell('close', { node: this.#index });
   }
@@ -255,6 +273,10 @@ export class OwnNode implements DiscoveryNode, AsyncDisposable {
 
   async requestRecord(enr: string): Promise<string> {
     return (await this.#service.requestRecord(enr)).toString();
+  }
+
+  get table(): Table {
+    return this.#service.table;
   }
 
   async close(): Promise<void> {

@@ -280,6 +280,84 @@ describe('the mix of nodes', () => {
     expect(failures).toEqual([['v4', 'internal', 0]]);
   });
 
+  describe('of which most are of other forks', () => {
+    /** From this one on nodes are of our fork. */
+    const OURS = 1_000_000;
+    /** What asking a node for its record takes, a bit more for each other one: their ends do not coincide. */
+    const CHECK_MS = 500;
+    const checkMs = (n: number) => CHECK_MS + ((37 * n) % 500);
+
+    /** Foreign ones are refused once they have been asked. */
+    function refusing(sources: readonly MixSource[], demand: number) {
+      const open = { begun: 0, count: 0, most: 0, refused: 0 };
+      const check = (found: FoundNode) =>
+        new Promise<FoundNode | undefined>((resolve) => {
+          open.count++;
+          open.most = Math.max(open.most, open.count);
+          mixed.env.setTimer(checkMs(open.begun++), () => {
+            open.count--;
+            if (idOf(found) < OURS) open.refused++;
+            resolve(idOf(found) < OURS ? undefined : { ...found, record: RECORD });
+          });
+        });
+      const mixed = mixing(sources, { demand, check });
+      return { ...mixed, open };
+    }
+
+    it('gives what another source has, in its turn, while one offers more than can be looked at', async () => {
+      const foreign = source('v4', () => endless(1));
+      const ours = source('database', () => endless(OURS, 'database'));
+      const { given, run, env, open } = refusing([foreign.source, ours.source], 100);
+      await run();
+      // One place is free at a time.
+      for (let ms = 0; ms < 5_000; ms += 5) {
+        env.advance(5);
+        await settle();
+      }
+      expect(open.most).toBe(MAX_CANDIDATES);
+      // Half of all that was looked at: each source has its turn.
+      expect(open.refused).toBeGreaterThan(2 * MAX_CANDIDATES);
+      expect(Math.abs(given.length - open.refused)).toBeLessThanOrEqual(MAX_CANDIDATES);
+    });
+
+    it('gives the few of ours among thousands of the same source, no later than in their turn', async () => {
+      const SHARE = 100;
+      function* mostlyForeign() {
+        for (let id = 1; ; id++) yield node(id % SHARE === 0 ? OURS + id : id);
+      }
+      const { given, run, open } = refusing([source('v4', mostlyForeign).source], 1_000);
+      const seconds = 200;
+      await run(seconds * 1_000);
+      const looked = open.refused + given.length;
+      // All places are used all the time.
+      expect(looked).toBeGreaterThan((MAX_CANDIDATES * seconds * 1_000) / (2 * CHECK_MS + 500));
+      expect(given).toEqual(
+        Array.from({ length: Math.floor(looked / SHARE) }, (_, i) => OURS + SHARE * (i + 1)),
+      );
+    });
+
+    it('asks DNS, since nodes of other forks are none', async () => {
+      const foreign = source('v4', () => endless(1));
+      const dns = source('dns', () => [node(OURS, 'dns'), node(OURS + 1, 'dns')], { isFallback: true });
+      const { given, run, state } = refusing([foreign.source, dns.source], 0);
+      // DNS has been asked at the start, and what it gave is not wanted again so soon.
+      state.demand = 2;
+      await run(5_000);
+      expect(given.toSorted()).toEqual([OURS, OURS + 1]);
+      await run(GIVEN_MS);
+      state.demand = 2;
+      await run(60_000);
+      expect(given).toHaveLength(4);
+    });
+
+    it('looks at a foreign one again only after a while, and holds no more than it may', async () => {
+      const foreign = source('v4', () => Array.from({ length: 50 }, (_, i) => node(1 + i)));
+      const { given, run, open } = refusing([foreign.source], 10);
+      await run(REFUSED_MS - 10_000);
+      expect([given, open.refused]).toEqual([[], 50]);
+    });
+  });
+
   it('ends all waits when it is closed', async () => {
     const a = source('v4', never);
     const { mix, env, failures, run } = mixing([a.source]);

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { eclipse } from '../../bench/sim/eclipse.ts';
 import { SimNetwork } from '../../bench/sim/network.ts';
-import { simulate } from '../../bench/sim/simulation.ts';
+import { type SimulationFigures, simulate } from '../../bench/sim/simulation.ts';
 import { backend } from '../../src/crypto/index.ts';
 
 /**
@@ -9,48 +9,66 @@ import { backend } from '../../src/crypto/index.ts';
  * fast one. Real signatures of JavaScript take twenty times as long.
  */
 const isNative = backend.name === 'native';
-const NODES = isNative ? 1_000 : 60;
+const NODES = isNative ? 1_000 : 40;
 const REAL_NODES = isNative ? 300 : 12;
+const SMALLER = isNative ? 200 : 40;
 const SEED = 1;
+/**
+ * What a network costs is its refreshes, which come 20 s after the start of each node for the second time: nodes join,
+ * look around, and are asked before that.
+ */
+const YOUNG = { joinMinutes: 10 / 60, settleMinutes: 7 / 60, gapMs: 20 };
+/** Here they have looked around twice, too. */
+const OLDER = { joinMinutes: 15 / 60, settleMinutes: 1, gapMs: 50 };
+/** Ten times as many nodes make a lookup dearer by no more than this: by the logarithm it is 1.5, by the root 3.2. */
+const GROWTH = 2.5;
 
 // None waits for anything: how long they take is up to what else the machine does.
 vi.setConfig({ testTimeout: 600_000 });
 
 describe('a simulated network', () => {
+  const network = (nodes: number, age = YOUNG): SimulationFigures =>
+    simulate({ nodes, seed: SEED, lookups: 100, ...age });
+
   it('whose nodes knew one: every lookup ends, and 99 of 100 find all of the closest 16', () => {
-    const figures = simulate({ nodes: NODES, seed: SEED, lookups: 100, joinMinutes: 1, settleMinutes: 2 });
-    const { lookups, tables } = figures;
+    const { lookups, tables } = network(NODES);
+    console.log(`${NODES} nodes: ${JSON.stringify({ lookups, tables })}`);
     expect(lookups.ended).toBe(lookups.lookups);
     expect(lookups.perfect).toBeGreaterThanOrEqual(0.99);
     expect(tables.known).toBe(1);
     expect(tables.dead).toBe(0);
     // A wrong step costs a question more; asking everybody is what no lookup may do.
     expect(lookups.asked).toBeLessThan(40);
+    // What a lookup takes grows with the logarithm of the number of nodes.
+    const tenth = network(NODES / 10, OLDER).lookups;
+    console.log(`${NODES / 10} nodes: ${JSON.stringify(tenth)}`);
+    if (isNative) expect(lookups.packets / tenth.packets).toBeLessThan(GROWTH);
+    if (isNative) expect(lookups.asked / tenth.asked).toBeLessThan(GROWTH);
   });
 
   it('with real signatures', () => {
-    const options = { nodes: REAL_NODES, seed: SEED, lookups: 30, joinMinutes: 1, settleMinutes: 1 };
-    const { lookups, tables } = simulate({ ...options, isReal: true });
+    const { lookups, tables } = simulate({
+      ...{ nodes: REAL_NODES, seed: SEED, lookups: 30, ...YOUNG },
+      isReal: true,
+    });
     expect(lookups.ended).toBe(lookups.lookups);
     expect(lookups.recall).toBeGreaterThanOrEqual(0.99);
     expect(tables.known).toBe(1);
   });
 
   it('that loses a tenth of its packets while nodes come and go: 95 of 100 of the closest are found', () => {
+    // A tenth leaves in two minutes, thirty times as fast as in an hour.
     const { lookups } = simulate({
-      ...{ nodes: isNative ? 200 : 60, seed: SEED, lookups: 100, joinMinutes: 1, settleMinutes: 20 },
-      ...{ loss: 0.1, churn: 0.1 },
+      ...{ nodes: SMALLER, seed: SEED, lookups: 100, ...OLDER, loss: 0.1, churn: 3 },
     });
+    console.log(`loss and churn: ${JSON.stringify(lookups)}`);
     expect(lookups.ended).toBe(lookups.lookups);
     expect(lookups.recall).toBeGreaterThanOrEqual(0.95);
   });
 
   it('is the same for the same seed, and another for another', () => {
     const run = (seed: number) =>
-      simulate({
-        ...{ nodes: 40, seed, lookups: 10, joinMinutes: 1, settleMinutes: 4 },
-        ...{ loss: 0.1, churn: 1, nat: 0.3 },
-      });
+      simulate({ nodes: 30, seed, lookups: 10, ...OLDER, loss: 0.1, churn: 10, nat: 0.3 });
     expect(run(7)).toEqual(run(7));
     expect(run(8)).not.toEqual(run(7));
   });
@@ -80,7 +98,7 @@ describe('NAT', () => {
 
   it('hides a third of a network, and the rest is found all the same', () => {
     const { lookups } = simulate({
-      ...{ nodes: isNative ? 200 : 60, seed: SEED, lookups: 40, joinMinutes: 1, settleMinutes: 5, nat: 0.3 },
+      ...{ nodes: SMALLER, seed: SEED, lookups: 40, ...YOUNG, nat: 0.3 },
     });
     expect(lookups.ended).toBe(lookups.lookups);
     expect(lookups.recall).toBeGreaterThanOrEqual(0.95);
@@ -90,10 +108,11 @@ describe('NAT', () => {
 describe('an attacker with 1,000 identities in four /24 networks', () => {
   it('wins no more of tables and of lookups than the limits allow', () => {
     const figures = eclipse({
-      ...{ seed: SEED, nodes: isNative ? 200 : 60, victims: 6, identities: 1_000, networks: 4, lookups: 3 },
+      ...{ seed: SEED, nodes: isNative ? 150 : 40, victims: 6, identities: 1_000, networks: 4, lookups: 3 },
     });
     console.log(`eclipse: ${JSON.stringify(figures)}`);
-    expect(figures.mostInTable).toBeLessThanOrEqual(figures.allowedInTable);
+    // It has tried: as much as the limits allow is what it has won.
+    expect(figures.mostInTable).toBe(figures.allowedInTable);
     expect(figures.mostInBucket).toBeLessThanOrEqual(figures.allowedInBucket);
     // What a lookup finds is as much as a bucket holds, and obeys the limit of one.
     expect(figures.mostInResult).toBeLessThanOrEqual(figures.allowedInBucket);

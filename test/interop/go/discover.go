@@ -34,7 +34,7 @@ const loopbackNet = "127.0.0.0/8"
 // discoverArgs is what the commands of `devp2p-peer discover` take in `args`.
 type discoverArgs struct {
 	Node   int    `json:"node"`   // which node a command is for: its index
-	Record string `json:"record"` // ping, requestENR, resolve: an ENR or an enode URL
+	Record string `json:"record"` // ping, requestENR, resolve, stored: an ENR or an enode URL
 	Target string `json:"target"` // lookup: a public key, 64 bytes in hexadecimal; any 64 bytes will do
 
 	// start
@@ -82,6 +82,7 @@ type discoveryNode struct {
 //	table       what is in a node's buckets       tables     how much is in those of each
 //	close       ends a node                       counts     packets by kind, of all that ever ran
 //	usage       CPU time of the process           rest       no node looks up anything at random any more
+//	stored      what the database has of a node
 func runDiscover(out *reporter, args []string) error {
 	set := flag.NewFlagSet("discover", flag.ContinueOnError)
 	logs := set.Bool("log", false, "report go-ethereum's log as `log` events")
@@ -177,6 +178,8 @@ func (d *discovery) handle(cmd string, a *discoverArgs) (fields, error) {
 			return nil, err
 		}
 		return fields{"node": describeNode(fetched)}, nil
+	case "stored":
+		return n.stored(remote), nil
 	case "resolve":
 		return fields{"node": describeNode(n.udp.Resolve(remote))}, nil
 	case "ping":
@@ -379,6 +382,15 @@ func (n *discoveryNode) table() []fields {
 		}
 	}
 	return nodes
+}
+
+// stored is what the database has: the node, and when it last answered a Ping at the address that was given.
+func (n *discoveryNode) stored(remote *enode.Node) fields {
+	found := fields{"stored": nil, "pongAt": n.db.LastPongReceived(remote.ID(), remote.IPAddr()).UnixMilli()}
+	if node := n.db.Node(remote.ID()); node != nil {
+		found["stored"] = describeNode(node)
+	}
+	return found
 }
 
 // describeNode gives what is known of a node. Neighbors carries no records: a node heard of there has no `enr`.

@@ -1,0 +1,95 @@
+/** Nodes that are named by a host: it is looked up when they are dialed, and each time anew. */
+import dns from 'node:dns';
+import { isIP } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatEnode, parseEnode } from '../../src/enr/index.ts';
+import type { ServerOptions } from '../../src/server/index.ts';
+import { rejectionOf } from '../support/errors.ts';
+import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
+
+const HOST = 'node.peerlane.test';
+
+/** The addresses behind names; whatever is not here does not exist. */
+const names = new Map<string, string>();
+const asked: string[] = [];
+type Answer = (error: Error | null, address: string | dns.LookupAddress[], family?: number) => void;
+
+const open: TestServer[] = [];
+
+beforeEach(() => {
+  names.clear();
+  asked.length = 0;
+  const { lookup } = dns;
+  // What the sockets of Node.js ask; also of addresses, where they listen.
+  vi.spyOn(dns, 'lookup').mockImplementation(((host: string, ...rest: [dns.LookupOptions, Answer]) => {
+    if (isIP(host) !== 0) return lookup(host, ...rest);
+    asked.push(host);
+    const [{ all }, answer] = rest;
+    const address = names.get(host);
+    process.nextTick(() => {
+      if (address === undefined) answer(new Error(`getaddrinfo ENOTFOUND ${host}`), '');
+      else answer(null, all === true ? [{ address, family: isIP(address) }] : address, isIP(address));
+    });
+  }) as typeof dns.lookup);
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(open.splice(0).map((server) => server.close()));
+});
+
+async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  const server = new TestServer(options);
+  open.push(server);
+  await server.start();
+  return server;
+}
+
+/** The enode URL of a server, with a name in place of its address. */
+const byName = ({ enode }: TestServer, host = HOST) => formatEnode({ ...parseEnode(enode), host });
+
+describe('a node that is named by a host', () => {
+  it('is looked up by each dial, and not before', async () => {
+    const listening = await started();
+    const enode = byName(listening);
+    const server = await started({ listen: undefined });
+    expect(asked).toEqual([]);
+    expect(await rejectionOf(server.dial(enode))).toBe('dial-failed');
+    names.set(HOST, LOOPBACK.host);
+    const peer = await server.dial(enode);
+    expect(peer.info.id).toEqual(listening.id);
+    expect(asked).toEqual([HOST, HOST]);
+  });
+
+  it('is dialed where it has moved to', async () => {
+    const key = generateSecretKey(systemEnv);
+    const first = await started({ key });
+    const server = await started({ listen: undefined });
+    // Nobody is there.
+    names.set(HOST, '::1');
+    expect(await rejectionOf(server.dial(byName(first)))).toBe('dial-failed');
+    names.set(HOST, LOOPBACK.host);
+    expect((await server.dial(byName(first))).info.id).toEqual(first.id);
+  });
+
+  it('is kept connected as any other', async () => {
+    const listening = await started();
+    names.set(HOST, LOOPBACK.host);
+    const staticNodes = [byName(listening)];
+    const server = await started({ listen: undefined, staticNodes });
+    const { peer } = await server.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(listening.id);
+    server.removePeer(byName(listening));
+    await server.until(isKind('peer-disconnected'));
+    expect(asked).toEqual([HOST]);
+  });
+
+  it('is found by the system, too', async () => {
+    vi.restoreAllMocks();
+    const listening = await started();
+    const server = await started({ listen: undefined, staticNodes: [byName(listening, 'localhost')] });
+    const { peer } = await server.until(isKind('peer-connected'));
+    expect(peer.id).toEqual(listening.id);
+  });
+});
