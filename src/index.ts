@@ -49,6 +49,7 @@ export {
   formatNodeSet,
   NodeDatabase,
   type NodeDatabaseOptions,
+  type NodeHello,
   type NodeSet,
   type NodeSetEntry,
   Peer,
