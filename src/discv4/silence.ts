@@ -27,25 +27,31 @@ export class Silence {
 
   /** Whether a Ping to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    const ofSite = this.#pings(siteOf(endpoint.ip), now);
-    if (!this.#proofs.knowsAddress(endpoint.ip, now)) return ofSite >= MAX_UNANSWERED;
+    const ofAll = this.#pings(this.#addressKey(endpoint, now), now);
+    if (!this.#proofs.knowsAddress(endpoint.ip, now)) return ofAll >= MAX_UNANSWERED;
     if (this.#pings(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
-    return ofSite >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
+    return ofAll >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
   }
 
   /** So many Pings have had no answer. */
   add(endpoint: UdpEndpoint, pings: number, now: number): void {
-    for (const key of [siteOf(endpoint.ip), endpointKey(endpoint)]) {
+    for (const key of [this.#addressKey(endpoint, now), endpointKey(endpoint)]) {
       setLatest(this.#silent, key, { pings: this.#pings(key, now) + pings, at: now }, MAX_SILENT);
     }
   }
 
   /** Somebody has answered there. */
   break(endpoint: UdpEndpoint): void {
+    const { ip } = endpoint;
     this.#silent.delete(endpointKey(endpoint));
-    const site = siteOf(endpoint.ip);
+    if (siteOf(ip) !== ip) this.#silent.delete(siteOf(ip));
     // It says little of other endpoints: the many that somebody else may have named stay counted.
-    if ((this.#silent.get(site)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(site);
+    if ((this.#silent.get(ip)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
+  }
+
+  /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */
+  #addressKey({ ip }: UdpEndpoint, now: number): string {
+    return this.#proofs.knowsAddress(ip, now) ? ip : siteOf(ip);
   }
 
   #pings(key: string, now: number): number {

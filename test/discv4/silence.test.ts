@@ -49,6 +49,22 @@ describe('an address where nobody answers', () => {
     expect(pinged(silence, ports.slice(500))).toBe(0);
   });
 
+  it('but where a node has answered before is no reason to leave its neighbours of the same /64 alone', () => {
+    const silence = new Silence(proved(at(30303, '2606:4700::1')));
+    const gone = Array.from({ length: 20 }, () => at(30303, '2606:4700::1'));
+    expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
+    expect(pinged(silence, [at(30303, '2606:4700::2'), at(30303, '2606:4700::3')])).toBe(2);
+  });
+
+  it('is the whole /64 where nobody has answered, until somebody there does', () => {
+    const proofs = new Proofs();
+    const silence = new Silence(proofs);
+    const hosts = Array.from({ length: 20 }, (_, i) => at(30303, `2606:4700::${i + 1}`));
+    expect(pinged(silence, hosts)).toBe(MAX_UNANSWERED);
+    silence.break(at(30303, '2606:4700::1'));
+    expect(pinged(silence, hosts.slice(10))).toBe(MAX_UNANSWERED);
+  });
+
   it('of this machine or a LAN is that of any number of nodes', () => {
     for (const ip of ['127.0.0.1', '192.168.1.2']) {
       const silence = new Silence(proved(at(30303, ip)));
