@@ -125,7 +125,11 @@ export class Pings {
     const to = { ip, udpPort: port, tcpPort: 0 };
     const { expiration } = attempts;
     const enrSeq = kind === 'whole' ? localSeq() : undefined;
-    return encodeMessage({ kind: 'ping', from: localEndpoint(), to, expiration, enrSeq });
+    const own = localEndpoint();
+    // An address of IPv6 is of no use to a host of IPv4, and makes a Ping longer than the one that it may have to answer.
+    const isOfUse = ip.includes(':') || own.ip?.includes(':') !== true;
+    const from = isOfUse ? own : { ...own, ip: undefined };
+    return encodeMessage({ kind: 'ping', from, to, expiration, enrSeq });
   }
 
   #begin(

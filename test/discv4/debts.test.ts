@@ -19,7 +19,7 @@ const ANY = { perSecond: 1e9, burst: 1e9 };
 const NO_LIMITS = { datagramsOfIp: ANY, datagrams: ANY, ip: ANY, subnet: ANY, strangers: ANY };
 
 /** An engine that takes in any number of packets, and what it has sent to whom. */
-function setUp() {
+function setUp(own = OWN) {
   const env = new VirtualEnv({ now: 1_700_000_000_000, seed: 1 });
   const [publicKey, ...keys] = Array.from({ length: 8 }, () => env.randomBytes(64));
   const record = signRecord(generateSecretKey(env), { seq: 1_700_000_000_000n, entries: {} });
@@ -30,7 +30,7 @@ function setUp() {
     host: {
       send: (packet, to) => void sent.push({ packet, to }),
       localRecord: () => record,
-      localEndpoint: () => OWN,
+      localEndpoint: () => own,
     },
   });
   /** Has a packet of that key come from there; returns what is sent there for it, and the packet. */
@@ -100,6 +100,17 @@ describe('a host with a proof', () => {
     expect(kindsOf(receive(ping(neighbor, 1_700_000_000_000n), neighbor).answers)).toEqual(['ping']);
     const other = { ip: '2a00:1:3::1', port: 30303 };
     expect(kindsOf(receive(ping(other), other).answers).sort()).toEqual(['ping', 'pong']);
+  });
+});
+
+describe('a node on all addresses', () => {
+  it('has a Ping for a newcomer of IPv4 whose network has no more places', () => {
+    const { receive, ping, kindsOf, fill } = setUp({ ...OWN, ip: '::' });
+    fill(1, MAX_SUBNET_DEBTORS);
+    const newcomer = { ip: '66.0.6.66', port: 40_404 };
+    const { packet, answers } = receive(ping(newcomer, 1_700_000_000_000n), newcomer);
+    expect(kindsOf(answers)).toEqual(['ping']);
+    expect(answers[0]?.packet.length).toBeLessThanOrEqual(packet.length);
   });
 });
 
