@@ -5,7 +5,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
-import { reachesFrom } from '../server/listen-host.ts';
+import { EVERY_IP, EVERY_IPV4, reachesFrom } from '../server/listen-host.ts';
 import { collected, type ListenAddress, listenAddress } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
@@ -27,9 +27,6 @@ export interface TimedOptions extends DiscoveryOptions {
 export interface SearchOptions extends TimedOptions {
   readonly bootnode?: readonly string[];
 }
-
-/** All addresses of IPv4. */
-const IPV4_HOST = '0.0.0.0';
 
 export const NODE = 'enode URL or record (enr:...)';
 
@@ -95,8 +92,8 @@ export async function startAsking(
 /** By default a socket of IPv4, which every machine has, unless a node has an address of IPv6. */
 async function sendFrom(given: ListenAddress | undefined, nodes: readonly KadNode[]): Promise<ListenAddress> {
   if (given === undefined) {
-    const reaches = reachesFrom(IPV4_HOST);
-    return { host: nodes.every(({ ip }) => reaches(ip)) ? IPV4_HOST : '::', port: 0 };
+    const reaches = reachesFrom(EVERY_IPV4);
+    return { host: nodes.every(({ ip }) => reaches(ip)) ? EVERY_IPV4 : EVERY_IP, port: 0 };
   }
   const listen = await listenOn(given);
   const reaches = reachesFrom(listen.host);

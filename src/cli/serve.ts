@@ -89,9 +89,8 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   await server.start();
   const { enode, enr } = server;
   const { number, hash } = store.head();
-  const { fields, lines } = listeningView({
-    ...{ enode, record: parseRecord(enr), isLearning: options.discovery },
-  });
+  const record = parseRecord(enr);
+  const { fields, lines } = listeningView({ enode, record, isLearning: options.discovery });
   output.event(
     'listening',
     fields,

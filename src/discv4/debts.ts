@@ -101,7 +101,6 @@ export class Debts {
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** The key that was set first. */
-function first(keys: { keys(): Iterator<string> }): string | undefined {
-  const { done, value } = keys.keys().next();
-  return done === true ? undefined : value;
+function first(keys: { keys(): MapIterator<string> | SetIterator<string> }): string | undefined {
+  return keys.keys().next().value;
 }

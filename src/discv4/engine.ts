@@ -264,12 +264,9 @@ export class Discv4Engine {
   }
 
   /** Handles a packet, or says why not. */
-  #take(
-    { packet, from: { endpoint, key }, message, at }: Incoming,
-    publicKey: Uint8Array,
-  ): DropReason | undefined {
-    const sender = { packet, endpoint, endpointKey: key, publicKey };
-    const isProven = () => this.#proofs.has(key, publicKey, this.#agenda.now);
+  #take({ packet, from: origin, message, at }: Incoming, publicKey: Uint8Array): DropReason | undefined {
+    const sender = { packet, origin, publicKey };
+    const isProven = () => this.#proofs.has(origin.key, publicKey, this.#agenda.now);
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(sender, message);

@@ -90,9 +90,9 @@ export class FindNodes {
   }
 
   /** Whether the node has been asked for Neighbors. */
-  take({ endpoint, endpointKey, publicKey }: Sender, { nodes }: Neighbors): boolean {
+  take({ origin: { endpoint, key }, publicKey }: Sender, { nodes }: Neighbors): boolean {
     const { agenda } = this.#context;
-    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+    const pending = this.#pending.get(remoteKey(key, publicKey));
     if (pending === undefined) return false;
     pending.isAnswered = true;
     // The rest of the answer is on its way: it is not asked for again.

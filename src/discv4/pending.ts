@@ -4,13 +4,13 @@ import type { KadNode } from '../kad/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import type { Appointment } from './agenda.ts';
 import type { WireEndpoint } from './messages.ts';
+import type { Origin } from './origin.ts';
 import { endpointKey } from './proofs.ts';
 
 /** Who sent a packet, as its signature says, and from where. */
 export interface Sender {
   readonly packet: Uint8Array;
-  readonly endpoint: UdpEndpoint;
-  readonly endpointKey: string;
+  readonly origin: Origin;
   readonly publicKey: Uint8Array;
 }
 

@@ -173,8 +173,12 @@ export class Pings {
    * Whether the Pong answers a Ping of ours to the one at the endpoint that it came from.
    * @param at when it came, which may be a while ago
    */
-  take({ endpoint, endpointKey, publicKey }: Sender, { pingHash, enrSeq, to }: Pong, at: number): boolean {
-    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+  take(
+    { origin: { endpoint, key }, publicKey }: Sender,
+    { pingHash, enrSeq, to }: Pong,
+    at: number,
+  ): boolean {
+    const pending = this.#pending.get(remoteKey(key, publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, pingHash))) return false;
     const { agenda, proofs } = this.#context;
     proofs.add(endpoint, publicKey, agenda.now, pending.pingAt);

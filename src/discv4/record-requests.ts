@@ -55,8 +55,8 @@ export class RecordRequests {
   }
 
   /** Whether the node has been asked for its record, by this request, and has sent it. */
-  take({ endpointKey, publicKey }: Sender, { requestHash, record }: EnrResponse): boolean {
-    const pending = this.#pending.get(remoteKey(endpointKey, publicKey));
+  take({ origin, publicKey }: Sender, { requestHash, record }: EnrResponse): boolean {
+    const pending = this.#pending.get(remoteKey(origin.key, publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, requestHash))) return false;
     const verified = recordOf(record, publicKey);
     if (verified === undefined) return false;

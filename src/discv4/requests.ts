@@ -119,10 +119,10 @@ export class Requests {
   }
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */
-  givenProof({ endpointKey, publicKey }: Omit<Sender, 'packet'>): void {
+  givenProof({ origin, publicKey }: Omit<Sender, 'packet'>): void {
     const { agenda, proofs } = this.#context;
-    const key = remoteKey(endpointKey, publicKey);
-    proofs.pinged(endpointKey, publicKey, agenda.now);
+    const key = remoteKey(origin.key, publicKey);
+    proofs.pinged(origin.key, publicKey, agenda.now);
     this.pings.pinged(key);
     this.#bonds.pinged(key);
   }

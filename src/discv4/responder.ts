@@ -1,9 +1,8 @@
 /** Answers to the requests of others. */
 import { equalBytes } from '../base/bytes.ts';
-import { isLocal } from '../base/ip-class.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
-import { addressBytes, mayRelay, subnetOf, type UdpEndpoint } from './address.ts';
+import { mayRelay, type UdpEndpoint } from './address.ts';
 import type { Agenda } from './agenda.ts';
 import { PACKET_LIFETIME_S } from './attempts.ts';
 import { Debts } from './debts.ts';
@@ -53,7 +52,8 @@ export class Responder {
    * answered, if it was too much before.
    */
   ping(sender: Sender, { from }: Ping): void {
-    const { packet, endpoint, endpointKey: key, publicKey } = sender;
+    const { packet, origin, publicKey } = sender;
+    const { endpoint, key } = origin;
     const { agenda, outbox, proofs, requests, table, localRecord } = this.#context;
     const { now } = agenda;
     const to = { ip: endpoint.ip, udpPort: endpoint.port, tcpPort: from.tcpPort };
@@ -68,7 +68,7 @@ export class Responder {
       ? { ping: wantsProof ? ('whole' as const) : undefined, answers: true }
       : this.#affordable(sender, packetSize(pong), wantsProof);
     const answer = () => outbox.putContent(pong, endpoint);
-    const given = () => requests.givenProof({ endpoint, endpointKey: key, publicKey });
+    const given = () => requests.givenProof({ origin, publicKey });
     if (answers) answer();
     if (isProven) table.addInbound(node, now);
     else if (ping !== undefined) {
@@ -88,17 +88,18 @@ export class Responder {
    * Which of both answers goes to an endpoint that has proved nothing: a forged address gets no more than it seems to have
    * sent, but for these two. Of an address where somebody has proved another endpoint that holds for each endpoint.
    */
-  #affordable({ packet, endpoint }: Sender, pongSize: number, wantsProof: boolean): Affordable {
+  #affordable({ packet, origin }: Sender, pongSize: number, wantsProof: boolean): Affordable {
     const { agenda, proofs, requests } = this.#context;
     const { now } = agenda;
-    const { ip } = endpoint;
-    const network = isLocal(addressBytes(ip)) ? undefined : subnetOf(ip);
+    const { endpoint, isLocal, subnet } = origin;
+    const network = isLocal ? undefined : subnet;
     const debtor = { key: proofs.accountOf(endpoint, now), network };
     const sizeOf = (kind: PingKind) => requests.pings.pingSize(endpoint, kind);
-    const room = this.#debts.room(debtor, packet.length, pongSize + sizeOf('whole'), now);
+    const sizes = { whole: sizeOf('whole'), short: sizeOf('short') };
+    const room = this.#debts.room(debtor, packet.length, pongSize + sizes.whole, now);
     // The Ping first, where there is not enough for both: a node that answers it gets its Pong then.
-    const ping = wantsProof ? PING_KINDS.find((kind) => sizeOf(kind) <= room) : undefined;
-    const pingSize = ping === undefined ? 0 : sizeOf(ping);
+    const ping = wantsProof ? PING_KINDS.find((kind) => sizes[kind] <= room) : undefined;
+    const pingSize = ping === undefined ? 0 : sizes[ping];
     const answers = pongSize <= room - pingSize;
     this.#debts.add(debtor, packet.length, pingSize + (answers ? pongSize : 0), now);
     return { ping, answers };
@@ -123,7 +124,7 @@ export class Responder {
   }
 
   /** Answers a node with a proof with the closest nodes, in as many packets as it takes. */
-  findNode({ endpoint, publicKey }: Sender, { target }: FindNode): void {
+  findNode({ origin: { endpoint }, publicKey }: Sender, { target }: FindNode): void {
     const { outbox, table } = this.#context;
     const id = nodeIdOf(target);
     // One more than needed: whoever asks is no answer.
@@ -141,7 +142,7 @@ export class Responder {
     } while (at < nodes.length);
   }
 
-  enrRequest({ packet, endpoint }: Sender): void {
+  enrRequest({ packet, origin: { endpoint } }: Sender): void {
     const { outbox, localRecord } = this.#context;
     const record = localRecord().encoded;
     outbox.put({ kind: 'enrResponse', requestHash: packetHash(packet), record }, endpoint);

@@ -27,15 +27,16 @@ export class Silence {
 
   /** Whether a Ping to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    const ofAll = this.#pings(this.#addressKey(endpoint, now), now);
-    if (!this.#proofs.knowsAddress(endpoint.ip, now)) return ofAll >= MAX_UNANSWERED;
+    const { key, isKnown } = this.#address(endpoint, now);
+    const ofAll = this.#pings(key, now);
+    if (!isKnown) return ofAll >= MAX_UNANSWERED;
     if (this.#pings(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
     return ofAll >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
   }
 
   /** So many Pings have had no answer. */
   add(endpoint: UdpEndpoint, pings: number, now: number): void {
-    for (const key of [this.#addressKey(endpoint, now), endpointKey(endpoint)]) {
+    for (const key of [this.#address(endpoint, now).key, endpointKey(endpoint)]) {
       setLatest(this.#silent, key, { pings: this.#pings(key, now) + pings, at: now }, MAX_SILENT);
     }
   }
@@ -44,14 +45,16 @@ export class Silence {
   break(endpoint: UdpEndpoint): void {
     const { ip } = endpoint;
     this.#silent.delete(endpointKey(endpoint));
-    if (siteOf(ip) !== ip) this.#silent.delete(siteOf(ip));
+    const site = siteOf(ip);
+    if (site !== ip) this.#silent.delete(site);
     // It says little of other endpoints: the many that somebody else may have named stay counted.
     if ((this.#silent.get(ip)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
   }
 
   /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */
-  #addressKey({ ip }: UdpEndpoint, now: number): string {
-    return this.#proofs.knowsAddress(ip, now) ? ip : siteOf(ip);
+  #address({ ip }: UdpEndpoint, now: number): { readonly key: string; readonly isKnown: boolean } {
+    const isKnown = this.#proofs.knowsAddress(ip, now);
+    return { key: isKnown ? ip : siteOf(ip), isKnown };
   }
 
   #pings(key: string, now: number): number {

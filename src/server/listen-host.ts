@@ -5,8 +5,8 @@ import { classOfIp, isHostAddress, isHostClass } from '../base/ip-class.ts';
 import { broadcastAddresses } from '../io/interfaces.ts';
 
 /** All addresses of this machine: of IPv4, and of both families. */
-const EVERY_IPV4 = '0.0.0.0';
-const EVERY_IP = '::';
+export const EVERY_IPV4 = '0.0.0.0';
+export const EVERY_IP = '::';
 /** To all hosts of the network. */
 const BROADCAST = '255.255.255.255';
 /** What the system reads as one of several old forms of an IPv4 address: `0`, `127.1`, `0x7f000001`. */

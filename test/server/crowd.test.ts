@@ -1,34 +1,21 @@
 /** Many honest peers at once, with more to say than there is memory for: everybody waits, and nobody is lost. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import type { Protocol, ProtocolChannel } from '../../src/p2p/index.ts';
-import type { ServerOptions } from '../../src/server/index.ts';
-import { isKind, manual, TestServer } from '../support/servers.ts';
+import { isKind, manual, startedServer, type TestServer } from '../support/servers.ts';
 
 const MiB = 1024 * 1024;
-
-const open: TestServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-
-async function started(options: Partial<ServerOptions>): Promise<TestServer> {
-  const server = new TestServer(options);
-  open.push(server);
-  await server.start();
-  return server;
-}
 
 /** A server and `count` peers of it, with the channel of each at their end. */
 async function crowd(
   count: number,
   protocol: Protocol,
 ): Promise<{ server: TestServer; channels: ProtocolChannel[] }> {
-  const server = await started({ protocols: [protocol] });
+  const server = await startedServer({ protocols: [protocol] });
   const channels: ProtocolChannel[] = [];
   for (let i = 0; i < count; i++) {
     const { protocol, next } = manual();
-    const peer = await started({ listen: undefined, protocols: [protocol] });
+    const peer = await startedServer({ listen: undefined, protocols: [protocol] });
     await peer.dial(server.enode);
     channels.push(await next());
   }

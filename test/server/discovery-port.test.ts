@@ -1,27 +1,18 @@
 /** At which port of UDP a server's discovery is. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { Discv4Service, type ServerOptions } from '../../src/server/index.ts';
-import { LOOPBACK, TestServer } from '../support/servers.ts';
+import { LOOPBACK, startedServer, TestServer } from '../support/servers.ts';
 
 /** The TCP port that the system has chosen may be taken for UDP, by whatever else is on this machine: not each time. */
 const TRIES = 5;
 
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((it) => it.close()));
-});
-
-async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
-  const server = new TestServer({ discovery: true, ...options });
-  open.push(server);
-  await server.start();
-  return server;
-}
+const started = (options: Partial<ServerOptions> = {}): Promise<TestServer> =>
+  startedServer({ discovery: true, ...options });
 
 const portsOf = ({ enode }: TestServer) => {
   const { tcpPort: tcp, udpPort: udp } = parseEnode(enode);
@@ -51,7 +42,7 @@ async function expectReached(server: TestServer): Promise<void> {
   const { tcp, udp } = portsOf(server);
   expect(parseRecord(server.enr).entries()).toMatchObject({ ip: LOOPBACK.host, tcp, udp });
   const asker = new Discv4Service({ key: generateSecretKey(systemEnv), listen: LOOPBACK });
-  open.push(asker);
+  onTestFinished(() => asker.close());
   await asker.start();
   expect((await asker.requestRecord(server.enr)).toString()).toBe(server.enr);
   expect((await asker.ping(server.enode)).rtt).toBeGreaterThanOrEqual(0);

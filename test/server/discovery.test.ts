@@ -14,7 +14,7 @@ import {
 } from '../../src/enr/index.ts';
 import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
-import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
+import { isKind, LOOPBACK, startedServer, TestServer } from '../support/servers.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -22,12 +22,8 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((it) => it.close()));
 });
 
-async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
-  const server = new TestServer({ discovery: true, ...options });
-  open.push(server);
-  await server.start();
-  return server;
-}
+const started = (options: Partial<ServerOptions> = {}): Promise<TestServer> =>
+  startedServer({ discovery: true, ...options });
 
 async function bootnode(): Promise<{ enode: string; enr: string }> {
   const key = generateSecretKey(systemEnv);

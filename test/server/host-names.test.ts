@@ -5,9 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
-import type { ServerOptions } from '../../src/server/index.ts';
 import { rejectionOf } from '../support/errors.ts';
-import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
+import { isKind, LOOPBACK, startedServer, type TestServer } from '../support/servers.ts';
 
 const HOST = 'node.peerlane.test';
 
@@ -15,8 +14,6 @@ const HOST = 'node.peerlane.test';
 const names = new Map<string, string>();
 const asked: string[] = [];
 type Answer = (error: Error | null, address: string | dns.LookupAddress[], family?: number) => void;
-
-const open: TestServer[] = [];
 
 beforeEach(() => {
   names.clear();
@@ -34,26 +31,16 @@ beforeEach(() => {
     });
   }) as typeof dns.lookup);
 });
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-
-async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
-  const server = new TestServer(options);
-  open.push(server);
-  await server.start();
-  return server;
-}
+afterEach(() => void vi.restoreAllMocks());
 
 /** The enode URL of a server, with a name in place of its address. */
 const byName = ({ enode }: TestServer, host = HOST) => formatEnode({ ...parseEnode(enode), host });
 
 describe('a node that is named by a host', () => {
   it('is looked up by each dial, and not before', async () => {
-    const listening = await started();
+    const listening = await startedServer();
     const enode = byName(listening);
-    const server = await started({ listen: undefined });
+    const server = await startedServer({ listen: undefined });
     expect(asked).toEqual([]);
     expect(await rejectionOf(server.dial(enode))).toBe('dial-failed');
     names.set(HOST, LOOPBACK.host);
@@ -64,8 +51,8 @@ describe('a node that is named by a host', () => {
 
   it('is dialed where it has moved to', async () => {
     const key = generateSecretKey(systemEnv);
-    const first = await started({ key });
-    const server = await started({ listen: undefined });
+    const first = await startedServer({ key });
+    const server = await startedServer({ listen: undefined });
     // Nobody is there.
     names.set(HOST, '::1');
     expect(await rejectionOf(server.dial(byName(first)))).toBe('dial-failed');
@@ -74,10 +61,10 @@ describe('a node that is named by a host', () => {
   });
 
   it('is kept connected as any other', async () => {
-    const listening = await started();
+    const listening = await startedServer();
     names.set(HOST, LOOPBACK.host);
     const staticNodes = [byName(listening)];
-    const server = await started({ listen: undefined, staticNodes });
+    const server = await startedServer({ listen: undefined, staticNodes });
     const { peer } = await server.until(isKind('peer-connected'));
     expect(peer.id).toEqual(listening.id);
     server.removePeer(byName(listening));
@@ -87,8 +74,8 @@ describe('a node that is named by a host', () => {
 
   it('is found by the system, too', async () => {
     vi.restoreAllMocks();
-    const listening = await started();
-    const server = await started({ listen: undefined, staticNodes: [byName(listening, 'localhost')] });
+    const listening = await startedServer();
+    const server = await startedServer({ listen: undefined, staticNodes: [byName(listening, 'localhost')] });
     const { peer } = await server.until(isKind('peer-connected'));
     expect(peer.id).toEqual(listening.id);
   });

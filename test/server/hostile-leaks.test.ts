@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteQueue, concatBytes } from '../../src/base/bytes.ts';
 import type { ProtocolChannel } from '../../src/p2p/index.ts';
 import type { ServerOptions } from '../../src/server/index.ts';
@@ -7,19 +7,7 @@ import type { Attacker } from '../support/attacker.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { Target } from '../support/hostile.ts';
 import { runs } from '../support/runs.ts';
-import { echo, isKind, LOOPBACK, manual, TestServer } from '../support/servers.ts';
-
-const open: TestServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-
-async function started(options: Partial<ServerOptions> = {}): Promise<TestServer> {
-  const server = new TestServer(options);
-  open.push(server);
-  await server.start();
-  return server;
-}
+import { echo, isKind, LOOPBACK, manual, startedServer, TestServer } from '../support/servers.ts';
 
 describe('the shared budget', () => {
   it('evicts who stands still while others wait for the memory, tells it once, and goes on', async () => {
@@ -115,8 +103,8 @@ describe('a server', () => {
         }
       },
     };
-    const listener = await started({ protocols: [onceOnly] });
-    const dialer = await started({ listen: undefined, protocols: [protocol] });
+    const listener = await startedServer({ protocols: [onceOnly] });
+    const dialer = await startedServer({ listen: undefined, protocols: [protocol] });
     await dialer.dial(listener.enode);
     const channel = await next();
     // More bytes than may be unread at a time, and more messages.

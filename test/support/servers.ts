@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import type { Protocol, ProtocolChannel } from '../../src/p2p/index.ts';
@@ -91,4 +92,12 @@ export function endOf({ signal }: { readonly signal: AbortSignal }): Promise<unk
     if (signal.aborted) done();
     else signal.addEventListener('abort', done, { once: true });
   });
+}
+
+/** A server that listens, until the test ends. */
+export async function startedServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  const server = new TestServer(options);
+  onTestFinished(() => server.close());
+  await server.start();
+  return server;
 }

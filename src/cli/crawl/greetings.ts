@@ -3,6 +3,7 @@ import { onAbort } from '../../base/abort.ts';
 import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
+import { shuffledNumbers } from '../../base/shuffled.ts';
 import { generateSecretKey } from '../../crypto/index.ts';
 import { formatEnode, NodeRecord } from '../../enr/index.ts';
 import { ETH_VERSIONS, MAX_MESSAGE_SIZE } from '../../eth/index.ts';
@@ -39,9 +40,9 @@ export function nodesToGreet(set: NodeSet, env: Env): KadNode[] {
     const { lastCheck = 0, lastResponse } = entry;
     return lastCheck === lastResponse && now - lastCheck < DEFAULT_RECHECK_MS && wantsHello(entry, now);
   });
-  const order = entries.map((entry) => ({ entry, at: toBareHex(env.randomBytes(8)) }));
-  order.sort((a, b) => (a.at < b.at ? -1 : 1));
-  return order.map(({ entry }) => placeOf(entry.node)).filter((node) => node !== undefined);
+  const order = shuffledNumbers(entries.length, (length) => env.randomBytes(length));
+  const nodes = Array.from(order, (i) => entries[i] && placeOf(entries[i].node));
+  return nodes.filter((node) => node !== undefined);
 }
 
 export interface GreetingsOptions {

@@ -1,5 +1,6 @@
 /** The nodes of a database by name, with what decides how long each stays, and which of them a start begins with. */
 import type { Env } from '../../base/env.ts';
+import { shuffledNumbers } from '../../base/shuffled.ts';
 import { MAX_MISSES } from '../../kad/index.ts';
 import { isExpired, type NodeHistory, usefulness } from './history.ts';
 import { hasLimits, NO_NETWORK } from './network.ts';
@@ -61,7 +62,7 @@ export class NodeIndex {
       failures.push(history.failures);
     }
     const [live, failing]: [number[], number[]] = [[], []];
-    for (const i of shuffled(names.length, randomBytes)) {
+    for (const i of shuffledNumbers(names.length, randomBytes)) {
       ((failures[i] ?? 0) < MAX_MISSES ? live : failing).push(i);
     }
     const line = [...live, ...failing];
@@ -116,20 +117,4 @@ export class NodeIndex {
     }
     return names;
   }
-}
-
-/** The numbers below `count` in random order. */
-function shuffled(count: number, randomBytes: Env['randomBytes']): Uint32Array {
-  const numbers = new Uint32Array(count);
-  for (let i = 0; i < count; i++) numbers[i] = i;
-  // One draw for all: each by itself takes longer than all the rest.
-  const bytes = randomBytes(4 * count);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let i = count - 1; i > 0; i--) {
-    const j = view.getUint32(4 * i) % (i + 1);
-    const number = numbers[i] ?? 0;
-    numbers[i] = numbers[j] ?? 0;
-    numbers[j] = number;
-  }
-  return numbers;
 }
