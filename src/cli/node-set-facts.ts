@@ -45,6 +45,11 @@ export function familiesOf(set: NodeSet): Counts {
   });
 }
 
+/** How many nodes have said what they are. */
+export function greetedOf(set: NodeSet): number {
+  return [...set.values()].filter(({ hello }) => hello !== undefined).length;
+}
+
 /** What clients the nodes say that they are, as far as they have been asked. */
 export function clientsOf(set: NodeSet): Counts {
   return counted(set, ({ hello }) => (hello === undefined ? [] : [clientName(hello.clientId)]));

@@ -9,6 +9,7 @@ import {
   entriesOf,
   familiesOf,
   forksOf,
+  greetedOf,
   lastSeenOf,
   networksOf,
   scoresOf,
@@ -80,7 +81,7 @@ ${charts.map(sectionOf).join('\n')}`;
 }
 
 function helloCharts(set: NodeSet): Chart[] {
-  const known = [...set.values()].filter(({ hello }) => hello !== undefined).length;
+  const known = greetedOf(set);
   if (known === 0) return [{ title: 'Protocol versions and clients', note: '', counts: NOT_ASKED }];
   const note = `Of the ${formatCount(known, 'node')} that took a connection, in this crawl or an earlier one.`;
   return [

@@ -3,6 +3,7 @@ import type { Crawler } from '../../server/crawler.ts';
 import type { NodeSet } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from '../format.ts';
+import { greetedOf } from '../node-set-facts.ts';
 import type { Fields } from '../output.ts';
 import { type Greetings, wantsHello } from './greetings.ts';
 
@@ -50,7 +51,7 @@ export function printSummary(
 ): void {
   const { nodes, checked, answered, added, removed } = crawler.stats;
   const seconds = rounded((env.now() - begunAt) / 1_000);
-  const clients = [...set.values()].filter(({ hello }) => hello !== undefined).length;
+  const clients = greetedOf(set);
   output.event(
     'summary',
     { file, nodes, checked, answered, added, removed, ...hellosOf(greetings), clients, seconds },
@@ -63,8 +64,7 @@ export function printSummary(
 }
 
 function greetingsLine({ asked, answered }: Greetings, set: NodeSet, now: number): string {
-  const known = [...set.values()].filter(({ hello }) => hello !== undefined);
-  const all = `the clients of ${formatCount(known.length, 'node')} are known`;
+  const all = `the clients of ${formatCount(greetedOf(set), 'node')} are known`;
   if (asked > 0)
     return `asked ${formatCount(asked, 'node')} for its client, ${formatNumber(answered)} answered; ${all}`;
   const left = [...set.values()].filter((entry) => wantsHello(entry, now)).length;
