@@ -112,6 +112,7 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     await using service = await startAsking(context, options, asking, { signal, fail });
     const reaches = (node: KadNode): boolean => service.reaches(node);
     const listed = await nodesOfLists(context, { ...options, reaches }, ended.signal);
+    if (failure !== undefined) throw failure;
     const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
@@ -122,7 +123,7 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
       if (entry !== undefined) set.set(key, { ...entry, hello });
     };
     await using greetings =
-      options.hello === true ? new Greetings({ env, signal: ended.signal, onHello }) : undefined;
+      options.hello === true ? new Greetings({ env, signal: ended.signal, onHello, fail }) : undefined;
     await greetings?.start();
     const crawler = new Crawler({
       ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },

@@ -66,7 +66,9 @@ async function recordOrNone(
   try {
     return await service.requestRecord(node, { signal });
   } catch (error) {
-    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
+      return undefined;
+    }
     throw error;
   }
 }

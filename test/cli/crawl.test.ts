@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
+import { nodesOfLists } from '../../src/cli/crawl/lists.ts';
 import { crawlPageOf } from '../../src/cli/crawl/page.ts';
+import { Output } from '../../src/cli/output.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
 import { signRecord } from '../../src/enr/index.ts';
@@ -274,6 +277,32 @@ describe('`crawl`', () => {
       0,
       [{ nodes: 0 }],
     ]);
+  });
+
+  it('says nothing of those that are left when something else has ended it', async () => {
+    const ended = new AbortController();
+    const server = await DnsServer.listen(() => {
+      ended.abort();
+      return 'silence';
+    });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const dns = ['a.test', 'b.test'].map((domain) =>
+      formatTreeUrl(signTree({ domain, seq: 1n, records: [] }, generateSecretKey(systemEnv)).url),
+    );
+    let written = '';
+    const stdout = Object.assign(new PassThrough(), { isTTY: false });
+    stdout.on('data', (chunk: Buffer) => {
+      written += chunk.toString();
+    });
+    const output = new Output(true, systemEnv, { stdout, stderr: stdout });
+    const listed = await nodesOfLists(
+      { env: systemEnv, output, signal: new AbortController().signal },
+      { dns, dnsServer: [server.address], reaches: () => true, timeout: 60_000 },
+      ended.signal,
+    );
+    expect(listed).toEqual({ nodes: [], failure: undefined });
+    expect(written).not.toContain('list-failed');
+    expect(new Set(server.asked.map(({ name }) => name))).toEqual(new Set(['a.test']));
   });
 
   it('says that its port is taken before it reads a list', async () => {

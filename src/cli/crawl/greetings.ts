@@ -2,7 +2,7 @@
 import { onAbort } from '../../base/abort.ts';
 import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
-import { isPeerlaneError } from '../../base/errors.ts';
+import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import { generateSecretKey } from '../../crypto/index.ts';
 import { formatEnode, NodeRecord } from '../../enr/index.ts';
@@ -51,6 +51,8 @@ export interface GreetingsOptions {
   readonly signal: AbortSignal;
   /** Told what the node with this id, in hexadecimal digits, has said. */
   readonly onHello: (key: string, hello: NodeHello) => void;
+  /** Something has failed that is no node's fault. */
+  readonly fail: (error: PeerlaneError) => void;
 }
 
 export class Greetings implements AsyncDisposable {
@@ -131,7 +133,7 @@ export class Greetings implements AsyncDisposable {
   }
 
   async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode, signal: AbortSignal): Promise<void> {
-    const { env, onHello } = this.#options;
+    const { env, onHello, fail } = this.#options;
     try {
       const enode = formatEnode({ publicKey, host, tcpPort, udpPort });
       const peer = await this.#server.dial(enode, { signal });
@@ -141,7 +143,7 @@ export class Greetings implements AsyncDisposable {
       onHello(toBareHex(id), helloOf(clientId, capabilities, Math.floor(env.unixTime())));
     } catch (error) {
       // Most have no slot free, or are gone; a crawl is about those that answer.
-      if (!isPeerlaneError(error)) throw error;
+      if (!isPeerlaneError(error)) fail(toPeerlaneError(error));
     }
   }
 }

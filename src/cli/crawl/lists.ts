@@ -54,6 +54,8 @@ export async function nodesOfLists(
   let failure: PeerlaneError | undefined;
   try {
     for (const url of dns) {
+      // It is over before the half, since something has failed: whoever has failed says so.
+      if (ended.aborted) break;
       const before = nodes.size;
       problem = undefined;
       const onRecord = (record: NodeRecord): void => {
@@ -70,6 +72,7 @@ export async function nodesOfLists(
         });
       } catch (error) {
         if (!isPeerlaneError(error) || signal.aborted) throw error;
+        if (ended.aborted && error.code === 'aborted') break;
         failure = error.code === 'aborted' ? lateError(problem) : error;
         const { code, message } = failure;
         const found = nodes.size - before;
