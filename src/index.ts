@@ -53,6 +53,7 @@ export {
   type NodeSet,
   type NodeSetEntry,
   Peer,
+  type PingOptions,
   parseNodeSet,
   Server,
   type ServerEvent,

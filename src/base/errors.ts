@@ -128,6 +128,7 @@ export const CONSEQUENCES = {
   'response-too-long': breach,
   'request-timeout': { penalty: 'minor' },
   'request-overload': { penalty: 'none' },
+  'request-withheld': { penalty: 'none' },
 
   // sync
   'header-invalid': breach,

@@ -1,6 +1,6 @@
 /** Proofs both ways (discv4.md, "Endpoint Proof"), which a node wants before it answers a request. */
 import type { Agenda } from './agenda.ts';
-import type { BondWaiter, Done, PingResult, Remote } from './pending.ts';
+import type { BondDone, BondWaiter, Done, PingResult, Remote } from './pending.ts';
 import type { Proofs } from './proofs.ts';
 
 /** How long the Ping is awaited with which a node asks us for a proof, once it has answered ours. */
@@ -34,39 +34,39 @@ export class Bonds {
     this.#waiting.delete(key);
     for (const { timeout, settleMs, done } of waiters) {
       timeout.cancel();
-      this.#context.agenda.in(settleMs, () => done(true));
+      this.#context.agenda.in(settleMs, () => done());
     }
   }
 
   /** Sees to it that the node has a proof of us, and we one of it, and has taken it in. */
-  make(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
+  make(remote: Remote, settleMs: number, done: BondDone): void {
     if (this.#settle(remote, settleMs, done)) return;
-    this.#context.ping(remote, (pong) => {
-      if (pong === undefined) done(false);
+    this.#context.ping(remote, (pong, notAsked) => {
+      if (pong === undefined) done(notAsked ?? 'unanswered-ping');
       else if (!this.#settle(remote, settleMs, done)) this.#awaitPing(remote, settleMs, done);
     });
   }
 
   /** Whether there are proofs both ways; it then goes on when they have been there for a while. */
-  #settle({ endpointKey, publicKey }: Remote, ms: number, done: (isBonded: boolean) => void): boolean {
+  #settle({ endpointKey, publicKey }: Remote, ms: number, done: BondDone): boolean {
     const { agenda, proofs } = this.#context;
     const since = proofs.mutualSince(endpointKey, publicKey, agenda.now);
     if (since === undefined) return false;
     const rest = since + ms - agenda.now;
-    if (rest <= 0) done(true);
-    else agenda.in(rest, () => done(true));
+    if (rest <= 0) done();
+    else agenda.in(rest, () => done());
     return true;
   }
 
   /** A node that has a proof of us from before sends no Ping. */
-  #awaitPing(remote: Remote, settleMs: number, done: (isBonded: boolean) => void): void {
+  #awaitPing(remote: Remote, settleMs: number, done: BondDone): void {
     const { key } = remote;
     const waiters = this.#waiting.get(key) ?? [];
     const timeout = this.#context.agenda.in(BOND_WAIT_MS, () => {
       const left = (this.#waiting.get(key) ?? []).filter((other) => other !== waiter);
       if (left.length > 0) this.#waiting.set(key, left);
       else this.#waiting.delete(key);
-      done(true);
+      done();
     });
     const waiter = { settleMs, done, timeout };
     this.#waiting.set(key, [...waiters, waiter]);

@@ -171,6 +171,15 @@ export class Discv4Engine {
   }
 
   /**
+   * Sends a Ping to a node that others have named, unless nobody has answered the last ones to its address: then none is
+   * sent, and it says so.
+   * @throws PeerlaneError `request-overload`
+   */
+  pingNamed(node: KadNode, now: number, done: Done<PingResult>): void {
+    this.#request(now, () => this.#requests.pingNamed(node, done));
+  }
+
+  /**
    * Asks a node for those that it knows close to `target`, a public key of 64 bytes; before that, for the proofs.
    * @throws PeerlaneError `request-overload`
    */
@@ -183,9 +192,9 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
-    const noted: Done<NodeRecord> = (record, unanswered) => {
+    const noted: Done<NodeRecord> = (record, notAsked) => {
       this.#recordOf(node, record);
-      done(record, unanswered);
+      done(record, notAsked);
     };
     this.#request(now, () => this.#requests.record(node, noted));
   }

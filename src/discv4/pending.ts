@@ -34,8 +34,14 @@ export interface PingResult {
   readonly rtt: number;
 }
 
-/** `undefined`: no answer in time; `unanswered` when it was the Ping that has to come before the question. */
-export type Done<T> = (result: T | undefined, unanswered?: 'Ping') => void;
+/**
+ * Why a question was not even put: the Ping that has to come before it had no answer, or was not sent, as nobody has
+ * answered the last ones to that address.
+ */
+export type NotAsked = 'unanswered-ping' | 'withheld-ping';
+
+/** `undefined`: no answer in time, or not asked. */
+export type Done<T> = (result: T | undefined, notAsked?: NotAsked) => void;
 
 /** Something that was sent, and may be sent again. */
 export interface Pending {
@@ -46,9 +52,12 @@ export interface Pending {
   timeout: Appointment;
 }
 
+/** Called without a reason when there are proofs both ways. */
+export type BondDone = (notAsked?: NotAsked) => void;
+
 export interface BondWaiter {
   readonly settleMs: number;
-  readonly done: (isBonded: boolean) => void;
+  readonly done: BondDone;
   timeout: Appointment;
 }
 

@@ -30,12 +30,14 @@ export type PingKind = (typeof PING_KINDS)[number];
 
 interface PendingPing extends Pending {
   sentAt: number;
-  /** Pongs that `admits` has let in. */
+  /** Pongs that were let in. */
   pongs: number;
   readonly isBack: boolean;
   /** When a Ping of theirs was answered, while this one was on its way. */
   pingAt: number;
   readonly waiters: Done<PingResult>[];
+  /** What the node gets when it has answered, and not before: one thing at most. */
+  withheld: (() => void) | undefined;
 }
 
 export interface PingsContext {
@@ -85,7 +87,7 @@ export class Pings {
     const { endpoint, endpointKey } = remote;
     const mayPing = proofs.knows(endpointKey, agenda.now) || !this.#silence.isKept(endpoint, agenda.now);
     if (mayPing) this.ping(remote, attempts, done);
-    else agenda.in(0, () => done(undefined));
+    else agenda.in(0, () => done(undefined, 'withheld-ping'));
   }
 
   /** Whether there is room for a Ping to a stranger who has sent one, and none is on its way. */
@@ -101,18 +103,32 @@ export class Pings {
     });
   }
 
+  /** Has something done when the node answers the Ping that is on its way to it, whoever has sent it; the last wins. */
+  withhold(node: KadNode, answer: () => void): void {
+    const pending = this.#pending.get(remoteOf(node).key);
+    if (pending !== undefined) pending.withheld = answer;
+  }
+
   /** Whether a Pong is to come from that endpoint. */
   expects(endpointKey: string): boolean {
     return this.#atEndpoint.has(endpointKey);
   }
 
-  /** Lets in a Pong with this hash, whoever signs it; of each Ping a few. */
+  /** Whether a Pong with this hash may be the one that is awaited, whoever signs it; of each Ping a few are let in. */
   admits(endpointKey: string, pingHash: Uint8Array): boolean {
+    const pending = this.#withHash(endpointKey, pingHash);
+    return pending !== undefined && pending.pongs < MAX_PONGS;
+  }
+
+  /** A Pong with this hash has been let in. */
+  admitted(endpointKey: string, pingHash: Uint8Array): void {
+    const pending = this.#withHash(endpointKey, pingHash);
+    if (pending !== undefined) pending.pongs++;
+  }
+
+  #withHash(endpointKey: string, pingHash: Uint8Array): PendingPing | undefined {
     const there = this.#atEndpoint.get(endpointKey) ?? [];
-    const pending = there.find(({ hashes }) => hashes.some((hash) => equalBytes(hash, pingHash)));
-    if (pending === undefined || pending.pongs >= MAX_PONGS) return false;
-    pending.pongs++;
-    return true;
+    return there.find(({ hashes }) => hashes.some((hash) => equalBytes(hash, pingHash)));
   }
 
   /** The size of the Ping that would go to that endpoint. */
@@ -139,7 +155,7 @@ export class Pings {
   ): void {
     const pending: PendingPing = {
       ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
-      ...{ sentAt: 0, pongs: 0 },
+      ...{ sentAt: 0, pongs: 0, withheld: undefined },
       pingAt: Number.NEGATIVE_INFINITY,
     };
     this.#pending.set(remote.key, pending);
@@ -167,6 +183,7 @@ export class Pings {
     if (result !== undefined) answered(remote.node, result);
     else if (!isBack) silent(remote.node);
     for (const done of waiters) done(result);
+    if (result !== undefined) pending.withheld?.();
   }
 
   /**

@@ -71,8 +71,8 @@ export class Requests {
     this.#opened(done, (finish) => this.pings.ping(remoteOf(node), 1, finish));
   }
 
-  /** Pings a node of the table. */
-  check(node: KadNode, done: Done<PingResult>): void {
+  /** Pings a node that others have named. */
+  pingNamed(node: KadNode, done: Done<PingResult>): void {
     this.#opened(done, (finish) => this.pings.pingNamed(remoteOf(node), 1, finish));
   }
 
@@ -81,8 +81,8 @@ export class Requests {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
       const ask = (roundsLeft: number): void => {
-        this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (isBonded) => {
-          if (!isBonded) finish(undefined, 'Ping');
+        this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (notAsked) => {
+          if (notAsked !== undefined) finish(undefined, notAsked);
           else this.#findNodes.ask({ remote, target, done: (nodes) => answered(nodes, roundsLeft - 1) });
         });
       };
@@ -98,8 +98,8 @@ export class Requests {
   record(node: KadNode, done: Done<NodeRecord>): void {
     const remote = remoteOf(node);
     this.#opened(done, (finish) => {
-      this.#bonds.make(remote, ENR_SETTLE_MS, (isBonded) => {
-        if (!isBonded) finish(undefined, 'Ping');
+      this.#bonds.make(remote, ENR_SETTLE_MS, (notAsked) => {
+        if (notAsked !== undefined) finish(undefined, notAsked);
         else this.#records.ask(remote, finish);
       });
     });
@@ -107,9 +107,9 @@ export class Requests {
 
   #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
     this.#open++;
-    begin((result, unanswered) => {
+    begin((result, notAsked) => {
       this.#open--;
-      done(result, unanswered);
+      done(result, notAsked);
       for (const run of this.#waiting) {
         if (this.isFull) break;
         this.#waiting.delete(run);
@@ -139,6 +139,11 @@ export class Requests {
       default:
         return true;
     }
+  }
+
+  /** A message that `admits` has let in is going to be verified. */
+  admitted(message: Message, endpointKey: string): void {
+    if (message.kind === 'pong') this.pings.admitted(endpointKey, message.pingHash);
   }
 
   /** Whether the Pong, which came at that time, was asked for; likewise below. */

@@ -69,6 +69,7 @@ export class Screening {
     const isKnown = isProven || message.kind === 'pong';
     const isTaken = isKnown ? intake.admitsKnown(origin, now) : intake.admitsStranger(origin, now);
     if (!isTaken) return this.drop('shed');
+    requests.admitted(message, origin.key);
     intake.push({ packet, from: origin, message, at: now }, isKnown);
     return 'queued';
   }

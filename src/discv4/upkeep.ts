@@ -69,7 +69,7 @@ export class Upkeep {
       this.#checks++;
       // Seeds are not named by strangers, and may come later than we.
       const isSeed = this.#seeds.some((seed) => sameEndpoint(seed, node));
-      requests[isSeed ? 'ping' : 'check'](node, (pong) => {
+      requests[isSeed ? 'ping' : 'pingNamed'](node, (pong) => {
         this.#checks--;
         if (pong === undefined) table.checked(node.id, undefined, agenda.now);
         else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) renew(node);

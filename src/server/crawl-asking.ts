@@ -7,6 +7,8 @@ import type { CrawlService } from './crawl-options.ts';
 /** What is known of a node now, or why nothing is: it does not answer, or could not be asked. */
 export type CrawlAnswer = NodeRecord | Enode | 'silent' | 'unasked';
 
+const UNASKED = ['dial-failed', 'request-overload', 'request-withheld'] as const;
+
 /** Asks a node of a crawl for its record. @throws PeerlaneError what ends the crawl (`CrawlService`) */
 export async function askNode(
   service: CrawlService,
@@ -20,7 +22,7 @@ export async function askNode(
     throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
   }
   // Some nodes know of no records.
-  const pong = await answerOf(() => service.ping(node, { signal }));
+  const pong = await answerOf(() => service.ping(node, { signal, named: true }));
   if (pong === 'silent' || pong === 'unasked') return pong;
   const { publicKey, ip: host, udpPort, tcpPort } = node;
   return { publicKey, host, udpPort, tcpPort };
@@ -31,7 +33,7 @@ async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unask
     return await ask();
   } catch (error) {
     if (isPeerlaneError(error, 'request-timeout')) return 'silent';
-    if (isPeerlaneError(error, 'dial-failed') || isPeerlaneError(error, 'request-overload')) return 'unasked';
+    if (UNASKED.some((code) => isPeerlaneError(error, code))) return 'unasked';
     throw error;
   }
 }

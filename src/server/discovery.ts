@@ -12,7 +12,7 @@ import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import type { CallOptions } from './discv4-calls.ts';
 import type { NodeSource } from './discv4-options.ts';
-import { Discv4Service } from './discv4-service.ts';
+import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
 import type { NodeDatabase } from './node-db/index.ts';
@@ -129,7 +129,7 @@ export class Discovery {
   }
 
   /** As `Discv4Service.ping`. */
-  async ping(node: NodeSource, options?: CallOptions): ReturnType<Discv4Service['ping']> {
+  async ping(node: NodeSource, options?: PingOptions): ReturnType<Discv4Service['ping']> {
     return await this.#v4.ping(node, options);
   }
 
@@ -245,7 +245,7 @@ export class Discovery {
     const record = await orSilence(this.#v4.requestRecord(remote, { signal }));
     if (record !== undefined) return withRecord(node, record);
     // Some nodes know of no records.
-    const pong = await orSilence(this.#v4.ping(remote, { signal }));
+    const pong = await orSilence(this.#v4.ping(remote, { signal, named: true }));
     return pong === undefined ? undefined : node;
   }
 
@@ -255,12 +255,14 @@ export class Discovery {
   }
 }
 
-/** `undefined` when the node does not answer. @throws PeerlaneError any other than `request-timeout` */
+/** `undefined` when the node does not answer, or has not. @throws PeerlaneError any other */
 async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (isPeerlaneError(error, 'request-timeout')) return undefined;
+    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
+      return undefined;
+    }
     throw error;
   }
 }

@@ -5,10 +5,14 @@ import type { Env } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
+import type { NotAsked } from '../discv4/index.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
 const MAX_LOOKUPS = 32;
 const MAX_CALLS = 64;
+
+/** The name of a Ping as a request. */
+export const PING = 'Ping';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -41,13 +45,13 @@ export class Discv4Calls {
   /**
    * The result of a request of the engine.
    * @param name what is asked, for the error
-   * @throws PeerlaneError `request-timeout` for a result that is undefined; `closed`, `aborted`, `invalid-argument`, and
+   * @throws PeerlaneError `request-timeout`, or `request-withheld`, for a result that is undefined; `closed`, `aborted`, `invalid-argument`, and
    * what `begin` throws
    */
   async request<T>(
     name: string,
     options: CallOptions,
-    begin: (done: (result: T | undefined, unanswered?: 'Ping') => void) => void,
+    begin: (done: (result: T | undefined, notAsked?: NotAsked) => void) => void,
   ): Promise<T> {
     const { closing, begun } = this.#options;
     const signal = signalOf(options);
@@ -67,10 +71,10 @@ export class Discv4Calls {
         }),
       );
       try {
-        begin((result, unanswered) => {
+        begin((result, notAsked) => {
           end();
           if (result !== undefined) resolve(result);
-          else reject(unansweredError(name, unanswered));
+          else reject(unansweredError(name, notAsked));
         });
       } catch (error) {
         end();
@@ -112,10 +116,16 @@ export class Discv4Calls {
   }
 }
 
-/** @param unanswered the Ping that came before the question, if it was that */
-function unansweredError(name: string, unanswered: 'Ping' | undefined): PeerlaneError {
-  const asked = unanswered === undefined ? name : `the ${unanswered} that comes before ${name}`;
-  return remoteError('request-timeout', `no answer to ${asked}`);
+/** @param notAsked why the question was not even put */
+function unansweredError(name: string, notAsked: NotAsked | undefined): PeerlaneError {
+  const ping = name === PING ? 'the Ping' : `the Ping that comes before ${name}`;
+  if (notAsked === 'withheld-ping') {
+    return new PeerlaneError(
+      'request-withheld',
+      `${ping} is not sent, since nobody has answered the last ones to that address`,
+    );
+  }
+  return remoteError('request-timeout', `no answer to ${notAsked === undefined ? name : ping}`);
 }
 
 export function closedError(): PeerlaneError {

@@ -1,13 +1,13 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkLength, signalOf } from '../base/checks.ts';
+import { checkBoolean, checkLength, reading, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
-import { type CallOptions, closedError, Discv4Calls } from './discv4-calls.ts';
+import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
 import { Discv4Lookups } from './discv4-lookups.ts';
 import {
   checkDiscv4Options,
@@ -19,6 +19,14 @@ import {
 import { Discv4Ticker } from './discv4-ticker.ts';
 import { toldHost } from './listen-host.ts';
 import { OwnRecord } from './own-record.ts';
+
+export interface PingOptions extends CallOptions {
+  /**
+   * Whether others have named the node, who may want us to ping somebody: where nobody has answered the last Pings to its
+   * address, none is sent for a while. Default: false.
+   */
+  readonly named?: boolean;
+}
 
 /**
  * Discovery v4 on a UDP socket: answers others, keeps a table of nodes, and finds nodes for callers.
@@ -153,17 +161,21 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * Pings a node.
    * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
-   * `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family
+   * `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family; with `named`:
+   * `request-withheld`
    */
-  async ping(node: NodeSource, options: CallOptions = {}): Promise<PingResult> {
+  async ping(node: NodeSource, options: PingOptions = {}): Promise<PingResult> {
     const remote = this.#remote(node);
     const { env } = this.#config;
-    return await this.#calls.request('Ping', options, (done) => this.#engine.ping(remote, env.now(), done));
+    const isNamed = isNamedOf(options);
+    return await this.#calls.request(PING, options, (done) =>
+      this.#engine[isNamed ? 'pingNamed' : 'ping'](remote, env.now(), done),
+    );
   }
 
   /**
-   * Asks a node for its record.
-   * @throws PeerlaneError as `ping`
+   * Asks a node for its record, after a Ping as to one that others have named.
+   * @throws PeerlaneError as `ping`, and `request-withheld`
    */
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
     const remote = this.#remote(node);
@@ -175,7 +187,7 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Asks a node for those it knows that are close to `target`, a public key of 64 bytes.
-   * @throws PeerlaneError as `ping`
+   * @throws PeerlaneError as `requestRecord`
    */
   async findNode(node: NodeSource, target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     const remote = this.#remote(node);
@@ -254,7 +266,9 @@ export class Discv4Service implements AsyncDisposable {
     try {
       return await this.requestRecord(node, options);
     } catch (error) {
-      if (error instanceof PeerlaneError && error.code === 'request-timeout') return undefined;
+      if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
+        return undefined;
+      }
       throw error;
     }
   }
@@ -278,4 +292,13 @@ export class Discv4Service implements AsyncDisposable {
 
 function checkTarget(target: Uint8Array): void {
   checkLength('the public key', target, PUBLIC_KEY_LENGTH);
+}
+
+function isNamedOf(options: PingOptions): boolean {
+  signalOf(options);
+  return reading('the options of the call', () => {
+    const { named = false } = options;
+    checkBoolean('named', named);
+    return named;
+  });
 }

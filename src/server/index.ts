@@ -18,7 +18,7 @@ export {
 export { Discovery } from './discovery.ts';
 export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
-export { Discv4Service } from './discv4-service.ts';
+export { Discv4Service, type PingOptions } from './discv4-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
 export {
   type DialResult,

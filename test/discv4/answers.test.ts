@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   encodeMessage,
+  type IntakeLimits,
   type Message,
   type PacketBatch,
   type PacketResults,
@@ -17,9 +18,9 @@ import { uncaughtOf } from '../support/uncaught.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 /** A node, and another whose endpoint it knows. */
-function bonded() {
+function bonded(limits?: Partial<IntakeLimits>) {
   const network = new Network({ log: true });
-  const node = new SimNode(network, {});
+  const node = new SimNode(network, limits === undefined ? {} : { limits });
   const known = new Puppet(network);
   known.answerPings(node);
   known.ping(node);
@@ -73,6 +74,23 @@ describe('of a node that is known', () => {
     expect(node.engine.sizes().queued).toBe(3);
     network.env.advance(1_000);
     expect(asked).toEqual({ result: undefined, isDone: true });
+  });
+
+  it('a Pong for which there is no time is none of the three', () => {
+    const { network, node, known, at, receive } = bonded({ knownSubnet: { perSecond: 100, burst: 3 } });
+    node.engine.ping(known.node, node.now, () => undefined);
+    node.schedule();
+    network.env.advance(25);
+    const pong = () => {
+      const pingHash = known.hashOf('ping');
+      return receive({ kind: 'pong', to: at, pingHash, expiration: known.expiration });
+    };
+    for (let i = 0; i < 3; i++) {
+      expect(receive({ kind: 'ping', from: at, to: at, expiration: known.expiration })).toBe('queued');
+    }
+    expect([pong(), pong(), pong(), pong()]).toEqual(Array.from({ length: 4 }, () => 'shed'));
+    network.env.advance(10);
+    expect(pong()).toBe('queued');
   });
 
   it('a record is verified only if it answers the request', () => {

@@ -12,6 +12,7 @@ import {
   type UdpEndpoint,
 } from '../../src/discv4/index.ts';
 import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
+import { kadNode } from '../../src/kad/index.ts';
 import { cheapCrypto } from './network.ts';
 
 const OWN = { ip: '8.8.8.8', udpPort: 30303, tcpPort: 30303 };
@@ -135,6 +136,26 @@ describe('while all places are taken', () => {
       expect(engine.table.has(nodeIdOf(newKey ?? new Uint8Array(64)))).toBe(true);
     }
     expect(engine.sizes().debtors).toBe(MAX_DEBTORS);
+  });
+
+  it('a newcomer that is being pinged already gets its Pong when it has answered that Ping', () => {
+    const { env, engine, sent, receive, ping, pong, kindsOf, otherKey } = full;
+    if (otherKey === undefined) throw new Error('no key');
+    const newcomer = { ip: '9.9.9.200', port: 30303 };
+    const node = kadNode({ publicKey: otherKey, ip: newcomer.ip, udpPort: newcomer.port, tcpPort: 0 });
+    const before = sent.length;
+    engine.ping(node, env.now(), () => undefined);
+    engine.tick(env.now());
+    const ours = sent.slice(before).find(({ to }) => to.ip === newcomer.ip);
+    if (ours === undefined) throw new Error('no Ping went out');
+    // Both are too many, and a Pong of its own is longer than what it answers.
+    const first = receive(ping(newcomer), newcomer, otherKey);
+    const again = receive(ping(newcomer, 7n), newcomer, otherKey);
+    expect([...kindsOf(first.answers), ...kindsOf(again.answers)]).toEqual([]);
+    const { answers } = receive(pong(packetHash(ours.packet)), newcomer, otherKey);
+    expect(answers.map(({ packet }) => decodeMessage(packet))).toMatchObject([
+      { kind: 'pong', pingHash: packetHash(again.packet) },
+    ]);
   });
 
   it('short Pings without end get nothing, or no more than they are', () => {

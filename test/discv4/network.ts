@@ -4,10 +4,12 @@ import type { Timer } from '../../src/base/env.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import {
+  DEFAULT_LIMITS,
   Discv4Engine,
   type Discv4Event,
   decodeMessage,
   encodeMessage,
+  type IntakeLimits,
   isPacket,
   type LookupRun,
   type Message,
@@ -80,6 +82,8 @@ export interface NodeOptions {
   readonly reaches?: (ip: string) => boolean;
   /** Packets that are opened in one tick; default: as the backend has it. */
   readonly openedAtOnce?: number;
+  /** Those that differ from the default ones. */
+  readonly limits?: Partial<IntakeLimits>;
 }
 
 let nextHost = 0;
@@ -102,7 +106,7 @@ export class SimNode {
 
   constructor(network: Network, options: NodeOptions) {
     const { endpoint = freshEndpoint(), seeds = [], isCheap, secretKey, reaches = () => true } = options;
-    const { openedAtOnce } = options;
+    const { openedAtOnce, limits } = options;
     const { env } = network;
     const key = secretKey ?? generateSecretKey(env);
     this.#network = network;
@@ -116,6 +120,7 @@ export class SimNode {
       crypto: openedAtOnce === undefined ? crypto : { ...crypto, openedAtOnce },
       env,
       seeds,
+      limits: { ...DEFAULT_LIMITS, ...limits },
       host: {
         send: (packet, to) => network.send(packet, endpoint, to),
         localRecord: () => this.record,

@@ -4,6 +4,7 @@ import type { UdpEndpoint } from '../../src/discv4/index.ts';
 import { packetHash } from '../../src/discv4/index.ts';
 import { Proofs } from '../../src/discv4/proofs.ts';
 import { MAX_UNANSWERED, MAX_UNANSWERED_OF_KNOWN, SILENCE_MS, Silence } from '../../src/discv4/silence.ts';
+import { kadNode } from '../../src/kad/index.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 const at = (port: number, ip = '8.7.6.5'): UdpEndpoint => ({ ip, port });
@@ -84,6 +85,34 @@ describe('an address where nobody answers', () => {
     proofs.add(at(1_024), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
     silence.break(at(1_024));
     expect(pinged(silence, [at(1_024), at(9_999)])).toBe(2);
+  });
+});
+
+describe('a node that others have named, and that a caller asks', () => {
+  it('gets no Ping where nobody answers, which is said, unless it is asked for without regard to that', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, {});
+    const said: (string | undefined)[] = [];
+    const hearsay = () =>
+      kadNode({ publicKey: network.env.randomBytes(64), ip: '8.7.6.5', udpPort: 30303, tcpPort: 30303 });
+    const note = (result: unknown, notAsked?: string): void => {
+      said.push(result === undefined ? notAsked : 'answered');
+    };
+    for (let i = 0; i < MAX_UNANSWERED + 2; i++) {
+      node.engine.pingNamed(hearsay(), node.now, note);
+      node.schedule();
+      network.env.advance(2_000);
+    }
+    node.engine.requestRecord(hearsay(), node.now, note);
+    node.engine.findNode(hearsay(), node.publicKey, node.now, note);
+    node.schedule();
+    network.env.advance(2_000);
+    const unanswered = Array.from({ length: MAX_UNANSWERED }, () => undefined);
+    expect(said).toEqual([...unanswered, ...Array.from({ length: 4 }, () => 'withheld-ping')]);
+    expect(network.log).toHaveLength(MAX_UNANSWERED);
+    node.engine.ping(hearsay(), node.now, note);
+    network.env.advance(2_000);
+    expect(network.log).toHaveLength(MAX_UNANSWERED + 1);
   });
 });
 

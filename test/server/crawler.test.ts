@@ -229,6 +229,33 @@ describe('a crawl', () => {
     expect(stats.checked).toBeGreaterThanOrEqual(3);
   });
 
+  it('takes nothing from a node that is not asked, as others have named its address in vain', async () => {
+    const network = new FakeNetwork(2);
+    const [withheld] = network.nodes;
+    if (withheld === undefined) throw new Error('two nodes');
+    const set = setOf(network.nodes);
+    network.env.advance(HOUR_MS);
+    const named: boolean[] = [];
+    const service: CrawlService = {
+      publicKey: network.publicKey,
+      random: (options) => network.random(options),
+      requestRecord: async (place, options) => {
+        if (place.udpPort !== withheld.port) throw silent();
+        return await network.requestRecord(place, options);
+      },
+      ping: async (place, options) => {
+        named.push(options.named);
+        if (place.udpPort === withheld.port) throw new PeerlaneError('request-withheld', 'not sent');
+        await network.ping(place, options);
+      },
+    };
+    withheld.hasRecord = false;
+    const stats = await crawl(network, set, { service });
+    expect(stats).toMatchObject({ nodes: 2, removed: 0 });
+    expect(set.get(keyOf(withheld))).toMatchObject({ score: 1, lastCheck: 1 });
+    expect(new Set(named)).toEqual(new Set([true]));
+  });
+
   it('does not ask itself', async () => {
     const network = new FakeNetwork(2);
     const own = signRecord(new Uint8Array(32).fill(99), { seq: 1n, entries: { ip: '127.0.0.1', udp: 9 } });
