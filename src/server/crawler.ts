@@ -107,7 +107,7 @@ export class Crawler {
     if (this.#isStarted) throw new PeerlaneError('closed', 'a crawl is started once');
     this.#isStarted = true;
     const { env, service, idleMs } = this.#options;
-    // One for each worker: Node takes more than ten listeners of a signal for a leak, and says so.
+    // One for each worker, as services are others' code: Node takes more than ten listeners of one for a leak, and says so.
     const aborts = Array.from({ length: CRAWL_WORKERS + 1 }, () => new AbortController());
     const end = (): void => {
       for (const abort of aborts) abort.abort();

@@ -1,4 +1,4 @@
-import { abortedError } from '../base/abort.ts';
+import { abortedError, onAbort } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
 import {
   checkArray,
@@ -284,8 +284,7 @@ export async function* nodesOfMix(
       wake();
     },
   });
-  const ended = (): void => wake();
-  signal.addEventListener('abort', ended);
+  const removeAbort = onAbort(signal, () => wake());
   try {
     for (;;) {
       if (signal.aborted) throw abortedError(signal);
@@ -301,7 +300,7 @@ export async function* nodesOfMix(
       if (node !== undefined) yield node;
     }
   } finally {
-    signal.removeEventListener('abort', ended);
+    removeAbort();
     mix.close();
   }
 }

@@ -61,8 +61,8 @@ export class Greetings implements AsyncDisposable {
   /** Ids of those that are or have been asked, or wait for it: `MAX_GREETINGS` at most. */
   readonly #taken = new Set<string>();
   readonly #waiting: KadNode[] = [];
-  /** One for each dial: Node takes more than ten listeners of a signal for a leak, and says so. */
-  readonly #dials = new Set<AbortController>();
+  readonly #ended = new AbortController();
+  #dials = 0;
   #asked = 0;
   #answered = 0;
   #wake: () => void = () => undefined;
@@ -99,7 +99,7 @@ export class Greetings implements AsyncDisposable {
 
   /** Resolves when all have been asked, or the signal has ended it. */
   async done(): Promise<void> {
-    while (this.#waiting.length + this.#dials.size > 0) {
+    while (this.#waiting.length + this.#dials > 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -113,26 +113,26 @@ export class Greetings implements AsyncDisposable {
 
   #abort(): void {
     this.#waiting.length = 0;
-    for (const dial of this.#dials) dial.abort();
+    this.#ended.abort();
     this.#wake();
   }
 
   #next(): void {
-    while (this.#dials.size < MAX_DIALS && !this.#options.signal.aborted) {
+    while (this.#dials < MAX_DIALS && !this.#ended.signal.aborted) {
       const node = this.#waiting.shift();
       if (node === undefined) break;
-      const dial = new AbortController();
-      this.#dials.add(dial);
+      this.#dials++;
       this.#asked++;
-      void this.#dial(node, dial.signal).finally(() => {
-        this.#dials.delete(dial);
+      void this.#dial(node).finally(() => {
+        this.#dials--;
         this.#next();
       });
     }
     this.#wake();
   }
 
-  async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode, signal: AbortSignal): Promise<void> {
+  async #dial({ id, publicKey, ip: host, tcpPort, udpPort }: KadNode): Promise<void> {
+    const { signal } = this.#ended;
     const { env, onHello, fail } = this.#options;
     try {
       const enode = formatEnode({ publicKey, host, tcpPort, udpPort });
