@@ -15,7 +15,7 @@ import { type CommonOptions, type Context, runAction, withCommonOptions } from '
 import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
-import { listeningView } from './listening.ts';
+import { listeningView, reportMoved } from './listening.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { readBootnodes } from './nodes.ts';
@@ -58,9 +58,14 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
     (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
+  /** Whether the first line has been printed. */
+  let isTold = false;
   const local = new LocalNode({
     ...{ key, env, database },
     failed: (error) => warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) }),
+    moved: () => {
+      if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
+    },
   });
   await local.load();
   const notes = new NodeNotes(database, env);
@@ -82,6 +87,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { enode, record } = local;
   const { fields, lines } = listeningView({ enode, record, isLearning: true });
   output.event('listening', fields, lines.join('\n'));
+  isTold = true;
   warnings.release();
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));

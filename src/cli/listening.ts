@@ -1,12 +1,17 @@
 /** What the commands say first that listen: `serve` and `listen`. */
 import type { NodeRecord } from '../enr/index.ts';
-import type { Fields } from './output.ts';
+import type { Fields, Output } from './output.ts';
 
 export interface Listening {
   readonly enode: string;
   readonly record: NodeRecord;
   /** Whether it takes part in discovery, where others tell it where they see it. */
   readonly isLearning: boolean;
+}
+
+/** Tells that others see the node elsewhere than it has said. */
+export function reportMoved(output: Output, { enode, enr }: { enode: string; enr: string }): void {
+  output.event('endpoint-changed', { enode, enr }, `enode    ${enode}\nenr      ${enr}`);
 }
 
 const NO_ADDRESS =

@@ -20,7 +20,7 @@ import {
 } from './discovery.ts';
 import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
-import { listeningView } from './listening.ts';
+import { listeningView, reportMoved } from './listening.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
@@ -126,6 +126,8 @@ function report(output: Output, event: ServerEvent): void {
       { enode, client, code, message },
       `peer ${printable(client)} left: ${printable(message)}`,
     );
+  } else if (event.kind === 'endpoint-changed') {
+    reportMoved(output, event);
   } else if (event.kind === 'listener-failed') {
     const { code, message } = event.error;
     output.event(event.kind, { code, message }, `the listener failed: ${message} (${code})`);

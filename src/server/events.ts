@@ -8,6 +8,8 @@ export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
 /** What a server tells an observer. */
 export type ServerEvent =
   | { readonly kind: 'listening'; readonly enode: string; readonly enr: string }
+  /** Others see a server that listens on all addresses at one that its record did not name. */
+  | { readonly kind: 'endpoint-changed'; readonly enode: string; readonly enr: string }
   | { readonly kind: 'peer-connected'; readonly peer: PeerInfo }
   | {
       readonly kind: 'peer-disconnected';

@@ -84,6 +84,8 @@ export interface LocalNodeOptions {
   readonly database: NodeDatabase | undefined;
   /** Told that the entries, or the writing of the sequence number, have failed. */
   readonly failed: (error: unknown) => void;
+  /** Told when others have made the record name another endpoint. */
+  readonly moved?: () => void;
 }
 
 /** @throws PeerlaneError `invalid-argument` unless there are entries now; a PeerlaneError that is thrown stays as it is */
@@ -106,8 +108,8 @@ export class LocalNode {
   #local: LocalRecord;
   readonly #votes = new EndpointVotes();
   #endpoints = NOWHERE;
-  /** Of the entries that were set last: what is not among them any more is taken out. */
-  #keys: readonly string[] = [];
+  /** The entries that were set last: what is not among them any more is taken out. */
+  #entries: EntryChanges = {};
   #refreshAt = Number.NEGATIVE_INFINITY;
   #storing: Promise<void> | undefined;
   #storedSeq = -1n;
@@ -146,7 +148,10 @@ export class LocalNode {
     // Who is told where it is needs no votes.
     if (this.#endpoints.udp !== undefined && !mustLearn(this.#endpoints)) return;
     const isChanged = this.#votes.add(voter, stated, this.#options.env.now());
-    if (isChanged && mustLearn(this.#endpoints)) this.#tryRefresh();
+    if (!isChanged || !mustLearn(this.#endpoints)) return;
+    const { seq } = this.#local;
+    this.#tryRefresh();
+    if (this.#local.seq !== seq) this.#options.moved?.();
   }
 
   /** Resolves when the sequence number of the record has been kept, or could not be. */
@@ -164,7 +169,11 @@ export class LocalNode {
   get enode(): string {
     const { host, tcp = 0, udp = 0 } = this.#endpoints;
     const { publicKey } = this.#local;
-    return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort: tcp, udpPort: udp });
+    const here = LOOPBACK.get(host);
+    if (here === undefined) return formatEnode({ publicKey, host, tcpPort: tcp, udpPort: udp });
+    const { ip, udp: udp4, ip6, udp6 } = this.#entries;
+    const udpPort = (ip === undefined ? udp6 : udp4) ?? udp;
+    return formatEnode({ publicKey, host: ip ?? ip6 ?? here, tcpPort: tcp, udpPort });
   }
 
   #tryRefresh(): void {
@@ -183,9 +192,9 @@ export class LocalNode {
       ...seenEntries(this.#endpoints, this.#votes),
       ...(entries && entriesOf(entries)),
     };
-    const gone = Object.fromEntries(this.#keys.map((key) => [key, undefined]));
+    const gone = Object.fromEntries(Object.keys(this.#entries).map((key) => [key, undefined]));
     this.#local.update({ ...gone, ...wanted });
-    this.#keys = Object.keys(wanted);
+    this.#entries = wanted;
     this.#store();
   }
 

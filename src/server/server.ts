@@ -58,7 +58,9 @@ export class Server implements AsyncDisposable {
     this.#pendingInbound = new PendingInbound(maxPending);
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
-    this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed });
+    const { onEvent } = this.#config;
+    const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
+    this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
     this.#dialer = new Dialer({
       env,
       maxPending,
@@ -129,8 +131,8 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * `enode://...` with `externalIp` or the address that the server listens on, the loopback address when it listens
-   * on all of them, and its port, 0 when it does not listen. `discport` is the port of discovery where that is another,
+   * `enode://...` with `externalIp` or the address that the server listens on, and its port, 0 when it does not listen.
+   * When it listens on all of them, it is the address at which enough nodes say that they see it, and until then loopback. `discport` is the port of discovery where that is another,
    * and 0 without discovery.
    */
   get enode(): string {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toBareHex, toHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
+import { SMALL_CHAIN } from '../interop/chains.ts';
 import { type Bootnode, bootnode, enodeOf, ownNode } from './bootnode.ts';
 import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
 
@@ -95,6 +97,21 @@ describe('listen', () => {
     const { cli: json } = await bootnode('--listen', '0.0.0.0:0');
     expect(json.events[0]?.note).toMatch(note);
   });
+
+  it.each([['listen'], ['serve', '--chain', dirname(SMALL_CHAIN.genesis)]])(
+    'and %s tell where others see them, once enough of them do',
+    async (...command) => {
+      const cli = new Cli([...command, '--listen', '0.0.0.0:0', '--json']);
+      const { enode } = await cli.event(({ event }) => event === 'listening');
+      for (let i = 0; i < MIN_LOCAL_VOTES; i++) await (await ownNode()).requestRecord(String(enode));
+      const moved = await cli.event(({ event }) => event === 'endpoint-changed');
+      expect(moved).toEqual({ event: 'endpoint-changed', enode, enr: expect.stringMatching(/^enr:/) });
+      const { udpPort } = parseEnode(String(enode));
+      expect(parseRecord(String(moved.enr)).entries()).toMatchObject({ ip: '127.0.0.1', udp: udpPort });
+      cli.kill('SIGINT');
+      await cli.done;
+    },
+  );
 
   it('is no bootnode of its own', async () => {
     const { args, secretKey } = await files();

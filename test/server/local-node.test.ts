@@ -14,12 +14,15 @@ async function node({
 } = {}) {
   const state: { entries: () => EntryChanges } = { entries: () => ({}) };
   const failures: unknown[] = [];
+  /** Where it was after each move. */
+  const moves: string[] = [];
   const local = new LocalNode({
     key: generateSecretKey(new VirtualEnv({ seed })),
     ...{ env, database, entries: () => state.entries(), failed: (error) => failures.push(error) },
+    moved: () => void moves.push(local.enode.replace(/^.*@/, '')),
   });
   await local.load();
-  return { env, local, state, failures };
+  return { env, local, state, failures, moves };
 }
 
 /** Enough nodes of networks of their own say that they see the node there. */
@@ -48,10 +51,11 @@ it('a record follows its entries, looked at once a second, and counts up when th
 });
 
 it('a record names where others see a node that listens on all addresses, and counts up when that changes', async () => {
-  const { local } = await node();
+  const { local, moves } = await node();
   local.listens({ host: '0.0.0.0', tcp: 1, udp: 2 });
   const first = local.record;
   expect(first.entries()).not.toHaveProperty('ip');
+  expect(local.enode).toMatch(/@127\.0\.0\.1:1\?discport=2$/);
   seenAt(local, '8.8.8.8', 2, MIN_GLOBAL_VOTES - 1);
   expect(local.record).toBe(first);
   seenAt(local, '8.8.8.8', 2);
@@ -64,27 +68,31 @@ it('a record names where others see a node that listens on all addresses, and co
   seenAt(local, '8.8.8.8', 7);
   expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 7 });
   expect(local.record.seq).toBe(first.seq + 2n);
+  expect(moves).toEqual(['8.8.8.8:1?discport=2', '8.8.8.8:1?discport=7']);
 });
 
 it('a record follows both families where both are listened on', async () => {
-  const { local } = await node();
+  const { local, moves } = await node();
   seenAt(local, '2a01::8', 3);
   local.listens({ host: '::', tcp: undefined, udp: 2 });
+  expect(local.enode).toMatch(/@\[2a01::8\]:0\?discport=3$/);
   expect(local.record.entries()).toMatchObject({ ip6: '2a01::8', udp6: 3 });
   expect(local.record.entries()).not.toHaveProperty('udp');
   seenAt(local, '8.8.8.8', 4);
   expect(local.record.entries()).toMatchObject({ ip6: '2a01::8', udp6: 3, ip: '8.8.8.8', udp: 4 });
   expect(local.record.entries()).not.toHaveProperty('tcp');
+  expect(moves).toEqual(['8.8.8.8:0?discport=4']);
 });
 
 it.each(['127.0.0.1', '192.0.2.7'])(
   'a record keeps to %s, which it was given, whatever others see',
   async (host) => {
-    const { local } = await node();
+    const { local, moves } = await node();
     local.listens({ host, tcp: 1, udp: 2 });
     const { record } = local;
     seenAt(local, '8.8.8.8', 2);
     expect(local.record).toBe(record);
+    expect([parseEnode(local.enode).host, moves]).toEqual([host, []]);
   },
 );
 
@@ -100,7 +108,7 @@ it('entries of the user go before what others see; without discovery nothing is 
 });
 
 it('a record with an address that does not go into it is told of, and stays as it is', async () => {
-  const { local, state, failures } = await node();
+  const { local, state, failures, moves } = await node();
   local.listens({ host: '0.0.0.0', tcp: 1, udp: 2 });
   const { record } = local;
   state.entries = () => {
@@ -111,6 +119,7 @@ it('a record with an address that does not go into it is told of, and stays as i
   }
   expect(failures).toHaveLength(1);
   expect(local.record).toBe(record);
+  expect([parseEnode(local.enode).host, moves]).toEqual(['127.0.0.1', []]);
 });
 
 it('a record stays as it is when its entries cannot be had', async () => {
