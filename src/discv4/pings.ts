@@ -36,8 +36,8 @@ interface PendingPing extends Pending {
   /** When a Ping of theirs was answered, while this one was on its way. */
   pingAt: number;
   readonly waiters: Done<PingResult>[];
-  /** What the node gets when it has answered, and not before: one thing at most. */
-  withheld: (() => void) | undefined;
+  /** What is to be done when the node has answered, for the Ping of its own that came last. */
+  proved: (() => void) | undefined;
 }
 
 export interface PingsContext {
@@ -95,23 +95,26 @@ export class Pings {
     return this.#backs < MAX_PING_BACKS && !this.#pending.has(remoteOf(node).key);
   }
 
-  /** Sends it. @param proved called if it is answered */
-  pingBack(node: KadNode, kind: PingKind, proved: () => void): void {
+  /** Sends it. */
+  pingBack(node: KadNode, kind: PingKind): void {
     this.#backs++;
-    this.#begin(remoteOf(node), { isBack: true, attempts: 1, kind }, (result) => {
-      if (result !== undefined) proved();
-    });
+    this.#begin(remoteOf(node), { isBack: true, attempts: 1, kind }, () => undefined);
   }
 
-  /** Has something done when the node answers the Ping that is on its way to it, whoever has sent it; the last wins. */
-  withhold(node: KadNode, answer: () => void): void {
+  /** Has something done when the node answers the Ping that is on its way to it, if there is one; the last wins. */
+  whenProved(node: KadNode, proved: () => void): void {
     const pending = this.#pending.get(remoteOf(node).key);
-    if (pending !== undefined) pending.withheld = answer;
+    if (pending !== undefined) pending.proved = proved;
   }
 
   /** Whether a Pong is to come from that endpoint. */
   expects(endpointKey: string): boolean {
     return this.#atEndpoint.has(endpointKey);
+  }
+
+  /** Whether a Pong that may be the awaited one has come from that endpoint, and is going to be verified. */
+  isAnswering(endpointKey: string): boolean {
+    return (this.#atEndpoint.get(endpointKey) ?? []).some(({ pongs }) => pongs > 0);
   }
 
   /** Whether a Pong with this hash may be the one that is awaited, whoever signs it; of each Ping a few are let in. */
@@ -155,7 +158,7 @@ export class Pings {
   ): void {
     const pending: PendingPing = {
       ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
-      ...{ sentAt: 0, pongs: 0, withheld: undefined },
+      ...{ sentAt: 0, pongs: 0, proved: undefined },
       pingAt: Number.NEGATIVE_INFINITY,
     };
     this.#pending.set(remote.key, pending);
@@ -183,7 +186,7 @@ export class Pings {
     if (result !== undefined) answered(remote.node, result);
     else if (!isBack) silent(remote.node);
     for (const done of waiters) done(result);
-    if (result !== undefined) pending.withheld?.();
+    if (result !== undefined) pending.proved?.();
   }
 
   /**

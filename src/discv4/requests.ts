@@ -10,10 +10,10 @@ import { Pings, type PingsContext } from './pings.ts';
 import { RecordRequests } from './record-requests.ts';
 
 /**
- * How often a node is asked for Neighbors from the proofs on: where its Ping for a proof, or our Pong, got lost, it passes
- * over all questions until it is pinged again.
+ * How often a node is asked from the proofs on: where its Ping for a proof, or our Pong, got lost, or it has been started
+ * again, it passes over all questions until it is pinged again.
  */
-const FIND_NODE_ROUNDS = 2;
+const ROUNDS = 2;
 /** Requests of our own at a time. */
 export const MAX_REQUESTS = 256;
 
@@ -79,29 +79,31 @@ export class Requests {
   /** Nodes close to a target, at most `BUCKET_SIZE`, whose addresses have been checked. */
   findNode(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const remote = remoteOf(node);
-    this.#opened(done, (finish) => {
-      const ask = (roundsLeft: number): void => {
-        this.#bonds.make(remote, FIND_NODE_SETTLE_MS, (notAsked) => {
-          if (notAsked !== undefined) finish(undefined, notAsked);
-          else this.#findNodes.ask({ remote, target, done: (nodes) => answered(nodes, roundsLeft - 1) });
-        });
-      };
-      const answered = (nodes: KadNode[] | undefined, roundsLeft: number): void => {
-        if (nodes === undefined && roundsLeft > 0) ask(roundsLeft);
-        else finish(nodes);
-      };
-      ask(FIND_NODE_ROUNDS);
-    });
+    this.#asked(remote, FIND_NODE_SETTLE_MS, done, (answered) =>
+      this.#findNodes.ask({ remote, target, done: answered }),
+    );
   }
 
   /** The node's record, signed by its key; whether it is newer than one that is known is not looked at. */
   record(node: KadNode, done: Done<NodeRecord>): void {
     const remote = remoteOf(node);
+    this.#asked(remote, ENR_SETTLE_MS, done, (answered) => this.#records.ask(remote, answered));
+  }
+
+  /** Sees to the proofs, and asks what `ask` does; both once more if there is no answer. */
+  #asked<T>(remote: Remote, settleMs: number, done: Done<T>, ask: (answered: Done<T>) => void): void {
     this.#opened(done, (finish) => {
-      this.#bonds.make(remote, ENR_SETTLE_MS, (notAsked) => {
-        if (notAsked !== undefined) finish(undefined, notAsked);
-        else this.#records.ask(remote, finish);
-      });
+      const begin = (roundsLeft: number): void => {
+        this.#bonds.make(remote, settleMs, (notAsked) => {
+          if (notAsked !== undefined) finish(undefined, notAsked);
+          else ask((result) => answered(result, roundsLeft - 1));
+        });
+      };
+      const answered = (result: T | undefined, roundsLeft: number): void => {
+        if (result === undefined && roundsLeft > 0) begin(roundsLeft);
+        else finish(result);
+      };
+      begin(ROUNDS);
     });
   }
 

@@ -71,14 +71,18 @@ export class Responder {
     const given = () => requests.givenProof({ origin, publicKey });
     if (answers) answer();
     if (isProven) table.addInbound(node, now);
-    else if (ping !== undefined) requests.pings.pingBack(node, ping, () => this.#proved(node));
-    // Last, so that a Ping that has just been sent knows of it.
-    if (answers) given();
-    else
-      requests.pings.withhold(node, () => {
+    else {
+      if (ping !== undefined) requests.pings.pingBack(node, ping);
+      requests.pings.whenProved(node, () => {
+        this.#proved(node);
+        if (answers) return;
+        // There was no room for it before.
         answer();
         given();
       });
+    }
+    // Last, so that a Ping that has just been sent knows of it.
+    if (answers) given();
   }
 
   /**

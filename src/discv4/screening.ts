@@ -50,7 +50,8 @@ export class Screening {
     const { intake, proofs, requests } = this.#context;
     const origin = originOf(from);
     if (origin === undefined) return this.drop('foreign');
-    const isProven = proofs.knows(origin.key, now);
+    // A Pong that has come before it is a proof by the time that it is its turn.
+    const isProven = proofs.knows(origin.key, now) || requests.pings.isAnswering(origin.key);
     // An answer to our Ping is one of somebody known, though it is not clear yet who sends it.
     const isExpected = isProven || requests.pings.expects(origin.key);
     const isAdmitted = isExpected

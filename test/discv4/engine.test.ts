@@ -218,10 +218,12 @@ describe('endpoint proofs', () => {
       if (message.kind === 'enrRequest') askedAt.push(node.now);
     };
     node.ask<NodeRecord>((done) => node.engine.requestRecord(puppet.node, node.now, done));
-    network.env.advance(2_000);
-    expect(bondedAt).toHaveLength(1);
-    expect(askedAt).toHaveLength(2);
-    expect((askedAt[0] ?? 0) - (bondedAt[0] ?? 0)).toBeGreaterThanOrEqual(500);
+    network.env.advance(5_000);
+    // Without an answer the proofs are made once more.
+    expect([bondedAt.length, askedAt.length]).toEqual([2, 4]);
+    for (const [i, at] of bondedAt.entries()) {
+      expect((askedAt[2 * i] ?? 0) - at).toBeGreaterThanOrEqual(500);
+    }
   });
 });
 
@@ -357,7 +359,7 @@ describe('records', () => {
     puppet.send(node, { kind: 'enrResponse', requestHash, record: Uint8Array.of(0xc0) });
     network.env.advance(100);
     expect(node.engine.stats().dropped.unsolicited).toBe(3);
-    network.env.advance(1_000);
+    network.env.advance(5_000);
     expect(asked).toEqual({ isDone: true, result: undefined });
   });
 
