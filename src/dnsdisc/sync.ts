@@ -2,11 +2,11 @@
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Entry, parseEntry, type Texts, textOf } from './entry.ts';
+import { pauseAfter } from './pauses.ts';
 import { formatRoot, rootOf } from './root.ts';
 import { depthFirst, type Place, Subtree } from './subtree.ts';
 import { MAX_TREE_ENTRIES, readTree, type Tree } from './tree.ts';
 import type { TreeUrl } from './tree-url.ts';
-import { pauseAfter } from './tree-walk.ts';
 
 /** How often a root or an entry is asked for before the tree is given up. */
 export const SYNC_ATTEMPTS = 4;
