@@ -24,8 +24,8 @@ const MAX_CACHE_SIZE = 1_000_000;
 
 export interface Resolver {
   /**
-   * The TXT records at `name`, the strings of each put together; empty if there are none. The signal aborts when nobody
-   * waits for the answer any more.
+   * The TXT records at `name`, the strings of each put together, in UTF-8 or (as Node.js gives them) one character a byte;
+   * empty if there are none. The signal aborts when nobody waits for the answer any more.
    */
   resolveTxt(name: string, signal: AbortSignal): Promise<readonly string[]>;
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerlaneError } from '../../src/base/errors.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { Absences, MAX_ABSENT } from '../../src/dnsdisc/absences.ts';
@@ -9,6 +9,7 @@ import {
   DnsClient,
   type DnsClientOptions,
   formatTreeUrl,
+  formatZone,
   type Tree,
   treeTexts,
 } from '../../src/dnsdisc/index.ts';
@@ -16,6 +17,8 @@ import { LONGEST_PAUSE_MS } from '../../src/dnsdisc/pauses.ts';
 import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
 import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
+import { DnsResolver } from '../../src/io/dns.ts';
+import { DnsServer } from '../support/dns-server.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
@@ -562,6 +565,27 @@ describe('what stands in a tree without being of use', () => {
     for (const [name, [text = '']] of dns.texts)
       dns.texts.set(name, ['v=spf1 -all', 'enrtree-future:x', text]);
     expect(texts(await take(env, client.records([URL]), 1))).toEqual(texts(records(1)));
+  });
+});
+
+describe('an unknown entry', () => {
+  it('in UTF-8 is passed over as any other, and served again as it was', async () => {
+    const { env, dns, client } = setUp([]);
+    const odd = 'future:caf\u00e9 \u20ac';
+    const leaves = [odd, record(1).toString()];
+    publish(dns, [`enrtree-branch:${leaves.map(hashOf).join(',')}`, ...leaves]);
+    const server = await DnsServer.serve(new Map([...dns.texts].map(([name, [text = '']]) => [name, text])));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const resolver = new DnsResolver({ servers: [server.address] });
+    const fromServer = new DnsClient({ resolver, rate: 1_000 });
+    const given = new DnsClient({ resolver: dns, env, rate: 1_000 });
+    for (const read of [await fromServer.sync(URL), await settled(env, given.sync(URL))]) {
+      expect(texts(read.records)).toEqual([record(1).toString()]);
+      expect(read.ignored.map(({ code }) => code)).toEqual(['invalid-tree']);
+      expect(read.entries.get(hashOf(odd))).toBe(odd);
+      expect(formatZone(read)).toContain('"future:caf\\195\\169 \\226\\130\\172"');
+    }
+    expect(texts(await take(env, client.records([URL]), 2))).toContain(record(1).toString());
   });
 });
 
