@@ -91,14 +91,15 @@ export class DnsClient {
   }
 
   /**
-   * Reads a whole tree, without what it links to.
+   * Reads a whole tree, without what it links to. What cannot be had is asked for again, and does not keep the rest from
+   * being read: `onRecord` tells of all records that could be, `onMissing` of the entries that could not.
    *
    * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
    * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
    */
   async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
-    const { signal, minSeq, onProgress, onRecord } = checkSyncOptions(options);
+    const { signal, minSeq, onMissing, onProgress, onRecord } = checkSyncOptions(options);
     const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
@@ -108,6 +109,7 @@ export class DnsClient {
       },
       pause: (ms) => sleep(this.#env, ms, signal),
       onProblem: this.#onProblem,
+      onMissing: detached(onMissing),
       onProgress: detached(onProgress),
       onRecord: detached(onRecord),
     });

@@ -15,6 +15,7 @@ import {
 } from '../../src/dnsdisc/index.ts';
 import { LONGEST_PAUSE_MS } from '../../src/dnsdisc/pauses.ts';
 import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
+import { MAX_SYNC_FAILURES, SYNC_ATTEMPTS } from '../../src/dnsdisc/sync.ts';
 import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
 import { DnsResolver } from '../../src/io/dns.ts';
@@ -721,13 +722,55 @@ describe('sync', () => {
 
   it('asks again when an answer fails, and gives up some time', async () => {
     const { env, dns, client } = setUp([tree({ count: 5 })]);
-    let failures = 0;
-    dns.instead = () => (failures++ % 3 < 2 ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    const asked = (name: string): number => dns.names.filter((other) => other === name).length;
+    dns.instead = (name) => (asked(name) < 4 ? Promise.reject(new Error('SERVFAIL')) : undefined);
     expect(texts((await settled(env, client.sync(URL))).records)).toEqual(texts(records(5)));
     dns.instead = () => Promise.reject(new Error('SERVFAIL'));
     expect(await rejectionOf(settled(env, client.sync(URL)))).toBe('lookup-failed');
     dns.instead = () => new Promise(() => undefined);
     expect(await rejectionOf(settled(env, client.sync(URL)))).toBe('lookup-timeout');
+  });
+
+  it('reads all that can be had, and says in the end what cannot', async () => {
+    const made = tree({ count: 40 });
+    const { env, dns, client } = setUp([made], { rate: 1_000 });
+    const missing = [3, 9, 30].map((i) => `${hashOf(record(i).toString())}.nodes.test`);
+    dns.instead = (name) => (missing.includes(name) ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    const told: NodeRecord[] = [];
+    const missed: string[] = [];
+    const syncing = client.sync(URL, {
+      onRecord: (found) => void told.push(found),
+      onMissing: ({ code }, name) => void missed.push(`${code} ${name}`),
+    });
+    const error = await settled(env, syncing).catch((problem: unknown) => problem);
+    expect(error).toMatchObject({
+      code: 'lookup-failed',
+      message: expect.stringMatching(/^the entry \S+\.nodes\.test and 2 more cannot be had: SERVFAIL$/),
+      details: { missing: 3, read: treeTexts(made).size - 3 },
+    });
+    expect(texts(told)).toEqual(texts(records(40).filter((_, i) => ![3, 9, 30].includes(i))));
+    expect(missed.sort()).toEqual(missing.map((name) => `lookup-failed ${name}`).sort());
+    for (const name of missing) {
+      expect(dns.names.filter((asked) => asked === name).length).toBe(SYNC_ATTEMPTS);
+    }
+    // Those that cannot be had wait together.
+    expect(env.now()).toBeLessThan(1_000 + 10_000);
+  });
+
+  it('gives up when nobody is there any more', async () => {
+    const { env, dns, client } = setUp([tree({ count: 1_000 })], { rate: 1_000 });
+    const told: NodeRecord[] = [];
+    dns.instead = () => (told.length >= 500 ? Promise.reject(new Error('gone')) : undefined);
+    const missing: string[] = [];
+    const syncing = client.sync(URL, {
+      onRecord: (found) => void told.push(found),
+      onMissing: (_, name) => void missing.push(name),
+    });
+    expect(await rejectionOf(settled(env, syncing))).toBe('lookup-failed');
+    expect(told.length).toBe(500);
+    expect(dns.names.length).toBeLessThan(500 + 60 + SYNC_ATTEMPTS * MAX_SYNC_FAILURES);
+    expect(new Set(missing).size).toBe(missing.length);
+    expect(missing.length).toBeGreaterThan(10);
   });
 
   it('refuses a root that is older than one of before', async () => {
@@ -812,7 +855,13 @@ describe('a client', () => {
       expect(codeOf(() => client.records([URL], options as never))).toBe('invalid-argument');
       expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
     }
-    for (const options of [{ minSeq: 'x' }, { minSeq: -1n }, { minSeq: 2n ** 64n }, { onProgress: 5 }]) {
+    for (const options of [
+      { minSeq: 'x' },
+      { minSeq: -1n },
+      { minSeq: 2n ** 64n },
+      { onProgress: 5 },
+      { onMissing: 5 },
+    ]) {
       expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
     }
   });
