@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { publicKeyOf } from '../crypto/index.ts';
 import {
   canonicalDomain,
   DEFAULT_RATE,
@@ -16,11 +17,12 @@ import {
   treeTexts,
   treeToJson,
 } from '../dnsdisc/index.ts';
+import type { NodeRecord } from '../enr/index.ts';
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
 import { collected, dnsServer, readWith } from './arguments.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { duration, durationOption } from './durations.ts';
-import { formatCount } from './format.ts';
+import { formatCount, printable } from './format.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Fields, Output } from './output.ts';
 import {
@@ -28,6 +30,7 @@ import {
   readRecordsFile,
   readTreeFile,
   replaceFile,
+  replaceTreeFile,
   requireReplaceable,
 } from './tree-files.ts';
 
@@ -48,6 +51,8 @@ interface SignOptions extends CommonOptions {
   readonly domain: string;
   readonly seq?: bigint;
   readonly link?: readonly TreeUrl[];
+  readonly empty?: boolean;
+  readonly newKey?: boolean;
   readonly out?: string;
 }
 
@@ -81,6 +86,8 @@ export function addDnsCommands(program: Command): void {
     .requiredOption('--domain <name>', 'where the tree will be published', domain)
     .option('--seq <number>', 'sequence number; default: one more than in the file of --out, or 1', sequence)
     .option('--link <url>', 'another tree to refer to; may be repeated', collected(treeUrl))
+    .option('--empty', 'publish a list without any record')
+    .option('--new-key', 'take the place of a tree that another key has signed, and so has another URL')
     .option('--out <file>', 'write the tree as JSON, from names to TXT records')
     .action((records: string, options: SignOptions) =>
       runAction(options, (context) => sign(context, records, options)),
@@ -108,17 +115,26 @@ async function sync({ output, env, signal }: Context, url: string, options: Sync
   if (out !== undefined) await requireReplaceable(out);
   const minSeq = old !== undefined && formatTreeUrl(old.url) === key ? old.root.seq : 0n;
   const client = new DnsClient({ resolver, env, timeoutMs, rate });
+  // Where the records are the output, what else is said is for people.
+  const stage = out === undefined && output.mode === 'plain' ? '# entries' : 'entries';
+  const records: NodeRecord[] = [];
   const tree = await client.sync(url, {
-    signal,
-    minSeq,
-    onProgress: ({ done, known }) => {
-      // Without a file the output is the records alone.
-      if (out !== undefined || output.mode === 'json') output.progress('entries', done, known);
+    ...{ signal, minSeq },
+    onProgress: ({ done, known }) => output.progress(stage, done, known),
+    onRecord: (record) => {
+      if (out === undefined) printRecord(output, record);
+      else records.push(record);
+    },
+    onMissing: (problem, name) => {
+      output.endProgress();
+      // There will be no file: that is what there is in its place.
+      for (const record of records.splice(0)) printRecord(output, record);
+      const { code, message } = problem;
+      output.event('missing', { name, code, message }, `# missing: ${name}: ${printable(message)}`);
     },
   });
   output.endProgress();
-  if (out !== undefined) await replaceFile(out, treeToJson(tree));
-  else for (const record of tree.records) printRecord(output, String(record), toHex(record.nodeId));
+  if (out !== undefined) await replaceTreeFile(out, tree);
   const wrote = out === undefined ? '#' : `wrote ${out}:`;
   const fields = { ...fieldsOf(tree), ignored: tree.ignored.length, file: out };
   output.event('tree', fields, `${wrote} ${describe(tree)}`);
@@ -128,9 +144,18 @@ async function sign({ output }: Context, path: string, options: SignOptions): Pr
   const { key, domain, link: links = [], out } = options;
   const secretKey = await readKeyFile(key);
   const records = await readRecordsFile(path);
+  if (records.length === 0 && options.empty !== true) {
+    const message = `${path} has no records: with --empty a list without any is signed`;
+    throw new PeerlaneError('invalid-argument', message);
+  }
   const old = out === undefined ? undefined : await readOldTreeFile(out);
   if (old !== undefined && old.url.domain !== domain) {
     throw new PeerlaneError('invalid-argument', `${out} is the tree of ${old.url.domain}, not of ${domain}`);
+  }
+  const url = formatTreeUrl({ publicKey: publicKeyOf(secretKey), domain });
+  if (old !== undefined && formatTreeUrl(old.url) !== url && options.newKey !== true) {
+    const message = `${out} is ${formatTreeUrl(old.url)}, and this key makes it ${url}, which nobody knows who reads the old one: with --new-key it is replaced`;
+    throw new PeerlaneError('invalid-argument', message);
   }
   const seq = options.seq ?? (old === undefined ? 1n : old.root.seq + 1n);
   if (old !== undefined && seq <= old.root.seq) {
@@ -149,7 +174,7 @@ async function sign({ output }: Context, path: string, options: SignOptions): Pr
     output.event('tree', { ...fieldsOf(tree), texts }, treeToJson(tree).trimEnd());
     return;
   }
-  await replaceFile(out, treeToJson(tree));
+  await replaceTreeFile(out, tree);
   output.event('tree', { ...fieldsOf(tree), file: out }, `wrote ${out}: ${describe(tree)}`);
 }
 
@@ -168,8 +193,9 @@ async function toZone({ output }: Context, path: string, options: ZoneOptions): 
   output.event('zone', { ...fieldsOf(tree), file: out }, `wrote ${out}: ${describe(tree)}`);
 }
 
-function printRecord(output: Output, record: string, nodeId: string): void {
-  output.event('record', { record, nodeId }, record);
+function printRecord(output: Output, record: NodeRecord): void {
+  const text = record.toString();
+  output.event('record', { record: text, nodeId: toHex(record.nodeId) }, text);
 }
 
 function fieldsOf({ url, root, records, links, entries }: Tree): Fields {

@@ -1,16 +1,17 @@
 /** Files of the `dns` commands: lists of node records, and trees as TXT records. */
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { type Tree, type TreeUrl, treeFromJson } from '../dnsdisc/index.ts';
+import { type Tree, type TreeUrl, treeFromJson, treeToJson } from '../dnsdisc/index.ts';
 import { type NodeRecord, parseRecord } from '../enr/index.ts';
 import {
   readTextFile,
   replaceTextFile,
   requireReplaceable as requireReplaceableText,
 } from '../io/text-file.ts';
+import { MAX_NODE_SET_BYTES } from '../server/node-set.ts';
 
 const WHAT = 'the file';
-/** More than a hundred thousand records take. */
-const MAX_LENGTH = 128 * 1024 * 1024;
+/** The longest that a tree of 250,000 records has, as many as a node set may have. */
+const MAX_TREE_FILE_BYTES = 192 * 1024 * 1024;
 
 /**
  * The records in a file: one a line, where lines that begin with `#` are for people; a JSON array of them; or a JSON
@@ -19,7 +20,7 @@ const MAX_LENGTH = 128 * 1024 * 1024;
  * @throws PeerlaneError `file-unreadable`, `invalid-record`
  */
 export async function readRecordsFile(path: string): Promise<NodeRecord[]> {
-  const text = await readText(path);
+  const text = await readTextFile(path, WHAT, MAX_NODE_SET_BYTES);
   const texts = /^\s*[[{]/.test(text) ? textsOfJson(path, text) : textsOfLines(text);
   return texts.map((record, i) => {
     try {
@@ -57,14 +58,14 @@ function textsOfJson(path: string, text: string): string[] {
 
 /** The tree in a file of TXT records, verified. @throws PeerlaneError `file-unreadable`, `invalid-tree` */
 export async function readTreeFile(path: string, url?: TreeUrl): Promise<Tree> {
-  return parseTree(path, await readText(path), url);
+  return parseTree(path, await readTextFile(path, WHAT, MAX_TREE_FILE_BYTES), url);
 }
 
 /** The same, if there is such a file. */
 export async function readOldTreeFile(path: string): Promise<Tree | undefined> {
   let text: string;
   try {
-    text = await readText(path);
+    text = await readTextFile(path, WHAT, MAX_TREE_FILE_BYTES);
   } catch (error) {
     const cause = isPeerlaneError(error) ? error.cause : undefined;
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
@@ -83,6 +84,16 @@ function parseTree(path: string, text: string, url?: TreeUrl): Tree {
   }
 }
 
+/** As `replaceFile`. @throws PeerlaneError `invalid-argument` for a tree that `readTreeFile` would not read */
+export async function replaceTreeFile(path: string, tree: Tree): Promise<void> {
+  const json = treeToJson(tree);
+  if (json.length > MAX_TREE_FILE_BYTES) {
+    const message = `the tree would take ${json.length} bytes; the limit is ${MAX_TREE_FILE_BYTES}`;
+    throw new PeerlaneError('invalid-argument', message);
+  }
+  await replaceFile(path, json);
+}
+
 /** Writes a file that takes the place of one that is there only when it is whole. @throws PeerlaneError `file-unreadable` */
 export async function replaceFile(path: string, text: string): Promise<void> {
   await replaceTextFile(path, WHAT, text);
@@ -91,8 +102,4 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 /** @throws PeerlaneError `file-unreadable` when `replaceFile` would fail */
 export async function requireReplaceable(path: string): Promise<void> {
   await requireReplaceableText(path, WHAT);
-}
-
-async function readText(path: string): Promise<string> {
-  return await readTextFile(path, WHAT, MAX_LENGTH);
 }

@@ -24,8 +24,8 @@ const MAX_CACHE_SIZE = 1_000_000;
 
 export interface Resolver {
   /**
-   * The TXT records at `name`, the strings of each put together; empty if there are none. The signal aborts when nobody
-   * waits for the answer any more.
+   * The TXT records at `name`, the strings of each put together, in UTF-8 or (as Node.js gives them) one character a byte;
+   * empty if there are none. The signal aborts when nobody waits for the answer any more.
    */
   resolveTxt(name: string, signal: AbortSignal): Promise<readonly string[]>;
 }
@@ -53,6 +53,8 @@ export interface WaitOptions {
 export interface SyncOptions extends WaitOptions {
   /** A root with a lower number is refused. */
   readonly minSeq?: bigint;
+  /** Told at the end of each entry that could not be had; `name` is what was looked up. For observation only, as `onProblem`. */
+  readonly onMissing?: (problem: PeerlaneError, name: string) => void;
   /** For observation only, as `onProblem`. */
   readonly onProgress?: (progress: SyncProgress) => void;
   /**
@@ -92,10 +94,16 @@ export function checkSyncOptions(
 ): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
   const signal = signalOf(options);
   return reading('the options of the call', () => {
-    const { minSeq = 0n, onProgress = () => undefined, onRecord = () => undefined } = options;
+    const {
+      minSeq = 0n,
+      onMissing = () => undefined,
+      onProgress = () => undefined,
+      onRecord = () => undefined,
+    } = options;
     checkUint64('minSeq', minSeq);
+    checkFunction('onMissing', onMissing);
     checkFunction('onProgress', onProgress);
     checkFunction('onRecord', onRecord);
-    return { signal, minSeq, onProgress, onRecord };
+    return { signal, minSeq, onMissing, onProgress, onRecord };
   });
 }

@@ -3,6 +3,7 @@ import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { invalidArgument, readEach, reading, signalOf } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
 import { detached } from '../base/observer.ts';
 import { sleep } from '../base/sleep.ts';
 import type { NodeRecord } from '../enr/index.ts';
@@ -17,10 +18,17 @@ import {
 import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
 import { Forest, MAX_TREES } from './forest.ts';
 import { Pace } from './pace.ts';
+import { RecordIterator } from './record-iterator.ts';
 import { syncTree } from './sync.ts';
 import type { Tree } from './tree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
 import type { Lookup, Outcome, TreeWalk } from './tree-walk.ts';
+
+/** Lists that are read on each time, by one iterator at a time: another waits. */
+export interface DnsLists {
+  /** As `DnsClient.records`, from where the last one has stopped. @throws PeerlaneError as it, but for URLs */
+  records(options?: WaitOptions): AsyncIterableIterator<NodeRecord>;
+}
 
 /** Trees whose newest sequence number is remembered. */
 const MAX_KNOWN_TREES = 256;
@@ -55,7 +63,14 @@ export class DnsClient {
    * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; from `next`: `aborted`
    */
   records(urls: readonly string[], options: WaitOptions = {}): AsyncIterableIterator<NodeRecord> {
-    const signal = signalOf(options);
+    return this.lists(urls).records(options);
+  }
+
+  /**
+   * The same for who stops and goes on later: what has been read is kept in between.
+   * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`
+   */
+  lists(urls: readonly string[]): DnsLists {
     const roots = reading('urls', () => {
       if (!Array.isArray(urls) || urls.length === 0 || urls.length > MAX_TREES) {
         throw invalidArgument(`urls is not an array of 1 to ${MAX_TREES} URLs`);
@@ -63,18 +78,28 @@ export class DnsClient {
       return readEach('urls', urls, parseTreeUrl);
     });
     const forest = new Forest(roots, (url) => this.#seqs.get(url));
-    return new RecordIterator((closed) => this.#next(forest, closed), signal);
+    const turns = new Gate(1);
+    const find = async (closed: AbortSignal): Promise<NodeRecord> => {
+      const leave = await turns.enter(1, closed);
+      try {
+        return await this.#next(forest, closed);
+      } finally {
+        leave();
+      }
+    };
+    return { records: (options = {}) => new RecordIterator(find, signalOf(options)) };
   }
 
   /**
-   * Reads a whole tree, without what it links to.
+   * Reads a whole tree, without what it links to. What cannot be had is asked for again, and does not keep the rest from
+   * being read: `onRecord` tells of all records that could be, `onMissing` of the entries that could not.
    *
    * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
    * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
    */
   async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
-    const { signal, minSeq, onProgress, onRecord } = checkSyncOptions(options);
+    const { signal, minSeq, onMissing, onProgress, onRecord } = checkSyncOptions(options);
     const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
@@ -84,6 +109,7 @@ export class DnsClient {
       },
       pause: (ms) => sleep(this.#env, ms, signal),
       onProblem: this.#onProblem,
+      onMissing: detached(onMissing),
       onProgress: detached(onProgress),
       onRecord: detached(onRecord),
     });
@@ -94,12 +120,15 @@ export class DnsClient {
   async #next(forest: Forest, signal: AbortSignal): Promise<NodeRecord> {
     for (;;) {
       throwIfAborted(signal);
-      const step = forest.next(this.#env.now(), (below) => this.#random(below));
+      const step = forest.next(
+        this.#env.now(),
+        (below) => this.#random(below),
+        (hash) => this.#cache.has(hash),
+      );
       if (step.kind === 'wait') {
         await sleep(this.#env, step.until - this.#env.now(), signal);
         continue;
       }
-      await this.#pace.wait(signal);
       const { walk, lookup } = step;
       const { record, linksChanged, problem } = await this.#visit(walk, lookup, signal);
       if (linksChanged) forest.follow();
@@ -114,6 +143,7 @@ export class DnsClient {
       return lookup.kind === 'root' ? walk.rootFailed(problem, now) : walk.entryFailed(lookup, problem, now);
     };
     try {
+      await this.#pace.wait(signal);
       if (lookup.kind === 'root') {
         const outcome = walk.root(await this.#lookup(lookup.name, signal), this.#env.now());
         this.#remember(walk.url, walk.seq);
@@ -126,8 +156,10 @@ export class DnsClient {
       this.#keep(hash, entry);
       return walk.entry(lookup, entry);
     } catch (error) {
-      if (!isPeerlaneError(error) || signal.aborted) throw error;
-      return failed(error);
+      if (isPeerlaneError(error) && !signal.aborted) return failed(error);
+      // Whoever goes on later finds it where it was.
+      if (lookup.kind === 'entry') walk.putBack(lookup);
+      throw error;
     }
   }
 
@@ -194,54 +226,5 @@ function dropOldest(map: Map<string, unknown>, limit: number): void {
   for (const key of map.keys()) {
     if (map.size <= limit) return;
     map.delete(key);
-  }
-}
-
-/** An async generator could not be ended while it waits, which it may do for half an hour. */
-class RecordIterator implements AsyncIterableIterator<NodeRecord> {
-  readonly #find: (signal: AbortSignal) => Promise<NodeRecord>;
-  readonly #closing = new AbortController();
-  readonly #signal: AbortSignal | undefined;
-  readonly #removeAbort: () => void;
-  /** Whoever asks while another waits comes after it. */
-  #last: Promise<unknown> = Promise.resolve();
-  #isOver = false;
-
-  constructor(find: (signal: AbortSignal) => Promise<NodeRecord>, signal: AbortSignal | undefined) {
-    this.#find = find;
-    this.#signal = signal;
-    this.#removeAbort = onAbort(signal, () => this.#closing.abort(signal?.reason));
-  }
-
-  next(): Promise<IteratorResult<NodeRecord>> {
-    const result = this.#last.then(() => this.#next());
-    this.#last = result.catch(() => undefined);
-    return result;
-  }
-
-  async #next(): Promise<IteratorResult<NodeRecord>> {
-    if (this.#isOver) return { done: true, value: undefined };
-    try {
-      return { done: false, value: await this.#find(this.#closing.signal) };
-    } catch (error) {
-      if (this.#isOver) return { done: true, value: undefined };
-      this.#end();
-      throw this.#signal?.aborted === true ? abortedError(this.#signal) : error;
-    }
-  }
-
-  async return(): Promise<IteratorResult<NodeRecord>> {
-    this.#end();
-    this.#closing.abort();
-    return { done: true, value: undefined };
-  }
-
-  #end(): void {
-    this.#isOver = true;
-    this.#removeAbort();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }

@@ -5,7 +5,7 @@ import { type NodeRecord, parseRecord } from '../enr/index.ts';
 import { decodeBase32, encodeBase32 } from './encoding.ts';
 import { parseTreeUrl, type TreeUrl, URL_PREFIX } from './tree-url.ts';
 
-/** The TXT records of a name: the strings of each put together. */
+/** The TXT records of a name: the strings of each put together, in UTF-8 or one character a byte. */
 export type Texts = readonly string[];
 
 /** Entries should fit into 512 bytes with their name; a few times that is read all the same. */
@@ -23,6 +23,7 @@ const HASH_LENGTH = 16;
 const MIN_HASH_LENGTH = 12;
 const MAX_HASH_LENGTH = 32;
 const utf8 = new TextEncoder();
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export type Entry =
   | { readonly kind: 'branch'; readonly children: readonly string[] }
@@ -42,10 +43,16 @@ export function hashOf(text: string): string {
   return encodeBase32(keccak256(utf8.encode(text)).subarray(0, HASH_LENGTH));
 }
 
-function hasHash(text: string, hash: string): boolean {
-  const expected = decodeBase32(hash);
-  if (expected === undefined) return false;
-  return encodeBase32(keccak256(utf8.encode(text)).subarray(0, expected.length)) === hash;
+/** The bytes of the text at the name `hash`: in UTF-8 or, as resolvers give them, one character each. */
+export function bytesOf(text: string, hash: string): Uint8Array | undefined {
+  const length = decodeBase32(hash)?.length ?? 0;
+  const isIt = (bytes: Uint8Array): boolean =>
+    length > 0 && encodeBase32(keccak256(bytes).subarray(0, length)) === hash;
+  const bytes = utf8.encode(text);
+  if (isIt(bytes)) return bytes;
+  if (bytes.length === text.length || [...text].some((character) => character > '\xff')) return undefined;
+  const raw = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return isIt(raw) ? raw : undefined;
 }
 
 export function formatBranch(children: readonly string[]): string {
@@ -74,11 +81,25 @@ function parseBranch(list: string): Entry {
   return { kind: 'branch', children };
 }
 
-/** The text among the records at a name to which that name belongs. @throws PeerlaneError `invalid-tree` if there is none */
+/**
+ * The text among the records at a name to which that name belongs: what its bytes are in UTF-8 or, if they are not, one
+ * character for each.
+ * @throws PeerlaneError `invalid-tree` if there is none
+ */
 export function textOf(texts: Texts, hash: string): string {
-  const text = texts.slice(0, MAX_TEXTS).find((candidate) => hasHash(candidate, hash));
-  if (text === undefined) throw invalid(`there is no entry with the hash ${hash} at its name`);
-  return text;
+  for (const text of texts.slice(0, MAX_TEXTS)) {
+    const bytes = bytesOf(text, hash);
+    if (bytes !== undefined) return decoded(bytes) ?? text;
+  }
+  throw invalid(`there is no entry with the hash ${hash} at its name`);
+}
+
+function decoded(bytes: Uint8Array): string | undefined {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function invalid(message: string): PeerlaneError {

@@ -1,17 +1,14 @@
 /** The trees that are visited together: those that were asked for, and those that they link to. */
 
 import { formatTreeUrl, type TreeUrl } from './tree-url.ts';
-import { type Lookup, TreeWalk } from './tree-walk.ts';
+import { type Lookup, TreeWalk, type Wait } from './tree-walk.ts';
 
 /** Trees that are visited at a time. */
 export const MAX_TREES = 32;
 /** Links between a tree that was asked for and one that is visited. */
 export const MAX_LINK_DEPTH = 8;
 
-export type Step =
-  | { readonly kind: 'lookup'; readonly walk: TreeWalk; readonly lookup: Lookup }
-  /** Until that time there is nothing to look up. */
-  | { readonly kind: 'wait'; readonly until: number };
+export type Step = { readonly kind: 'lookup'; readonly walk: TreeWalk; readonly lookup: Lookup } | Wait;
 
 export class Forest {
   readonly #roots: readonly TreeUrl[];
@@ -33,13 +30,21 @@ export class Forest {
     return [...this.#walks.keys()];
   }
 
-  /** @param random draws an integer from 0 to below its argument */
-  next(now: number, random: (below: number) => number): Step {
-    const due = [...this.#walks.values()].filter(({ dueAt }) => dueAt <= now);
-    const walk = due[random(due.length)];
-    const lookup = walk?.next(now, random);
-    if (walk !== undefined && lookup !== undefined) return { kind: 'lookup', walk, lookup };
-    return { kind: 'wait', until: Math.min(...[...this.#walks.values()].map(({ dueAt }) => dueAt)) };
+  /**
+   * @param random draws an integer from 0 to below its argument
+   * @param isKnown whether the entry with this hash need not be looked up
+   */
+  next(now: number, random: (below: number) => number, isKnown: (hash: string) => boolean): Step {
+    const walks = [...this.#walks.values()];
+    let until = Number.POSITIVE_INFINITY;
+    while (walks.length > 0) {
+      const [walk] = walks.splice(random(walks.length), 1);
+      if (walk === undefined) break;
+      const lookup = walk.next(now, random, isKnown);
+      if (lookup.kind !== 'wait') return { kind: 'lookup', walk, lookup };
+      until = Math.min(until, lookup.until);
+    }
+    return { kind: 'wait', until };
   }
 
   /** To be called when the links of a tree have changed. Trees that nobody links to any more are left. */

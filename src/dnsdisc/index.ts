@@ -1,5 +1,5 @@
 /** Lists of nodes in DNS (EIP-1459; dnsdisc.md): a client, and the making of trees. */
-export { DnsClient } from './client.ts';
+export { DnsClient, type DnsLists } from './client.ts';
 export {
   DEFAULT_CACHE_SIZE,
   DEFAULT_RATE,

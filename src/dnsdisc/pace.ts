@@ -20,6 +20,13 @@ export class Pace {
     const now = this.#env.now();
     const at = Math.max(this.#next, now - (this.#burst - 1) * this.#interval);
     this.#next = at + this.#interval;
-    if (at > now) await sleep(this.#env, at - now, signal);
+    if (at <= now) return;
+    try {
+      await sleep(this.#env, at - now, signal);
+    } catch (error) {
+      // Who leaves has used nothing.
+      this.#next -= this.#interval;
+      throw error;
+    }
   }
 }

@@ -1,17 +1,18 @@
 /** Visiting one tree entry by entry, in random order, for as long as somebody wants records. */
 import { PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
+import { Absences } from './absences.ts';
 import type { Entry, Texts } from './entry.ts';
-import { rootOf } from './root.ts';
+import { pauseAfter } from './pauses.ts';
+import { rootOf, type TreeRoot } from './root.ts';
 import { type Place, Subtree } from './subtree.ts';
 import { misplaced } from './tree.ts';
 import { formatTreeUrl, type TreeUrl } from './tree-url.ts';
 
 /** How often the root is looked up. */
 export const ROOT_INTERVAL_MS = 30 * 60 * 1_000;
-/** The pause after a failure; it doubles with each that follows. */
-export const FIRST_PAUSE_MS = 1_000;
-export const LONGEST_PAUSE_MS = 5 * 60 * 1_000;
+/** After so many failures in a row nobody may be there: with each further one, lookups pause twice as long. */
+export const FAILURES_BEFORE_PAUSE = 4;
 /** After so many failures in a row the tree may have been replaced: its root is looked up. */
 export const FAILURES_BEFORE_ROOT = 5;
 /** Entries of a subtree that are visited in a pass, before the next begins. */
@@ -30,6 +31,12 @@ export interface EntryLookup {
   readonly isLink: boolean;
 }
 
+/** Until that time there is nothing to resolve. */
+export interface Wait {
+  readonly kind: 'wait';
+  readonly until: number;
+}
+
 /** What came of an answer. */
 export interface Outcome {
   readonly record?: NodeRecord;
@@ -37,11 +44,6 @@ export interface Outcome {
   readonly linksChanged?: true;
   /** What was wrong; the walk goes on all the same. */
   readonly problem?: PeerlaneError;
-}
-
-/** The pause after so many failures in a row, in ms. */
-export function pauseAfter(failures: number): number {
-  return failures === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 30));
 }
 
 /** A machine: times and answers go in, lookups come out. One lookup at a time is under way. */
@@ -57,8 +59,12 @@ export class TreeWalk {
   #newLinks = new Map<string, TreeUrl>();
   #rootDueAt = Number.NEGATIVE_INFINITY;
   #rootFailures = 0;
-  #entriesDueAt = Number.NEGATIVE_INFINITY;
-  #entryFailures = 0;
+  readonly #absences = new Absences();
+  /** Lookups of entries that failed one after another. */
+  #failures = 0;
+  /** What would have to be looked up waits until then. */
+  #lookupsDueAt = Number.NEGATIVE_INFINITY;
+  #isLinkNext = true;
 
   /** @param newestSeq the sequence number of the newest root that anybody has seen: none below it is taken */
   constructor(url: TreeUrl, newestSeq: () => bigint = () => 0n) {
@@ -75,30 +81,47 @@ export class TreeWalk {
     return this.#seq;
   }
 
-  /** When there is something to look up, which may be in the past. */
-  get dueAt(): number {
-    return this.#entriesLeft ? Math.min(this.#rootDueAt, this.#entriesDueAt) : this.#rootDueAt;
+  /**
+   * @param random draws an integer from 0 to below its argument
+   * @param isKnown whether the entry with this hash need not be looked up
+   */
+  next(now: number, random: (below: number) => number, isKnown: (hash: string) => boolean): Lookup | Wait {
+    if (now >= this.#rootDueAt) return { kind: 'root', name: this.url.domain };
+    const readyAt = (hash: string): number =>
+      isKnown(hash) ? Number.NEGATIVE_INFINITY : Math.max(this.#lookupsDueAt, this.#absences.until(hash));
+    const isReady = (hash: string): boolean => readyAt(hash) <= now;
+    // Links lead to more nodes, and so are read early; taking turns, they keep no record waiting, be they many or not there.
+    for (const isLink of [this.#isLinkNext, !this.#isLinkNext]) {
+      const lookup = isLink ? this.#nextLink(random, isReady) : this.#nextRecord(random, isReady);
+      if (lookup === undefined) continue;
+      this.#isLinkNext = !isLink;
+      return lookup;
+    }
+    const ready = [this.#links, this.#records].map((subtree) => subtree?.firstReady(readyAt));
+    return { kind: 'wait', until: Math.min(this.#rootDueAt, ...ready.filter((at) => at !== undefined)) };
   }
 
-  /** @param random draws an integer from 0 to below its argument */
-  next(now: number, random: (below: number) => number): Lookup | undefined {
-    const { domain } = this.url;
-    if (now >= this.#rootDueAt) return { kind: 'root', name: domain };
-    if (now < this.#entriesDueAt || !this.#entriesLeft) return undefined;
-    // dnsdisc.md, "Why does the link subtree exist?": who wants many nodes reads the links first.
-    const isLink = this.#links?.isDone === false;
-    if (!isLink && this.#records?.isDone === true)
+  #nextLink(random: (below: number) => number, isReady: (hash: string) => boolean): EntryLookup | undefined {
+    const place = this.#links?.take(random, isReady);
+    return this.#links && place && this.#lookup(place, this.#links, true);
+  }
+
+  /** Where all that is left of a pass cannot be had for now, the next begins. A tree without any records is not read again. */
+  #nextRecord(
+    random: (below: number) => number,
+    isReady: (hash: string) => boolean,
+  ): EntryLookup | undefined {
+    if (this.#records === undefined) return undefined;
+    let place = this.#records.take(random, isReady);
+    if (place === undefined && this.#records.leaves > 0) {
       this.#records = new Subtree(this.#records.top, MAX_VISITED);
-    const subtree = isLink ? this.#links : this.#records;
-    const place = subtree?.take(random);
-    if (subtree === undefined || place === undefined) return undefined;
-    return { kind: 'entry', name: `${place.hash}.${domain}`, place, subtree, isLink };
+      place = this.#records.take(random, isReady);
+    }
+    return place && this.#lookup(place, this.#records, false);
   }
 
-  /** Whether there are entries to visit under the root that is known. A tree without any records is not read again. */
-  get #entriesLeft(): boolean {
-    if (this.#links?.isDone === false) return true;
-    return this.#records !== undefined && (!this.#records.isDone || this.#records.leaves > 0);
+  #lookup(place: Place, subtree: Subtree, isLink: boolean): EntryLookup {
+    return { kind: 'entry', name: `${place.hash}.${this.url.domain}`, place, subtree, isLink };
   }
 
   /** The records at the name of the tree. */
@@ -117,19 +140,31 @@ export class TreeWalk {
       this.#seq = root.seq;
       this.#rootFailures = 0;
       this.#rootDueAt = now + ROOT_INTERVAL_MS;
-      // What could not be read, or was empty, is tried again.
-      if (this.#links?.top !== root.linksHash || (this.#links.isDone && this.#links.isPartial)) {
-        this.#links = new Subtree(root.linksHash, MAX_VISITED);
-        this.#newLinks = new Map();
-      }
-      if (this.#records?.top !== root.recordsHash || this.#records.isDone) {
-        this.#records = new Subtree(root.recordsHash, MAX_VISITED);
-      }
+      this.#begin(root);
       return {};
     } catch (error) {
       if (!(error instanceof PeerlaneError)) throw error;
       return this.rootFailed(error, now);
     }
+  }
+
+  /** What has not changed is gone on with. */
+  #begin({ linksHash, recordsHash }: TreeRoot): void {
+    const [areLinksNew, areRecordsNew] = [this.#links?.top !== linksHash, this.#records?.top !== recordsHash];
+    if (areLinksNew) {
+      this.#links = new Subtree(linksHash, MAX_VISITED);
+      this.#newLinks = new Map();
+    }
+    if (areRecordsNew) this.#records = new Subtree(recordsHash, MAX_VISITED);
+    if (!areLinksNew && !areRecordsNew) return;
+    // What was missing may have come with the new root.
+    this.#absences.clear();
+    this.#lookupsSucceed();
+  }
+
+  #lookupsSucceed(): void {
+    this.#failures = 0;
+    this.#lookupsDueAt = Number.NEGATIVE_INFINITY;
   }
 
   /** What is known of the tree is used on. */
@@ -141,10 +176,8 @@ export class TreeWalk {
 
   /** What stands at an entry's name, its hash being right. @param isKnown it was not looked up for that */
   entry(lookup: EntryLookup, entry: Entry, isKnown = false): Outcome {
-    if (!isKnown) {
-      this.#entryFailures = 0;
-      this.#entriesDueAt = Number.NEGATIVE_INFINITY;
-    }
+    this.#absences.ended(lookup.place.hash);
+    if (!isKnown) this.#lookupsSucceed();
     const outcome = this.#visited(lookup, entry);
     const areLinksRead = lookup.subtree === this.#links && lookup.subtree.isDone && !lookup.subtree.isPartial;
     if (!areLinksRead) return outcome;
@@ -179,15 +212,20 @@ export class TreeWalk {
     return { linksChanged: true };
   }
 
-  /** The entry could not be read. It comes again after all others, unless that has been tried often enough. */
-  entryFailed({ place, subtree }: EntryLookup, problem: PeerlaneError, now: number): Outcome {
-    subtree.putBack(place);
-    this.#entryFailures++;
-    this.#entriesDueAt = now + pauseAfter(this.#entryFailures);
-    const isInVain = subtree === this.#records && subtree.isDone && subtree.leaves === 0;
-    if (this.#entryFailures % FAILURES_BEFORE_ROOT === 0 || isInVain) {
-      this.#rootDueAt = Math.min(this.#rootDueAt, this.#entriesDueAt);
+  /** The entry could not be read: it comes again when its pause is over. */
+  entryFailed(lookup: EntryLookup, problem: PeerlaneError, now: number): Outcome {
+    this.putBack(lookup);
+    this.#absences.failed(lookup.place.hash, now);
+    this.#failures++;
+    this.#lookupsDueAt = now + pauseAfter(this.#failures - FAILURES_BEFORE_PAUSE);
+    if (this.#failures % FAILURES_BEFORE_ROOT === 0) {
+      this.#rootDueAt = Math.min(this.#rootDueAt, this.#lookupsDueAt);
     }
     return { problem };
+  }
+
+  /** The lookup was given up: nothing is known of the entry. */
+  putBack({ place, subtree }: EntryLookup): void {
+    subtree.putBack(place);
   }
 }

@@ -19,8 +19,10 @@ import { formatRoot, rootOf, signRoot, type TreeRoot } from './root.ts';
 import { depthFirst, Subtree } from './subtree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
 
-/** Entries of a tree that is read as a whole; some hundred bytes each. */
-export const MAX_TREE_ENTRIES = 131_072;
+/** Entries of a tree that is made, or read as a whole, but the root: 250,000 records, as a node set may have, take 271,000. */
+export const MAX_TREE_ENTRIES = 300_000;
+/** Characters of all of them together: 250,000 of the longest records take 109 million. */
+export const MAX_TREE_LENGTH: number = 128 * 1024 * 1024;
 
 export interface Tree {
   readonly url: TreeUrl;
@@ -46,7 +48,7 @@ export interface TreeContent {
 
 /**
  * Makes and signs a tree.
- * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-tree-url` for a domain that is none
+ * @throws PeerlaneError `invalid-argument`, also when there is more than `MAX_TREE_ENTRIES` or `MAX_TREE_LENGTH`; `invalid-secret-key`, `invalid-tree-url` for a domain that is none
  */
 export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
   const { domain, seq, records, links } = checked(content);
@@ -59,8 +61,19 @@ export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
     entries,
   );
   const linksHash = subtreeOf(linkTexts, entries);
+  checkTreeSize(entries);
   const root = signRoot({ recordsHash, linksHash, seq }, secretKey);
   return { url, root, entries, records: nodes, links: linkTexts.map(parseTreeUrl), ignored: [] };
+}
+
+/** Nobody could read what is larger. @throws PeerlaneError `invalid-argument` */
+export function checkTreeSize(entries: ReadonlyMap<string, string>): void {
+  let length = 0;
+  for (const text of entries.values()) length += text.length;
+  if (entries.size <= MAX_TREE_ENTRIES && length <= MAX_TREE_LENGTH) return;
+  throw invalidArgument(
+    `the tree would have ${entries.size} entries of ${length} characters; the limits are ${MAX_TREE_ENTRIES} and ${MAX_TREE_LENGTH}`,
+  );
 }
 
 /** The parts of a content, copied. */

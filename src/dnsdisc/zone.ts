@@ -1,5 +1,6 @@
 /** A tree as a zone file (RFC 1035, section 5). */
 import { checkInteger, checkObject, reading } from '../base/checks.ts';
+import { bytesOf } from './entry.ts';
 import { checkTree, type Tree, treeTexts } from './tree.ts';
 import { canonicalDomain, formatTreeUrl } from './tree-url.ts';
 
@@ -32,7 +33,8 @@ export function formatZone(tree: Tree, options: ZoneOptions = {}): string {
   for (const [name, text] of treeTexts(tree)) {
     const isRoot = name === domain;
     const owner = isRoot ? '@' : name.slice(0, -domain.length - 1);
-    lines.push(`${owner.padEnd(26)} ${isRoot ? rootTtl : entryTtl} IN TXT ${characterStrings(text)}`);
+    const bytes = Buffer.from(bytesOf(text, owner) ?? text);
+    lines.push(`${owner.padEnd(26)} ${isRoot ? rootTtl : entryTtl} IN TXT ${characterStrings(bytes)}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -58,8 +60,7 @@ function authority({ url, root }: Tree, nameServer: string, ttl: number): string
 }
 
 /** Quoted strings of at most 255 bytes, in which what is not plain stands as `\DDD`. */
-function characterStrings(text: string): string {
-  const bytes = Buffer.from(text);
+function characterStrings(bytes: Buffer): string {
   const strings: string[] = [];
   for (let at = 0; at === 0 || at < bytes.length; at += MAX_STRING) {
     strings.push(`"${Array.from(bytes.subarray(at, at + MAX_STRING), escaped).join('')}"`);

@@ -48,7 +48,7 @@ export class DnsResolver {
   }
 
   /**
-   * The TXT records at `name`, the strings of each put together; empty if there are none.
+   * The TXT records at `name`, the strings of each put together, one character a byte; empty if there are none.
    * @throws PeerlaneError `lookup-failed`, `lookup-timeout`, `aborted`, `invalid-argument`
    */
   async resolveTxt(name: string, signal?: AbortSignal): Promise<string[]> {

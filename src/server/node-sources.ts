@@ -25,10 +25,11 @@ export function v4Source(service: Discv4Service, env: Env): MixSource {
   return { name: 'v4', open: nodes };
 }
 
-/** The nodes of lists in DNS, in random order. */
+/** The nodes of lists in DNS, in random order. A pass goes on where the last has stopped: it is ended whenever there are enough nodes. */
 export function dnsSource(client: DnsClient, urls: readonly string[]): MixSource {
+  const lists = client.lists(urls);
   async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
-    for await (const record of client.records(urls, { signal })) {
+    for await (const record of lists.records({ signal })) {
       const enode = enodeOfRecord(record);
       if (enode !== undefined) yield { ...enode, record, source: 'dns' };
     }

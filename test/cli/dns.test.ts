@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { formatTreeUrl, treeTexts, treeToJson } from '../../src/dnsdisc/index.ts';
 import { key, record, records, tree } from '../dnsdisc/trees.ts';
-import { DnsServer } from '../support/dns-server.ts';
+import { DnsServer, stringsOf } from '../support/dns-server.ts';
 import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
 
 const SIGNER = 1_000_000;
@@ -76,6 +76,40 @@ describe('dns sign', () => {
       expect.stringMatching(/sequence number 2.*\(invalid-argument\)/),
     ]);
     expect(await readFile(paths.tree, 'utf8')).toBe(treeToJson(tree({ count: 20, seq: 2n })));
+  });
+
+  it('publishes no empty list unasked', async () => {
+    const paths = await files();
+    await sign(paths, '--out', paths.tree);
+    await writeFile(paths.records, '# nobody\n');
+    const refused = await sign(paths, '--out', paths.tree);
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/no records.*--empty.*\(invalid-argument\)/),
+    ]);
+    expect(await readFile(paths.tree, 'utf8')).toBe(treeToJson(tree({ count: 20 })));
+    const meant = await sign(paths, '--out', paths.tree, '--empty');
+    expect([meant.status, await readFile(paths.tree, 'utf8')]).toEqual([
+      0,
+      treeToJson(tree({ count: 0, seq: 2n })),
+    ]);
+  });
+
+  it('takes the place of no tree of another key unasked', async () => {
+    const paths = await files();
+    const old = treeToJson(tree({ signer: 3, count: 20 }));
+    await writeFile(paths.tree, old);
+    const refused = await sign(paths, '--out', paths.tree);
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/enrtree:.*enrtree:.*--new-key.*\(invalid-argument\)/),
+    ]);
+    expect(await readFile(paths.tree, 'utf8')).toBe(old);
+    const meant = await sign(paths, '--out', paths.tree, '--new-key');
+    expect([meant.status, await readFile(paths.tree, 'utf8')]).toEqual([
+      0,
+      treeToJson(tree({ count: 20, seq: 2n })),
+    ]);
   });
 
   it('cannot count up from the highest number there is', async () => {
@@ -173,6 +207,54 @@ describe('dns sync', () => {
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/\n# enrtree:.*, sequence number 3, 20 records, 0 links\n$/);
     expect((await sign(await files(stdout), '--seq', '3')).stdout).toBe(treeToJson(made));
+  });
+
+  describe('of which an entry cannot be had', () => {
+    const missing = [...texts].filter(([, text]) => text.startsWith('enr:')).map(([name]) => name)[5] ?? '';
+    const left = [...texts.values()].filter((text) => text.startsWith('enr:') && texts.get(missing) !== text);
+
+    async function sync(...more: readonly string[]) {
+      const server = await DnsServer.listen((name) => {
+        if (name === missing.toLowerCase()) return 'server failure';
+        const found = [...texts].find(([other]) => other.toLowerCase() === name);
+        return found === undefined ? 'no such name' : [stringsOf(found[1])];
+      });
+      onTestFinished(() => server[Symbol.asyncDispose]());
+      return run('dns', 'sync', URL, '--dns-server', server.address, '--rate', '1000', ...more);
+    }
+
+    it('prints the records that could be, how far it is, and what is missing', async () => {
+      const { status, stdout, stderr } = await sync();
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/cannot be had.*\(lookup-failed\)\n$/)]);
+      expect(stdout).toMatch(new RegExp(`^# missing: ${missing}: .*SERVFAIL`, 'm'));
+      expect(stdout).toMatch(/^# entries: 24 of 25 \(96 %\)/m);
+      // Lists of records are read back, though this one is not whole.
+      const lines = stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+      expect(lines.sort()).toEqual(left.sort());
+      expect((await sign(await files(stdout))).status).toBe(0);
+    });
+
+    it('tells of them with --json', async () => {
+      const events = eventsOf((await sync('--json')).stdout);
+      expect(events.filter(({ event }) => event === 'record')).toHaveLength(19);
+      expect(events.filter(({ event }) => event === 'missing')).toEqual([
+        {
+          event: 'missing',
+          name: missing,
+          code: 'lookup-failed',
+          message: expect.stringMatching(/SERVFAIL/),
+        },
+      ]);
+      expect(events.at(-1)).toMatchObject({ event: 'error', code: 'lookup-failed' });
+    });
+
+    it('writes no file that would pass for the whole, and prints the records in its place', async () => {
+      const paths = await files();
+      await writeFile(paths.tree, treeToJson(tree()));
+      const { status, stdout } = await sync('--out', paths.tree);
+      expect([status, await readFile(paths.tree, 'utf8')]).toEqual([1, treeToJson(tree())]);
+      expect(stdout.split('\n').filter((line) => line.startsWith('enr:'))).toHaveLength(19);
+    });
   });
 
   it('prints events with --json', async () => {

@@ -1,19 +1,25 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerlaneError } from '../../src/base/errors.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { Absences, MAX_ABSENT } from '../../src/dnsdisc/absences.ts';
 import { hashOf } from '../../src/dnsdisc/entry.ts';
 import { MAX_LINK_DEPTH, MAX_TREES } from '../../src/dnsdisc/forest.ts';
 import {
   DnsClient,
   type DnsClientOptions,
   formatTreeUrl,
+  formatZone,
   type Tree,
   treeTexts,
 } from '../../src/dnsdisc/index.ts';
+import { LONGEST_PAUSE_MS } from '../../src/dnsdisc/pauses.ts';
 import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
-import { LONGEST_PAUSE_MS, ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
+import { MAX_SYNC_FAILURES, SYNC_ATTEMPTS } from '../../src/dnsdisc/sync.ts';
+import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
+import { DnsResolver } from '../../src/io/dns.ts';
+import { DnsServer } from '../support/dns-server.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
@@ -339,6 +345,200 @@ describe('an answer that does not come, or is wrong', () => {
   });
 });
 
+describe('what cannot be had of a tree', () => {
+  /** The names of entries of a kind. */
+  const namesOf = (made: Tree, prefix: string): string[] =>
+    [...treeTexts(made)].filter(([, text]) => text.startsWith(prefix)).map(([name]) => name);
+
+  /** All records that an iterator gives within some time, and the longest that nothing came, in ms. */
+  async function during(env: VirtualEnv, iterator: AsyncIterableIterator<NodeRecord>, ms: number) {
+    const found: NodeRecord[] = [];
+    const [from, stepMs] = [env.now(), 1_000];
+    let [last, silence] = [from, 0];
+    const all = (async () => {
+      for await (const one of iterator) {
+        found.push(one);
+        silence = Math.max(silence, env.now() - last);
+        last = env.now();
+      }
+    })();
+    for (let at = 0; at < ms; at += stepMs) {
+      env.advance(stepMs);
+      await turn();
+    }
+    await iterator.return?.();
+    await all;
+    return { found, silence: Math.max(silence, env.now() - last) };
+  }
+
+  it.each([2, 5, 10])('keeps no record waiting, if it is %i links', async (count) => {
+    const links = Array.from({ length: count }, (_, i) => tree({ domain: `l${i}.test` }).url);
+    const made = tree({ count: 40, links });
+    const { env, dns, client } = setUp([made]);
+    for (const name of namesOf(made, 'enrtree://')) dns.texts.delete(name);
+    const before = env.now();
+    await take(env, client.records([URL]), 40);
+    expect(env.now() - before).toBeLessThan(60_000);
+  });
+
+  it('waits by itself, while the rest comes again and again', async () => {
+    const made = tree({ count: 40 });
+    const { env, dns, client } = setUp([made]);
+    const missing = namesOf(made, 'enr:').slice(0, 10);
+    for (const name of missing) dns.texts.delete(name);
+    const { found, silence } = await during(env, client.records([URL]), 30 * 60_000);
+    expect(new Set(texts(found)).size).toBe(30);
+    // Three a second would be 5,400.
+    expect(found.length).toBeGreaterThan(4_500);
+    expect(silence).toBeLessThan(15_000);
+    const asked = dns.names.filter((name) => missing.includes(name)).length;
+    expect(asked).toBeGreaterThanOrEqual(missing.length);
+    expect(asked).toBeLessThan(100);
+  });
+
+  it('comes when it is there, within some minutes', async () => {
+    const made = tree({ count: 20 });
+    const { env, dns, client } = setUp([made]);
+    const missing = namesOf(made, 'enr:').slice(0, 5);
+    for (const name of missing) dns.texts.delete(name);
+    const iterator = client.records([URL]);
+    await take(env, iterator, 2_000);
+    dns.publish(made);
+    const before = env.now();
+    while (new Set(texts(await take(env, iterator, 60))).size < 20) {
+      expect(env.now() - before).toBeLessThan(3 * LONGEST_PAUSE_MS);
+    }
+  });
+
+  it('is no reason to read the links again', async () => {
+    const links = Array.from({ length: 6 }, (_, i) => tree({ domain: `l${i}.test` }).url);
+    const made = tree({ count: 5, links });
+    const { env, dns, client } = setUp([made], { cacheSize: 0 });
+    const [missing = ''] = namesOf(made, 'enrtree://');
+    dns.texts.delete(missing);
+    await during(env, client.records([URL]), 30 * 60_000);
+    const askedFor = (name: string) => dns.names.filter((asked) => asked === name).length;
+    expect(namesOf(made, 'enrtree://').map((name) => name === missing || askedFor(name))).toEqual([
+      true,
+      ...Array(5).fill(1),
+    ]);
+    expect(askedFor('nodes.test')).toBeLessThanOrEqual(3);
+  });
+
+  it('is asked for again at once when there is a new root', async () => {
+    const made = tree({ count: 5 });
+    const { env, dns, client } = setUp([made]);
+    const bad = `${hashOf(record(3).toString())}.nodes.test`;
+    dns.texts.delete(bad);
+    const iterator = client.records([URL]);
+    await take(env, iterator, 1_000);
+    dns.publish(tree({ count: 6, seq: 2n }));
+    env.advance(ROOT_INTERVAL_MS);
+    expect(new Set(texts(await take(env, iterator, 12))).size).toBe(6);
+  });
+
+  it('is remembered up to a bound', () => {
+    const absences = new Absences();
+    for (let i = 0; i < MAX_ABSENT + 10; i++) absences.failed(`n${i}`, 0);
+    expect([absences.size, absences.until('n0'), absences.until('n10')]).toEqual([
+      MAX_ABSENT,
+      Number.NEGATIVE_INFINITY,
+      1_000,
+    ]);
+    absences.failed('n10', 0);
+    expect(absences.until('n10')).toBe(2_000);
+    absences.ended('n10');
+    expect(absences.until('n10')).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  it('is asked for rarely when it is all, and what is cached comes all the while', async () => {
+    const { env, dns, client } = setUp([tree({ count: 30 })]);
+    const iterator = client.records([URL]);
+    await take(env, iterator, 10);
+    dns.instead = () => Promise.reject(new Error('unreachable'));
+    const { length } = dns.asked;
+    const { found, silence } = await during(env, iterator, 60 * 60_000);
+    expect(dns.asked.length - length).toBeLessThan(60);
+    expect(found.length).toBeGreaterThan(5_000);
+    expect(silence).toBeLessThan(15_000);
+  });
+});
+
+describe('lists', () => {
+  it('are read on by each iterator where the last one has stopped', async () => {
+    const made = tree({ count: 30 });
+    const { env, dns, client } = setUp([made], { cacheSize: 0 });
+    const lists = client.lists([URL]);
+    const found: NodeRecord[] = [];
+    while (found.length < 30) {
+      const iterator = lists.records();
+      found.push(...(await take(env, iterator, 1)));
+      // The next one is asked for, and given up.
+      const given = iterator.next();
+      await turn();
+      await iterator.return?.();
+      const { value } = await given;
+      if (value !== undefined) found.push(value);
+    }
+    expect(texts(found)).toEqual(texts(records(30)));
+    // Each entry once, but for those that were given up.
+    expect(dns.names.filter((name) => name === 'nodes.test').length).toBe(1);
+    env.advance(ROOT_INTERVAL_MS);
+    await take(env, lists.records(), 1);
+    expect(dns.names.filter((name) => name === 'nodes.test').length).toBe(2);
+  });
+
+  it('go on with what was being looked up when an iterator ended', async () => {
+    const { env, dns, client } = setUp([tree({ count: 3 })], { cacheSize: 0 });
+    const lists = client.lists([URL]);
+    for (let i = 0; i < 12; i++) {
+      dns.instead = () => new Promise(() => undefined);
+      const iterator = lists.records();
+      const given = iterator.next();
+      for (let ms = 0; ms < 400; ms += 100) {
+        await turn();
+        env.advance(100);
+      }
+      await turn();
+      await iterator.return?.();
+      expect(await given).toEqual({ done: true, value: undefined });
+      dns.instead = undefined;
+      // At once: the one before may not have come to its end.
+      expect(texts(records(3))).toEqual(expect.arrayContaining(texts(await take(env, lists.records(), 1))));
+    }
+  });
+
+  it('are read by one iterator at a time, and another may leave while it waits', async () => {
+    const { env, dns, client } = setUp([tree({ count: 3 })]);
+    const lists = client.lists([URL]);
+    dns.instead = () => new Promise(() => undefined);
+    const [one, other] = [lists.records(), lists.records()];
+    const given = [one.next(), other.next()];
+    await turn();
+    await other.return?.();
+    expect(await given[1]).toEqual({ done: true, value: undefined });
+    expect(dns.asked.length).toBe(1);
+    await one.return?.();
+    expect([await given[0], env.timers]).toEqual([{ done: true, value: undefined }, 0]);
+  });
+
+  it('lose no turn for whoever leaves while it waits for one', async () => {
+    const { env, client } = setUp([tree({ count: 3 })]);
+    const lists = client.lists([URL]);
+    await take(env, lists.records(), 10, 10);
+    for (let i = 0; i < 50; i++) {
+      const iterator = lists.records();
+      const given = iterator.next();
+      await turn();
+      await iterator.return?.();
+      await given;
+    }
+    const before = env.now();
+    await take(env, lists.records(), 1, 10);
+    expect(env.now() - before).toBeLessThan(1_000);
+  });
+});
+
 describe('what stands in a tree without being of use', () => {
   it('is passed over', async () => {
     const { env, dns, client, problems } = setUp([]);
@@ -366,6 +566,27 @@ describe('what stands in a tree without being of use', () => {
     for (const [name, [text = '']] of dns.texts)
       dns.texts.set(name, ['v=spf1 -all', 'enrtree-future:x', text]);
     expect(texts(await take(env, client.records([URL]), 1))).toEqual(texts(records(1)));
+  });
+});
+
+describe('an unknown entry', () => {
+  it('in UTF-8 is passed over as any other, and served again as it was', async () => {
+    const { env, dns, client } = setUp([]);
+    const odd = 'future:caf\u00e9 \u20ac';
+    const leaves = [odd, record(1).toString()];
+    publish(dns, [`enrtree-branch:${leaves.map(hashOf).join(',')}`, ...leaves]);
+    const server = await DnsServer.serve(new Map([...dns.texts].map(([name, [text = '']]) => [name, text])));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const resolver = new DnsResolver({ servers: [server.address] });
+    const fromServer = new DnsClient({ resolver, rate: 1_000 });
+    const given = new DnsClient({ resolver: dns, env, rate: 1_000 });
+    for (const read of [await fromServer.sync(URL), await settled(env, given.sync(URL))]) {
+      expect(texts(read.records)).toEqual([record(1).toString()]);
+      expect(read.ignored.map(({ code }) => code)).toEqual(['invalid-tree']);
+      expect(read.entries.get(hashOf(odd))).toBe(odd);
+      expect(formatZone(read)).toContain('"future:caf\\195\\169 \\226\\130\\172"');
+    }
+    expect(texts(await take(env, client.records([URL]), 2))).toContain(record(1).toString());
   });
 });
 
@@ -501,13 +722,55 @@ describe('sync', () => {
 
   it('asks again when an answer fails, and gives up some time', async () => {
     const { env, dns, client } = setUp([tree({ count: 5 })]);
-    let failures = 0;
-    dns.instead = () => (failures++ % 3 < 2 ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    const asked = (name: string): number => dns.names.filter((other) => other === name).length;
+    dns.instead = (name) => (asked(name) < 4 ? Promise.reject(new Error('SERVFAIL')) : undefined);
     expect(texts((await settled(env, client.sync(URL))).records)).toEqual(texts(records(5)));
     dns.instead = () => Promise.reject(new Error('SERVFAIL'));
     expect(await rejectionOf(settled(env, client.sync(URL)))).toBe('lookup-failed');
     dns.instead = () => new Promise(() => undefined);
     expect(await rejectionOf(settled(env, client.sync(URL)))).toBe('lookup-timeout');
+  });
+
+  it('reads all that can be had, and says in the end what cannot', async () => {
+    const made = tree({ count: 40 });
+    const { env, dns, client } = setUp([made], { rate: 1_000 });
+    const missing = [3, 9, 30].map((i) => `${hashOf(record(i).toString())}.nodes.test`);
+    dns.instead = (name) => (missing.includes(name) ? Promise.reject(new Error('SERVFAIL')) : undefined);
+    const told: NodeRecord[] = [];
+    const missed: string[] = [];
+    const syncing = client.sync(URL, {
+      onRecord: (found) => void told.push(found),
+      onMissing: ({ code }, name) => void missed.push(`${code} ${name}`),
+    });
+    const error = await settled(env, syncing).catch((problem: unknown) => problem);
+    expect(error).toMatchObject({
+      code: 'lookup-failed',
+      message: expect.stringMatching(/^the entry \S+\.nodes\.test and 2 more cannot be had: SERVFAIL$/),
+      details: { missing: 3, read: treeTexts(made).size - 3 },
+    });
+    expect(texts(told)).toEqual(texts(records(40).filter((_, i) => ![3, 9, 30].includes(i))));
+    expect(missed.sort()).toEqual(missing.map((name) => `lookup-failed ${name}`).sort());
+    for (const name of missing) {
+      expect(dns.names.filter((asked) => asked === name).length).toBe(SYNC_ATTEMPTS);
+    }
+    // Those that cannot be had wait together.
+    expect(env.now()).toBeLessThan(1_000 + 10_000);
+  });
+
+  it('gives up when nobody is there any more', async () => {
+    const { env, dns, client } = setUp([tree({ count: 1_000 })], { rate: 1_000 });
+    const told: NodeRecord[] = [];
+    dns.instead = () => (told.length >= 500 ? Promise.reject(new Error('gone')) : undefined);
+    const missing: string[] = [];
+    const syncing = client.sync(URL, {
+      onRecord: (found) => void told.push(found),
+      onMissing: (_, name) => void missing.push(name),
+    });
+    expect(await rejectionOf(settled(env, syncing))).toBe('lookup-failed');
+    expect(told.length).toBe(500);
+    expect(dns.names.length).toBeLessThan(500 + 60 + SYNC_ATTEMPTS * MAX_SYNC_FAILURES);
+    expect(new Set(missing).size).toBe(missing.length);
+    expect(missing.length).toBeGreaterThan(10);
   });
 
   it('refuses a root that is older than one of before', async () => {
@@ -592,7 +855,13 @@ describe('a client', () => {
       expect(codeOf(() => client.records([URL], options as never))).toBe('invalid-argument');
       expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
     }
-    for (const options of [{ minSeq: 'x' }, { minSeq: -1n }, { minSeq: 2n ** 64n }, { onProgress: 5 }]) {
+    for (const options of [
+      { minSeq: 'x' },
+      { minSeq: -1n },
+      { minSeq: 2n ** 64n },
+      { onProgress: 5 },
+      { onMissing: 5 },
+    ]) {
       expect(await rejectionOf(client.sync(URL, options as never))).toBe('invalid-argument');
     }
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { keccak256, publicKeyOf } from '../../src/crypto/index.ts';
 import { decodeBase32, decodeBase64, encodeBase32, encodeBase64 } from '../../src/dnsdisc/encoding.ts';
-import { hashOf, isHash, MAX_ENTRY_LENGTH, parseEntry, textOf } from '../../src/dnsdisc/entry.ts';
+import { bytesOf, hashOf, isHash, MAX_ENTRY_LENGTH, parseEntry, textOf } from '../../src/dnsdisc/entry.ts';
 import { formatTreeUrl, parseTreeUrl } from '../../src/dnsdisc/index.ts';
 import { decompressPublicKey } from '../../src/dnsdisc/public-key.ts';
 import { formatRoot, parseRoot, rootOf, signerOf, signRoot, verifyRoot } from '../../src/dnsdisc/root.ts';
@@ -323,3 +323,37 @@ describe('an entry', () => {
 function keccakOf(text: string): Uint8Array {
   return keccak256(new TextEncoder().encode(text));
 }
+
+describe('the text of an entry', () => {
+  const text = 'future:caf\u00e9 \u20ac';
+
+  it('may be given in UTF-8, or one character a byte, as resolvers do', () => {
+    const hash = hashOf(text);
+    for (const given of [text, Buffer.from(text).toString('latin1')]) {
+      expect(textOf(['x', given], hash)).toBe(text);
+      expect(bytesOf(given, hash)).toEqual(Uint8Array.from(Buffer.from(text)));
+    }
+    expect(codeOf(() => textOf(['future:caf\u00e9'], hash))).toBe('invalid-tree');
+  });
+
+  it('may be no UTF-8: then it has one character for each byte', () => {
+    const bytes = Uint8Array.of(...Buffer.from('future:'), 0xff, 0xfe, 0x80);
+    const hash = encodeBase32(keccak256(bytes).subarray(0, 16));
+    const raw = Buffer.from(bytes).toString('latin1');
+    expect(textOf([raw], hash)).toBe(raw);
+    expect(bytesOf(raw, hash)).toEqual(bytes);
+    expect(bytesOf(raw, 'no hash')).toBeUndefined();
+  });
+
+  it('is the one that was signed, whatever is given', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (given) => {
+        const hash = hashOf(given);
+        const latin1 = Buffer.from(given).toString('latin1');
+        expect(textOf([latin1], hash)).toBe(Buffer.from(given).toString());
+        expect(textOf([given], hash)).toBe(Buffer.from(given).toString());
+      }),
+      { numRuns: runs(300) },
+    );
+  });
+});

@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  depthFirst,
-  MAX_ATTEMPTS,
-  MAX_DEPTH,
-  MAX_PENDING,
-  type Place,
-  Subtree,
-} from '../../src/dnsdisc/subtree.ts';
+import { depthFirst, MAX_DEPTH, MAX_PENDING, type Place, Subtree } from '../../src/dnsdisc/subtree.ts';
 
 function take(subtree: Subtree): Place {
   const place = subtree.take(depthFirst);
@@ -62,16 +55,36 @@ describe('a pass over a subtree', () => {
     expect([subtree.add(take(subtree), ['below']), subtree.isDone]).toEqual([false, true]);
   });
 
-  it('comes back to what failed, after all others, some times', () => {
+  it('leaves what is not ready where it is', () => {
     const subtree = new Subtree('top', 1_000);
-    subtree.add(take(subtree), ['bad', 'good', 'better']);
-    const visited: string[] = [];
-    for (let place = subtree.take(() => 0); place !== undefined; place = subtree.take(() => 0)) {
-      visited.push(place.hash);
-      if (place.hash === 'bad') subtree.putBack(place);
+    const isReady = (hash: string) => hash !== 'bad';
+    for (const from of [0, 1, 2]) {
+      subtree.add({ hash: 'top', depth: 0 }, from === 0 ? ['bad', 'good', 'better'] : names(2 * from, 2));
+      const visited: string[] = [];
+      const draw = (below: number) => from % below;
+      for (
+        let place = subtree.take(draw, isReady);
+        place !== undefined;
+        place = subtree.take(draw, isReady)
+      ) {
+        visited.push(place.hash);
+      }
+      expect([visited.length, visited.includes('bad'), subtree.isDone]).toEqual([
+        from === 0 ? 3 : 2,
+        false,
+        false,
+      ]);
     }
-    expect([...visited.slice(0, 3)].sort()).toEqual(['bad', 'better', 'good']);
-    expect(visited.slice(3)).toEqual(Array(MAX_ATTEMPTS - 1).fill('bad'));
-    expect(subtree.isPartial).toBe(true);
+    expect(subtree.firstReady((hash) => hash.length)).toBe(3);
+    expect([subtree.take(depthFirst)?.hash, subtree.isDone]).toEqual(['bad', true]);
+    expect(subtree.firstReady(() => 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('has what was put back to visit again', () => {
+    const subtree = new Subtree('top', 1_000);
+    const place = take(subtree);
+    expect(subtree.isDone).toBe(true);
+    subtree.putBack(place);
+    expect(take(subtree)).toEqual(place);
   });
 });

@@ -6,6 +6,7 @@ import { hashOf, MAX_CHILDREN } from '../../src/dnsdisc/entry.ts';
 import {
   formatTreeUrl,
   formatZone,
+  MAX_TREE_ENTRIES,
   parseTreeUrl,
   readTree,
   signTree,
@@ -16,7 +17,10 @@ import {
 } from '../../src/dnsdisc/index.ts';
 import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
 import { MAX_DEPTH } from '../../src/dnsdisc/subtree.ts';
+import { checkTreeSize, MAX_TREE_LENGTH } from '../../src/dnsdisc/tree.ts';
 import { compressPublicKey, parseRecord, signRecord } from '../../src/enr/index.ts';
+import { MAX_RECORD_SIZE } from '../../src/enr/record.ts';
+import { MAX_NODE_SET_NODES } from '../../src/server/node-set.ts';
 import { codeOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
 import { key, record, records, tree } from './trees.ts';
@@ -200,6 +204,30 @@ describe('a tree that is read', () => {
     texts.set('nodes.test', formatRoot(root));
     expect(codeOf(() => readTree(made.url, (name) => [texts.get(name) ?? '']))).toBe('invalid-tree');
   });
+});
+
+it('a tree that nobody could read is not made', () => {
+  const entries = new Map(Array.from({ length: MAX_TREE_ENTRIES }, (_, i) => [`${i}`, 'x']));
+  checkTreeSize(entries);
+  expect(() => checkTreeSize(entries.set('more', 'x'))).toThrow(/300001 entries/);
+  checkTreeSize(new Map([['a', 'x'.repeat(MAX_TREE_LENGTH)]]));
+  const sign = () => checkTreeSize(new Map([['a', 'x'.repeat(MAX_TREE_LENGTH + 1)]]));
+  expect(codeOf(sign)).toBe('invalid-argument');
+});
+
+it('a tree that is made may have as many records as a node set has nodes', () => {
+  // 13 names a branch, and the branch of no links.
+  let [level, entries] = [MAX_NODE_SET_NODES, MAX_NODE_SET_NODES + 1];
+  while (level > 1) {
+    level = Math.ceil(level / MAX_CHILDREN);
+    entries += level;
+  }
+  expect(entries).toBeLessThanOrEqual(MAX_TREE_ENTRIES);
+  const longest = 4 + Math.ceil((MAX_RECORD_SIZE * 4) / 3);
+  const branch = 15 + 27 * MAX_CHILDREN;
+  expect(MAX_NODE_SET_NODES * longest + (entries - MAX_NODE_SET_NODES) * branch).toBeLessThanOrEqual(
+    MAX_TREE_LENGTH,
+  );
 });
 
 describe('a tree as JSON', () => {

@@ -3,6 +3,8 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
+import { DnsClient, formatTreeUrl } from '../../src/dnsdisc/index.ts';
+import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import { signRecord } from '../../src/enr/index.ts';
 import {
   type FoundNode,
@@ -11,8 +13,11 @@ import {
   type MixSource,
   NodeMix,
   type NodeSourceName,
+  nodesOfMix,
   REFUSED_MS,
 } from '../../src/server/node-mix.ts';
+import { dnsSource } from '../../src/server/node-sources.ts';
+import { FakeDns, settled, tree, virtualEnv } from '../dnsdisc/trees.ts';
 import { codeOf } from '../support/errors.ts';
 
 /** Nodes are told apart by a number. */
@@ -382,4 +387,37 @@ it('a mix that is closed ends the passes that stand at a node', async () => {
   mix.close();
   await settle();
   expect(isEnded).toBe(true);
+});
+
+describe('the nodes of a mix, one by one', () => {
+  it('come of one pass over a list in DNS, however often there are enough', async () => {
+    const env = virtualEnv();
+    const dns = new FakeDns(env, tree({ count: 60 }));
+    const client = new DnsClient({ resolver: dns, env });
+    const sources = [dnsSource(client, [formatTreeUrl(tree().url)])];
+    const abort = new AbortController();
+    const nodes = nodesOfMix(
+      { env, sources, leavesOut: () => false, check: async (found) => found, failed: () => undefined },
+      abort.signal,
+    );
+    const given = new Set<string>();
+    for (let i = 0; i < 30; i++) {
+      const { value } = await settled(env, nodes.next());
+      if (value !== undefined) given.add(String(value.record));
+      // Nobody wants another for a while, and nothing is looked up.
+      const { length } = dns.asked;
+      env.advance(10_000);
+      await settle();
+      expect(dns.asked.length).toBe(length);
+    }
+    expect(given.size).toBe(30);
+    const roots = () => dns.names.filter((name) => name === 'nodes.test').length;
+    // No more than half an hour has gone by.
+    expect(roots()).toBe(1);
+    env.advance(ROOT_INTERVAL_MS);
+    await settled(env, nodes.next());
+    expect(roots()).toBe(2);
+    await nodes.return();
+    expect(env.timers).toBe(0);
+  });
 });
