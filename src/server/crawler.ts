@@ -201,7 +201,9 @@ export class Crawler {
     const rememberedAt = this.#remembered.get(key);
     if (rememberedAt !== undefined && env.now() - rememberedAt < recheckMs) return false;
     const checkedAt = set.get(key)?.lastCheck;
-    return checkedAt === undefined || env.unixTime() - checkedAt >= recheckMs;
+    const age = checkedAt === undefined ? recheckMs : env.unixTime() - checkedAt;
+    // A time that has not come yet is of a clock that was wrong.
+    return age < 0 || age >= recheckMs;
   }
 
   async #pace(signal: AbortSignal): Promise<void> {

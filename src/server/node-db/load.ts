@@ -3,8 +3,9 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
+import { remove, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
-import { setAside } from '../../io/set-aside.ts';
+
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
 import { nameOfKey, VERSION_KEY } from './keys.ts';
@@ -29,7 +30,7 @@ export type Use<T> = (store: ScannableStore) => Promise<T>;
 
 /**
  * Opens the directory `path` and reads it with `use`, which owns the store and closes it when it throws. Where either
- * finds damage, the directory is set aside, and `use` gets a new one.
+ * finds damage, the directory is set aside, and `use` gets a new one, with what could be read of the old one.
  *
  * @throws PeerlaneError `store-locked`, `file-unreadable`, and what `use` throws but `store-damaged`
  */
@@ -44,8 +45,15 @@ export async function openWhole<T>(
     return await open();
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged')) throw error;
-    const movedTo = await setAside(path, env.unixTime());
+    const { movedTo, isRepaired } = await setAsideRepaired(path, env.unixTime());
     onEvent({ kind: 'node-database-set-aside', path, movedTo, error });
+    if (!isRepaired) return await open();
+  }
+  try {
+    return await open();
+  } catch (error) {
+    if (!isPeerlaneError(error, 'store-damaged')) throw error;
+    await remove(path);
     return await open();
   }
 }
