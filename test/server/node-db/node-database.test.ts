@@ -371,6 +371,26 @@ describe('nodes are forgotten', () => {
   });
 });
 
+describe('a clock that was ahead', () => {
+  it('takes nothing from nodes that answer now', async () => {
+    const { env, database, reopened } = await watched();
+    const dial = { at: START + 400 * DAY, error: 'dial-timeout' } as const;
+    for (let i = 0; i < 50; i++) {
+      const [lastPing, lastPong] = [START + 400 * DAY, START + 400 * DAY];
+      add(database, i, { lastPing, lastPong, dial, client: 'Geth' });
+    }
+    for (let i = 0; i < 50; i++) add(database, i, { lastPing: START, lastPong: START });
+    for (let i = 0; i < 3; i++) env.advance(60_000);
+    expect(database.size).toBe(50);
+    expect(await database.seeds(10, DAY)).toHaveLength(10);
+    await database.flush();
+    expect(await (await reopened()).get(idOf(7))).toMatchObject({
+      ...{ firstSeen: START, lastPing: START, lastPong: START, lastAnswer: START },
+      ...{ client: 'Geth', lastDial: dial },
+    });
+  });
+});
+
 describe('a full database', () => {
   it('lets go those that never answered first, and then those that answered longest ago', async () => {
     const { env, database, reopened } = await watched({ maxNodes: 64 });
