@@ -24,8 +24,8 @@ type Level = ClassicLevel<Uint8Array, Uint8Array>;
  * Records in a LevelDB directory, which one process at a time may open.
  *
  * After a write has failed, be it that the disk was full for a moment, LevelDB refuses all that follow until it is opened
- * again, and may have left half a record in its log, behind which nothing would be found again. So the next write opens it
- * anew first. Reads wait for that; while it cannot be opened, they fail.
+ * again, and may have left half a record in its log, behind which nothing would be found again. So the next write, or
+ * `restore`, opens it anew first. Reads wait for that; while it cannot be opened, they fail.
  */
 export class LevelStore implements ScannableStore {
   readonly #path: string;
@@ -73,6 +73,13 @@ export class LevelStore implements ScannableStore {
     await written;
   }
 
+  /** @throws PeerlaneError `store-damaged`, `file-unreadable` */
+  async restore(): Promise<void> {
+    const restored = this.#writes.then(() => this.#restore());
+    this.#writes = restored.catch(() => undefined);
+    await restored;
+  }
+
   async isEmpty(): Promise<boolean> {
     const keys = await this.#use((level) => level.keys({ limit: 1 }).all());
     return keys.length === 0;
@@ -111,17 +118,21 @@ export class LevelStore implements ScannableStore {
     const operations = changes.map(({ key, value }) =>
       value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
     );
-    if (this.#hasFailed && !this.#isClosed) {
-      this.#reopening = this.#reopen();
-      try {
-        await this.#reopening;
-      } finally {
-        this.#reopening = undefined;
-      }
-    }
+    await this.#restore();
     this.#hasFailed = true;
     await this.#use((level) => level.batch(operations));
     this.#hasFailed = false;
+  }
+
+  async #restore(): Promise<void> {
+    if (!this.#hasFailed || this.#isClosed) return;
+    this.#reopening = this.#reopen();
+    try {
+      await this.#reopening;
+      this.#hasFailed = false;
+    } finally {
+      this.#reopening = undefined;
+    }
   }
 
   async #reopen(): Promise<void> {

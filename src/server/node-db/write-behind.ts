@@ -137,6 +137,7 @@ export class WriteBehind {
     this.#pending = new Map();
     const names = [...this.#writing.keys()];
     try {
+      await this.#options.kv.restore?.();
       for (let at = 0; at < names.length; at += BATCH_LENGTH) {
         const batch = names.slice(at, at + BATCH_LENGTH);
         await this.#writeBatch(batch);

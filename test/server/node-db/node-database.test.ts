@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../../src/base/errors.ts';
 import { type KeyValueStore, MemoryKv } from '../../../src/base/kv.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { decodeRecord } from '../../../src/enr/index.ts';
@@ -271,6 +272,47 @@ describe('a node database', () => {
     expect(await numbersOf(again)).toEqual(await numbersOf(database));
     expect(again.size).toBeLessThanOrEqual(10);
     expect(await again.get(idOf(99))).toMatchObject({ client: 'last' });
+  });
+
+  it('has a store that fails restored before it reads or writes, after longer and longer pauses', async () => {
+    const env = new VirtualEnv({ now: START });
+    let isBroken = false;
+    let isFull = true;
+    const tries: number[] = [];
+    class BrokenKv extends MemoryKv {
+      async restore(): Promise<void> {
+        if (!isBroken) return;
+        tries.push(env.unixTime());
+        if (isFull) throw new PeerlaneError('file-unreadable', 'no space is left');
+        isBroken = false;
+      }
+      override async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+        if (isBroken) throw new PeerlaneError('file-unreadable', 'it is not open');
+        return await super.getMany(keys);
+      }
+      override async batch(changes: Parameters<KeyValueStore['batch']>[0]): Promise<void> {
+        if (isBroken) throw new PeerlaneError('file-unreadable', 'it is not open');
+        await super.batch(changes);
+      }
+    }
+    const kv = new BrokenKv();
+    const database = await NodeDatabase.over(kv, { env });
+    add(database, 1, { client: 'kept' });
+    await database.flush();
+    isBroken = true;
+    database.update(idOf(1), { client: 'new' });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 60 * 60; i++) {
+      env.advance(1_000);
+      await turn();
+    }
+    const pauses = tries.slice(1).map((at, i) => (at - (tries[i] ?? 0)) / 1_000);
+    expect(pauses.slice(0, 6)).toEqual([30, 60, 120, 240, 480, 480]);
+    isFull = false;
+    add(database, 2);
+    await database.flush();
+    expect(await database.get(idOf(1))).toMatchObject({ client: 'new' });
+    expect(await numbersOf(database)).toEqual([1, 2]);
   });
 
   it('closes although the disk fails, and says so', async () => {
