@@ -8,7 +8,7 @@ import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
 
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
-import { nameOfKey, VERSION_KEY } from './keys.ts';
+import { isOwnKey, nameOfKey, VERSION_KEY } from './keys.ts';
 import { decodeNode, type NodeValue } from './stored-node.ts';
 
 const VERSION = 1;
@@ -50,12 +50,33 @@ export async function openWhole<T>(
     if (!isRepaired) return await open();
   }
   try {
-    return await open();
+    const store = await LevelStore.open(path, LEVEL);
+    await nameVersion(store);
+    return await use(store);
   } catch (error) {
-    if (!isPeerlaneError(error, 'store-damaged')) throw error;
+    if (!isPeerlaneError(error, 'store-damaged') && !isPeerlaneError(error, 'store-mismatch')) throw error;
+    // What is left is of no use.
     await remove(path);
     return await open();
   }
+}
+
+/** The record of the version may have been lost, and nodes not. */
+async function nameVersion(store: LevelStore): Promise<void> {
+  try {
+    if ((await store.get(VERSION_KEY)) !== undefined) return;
+    for await (const [first] of store.scan(1)) {
+      if (first !== undefined && isOwnKey(first.key)) await writeVersion(store);
+      return;
+    }
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function writeVersion(kv: ScannableStore): Promise<void> {
+  await kv.batch([{ key: VERSION_KEY, value: encode(versionCodec, { version: VERSION }) }]);
 }
 
 export interface Loading {
@@ -75,7 +96,7 @@ export interface Loading {
 export async function load(kv: ScannableStore, { signal, found, damaged, step }: Loading): Promise<void> {
   const isNew = await kv.isEmpty();
   const version = isNew ? undefined : await kv.get(VERSION_KEY);
-  if (isNew) await kv.batch([{ key: VERSION_KEY, value: encode(versionCodec, { version: VERSION }) }]);
+  if (isNew) await writeVersion(kv);
   else if (version !== undefined) requireVersion(version);
   for await (const entries of kv.scan(SCAN_LENGTH)) {
     throwIfAborted(signal);

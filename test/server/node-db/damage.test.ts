@@ -126,6 +126,28 @@ describe('a damaged node database', () => {
     await database.close();
   });
 
+  it('keeps the nodes of its other tables when the one with its version is gone', async () => {
+    const path = newPath();
+    {
+      const { database } = await open(path);
+      await database.storeLocalSeq(idOf(0), 7n);
+      for (let i = 0; i < 12_000; i++) {
+        database.update(idOf(i), { endpoint: endpointOf(i), client: crypto.randomUUID().repeat(5) });
+        if (i % 2_000 === 0) await database.flush();
+      }
+      await database.close();
+    }
+    const tables = (await readdir(path)).filter((name) => name.endsWith('.ldb')).sort();
+    expect(tables.length).toBeGreaterThan(1);
+    await rm(join(path, tables[0] ?? ''));
+    const { database, events } = await open(path);
+    expect(events).toMatchObject([{ kind: 'node-database-set-aside' }]);
+    expect(database.size).toBeGreaterThan(4_000);
+    await database.close();
+    expect((await readdir(directory)).filter((name) => name.includes('.repaired-'))).toEqual([]);
+    await (await open(path)).database.close();
+  });
+
   it('is set aside when it is of another version', async () => {
     const path = await filled(3);
     const level = await LevelStore.open(path, LEVEL);
