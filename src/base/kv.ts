@@ -17,6 +17,11 @@ export interface KeyValueStore {
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   batch(changes: readonly KvChange[]): Promise<void>;
+  /**
+   * Makes a store take changes again after one has failed; before reads that lead to a change, as these may fail too till
+   * then. Without it there is nothing to be done.
+   */
+  restore?(): Promise<void>;
   /** Whether there is no record at all. */
   isEmpty(): Promise<boolean>;
   close(): Promise<void>;

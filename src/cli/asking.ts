@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
+import { ownIpv6 } from '../io/interfaces.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
 import { EVERY_IP, EVERY_IPV4, reachesFrom } from '../server/listen-host.ts';
@@ -49,6 +50,8 @@ export function withBootnodes(command: Command): Command {
 export interface Asking {
   /** Nodes that are going to be asked: it must be possible to reach them. */
   readonly nodes: readonly KadNode[];
+  /** Others come that may be of either family, and that may be left alone. */
+  readonly others?: boolean;
   /** Those of them that the table begins with. */
   readonly seeds?: readonly KadNode[];
   readonly onEvent?: (event: Discv4ServiceEvent) => void;
@@ -61,7 +64,7 @@ export interface Asking {
 export async function startAsking(
   { env }: Pick<Context, 'env'>,
   options: DiscoveryOptions,
-  { nodes, seeds = [], onEvent = () => undefined }: Asking,
+  { nodes, seeds = [], others = false, onEvent = () => undefined }: Asking,
   { fail }: Work,
 ): Promise<Discv4Service> {
   const key = await nodeKey(options.key, env);
@@ -72,7 +75,7 @@ export async function startAsking(
       'the node has the key to ask with: a node asks others, not itself',
     );
   }
-  const listen = await sendFrom(options.listen, nodes);
+  const listen = await sendFrom(options.listen, nodes, others);
   const service = new Discv4Service({
     ...{ key, listen, seeds, env },
     onEvent: (event) => {
@@ -89,15 +92,38 @@ export async function startAsking(
   }
 }
 
-/** By default a socket of IPv4, which every machine has, unless a node has an address of IPv6. */
-async function sendFrom(given: ListenAddress | undefined, nodes: readonly KadNode[]): Promise<ListenAddress> {
+/**
+ * By default a socket of IPv4, which every machine has, unless there are nodes with an address of IPv6, or may be.
+ * @throws PeerlaneError `listen-failed` when a node has such an address, and the machine has none; `invalid-argument`
+ */
+export async function sendFrom(
+  given: ListenAddress | undefined,
+  nodes: readonly KadNode[],
+  others: boolean,
+  hasIpv6: boolean = ownIpv6().isThere,
+): Promise<ListenAddress> {
   if (given === undefined) {
     const reaches = reachesFrom(EVERY_IPV4);
-    return { host: nodes.every(({ ip }) => reaches(ip)) ? EVERY_IPV4 : EVERY_IP, port: 0 };
+    const unreached = nodes.find((node) => reachedNode(node, ({ ip }) => reaches(ip)) === undefined);
+    if (unreached !== undefined && !hasIpv6) {
+      throw new PeerlaneError(
+        'listen-failed',
+        `there is no way to ${unreached.ip}: this machine has no IPv6`,
+      );
+    }
+    const isOfIpv4 = !others && nodes.every(({ ip }) => reaches(ip));
+    return { host: isOfIpv4 || !hasIpv6 ? EVERY_IPV4 : EVERY_IP, port: 0 };
   }
   const listen = await listenOn(given);
   const reaches = reachesFrom(listen.host);
   const unreached = nodes.find((node) => reachedNode(node, ({ ip }) => reaches(ip)) === undefined);
   if (unreached === undefined) return listen;
   throw new PeerlaneError('invalid-argument', `from ${listen.host} there is no way to ${unreached.ip}`);
+}
+
+const isIpv4 = reachesFrom(EVERY_IPV4);
+
+/** Whether the machine has a way to a node: if it has none, the node's silence says nothing of it. */
+export function waysOfMachine({ isThere, isInNet } = ownIpv6()): (node: KadNode) => boolean {
+  return ({ ip }) => isIpv4(ip) || isInNet || (isThere && ip === '::1');
 }

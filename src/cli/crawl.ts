@@ -5,21 +5,23 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
+import { placeOf } from '../server/crawl-asking.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
 import type { NodeHello } from '../server/node-hello.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
 import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
-import { startAsking, withBootnodes } from './asking.ts';
+import { startAsking, waysOfMachine, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
 import { KeptSet, repeated } from './crawl/kept-set.ts';
-import { nodesOfLists } from './crawl/lists.ts';
+import { type Listed, nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
-import { printProgress, printSummary } from './crawl/report.ts';
+import { printProgress, printSummary, printUnreached } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
 import { durationOption } from './durations.ts';
+import { formatCount } from './format.ts';
 import { readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
@@ -58,7 +60,11 @@ export function addCrawlCommand(program: Command): void {
       'DNS server for --dns, with its port if it is not 53; may be repeated',
       collected(dnsServer),
     )
-    .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
+    .option(
+      '--listen <host:port>',
+      'where to send from; default: any free port, of IPv6 too where the machine has it',
+      listenAddress,
+    )
     .option('--key <file>', 'node key to ask with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))
     .addOption(
@@ -107,16 +113,18 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const onEvent = ({ kind }: Discv4ServiceEvent): void => {
       if (kind === 'node-answered') isHeard = true;
     };
-    const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], onEvent };
+    const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], others: true, onEvent };
     // Before the lists, which take long: the key or the port may not be to be had.
     await using service = await startAsking(context, options, asking, { signal, fail });
-    const reaches = (node: KadNode): boolean => service.reaches(node);
+    const hasWay = waysOfMachine();
+    const reaches = (node: KadNode): boolean => service.reaches(node) && hasWay(node);
     const listed = await nodesOfLists(context, { ...options, reaches }, ended.signal);
     if (failure !== undefined) throw failure;
     const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed.failure);
+    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed);
+    printUnreached(output, listed.unreached + unreachedOf(set, reaches));
     const onHello = (key: string, hello: NodeHello): void => {
       const entry = set.get(key);
       // It may have left the set meanwhile.
@@ -126,7 +134,16 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
       options.hello === true ? new Greetings({ env, signal: ended.signal, onHello, fail }) : undefined;
     await greetings?.start();
     const crawler = new Crawler({
-      ...{ service, set, nodes, env, rate: options.rate, limit: options.limit, idleMs: options.idle },
+      ...{
+        service,
+        set,
+        nodes,
+        reaches,
+        env,
+        rate: options.rate,
+        limit: options.limit,
+        idleMs: options.idle,
+      },
       onAnswer: (node, entry) => {
         if (wantsHello(entry, env.unixTime())) greetings?.ask(node);
       },
@@ -147,7 +164,8 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     if (html !== undefined && (isHeard || set.size > 0)) {
       await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime() }));
     }
-    printSummary(context, crawler, { file, set, begunAt, greetings });
+    output.endProgress();
+    printSummary(context, crawler, { file: kept.path, set, begunAt, greetings });
     if (failure !== undefined) throw failure;
     if (!isHeard && !signal.aborted) throw new PeerlaneError('request-timeout', NOBODY);
   } finally {
@@ -156,16 +174,27 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   }
 }
 
-/** @param cause why a list could not be read */
-function nobodyToAsk({ dns }: CrawlOptions, cause: PeerlaneError | undefined): PeerlaneError {
+function nobodyToAsk({ dns }: CrawlOptions, { failure: cause, unreached }: Listed): PeerlaneError {
   if (cause !== undefined) {
     const message = `nobody to ask: no list gave a node: ${cause.message}`;
     return new PeerlaneError(cause.code, message, { cause });
   }
-  if (dns !== undefined)
-    return new PeerlaneError('lookup-failed', 'nobody to ask: there is no node in the list');
+  if (dns !== undefined) {
+    const why =
+      unreached === 0
+        ? 'there is no node in the list'
+        : `from here there is no way to the ${formatCount(unreached, 'node')} of the list`;
+    return new PeerlaneError('lookup-failed', `nobody to ask: ${why}`);
+  }
   const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
   return new PeerlaneError('invalid-argument', message);
+}
+
+/** Nodes of a set that stay as they are, since the crawl has no way to them. */
+function unreachedOf(set: NodeSet, reaches: (node: KadNode) => boolean): number {
+  return [...set.values()].filter(
+    ({ node }) => placeOf(node) !== undefined && placeOf(node, reaches) === undefined,
+  ).length;
 }
 
 /** The result of what the end of the crawl aborts. @throws PeerlaneError `request-timeout` when that is no Ctrl-C */

@@ -63,7 +63,7 @@ function printWarning(output: Output, event: NodeDatabaseEvent): void {
   switch (event.kind) {
     case 'node-database-set-aside': {
       const { kind, path, movedTo, error } = event;
-      const text = `warning: ${printable(error.message, MESSAGE_LIMIT)}; it is at ${movedTo} now, and a new one has begun`;
+      const text = `warning: ${printable(error.message, MESSAGE_LIMIT)}; it is at ${movedTo} now, and a new one has begun with what could be read of it`;
       output.event(kind, { path, movedTo, ...reasonOf(error) }, text);
       return;
     }

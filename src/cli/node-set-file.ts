@@ -20,7 +20,11 @@ export async function readNodeSet(
   }
 }
 
-/** Puts the file in place as a whole: a crash leaves the old one or the new one. @throws PeerlaneError `file-unreadable` */
-export async function writeNodeSet(path: string, set: NodeSet): Promise<void> {
-  await replaceTextFile(path, NODE_SET, formatNodeSet(set));
+/**
+ * Puts the file in place as a whole: a crash leaves the old one or the new one.
+ * @returns its mark (`markOf`)
+ * @throws PeerlaneError `file-unreadable`
+ */
+export async function writeNodeSet(path: string, set: NodeSet): Promise<string> {
+  return await replaceTextFile(path, NODE_SET, formatNodeSet(set));
 }

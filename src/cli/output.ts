@@ -49,6 +49,20 @@ export class Output {
     }
   }
 
+  /** How something is that has no end that is known: as `event`, but on a terminal in one line that is written over. */
+  status(name: string, fields: Fields, text: string): void {
+    if (this.mode !== 'terminal') {
+      this.event(name, fields, text);
+      return;
+    }
+    let line = this.#bars.get(name);
+    if (line === undefined) {
+      line = this.#bottom.create(1, 0, { text }, { format: '{text}' });
+      this.#bars.set(name, line);
+    }
+    line.update(0, { text });
+  }
+
   /** How far `stage` is; cheap, however often it is called. `format` is for the text of figures. */
   progress(stage: string, done: number, total: number, format = formatNumber): void {
     let meter = this.#meters.get(stage);
@@ -101,7 +115,8 @@ export class Output {
     this.#streams.stdout.write(`${stage}: ${counts} (${percent} %)${speed}${left}\n`);
   }
 
-  #bar(stage: string, total: number): SingleBar {
+  /** What is written over. */
+  get #bottom(): MultiBar {
     this.#multi ??= new MultiBar({
       format: BAR_FORMAT,
       stream: this.#streams.stdout,
@@ -113,9 +128,13 @@ export class Output {
       gracefulExit: false,
       autopadding: true,
     });
+    return this.#multi;
+  }
+
+  #bar(stage: string, total: number): SingleBar {
     let bar = this.#bars.get(stage);
     if (bar === undefined) {
-      bar = this.#multi.create(total, 0, { stage: stage.padEnd(8), counts: '' });
+      bar = this.#bottom.create(total, 0, { stage: stage.padEnd(8), counts: '' });
       this.#bars.set(stage, bar);
     }
     if (bar.getTotal() !== total) bar.setTotal(total);

@@ -11,3 +11,11 @@ export function broadcastAddresses(): string[] {
     return [formatIp(host.map((byte, i) => byte | (0xff & ~(mask[i] ?? 0))))];
   });
 }
+
+/** IPv6 as far as this machine has it: on itself, and in a net beyond its own link. */
+export function ownIpv6(): { readonly isThere: boolean; readonly isInNet: boolean } {
+  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
+  const own = all.filter(({ family }) => family === 'IPv6');
+  const isInNet = own.some(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
+  return { isThere: own.length > 0, isInNet };
+}

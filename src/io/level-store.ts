@@ -1,9 +1,10 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
 import type { KvChange, KvEntry, ScannableStore } from '../base/kv.ts';
+import { silentDamage } from './level-damage.ts';
 
 /** What a store is called in messages, and how much memory it may take. */
 export interface LevelOptions {
@@ -17,14 +18,33 @@ export interface LevelOptions {
   readonly readCacheBytes: number;
 }
 
-/** Records in a LevelDB directory, which one process at a time may open. */
-export class LevelStore implements ScannableStore {
-  readonly #db: ClassicLevel<Uint8Array, Uint8Array>;
-  readonly #problems: Problems;
+type Level = ClassicLevel<Uint8Array, Uint8Array>;
 
-  private constructor(db: ClassicLevel<Uint8Array, Uint8Array>, problems: Problems) {
-    this.#db = db;
+/**
+ * Records in a LevelDB directory, which one process at a time may open.
+ *
+ * After a write has failed, be it that the disk was full for a moment, LevelDB refuses all that follow until it is opened
+ * again, and may have left half a record in its log, behind which nothing would be found again. So the next write, or
+ * `restore`, opens it anew first. Reads wait for that; while it cannot be opened, they fail.
+ */
+export class LevelStore implements ScannableStore {
+  readonly #path: string;
+  readonly #options: LevelOptions;
+  readonly #problems: Problems;
+  #level: Level;
+  /** One after the other, so that none follows one that has failed before the directory is opened anew. */
+  #writes: Promise<unknown> = Promise.resolve();
+  #hasFailed = false;
+  #reopening: Promise<void> | undefined;
+  /** Why it could not be opened anew. */
+  #problem: PeerlaneError | undefined;
+  #isClosed = false;
+
+  private constructor(path: string, options: LevelOptions, problems: Problems, level: Level) {
+    this.#path = path;
+    this.#options = options;
     this.#problems = problems;
+    this.#level = level;
   }
 
   /**
@@ -34,46 +54,42 @@ export class LevelStore implements ScannableStore {
   static async open(path: string, options: LevelOptions): Promise<LevelStore> {
     const problems = new Problems(path, options);
     await refuseHeadless(path, problems);
+    await refuseDamage(path, problems);
     await makeDirectory(path);
-    const db = new ClassicLevel<Uint8Array, Uint8Array>(path, {
-      keyEncoding: 'view',
-      valueEncoding: 'view',
-      writeBufferSize: options.writeBufferBytes,
-      cacheSize: options.readCacheBytes,
-    });
-    try {
-      await db.open();
-    } catch (error) {
-      throw problems.ofOpening(error);
-    }
-    return new LevelStore(db, problems);
+    return new LevelStore(path, options, problems, await openLevel(path, options, problems, true));
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return await this.#guard(this.#db.get(key));
+    return await this.#use((level) => level.get(key));
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return await this.#guard(this.#db.getMany([...keys]));
+    return await this.#use((level) => level.getMany([...keys]));
   }
 
   async batch(changes: readonly KvChange[]): Promise<void> {
-    const operations = changes.map(({ key, value }) =>
-      value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
-    );
-    await this.#guard(this.#db.batch(operations));
+    const written = this.#writes.then(() => this.#write(changes));
+    this.#writes = written.catch(() => undefined);
+    await written;
+  }
+
+  /** @throws PeerlaneError `store-damaged`, `file-unreadable` */
+  async restore(): Promise<void> {
+    const restored = this.#writes.then(() => this.#restore());
+    this.#writes = restored.catch(() => undefined);
+    await restored;
   }
 
   async isEmpty(): Promise<boolean> {
-    const keys = await this.#guard(this.#db.keys({ limit: 1 }).all());
+    const keys = await this.#use((level) => level.keys({ limit: 1 }).all());
     return keys.length === 0;
   }
 
   async *scan(length: number): AsyncGenerator<readonly KvEntry[], void, undefined> {
-    const iterator = this.#db.iterator();
+    const iterator = this.#level.iterator();
     try {
       for (;;) {
-        const entries = await this.#guard(iterator.nextv(length));
+        const entries = await this.#use(() => iterator.nextv(length));
         if (entries.length === 0) return;
         yield entries.map(([key, value]) => ({ key, value }));
       }
@@ -83,15 +99,102 @@ export class LevelStore implements ScannableStore {
   }
 
   async close(): Promise<void> {
-    await this.#db.close();
+    this.#isClosed = true;
+    await this.#writes;
+    await this.#level.close();
   }
 
-  async #guard<T>(operation: Promise<T>): Promise<T> {
+  async #use<T>(operation: (level: Level) => Promise<T>): Promise<T> {
+    if (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
+    if (this.#problem !== undefined && !this.#isClosed) throw this.#problem;
     try {
-      return await operation;
+      return await operation(this.#level);
     } catch (error) {
       throw this.#problems.ofOperation(error);
     }
+  }
+
+  async #write(changes: readonly KvChange[]): Promise<void> {
+    const operations = changes.map(({ key, value }) =>
+      value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
+    );
+    await this.#restore();
+    this.#hasFailed = true;
+    await this.#use((level) => level.batch(operations));
+    this.#hasFailed = false;
+  }
+
+  async #restore(): Promise<void> {
+    if (!this.#hasFailed || this.#isClosed) return;
+    this.#reopening = this.#reopen();
+    try {
+      await this.#reopening;
+      this.#hasFailed = false;
+    } finally {
+      this.#reopening = undefined;
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#level.close();
+    try {
+      await refuseHeadless(this.#path, this.#problems);
+      await refuseDamage(this.#path, this.#problems);
+      // Where the directory is gone, an empty one is not what was there.
+      this.#level = await openLevel(this.#path, this.#options, this.#problems, false);
+      this.#problem = undefined;
+    } catch (error) {
+      this.#problem = toPeerlaneError(error);
+      throw this.#problem;
+    }
+  }
+}
+
+/** @throws PeerlaneError as `LevelStore.open` */
+async function openLevel(
+  path: string,
+  { writeBufferBytes, readCacheBytes }: LevelOptions,
+  problems: Problems,
+  createIfMissing: boolean,
+): Promise<Level> {
+  const level: Level = new ClassicLevel<Uint8Array, Uint8Array>(path, {
+    ...{ keyEncoding: 'view', valueEncoding: 'view', createIfMissing },
+    ...{ writeBufferSize: writeBufferBytes, cacheSize: readCacheBytes },
+  });
+  try {
+    await level.open();
+    return level;
+  } catch (error) {
+    throw problems.ofOpening(error);
+  }
+}
+
+/** LevelDB would pass over some damage, and delete what it has cut off. */
+async function refuseDamage(path: string, problems: Problems): Promise<void> {
+  const look = async (): Promise<string | undefined> => {
+    try {
+      return await silentDamage(path);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw problems.unreadable(error);
+    }
+  };
+  if ((await look()) === undefined) return;
+  // What another process is writing meanwhile may look like damage.
+  if (await isInUse(path)) throw problems.locked();
+  const damage = await look();
+  if (damage !== undefined) throw problems.damaged(damage);
+}
+
+/** LevelDB takes its lock before it looks whether there is a database; this finds one, and changes nothing. */
+async function isInUse(path: string): Promise<boolean> {
+  const level = new ClassicLevel(path, { createIfMissing: false, errorIfExists: true });
+  try {
+    await level.open();
+    await level.close();
+    return false;
+  } catch (error) {
+    return systemCode(causeOf(error)) === 'LEVEL_LOCKED';
   }
 }
 
@@ -153,15 +256,9 @@ class Problems {
   }
 
   ofOpening(error: unknown): PeerlaneError {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    if (systemCode(cause) === 'LEVEL_LOCKED') {
-      return new PeerlaneError('store-locked', `${this.#name} is in use by another process`, { cause });
-    }
-    if (isDamage(cause)) return this.damaged(messageOf(cause), cause);
-    const { what } = this.#options;
-    return new PeerlaneError('file-unreadable', `cannot open ${what} ${this.#path}: ${messageOf(cause)}`, {
-      cause,
-    });
+    const cause = causeOf(error);
+    if (systemCode(cause) === 'LEVEL_LOCKED') return this.locked(cause);
+    return isDamage(cause) ? this.damaged(messageOf(cause), cause) : this.unreadable(cause);
   }
 
   ofOperation(error: unknown): PeerlaneError {
@@ -172,6 +269,14 @@ class Problems {
     return new PeerlaneError('file-unreadable', `${this.#name} failed: ${messageOf(error)}`, {
       cause: error,
     });
+  }
+
+  locked(cause?: unknown): PeerlaneError {
+    return new PeerlaneError('store-locked', `${this.#name} is in use by another process`, { cause });
+  }
+
+  unreadable(cause: unknown): PeerlaneError {
+    return new PeerlaneError('file-unreadable', `cannot open ${this.#name}: ${messageOf(cause)}`, { cause });
   }
 
   damaged(what: string, cause?: unknown): PeerlaneError {
@@ -187,6 +292,11 @@ class Problems {
 function isDamage(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && BROKEN_FILE.test(messageOf(error)));
+}
+
+/** LevelDB's own error is the cause of one that says that the opening has failed. */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
 }
 
 function messageOf(error: unknown): string {

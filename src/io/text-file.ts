@@ -1,4 +1,5 @@
 /** Text files that are read with a bound and replaced as a whole. */
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -75,15 +76,31 @@ async function textOf(
  * old text or the new one.
  *
  * @param what the file in messages: `the node set`
+ * @returns its mark, as `markOf` gives it until the file is changed
  * @throws PeerlaneError `file-unreadable`
  */
-export async function replaceTextFile(path: string, what: string, text: string): Promise<void> {
-  await besideIt(path, what, async (file, temporary, target) => {
+export async function replaceTextFile(path: string, what: string, text: string): Promise<string> {
+  return await besideIt(path, what, async (file, temporary, target) => {
     await file.writeFile(text);
     // Else the new name could outlive a loss of power, and the text not.
     await file.sync();
+    const mark = formatMark(await file.stat({ bigint: true }));
     await rename(temporary, target);
+    return mark;
   });
+}
+
+/** Tells a file from what it has been changed to, or replaced by; undefined when there is none that can be looked at. */
+export async function markOf(path: string): Promise<string | undefined> {
+  try {
+    return formatMark(await stat(path, { bigint: true }));
+  } catch {
+    return undefined;
+  }
+}
+
+function formatMark({ ino, size, mtimeNs }: BigIntStats): string {
+  return `${ino}-${size}-${mtimeNs}`;
 }
 
 /**
@@ -95,11 +112,11 @@ export async function requireReplaceable(path: string, what: string): Promise<vo
 }
 
 /** Runs `use` with a new file beside `path`, which is gone when it fails. */
-async function besideIt(
+async function besideIt<T>(
   path: string,
   what: string,
-  use: (file: FileHandle, temporary: string, target: string) => Promise<void>,
-): Promise<void> {
+  use: (file: FileHandle, temporary: string, target: string) => Promise<T>,
+): Promise<T> {
   const problem = await problemOf(path);
   if (problem !== undefined) throw failed('write', `${what} ${path}`, problem);
   const target = await targetOf(path);
@@ -108,7 +125,7 @@ async function besideIt(
   try {
     const file = await open(temporary, 'w');
     try {
-      await use(file, temporary, target);
+      return await use(file, temporary, target);
     } finally {
       await file.close();
     }

@@ -14,6 +14,7 @@ import {
   checkCrawlerOptions,
 } from './crawl-options.ts';
 import { nodeOf } from './discv4-options.ts';
+import { NetworkShares } from './network-shares.ts';
 import type { NodeSetEntry } from './node-set.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
@@ -47,7 +48,7 @@ interface Candidate {
 /**
  * Walks the network of discovery v4: checks the nodes of a set, those first that were not checked for the longest time, and
  * then whomever lookups lead to. A node that answers gains a point; one that does not loses half of its points, and is
- * forgotten when none is left.
+ * forgotten when none is left. In a full set a node of the networks that hold the most of it gives way to one of others.
  */
 export class Crawler {
   readonly #options: CrawlConfig;
@@ -56,6 +57,8 @@ export class Crawler {
   readonly #queue: Candidate[] = [];
   /** When nodes were checked of which the set does not say it, by key; the last one stands last. */
   readonly #remembered = new Map<string, number>();
+  /** Where the nodes of the set are: those that have answered, where they did. */
+  readonly #shares = new NetworkShares();
   /** When the nodes were taken that are being checked, by key: at most one for each worker. */
   readonly #underWay = new Map<string, number>();
   #found: AsyncGenerator<KadNode, void, undefined> | undefined;
@@ -80,9 +83,12 @@ export class Crawler {
       const place = reachedNode(node, reaches);
       if (place !== undefined) this.#queue.push({ key: toBareHex(node.id), places: [place] });
     }
-    const known = [...set].sort(([, a], [, b]) => (a.lastCheck ?? 0) - (b.lastCheck ?? 0));
+    const now = this.#options.env.unixTime();
+    const checkedAt = ({ lastCheck = 0 }: NodeSetEntry): number => (lastCheck > now ? 0 : lastCheck);
+    const known = [...set].sort(([, a], [, b]) => checkedAt(a) - checkedAt(b));
     for (const [key, { node }] of known) {
       const place = placeOf(node, reaches);
+      this.#shares.set(key, place?.ip);
       if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
     }
     this.#queue.reverse();
@@ -201,7 +207,9 @@ export class Crawler {
     const rememberedAt = this.#remembered.get(key);
     if (rememberedAt !== undefined && env.now() - rememberedAt < recheckMs) return false;
     const checkedAt = set.get(key)?.lastCheck;
-    return checkedAt === undefined || env.unixTime() - checkedAt >= recheckMs;
+    const age = checkedAt === undefined ? recheckMs : env.unixTime() - checkedAt;
+    // A time that has not come yet is of a clock that was wrong.
+    return age < 0 || age >= recheckMs;
   }
 
   async #pace(signal: AbortSignal): Promise<void> {
@@ -233,7 +241,7 @@ export class Crawler {
     this.#answeredAt = env.now();
     const now = Math.floor(env.unixTime());
     const known = set.get(key);
-    if (known === undefined && set.size >= limit) {
+    if (known === undefined && set.size >= limit && !this.#makesRoom(place)) {
       this.#remember(key);
       return;
     }
@@ -251,7 +259,23 @@ export class Crawler {
       ...(known?.hello === undefined ? {} : { hello: known.hello }),
     };
     set.set(key, entry);
+    this.#shares.set(key, place.ip);
     onAnswer(place, entry);
+  }
+
+  /** Whether a node of a network that holds more of the full set has left it for a newcomer: the one with the least score. */
+  #makesRoom(newcomer: KadNode): boolean {
+    const { set } = this.#options;
+    let [leaving, least] = ['', Number.POSITIVE_INFINITY];
+    for (const key of this.#shares.givingWayTo(newcomer.ip) ?? []) {
+      const score = set.get(key)?.score ?? 0;
+      if (score <= least) [leaving, least] = [key, score];
+    }
+    if (!set.delete(leaving)) return false;
+    this.#shares.delete(leaving);
+    this.#removed++;
+    this.#remember(leaving);
+    return true;
   }
 
   #silent(key: string): void {
@@ -268,6 +292,7 @@ export class Crawler {
       return;
     }
     if (set.delete(key)) this.#removed++;
+    this.#shares.delete(key);
     this.#remember(key);
   }
 

@@ -351,7 +351,10 @@ export class ChainStore implements ChainReader, AsyncDisposable {
 
   async #changing(change: () => Promise<void>): Promise<void> {
     if (this.#closed !== undefined) throw new PeerlaneError('closed', 'the chain store is closed');
-    const done = this.#changes.then(change);
+    const done = this.#changes.then(async () => {
+      await this.#kv.restore?.();
+      await change();
+    });
     this.#changes = done.catch(() => undefined);
     await done;
   }

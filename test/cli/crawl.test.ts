@@ -9,7 +9,8 @@ import { crawlPageOf } from '../../src/cli/crawl/page.ts';
 import { Output } from '../../src/cli/output.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
-import { signRecord } from '../../src/enr/index.ts';
+import { parseEnode, signRecord } from '../../src/enr/index.ts';
+import { ownIpv6 } from '../../src/io/interfaces.ts';
 import {
   formatNodeSet,
   type NodeSet,
@@ -123,6 +124,38 @@ describe('`crawl`', () => {
     }
   });
 
+  it.runIf(ownIpv6().isThere)('checks nodes of IPv6 that are in its set alone', async () => {
+    const node = await ownNode({ listen: { host: '::1', port: 0 } });
+    const file = join(await directory(), 'nodes.json');
+    const at = Date.now() - 86_400_000;
+    const entry = { node: parseEnode(enodeOf(node, '::1')), score: 5, firstResponse: at, lastResponse: at };
+    await writeFile(
+      file,
+      formatNodeSet(new Map([[nodeSetKey(entry.node), { ...entry, lastCheck: Date.UTC(9999, 0) }]])),
+    );
+    const { status, stdout } = await run('crawl', file, ...SHORT, '--json');
+    expect([status, eventsOf(stdout).at(-1)]).toMatchObject([0, { nodes: 1, checked: 1, answered: 1 }]);
+  });
+
+  it('says of how many nodes it has no way to them', async () => {
+    const node = await ownNode({ listen: { host: '127.0.0.1', port: 0 } });
+    const file = join(await directory(), 'nodes.json');
+    const { publicKey, port } = node;
+    const six = await ownNode();
+    const set: NodeSet = new Map();
+    for (const enode of [
+      { publicKey, host: '127.0.0.1', tcpPort: 0, udpPort: port },
+      { publicKey: six.publicKey, host: '::1', tcpPort: 0, udpPort: six.port },
+    ]) {
+      const times = { firstResponse: 1, lastResponse: 1, lastCheck: 1 };
+      set.set(nodeSetKey(enode), { node: enode, score: 1, ...times });
+    }
+    await writeFile(file, formatNodeSet(set));
+    const { stdout } = await run('crawl', file, ...SHORT, '--json', '--listen', '127.0.0.1:0');
+    expect(ofKind('unreached', eventsOf(stdout))).toMatchObject([{ nodes: 1 }]);
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ nodes: 2, checked: 1, answered: 1 });
+  });
+
   it('has nobody to ask without a bootnode, a list and a set', async () => {
     const file = join(await directory(), 'nodes.json');
     const { status, stderr } = await run('crawl', file);
@@ -234,8 +267,40 @@ describe('`crawl`', () => {
     const server = await DnsServer.serve(treeTexts(made));
     onTestFinished(() => server[Symbol.asyncDispose]());
     const args = ['--dns', formatTreeUrl(made.url), '--dns-server', server.address, '--json'];
-    const { status, stdout } = await run('crawl', join(path, 'nodes.json'), ...args, '--idle', '1s');
+    args.push('--listen', '127.0.0.1:0', '--idle', '1s');
+    const { status, stdout } = await run('crawl', join(path, 'nodes.json'), ...args);
     expect([status, eventsOf(stdout).at(-1)]).toMatchObject([0, { event: 'summary', nodes: 2, checked: 2 }]);
+    expect(ofKind('unreached', eventsOf(stdout))).toMatchObject([{ nodes: 1 }]);
+  });
+
+  it('does not say of a list that it is empty when it has no way to its nodes', async () => {
+    const far = { ip6: '::1', udp6: 30_303 };
+    const only = signRecord(generateSecretKey(systemEnv), { seq: 1n, entries: far });
+    const made = signTree({ domain: 'nodes.test', seq: 1n, records: [only] }, generateSecretKey(systemEnv));
+    const server = await DnsServer.serve(treeTexts(made));
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const args = ['--dns', formatTreeUrl(made.url), '--dns-server', server.address];
+    const file = join(await directory(), 'nodes.json');
+    const { status, stderr } = await run('crawl', file, ...args, '--listen', '127.0.0.1:0');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('no way to the 1 node of the list')]);
+  });
+
+  it('writes over no set that another has changed meanwhile, and keeps its own beside it', async () => {
+    const [enode, path] = [await network(1), await directory()];
+    const file = join(path, 'nodes.json');
+    const cli = new Cli(['crawl', file, '--bootnode', enode, '--json']);
+    await cli.event(({ event, nodes }) => event === 'progress' && Number(nodes) >= 2);
+    const other = formatNodeSet(new Map([await goneNode()]));
+    await writeFile(file, other);
+    cli.kill('SIGINT');
+    const { status, stdout } = await cli.done;
+    expect(status).toBe(1);
+    const error = eventsOf(stdout).at(-1);
+    expect(error).toMatchObject({ event: 'error', code: 'file-unreadable' });
+    expect(await readFile(file, 'utf8')).toBe(other);
+    const [beside = ''] = (await readdir(path)).filter((name) => name !== 'nodes.json');
+    expect(String(error?.message)).toContain(beside);
+    expect((await parseNodeSet(await readFile(join(path, beside), 'utf8'))).size).toBe(2);
   });
 
   it('says why a list cannot be read, by itself when it has nobody else to ask', async () => {
@@ -300,7 +365,7 @@ describe('`crawl`', () => {
       { dns, dnsServer: [server.address], reaches: () => true, timeout: 60_000 },
       ended.signal,
     );
-    expect(listed).toEqual({ nodes: [], failure: undefined });
+    expect(listed).toEqual({ nodes: [], unreached: 0, failure: undefined });
     expect(written).not.toContain('list-failed');
     expect(new Set(server.asked.map(({ name }) => name))).toEqual(new Set(['a.test']));
   });

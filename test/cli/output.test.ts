@@ -21,6 +21,30 @@ function open(json: boolean, isTTY = false) {
   return { env, output, stdout: stdout.text, stderr: stderr.text };
 }
 
+describe('a status', () => {
+  const say = (output: Output, count: number) => output.status('progress', { count }, `${count} nodes`);
+
+  it('is one line on a terminal, which is written over', () => {
+    const { output, stdout } = open(false, true);
+    for (let i = 1; i <= 100; i++) say(output, i);
+    output.event('warning', {}, 'a warning');
+    say(output, 101);
+    output.endProgress();
+    expect(stdout()).toContain('101 nodes');
+    expect(stdout().split('\n').length).toBeLessThan(10);
+    expect(stdout()).toContain('a warning\n');
+  });
+
+  it('is a line each time elsewhere, and an event with --json', () => {
+    const plain = open(false);
+    for (let i = 1; i <= 2; i++) say(plain.output, i);
+    expect(plain.stdout()).toBe('1 nodes\n2 nodes\n');
+    const json = open(true, true);
+    say(json.output, 1);
+    expect(eventsOf(json.stdout())).toEqual([{ event: 'progress', count: 1 }]);
+  });
+});
+
 describe('output with --json', () => {
   it('is one object a line, on a terminal too', () => {
     const { output, stdout } = open(true, true);

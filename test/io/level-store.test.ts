@@ -1,7 +1,20 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setAsideRepaired } from '../../src/io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../src/io/level-store.ts';
 import { setAside } from '../../src/io/set-aside.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -128,6 +141,145 @@ describe('a directory of records', () => {
     });
   });
 });
+
+describe('damage that LevelDB passes over', () => {
+  /** A store whose last change of its MANIFEST is of a table, and that was not closed in between. */
+  async function grown(): Promise<string> {
+    const path = newPath();
+    await (await LevelStore.open(path, OPTIONS)).close();
+    const store = await LevelStore.open(path, OPTIONS);
+    for (let i = 0; i < 600; i++) {
+      await store.batch([{ key: key(i), value: crypto.getRandomValues(new Uint8Array(300)) }]);
+    }
+    await store.close();
+    return path;
+  }
+
+  const flip = async (path: string, at: number) => {
+    const file = await readFile(path);
+    file[at] = (file[at] ?? 0) ^ 0xff;
+    await writeFile(path, file);
+  };
+
+  it.each<[string, RegExp, (path: string, size: number) => Promise<void>]>([
+    ['the manifest is cut by a byte', /^MANIFEST/, (path, size) => truncate(path, size - 1)],
+    ['the manifest is cut in the middle', /^MANIFEST/, (path, size) => truncate(path, size >> 1)],
+    ['a byte of the log is another', /\.log$/, (path, size) => flip(path, size >> 1)],
+    ['the first byte of the log is another', /\.log$/, (path) => flip(path, 0)],
+    ['the log is gone', /\.log$/, (path) => rm(path)],
+  ])('is noticed before it deletes anything, when %s', async (_, pattern, change) => {
+    const path = await grown();
+    for (const file of await filesOf(path, pattern)) await change(file, (await stat(file)).size);
+    const before = await readdir(path);
+    expect(await rejectionOf(read(path))).toBe('store-damaged');
+    expect(await readdir(path)).toEqual(before);
+    const { isRepaired } = await setAsideRepaired(path, 1);
+    expect(isRepaired).toBe(true);
+    expect(await read(path)).toBeGreaterThan(400);
+  });
+
+  it('costs nothing but what was in the log, where it is of the MANIFEST', async () => {
+    const path = await grown();
+    for (const file of await filesOf(path, /^MANIFEST/)) await truncate(file, (await stat(file)).size >> 1);
+    await setAsideRepaired(path, 1);
+    expect(await read(path)).toBe(600);
+  });
+
+  it('is not a log that ends anywhere, as after a crash', async () => {
+    const path = await grown();
+    const log = (await filesOf(path, /\.log$/)).sort().at(-1) ?? '';
+    const size = (await stat(log)).size;
+    let last = await readCopy(path);
+    for (let length = size; length >= 0; length -= Math.ceil(size / 20)) {
+      await truncate(log, length);
+      const count = await readCopy(path);
+      expect(count).toBeLessThanOrEqual(last);
+      last = count;
+    }
+  });
+
+  async function readCopy(path: string): Promise<number> {
+    const copy = newPath();
+    await cp(path, copy, { recursive: true });
+    return await read(copy);
+  }
+
+  it('is not looked for where another has the store open', async () => {
+    const path = await grown();
+    const store = await LevelStore.open(path, OPTIONS);
+    for (const file of await filesOf(path, /\.log$/)) await rm(file);
+    expect(await rejectionOf(LevelStore.open(path, OPTIONS))).toBe('store-locked');
+    await store.close();
+  });
+});
+
+describe.runIf(process.platform === 'linux')(
+  'a store whose disk was full for a moment (/dev/full of Linux)',
+  () => {
+    const value = () => crypto.getRandomValues(new Uint8Array(1_000));
+
+    /** Lets no table be written in a directory until it is called again. */
+    async function fill(path: string): Promise<() => Promise<void>> {
+      const there = await readdir(path);
+      const names = Array.from({ length: 40 }, (_, i) => `${String(i).padStart(6, '0')}.ldb`);
+      const full = names.filter((name) => !there.includes(name)).map((name) => join(path, name));
+      for (const name of full) await symlink('/dev/full', name);
+      return async () => {
+        for (const name of full)
+          if ((await lstat(name).catch(() => undefined))?.isSymbolicLink()) await rm(name);
+      };
+    }
+
+    it('writes again, and has lost nothing', async () => {
+      const path = newPath();
+      const store = await LevelStore.open(path, OPTIONS);
+      const makeRoom = await fill(path);
+      let failed: number | undefined;
+      for (let i = 0; failed === undefined; i++) {
+        await store.batch([{ key: key(i), value: value() }]).catch(() => {
+          failed = i;
+        });
+      }
+      await makeRoom();
+      const count = failed + 200;
+      for (let i = failed; i < count; i++) await store.batch([{ key: key(i), value: value() }]);
+      expect(await all(store)).toEqual(Array.from({ length: count }, (_, i) => key(i)));
+      await store.close();
+      expect(await read(path)).toBe(count);
+    });
+
+    it('fails while it cannot be opened anew, and no longer', async () => {
+      const path = newPath();
+      const store = await LevelStore.open(path, OPTIONS);
+      const makeRoom = await fill(path);
+      let failures = 0;
+      for (let i = 0; failures < 2; i++) {
+        await store.batch([{ key: key(i), value: value() }]).catch(() => failures++);
+      }
+      expect(await rejectionOf(store.get(key(0)))).toBe('file-unreadable');
+      await makeRoom();
+      await store.batch([{ key: key(1), value: value() }]);
+      expect((await store.get(key(0)))?.length).toBe(1_000);
+      await store.close();
+    });
+
+    it('is not begun anew in a directory that is gone', async () => {
+      const path = newPath();
+      const store = await LevelStore.open(path, OPTIONS);
+      await fill(path);
+      let hasFailed = false;
+      for (let i = 0; i < 400 && !hasFailed; i++) {
+        await store.batch([{ key: key(i), value: value() }]).catch(() => {
+          hasFailed = true;
+        });
+      }
+      await rm(path, { recursive: true });
+      expect(await rejectionOf(store.batch([{ key: key(1), value: value() }]))).not.toBe('none');
+      await store.close();
+      expect(await rejectionOf(store.get(key(1)))).toBe('closed');
+    });
+  },
+);
 
 describe('what is set aside', () => {
   it('stands beside where it was, under names that are free', async () => {

@@ -395,6 +395,80 @@ describe('a crawl', () => {
     expect(stats.nodes).toBe(5);
   });
 
+  it('checks a node that was checked in the future, as a wrong clock says', async () => {
+    const network = new FakeNetwork(2);
+    const set = setOf(network.nodes.slice(0, 1));
+    for (const [key, entry] of set) set.set(key, { ...entry, lastCheck: Date.UTC(9999, 0) });
+    const { answered } = await crawl(network, set);
+    expect(answered).toBe(2);
+    expect([...set.values()].every(({ lastCheck = 0 }) => lastCheck <= network.env.unixTime())).toBe(true);
+  });
+
+  describe('whose set is full', () => {
+    const nodeAt = (number: number, ip: string): KadNode => {
+      const key = new Uint8Array(32).fill(1);
+      new DataView(key.buffer).setUint32(0, number + 1);
+      const node = nodeOfRecord(signRecord(key, { seq: 1n, entries: { ip, udp: 30_303 } }));
+      if (node === undefined) throw new Error('no node');
+      return node;
+    };
+
+    async function crawled(limit: number, order: readonly KadNode[]): Promise<Map<string, number>> {
+      const network = new FakeNetwork(1);
+      const byKey = new Map(order.map((node) => [toBareHex(node.id), node]));
+      const service: CrawlService = {
+        publicKey: network.publicKey,
+        async *random({ signal }) {
+          yield* order;
+          await sleep(network.env, HOUR_MS, signal);
+        },
+        requestRecord: async ({ id }) => {
+          const record = byKey.get(toBareHex(id))?.record;
+          if (record === undefined) throw silent();
+          return record;
+        },
+        ping: async () => undefined,
+      };
+      const set: NodeSet = new Map();
+      await crawl(network, set, { service, limit });
+      expect(set.size).toBe(limit);
+      const counts = new Map<string, number>();
+      for (const key of set.keys()) {
+        const ip = byKey.get(key)?.ip ?? '';
+        counts.set(ip, (counts.get(ip) ?? 0) + 1);
+      }
+      return counts;
+    }
+
+    const one = Array.from({ length: 60 }, (_, i) => nodeAt(i, '20.0.0.1'));
+
+    it('gives nodes of other networks the places of those of the network that holds the most', async () => {
+      const others = Array.from({ length: 20 }, (_, i) => nodeAt(100 + i, `20.${i + 1}.0.1`));
+      for (const order of [
+        [...one, ...others],
+        [...others, ...one],
+      ]) {
+        const counts = await crawled(50, order);
+        expect(others.filter(({ ip }) => counts.get(ip) === 1)).toHaveLength(20);
+        expect(counts.get('20.0.0.1')).toBe(30);
+      }
+    });
+
+    it('counts the networks of a block together, and in a block its networks', async () => {
+      const block = Array.from({ length: 60 }, (_, i) => nodeAt(200 + i, `20.7.${i}.1`));
+      const counts = await crawled(40, [...one, ...block]);
+      expect(counts.get('20.0.0.1')).toBe(20);
+      const within = await crawled(40, [...one, ...block.map((_, i) => nodeAt(300 + i, `20.0.${i + 1}.1`))]);
+      expect(within.get('20.0.0.1')).toBeLessThanOrEqual(2);
+    });
+
+    it('does so neither to nor for nodes of this machine and its LAN', async () => {
+      const local = Array.from({ length: 30 }, (_, i) => nodeAt(400 + i, `192.168.0.${i + 1}`));
+      expect((await crawled(30, [...local, ...one])).has('20.0.0.1')).toBe(false);
+      expect((await crawled(30, [...one, ...local])).get('20.0.0.1')).toBe(30);
+    });
+  });
+
   it('ends at once when it is told to, with what it has', async () => {
     const network = new FakeNetwork(10);
     const stop = new AbortController();

@@ -27,7 +27,8 @@ export const HELLO_AGE_MS: number = 24 * 60 * 60_000;
 export function wantsHello({ node, hello }: NodeSetEntry, now: number): boolean {
   // Who does not name the entry in its record speaks something else.
   const speaksEth = !(node instanceof NodeRecord) || node.get('eth') !== undefined;
-  return speaksEth && (hello === undefined || now - hello.at >= HELLO_AGE_MS);
+  // A time that has not come yet is of a clock that was wrong.
+  return speaksEth && (hello === undefined || hello.at > now || now - hello.at >= HELLO_AGE_MS);
 }
 
 /**

@@ -24,6 +24,8 @@ export interface ListOptions {
 
 export interface Listed {
   readonly nodes: readonly KadNode[];
+  /** Nodes that the crawl has no way to. */
+  readonly unreached: number;
   /** Why the last list that could not be read to its end was not. */
   readonly failure: PeerlaneError | undefined;
 }
@@ -39,7 +41,7 @@ export async function nodesOfLists(
   ended: AbortSignal,
 ): Promise<Listed> {
   const { env, output, signal } = context;
-  if (dns.length === 0) return { nodes: [], failure: undefined };
+  if (dns.length === 0) return { nodes: [], unreached: 0, failure: undefined };
   const resolver = new DnsResolver(dnsServer === undefined ? {} : { servers: dnsServer });
   /** What was wrong when an entry was asked for last; it is asked for again. */
   let problem: PeerlaneError | undefined;
@@ -52,6 +54,7 @@ export async function nodesOfLists(
   const removeAbort = onAbort(ended, () => late.abort());
   const nodes = new Map<string, KadNode>();
   let failure: PeerlaneError | undefined;
+  let unreached = 0;
   try {
     for (const url of dns) {
       // It is over before the half, since something has failed: whoever has failed says so.
@@ -61,6 +64,7 @@ export async function nodesOfLists(
       const onRecord = (record: NodeRecord): void => {
         const node = nodeOfRecord(record, reaches);
         if (node !== undefined && nodes.size < MAX_NODE_SET_NODES) nodes.set(toBareHex(node.id), node);
+        if (node === undefined && nodeOfRecord(record) !== undefined) unreached++;
       };
       try {
         await client.sync(url, {
@@ -85,7 +89,7 @@ export async function nodesOfLists(
         output.endProgress();
       }
     }
-    return { nodes: [...nodes.values()], failure };
+    return { nodes: [...nodes.values()], unreached, failure };
   } finally {
     timer.cancel();
     removeAbort();

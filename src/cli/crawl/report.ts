@@ -4,7 +4,7 @@ import type { NodeSet } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from '../format.ts';
 import { greetedOf } from '../node-set-facts.ts';
-import type { Fields } from '../output.ts';
+import type { Fields, Output } from '../output.ts';
 import { type Greetings, wantsHello } from './greetings.ts';
 
 interface CrawlTimes {
@@ -25,7 +25,7 @@ export function printProgress(
     greetings === undefined
       ? ''
       : `, ${formatNumber(greetings.answered)} of ${formatNumber(greetings.asked)} clients`;
-  output.event(
+  output.status(
     'progress',
     { nodes, waiting, checked, answered, added, removed, ...hellosOf(greetings), seconds, secondsLeft: left },
     `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / Math.max(0.001, seconds)))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
@@ -35,6 +35,13 @@ export function printProgress(
 function hellosOf(greetings: Greetings | undefined): Fields {
   if (greetings === undefined) return {};
   return { hellosAsked: greetings.asked, hellos: greetings.answered };
+}
+
+/** @param nodes those of the set and of lists that there is no way to */
+export function printUnreached(output: Output, nodes: number): void {
+  if (nodes === 0) return;
+  const text = `from here there is no way to ${formatCount(nodes, 'node')}, for want of an address of the same family: not checked`;
+  output.event('unreached', { nodes }, text);
 }
 
 interface CrawlEnd {

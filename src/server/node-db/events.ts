@@ -2,7 +2,10 @@ import type { PeerlaneError } from '../../base/errors.ts';
 
 /** What a node database tells an observer. */
 export type NodeDatabaseEvent =
-  /** A warning: the database at `path` was damaged. It stands at `movedTo` now, and a new one has begun. */
+  /**
+   * A warning: the database at `path` was damaged. It stands at `movedTo` now, and a new one has begun with the
+   * nodes that could be read of it.
+   */
   | {
       readonly kind: 'node-database-set-aside';
       readonly path: string;

@@ -67,20 +67,30 @@ export function applyToHistory(
     history.dialedAt = dial.at;
     history.dialError = dial.error ?? '';
   }
-  history.lastPing = Math.max(history.lastPing, lastPing);
-  history.lastPong = Math.max(history.lastPong, lastPong);
+  history.lastPing = later(history.lastPing, lastPing, now);
+  history.lastPong = later(history.lastPong, lastPong, now);
   const answer = Math.max(lastPong, succeeded ? dial.at : 0);
   if (answer > 0) {
-    history.lastAnswer = Math.max(history.lastAnswer, answer);
+    history.lastAnswer = later(history.lastAnswer, answer, now);
+    if (isImpossible(history.firstSeen, now)) history.firstSeen = now;
     history.failures = 0;
   }
   if (failed) history.failures = Math.min(MAX_FAILURES, history.failures + 1);
   if (heard || answer > 0 || lastPing > 0) history.lastSeen = now;
 }
 
+/** The later of two times, of which the known one may be from a clock that was wrong: then it gives way to any. */
+function later(known: number, time: number, now: number): number {
+  return time > 0 && isImpossible(known, now) ? time : Math.max(known, time);
+}
+
+function isImpossible(time: number, now: number): boolean {
+  return time > now + CLOCK_TOLERANCE_MS;
+}
+
 export function isExpired({ firstSeen, lastAnswer }: NodeHistory, now: number): boolean {
   const [since, limit] = lastAnswer > 0 ? [lastAnswer, PROVEN_EXPIRY_MS] : [firstSeen, UNPROVEN_EXPIRY_MS];
-  return since < now - limit || since > now + CLOCK_TOLERANCE_MS;
+  return since < now - limit || isImpossible(since, now);
 }
 
 /** Of two nodes the one with the larger figure is kept. */

@@ -32,6 +32,13 @@ export function seqKeyOf(name: string): Uint8Array {
   return key;
 }
 
+/** Whether it is the key of something that a node database keeps beside its version. */
+export function isOwnKey(key: Uint8Array): boolean {
+  return [PREFIX, SEQ_PREFIX].some((prefix) => {
+    return key.length === prefix.length + ID_LENGTH && prefix.every((byte, i) => key[i] === byte);
+  });
+}
+
 /** The name of the node that a key of the disk stands for; undefined when it is no such key. */
 export function nameOfKey(key: Uint8Array): string | undefined {
   if (key.length !== PREFIX.length + ID_LENGTH) return undefined;

@@ -3,11 +3,12 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
+import { remove, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
-import { setAside } from '../../io/set-aside.ts';
+
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
-import { nameOfKey, VERSION_KEY } from './keys.ts';
+import { isOwnKey, nameOfKey, VERSION_KEY } from './keys.ts';
 import { decodeNode, type NodeValue } from './stored-node.ts';
 
 const VERSION = 1;
@@ -29,7 +30,7 @@ export type Use<T> = (store: ScannableStore) => Promise<T>;
 
 /**
  * Opens the directory `path` and reads it with `use`, which owns the store and closes it when it throws. Where either
- * finds damage, the directory is set aside, and `use` gets a new one.
+ * finds damage, the directory is set aside, and `use` gets a new one, with what could be read of the old one.
  *
  * @throws PeerlaneError `store-locked`, `file-unreadable`, and what `use` throws but `store-damaged`
  */
@@ -44,10 +45,38 @@ export async function openWhole<T>(
     return await open();
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged')) throw error;
-    const movedTo = await setAside(path, env.unixTime());
+    const { movedTo, isRepaired } = await setAsideRepaired(path, env.unixTime());
     onEvent({ kind: 'node-database-set-aside', path, movedTo, error });
+    if (!isRepaired) return await open();
+  }
+  try {
+    const store = await LevelStore.open(path, LEVEL);
+    await nameVersion(store);
+    return await use(store);
+  } catch (error) {
+    if (!isPeerlaneError(error, 'store-damaged') && !isPeerlaneError(error, 'store-mismatch')) throw error;
+    // What is left is of no use.
+    await remove(path);
     return await open();
   }
+}
+
+/** The record of the version may have been lost, and nodes not. */
+async function nameVersion(store: LevelStore): Promise<void> {
+  try {
+    if ((await store.get(VERSION_KEY)) !== undefined) return;
+    for await (const [first] of store.scan(1)) {
+      if (first !== undefined && isOwnKey(first.key)) await writeVersion(store);
+      return;
+    }
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function writeVersion(kv: ScannableStore): Promise<void> {
+  await kv.batch([{ key: VERSION_KEY, value: encode(versionCodec, { version: VERSION }) }]);
 }
 
 export interface Loading {
@@ -67,7 +96,7 @@ export interface Loading {
 export async function load(kv: ScannableStore, { signal, found, damaged, step }: Loading): Promise<void> {
   const isNew = await kv.isEmpty();
   const version = isNew ? undefined : await kv.get(VERSION_KEY);
-  if (isNew) await kv.batch([{ key: VERSION_KEY, value: encode(versionCodec, { version: VERSION }) }]);
+  if (isNew) await writeVersion(kv);
   else if (version !== undefined) requireVersion(version);
   for await (const entries of kv.scan(SCAN_LENGTH)) {
     throwIfAborted(signal);

@@ -66,7 +66,7 @@ export class NodeDatabase implements AsyncDisposable {
 
   /**
    * Opens or creates the database in the directory `path`. One that is damaged, or of another version, is renamed to
-   * `PATH.damaged-TIME`, which an event says, and a new one begun.
+   * `PATH.damaged-TIME`, which an event says, and a new one begun with the nodes that can be read of it.
    *
    * @throws PeerlaneError `store-locked` when another process has it open, `store-mismatch` when it is a database of
    * something else, `file-unreadable`, `aborted`, `invalid-argument`

@@ -11,8 +11,9 @@ import { decodeNode, encodeNode, type NodeFacts, type StoredNode, storedNode } f
 
 /** The most that a crash loses. */
 export const FLUSH_INTERVAL_MS = 1_000;
-/** After a write that failed. */
+/** After a write that failed; after each more in a row twice as long. */
 export const RETRY_INTERVAL_MS = 30_000;
+export const LONGEST_RETRY_INTERVAL_MS: number = 8 * 60_000;
 /** Nodes in one batch: to encode them takes a few milliseconds. */
 const BATCH_LENGTH = 256;
 
@@ -35,6 +36,7 @@ export class WriteBehind {
   #writing = new Map<string, Change>();
   #writes: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
+  #retryMs = RETRY_INTERVAL_MS;
   #isClosed = false;
 
   constructor(options: WriteBehindOptions) {
@@ -135,16 +137,22 @@ export class WriteBehind {
     this.#pending = new Map();
     const names = [...this.#writing.keys()];
     try {
+      await this.#options.kv.restore?.();
       for (let at = 0; at < names.length; at += BATCH_LENGTH) {
         const batch = names.slice(at, at + BATCH_LENGTH);
         await this.#writeBatch(batch);
         for (const name of batch) this.#writing.delete(name);
       }
+      this.#retryMs = RETRY_INTERVAL_MS;
     } catch (error) {
       for (const [name, change] of this.#writing) {
         this.#pending.set(name, composed(change, this.#pending.get(name) ?? TOUCHED));
       }
-      this.#schedule(RETRY_INTERVAL_MS);
+      // What came during the write would have it tried again at once.
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#schedule(this.#retryMs);
+      this.#retryMs = Math.min(LONGEST_RETRY_INTERVAL_MS, 2 * this.#retryMs);
       throw error;
     } finally {
       this.#writing = new Map();

@@ -62,16 +62,23 @@ describe('a damaged node database', () => {
   });
 
   type Change = (path: string, size: number) => Promise<void>;
-  it.each<[string, RegExp, Change]>([
-    ['CURRENT is gone', /^CURRENT$/, (path) => rm(path)],
-    ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage')],
-    ['CURRENT names a file that is not there', /^CURRENT$/, (path) => writeFile(path, 'MANIFEST-000099\n')],
-    ['the manifest is garbage', /^MANIFEST/, (path) => writeFile(path, new Uint8Array(500).fill(90))],
-    ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0)],
+  it.each<[string, RegExp, Change, number?]>([
+    ['CURRENT is gone', /^CURRENT$/, (path) => rm(path), 2_000],
+    ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage'), 2_000],
+    [
+      'CURRENT names a file that is not there',
+      /^CURRENT$/,
+      (path) => writeFile(path, 'MANIFEST-000099\n'),
+      2_000,
+    ],
+    ['the manifest is garbage', /^MANIFEST/, (path) => writeFile(path, new Uint8Array(500).fill(90)), 2_000],
+    ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0), 2_000],
+    ['the manifest is cut by a byte', /^MANIFEST/, (path, size) => truncate(path, size - 1), 2_000],
+    ['the log is gone', /\.log$/, (path) => rm(path), 2_000],
     ['a table is cut in the middle', /\.ldb$/, (path, size) => truncate(path, size >> 1)],
     ['a table is garbage', /\.ldb$/, (path, size) => writeFile(path, new Uint8Array(size).fill(90))],
     ['a table is gone', /\.ldb$/, (path) => rm(path)],
-  ])('is set aside, and a new one begun, when %s', async (_, pattern, change) => {
+  ])('is set aside, and a new one begun with what is left, when %s', async (_, pattern, change, rest = 0) => {
     const path = newPath();
     await cp(whole, path, { recursive: true });
     const names = (await readdir(path)).filter((name) => pattern.test(name));
@@ -90,11 +97,11 @@ describe('a damaged node database', () => {
       },
     ]);
     expect(await readdir(movedTo)).toEqual(expect.arrayContaining(left));
-    expect(database.size).toBe(0);
+    expect(database.size).toBe(rest);
     database.update(idOf(1), { endpoint: endpointOf(1) });
     await database.close();
     const again = await open(path);
-    expect([again.database.size, again.events]).toEqual([1, []]);
+    expect([again.database.size, again.events]).toEqual([Math.max(rest, 1), []]);
     await again.database.close();
   });
 
@@ -117,6 +124,28 @@ describe('a damaged node database', () => {
     expect(numbers.length).toBeGreaterThan(10);
     expect(numbers).toEqual(numbers.map((_, i) => i));
     await database.close();
+  });
+
+  it('keeps the nodes of its other tables when the one with its version is gone', async () => {
+    const path = newPath();
+    {
+      const { database } = await open(path);
+      await database.storeLocalSeq(idOf(0), 7n);
+      for (let i = 0; i < 12_000; i++) {
+        database.update(idOf(i), { endpoint: endpointOf(i), client: crypto.randomUUID().repeat(5) });
+        if (i % 2_000 === 0) await database.flush();
+      }
+      await database.close();
+    }
+    const tables = (await readdir(path)).filter((name) => name.endsWith('.ldb')).sort();
+    expect(tables.length).toBeGreaterThan(1);
+    await rm(join(path, tables[0] ?? ''));
+    const { database, events } = await open(path);
+    expect(events).toMatchObject([{ kind: 'node-database-set-aside' }]);
+    expect(database.size).toBeGreaterThan(4_000);
+    await database.close();
+    expect((await readdir(directory)).filter((name) => name.includes('.repaired-'))).toEqual([]);
+    await (await open(path)).database.close();
   });
 
   it('is set aside when it is of another version', async () => {

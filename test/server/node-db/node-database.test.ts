@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../../src/base/errors.ts';
 import { type KeyValueStore, MemoryKv } from '../../../src/base/kv.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { decodeRecord } from '../../../src/enr/index.ts';
@@ -273,6 +274,47 @@ describe('a node database', () => {
     expect(await again.get(idOf(99))).toMatchObject({ client: 'last' });
   });
 
+  it('has a store that fails restored before it reads or writes, after longer and longer pauses', async () => {
+    const env = new VirtualEnv({ now: START });
+    let isBroken = false;
+    let isFull = true;
+    const tries: number[] = [];
+    class BrokenKv extends MemoryKv {
+      async restore(): Promise<void> {
+        if (!isBroken) return;
+        tries.push(env.unixTime());
+        if (isFull) throw new PeerlaneError('file-unreadable', 'no space is left');
+        isBroken = false;
+      }
+      override async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+        if (isBroken) throw new PeerlaneError('file-unreadable', 'it is not open');
+        return await super.getMany(keys);
+      }
+      override async batch(changes: Parameters<KeyValueStore['batch']>[0]): Promise<void> {
+        if (isBroken) throw new PeerlaneError('file-unreadable', 'it is not open');
+        await super.batch(changes);
+      }
+    }
+    const kv = new BrokenKv();
+    const database = await NodeDatabase.over(kv, { env });
+    add(database, 1, { client: 'kept' });
+    await database.flush();
+    isBroken = true;
+    database.update(idOf(1), { client: 'new' });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 60 * 60; i++) {
+      env.advance(1_000);
+      await turn();
+    }
+    const pauses = tries.slice(1).map((at, i) => (at - (tries[i] ?? 0)) / 1_000);
+    expect(pauses.slice(0, 6)).toEqual([30, 60, 120, 240, 480, 480]);
+    isFull = false;
+    add(database, 2);
+    await database.flush();
+    expect(await database.get(idOf(1))).toMatchObject({ client: 'new' });
+    expect(await numbersOf(database)).toEqual([1, 2]);
+  });
+
   it('closes although the disk fails, and says so', async () => {
     const { kv, events, database } = await watched();
     add(database, 1);
@@ -368,6 +410,26 @@ describe('nodes are forgotten', () => {
     add(database, 2, { lastPong: START });
     env.advance(120_000);
     expect(await numbersOf(database)).toEqual([2]);
+  });
+});
+
+describe('a clock that was ahead', () => {
+  it('takes nothing from nodes that answer now', async () => {
+    const { env, database, reopened } = await watched();
+    const dial = { at: START + 400 * DAY, error: 'dial-timeout' } as const;
+    for (let i = 0; i < 50; i++) {
+      const [lastPing, lastPong] = [START + 400 * DAY, START + 400 * DAY];
+      add(database, i, { lastPing, lastPong, dial, client: 'Geth' });
+    }
+    for (let i = 0; i < 50; i++) add(database, i, { lastPing: START, lastPong: START });
+    for (let i = 0; i < 3; i++) env.advance(60_000);
+    expect(database.size).toBe(50);
+    expect(await database.seeds(10, DAY)).toHaveLength(10);
+    await database.flush();
+    expect(await (await reopened()).get(idOf(7))).toMatchObject({
+      ...{ firstSeen: START, lastPing: START, lastPong: START, lastAnswer: START },
+      ...{ client: 'Geth', lastDial: dial },
+    });
   });
 });
 

@@ -1,0 +1,65 @@
+/** What can be saved of a damaged LevelDB directory. */
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { blankBroken, readLog } from './level-log.ts';
+import { setAside } from './set-aside.ts';
+
+export interface Repaired {
+  /** Where the damaged directory is now. */
+  readonly movedTo: string;
+  /** Whether its place has been taken by a database of what could be read in it; else that is free. */
+  readonly isRepaired: boolean;
+}
+
+/**
+ * Sets a damaged directory aside as it is, and begins a new database in its place with all that can be read in a copy,
+ * whether or not a MANIFEST names it. What had been deleted may come back with it.
+ *
+ * @param at Unix ms
+ * @throws PeerlaneError `file-unreadable` when it cannot be set aside
+ */
+export async function setAsideRepaired(path: string, at: number): Promise<Repaired> {
+  // Whoever comes after a crash finds the damaged directory where it was.
+  const copy = `${path.replace(/[/\\]+$/, '')}.repaired-${at}`;
+  try {
+    const isMade = await isRepairedCopy(path, copy);
+    const movedTo = await setAside(path, at);
+    return { movedTo, isRepaired: isMade && (await isMoved(copy, path)) };
+  } finally {
+    await remove(copy);
+  }
+}
+
+/** Removes what has been begun with a repaired copy, which is of no use after all. */
+export async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}
+
+async function isRepairedCopy(from: string, to: string): Promise<boolean> {
+  try {
+    await cp(from, to, { recursive: true });
+    for (const name of (await readdir(to)).filter((name) => /^\d+\.log$/.test(name))) {
+      const file = await readFile(join(to, name));
+      const contents = readLog(file);
+      if (contents.broken.length === 0) continue;
+      blankBroken(file, contents);
+      await writeFile(join(to, name), file);
+    }
+    await ClassicLevel.repair(to);
+    // What it has used, and what it could not use: the original has that too.
+    await remove(join(to, 'lost'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function isMoved(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch {
+    return false;
+  }
+}

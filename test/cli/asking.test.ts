@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { sendFrom } from '../../src/cli/asking.ts';
+import { kadNode } from '../../src/kad/index.ts';
+
+const nodeAt = (ip: string) =>
+  kadNode({ publicKey: new Uint8Array(64).fill(7), ip, udpPort: 30_303, tcpPort: 0 });
+
+describe('the socket that asks', () => {
+  it('is of IPv4, unless nodes have addresses of IPv6 or may have', async () => {
+    const hostFor = async (ip: string, others: boolean, hasIpv6: boolean) =>
+      (await sendFrom(undefined, [nodeAt(ip)], others, hasIpv6)).host;
+    expect(await hostFor('127.0.0.1', false, true)).toBe('0.0.0.0');
+    expect(await hostFor('::1', false, true)).toBe('::');
+    expect(await hostFor('127.0.0.1', true, true)).toBe('::');
+    expect(await hostFor('127.0.0.1', true, false)).toBe('0.0.0.0');
+  });
+
+  it('is none for a node of IPv6 where the machine has no such address', async () => {
+    await expect(sendFrom(undefined, [nodeAt('::1')], false, false)).rejects.toMatchObject({
+      code: 'listen-failed',
+      message: 'there is no way to ::1: this machine has no IPv6',
+    });
+  });
+});
