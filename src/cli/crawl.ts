@@ -5,6 +5,7 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
+import type { GivenNode } from '../server/bootnodes.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
 import type { Discv4ServiceEvent } from '../server/index.ts';
@@ -20,7 +21,7 @@ import { crawlPageOf } from './crawl/page.ts';
 import { printProgress, printSummary } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
 import { durationOption } from './durations.ts';
-import { readBootnodes } from './nodes.ts';
+import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
@@ -30,7 +31,7 @@ const PAGE = 'the page';
 const NOBODY = 'nobody has answered';
 
 interface CrawlOptions extends CommonOptions {
-  readonly bootnode?: readonly string[];
+  readonly bootnode?: readonly GivenNode[];
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
   readonly listen?: ListenAddress;
@@ -102,7 +103,8 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   const timer = env.setTimer(options.timeout, () => ended.abort());
   const removeAbort = onAbort(signal, () => ended.abort());
   try {
-    const bootnodes = await beforeTheEnd(readBootnodes(options.bootnode, ended.signal), signal);
+    const reading = readBootnodes(options.bootnode, context, ended.signal);
+    const { nodes: bootnodes, failure: nameFailure } = await beforeTheEnd(reading, signal);
     let isHeard = false;
     const onEvent = ({ kind }: Discv4ServiceEvent): void => {
       if (kind === 'node-answered') isHeard = true;
@@ -116,7 +118,7 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed.failure);
+    if (set.size + nodes.length === 0) throw nobody(options, listed.failure, nameFailure);
     const onHello = (key: string, hello: NodeHello): void => {
       const entry = set.get(key);
       // It may have left the set meanwhile.
@@ -156,16 +158,19 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   }
 }
 
-/** @param cause why a list could not be read */
-function nobodyToAsk({ dns }: CrawlOptions, cause: PeerlaneError | undefined): PeerlaneError {
+/** @param cause why a list could not be read @param nameFailure why the name of a bootnode could not be looked up */
+function nobody(
+  { dns }: CrawlOptions,
+  cause: PeerlaneError | undefined,
+  nameFailure: PeerlaneError | undefined,
+): PeerlaneError {
   if (cause !== undefined) {
     const message = `nobody to ask: no list gave a node: ${cause.message}`;
     return new PeerlaneError(cause.code, message, { cause });
   }
   if (dns !== undefined)
     return new PeerlaneError('lookup-failed', 'nobody to ask: there is no node in the list');
-  const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
-  return new PeerlaneError('invalid-argument', message);
+  return nobodyToAsk(nameFailure, 'give a --bootnode, a --dns list or a set with nodes');
 }
 
 /** The result of what the end of the crawl aborts. @throws PeerlaneError `request-timeout` when that is no Ctrl-C */
