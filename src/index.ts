@@ -3,6 +3,8 @@
  * `peerlane/crypto`, `/rlp`, `/enr`, `/dnsdisc`, `/rlpx` and `/eth`.
  */
 export { type Env, systemEnv, type Timer } from './base/env.ts';
+// What the classes and functions above take and give.
+export type { ErrorDetails, Penalty } from './base/errors.ts';
 export {
   CONSEQUENCES,
   type Consequence,
@@ -12,8 +14,17 @@ export {
   isPeerlaneError,
   PeerlaneError,
 } from './base/errors.ts';
+export type { KeyValueStore, KvChange, KvEntry, ScannableStore } from './base/kv.ts';
 export { VirtualEnv } from './base/virtual-env.ts';
+export type { AddonFile } from './crypto/addon-file.ts';
 export { backend, generateSecretKey, publicKeyOf } from './crypto/index.ts';
+export type { Discv4Event, Discv4Stats, DropReason } from './discv4/events.ts';
+export type { IntakeLimits } from './discv4/intake.ts';
+export type { WireEndpoint } from './discv4/messages.ts';
+export type { PacketName } from './discv4/packet.ts';
+export type { PingResult } from './discv4/pending.ts';
+export type { Rate } from './discv4/rate-limit.ts';
+export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {
   type ChainReader,
@@ -25,8 +36,14 @@ export {
   PRESETS,
   parseGenesis,
 } from './eth/index.ts';
+export type { ServeOptions } from './eth/serve.ts';
+export type { Awaitable } from './eth/session.ts';
+export type { DnsResolverOptions } from './io/dns.ts';
 export { DnsResolver } from './io/dns.ts';
 export type { Endpoint } from './io/tcp.ts';
+export type { UdpOptions } from './io/udp.ts';
+export type { KadNode } from './kad/index.ts';
+export type { AddOutcome, Table, TableOptions, TableStats } from './kad/table.ts';
 export {
   type Capability,
   DISCONNECT_REASONS,
@@ -36,6 +53,22 @@ export {
   type Protocol,
   type ProtocolChannel,
 } from './p2p/index.ts';
+export type { MessagePriority } from './p2p/outbox.ts';
+export type { HostLookup } from './server/bootnodes.ts';
+export type { DiscoveryServerOptions } from './server/discovery-options.ts';
+export type { CallOptions } from './server/discv4-calls.ts';
+export type {
+  CrawlService,
+  CrawlStats,
+  DialResult,
+  DiscoveryPart,
+  Discv4ServiceEvent,
+  NodeDatabaseEvent,
+  NodePatch,
+  NodeSource,
+  NodeSourceName,
+  StoredNode,
+} from './server/index.ts';
 export {
   type Broadcast,
   type BroadcastResult,
@@ -59,6 +92,9 @@ export {
   type ServerEvent,
   type ServerOptions,
 } from './server/index.ts';
+export type { HistoryPatch } from './server/node-db/history.ts';
+export type { NodeFacts } from './server/node-db/stored-node.ts';
+export type { ImportOptions, ImportProgress } from './sync/import-chain.ts';
 export {
   type BlockSource,
   ChainStore,
@@ -74,4 +110,7 @@ export {
   type StageResult,
   type Target,
 } from './sync/index.ts';
+export type { PendingHeaders, StoredHeader } from './sync/records.ts';
+export type { HeadersRequest, SourceHead, SourceSet } from './sync/source.ts';
+export type { BlockEntry, BodyEntry, HeaderEntry, HeaderLinks, StoreGenesis } from './sync/store-state.ts';
 export { VERSION } from './version.ts';

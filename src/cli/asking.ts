@@ -5,9 +5,10 @@ import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
 import { ownIpv6 } from '../io/interfaces.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
+import { type GivenNode, parseBootnode } from '../server/bootnodes.ts';
 import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
 import { EVERY_IP, EVERY_IPV4, reachesFrom } from '../server/listen-host.ts';
-import { collected, type ListenAddress, listenAddress } from './arguments.ts';
+import { collected, type ListenAddress, listenAddress, readWith } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
 import { durationOption } from './durations.ts';
@@ -26,7 +27,7 @@ export interface TimedOptions extends DiscoveryOptions {
 }
 
 export interface SearchOptions extends TimedOptions {
-  readonly bootnode?: readonly string[];
+  readonly bootnode?: readonly GivenNode[];
 }
 
 export const NODE = 'enode URL or record (enr:...)';
@@ -43,7 +44,7 @@ export function withBootnodes(command: Command): Command {
   return command.option(
     '--bootnode <node>',
     'enode URL or record of a node to begin with; may be repeated',
-    collected(String),
+    collected((text) => readWith(parseBootnode, text)),
   );
 }
 

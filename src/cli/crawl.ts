@@ -5,6 +5,7 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { NodeRecord } from '../enr/index.ts';
 import { replaceTextFile, requireReplaceable } from '../io/text-file.ts';
 import { type KadNode, nodeOfRecord } from '../kad/index.ts';
+import type { GivenNode } from '../server/bootnodes.ts';
 import { placeOf } from '../server/crawl-asking.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
@@ -22,7 +23,7 @@ import { printProgress, printSummary, printUnreached } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { formatCount } from './format.ts';
-import { readBootnodes } from './nodes.ts';
+import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
@@ -32,7 +33,7 @@ const PAGE = 'the page';
 const NOBODY = 'nobody has answered';
 
 interface CrawlOptions extends CommonOptions {
-  readonly bootnode?: readonly string[];
+  readonly bootnode?: readonly GivenNode[];
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
   readonly listen?: ListenAddress;
@@ -108,7 +109,8 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   const timer = env.setTimer(options.timeout, () => ended.abort());
   const removeAbort = onAbort(signal, () => ended.abort());
   try {
-    const bootnodes = await beforeTheEnd(readBootnodes(options.bootnode, ended.signal), signal);
+    const reading = readBootnodes(options.bootnode, context, ended.signal);
+    const { nodes: bootnodes, failure: nameFailure } = await beforeTheEnd(reading, signal);
     let isHeard = false;
     const onEvent = ({ kind }: Discv4ServiceEvent): void => {
       if (kind === 'node-answered') isHeard = true;
@@ -123,7 +125,7 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
     for (const node of others) service.addBootnode(node);
     const nodes = [...bootnodes, ...others];
-    if (set.size + nodes.length === 0) throw nobodyToAsk(options, listed);
+    if (set.size + nodes.length === 0) throw nobody(options, listed, nameFailure);
     printUnreached(output, listed.unreached + unreachedOf(set, reaches));
     const onHello = (key: string, hello: NodeHello): void => {
       const entry = set.get(key);
@@ -174,7 +176,12 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   }
 }
 
-function nobodyToAsk({ dns }: CrawlOptions, { failure: cause, unreached }: Listed): PeerlaneError {
+/** @param nameFailure why the name of a bootnode could not be looked up */
+function nobody(
+  { dns }: CrawlOptions,
+  { failure: cause, unreached }: Listed,
+  nameFailure: PeerlaneError | undefined,
+): PeerlaneError {
   if (cause !== undefined) {
     const message = `nobody to ask: no list gave a node: ${cause.message}`;
     return new PeerlaneError(cause.code, message, { cause });
@@ -186,8 +193,7 @@ function nobodyToAsk({ dns }: CrawlOptions, { failure: cause, unreached }: Liste
         : `from here there is no way to the ${formatCount(unreached, 'node')} of the list`;
     return new PeerlaneError('lookup-failed', `nobody to ask: ${why}`);
   }
-  const message = 'nobody to ask: give a --bootnode, a --dns list or a set with nodes';
-  return new PeerlaneError('invalid-argument', message);
+  return nobodyToAsk(nameFailure, 'give a --bootnode, a --dns list or a set with nodes');
 }
 
 /** Nodes of a set that stay as they are, since the crawl has no way to them. */

@@ -4,11 +4,14 @@ import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
-import { parseUdpNode } from '../server/bootnodes.ts';
-import type { DiscoveryOptions, ServerEvent } from '../server/index.ts';
+import { parseBootnode } from '../server/bootnodes.ts';
+import type { DiscoveryOptions, DiscoveryPart, ServerEvent } from '../server/index.ts';
 import { collected, port, readWith } from './arguments.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
+
+/** Characters of a failure: it may hold an enode URL. */
+const MESSAGE_LIMIT = 600;
 
 export interface FindOptions {
   readonly bootnode?: readonly string[];
@@ -30,16 +33,14 @@ export function withFindOptions(command: Command): Command {
     .option(
       '--bootnode <node>',
       'enode URL or record of a node to find others from; may be repeated',
-      collected(bootnode),
+      collected((text) => {
+        readWith(parseBootnode, text);
+        return text;
+      }),
     )
     .option('--dns <url>', 'enrtree:// URL of a list of nodes in DNS; may be repeated', collected(treeUrl))
     .option('--nodedb <dir>', 'keep what is learned of nodes here, and begin with it')
     .option('--discovery-port <port>', 'UDP port of discovery; default: the TCP port, or any free one', port);
-}
-
-function bootnode(text: string): string {
-  readWith(parseUdpNode, text);
-  return text;
 }
 
 /** The text of an `enrtree://` URL, checked. */
@@ -62,10 +63,21 @@ export function discoveryOf(
 
 /** Tells that a part of discovery has failed. */
 export function reportDiscovery(output: Output, event: ServerEvent): void {
-  if (event.kind !== 'discovery-failed') return;
-  const { part, error, retryInMs } = event;
+  if (event.kind === 'discovery-failed') reportFailed(output, event);
+}
+
+/** What of discovery has failed: a part of a server, or the node that is looked for. */
+export interface DiscoveryFailure {
+  readonly part: DiscoveryPart | 'node';
+  readonly error: PeerlaneError;
+  /** Undefined: it is not tried again. */
+  readonly retryInMs?: number | undefined;
+}
+
+/** Tells that a part of discovery has failed, and the others go on. */
+export function reportFailed(output: Output, { part, error, retryInMs }: DiscoveryFailure): void {
   const { code, message } = error;
   const again = retryInMs === undefined ? '' : `; trying again in ${formatDuration(retryInMs / 1000)}`;
-  const text = `discovery (${part}) failed: ${printable(message)} (${code})${again}`;
-  output.event(event.kind, { part, code, message, retryInMs }, text);
+  const text = `discovery (${part}) failed: ${printable(message, MESSAGE_LIMIT)} (${code})${again}`;
+  output.event('discovery-failed', { part, code, message, retryInMs }, text);
 }

@@ -202,8 +202,7 @@ function fieldsOf({ url, root, records, links, entries }: Tree): Fields {
   const { seq } = root;
   return {
     url: formatTreeUrl(url),
-    // A number where JSON readers keep it exact, else its digits.
-    seq: seq <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seq) : seq.toString(),
+    seq: seq.toString(),
     records: records.length,
     links: links.map(formatTreeUrl),
     entries: entries.size,

@@ -1,24 +1,28 @@
 import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
+import { lookupHost } from '../io/dns.ts';
 import type { TableStats } from '../kad/index.ts';
+import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
-import { requireReached } from '../server/listen-host.ts';
+import { reachesFrom, requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
 import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { reportFailed } from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
-import { readBootnodes } from './nodes.ts';
+import { requireFew } from './nodes.ts';
 import type { Output } from './output.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:30303';
@@ -28,7 +32,7 @@ interface ListenOptions extends CommonOptions {
   readonly listen: ListenAddress;
   readonly key?: string;
   readonly nodedb?: string;
-  readonly bootnode?: readonly string[];
+  readonly bootnode?: readonly GivenNode[];
   readonly extip?: string;
   /** Milliseconds. */
   readonly stats: number;
@@ -54,7 +58,8 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   if (options.extip !== undefined) requireReached(options.extip, listen.host);
-  const bootnodes = await readBootnodes(options.bootnode, signal);
+  const { bootnode: bootnodes = [] } = options;
+  requireFew(bootnodes);
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
     (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
@@ -72,7 +77,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const failure = new AbortController();
   await using service = new Discv4Service({
     ...{ key, listen, env },
-    seeds: [...bootnodes, ...(await seedsOf(database, signal))],
+    seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...(await seedsOf(database, signal))],
     record: () => local.record,
     onEvent: (event) => {
       if (event.kind === 'listener-failed') failure.abort(event.error);
@@ -91,8 +96,32 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   warnings.release();
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
-  await report(context, service, database, options.stats, stop.signal);
+  const isNamed = (node: GivenNode): boolean =>
+    !hasAddress(node) && !equalBytes(node.publicKey, service.publicKey);
+  for (const node of bootnodes.filter(isNamed)) void join(context, service, node, listen.host, stop.signal);
+  try {
+    await report(context, service, database, options.stats, stop.signal);
+  } finally {
+    stop.abort();
+  }
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
+}
+
+/** Begins with a bootnode as soon as its host name can be looked up. */
+async function join(
+  { env, output }: Context,
+  service: Discv4Service,
+  node: GivenNode,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const reaches = reachesFrom(host);
+  await joinNode(node, {
+    ...{ env, signal },
+    lookup: (name, signal) => lookupHost(name, signal, reaches),
+    found: (found) => service.addBootnode(found),
+    failed: (error, retryInMs) => reportFailed(output, { part: 'bootnode', error, retryInMs }),
+  });
 }
 
 /** Prints figures again and again. */

@@ -11,7 +11,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
-import { enodeOf, nodeFields, readBootnodes, readTarget } from './nodes.ts';
+import { enodeOf, nobodyToAsk, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
@@ -35,13 +35,14 @@ async function lookup(context: Context, text: string | undefined, options: Searc
   );
   await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
-    const { publicKey: target, node } =
+    const given =
       text === undefined
-        ? { publicKey: env.randomBytes(PUBLIC_KEY_LENGTH), node: undefined }
-        : await readTarget(text, signal);
-    const bootnodes = await readBootnodes(options.bootnode, signal);
-    const seeds = node === undefined ? bootnodes : [...bootnodes, node];
-    if (seeds.length === 0) throw new PeerlaneError('invalid-argument', 'nobody to ask: give a --bootnode');
+        ? { publicKey: env.randomBytes(PUBLIC_KEY_LENGTH), node: undefined, failure: undefined }
+        : await readTarget(text, context, signal);
+    const { publicKey: target, node } = given;
+    const bootnodes = await readBootnodes(options.bootnode, context, signal);
+    const seeds = node === undefined ? bootnodes.nodes : [...bootnodes.nodes, node];
+    if (seeds.length === 0) throw nobodyToAsk(bootnodes.failure ?? given.failure, 'give a --bootnode');
     const heard = new Heard(seeds, (node) => output.event('node', nodeFields(node, target), enodeOf(node)));
     const onEvent = (event: Discv4ServiceEvent): void => heard.tell(event);
     await using service = await startAsking(context, options, { nodes: seeds, seeds, onEvent }, work);

@@ -13,8 +13,10 @@ import {
 } from '../enr/index.ts';
 import { lookupHost } from '../io/dns.ts';
 import { type KadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
-import { kadNodeOf, parseUdpNode } from '../server/bootnodes.ts';
-import type { Fields } from './output.ts';
+import { type GivenNode, kadNodeOf, lookUpNode, parseBootnode, parseUdpNode } from '../server/bootnodes.ts';
+import type { Context } from './command.ts';
+import { type DiscoveryFailure, reportFailed } from './discovery.ts';
+import type { Fields, Output } from './output.ts';
 
 /** More bootnodes are no start but a network. */
 const MAX_BOOTNODES = 1_000;
@@ -29,23 +31,55 @@ export async function readNode(text: string, signal: AbortSignal): Promise<KadNo
   return kadNodeOf({ ...node, host: await lookupHost(node.host, signal) });
 }
 
-/** The nodes to begin with. @throws PeerlaneError as `readNode`; the message says which one is meant */
+/** @throws PeerlaneError `invalid-argument` */
+export function requireFew(bootnodes: readonly GivenNode[]): void {
+  if (bootnodes.length > MAX_BOOTNODES) throw invalid(`expected at most ${MAX_BOOTNODES} bootnodes`);
+}
+
+/** What has become of host names that have been looked up. */
+export interface LookedUp {
+  readonly nodes: readonly KadNode[];
+  /** Why one of the names could not be. */
+  readonly failure: PeerlaneError | undefined;
+}
+
+/**
+ * The nodes to begin with. One whose name cannot be looked up is told of, and is no reason not to ask the others.
+ * @throws PeerlaneError `invalid-argument` for too many, `aborted`
+ */
 export async function readBootnodes(
-  texts: readonly string[] | undefined,
+  given: readonly GivenNode[] = [],
+  { output }: Pick<Context, 'output'>,
   signal: AbortSignal,
-): Promise<KadNode[]> {
-  const given = texts ?? [];
-  if (given.length > MAX_BOOTNODES) throw invalid(`expected at most ${MAX_BOOTNODES} bootnodes`);
-  const nodes: KadNode[] = [];
-  for (const [i, text] of given.entries()) {
-    try {
-      nodes.push(await readNode(text, signal));
-    } catch (error) {
-      if (!(error instanceof PeerlaneError) || error.code === 'aborted') throw error;
-      throw new PeerlaneError(error.code, `bootnode ${i + 1}: ${error.message}`, { cause: error });
-    }
+): Promise<LookedUp> {
+  requireFew(given);
+  const results = await Promise.all(given.map((node) => lookedUp(node, 'bootnode', output, signal)));
+  return {
+    nodes: results.flatMap(({ nodes }) => nodes),
+    failure: results.find(({ failure }) => failure !== undefined)?.failure,
+  };
+}
+
+/** @throws PeerlaneError `aborted` */
+async function lookedUp(
+  node: GivenNode,
+  part: DiscoveryFailure['part'],
+  output: Output,
+  signal: AbortSignal,
+): Promise<LookedUp> {
+  try {
+    return { nodes: [kadNodeOf(await lookUpNode(node, lookupHost, signal))], failure: undefined };
+  } catch (failure) {
+    if (!(failure instanceof PeerlaneError) || failure.code === 'aborted') throw failure;
+    reportFailed(output, { part, error: failure });
+    return { nodes: [], failure };
   }
-  return nodes;
+}
+
+/** @param failure why one of those that were given cannot be asked @param hint what to give */
+export function nobodyToAsk(failure: PeerlaneError | undefined, hint: string): PeerlaneError {
+  if (failure === undefined) return invalid(`nobody to ask: ${hint}`);
+  return new PeerlaneError(failure.code, `nobody to ask: ${failure.message}`, { cause: failure });
 }
 
 /** What is looked for. */
@@ -55,17 +89,29 @@ export interface Target {
   /** Where the node is said to be, if something is said of that. */
   readonly node: KadNode | undefined;
   readonly record: NodeRecord | undefined;
+  /** Why its host name could not be looked up. */
+  readonly failure?: PeerlaneError | undefined;
 }
 
-/** A public key of 128 hexadecimal digits, with or without `0x`, or a node. @throws PeerlaneError as `readNode` */
-export async function readTarget(text: string, signal: AbortSignal): Promise<Target> {
+/**
+ * A public key of 128 hexadecimal digits, with or without `0x`, or a node. One whose host name cannot be looked up is told
+ * of, and may be found all the same.
+ * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`, `aborted`
+ */
+export async function readTarget(
+  text: string,
+  { output }: Pick<Context, 'output'>,
+  signal: AbortSignal,
+): Promise<Target> {
   if (text.startsWith('enr:')) {
     const record = parseRecord(text);
     return { publicKey: record.publicKey, node: nodeOfRecord(record), record };
   }
   if (text.startsWith('enode:')) {
     const { publicKey, udpPort } = parseEnode(text);
-    return { publicKey, node: udpPort === 0 ? undefined : await readNode(text, signal), record: undefined };
+    if (udpPort === 0) return { publicKey, node: undefined, record: undefined };
+    const { nodes, failure } = await lookedUp(parseBootnode(text), 'node', output, signal);
+    return { publicKey, node: nodes[0], record: undefined, failure };
   }
   const digits = /^(?:0x)?([0-9a-fA-F]{128})$/.exec(text)?.[1];
   if (digits !== undefined) return { publicKey: fromHex(digits), node: undefined, record: undefined };

@@ -82,7 +82,7 @@ function nodeFields(id: string, { node, score, hello, ...times }: NodeSetEntry):
   const forkId = isRecord ? node.get('eth') : undefined;
   return {
     id: `0x${id}`,
-    seq: isRecord ? jsonInteger(node.seq) : undefined,
+    seq: isRecord ? node.seq.toString() : undefined,
     record: isRecord ? node.toString() : undefined,
     enode: enode === undefined ? undefined : formatEnode(enode),
     forkHash: forkId === undefined ? undefined : `0x${toBareHex(forkId.hash)}`,

@@ -9,7 +9,7 @@ import { type DiscoveryOptions, NODE, startAsking, withDiscoveryOptions } from '
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, timerDuration } from './durations.ts';
-import { formatNumber, jsonInteger, rounded } from './format.ts';
+import { formatNumber, rounded } from './format.ts';
 import { readNode } from './nodes.ts';
 import type { Output } from './output.ts';
 
@@ -111,7 +111,7 @@ function printPong(output: Output, number: number, pong: PingResult | undefined)
       number,
       rttMs: rounded(rtt),
       seenAs: endpointText(seenAs),
-      enrSeq: enrSeq === undefined ? undefined : jsonInteger(enrSeq),
+      enrSeq: enrSeq?.toString(),
     },
     `pong ${number}: ${milliseconds(rtt)}, it sees us at ${endpointText(seenAs)}, ${record}`,
   );

@@ -8,7 +8,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
-import { readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
+import { nobodyToAsk, readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -28,13 +28,13 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   );
   const record = await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
-    const target = await readTarget(text, signal);
+    const target = await readTarget(text, context, signal);
     requireKey(target);
-    const seeds = await readBootnodes(options.bootnode, signal);
+    const { nodes: seeds, failure } = await readBootnodes(options.bootnode, context, signal);
     const { node } = target;
     const nodes = node === undefined ? seeds : [node, ...seeds];
     if (nodes.length === 0) {
-      throw new PeerlaneError('invalid-argument', 'nobody to ask: give a --bootnode, or where the node is');
+      throw nobodyToAsk(failure ?? target.failure, 'give a --bootnode, or where the node is');
     }
     await using service = await startAsking(context, options, { nodes, seeds }, work);
     return await newest(service, target, seeds, signal);

@@ -24,6 +24,8 @@ const MAX_ENODE_LENGTH = 512;
 const PREFIX = 'enode://';
 const HOST_NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/;
+/** As in the URL standard ("ends in a number"), whose hosts then are IPv4 addresses or nothing. */
+const ENDS_IN_NUMBER = /(?:^|\.)(?:\d+|0[xX][0-9a-fA-F]*)\.?$/;
 
 /** @throws PeerlaneError `invalid-enode`, whose message says which part is wrong */
 export function parseEnode(url: string): Enode {
@@ -129,8 +131,8 @@ function hostOf(text: string): string {
     if (address === undefined) throw invalid('what stands in brackets is not an IPv6 address');
     return formatIp(address);
   }
-  // A name of digits and dots alone would be read as one of several old forms of an IPv4 address.
-  if (/^[\d.]+$/.test(text)) {
+  // Systems read such a name as one of several old forms of an IPv4 address.
+  if (ENDS_IN_NUMBER.test(text)) {
     if (parseIpv4(text) === undefined) throw invalid('the host is not an IPv4 address');
     return text;
   }

@@ -42,7 +42,7 @@ const EMPTY_ANSWER: EncodedMessage = { code: 0, payload: new Uint8Array(0) };
 type EthNotification = Extract<EthMessage, { readonly kind: 'notification' }>;
 
 /** A thing that a handler may do at once or in time. */
-type Awaitable = void | Promise<void>;
+export type Awaitable = void | Promise<void>;
 
 /**
  * What is done with what peers tell. Handlers of one peer are called one after another, in the order of its

@@ -61,38 +61,75 @@ function givenNode({ publicKey, ip: host, udpPort, tcpPort, record }: KadNode): 
   return { publicKey, host, udpPort, tcpPort, record };
 }
 
+/**
+ * A node for discovery to begin with, whose host may still be a name.
+ * @throws PeerlaneError as `parseUdpNode`; `invalid-argument` for an address that is not a host's
+ */
+export function parseBootnode(text: string): GivenNode {
+  const node = parseUdpNode(text);
+  if (hasAddress(node)) kadNodeOf(node);
+  return node;
+}
+
 /** The node, once its host is an address. @throws PeerlaneError `invalid-argument` when it is not that of a host */
 export function kadNodeOf({ publicKey, host: ip, udpPort, tcpPort, record }: GivenNode): KadNode {
   return kadNode({ publicKey, ip, udpPort, tcpPort, record });
 }
 
-export interface ResolveOptions {
+/**
+ * The node with an address in place of its host name.
+ * @throws PeerlaneError `lookup-failed`, whose message names the node; `aborted`
+ */
+export async function lookUpNode<T extends Enode>(
+  node: T,
+  lookup: HostLookup,
+  signal: AbortSignal,
+): Promise<T> {
+  throwIfAborted(signal);
+  try {
+    const host = await lookup(node.host, signal);
+    if (typeof host !== 'string' || parseIp(host) === undefined)
+      throw new PeerlaneError('lookup-failed', 'no address was found');
+    return { ...node, host };
+  } catch (cause) {
+    throwIfAborted(signal);
+    const { message } = toPeerlaneError(cause);
+    const text = `the host of ${formatEnode(node)} cannot be looked up: ${message}`;
+    throw new PeerlaneError('lookup-failed', text, { cause });
+  }
+}
+
+export interface JoinOptions {
   readonly env: Env;
   readonly lookup: HostLookup;
   readonly signal: AbortSignal;
-  readonly failed: (error: PeerlaneError, retryInMs: number) => void;
+  /** Takes the node; what it throws is told to `failed`. */
+  readonly found: (node: KadNode) => void;
+  /** @param retryInMs undefined: it is not tried again */
+  readonly failed: (error: PeerlaneError, retryInMs: number | undefined) => void;
 }
 
-/**
- * A node whose host is an address, as soon as its name can be looked up.
- * @throws PeerlaneError `aborted`
- */
-export async function resolveNode<T extends Enode>(
-  node: T,
-  { env, lookup, signal, failed }: ResolveOptions,
-): Promise<T> {
+/** Begins with a bootnode as soon as its host name can be looked up, unless `signal` aborts before. Never rejects. */
+export async function joinNode(node: GivenNode, options: JoinOptions): Promise<void> {
+  const { signal, found, failed } = options;
+  try {
+    found(kadNodeOf(await resolvedNode(node, options)));
+  } catch (error) {
+    if (!signal.aborted) failed(toPeerlaneError(error), undefined);
+  }
+}
+
+/** @throws PeerlaneError `aborted` */
+async function resolvedNode(
+  node: GivenNode,
+  { env, lookup, signal, failed }: JoinOptions,
+): Promise<GivenNode> {
   for (let retryMs = RESOLVE_RETRY_MS; ; retryMs = Math.min(MAX_RESOLVE_RETRY_MS, 2 * retryMs)) {
-    throwIfAborted(signal);
     try {
-      const host = await lookup(node.host, signal);
-      if (typeof host !== 'string' || parseIp(host) === undefined)
-        throw new PeerlaneError('lookup-failed', 'no address was found');
-      return { ...node, host };
-    } catch (cause) {
+      return await lookUpNode(node, lookup, signal);
+    } catch (error) {
       throwIfAborted(signal);
-      const { message } = toPeerlaneError(cause);
-      const text = `the host of ${formatEnode(node)} cannot be looked up: ${message}`;
-      failed(new PeerlaneError('lookup-failed', text, { cause }), retryMs);
+      failed(toPeerlaneError(error), retryMs);
     }
     await sleep(env, retryMs, signal);
   }

@@ -16,7 +16,7 @@ import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
-import { type GivenNode, hasAddress, kadNodeOf, parseNode, parseUdpNode } from './bootnodes.ts';
+import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -150,7 +150,7 @@ function checked(options: ServerOptions): ServerConfig {
     maxPeers,
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
-    bootnodes: readEach('bootnodes', bootnodes, discovery?.v4 ? bootnodeOfV4 : parseNode),
+    bootnodes: readEach('bootnodes', bootnodes, discovery?.v4 ? parseBootnode : parseNode),
     staticNodes: readEach('staticNodes', staticNodes, parseEnode),
     memoryBudget,
     discovery,
@@ -158,14 +158,6 @@ function checked(options: ServerOptions): ServerConfig {
     onEvent: detached(onEvent),
     env,
   };
-}
-
-/** @throws PeerlaneError as `parseUdpNode`; `invalid-argument` for an address that is not a host's */
-function bootnodeOfV4(text: string): GivenNode {
-  const node = parseUdpNode(text);
-  // A name is looked up once the server has started.
-  if (hasAddress(node)) kadNodeOf(node);
-  return node;
 }
 
 /** A copy, with the one text of its host: it stays as it was checked. */

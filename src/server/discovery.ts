@@ -7,7 +7,7 @@ import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
-import { type GivenNode, hasAddress, kadNodeOf, resolveNode } from './bootnodes.ts';
+import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import type { CallOptions } from './discv4-calls.ts';
@@ -188,17 +188,13 @@ export class Discovery {
     });
   }
 
-  /** Begins with a bootnode as soon as its host name has an address. */
   async #join(node: GivenNode): Promise<void> {
     const { env, lookup } = this.#context;
-    const failed = (error: PeerlaneError, ms: number): void => this.#failed('bootnode', error, ms);
-    try {
-      const { signal } = this.#closed;
-      const found = await resolveNode(node, { env, lookup, signal, failed });
-      this.#service?.addBootnode(kadNodeOf(found));
-    } catch (error) {
-      if (!this.#closed.signal.aborted) this.#failed('bootnode', error, undefined);
-    }
+    await joinNode(node, {
+      ...{ env, lookup, signal: this.#closed.signal },
+      found: (found) => this.#service?.addBootnode(found),
+      failed: (error, retryInMs) => this.#failed('bootnode', error, retryInMs),
+    });
   }
 
   #mixOptions(): Omit<NodeMixOptions, 'demand' | 'give' | 'leavesOut'> {

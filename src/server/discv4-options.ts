@@ -55,6 +55,8 @@ export type Discv4ServiceEvent =
   | Discv4Event
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError }
+  /** Others see a node that listens on all addresses at one that its record did not name; `record` is the new one. */
+  | { readonly kind: 'endpoint-changed'; readonly record: NodeRecord }
   /** `record` has thrown, or gave no record of the node; the one of before is shown. */
   | { readonly kind: 'record-failed'; readonly error: PeerlaneError };
 

@@ -24,7 +24,8 @@ export class OwnRecord {
       config.onEvent({ kind: 'record-failed', error: toPeerlaneError(error) });
     let read = record;
     if (read === undefined) {
-      const local = new LocalNode({ key, env, database: undefined, failed });
+      const moved = (): void => config.onEvent({ kind: 'endpoint-changed', record: local.record });
+      const local = new LocalNode({ key, env, database: undefined, failed, moved });
       this.#local = local;
       read = () => local.record;
     }

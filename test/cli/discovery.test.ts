@@ -34,7 +34,7 @@ describe('ping', () => {
     );
     expect([status, stderr]).toEqual([0, '']);
     const pong = {
-      ...{ event: 'pong', rttMs: expect.any(Number), enrSeq: expect.any(Number) },
+      ...{ event: 'pong', rttMs: expect.any(Number), enrSeq: expect.stringMatching(/^\d+$/) },
       seenAs: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     };
     expect(eventsOf(stdout)).toEqual([
@@ -270,6 +270,64 @@ describe('lookup', () => {
   });
 });
 
+describe('a bootnode whose name cannot be looked up', () => {
+  const nameless = (enode: string) => enode.replace('127.0.0.1', 'no.such.invalid');
+  const failed = (part: string) => ({
+    ...{ event: 'discovery-failed', part, code: 'lookup-failed' },
+    message: expect.stringMatching(/^the host of enode:.* cannot be looked up: .*no\.such\.invalid/),
+  });
+  const nobody = {
+    ...{ event: 'error', code: 'lookup-failed' },
+    message: expect.stringMatching(/^nobody to ask: the host of enode:/),
+  };
+
+  it('is told of, and the others are asked', async () => {
+    const boot = await bootnode();
+    const [silent, file] = [nameless(await silentNode()), join(await temporaryDirectory(), 'nodes.json')];
+    const node = await ownNode({ bootnodes: [boot.enode] });
+    await node.ping(boot.enode);
+    const args = ['--bootnode', silent, '--bootnode', boot.enode] as const;
+    for (const command of [
+      ['lookup'],
+      ['lookup', boot.enode],
+      ['resolve', toHex(node.publicKey)],
+      ['crawl', file, '--idle', '0.2'],
+    ]) {
+      const { status, stdout } = await run(...command, ...args, '--json');
+      expect([command[0], status]).toEqual([command[0], 0]);
+      expect(ofKind('discovery-failed', eventsOf(stdout))).toEqual([failed('bootnode')]);
+    }
+    const text = await run('lookup', ...args);
+    expect(text.stdout).toMatch(/^discovery \(bootnode\) failed: the host of .* \(lookup-failed\)$/m);
+  });
+
+  it('makes a command fail that has nobody else to ask', async () => {
+    const silent = nameless(await silentNode());
+    const file = join(await temporaryDirectory(), 'nodes.json');
+    for (const command of [['lookup'], ['resolve', toHex(PUBLIC_KEY)], ['crawl', file]]) {
+      const { status, stdout } = await run(...command, '--bootnode', silent, '--json');
+      expect(status).toBe(1);
+      expect(eventsOf(stdout)).toEqual([failed('bootnode'), nobody]);
+    }
+  });
+
+  it('is as any other node that is looked for: bootnodes may know where it is', async () => {
+    const boot = await bootnode();
+    const node = await ownNode({ bootnodes: [boot.enode] });
+    await node.ping(boot.enode);
+    const named = nameless(enodeOf(node));
+    for (const command of ['resolve', 'lookup']) {
+      const found = await run(command, named, '--bootnode', boot.enode, '--json');
+      expect([command, found.status]).toEqual([command, 0]);
+      expect(eventsOf(found.stdout)[0]).toEqual(failed('node'));
+      if (command === 'resolve')
+        expect(eventsOf(found.stdout)[1]).toMatchObject({ enr: node.record.toString() });
+      const alone = await run(command, named, '--json');
+      expect([alone.status, eventsOf(alone.stdout)]).toEqual([1, [failed('node'), nobody]]);
+    }
+  });
+});
+
 describe('commands that ask refuse', () => {
   const key = toBareHex(PUBLIC_KEY);
   const good = `enode://${key}@127.0.0.1:30303`;
@@ -288,13 +346,6 @@ describe('commands that ask refuse', () => {
       ['ping', `enode://${key}@no.such.invalid:1`],
       'lookup-failed',
       /no\.such/,
-    ],
-    ['a bad bootnode', ['lookup', '--bootnode', good, '--bootnode', 'x'], 'invalid-enode', /^bootnode 2: /],
-    [
-      'a bootnode without a UDP port',
-      ['lookup', '--bootnode', `${good}?discport=0`],
-      'invalid-argument',
-      /^bootnode 1: .*UDP port/,
     ],
     [
       'a target that is a node id',

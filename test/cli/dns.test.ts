@@ -49,7 +49,7 @@ describe('dns sign', () => {
       {
         event: 'tree',
         url: URL,
-        seq: 7,
+        seq: '7',
         records: 20,
         links: [OTHER],
         entries: made.entries.size,
@@ -68,7 +68,7 @@ describe('dns sign', () => {
     expect(await readFile(paths.tree, 'utf8')).toBe(treeToJson(tree({ count: 20 })));
     const second = await sign(paths, '--out', paths.tree, '--json');
     expect(eventsOf(second.stdout)).toEqual([
-      expect.objectContaining({ event: 'tree', seq: 2, file: paths.tree }),
+      expect.objectContaining({ event: 'tree', seq: '2', file: paths.tree }),
     ]);
     const back = await sign(paths, '--out', paths.tree, '--seq', '2');
     expect([back.status, back.stderr]).toEqual([
@@ -271,7 +271,7 @@ describe('dns sync', () => {
     expect(events.at(-1)).toEqual({
       event: 'tree',
       url: URL,
-      seq: 3,
+      seq: '3',
       records: 20,
       links: [],
       entries: made.entries.size,

@@ -113,6 +113,20 @@ describe('listen', () => {
     },
   );
 
+  it('begins with bootnodes by their host names, and tells of one that cannot be looked up yet', async () => {
+    const node = await ownNode();
+    const named = enodeOf(node, 'localhost');
+    const boot = await bootnode(...SOON, '--bootnode', enodeOf(node, 'no.such.invalid'), '--bootnode', named);
+    await live(boot, 1);
+    const failure = await boot.cli.event(({ event }) => event === 'discovery-failed');
+    expect(failure).toEqual({
+      ...{ event: 'discovery-failed', part: 'bootnode', code: 'lookup-failed', retryInMs: 10_000 },
+      message: expect.stringMatching(/^the host of enode:.* cannot be looked up: .*no\.such\.invalid/),
+    });
+    expect(boot.cli.events[0]?.event).toBe('listening');
+    await stopped(boot);
+  });
+
   it('is no bootnode of its own', async () => {
     const { args, secretKey } = await files();
     const publicKey = publicKeyOf(secretKey);
@@ -226,9 +240,9 @@ describe('listen refuses', () => {
     expect(await errorOf('--nodedb', join(readme, 'nodes'))).toBe('file-unreadable');
   });
 
-  it('bootnodes that are none', async () => {
-    expect(await errorOf('--bootnode', 'x')).toBe('invalid-enode');
-    const noUdp = `enode://${toBareHex(publicKeyOf(randomBytes(32)))}@127.0.0.1:30303?discport=0`;
-    expect(await errorOf('--bootnode', noUdp)).toBe('invalid-argument');
+  it('more bootnodes than a start takes', async () => {
+    const one = `enode://${toBareHex(publicKeyOf(randomBytes(32)))}@127.0.0.1:30303`;
+    const args = Array.from({ length: 1_001 }, () => ['--bootnode', one]).flat();
+    expect(await errorOf(...args)).toBe('invalid-argument');
   });
 });

@@ -109,7 +109,7 @@ describe('nodeset filter', () => {
     expect(eventsOf(stdout)[0]).toEqual({
       event: 'node',
       id: `0x${nodeSetKey(full)}`,
-      seq: 2,
+      seq: '2',
       record: full.toString(),
       enode: expect.stringMatching(/^enode:\/\/[0-9a-f]{128}@10\.9\.9\.9:30303$/),
       forkHash: `0x${Buffer.from(today.hash).toString('hex')}`,

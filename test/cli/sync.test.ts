@@ -312,7 +312,6 @@ describe('sync fails', () => {
   });
 
   it.each<[string, (store: string, file: string) => string[], string]>([
-    ['a peer that is no enode', (store) => syncArgs(store, 'enode://x@1.2.3.4:5'), 'invalid-enode'],
     ['a key file that holds no key', (store, file) => syncArgs(store, PEER, '--key', file), 'key-unreadable'],
     [
       'a genesis file that is none',

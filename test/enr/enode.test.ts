@@ -19,11 +19,20 @@ const KEY =
   '1dd9d65c4552b5eb43d5ad55a2ee3f56c6cbc1c64a5c8d659f51fcd51bace24351232b8d7821617d2b29b54b81cdefb9b3e9c37d7fd5f63270bcc9e1a6f6a439';
 const publicKey = fromHex(KEY);
 
+/** Of 127.0.0.1, as systems have read them for long, and others that end as these do. */
+const OLD_FORMS = [
+  ...['0x7f000001', '0X7F000001', '0x7f.1', '127.1', '2130706433', '0177.0.0.1', '017700000001'],
+  ...['0x7f.0.0.0x1', '127.0.0.0x1', '127.0.0.0x', '0x7f.1.', '127.0.0.1.', 'host.1', 'host.0xa', 'host.09'],
+];
+
 describe('an enode URL', () => {
   it.each([
     ['127.0.0.1:52150', { host: '127.0.0.1', tcpPort: 52150, udpPort: 52150 }],
     ['valid.:3', { host: 'valid.', tcpPort: 3, udpPort: 3 }],
     ['Node_1.Example.org:30303', { host: 'Node_1.Example.org', tcpPort: 30303, udpPort: 30303 }],
+    // The last label is no number: no system takes it for an address.
+    ['1.2.3.0xg:3', { host: '1.2.3.0xg', tcpPort: 3, udpPort: 3 }],
+    ['127.0.0.1.nip:3', { host: '127.0.0.1.nip', tcpPort: 3, udpPort: 3 }],
     ['[::]:52150', { host: '::', tcpPort: 52150, udpPort: 52150 }],
     [
       '[2001:db8:3c4d:15::abcd:ef12]:52150',
@@ -73,6 +82,7 @@ describe('an enode URL', () => {
     [`enode://${KEY}@${'a'.repeat(254)}:1`, /not a host name/],
     [`enode://${KEY}@1.2.3:1`, /not an IPv4 address/],
     [`enode://${KEY}@1.2.3.256:1`, /not an IPv4 address/],
+    ...OLD_FORMS.map((host): [string, RegExp] => [`enode://${KEY}@${host}:1`, /not an IPv4 address/]),
     [`enode://${KEY}@127.0.0.1:foo`, /^the port/],
     [`enode://${KEY}@127.0.0.1:`, /^the port/],
     [`enode://${KEY}@127.0.0.1:65536`, /^the port/],

@@ -4,7 +4,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode, parseRecord, signRecord } from '../../src/enr/index.ts';
-import { Discv4Service, type Discv4ServiceOptions, type ServerOptions } from '../../src/server/index.ts';
+import {
+  Discv4Service,
+  type Discv4ServiceEvent,
+  type Discv4ServiceOptions,
+  type ServerOptions,
+} from '../../src/server/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { TestServer } from '../support/servers.ts';
 
@@ -93,7 +98,11 @@ describe('a discovery service by itself', () => {
     ['::', '127.0.0.1', { ip: '127.0.0.1' }],
     ['::0', '::1', { ip6: '::1' }],
   ])('on %s learns from those who have answered that it is at %s', async (host, seen, address) => {
-    const learning = await service({ listen: { host, port: 0 }, tcpPort: 7 });
+    const told: Discv4ServiceEvent[] = [];
+    const onEvent = (event: Discv4ServiceEvent) => {
+      if (event.kind === 'endpoint-changed') told.push(event);
+    };
+    const learning = await service({ listen: { host, port: 0 }, tcpPort: 7, onEvent });
     const before = learning.record;
     const { ip, ip6 } = before.entries();
     expect([ip, ip6]).toEqual([undefined, undefined]);
@@ -102,6 +111,7 @@ describe('a discovery service by itself', () => {
     const ports = 'ip' in address ? { tcp: 7, udp: port } : { tcp6: 7, udp6: port };
     expect(learning.record.entries()).toMatchObject({ ...address, ...ports });
     expect(learning.record.seq).toBe(before.seq + 1n);
+    expect(told).toEqual([{ kind: 'endpoint-changed', record: learning.record }]);
   });
 
   it.each([
