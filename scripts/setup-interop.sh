@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the interoperability tests and the comparison benchmark run: two versions of geth, our own Go programs
-# on go-ethereum's packages, and the name server NSD (with apt-get). Run it again after a change; what is there is not built again.
+# Installs what the interoperability tests and the comparison benchmark run: two versions of geth, go-ethereum's tool
+# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, and the name server NSD (with apt-get).
+# Run it again after a change; what is there is not built again.
 #
 #   PEERLANE_TOOLS   where to put it; default ~/.cache/peerlane-tools
 set -euo pipefail
@@ -13,18 +14,19 @@ if ! command -v go >/dev/null; then
   exit 1
 fi
 
-install_geth() {
-  local version=$1
-  local directory=$tools/geth-v$version
+# A command of go-ethereum.
+install_command() {
+  local name=$1 version=$2
+  local directory=$tools/$name-v$version
   # `|| true`: a binary that does not run is installed again.
-  if [[ "$("$directory/geth" version 2>/dev/null || true)" == *"Version: $version-stable"* ]]; then
-    echo "geth $version is at $directory/geth"
+  if [[ "$("$directory/$name" --version 2>/dev/null || true)" == "$name version $version-stable"* ]]; then
+    echo "$name $version is at $directory/$name"
     return
   fi
-  echo "installing geth $version (some minutes)"
+  echo "installing $name $version (some minutes)"
   mkdir -p "$directory"
-  GOBIN=$directory go install "github.com/ethereum/go-ethereum/cmd/geth@v$version"
-  echo "geth $version is at $directory/geth"
+  GOBIN=$directory go install "github.com/ethereum/go-ethereum/cmd/$name@v$version"
+  echo "$name $version is at $directory/$name"
 }
 
 build_program() {
@@ -49,7 +51,8 @@ install_nsd() {
 
 mkdir -p "$tools"
 install_nsd
-install_geth 1.16.8
-install_geth 1.17.5
+install_command geth 1.16.8
+install_command geth 1.17.5
+install_command devp2p 1.17.5
 build_program devp2p-peer test/interop/go
 build_program bench-go bench/peers

@@ -36,6 +36,9 @@ export interface EclipseFigures {
   readonly worstResultShare: number;
   /** Nodes of the attacker among what one lookup found, at most. */
   readonly mostInResult: number;
+  /** Honest nodes among what a lookup found, on average and at least. */
+  readonly meanHonest: number;
+  readonly leastHonest: number;
 }
 
 export function eclipse({
@@ -61,6 +64,7 @@ export function eclipse({
   }
   const results = all.flatMap((victim) => resultsOf(network, attacker, victim, lookups));
   const shares = results.map(({ won, found }) => won / Math.max(1, found));
+  const honest = results.map(({ won, found }) => found - won);
   const tables = all.map(({ engine }) => engine.table);
   const entries = tables.flatMap((table) => table.entries());
   const won = all.map((victim) => wonBy(attacker, victim));
@@ -70,11 +74,15 @@ export function eclipse({
     mostInBucket: Math.max(...won.map(({ bucket }) => bucket)),
     allowedInTable: networks * TABLE_NETWORK_LIMIT,
     allowedInBucket: networks * BUCKET_NETWORK_LIMIT,
-    resultShare: shares.reduce((a, b) => a + b, 0) / shares.length,
+    resultShare: mean(shares),
     worstResultShare: Math.max(...shares),
     mostInResult: Math.max(...results.map(({ won }) => won)),
+    meanHonest: mean(honest),
+    leastHonest: Math.min(...honest),
   };
 }
+
+const mean = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
 function wonBy(attacker: Attacker, { identity, engine }: SimNode): { table: number; bucket: number } {
   const nodes = [...engine.table.entries(), ...engine.table.replacements()];

@@ -1,4 +1,6 @@
 /** geth, both lines, and nodes of ours: all that either knows at first is a bootnode of ours. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -91,4 +93,15 @@ describe.each(GETH_VERSIONS)('geth %s', (version) => {
     },
     PATIENCE_MS,
   );
+});
+
+it('geth starts at another port where a node of discovery has the first', async () => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  onTestFinished(() => void socket.close());
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const options = { version: '1.17.5', chain: SMALL_CHAIN, blocks: 'none', bootnodes: [] } as const;
+  const geth = opened(await Geth.start({ ...options, ports: [port, 0] }));
+  expect(new URL(geth.enode).port).not.toBe(String(port));
+  await expect(Geth.start({ ...options, ports: [port] })).rejects.toThrow('address already in use');
 });

@@ -93,6 +93,7 @@ interface Answer extends StoredNode {
   readonly nodes: readonly (NodeInfo & TableEntry)[];
   readonly node: NodeInfo;
   readonly to: string;
+  readonly ids: readonly string[];
   readonly seq: number;
   readonly sent: PacketCounts;
   readonly received: PacketCounts;
@@ -197,6 +198,15 @@ export class GoNode implements DiscoveryNode {
   /** The newest record that it can get of a node, from the node or by a lookup; else the one given. */
   async resolve(record: string): Promise<string> {
     return recordOf(await this.#process.ask('node', 'resolve', { node: this.#index, record }));
+  }
+
+  /**
+   * The node ids in the Neighbors with which another node answers one FindNode, in the order in which they came. While no
+   * lookup of this node is under way.
+   */
+  async findNode(record: string, target: Uint8Array): Promise<readonly string[]> {
+    const args = { node: this.#index, record, target: toBareHex(target) };
+    return this.#process.ask('ids', 'findNode', args);
   }
 
   /** The endpoint (`IP:port`) from which the other node saw this one's Ping come. @throws Error when it is silent */

@@ -1,5 +1,6 @@
 /** Large networks on loopback in which go-ethereum's nodes and ours are mixed, and nodes that come back. */
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ import type { Discv4ServiceEvent } from '../../src/server/discv4-options.ts';
 import { NodeDatabase } from '../../src/server/node-db/index.ts';
 import { NodeNotes } from '../../src/server/node-notes.ts';
 import { seedsOf } from '../../src/server/node-sources.ts';
-import { closestIds, type DiscoveryNode, GoDiscovery, OwnNode } from './discover-harness.ts';
+import { closestIds, type DiscoveryNode, GoDiscovery, type GoNode, OwnNode } from './discover-harness.ts';
 
 /** Nodes of each kind. */
 const SIZE = 100;
@@ -34,6 +35,9 @@ const FILLING_MS = 120_000;
 const MISSED = 0.02;
 const PERFECT = 0.8;
 const RANDOM_LOOKUP_MS = 5_000;
+/** So many of ours are asked directly by as many of theirs, for so many targets each. */
+const ASKED = 8;
+const QUESTIONS = 3;
 /** How long it may take a small network to find itself. */
 const PATIENCE_MS = 75_000;
 /** Between lookups of the same target. */
@@ -98,6 +102,8 @@ async function untilFull(ours: readonly OwnNode[], theirs: readonly DiscoveryNod
   const all = [...ours, ...theirs];
   const places = { ours: placesOf(ours, all), theirs: placesOf(theirs, all) };
   const end = new AbortController();
+  // Each of ours waits for it.
+  setMaxListeners(ours.length, end.signal);
   const walks = ours.map(async (node) => {
     while (!end.signal.aborted) {
       await node.lookup(randomBytes(64));
@@ -132,9 +138,41 @@ async function missedBy(nodes: readonly DiscoveryNode[], all: readonly Discovery
   return missed;
 }
 
+/** The live entries of a table of ours. */
+const liveOf = ({ table }: OwnNode) =>
+  table
+    .entries()
+    .filter(({ id }) => table.isLive(id))
+    .map(({ id }) => toBareHex(id));
+
+/**
+ * One of theirs asks one of ours by a single FindNode. In a lookup the good answers of others hide a bad one: this one
+ * has to be the closest of all that our table has live, whoever asks left out.
+ */
+async function expectClosestOfTable(asking: GoNode, asked: OwnNode): Promise<void> {
+  const target = randomBytes(64);
+  const record = await asked.enr();
+  const wantedNow = () =>
+    closestIds(
+      target,
+      liveOf(asked).filter((id) => id !== asking.id),
+    );
+  const deadline = AbortSignal.timeout(PATIENCE_MS);
+  for (;;) {
+    const wanted = wantedNow();
+    // Else the farthest would be the closest.
+    expect(liveOf(asked).length).toBeGreaterThan(2 * BUCKET_SIZE);
+    const answer = await asking.findNode(record, target);
+    // Meanwhile another node may have come into the table, or gone.
+    if (wantedNow().join() !== wanted.join() && !deadline.aborted) continue;
+    expect(answer).toEqual(wanted);
+    return;
+  }
+}
+
 describe(`a network of ${SIZE} nodes of go-ethereum and ${SIZE} of peerlane`, () => {
   it(
-    'is one network: lookups from either kind find the 16 that are closest of all, records go both ways',
+    'is one network: lookups from either kind find the 16 that are closest of all, ours tell of the closest that they know, records go both ways',
     async () => {
       const bootnode = await ownNode();
       const bootnodes = [await bootnode.enr()];
@@ -159,6 +197,11 @@ describe(`a network of ${SIZE} nodes of go-ethereum and ${SIZE} of peerlane`, ()
       for (const each of [missed.ours, missed.theirs]) {
         expect(sum(each)).toBeLessThanOrEqual(MISSED * BUCKET_SIZE * each.length);
         expect(each.filter((count) => count === 0).length).toBeGreaterThanOrEqual(PERFECT * each.length);
+      }
+      for (let i = 0; i < ASKED; i++) {
+        const [their, our] = [theirs[i], ours[i]];
+        if (their === undefined || our === undefined) throw new Error('there are fewer nodes than that');
+        for (let j = 0; j < QUESTIONS; j++) await expectClosestOfTable(their, our);
       }
       for (let i = 1; i <= LOOKING; i++) {
         const [their, our] = [theirs.at(-i), ours.at(-i)];

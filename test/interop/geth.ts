@@ -24,6 +24,8 @@ export interface GethOptions {
   readonly maxPeers?: number;
   /** enode URLs or records of the only nodes that its discovery v4 begins with; default no discovery. */
   readonly bootnodes?: readonly string[];
+  /** Tried one after the other as long as one is taken, 0: any; default any, three times. */
+  readonly ports?: readonly number[];
   /** 3 is info, 4 debug, 5 trace; default 3. */
   readonly verbosity?: number;
   readonly flags?: readonly string[];
@@ -49,6 +51,9 @@ export interface GethPeerEvent {
   readonly error?: string;
 }
 
+/** Any port, three times: the system gives one that is free for TCP, and UDP of the same number may be taken. */
+const ANY_PORT = [0, 0, 0];
+const TAKEN = 'address already in use';
 const START_MS = 60_000;
 const POLL_MS = 20;
 
@@ -73,6 +78,18 @@ export class Geth implements AsyncDisposable {
 
   /** Starts geth and resolves when it listens. The log is kept if `PEERLANE_INTEROP_LOGS` names a directory. */
   static async start(options: GethOptions): Promise<Geth> {
+    const { ports = ANY_PORT } = options;
+    for (const port of ports.slice(0, -1)) {
+      try {
+        return await Geth.#startAt(port, options);
+      } catch (error) {
+        if (!(error instanceof Error && error.message.includes(TAKEN))) throw error;
+      }
+    }
+    return Geth.#startAt(ports.at(-1) ?? 0, options);
+  }
+
+  static async #startAt(port: number, options: GethOptions): Promise<Geth> {
     const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [], bootnodes } = options;
     const program = toolPath(`geth-v${version}/geth`);
     const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
@@ -84,7 +101,7 @@ export class Geth implements AsyncDisposable {
       await mkdir(logs, { recursive: true });
       await prepareDatadir(version, chain, blocks, datadir);
       // No flag binds the listener to one address: `--port` takes all of them.
-      await writeFile(config, '[Node.P2P]\nListenAddr = "127.0.0.1:0"\n');
+      await writeFile(config, `[Node.P2P]\nListenAddr = "127.0.0.1:${port}"\n`);
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw error;

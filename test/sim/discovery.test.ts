@@ -22,6 +22,9 @@ const YOUNG = { joinMinutes: 10 / 60, settleMinutes: 7 / 60, gapMs: 20 };
 const OLDER = { joinMinutes: 15 / 60, settleMinutes: 1, gapMs: 50 };
 /** Ten times as many nodes make a lookup dearer by no more than this: by the logarithm it is 1.5, by the root 3.2. */
 const GROWTH = 2.5;
+/** Of the 16 that a lookup finds under attack, so many are honest on average, and at worst. */
+const HONEST = 7;
+const LEAST_HONEST = 1;
 
 // None waits for anything: how long they take is up to what else the machine does.
 vi.setConfig({ testTimeout: 600_000 });
@@ -116,5 +119,8 @@ describe('an attacker with 1,000 identities in four /24 networks', () => {
     expect(figures.mostInBucket).toBeLessThanOrEqual(figures.allowedInBucket);
     // What a lookup finds is as much as a bucket holds, and obeys the limit of one.
     expect(figures.mostInResult).toBeLessThanOrEqual(figures.allowedInBucket);
+    // About half of what is found is honest, and no lookup finds nobody but the attacker.
+    expect(figures.meanHonest).toBeGreaterThanOrEqual(HONEST);
+    expect(figures.leastHonest).toBeGreaterThanOrEqual(LEAST_HONEST);
   });
 });

@@ -34,8 +34,8 @@ const loopbackNet = "127.0.0.0/8"
 // discoverArgs is what the commands of `devp2p-peer discover` take in `args`.
 type discoverArgs struct {
 	Node   int    `json:"node"`   // which node a command is for: its index
-	Record string `json:"record"` // ping, requestENR, resolve, stored: an ENR or an enode URL
-	Target string `json:"target"` // lookup: a public key, 64 bytes in hexadecimal; any 64 bytes will do
+	Record string `json:"record"` // ping, requestENR, resolve, findNode, stored: an ENR or an enode URL
+	Target string `json:"target"` // lookup, findNode: a public key, 64 bytes in hexadecimal; any 64 bytes will do
 
 	// start
 	Count       int      `json:"count"`       // so many nodes; default one
@@ -68,6 +68,8 @@ type discoveryNode struct {
 	index int
 	db    *enode.DB
 	udp   *discover.UDPv4
+	conn  *countedConn
+	key   *ecdsa.PrivateKey
 	// end is what ends lookups of random targets.
 	end  func()
 	stop chan struct{}
@@ -82,7 +84,7 @@ type discoveryNode struct {
 //	table       what is in a node's buckets       tables     how much is in those of each
 //	close       ends a node                       counts     packets by kind, of all that ever ran
 //	usage       CPU time of the process           rest       no node looks up anything at random any more
-//	stored      what the database has of a node
+//	stored      what the database has of a node   findNode   the Neighbors of a node, asked once and alone
 func runDiscover(out *reporter, args []string) error {
 	set := flag.NewFlagSet("discover", flag.ContinueOnError)
 	logs := set.Bool("log", false, "report go-ethereum's log as `log` events")
@@ -178,6 +180,8 @@ func (d *discovery) handle(cmd string, a *discoverArgs) (fields, error) {
 			return nil, err
 		}
 		return fields{"node": describeNode(fetched)}, nil
+	case "findNode":
+		return n.findNode(remote, a.Target)
 	case "stored":
 		return n.stored(remote), nil
 	case "resolve":
@@ -244,9 +248,10 @@ func (d *discovery) startOne(a *discoverArgs, bootnodes []*enode.Node) (*discove
 	if a.TCP != 0 {
 		local.Set(enr.TCP(a.TCP))
 	}
-	n := &discoveryNode{db: db, stop: make(chan struct{})}
+	conn := &countedConn{UDPConn: socket, counts: &d.counts}
+	n := &discoveryNode{db: db, conn: conn, key: key, stop: make(chan struct{})}
 	n.end = sync.OnceFunc(func() { close(n.stop) })
-	n.udp, err = discover.ListenV4(&countedConn{UDPConn: socket, counts: &d.counts}, local, discover.Config{
+	n.udp, err = discover.ListenV4(conn, local, discover.Config{
 		PrivateKey:              key,
 		NetRestrict:             d.restrict,
 		Bootnodes:               bootnodes,

@@ -44,12 +44,17 @@ func (c *packetCounter) report() fields {
 type countedConn struct {
 	*net.UDPConn
 	counts *packetCounter
+	// tap, if there is one, is shown each packet before go-ethereum gets it, which then uses the buffer again.
+	tap atomic.Pointer[func(packet []byte, from netip.AddrPort)]
 }
 
 func (c *countedConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	n, from, err := c.UDPConn.ReadFromUDPAddrPort(b)
 	if err == nil {
 		note(&c.counts.in, b[:n])
+		if tap := c.tap.Load(); tap != nil {
+			(*tap)(b[:n], from)
+		}
 	}
 	return n, from, err
 }
