@@ -1,6 +1,7 @@
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
@@ -78,7 +79,7 @@ export class Table {
 
   /**
    * Takes a node that has written to us and proved its endpoint, to be checked. A known one is from now on the most
-   * recently seen; where it has no record, it is taken at its word about a new endpoint.
+   * recently seen, and is taken at its word about a new endpoint, whatever its record says.
    */
   addInbound(node: KadNode, now: number): AddOutcome {
     return this.#add(node, true, now);
@@ -267,7 +268,7 @@ export class Table {
       return 'changed';
     }
     if (!this.#buckets.relocate(entry, networksOf(node.ip))) return 'refused';
-    entry.node = node;
+    entry.node = withNewest(node, entry.node.record);
     entry.isProven = isProven;
     entry.isLive = false;
     entry.misses = 0;
@@ -341,9 +342,17 @@ export class Table {
 
 /** Whether `node` says more than `known` does. */
 function supersedes(known: KadNode, node: KadNode, isProven: boolean): boolean {
+  // Whoever has answered there is there: its record follows, or never names an address.
+  if (isProven && !sameEndpoint(known, node)) return true;
   if (node.record !== undefined) return known.record === undefined || node.record.seq > known.record.seq;
   if (known.record !== undefined || !isProven) return false;
-  return !sameEndpoint(known, node) || known.tcpPort !== node.tcpPort;
+  return known.tcpPort !== node.tcpPort;
+}
+
+/** A node with the newer of its own record and one that was known. */
+function withNewest(node: KadNode, known: NodeRecord | undefined): KadNode {
+  const isNewer = known !== undefined && (node.record === undefined || known.seq > node.record.seq);
+  return isNewer ? { ...node, record: known } : node;
 }
 
 function checkId(id: Uint8Array, name: string): void {

@@ -3,6 +3,7 @@ import type { Closing } from '../base/closing.ts';
 import type { Env } from '../base/env.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Discv4Engine } from '../discv4/index.ts';
+import { isPublicKey } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { CallOptions, Discv4Calls } from './discv4-calls.ts';
 import { LookupNodes } from './lookup-nodes.ts';
@@ -33,7 +34,8 @@ export class Discv4Lookups {
     const nodes = await this.#nodesOf(target);
     try {
       for (let next = await nodes.next(signal); next !== undefined; ) {
-        yield next;
+        // Anybody can name a key that nobody has.
+        if (isPublicKey(next.publicKey)) yield next;
         next = await nodes.next(signal);
       }
       return nodes.closest;

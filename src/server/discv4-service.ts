@@ -4,7 +4,7 @@ import { Closing } from '../base/closing.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
-import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
 import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
@@ -193,9 +193,11 @@ export class Discv4Service implements AsyncDisposable {
     const remote = this.#remote(node);
     checkTarget(target);
     const { env } = this.#config;
-    return await this.#calls.request('FindNode', options, (done) =>
+    const nodes = await this.#calls.request<KadNode[]>('FindNode', options, (done) =>
       this.#engine.findNode(remote, target, env.now(), done),
     );
+    // Anybody can name a key that nobody has.
+    return nodes.filter(({ publicKey }) => isPublicKey(publicKey));
   }
 
   /**

@@ -197,20 +197,33 @@ describe('an entry', () => {
     expect(table.closest(localId)).toEqual([]);
   });
 
-  it('changes by a record with a higher sequence number only', () => {
+  it('changes by what others say only if that is a record with a higher sequence number', () => {
     const { table } = newTable();
     const node = withSeq(at(250, 0), 5n);
     table.addFound(node, 0);
     const elsewhere = movedTo(node, ipOf(7));
     for (const older of [movedTo(at(250, 0), ipOf(7)), withSeq(elsewhere, 4n), withSeq(elsewhere, 5n)]) {
       expect(table.addFound(older, 0)).toBe('refused');
-      expect(table.addInbound(older, 0)).toBe('refused');
-      table.checked(older.id, older, 0);
     }
     expect(table.get(node.id)).toBe(node);
     const newer = withSeq(elsewhere, 6n);
     expect(table.addFound(newer, 0)).toBe('updated');
     expect(table.get(node.id)).toBe(newer);
+  });
+
+  it('is taken at its own word about its endpoint, whatever its record says, and keeps the newest record', () => {
+    const { table } = newTable();
+    const node = withSeq(at(250, 0), 5n);
+    table.addFound(node, 0);
+    makeLive(table, node);
+    for (const [i, told] of [at(250, 0), withSeq(at(250, 0), 4n), withSeq(at(250, 0), 5n)].entries()) {
+      const moved = movedTo(told, ipOf(7 + i));
+      expect(table.addInbound(moved, 0)).toBe('updated');
+      expect(table.get(node.id)).toMatchObject({ ip: moved.ip, record: { seq: 5n } });
+      expect(table.isLive(node.id)).toBe(false);
+      makeLive(table, moved);
+      expect(table.isLive(node.id)).toBe(true);
+    }
   });
 
   it('without a record is taken at its own word about its endpoint, and not at that of others', () => {
