@@ -78,3 +78,50 @@ describe('a node that has been started again, and so has lost our proof', () => 
     expect(found.isDone).toBe(true);
   });
 });
+
+describe('two nodes at one endpoint', () => {
+  /** The first has a proof, and the other speaks from the same endpoint. */
+  function two() {
+    const network = new Network({});
+    const node = new SimNode(network, {});
+    const first = new Puppet(network);
+    first.answerPings(node);
+    first.ping(node);
+    network.env.advance(1_000);
+    expect(node.engine.stats().proofs).toBe(1);
+    // Whoever is attached last gets what comes there.
+    const second = new Puppet(network, first.endpoint);
+    return { network, node, first, second };
+  }
+
+  it('that one has a proof is none of the other: its questions are not answered', () => {
+    const { network, node, second } = two();
+    const { expiration } = second;
+    second.send(node, { kind: 'enrRequest', expiration });
+    second.send(node, { kind: 'findNode', target: node.publicKey, expiration });
+    network.env.advance(1_000);
+    expect(second.received).toEqual([]);
+    expect(node.engine.stats().dropped.unproven).toBe(2);
+  });
+
+  it('the Pong of one with the hash of the Ping to the other is no answer of either', () => {
+    const { network, node, first, second } = two();
+    first.onMessage = () => undefined;
+    // In the same second both Pings would be the same packet.
+    network.env.advance(900);
+    const ask = (puppet: Puppet) => node.ask((done) => node.engine.ping(puppet.node, node.now, done));
+    const asked = [ask(first)];
+    network.env.advance(150);
+    asked.push(ask(second));
+    network.env.advance(30);
+    const pings = second.take('ping');
+    expect(pings).toHaveLength(2);
+    second.pong(node, second.hashOf('ping'));
+    first.pong(node, second.hashOf('ping'));
+    network.env.advance(50);
+    expect(asked.map(({ isDone }) => isDone)).toEqual([false, true]);
+    expect(node.engine.stats().dropped.unsolicited).toBe(1);
+    network.env.advance(2_000);
+    expect(asked[0]).toEqual({ result: undefined, isDone: true });
+  });
+});
