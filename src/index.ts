@@ -1,9 +1,9 @@
 /**
  * peerlane: the peer-to-peer stack of Ethereum. The parts that stand alone have entries of their own:
- * `peerlane/crypto`, `/rlp`, `/enr`, `/dnsdisc`, `/rlpx` and `/eth`.
+ * `peerlane/crypto`, `/rlp`, `/enr`, `/dnsdisc`, `/rlpx` and `/eth`. The types that classes take and give are
+ * exported beside them.
  */
 export { type Env, systemEnv, type Timer } from './base/env.ts';
-// What the classes and functions above take and give.
 export type { ErrorDetails, Penalty } from './base/errors.ts';
 export {
   CONSEQUENCES,

@@ -84,6 +84,14 @@ export function readWith<T>(read: (text: string) => T, text: string): T {
   }
 }
 
+/** As `readWith`, for a text that is only checked: it stays what it is. */
+export function checkedWith(read: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    readWith(read, text);
+    return text;
+  };
+}
+
 /** For an option that may be given several times: the values so far and one more. */
 export function collected<T>(
   read: (text: string) => T,

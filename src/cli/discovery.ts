@@ -6,7 +6,7 @@ import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
 import { parseBootnode } from '../server/bootnodes.ts';
 import type { DiscoveryOptions, DiscoveryPart, ServerEvent } from '../server/index.ts';
-import { collected, port, readWith } from './arguments.ts';
+import { checkedWith, collected, port } from './arguments.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -33,10 +33,7 @@ export function withFindOptions(command: Command): Command {
     .option(
       '--bootnode <node>',
       'enode URL or record of a node to find others from; may be repeated',
-      collected((text) => {
-        readWith(parseBootnode, text);
-        return text;
-      }),
+      collected(checkedWith(parseBootnode)),
     )
     .option('--dns <url>', 'enrtree:// URL of a list of nodes in DNS; may be repeated', collected(treeUrl))
     .option('--nodedb <dir>', 'keep what is learned of nodes here, and begin with it')
@@ -44,10 +41,7 @@ export function withFindOptions(command: Command): Command {
 }
 
 /** The text of an `enrtree://` URL, checked. */
-export function treeUrl(text: string): string {
-  readWith(parseTreeUrl, text);
-  return text;
-}
+export const treeUrl: (text: string) => string = checkedWith(parseTreeUrl);
 
 /** Discovery of nodes of a chain. */
 export function discoveryOf(

@@ -11,8 +11,10 @@ export interface Listening {
 
 /** Tells that others see the node elsewhere than it has said. */
 export function reportMoved(output: Output, { enode, enr }: { enode: string; enr: string }): void {
-  output.event('endpoint-changed', { enode, enr }, `enode    ${enode}\nenr      ${enr}`);
+  output.event('endpoint-changed', { enode, enr }, linesOf(enode, enr).join('\n'));
 }
+
+const linesOf = (enode: string, enr: string): string[] => [`enode    ${enode}`, `enr      ${enr}`];
 
 const NO_ADDRESS =
   'the address is not known yet: the record names none, and the enode URL is for this machine';
@@ -20,7 +22,7 @@ const NO_ADDRESS =
 /** Fields and lines; `note` is there when the record names no address. */
 export function listeningView({ enode, record, isLearning }: Listening): { fields: Fields; lines: string[] } {
   const enr = record.toString();
-  const lines = [`enode    ${enode}`, `enr      ${enr}`];
+  const lines = linesOf(enode, enr);
   const { ip, ip6 } = record.entries();
   if (ip !== undefined || ip6 !== undefined) return { fields: { enode, enr }, lines };
   const note = `${NO_ADDRESS}; ${isLearning ? 'it is learnt from the Pongs of others, and --extip says it at once' : '--extip says it'}`;

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
+import { orSilence } from '../server/discv4-calls.ts';
 import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
@@ -50,25 +51,10 @@ async function newest(
   seeds: readonly KadNode[],
   signal: AbortSignal,
 ): Promise<NodeRecord> {
-  const own = node === undefined ? undefined : await recordOrNone(service, node, signal);
+  const own = node === undefined ? undefined : await orSilence(service.requestRecord(node, { signal }));
   const found = own ?? (seeds.length === 0 ? undefined : await service.resolve(publicKey, { signal }));
   if (found === undefined) {
     throw new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
   }
   return record !== undefined && record.seq > found.seq ? record : found;
-}
-
-async function recordOrNone(
-  service: Discv4Service,
-  node: KadNode,
-  signal: AbortSignal,
-): Promise<NodeRecord | undefined> {
-  try {
-    return await service.requestRecord(node, { signal });
-  } catch (error) {
-    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
-      return undefined;
-    }
-    throw error;
-  }
 }

@@ -7,7 +7,7 @@ import { parseEnode } from '../enr/index.ts';
 import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
-import { block, collected, readWith } from './arguments.ts';
+import { block, checkedWith, collected } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
@@ -37,7 +37,7 @@ export function addSyncCommand(program: Command): void {
   withFindOptions(withCommonOptions(program.command('sync')))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
-    .option('--peer <enode>', 'node to download from; may be repeated', collected(peer))
+    .option('--peer <enode>', 'node to download from; may be repeated', collected(checkedWith(parseEnode)))
     .requiredOption('--store <dir>', 'where the chain is kept')
     .option(
       '--to <block>',
@@ -66,11 +66,6 @@ export function addSyncCommand(program: Command): void {
       }
       return runAction(options, (context) => sync(context, options));
     });
-}
-
-function peer(text: string): string {
-  readWith(parseEnode, text);
-  return text;
 }
 
 /** Whether nodes are found beside those that are given. */

@@ -5,6 +5,7 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { detached } from '../base/observer.ts';
+import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
@@ -94,8 +95,8 @@ export class DnsClient {
    * Reads a whole tree, without what it links to. What cannot be had is asked for again, and does not keep the rest from
    * being read: `onRecord` tells of all records that could be, `onMissing` of the entries that could not.
    *
-   * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the tree too large;
-   * `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
+   * @throws PeerlaneError `invalid-argument`, `invalid-tree-url`; `invalid-tree` if the signature or an entry is wrong, or the
+   * tree too large; `lookup-failed`, `lookup-timeout` if an entry cannot be had; `aborted`
    */
   async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
@@ -170,17 +171,13 @@ export class DnsClient {
   }
 
   #keep(hash: string, entry: Entry): void {
-    this.#cache.delete(hash);
-    this.#cache.set(hash, entry);
-    dropOldest(this.#cache, this.#cacheSize);
+    setLatest(this.#cache, hash, entry, this.#cacheSize);
   }
 
   #remember(url: TreeUrl, seq: bigint): void {
     const text = formatTreeUrl(url);
     const known = this.#seqs.get(text) ?? 0n;
-    this.#seqs.delete(text);
-    this.#seqs.set(text, seq > known ? seq : known);
-    dropOldest(this.#seqs, MAX_KNOWN_TREES);
+    setLatest(this.#seqs, text, seq > known ? seq : known, MAX_KNOWN_TREES);
   }
 
   #random(below: number): number {
@@ -220,11 +217,4 @@ export class DnsClient {
 function checkedTexts(texts: readonly string[]): Texts {
   if (!Array.isArray(texts)) return [];
   return texts.slice(0, MAX_TEXTS).filter((text) => typeof text === 'string');
-}
-
-function dropOldest(map: Map<string, unknown>, limit: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= limit) return;
-    map.delete(key);
-  }
 }

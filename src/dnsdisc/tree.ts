@@ -48,7 +48,8 @@ export interface TreeContent {
 
 /**
  * Makes and signs a tree.
- * @throws PeerlaneError `invalid-argument`, also when there is more than `MAX_TREE_ENTRIES` or `MAX_TREE_LENGTH`; `invalid-secret-key`, `invalid-tree-url` for a domain that is none
+ * @throws PeerlaneError `invalid-argument`, also when there is more than `MAX_TREE_ENTRIES` or `MAX_TREE_LENGTH`;
+ * `invalid-secret-key`, `invalid-tree-url` for a domain that is none
  */
 export function signTree(content: TreeContent, secretKey: Uint8Array): Tree {
   const { domain, seq, records, links } = checked(content);

@@ -1,10 +1,9 @@
-import { networkInterfaces } from 'node:os';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { formatIp, parseIpv4 } from '../base/ip.ts';
 
 /** The broadcast addresses of the IPv4 networks that this machine is in. */
 export function broadcastAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  return all.flatMap(({ address, netmask }) => {
+  return ownAddresses().flatMap(({ address, netmask }) => {
     const [host, mask] = [parseIpv4(address), parseIpv4(netmask)];
     // A network of two hosts has none (RFC 3021).
     if (host === undefined || mask === undefined || (mask[3] ?? 0) >= 0xfe) return [];
@@ -14,8 +13,11 @@ export function broadcastAddresses(): string[] {
 
 /** IPv6 as far as this machine has it: on itself, and in a net beyond its own link. */
 export function ownIpv6(): { readonly isThere: boolean; readonly isInNet: boolean } {
-  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  const own = all.filter(({ family }) => family === 'IPv6');
+  const own = ownAddresses().filter(({ family }) => family === 'IPv6');
   const isInNet = own.some(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
   return { isThere: own.length > 0, isInNet };
+}
+
+function ownAddresses(): NetworkInterfaceInfo[] {
+  return Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
 }

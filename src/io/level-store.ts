@@ -53,9 +53,6 @@ export class LevelStore implements ScannableStore {
    */
   static async open(path: string, options: LevelOptions): Promise<LevelStore> {
     const problems = new Problems(path, options);
-    await refuseHeadless(path, problems);
-    await refuseDamage(path, problems);
-    await makeDirectory(path);
     return new LevelStore(path, options, problems, await openLevel(path, options, problems, true));
   }
 
@@ -138,8 +135,6 @@ export class LevelStore implements ScannableStore {
   async #reopen(): Promise<void> {
     await this.#level.close();
     try {
-      await refuseHeadless(this.#path, this.#problems);
-      await refuseDamage(this.#path, this.#problems);
       // Where the directory is gone, an empty one is not what was there.
       this.#level = await openLevel(this.#path, this.#options, this.#problems, false);
       this.#problem = undefined;
@@ -157,6 +152,9 @@ async function openLevel(
   problems: Problems,
   createIfMissing: boolean,
 ): Promise<Level> {
+  await refuseHeadless(path, problems);
+  await refuseDamage(path, problems);
+  if (createIfMissing) await makeDirectory(path);
   const level: Level = new ClassicLevel<Uint8Array, Uint8Array>(path, {
     ...{ keyEncoding: 'view', valueEncoding: 'view', createIfMissing },
     ...{ writeBufferSize: writeBufferBytes, cacheSize: readCacheBytes },

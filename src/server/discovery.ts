@@ -10,7 +10,7 @@ import type { KadNode, Table } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import type { CallOptions } from './discv4-calls.ts';
+import { type CallOptions, orSilence } from './discv4-calls.ts';
 import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
@@ -248,18 +248,6 @@ export class Discovery {
   #failed(part: DiscoveryPart, error: unknown, retryInMs: number | undefined): void {
     if (this.#closed.signal.aborted) return;
     this.#context.onEvent({ kind: 'discovery-failed', part, error: toPeerlaneError(error), retryInMs });
-  }
-}
-
-/** `undefined` when the node does not answer, or has not. @throws PeerlaneError any other */
-async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
-      return undefined;
-    }
-    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { signalOf } from '../base/checks.ts';
 import type { Closing } from '../base/closing.ts';
 import type { Env } from '../base/env.ts';
-import { PeerlaneError, remoteError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
 import type { NotAsked } from '../discv4/index.ts';
@@ -45,8 +45,8 @@ export class Discv4Calls {
   /**
    * The result of a request of the engine.
    * @param name what is asked, for the error
-   * @throws PeerlaneError `request-timeout`, or `request-withheld`, for a result that is undefined; `closed`, `aborted`, `invalid-argument`, and
-   * what `begin` throws
+   * @throws PeerlaneError `request-timeout`, or `request-withheld`, for a result that is undefined; `closed`, `aborted`,
+   * `invalid-argument`, and what `begin` throws
    */
   async request<T>(
     name: string,
@@ -126,6 +126,18 @@ function unansweredError(name: string, notAsked: NotAsked | undefined): Peerlane
     );
   }
   return remoteError('request-timeout', `no answer to ${notAsked === undefined ? name : ping}`);
+}
+
+/** `undefined` when the node does not answer, or has not. @throws PeerlaneError any other */
+export async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 export function closedError(): PeerlaneError {

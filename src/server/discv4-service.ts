@@ -1,13 +1,13 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkBoolean, checkLength, reading, signalOf } from '../base/checks.ts';
+import { checkBoolean, checkLength, checkObject, reading, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
-import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
+import { type CallOptions, closedError, Discv4Calls, orSilence, PING } from './discv4-calls.ts';
 import { Discv4Lookups } from './discv4-lookups.ts';
 import {
   checkDiscv4Options,
@@ -241,11 +241,11 @@ export class Discv4Service implements AsyncDisposable {
     signalOf(options);
     if (equalBytes(publicKey, this.publicKey)) return this.record;
     const known = this.table.get(nodeIdOf(publicKey));
-    const record = known === undefined ? undefined : await this.#recordOrNone(known, options);
+    const record = known === undefined ? undefined : await orSilence(this.requestRecord(known, options));
     if (record !== undefined) return record;
     for await (const node of this.lookup(publicKey, options)) {
       if (!equalBytes(node.publicKey, publicKey)) continue;
-      const found = await this.#recordOrNone(node, options);
+      const found = await orSilence(this.requestRecord(node, options));
       if (found !== undefined) return found;
     }
     return undefined;
@@ -262,17 +262,6 @@ export class Discv4Service implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #recordOrNone(node: KadNode, options: CallOptions): Promise<NodeRecord | undefined> {
-    try {
-      return await this.requestRecord(node, options);
-    } catch (error) {
-      if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
-        return undefined;
-      }
-      throw error;
-    }
   }
 
   #remote(source: NodeSource): KadNode {
@@ -297,8 +286,8 @@ function checkTarget(target: Uint8Array): void {
 }
 
 function isNamedOf(options: PingOptions): boolean {
-  signalOf(options);
   return reading('the options of the call', () => {
+    checkObject('the options of the call', options);
     const { named = false } = options;
     checkBoolean('named', named);
     return named;

@@ -25,7 +25,10 @@ export function v4Source(service: Discv4Service, env: Env): MixSource {
   return { name: 'v4', open: nodes };
 }
 
-/** The nodes of lists in DNS, in random order. A pass goes on where the last has stopped: it is ended whenever there are enough nodes. */
+/**
+ * The nodes of lists in DNS, in random order. A pass goes on where the last has stopped: it is ended whenever there are
+ * enough nodes.
+ */
 export function dnsSource(client: DnsClient, urls: readonly string[]): MixSource {
   const lists = client.lists(urls);
   async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {

@@ -132,8 +132,8 @@ export class Server implements AsyncDisposable {
 
   /**
    * `enode://...` with `externalIp` or the address that the server listens on, and its port, 0 when it does not listen.
-   * When it listens on all of them, it is the address at which enough nodes say that they see it, and until then loopback. `discport` is the port of discovery where that is another,
-   * and 0 without discovery.
+   * When it listens on all of them, it is the address at which enough nodes say that they see it, and until then loopback.
+   * `discport` is the port of discovery where that is another, and 0 without discovery.
    */
   get enode(): string {
     return this.#local.enode;

@@ -5,7 +5,6 @@ import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
 import { remove, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
-
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
 import { isOwnKey, nameOfKey, VERSION_KEY } from './keys.ts';
