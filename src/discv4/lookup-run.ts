@@ -3,6 +3,12 @@ import { BUCKET_SIZE, type KadNode, Lookup, type Table } from '../kad/index.ts';
 import type { Agenda } from './agenda.ts';
 import type { Requests } from './requests.ts';
 
+/**
+ * Nodes of the table that a lookup begins with: more than it looks for, since of those of one network it asks few
+ * (`BUCKET_NETWORK_LIMIT`).
+ */
+const START_NODES = 4 * BUCKET_SIZE;
+
 export interface LookupRunContext {
   readonly agenda: Agenda;
   readonly requests: Requests;
@@ -11,7 +17,10 @@ export interface LookupRunContext {
 }
 
 export interface LookupRunEvents {
-  /** Nodes that the lookup did not know: at first those of the table, then some that have not been heard from. */
+  /**
+   * Nodes that the lookup did not know: at first those of the table, at most 64, then some that have not been heard from.
+   * One that does not answer is found again if others name another place.
+   */
   found?(nodes: readonly KadNode[]): void;
   /** Nobody is left to be asked. */
   done?(): void;
@@ -39,7 +48,7 @@ export class LookupRun {
     this.#events = events;
     this.#target = target;
     const id = nodeIdOf(target);
-    const start = table.closest(id, BUCKET_SIZE, { onlyLive: false });
+    const start = table.closest(id, START_NODES, { onlyLive: false });
     this.#start = start;
     this.#lookup = new Lookup({ target: id, start, localId: nodeIdOf(publicKey) });
   }
@@ -93,14 +102,20 @@ export class LookupRun {
     requests.findNode(node, this.#target, (nodes) => {
       this.#inFlight--;
       // An empty answer is of no more use than none.
-      table.trackRequest(node.id, nodes !== undefined && nodes.length > 0, agenda.now);
+      table.trackRequest(node, nodes !== undefined && nodes.length > 0, agenda.now);
       for (const found of nodes ?? []) table.addFound(found, agenda.now);
-      if (nodes === undefined) this.#lookup.failed(node.id);
-      const fresh = nodes === undefined ? [] : this.#lookup.answered(node.id, nodes);
+      const fresh = this.#settle(node, nodes);
       if (this.#isDone) return;
       if (fresh.length > 0) this.#events.found?.(fresh);
       this.advance();
     });
+  }
+
+  /** What came of a question: nodes that the lookup did not know. */
+  #settle({ id }: KadNode, nodes: readonly KadNode[] | undefined): KadNode[] {
+    if (nodes !== undefined) return this.#lookup.answered(id, nodes);
+    const elsewhere = this.#lookup.failed(id);
+    return elsewhere === undefined ? [] : [elsewhere];
   }
 
   #finish(): void {

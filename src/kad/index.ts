@@ -2,7 +2,7 @@
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
 export { BUCKET_NETWORK_LIMIT, type Networks, networksOf, TABLE_NETWORK_LIMIT } from './ip-limits.ts';
-export { ALPHA, Lookup, type LookupOptions, MAX_ASKED, MAX_FOUND } from './lookup.ts';
+export { ALPHA, Lookup, type LookupOptions, MAX_ASKED, MAX_FOUND, MAX_PLACES } from './lookup.ts';
 export {
   type KadNode,
   type KadNodeFields,

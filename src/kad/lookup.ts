@@ -3,7 +3,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import { BUCKET_NETWORK_LIMIT, NetworkCounts, networksOf } from './ip-limits.ts';
-import type { KadNode } from './node.ts';
+import { type KadNode, sameEndpoint } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
 export const ALPHA = 3;
@@ -14,6 +14,11 @@ export const ALPHA = 3;
 export const MAX_ASKED = 256;
 /** Nodes that are taken from one answer: more are in none, of discovery v4 or v5. */
 export const MAX_FOUND = 16;
+/**
+ * Places at which one node is asked, one after another: who names a node first, at an address of no use, would else hide
+ * it from the lookup.
+ */
+export const MAX_PLACES = 3;
 
 export interface LookupOptions {
   /** An id: 32 bytes. */
@@ -29,9 +34,12 @@ export interface LookupOptions {
 }
 
 interface Candidate {
-  readonly node: KadNode;
+  /** At the place where it is asked. */
+  node: KadNode;
   /** The network that it counts for, if there is a limit. */
-  readonly network: string | undefined;
+  network: string | undefined;
+  /** At all places that are known, in the order of `node`s: at most `MAX_PLACES`. */
+  readonly places: KadNode[];
   state: 'heard' | 'asked' | 'answered' | 'failed';
 }
 
@@ -83,8 +91,9 @@ export class Lookup {
   }
 
   /**
-   * The whole answer of a node that was asked; one that comes after `failed` is taken too. Gives those of `found`,
-   * of which the first 16 count, that this lookup did not know.
+   * The whole answer of a node that was asked; one that comes after `failed` is taken too, unless the node is to be
+   * asked at another place. Gives those of `found`, of which the first 16 count, that this lookup did not know: also
+   * one that has failed, at a place that is new.
    */
   answered(id: Uint8Array, found: readonly KadNode[]): KadNode[] {
     const candidate = this.#seen.get(toBareHex(id));
@@ -94,12 +103,16 @@ export class Lookup {
     return found.slice(0, MAX_FOUND).filter((node) => this.#hear(node));
   }
 
-  /** A node that was asked gave no answer: it is no longer one of the closest. */
-  failed(id: Uint8Array): void {
+  /**
+   * A node that was asked gave no answer: it is no longer one of the closest, unless it is known at another place, where
+   * it is to be asked. Gives it there.
+   */
+  failed(id: Uint8Array): KadNode | undefined {
     const candidate = this.#seen.get(toBareHex(id));
-    if (candidate?.state !== 'asked') return;
+    if (candidate?.state !== 'asked') return undefined;
     this.#inFlight--;
     candidate.state = 'failed';
+    return this.#moved(candidate);
   }
 
   /** Nobody is left to be asked, and nobody's answer is awaited. */
@@ -135,15 +148,32 @@ export class Lookup {
     return closest;
   }
 
-  /** Whether the node is a new one. */
+  /** Whether the node is a new one, to be asked there. */
   #hear(node: KadNode): boolean {
     const key = toBareHex(node.id);
-    if (key === this.#localKey || this.#seen.has(key)) return false;
-    const network = networksOf(node.ip)?.ofBucket;
-    const candidate: Candidate = { node, network, state: 'heard' };
+    if (key === this.#localKey) return false;
+    const known = this.#seen.get(key);
+    if (known !== undefined) {
+      const { places } = known;
+      if (places.length >= MAX_PLACES || places.some((place) => sameEndpoint(place, node))) return false;
+      places.push(node);
+      return known.state === 'failed' && this.#moved(known) !== undefined;
+    }
+    const candidate: Candidate = { node, network: networkOf(node), places: [node], state: 'heard' };
     this.#seen.set(key, candidate);
     this.#candidates.splice(this.#rank(node.id), 0, candidate);
     return true;
+  }
+
+  /** Takes one that has failed to the next place, if there is one. */
+  #moved(candidate: Candidate): KadNode | undefined {
+    const { places, node } = candidate;
+    const next = places[places.indexOf(node) + 1];
+    if (next === undefined) return undefined;
+    candidate.node = next;
+    candidate.network = networkOf(next);
+    candidate.state = 'heard';
+    return next;
   }
 
   #rank(id: Uint8Array): number {
@@ -156,4 +186,8 @@ export class Lookup {
     }
     return low;
   }
+}
+
+function networkOf({ ip }: KadNode): string | undefined {
+  return networksOf(ip)?.ofBucket;
 }

@@ -117,13 +117,14 @@ export class Table {
   }
 
   /**
-   * What came of a FindNode request to an entry. That it was answered does not make it live: an answer can be sent
+   * What came of a FindNode request to an entry, at the place where it is. That it was answered does not make it live: an answer can be sent
    * from a forged address, as a Pong cannot, which repeats what only the true address was sent.
    */
-  trackRequest(id: Uint8Array, success: boolean, now: number): void {
+  trackRequest(node: KadNode, success: boolean, now: number): void {
     this.#tell(now);
-    const entry = this.#entry(id);
-    if (entry === undefined) return;
+    const entry = this.#entry(node.id);
+    // Others may have named the node at a place where it never was.
+    if (entry === undefined || !sameEndpoint(entry.node, node)) return;
     if (success) {
       entry.failures = 0;
       entry.bucket.touch(entry);

@@ -201,8 +201,9 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   /**
-   * Looks a public key of 64 bytes up, and gives the nodes met on the way, each once: at first those of the table, then
-   * those that others tell of, which may be gone. No more nodes are asked than it takes to have the next one.
+   * Looks a public key of 64 bytes up, and gives the nodes met on the way: at first those of the table, then those that
+   * others tell of, which may be gone. Each comes once; one that does not answer comes again, at most twice, if others
+   * name another place. No more nodes are asked than it takes to have the next one.
    * At the end it returns what `findClosest` does.
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */

@@ -126,8 +126,10 @@ describe('a lookup', () => {
         run.pause();
       },
     });
+    // In so small a network nothing new is found that would pause it.
     const resume = () => {
       node.engine.resumeLookup(run, node.now);
+      run.pause();
       node.schedule();
       network.env.advance(5_000);
     };

@@ -11,6 +11,7 @@ import {
   Lookup,
   MAX_ASKED,
   MAX_FOUND,
+  MAX_PLACES,
   Table,
 } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
@@ -84,6 +85,58 @@ describe('a lookup', () => {
     expect(lookup.answered(near(1).id, [near(3)])).toEqual([]);
     lookup.failed(near(1).id);
     expect(ids(lookup.result)).toEqual(ids([near(1)]));
+  });
+
+  describe('of a node that is named at places where it is not', () => {
+    const at = (place: number): KadNode => ({ ...near(9), ip: ipOf(place) });
+    const begin = () => {
+      const lookup = new Lookup({ target, start: [near(1), near(2), near(3)], localId });
+      lookup.next();
+      return lookup;
+    };
+
+    it('asks at the next place when it is silent at one', () => {
+      const lookup = begin();
+      expect(lookup.answered(near(1).id, [at(1)])).toEqual([at(1)]);
+      expect(lookup.next()).toEqual([at(1)]);
+      // While it is asked, another place of it is nothing that is new.
+      expect(lookup.answered(near(2).id, [at(1), at(2)])).toEqual([]);
+      expect(lookup.failed(at(1).id)).toEqual(at(2));
+      expect(lookup.next()).toEqual([at(2)]);
+      lookup.answered(at(2).id, []);
+      lookup.failed(near(3).id);
+      expect([lookup.done, lookup.result]).toEqual([true, expect.arrayContaining([at(2)])]);
+    });
+
+    it('asks at one that is heard of later', () => {
+      const lookup = begin();
+      lookup.answered(near(1).id, [at(1)]);
+      lookup.next();
+      expect(lookup.failed(at(1).id)).toBeUndefined();
+      expect(lookup.next()).toEqual([]);
+      expect(lookup.answered(near(2).id, [at(1), at(2)])).toEqual([at(2)]);
+      expect(lookup.next()).toEqual([at(2)]);
+    });
+
+    it('asks at three places, and no more', () => {
+      const lookup = begin();
+      lookup.answered(near(1).id, [1, 2, 3, 4, 5].map(at));
+      for (let place = 1; place <= MAX_PLACES; place++) {
+        expect(lookup.next()).toEqual([at(place)]);
+        lookup.failed(at(place).id);
+      }
+      expect(lookup.answered(near(2).id, [6, 7].map(at))).toEqual([]);
+      expect(lookup.next()).toEqual([]);
+    });
+
+    it('asks nowhere else when it has answered', () => {
+      const lookup = begin();
+      lookup.answered(near(1).id, [at(1)]);
+      lookup.next();
+      lookup.answered(at(1).id, []);
+      expect(lookup.answered(near(2).id, [at(2)])).toEqual([]);
+      expect(lookup.next()).toEqual([]);
+    });
   });
 
   it('asks no more at once because answers come late', () => {

@@ -126,13 +126,13 @@ describe('a check', () => {
     for (let round = 0; round < 50; round++) {
       table = newTable();
       live(table, a);
-      table.trackRequest(a.id, false, 5);
+      table.trackRequest(a, false, 5);
       expect(table.deadline).toBeLessThanOrEqual(5 + FAST_CHECK_INTERVAL_MS);
       expect(table.isLive(a.id)).toBe(true);
     }
     const { now } = nextDue(table);
     // The check is under way: nothing is to be brought forward.
-    table.trackRequest(a.id, false, now);
+    table.trackRequest(a, false, now);
     expect(table.deadline).toBe(Number.POSITIVE_INFINITY);
   });
 

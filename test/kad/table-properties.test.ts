@@ -113,7 +113,7 @@ class Model {
     else if (kind === 'remove') table.remove(node.id);
     else if (kind === 'answered' || kind === 'silent') {
       table.checked(node.id, kind === 'answered' ? node : undefined, now);
-    } else table.trackRequest(node.id, kind === 'success', now);
+    } else table.trackRequest(node, kind === 'success', now);
   }
 }
 

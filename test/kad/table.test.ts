@@ -105,7 +105,7 @@ describe('a bucket', () => {
     for (const node of [a, b, c]) table.addFound(node, 0);
     table.addInbound(a, 1);
     expect(table.entries()).toEqual([b, c, a]);
-    table.trackRequest(b.id, true, 2);
+    table.trackRequest(b, true, 2);
     expect(table.entries()).toEqual([c, a, b]);
     table.checked(c.id, c, 3);
     expect(table.entries()).toEqual([a, b, c]);
@@ -172,28 +172,37 @@ describe('an entry', () => {
     const [a, b] = [at(250, 0), at(250, 1)];
     for (const node of [a, b]) table.addFound(node, 0);
     const fail = (times: number): void => {
-      for (let i = 0; i < times; i++) table.trackRequest(a.id, false, 0);
+      for (let i = 0; i < times; i++) table.trackRequest(a, false, 0);
     };
     fail(MAX_REQUEST_FAILURES - 1);
-    table.trackRequest(a.id, true, 0);
+    table.trackRequest(a, true, 0);
     fail(MAX_REQUEST_FAILURES - 1);
     expect(table.has(a.id)).toBe(true);
     fail(1);
     expect(table.entries()).toEqual([b]);
   });
 
+  it('does not suffer by requests to where others say that it is', () => {
+    const { table } = newTable();
+    const [a, b] = [at(250, 0), at(250, 1)];
+    for (const node of [a, b]) table.addFound(node, 0);
+    const elsewhere = { ...a, udpPort: a.udpPort + 1 };
+    for (let i = 0; i < MAX_REQUEST_FAILURES; i++) table.trackRequest(elsewhere, false, 0);
+    expect(table.has(a.id)).toBe(true);
+  });
+
   it('stays, whatever failed, while its bucket has no other', () => {
     const { table } = newTable();
     table.addFound(at(250, 0), 0);
     table.addFound(at(251, 0), 0);
-    for (let i = 0; i < 20; i++) table.trackRequest(at(250, 0).id, false, 0);
+    for (let i = 0; i < 20; i++) table.trackRequest(at(250, 0), false, 0);
     expect(table.has(at(250, 0).id)).toBe(true);
   });
 
   it('is not made live by an answer to FindNode', () => {
     const { table } = newTable();
     table.addFound(at(250, 0), 0);
-    table.trackRequest(at(250, 0).id, true, 0);
+    table.trackRequest(at(250, 0), true, 0);
     expect(table.closest(localId)).toEqual([]);
   });
 
