@@ -119,7 +119,7 @@ describe('an attacker with 1,000 identities in four /24 networks', () => {
     expect(figures.mostInBucket).toBeLessThanOrEqual(figures.allowedInBucket);
     // What a lookup finds is as much as a bucket holds, and obeys the limit of one.
     expect(figures.mostInResult).toBeLessThanOrEqual(figures.allowedInBucket);
-    // About half of what is found is honest, and no lookup finds nobody but the attacker.
+    // About half of what is found is honest, and in no lookup far less.
     expect(figures.meanHonest).toBeGreaterThanOrEqual(HONEST);
     expect(figures.leastHonest).toBeGreaterThanOrEqual(LEAST_HONEST);
   });
