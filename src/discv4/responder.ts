@@ -92,8 +92,7 @@ export class Responder {
   #affordable({ packet, origin }: Sender, pongSize: number, wantsProof: boolean): Affordable {
     const { agenda, proofs, requests } = this.#context;
     const { now } = agenda;
-    const { endpoint, isLocal, subnet } = origin;
-    const network = isLocal ? undefined : subnet;
+    const { endpoint, network } = origin;
     const debtor = { key: proofs.accountOf(endpoint, now), network };
     const sizeOf = (kind: PingKind) => requests.pings.pingSize(endpoint, kind);
     const sizes = { whole: sizeOf('whole'), short: sizeOf('short') };

@@ -78,6 +78,24 @@ describe('an address where nobody answers', () => {
     }
   });
 
+  it('of this machine may be that of nodes which nobody has heard from yet: each endpoint gets so many', () => {
+    for (const ip of ['127.0.0.1', '127.1.2.3', '::1']) {
+      const silence = new Silence(new Proofs());
+      const gone = Array.from({ length: 20 }, () => at(1_024, ip));
+      expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
+      const others = ports.slice(1).map(({ port }) => at(port, ip));
+      expect(pinged(silence, others)).toBe(others.length);
+      expect(pinged(silence, gone, SILENCE_MS)).toBe(MAX_UNANSWERED);
+    }
+    const inLan = new Silence(new Proofs());
+    expect(
+      pinged(
+        inLan,
+        ports.map(({ port }) => at(port, '192.168.1.2')),
+      ),
+    ).toBe(MAX_UNANSWERED);
+  });
+
   it('is pinged again as soon as somebody there has answered', () => {
     const proofs = new Proofs();
     const silence = new Silence(proofs);
@@ -113,6 +131,22 @@ describe('a node that others have named, and that a caller asks', () => {
     node.engine.ping(hearsay(), node.now, note);
     network.env.advance(2_000);
     expect(network.log).toHaveLength(MAX_UNANSWERED + 1);
+  });
+
+  it('gets one on this machine whatever port others have been silent at', () => {
+    const network = new Network();
+    const node = new SimNode(network, { endpoint: { ip: '127.0.0.1', port: 30303 } });
+    const gone = new Puppet(network, { ip: '127.0.0.1', port: 1_024 });
+    const live = new Puppet(network, { ip: '127.0.0.1', port: 1_025 });
+    live.answerPings(node);
+    const pinged = (puppet: Puppet) => {
+      const asked = node.ask((done) => node.engine.pingNamed(puppet.node, node.now, done));
+      network.env.advance(2_000);
+      return asked.result !== undefined;
+    };
+    for (let i = 0; i < 2 * MAX_UNANSWERED; i++) expect(pinged(gone)).toBe(false);
+    expect(gone.received).toHaveLength(MAX_UNANSWERED);
+    expect(pinged(live)).toBe(true);
   });
 });
 
