@@ -173,4 +173,35 @@ describe('an address that is named under a new key each time', () => {
     const { length } = (network.log ?? []).filter(({ to }) => to.ip === victim.ip);
     expect([MAX_UNANSWERED, MAX_UNANSWERED + ATTEMPTS - 1]).toContain(length);
   });
+
+  it('and seems to have sent a Ping under each gets back as much as that, and no more than those four besides', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, { isCheap: true });
+    const liar = new Puppet(network, undefined, 'cheap');
+    const victim = { ip: '8.7.6.5', port: 30303 };
+    let forged = 0;
+    liar.onMessage = (message, packet) => {
+      const { expiration } = liar;
+      if (message.kind === 'ping') liar.pong(node, packetHash(packet));
+      if (message.kind !== 'findNode') return;
+      const named = new Puppet(network, victim, 'cheap');
+      named.ping(node);
+      forged += named.sentBytes;
+      const { publicKey, ip, udpPort, tcpPort } = named.node;
+      liar.send(node, { kind: 'neighbors', nodes: [{ publicKey, ip, udpPort, tcpPort }], expiration });
+    };
+    liar.ping(node);
+    network.env.advance(200);
+    for (let i = 0; i < 40; i++) {
+      node.lookup(network.env.randomBytes(64));
+      network.env.advance(5_000);
+    }
+    const there = (network.log ?? [])
+      .filter(({ to }) => to.ip === victim.ip)
+      .map(({ packet }) => packet.length);
+    const sent = there.reduce((sum, length) => sum + length, 0);
+    expect(forged).toBeGreaterThan(3_000);
+    // A Pong and a Ping that come before any proof, and those to a node that others have named.
+    expect(sent - forged).toBeLessThanOrEqual((2 + MAX_UNANSWERED + ATTEMPTS - 1) * Math.max(...there));
+  });
 });
