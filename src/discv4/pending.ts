@@ -57,7 +57,7 @@ export type BondDone = (notAsked?: NotAsked) => void;
 export interface BondWaiter {
   readonly settleMs: number;
   readonly done: BondDone;
-  timeout: Appointment;
+  readonly timeout: Appointment;
 }
 
 export const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };
