@@ -28,9 +28,29 @@ export function normalIp(ip: string): string {
   return ip.startsWith('::') ? (addressText(addressBytes(ip)) ?? ip) : ip;
 }
 
-/** Who is at an address: itself, of IPv6 the /64 that one line gets. */
-export function siteOf(ip: string): string {
+/** What an endpoint is known by. */
+export function endpointKey({ ip, port }: UdpEndpoint): string {
+  return `${ip} ${port}`;
+}
+
+/**
+ * Whether the address is this machine's own: a network for tests may be there as a whole, and it is no victim's. What a
+ * translator would make of it (64:ff9b::/96) is not: that packets can come from.
+ */
+const isOwnMachine = (ip: string): boolean => ip.startsWith('127.') || ip === '::1';
+
+/** Who is at an endpoint: its address, of IPv6 the /64 that one line gets; on this machine nobody but the endpoint. */
+export function siteOf(endpoint: UdpEndpoint): string {
+  const { ip } = endpoint;
+  if (isOwnMachine(ip)) return endpointKey(endpoint);
   return ip.includes(':') ? String(addressBytes(ip).subarray(0, 8)) : ip;
+}
+
+/** Who shares the limits of an address: likewise, but of IPv6 the /48, where addresses cost nothing. */
+export function placeOf(endpoint: UdpEndpoint): string {
+  const { ip } = endpoint;
+  if (isOwnMachine(ip)) return endpointKey(endpoint);
+  return ip.includes(':') ? subnetOf(ip) : ip;
 }
 
 /** The network that shares limits: a /24, of IPv6 a /48. */

@@ -114,8 +114,8 @@ export class FindNodes {
   }
 
   /**
-   * A node that somebody else has named, if there may be one, and a way to it. That its key is a point of the curve is not looked at:
-   * one that is none answers nothing.
+   * A node that somebody else has named, if there may be one, and a way to it. That its key is a point of the curve is not
+   * looked at: one that is none answers nothing.
    */
   #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
     if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;

@@ -9,17 +9,17 @@ export interface IntakeLimits {
   readonly known: Rate;
   /** ... of all such endpoints at one IP address, or in one /48, ... */
   readonly knownIp: Rate;
-  /** ... which may be more on this machine or in a LAN, where many nodes may share one, ... */
+  /** ... which may be more in a LAN, where many nodes may share one (on this machine each endpoint has its own), ... */
   readonly knownLocalIp: Rate;
-  /** ... and those whose signature is looked at, in one /24 or /48 that is not of a LAN. */
+  /** ... and those whose signature is looked at, in one /24 or /48 that is not of a LAN or this machine. */
   readonly knownSubnet: Rate;
-  /** Datagrams of all other endpoints at one IP address of which the hash is looked at, whatever they are, ... */
+  /** Datagrams of all others at one IP address of which the hash is looked at, whatever they are, ... */
   readonly datagramsOfIp: Rate;
   /** ... and of all of them. */
   readonly datagrams: Rate;
   /** Pings of strangers at one IP address of which the signature is looked at, ... */
   readonly ip: Rate;
-  /** ... in one /24 or /48, ... */
+  /** ... in one /24 or /48, likewise, ... */
   readonly subnet: Rate;
   /** ... and of all of them: what a signature check costs bounds what strangers can make a node spend. */
   readonly strangers: Rate;
@@ -57,10 +57,8 @@ export interface Incoming {
 
 const ALL = '';
 
-/** Whose addresses share a limit: those of one network of IPv6 cost nothing. */
-const placeOf = ({ endpoint: { ip }, subnet }: Origin): string => (ip.includes(':') ? subnet : ip);
 /** Who takes turns with others: a network, as endpoints of one may be all of one host; in a LAN each endpoint. */
-const ownerOf = ({ isLocal, key, subnet }: Origin): string => (isLocal ? key : subnet);
+const ownerOf = ({ key, network }: Origin): string => network ?? key;
 
 export class Intake {
   readonly #known = new FairQueue<Incoming>(MAX_KNOWN_QUEUE);
@@ -90,30 +88,31 @@ export class Intake {
   /** Whether the hash of what a known endpoint has sent is looked at. */
   admitsKnownDatagram(from: Origin, now: number): boolean {
     if (!this.#known.hasRoom(ownerOf(from))) return false;
-    const ipRate = from.isLocal ? this.#knownLocalIpRate : this.#knownIpRate;
-    return this.#knownRate.take(from.key, now) && ipRate.take(placeOf(from), now);
+    const ipRate = from.network === undefined ? this.#knownLocalIpRate : this.#knownIpRate;
+    return this.#knownRate.take(from.key, now) && ipRate.take(from.place, now);
   }
 
   /**
    * Whether the signature of a known endpoint's packet is looked at, which was admitted as a datagram. What cannot be
    * of use has gone by now, so that forged packets take little of a network's share.
    */
-  admitsKnown({ isLocal, subnet }: Origin, now: number): boolean {
-    return isLocal || this.#knownSubnetRate.take(subnet, now);
+  admitsKnown({ network }: Origin, now: number): boolean {
+    return network === undefined || this.#knownSubnetRate.take(network, now);
   }
 
   /** Whether the hash of what a stranger has sent is looked at. */
   admitsDatagram(from: Origin, now: number): boolean {
-    return this.#datagramsOfIpRate.take(placeOf(from), now) && this.#datagramRate.take(ALL, now);
+    return this.#datagramsOfIpRate.take(from.place, now) && this.#datagramRate.take(ALL, now);
   }
 
   /** Whether the signature of a stranger's packet is looked at. */
   admitsStranger(from: Origin, now: number): boolean {
     if (!this.#strangers.hasRoom(ownerOf(from))) return false;
+    const { network, place } = from;
     // Whoever is over a narrow limit takes nothing from the wider one.
     return (
-      this.#ipRate.take(placeOf(from), now) &&
-      this.#subnetRate.take(from.subnet, now) &&
+      this.#ipRate.take(place, now) &&
+      (network === undefined || this.#subnetRate.take(network, now)) &&
       this.#strangerRate.take(ALL, now)
     );
   }

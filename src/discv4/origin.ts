@@ -1,15 +1,15 @@
 import { classOfIp, isHostClass, isLocalClass } from '../base/ip-class.ts';
-import { addressBytes, normalIp, subnetOf, type UdpEndpoint } from './address.ts';
-import { endpointKey } from './proofs.ts';
+import { addressBytes, endpointKey, normalIp, placeOf, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** Where a packet came from, and with whom it shares limits. */
 export interface Origin {
   readonly endpoint: UdpEndpoint;
   /** Of the endpoint. */
   readonly key: string;
-  readonly subnet: string;
-  /** Whether it is on this machine or in a LAN, where networks have no limits. */
-  readonly isLocal: boolean;
+  /** With whom it shares the limits of an address. */
+  readonly place: string;
+  /** A /24, of IPv6 a /48; `undefined` on this machine or in a LAN, where networks have no limits. */
+  readonly network: string | undefined;
 }
 
 /** `undefined` where no host can be: what seems to come from there is forged. */
@@ -19,6 +19,6 @@ export function originOf({ ip, port }: UdpEndpoint): Origin | undefined {
   if (port < 1 || address.length === 0) return undefined;
   const name = classOfIp(address);
   if (!isHostClass(name)) return undefined;
-  const subnet = subnetOf(endpoint.ip);
-  return { endpoint, key: endpointKey(endpoint), subnet, isLocal: isLocalClass(name) };
+  const network = isLocalClass(name) ? undefined : subnetOf(endpoint.ip);
+  return { endpoint, key: endpointKey(endpoint), place: placeOf(endpoint), network };
 }

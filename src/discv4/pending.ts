@@ -1,11 +1,10 @@
 /** What requests keep while they await their answers. */
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { UdpEndpoint } from './address.ts';
+import { endpointKey, type UdpEndpoint } from './address.ts';
 import type { Appointment } from './agenda.ts';
 import type { WireEndpoint } from './messages.ts';
 import type { Origin } from './origin.ts';
-import { endpointKey } from './proofs.ts';
 
 /** Who sent a packet, as its signature says, and from where. */
 export interface Sender {
@@ -58,7 +57,7 @@ export type BondDone = (notAsked?: NotAsked) => void;
 export interface BondWaiter {
   readonly settleMs: number;
   readonly done: BondDone;
-  timeout: Appointment;
+  readonly timeout: Appointment;
 }
 
 export const NO_TIMEOUT: Appointment = { at: 0, cancel: () => undefined };

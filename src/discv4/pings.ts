@@ -35,6 +35,7 @@ interface PendingPing extends Pending {
   readonly isBack: boolean;
   /** When a Ping of theirs was answered, while this one was on its way. */
   pingAt: number;
+  /** None for one that goes back to a stranger, unless we ask the same node meanwhile. */
   readonly waiters: Done<PingResult>[];
   /** What is to be done when the node has answered, for the Ping of its own that came last. */
   proved: (() => void) | undefined;
@@ -74,7 +75,7 @@ export class Pings {
   ping(remote: Remote, attempts: number, done: Done<PingResult>): void {
     const pending = this.#pending.get(remote.key);
     if (pending === undefined) {
-      this.#begin(remote, { isBack: false, attempts, kind: 'whole' }, done);
+      this.#begin(remote, { isBack: false, attempts, kind: 'whole' }, [done]);
       return;
     }
     pending.attemptsLeft = Math.max(pending.attemptsLeft, attempts - 1);
@@ -98,7 +99,7 @@ export class Pings {
   /** Sends it. */
   pingBack(node: KadNode, kind: PingKind): void {
     this.#backs++;
-    this.#begin(remoteOf(node), { isBack: true, attempts: 1, kind }, () => undefined);
+    this.#begin(remoteOf(node), { isBack: true, attempts: 1, kind });
   }
 
   /** Has something done when the node answers the Ping that is on its way to it, if there is one; the last wins. */
@@ -154,10 +155,10 @@ export class Pings {
   #begin(
     remote: Remote,
     { isBack, attempts, kind }: { isBack: boolean; attempts: number; kind: PingKind },
-    done: Done<PingResult>,
+    waiters: Done<PingResult>[] = [],
   ): void {
     const pending: PendingPing = {
-      ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters: [done], timeout: NO_TIMEOUT },
+      ...{ remote, isBack, hashes: [], attemptsLeft: attempts, waiters, timeout: NO_TIMEOUT },
       ...{ sentAt: 0, pongs: 0, proved: undefined },
       pingAt: Number.NEGATIVE_INFINITY,
     };
@@ -174,9 +175,11 @@ export class Pings {
 
   #end(pending: PendingPing, result: PingResult | undefined): void {
     const { agenda, answered, silent } = this.#context;
-    const { remote, isBack, waiters, timeout } = pending;
+    const { remote, isBack, hashes, waiters, timeout } = pending;
+    // The one that goes back is paid for by the Ping that it answers; those that follow it are our own.
+    const own = isBack ? hashes.length - 1 : hashes.length;
     if (result !== undefined) this.#silence.break(remote.endpoint);
-    else if (!isBack) this.#silence.add(remote.endpoint, pending.hashes.length, agenda.now);
+    else if (own > 0) this.#silence.add(remote.endpoint, own, agenda.now);
     timeout.cancel();
     this.#pending.delete(remote.key);
     const others = (this.#atEndpoint.get(remote.endpointKey) ?? []).filter((other) => other !== pending);
@@ -184,7 +187,7 @@ export class Pings {
     else this.#atEndpoint.delete(remote.endpointKey);
     if (isBack) this.#backs--;
     if (result !== undefined) answered(remote.node, result);
-    else if (!isBack) silent(remote.node);
+    else if (waiters.length > 0) silent(remote.node);
     for (const done of waiters) done(result);
     if (result !== undefined) pending.proved?.();
   }

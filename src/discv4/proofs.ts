@@ -1,7 +1,7 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { addressBytes, siteOf, subnetOf, type UdpEndpoint } from './address.ts';
+import { addressBytes, endpointKey, siteOf, subnetOf, type UdpEndpoint } from './address.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
 export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -19,13 +19,9 @@ interface Proof {
   mutualSince: number;
 }
 
-export function endpointKey({ ip, port }: UdpEndpoint): string {
-  return `${ip} ${port}`;
-}
-
 /** The keys that `Proofs.accountOf` may have given for an endpoint. */
 export function accountsOf(endpoint: UdpEndpoint): readonly string[] {
-  return [siteOf(endpoint.ip), endpointKey(endpoint)];
+  return [siteOf(endpoint), endpointKey(endpoint)];
 }
 
 export class Proofs {
@@ -48,10 +44,10 @@ export class Proofs {
 
   /**
    * Under which key to count what goes to an endpoint that has proved nothing: that of its address, which may be a victim's;
-   * its own where somebody has proved another endpoint of the address.
+   * its own where somebody has proved another endpoint of the address, and on this machine.
    */
   accountOf(endpoint: UdpEndpoint, now: number): string {
-    return this.knowsAddress(endpoint.ip, now) ? endpointKey(endpoint) : siteOf(endpoint.ip);
+    return this.knowsAddress(endpoint.ip, now) ? endpointKey(endpoint) : siteOf(endpoint);
   }
 
   /** Whether somebody at that address has proved any endpoint of it. */

@@ -34,7 +34,11 @@ export class RecordRequests {
       return;
     }
     const pending: PendingRecord = {
-      ...{ remote, hashes: [], attemptsLeft: ATTEMPTS, waiters: [done], timeout: NO_TIMEOUT },
+      remote,
+      hashes: [],
+      attemptsLeft: ATTEMPTS,
+      waiters: [done],
+      timeout: NO_TIMEOUT,
     };
     this.#pending.set(remote.key, pending);
     const content = () => encodeMessage({ kind: 'enrRequest', expiration: this.#attempts.expiration });

@@ -92,8 +92,7 @@ export class Responder {
   #affordable({ packet, origin }: Sender, pongSize: number, wantsProof: boolean): Affordable {
     const { agenda, proofs, requests } = this.#context;
     const { now } = agenda;
-    const { endpoint, isLocal, subnet } = origin;
-    const network = isLocal ? undefined : subnet;
+    const { endpoint, network } = origin;
     const debtor = { key: proofs.accountOf(endpoint, now), network };
     const sizeOf = (kind: PingKind) => requests.pings.pingSize(endpoint, kind);
     const sizes = { whole: sizeOf('whole'), short: sizeOf('short') };
@@ -128,12 +127,11 @@ export class Responder {
   findNode({ origin: { endpoint }, publicKey }: Sender, { target }: FindNode): void {
     const { outbox, table } = this.#context;
     const id = nodeIdOf(target);
-    // One more than needed: whoever asks is no answer.
-    const live = table.closest(id, BUCKET_SIZE + 1);
-    const closest = live.length > 0 ? live : table.closest(id, BUCKET_SIZE + 1, { onlyLive: false });
-    const nodes = closest
-      .filter((node) => mayRelay(endpoint.ip, node.ip) && !equalBytes(node.publicKey, publicKey))
-      .slice(0, BUCKET_SIZE);
+    // Whoever asks is no answer.
+    const accepts = (node: KadNode): boolean =>
+      mayRelay(endpoint.ip, node.ip) && !equalBytes(node.publicKey, publicKey);
+    const live = table.closest(id, BUCKET_SIZE, { accepts });
+    const nodes = live.length > 0 ? live : table.closest(id, BUCKET_SIZE, { onlyLive: false, accepts });
     const expiration = this.#expiration;
     let at = 0;
     do {

@@ -1,8 +1,8 @@
 /** Addresses that others have named, and where nobody answers: somebody may be there who never asked to be pinged. */
 import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
-import { addressBytes, siteOf, type UdpEndpoint } from './address.ts';
-import { endpointKey, type Proofs } from './proofs.ts';
+import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from './address.ts';
+import type { Proofs } from './proofs.ts';
 
 /** Pings without an answer after which an address is left alone, ... */
 export const MAX_UNANSWERED = 4;
@@ -36,7 +36,8 @@ export class Silence {
 
   /** So many Pings have had no answer. */
   add(endpoint: UdpEndpoint, pings: number, now: number): void {
-    for (const key of [this.#address(endpoint, now).key, endpointKey(endpoint)]) {
+    // On this machine both are the same.
+    for (const key of new Set([this.#address(endpoint, now).key, endpointKey(endpoint)])) {
       setLatest(this.#silent, key, { pings: this.#pings(key, now) + pings, at: now }, MAX_SILENT);
     }
   }
@@ -45,16 +46,17 @@ export class Silence {
   break(endpoint: UdpEndpoint): void {
     const { ip } = endpoint;
     this.#silent.delete(endpointKey(endpoint));
-    const site = siteOf(ip);
+    const site = siteOf(endpoint);
     if (site !== ip) this.#silent.delete(site);
     // It says little of other endpoints: the many that somebody else may have named stay counted.
     if ((this.#silent.get(ip)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
   }
 
   /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */
-  #address({ ip }: UdpEndpoint, now: number): { readonly key: string; readonly isKnown: boolean } {
+  #address(endpoint: UdpEndpoint, now: number): { readonly key: string; readonly isKnown: boolean } {
+    const { ip } = endpoint;
     const isKnown = this.#proofs.knowsAddress(ip, now);
-    return { key: isKnown ? ip : siteOf(ip), isKnown };
+    return { key: isKnown ? ip : siteOf(endpoint), isKnown };
   }
 
   #pings(key: string, now: number): number {

@@ -1,3 +1,4 @@
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type KadNode, sameEndpoint } from '../kad/index.ts';
 import { LookupRun, type LookupRunContext } from './lookup-run.ts';
 
@@ -91,7 +92,7 @@ export class Upkeep {
   #lookUp(target: Uint8Array, more: number): void {
     const { randomBytes } = this.#context;
     const done = () => {
-      if (more > 0) this.#lookUp(randomBytes(64), more - 1);
+      if (more > 0) this.#lookUp(randomBytes(PUBLIC_KEY_LENGTH), more - 1);
       else this.#isRefreshing = false;
     };
     new LookupRun(this.#context, target, { done }).advance();

@@ -101,15 +101,21 @@ export class Table {
   }
 
   /**
-   * The `n` entries closest to `target`, nearest first; live ones only unless told otherwise.
+   * The `n` entries closest to `target`, nearest first; live ones only unless told otherwise, and only accepted ones.
    * @throws PeerlaneError `invalid-argument`
    */
-  closest(target: Uint8Array, n = BUCKET_SIZE, { onlyLive = true }: { onlyLive?: boolean } = {}): KadNode[] {
+  closest(
+    target: Uint8Array,
+    n = BUCKET_SIZE,
+    { onlyLive = true, accepts = anyNode }: { onlyLive?: boolean; accepts?: (node: KadNode) => boolean } = {},
+  ): KadNode[] {
     checkId(target, 'the target');
     const nodes: KadNode[] = [];
     for (const { entries } of this.#buckets.towards(target)) {
       if (nodes.length >= n) break;
-      const candidates = entries.filter(({ isLive }) => isLive || !onlyLive).map(({ node }) => node);
+      const candidates = entries
+        .filter(({ isLive, node }) => (isLive || !onlyLive) && accepts(node))
+        .map(({ node }) => node);
       candidates.sort((a, b) => compareDistance(target, a.id, b.id));
       nodes.push(...candidates.slice(0, n - nodes.length));
     }
@@ -363,3 +369,4 @@ function checkId(id: Uint8Array, name: string): void {
 }
 
 const nothing = (): void => undefined;
+const anyNode = (): boolean => true;

@@ -104,6 +104,39 @@ describe('a host with a proof', () => {
   });
 });
 
+describe('an endpoint that never answers', () => {
+  /** What a newcomer gets when one who never answers has taken more of what may go to its own endpoint than there is. */
+  function answersAfter(silent: UdpEndpoint, newcomer: UdpEndpoint) {
+    const { env, receive, ping, kindsOf, newKey, otherKey } = setUp();
+    const answers: UdpEndpoint[] = [];
+    for (let i = 0; i < 10; i++) {
+      answers.push(...receive(ping(silent), silent, newKey).answers.map(({ to }) => to));
+      env.advance(1_000);
+    }
+    // No more than one Ping and one Pong for nothing, here too.
+    expect(answers.length).toBeLessThan(11);
+    return kindsOf(receive(ping(newcomer), newcomer, otherKey).answers).sort();
+  }
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1'])(
+    'of this machine, at %s, takes nothing from others there',
+    (ip) => {
+      expect(answersAfter({ ip, port: 1_024 }, { ip, port: 30303 })).toEqual(['ping', 'pong']);
+    },
+  );
+
+  it.each([
+    ['66.6.6.6', '66.6.6.6'],
+    ['192.168.1.2', '192.168.1.2'],
+    ['2a00:1:2:3::1', '2a00:1:2:3::2'],
+    ['fe80::1', 'fe80::2'],
+    // That of a translator, which packets can come from.
+    ['64:ff9b::7f00:1', '64:ff9b::7f00:1'],
+  ])('anywhere else, as at %s, shares what may go to its address, or its /64, with others', (ip, other) => {
+    expect(answersAfter({ ip, port: 1_024 }, { ip: other, port: 30303 })).toEqual(['ping']);
+  });
+});
+
 describe('a node on all addresses', () => {
   it('has a Ping for a newcomer of IPv4 whose network has no more places', () => {
     const { receive, ping, kindsOf, fill } = setUp({ ...OWN, ip: '::' });

@@ -282,6 +282,18 @@ describe('FindNode and Neighbors', () => {
     expect(puppet.take('neighbors')).toMatchObject([{ nodes: [] }]);
   });
 
+  it('somebody on the internet is told of the sixteen closest there, whoever of a LAN is closer', () => {
+    const { network, node, puppet, bond } = withPuppet();
+    known(node, 100, (i) => (i % 2 === 0 ? `40.${i}.0.1` : `192.168.1.${i + 1}`));
+    bond();
+    const target = new Uint8Array(64).fill(9);
+    puppet.send(node, { kind: 'findNode', target, expiration: puppet.expiration });
+    network.env.advance(100);
+    const told = puppet.take('neighbors').flatMap(({ nodes }) => nodes.map(({ ip }) => ip));
+    expect(told).toHaveLength(16);
+    expect(told.filter((ip) => ip?.startsWith('192.'))).toEqual([]);
+  });
+
   it('a full answer ends the request at once, a short one soon, an empty one at once', () => {
     const { network, node, puppet, bond } = withPuppet();
     bond();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../src/base/bytes.ts';
+import { endpointKey } from '../../src/discv4/address.ts';
 import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS, MAX_SUBNET_DEBTORS } from '../../src/discv4/debts.ts';
 import {
   DEFAULT_LIMITS,
@@ -12,13 +13,7 @@ import {
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
 import { type Origin, originOf } from '../../src/discv4/origin.ts';
 import { PACKET_TYPE } from '../../src/discv4/packet.ts';
-import {
-  endpointKey,
-  MAX_PROOFS,
-  MAX_SUBNET_PROOFS,
-  PROOF_LIFETIME_MS,
-  Proofs,
-} from '../../src/discv4/proofs.ts';
+import { MAX_PROOFS, MAX_SUBNET_PROOFS, PROOF_LIFETIME_MS, Proofs } from '../../src/discv4/proofs.ts';
 import { RateLimit } from '../../src/discv4/rate-limit.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import { encodeList } from '../../src/rlp/index.ts';
@@ -84,6 +79,28 @@ describe('the intake', () => {
     expect(fill(intake, false, () => '1.2.3.4')).toBe(40);
     expect(fill(intake, false, (i) => `1.2.3.${i & 255}`)).toBe(10);
     expect(fill(intake, false, (i) => `2a00:1:2:${i.toString(16)}::1`, 36)).toBe(36);
+  });
+
+  it('strangers of this machine, where a whole network may be on one address, keep nobody but themselves out', () => {
+    const limits = { ...DEFAULT_LIMITS, strangers: { perSecond: 1, burst: 1e6 } };
+    const nodes = 2 * DEFAULT_LIMITS.subnet.burst;
+    for (const ip of ['127.0.0.1', '::1', '192.168.1.2', '66.6.6.6']) {
+      const intake = new Intake(limits);
+      let admitted = 0;
+      const come = (port: number) => {
+        const from = originOf({ ip, port });
+        if (from === undefined || !intake.admitsDatagram(from, 0) || !intake.admitsStranger(from, 0)) return;
+        intake.push({ packet, from, message, at: 0 }, false);
+        intake.take(64);
+        admitted++;
+      };
+      for (let i = 0; i < nodes; i++) come(1_024 + i);
+      expect(admitted).toBe(ip === '127.0.0.1' || ip === '::1' ? nodes : DEFAULT_LIMITS.ip.burst);
+      for (let i = 0; i < nodes; i++) come(1_023);
+      expect(admitted).toBe(
+        ip === '127.0.0.1' || ip === '::1' ? nodes + DEFAULT_LIMITS.ip.burst : DEFAULT_LIMITS.ip.burst,
+      );
+    }
   });
 
   it('neither those who are known nor strangers of one network hold more than a quarter of a queue', () => {

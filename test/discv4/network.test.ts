@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toBareHex } from '../../src/base/bytes.ts';
+import { compareBytes, toBareHex } from '../../src/base/bytes.ts';
 import { FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import { compareDistance } from '../../src/kad/index.ts';
@@ -75,6 +75,40 @@ describe('a network', () => {
     }
     network.env.advance(60_000);
     expect(recall(network, [boot, ...others], 10)).toBeGreaterThanOrEqual(0.95);
+  });
+
+  it('that loses a tenth of its packets keeps its live nodes in tables, and soon none that does not answer', () => {
+    const network = new Network({ seed: 1 });
+    const nodes = grow(network, 12);
+    network.env.advance(120_000);
+    network.lossRate = 0.1;
+    // Of five checks of a live node one fails: that must not be its end, nor two in a row.
+    const places = nodes.length * (nodes.length - 1);
+    for (let minute = 0; minute < 30; minute++) {
+      network.env.advance(60_000);
+      const live = nodes.reduce((sum, { engine }) => sum + engine.table.stats().live, 0);
+      expect(live).toBeGreaterThan(0.95 * places);
+    }
+
+    const gone = nodes.splice(8, 2);
+    for (const node of gone) node.stop();
+    // Its last answers are still on the way.
+    network.env.advance(1_000);
+    for (const { events } of nodes) events.length = 0;
+    const left = nodes.flatMap((node) => gone.map(({ node: { id } }) => ({ node, id, silentFor: 0 })));
+    const isThere = ({ node, id }: (typeof left)[number]) => node.engine.table.has(id);
+    let longest = 0;
+    for (let second = 0; second < 600; second++) {
+      network.env.advance(1_000);
+      for (const one of left.filter(isThere)) {
+        const isSilent = one.node.events.some(
+          ({ kind, node }) => kind === 'node-silent' && compareBytes(node.id, one.id) === 0,
+        );
+        if (isSilent) longest = Math.max(longest, ++one.silentFor);
+      }
+    }
+    expect(left.filter(isThere)).toEqual([]);
+    expect(longest).toBeLessThan(20);
   });
 
   it('whose nodes have all left is found again when the bootnode is back', () => {

@@ -78,6 +78,24 @@ describe('an address where nobody answers', () => {
     }
   });
 
+  it('of this machine may be that of nodes which nobody has heard from yet: each endpoint gets so many', () => {
+    for (const ip of ['127.0.0.1', '127.1.2.3', '::1']) {
+      const silence = new Silence(new Proofs());
+      const gone = Array.from({ length: 20 }, () => at(1_024, ip));
+      expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
+      const others = ports.slice(1).map(({ port }) => at(port, ip));
+      expect(pinged(silence, others)).toBe(others.length);
+      expect(pinged(silence, gone, SILENCE_MS)).toBe(MAX_UNANSWERED);
+    }
+    const inLan = new Silence(new Proofs());
+    expect(
+      pinged(
+        inLan,
+        ports.map(({ port }) => at(port, '192.168.1.2')),
+      ),
+    ).toBe(MAX_UNANSWERED);
+  });
+
   it('is pinged again as soon as somebody there has answered', () => {
     const proofs = new Proofs();
     const silence = new Silence(proofs);
@@ -114,6 +132,22 @@ describe('a node that others have named, and that a caller asks', () => {
     network.env.advance(2_000);
     expect(network.log).toHaveLength(MAX_UNANSWERED + 1);
   });
+
+  it('gets one on this machine whatever port others have been silent at', () => {
+    const network = new Network();
+    const node = new SimNode(network, { endpoint: { ip: '127.0.0.1', port: 30303 } });
+    const gone = new Puppet(network, { ip: '127.0.0.1', port: 1_024 });
+    const live = new Puppet(network, { ip: '127.0.0.1', port: 1_025 });
+    live.answerPings(node);
+    const pinged = (puppet: Puppet) => {
+      const asked = node.ask((done) => node.engine.pingNamed(puppet.node, node.now, done));
+      network.env.advance(2_000);
+      return asked.result !== undefined;
+    };
+    for (let i = 0; i < 2 * MAX_UNANSWERED; i++) expect(pinged(gone)).toBe(false);
+    expect(gone.received).toHaveLength(MAX_UNANSWERED);
+    expect(pinged(live)).toBe(true);
+  });
 });
 
 describe('an address that is named under a new key each time', () => {
@@ -138,5 +172,36 @@ describe('an address that is named under a new key each time', () => {
     }
     const { length } = (network.log ?? []).filter(({ to }) => to.ip === victim.ip);
     expect([MAX_UNANSWERED, MAX_UNANSWERED + ATTEMPTS - 1]).toContain(length);
+  });
+
+  it('and seems to have sent a Ping under each gets back as much as that, and no more than those four besides', () => {
+    const network = new Network({ log: true });
+    const node = new SimNode(network, { isCheap: true });
+    const liar = new Puppet(network, undefined, 'cheap');
+    const victim = { ip: '8.7.6.5', port: 30303 };
+    let forged = 0;
+    liar.onMessage = (message, packet) => {
+      const { expiration } = liar;
+      if (message.kind === 'ping') liar.pong(node, packetHash(packet));
+      if (message.kind !== 'findNode') return;
+      const named = new Puppet(network, victim, 'cheap');
+      named.ping(node);
+      forged += named.sentBytes;
+      const { publicKey, ip, udpPort, tcpPort } = named.node;
+      liar.send(node, { kind: 'neighbors', nodes: [{ publicKey, ip, udpPort, tcpPort }], expiration });
+    };
+    liar.ping(node);
+    network.env.advance(200);
+    for (let i = 0; i < 40; i++) {
+      node.lookup(network.env.randomBytes(64));
+      network.env.advance(5_000);
+    }
+    const there = (network.log ?? [])
+      .filter(({ to }) => to.ip === victim.ip)
+      .map(({ packet }) => packet.length);
+    const sent = there.reduce((sum, length) => sum + length, 0);
+    expect(forged).toBeGreaterThan(3_000);
+    // A Pong and a Ping that come before any proof, and those to a node that others have named.
+    expect(sent - forged).toBeLessThanOrEqual((2 + MAX_UNANSWERED + ATTEMPTS - 1) * Math.max(...there));
   });
 });
