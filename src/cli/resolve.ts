@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import { orSilence } from '../server/discv4-calls.ts';
+import { isFaultOfNode } from '../server/discv4-calls.ts';
 import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
@@ -44,17 +44,25 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   context.output.event('record', view.fields, view.text);
 }
 
-/** The node knows best; where it has moved, others may know where to. */
+/**
+ * The node knows best; where it has moved, others may know where to.
+ * @throws PeerlaneError `request-timeout`; `invalid-record` when the node has sent one, and none that can be verified
+ */
 async function newest(
   service: Discv4Service,
   { publicKey, node, record }: Target,
   seeds: readonly KadNode[],
   signal: AbortSignal,
 ): Promise<NodeRecord> {
-  const own = node === undefined ? undefined : await orSilence(service.requestRecord(node, { signal }));
-  const found = own ?? (seeds.length === 0 ? undefined : await service.resolve(publicKey, { signal }));
-  if (found === undefined) {
-    throw new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
+  let failure = new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
+  let found: NodeRecord | undefined;
+  try {
+    if (node !== undefined) found = await service.requestRecord(node, { signal });
+  } catch (error) {
+    if (!isFaultOfNode(error)) throw error;
+    if (isPeerlaneError(error, 'invalid-record')) failure = error;
   }
+  if (found === undefined && seeds.length > 0) found = await service.resolve(publicKey, { signal });
+  if (found === undefined) throw failure;
   return record !== undefined && record.seq > found.seq ? record : found;
 }
