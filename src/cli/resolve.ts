@@ -9,6 +9,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
+import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -29,9 +30,10 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   );
   const record = await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
-    const target = await readTarget(text, context, signal);
+    const asking = { ...context, lookup: await lookupFrom(options.listen) };
+    const target = await readTarget(text, asking, signal);
     requireKey(target);
-    const { nodes: seeds, failure } = await readBootnodes(options.bootnode, context, signal);
+    const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
     const { node } = target;
     const nodes = node === undefined ? seeds : [node, ...seeds];
     if (nodes.length === 0) {
