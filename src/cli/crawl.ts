@@ -23,6 +23,7 @@ import { printProgress, printSummary, printUnreached } from './crawl/report.ts';
 import { treeUrl } from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { formatCount } from './format.ts';
+import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 
@@ -109,7 +110,8 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
   const timer = env.setTimer(options.timeout, () => ended.abort());
   const removeAbort = onAbort(signal, () => ended.abort());
   try {
-    const reading = readBootnodes(options.bootnode, context, ended.signal);
+    const lookup = await lookupFrom(options.listen);
+    const reading = readBootnodes(options.bootnode, { output, lookup }, ended.signal);
     const { nodes: bootnodes, failure: nameFailure } = await beforeTheEnd(reading, signal);
     let isHeard = false;
     const onEvent = ({ kind }: Discv4ServiceEvent): void => {

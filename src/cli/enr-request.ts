@@ -6,6 +6,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
+import { lookupFrom } from './hosts.ts';
 import { readNode } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -25,7 +26,7 @@ async function enrRequest(context: Context, text: string, options: TimedOptions)
     `no record has come within ${durationText(options.timeout)}`,
   );
   const record = await within(context, options.timeout, late, async (work) => {
-    const node = await readNode(text, work.signal);
+    const node = await readNode(text, await lookupFrom(options.listen), work.signal);
     await using service = await startAsking(context, options, { nodes: [node] }, work);
     return await service.requestRecord(node, { signal: work.signal });
   });

@@ -11,6 +11,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
+import { lookupFrom } from './hosts.ts';
 import { enodeOf, nobodyToAsk, nodeFields, readBootnodes, readTarget } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -35,12 +36,13 @@ async function lookup(context: Context, text: string | undefined, options: Searc
   );
   await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
+    const asking = { ...context, lookup: await lookupFrom(options.listen) };
     const given =
       text === undefined
         ? { publicKey: env.randomBytes(PUBLIC_KEY_LENGTH), node: undefined, failure: undefined }
-        : await readTarget(text, context, signal);
+        : await readTarget(text, asking, signal);
     const { publicKey: target, node } = given;
-    const bootnodes = await readBootnodes(options.bootnode, context, signal);
+    const bootnodes = await readBootnodes(options.bootnode, asking, signal);
     const seeds = node === undefined ? bootnodes.nodes : [...bootnodes.nodes, node];
     if (seeds.length === 0) throw nobodyToAsk(bootnodes.failure ?? given.failure, 'give a --bootnode');
     const heard = new Heard(seeds, (node) => output.event('node', nodeFields(node, target), enodeOf(node)));

@@ -11,10 +11,15 @@ import {
   parseEnode,
   parseRecord,
 } from '../enr/index.ts';
-import { lookupHost } from '../io/dns.ts';
 import { type KadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
-import { type GivenNode, kadNodeOf, lookUpNode, parseBootnode, parseUdpNode } from '../server/bootnodes.ts';
-import type { Context } from './command.ts';
+import {
+  type GivenNode,
+  type HostLookup,
+  kadNodeOf,
+  lookUpNode,
+  parseBootnode,
+  parseUdpNode,
+} from '../server/bootnodes.ts';
 import { type DiscoveryFailure, reportFailed } from './discovery.ts';
 import type { Fields, Output } from './output.ts';
 
@@ -26,14 +31,20 @@ const MAX_BOOTNODES = 1_000;
  * @throws PeerlaneError `invalid-enode`, `invalid-record`, `lookup-failed`, `aborted`; `invalid-argument` when the node
  * takes no part in discovery
  */
-export async function readNode(text: string, signal: AbortSignal): Promise<KadNode> {
+export async function readNode(text: string, lookup: HostLookup, signal: AbortSignal): Promise<KadNode> {
   const node = parseUdpNode(text);
-  return kadNodeOf({ ...node, host: await lookupHost(node.host, signal) });
+  return kadNodeOf({ ...node, host: await lookup(node.host, signal) });
 }
 
 /** @throws PeerlaneError `invalid-argument` */
 export function requireFew(bootnodes: readonly GivenNode[]): void {
   if (bootnodes.length > MAX_BOOTNODES) throw invalid(`expected at most ${MAX_BOOTNODES} bootnodes`);
+}
+
+/** How host names are looked up, and where it is told of those that cannot be. */
+export interface LookupContext {
+  readonly output: Output;
+  readonly lookup: HostLookup;
 }
 
 /** What has become of host names that have been looked up. */
@@ -49,11 +60,11 @@ export interface LookedUp {
  */
 export async function readBootnodes(
   given: readonly GivenNode[] = [],
-  { output }: Pick<Context, 'output'>,
+  context: LookupContext,
   signal: AbortSignal,
 ): Promise<LookedUp> {
   requireFew(given);
-  const results = await Promise.all(given.map((node) => lookedUp(node, 'bootnode', output, signal)));
+  const results = await Promise.all(given.map((node) => lookedUp(node, 'bootnode', context, signal)));
   return {
     nodes: results.flatMap(({ nodes }) => nodes),
     failure: results.find(({ failure }) => failure !== undefined)?.failure,
@@ -64,11 +75,11 @@ export async function readBootnodes(
 async function lookedUp(
   node: GivenNode,
   part: DiscoveryFailure['part'],
-  output: Output,
+  { output, lookup }: LookupContext,
   signal: AbortSignal,
 ): Promise<LookedUp> {
   try {
-    return { nodes: [kadNodeOf(await lookUpNode(node, lookupHost, signal))], failure: undefined };
+    return { nodes: [kadNodeOf(await lookUpNode(node, lookup, signal))], failure: undefined };
   } catch (failure) {
     if (!(failure instanceof PeerlaneError) || failure.code === 'aborted') throw failure;
     reportFailed(output, { part, error: failure });
@@ -98,11 +109,7 @@ export interface Target {
  * of, and may be found all the same.
  * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`, `aborted`
  */
-export async function readTarget(
-  text: string,
-  { output }: Pick<Context, 'output'>,
-  signal: AbortSignal,
-): Promise<Target> {
+export async function readTarget(text: string, context: LookupContext, signal: AbortSignal): Promise<Target> {
   if (text.startsWith('enr:')) {
     const record = parseRecord(text);
     return { publicKey: record.publicKey, node: nodeOfRecord(record), record };
@@ -110,7 +117,7 @@ export async function readTarget(
   if (text.startsWith('enode:')) {
     const { publicKey, udpPort } = parseEnode(text);
     if (udpPort === 0) return { publicKey, node: undefined, record: undefined };
-    const { nodes, failure } = await lookedUp(parseBootnode(text), 'node', output, signal);
+    const { nodes, failure } = await lookedUp(parseBootnode(text), 'node', context, signal);
     return { publicKey, node: nodes[0], record: undefined, failure };
   }
   const digits = /^(?:0x)?([0-9a-fA-F]{128})$/.exec(text)?.[1];

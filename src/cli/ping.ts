@@ -10,6 +10,7 @@ import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, timerDuration } from './durations.ts';
 import { formatNumber, rounded } from './format.ts';
+import { lookupFrom } from './hosts.ts';
 import { readNode } from './nodes.ts';
 import type { Output } from './output.ts';
 
@@ -47,7 +48,7 @@ async function ping(context: Context, text: string, options: PingOptions): Promi
   const late = new PeerlaneError('request-timeout', 'the time is over');
   try {
     await within(context, options.timeout, late, async (work) => {
-      const node = await readNode(text, work.signal);
+      const node = await readNode(text, await lookupFrom(options.listen), work.signal);
       const bond = new Bond(node);
       await using service = await startAsking(
         context,

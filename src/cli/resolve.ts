@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
-import { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import { orSilence } from '../server/discv4-calls.ts';
+import { isFaultOfNode } from '../server/discv4-calls.ts';
 import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
+import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -29,9 +30,10 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   );
   const record = await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
-    const target = await readTarget(text, context, signal);
+    const asking = { ...context, lookup: await lookupFrom(options.listen) };
+    const target = await readTarget(text, asking, signal);
     requireKey(target);
-    const { nodes: seeds, failure } = await readBootnodes(options.bootnode, context, signal);
+    const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
     const { node } = target;
     const nodes = node === undefined ? seeds : [node, ...seeds];
     if (nodes.length === 0) {
@@ -44,17 +46,25 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   context.output.event('record', view.fields, view.text);
 }
 
-/** The node knows best; where it has moved, others may know where to. */
+/**
+ * The node knows best; where it has moved, others may know where to.
+ * @throws PeerlaneError `request-timeout`; `invalid-record` when the node has sent one, and none that can be verified
+ */
 async function newest(
   service: Discv4Service,
   { publicKey, node, record }: Target,
   seeds: readonly KadNode[],
   signal: AbortSignal,
 ): Promise<NodeRecord> {
-  const own = node === undefined ? undefined : await orSilence(service.requestRecord(node, { signal }));
-  const found = own ?? (seeds.length === 0 ? undefined : await service.resolve(publicKey, { signal }));
-  if (found === undefined) {
-    throw new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
+  let failure = new PeerlaneError('request-timeout', 'the node was not found, or does not answer');
+  let found: NodeRecord | undefined;
+  try {
+    if (node !== undefined) found = await service.requestRecord(node, { signal });
+  } catch (error) {
+    if (!isFaultOfNode(error)) throw error;
+    if (isPeerlaneError(error, 'invalid-record')) failure = error;
   }
+  if (found === undefined && seeds.length > 0) found = await service.resolve(publicKey, { signal });
+  if (found === undefined) throw failure;
   return record !== undefined && record.seq > found.seq ? record : found;
 }

@@ -41,8 +41,8 @@ export class Bonds {
   /** Sees to it that the node has a proof of us, and we one of it, and has taken it in. */
   make(remote: Remote, settleMs: number, done: BondDone): void {
     if (this.#settle(remote, settleMs, done)) return;
-    this.#context.ping(remote, (pong, notAsked) => {
-      if (pong === undefined) done(notAsked ?? 'unanswered-ping');
+    this.#context.ping(remote, (pong, failure) => {
+      if (pong === undefined) done(failure ?? 'unanswered-ping');
       else if (!this.#settle(remote, settleMs, done)) this.#awaitPing(remote, settleMs, done);
     });
   }

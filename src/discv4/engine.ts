@@ -188,13 +188,14 @@ export class Discv4Engine {
   }
 
   /**
-   * Asks a node for its record; before that, for the proofs.
+   * Asks a node for its record; before that, for the proofs. The error `invalid-record` goes to `done` when the node has sent
+   * one that cannot be verified, or another node's.
    * @throws PeerlaneError `request-overload`
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
-    const noted: Done<NodeRecord> = (record, notAsked) => {
+    const noted: Done<NodeRecord> = (record, failure) => {
       this.#recordOf(node, record);
-      done(record, notAsked);
+      done(record, failure);
     };
     this.#request(now, () => this.#requests.record(node, noted));
   }

@@ -1,5 +1,6 @@
 /** What requests keep while they await their answers. */
 import { equalBytes, toBareHex } from '../base/bytes.ts';
+import type { PeerlaneError } from '../base/errors.ts';
 import type { KadNode } from '../kad/index.ts';
 import { endpointKey, type UdpEndpoint } from './address.ts';
 import type { Appointment } from './agenda.ts';
@@ -34,13 +35,14 @@ export interface PingResult {
 }
 
 /**
- * Why a question was not even put: the Ping that has to come before it had no answer, or was not sent, as nobody has
- * answered the last ones to that address.
+ * Why there is no result, unless it is that no answer came in time. The question was not even put: the Ping that has to
+ * come before it had no answer, or was not sent, as nobody has answered the last ones to that address. Or the node's answer
+ * is none, and the error says why.
  */
-export type NotAsked = 'unanswered-ping' | 'withheld-ping';
+export type RequestFailure = 'unanswered-ping' | 'withheld-ping' | PeerlaneError;
 
-/** `undefined`: no answer in time, or not asked. */
-export type Done<T> = (result: T | undefined, notAsked?: NotAsked) => void;
+/** `undefined`: no answer in time, or what `failure` says. */
+export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;
 
 /** Something that was sent, and may be sent again. */
 export interface Pending {
@@ -52,7 +54,7 @@ export interface Pending {
 }
 
 /** Called without a reason when there are proofs both ways. */
-export type BondDone = (notAsked?: NotAsked) => void;
+export type BondDone = (failure?: RequestFailure) => void;
 
 export interface BondWaiter {
   readonly settleMs: number;

@@ -1,6 +1,6 @@
 /** ENRRequests that await their ENRResponses (EIP-868). */
 import { equalBytes } from '../base/bytes.ts';
-import { isPeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, type PeerlaneError, remoteError } from '../base/errors.ts';
 import { decodeRecord, type NodeRecord } from '../enr/index.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { type EnrResponse, encodeMessage } from './messages.ts';
@@ -45,12 +45,15 @@ export class RecordRequests {
     this.#attempts.begin(pending, content, () => this.#end(pending, undefined));
   }
 
-  #end(pending: PendingRecord, record: NodeRecord | undefined): void {
+  #end(pending: PendingRecord, answer: NodeRecord | PeerlaneError | undefined): void {
     const { remote, waiters, timeout } = pending;
     this.#pending.delete(remote.key);
     timeout.cancel();
-    if (record === undefined) this.#attempts.unanswered(remote);
-    for (const done of waiters) done(record);
+    if (answer === undefined) this.#attempts.unanswered(remote);
+    for (const done of waiters) {
+      if (isPeerlaneError(answer)) done(undefined, answer);
+      else done(answer);
+    }
   }
 
   /** Whether a record is to come from that endpoint, in answer to this request. */
@@ -58,23 +61,23 @@ export class RecordRequests {
     return isAsked(this.#pending.values(), endpointKey, requestHash);
   }
 
-  /** Whether the node has been asked for its record, by this request, and has sent it. */
+  /** Whether the node has been asked for its record, by this request: what it sends is its answer, of use or not. */
   take({ origin, publicKey }: Sender, { requestHash, record }: EnrResponse): boolean {
     const pending = this.#pending.get(remoteKey(origin.key, publicKey));
     if (!pending?.hashes.some((hash) => equalBytes(hash, requestHash))) return false;
-    const verified = recordOf(record, publicKey);
-    if (verified === undefined) return false;
-    this.#end(pending, verified);
+    this.#end(pending, answerOf(record, publicKey));
     return true;
   }
 }
 
-function recordOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | undefined {
+function answerOf(encoded: Uint8Array, publicKey: Uint8Array): NodeRecord | PeerlaneError {
   try {
     const record = decodeRecord(encoded);
-    return equalBytes(record.publicKey, publicKey) ? record : undefined;
+    if (equalBytes(record.publicKey, publicKey)) return record;
+    return remoteError('invalid-record', 'the node has answered with the record of another node');
   } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
+    if (!isPeerlaneError(error)) throw error;
+    const message = `the node has answered with a record that is invalid: ${error.message}`;
+    return remoteError('invalid-record', message, { cause: error });
   }
 }

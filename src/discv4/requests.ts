@@ -84,24 +84,30 @@ export class Requests {
     );
   }
 
-  /** The node's record, signed by its key; whether it is newer than one that is known is not looked at. */
+  /**
+   * The node's record, signed by its key; whether it is newer than one that is known is not looked at. The error
+   * `invalid-record` when the node sends none that is.
+   */
   record(node: KadNode, done: Done<NodeRecord>): void {
     const remote = remoteOf(node);
     this.#asked(remote, ENR_SETTLE_MS, done, (answered) => this.#records.ask(remote, answered));
   }
 
-  /** Sees to the proofs, and asks what `ask` does; both once more if there is no answer. */
+  /** Sees to the proofs, and asks what `ask` does; both once more if there is no answer at all. */
   #asked<T>(remote: Remote, settleMs: number, done: Done<T>, ask: (answered: Done<T>) => void): void {
     this.#opened(done, (finish) => {
       const begin = (roundsLeft: number): void => {
         this.#bonds.make(remote, settleMs, (notAsked) => {
-          if (notAsked !== undefined) finish(undefined, notAsked);
-          else ask((result) => answered(result, roundsLeft - 1));
+          if (notAsked !== undefined) {
+            finish(undefined, notAsked);
+            return;
+          }
+          ask((result, failure) => {
+            const isSilent = result === undefined && failure === undefined;
+            if (isSilent && roundsLeft > 1) begin(roundsLeft - 1);
+            else finish(result, failure);
+          });
         });
-      };
-      const answered = (result: T | undefined, roundsLeft: number): void => {
-        if (result === undefined && roundsLeft > 0) begin(roundsLeft);
-        else finish(result);
       };
       begin(ROUNDS);
     });
@@ -109,9 +115,9 @@ export class Requests {
 
   #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
     this.#open++;
-    begin((result, notAsked) => {
+    begin((result, failure) => {
       this.#open--;
-      done(result, notAsked);
+      done(result, failure);
       for (const run of this.#waiting) {
         if (this.isFull) break;
         this.#waiting.delete(run);

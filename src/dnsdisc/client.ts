@@ -18,11 +18,12 @@ import {
 } from './client-options.ts';
 import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.ts';
 import { Forest, MAX_TREES } from './forest.ts';
+import { KnownRoots } from './known-roots.ts';
 import { Pace } from './pace.ts';
 import { RecordIterator } from './record-iterator.ts';
 import { syncTree } from './sync.ts';
 import type { Tree } from './tree.ts';
-import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
+import { parseTreeUrl } from './tree-url.ts';
 import type { Lookup, Outcome, TreeWalk } from './tree-walk.ts';
 
 /** Lists that are read on each time, by one iterator at a time: another waits. */
@@ -30,9 +31,6 @@ export interface DnsLists {
   /** As `DnsClient.records`, from where the last one has stopped. @throws PeerlaneError as it, but for URLs */
   records(options?: WaitOptions): AsyncIterableIterator<NodeRecord>;
 }
-
-/** Trees whose newest sequence number is remembered. */
-const MAX_KNOWN_TREES = 256;
 
 export class DnsClient {
   readonly #resolver: Resolver;
@@ -43,7 +41,7 @@ export class DnsClient {
   readonly #onProblem: (problem: PeerlaneError, name: string) => void;
   /** The one that was used last stands last. */
   readonly #cache = new Map<string, Entry>();
-  readonly #seqs = new Map<string, bigint>();
+  readonly #roots = new KnownRoots();
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DnsClientOptions) {
@@ -78,7 +76,7 @@ export class DnsClient {
       }
       return readEach('urls', urls, parseTreeUrl);
     });
-    const forest = new Forest(roots, (url) => this.#seqs.get(url));
+    const forest = new Forest(roots, (url) => this.#roots.seqOf(url));
     const turns = new Gate(1);
     const find = async (closed: AbortSignal): Promise<NodeRecord> => {
       const leave = await turns.enter(1, closed);
@@ -101,7 +99,8 @@ export class DnsClient {
   async sync(url: string, options: SyncOptions = {}): Promise<Tree> {
     const parsed = parseTreeUrl(url);
     const { signal, minSeq, onMissing, onProgress, onRecord } = checkSyncOptions(options);
-    const known = this.#seqs.get(formatTreeUrl(parsed)) ?? 0n;
+    const known = this.#roots.seqOf(parsed);
+    const readAt = this.#env.now();
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
       lookup: async (name) => {
@@ -114,7 +113,7 @@ export class DnsClient {
       onProgress: detached(onProgress),
       onRecord: detached(onRecord),
     });
-    this.#remember(parsed, tree.root.seq);
+    this.#roots.seen(parsed, { root: tree.root, readAt });
     return tree;
   }
 
@@ -145,11 +144,7 @@ export class DnsClient {
     };
     try {
       await this.#pace.wait(signal);
-      if (lookup.kind === 'root') {
-        const outcome = walk.root(await this.#lookup(lookup.name, signal), this.#env.now());
-        this.#remember(walk.url, walk.seq);
-        return outcome;
-      }
+      if (lookup.kind === 'root') return await this.#visitRoot(walk, lookup.name, signal);
       const { hash } = lookup.place;
       const known = this.#cached(hash);
       if (known !== undefined) return walk.entry(lookup, known, true);
@@ -164,6 +159,15 @@ export class DnsClient {
     }
   }
 
+  /** One that another visitor of the tree has looked up meanwhile is as good as one of its own. */
+  async #visitRoot(walk: TreeWalk, name: string, signal: AbortSignal): Promise<Outcome> {
+    const known = this.#roots.readSince(walk.url, walk.readAt, this.#env.now());
+    if (known !== undefined) return walk.take(known);
+    const outcome = walk.root(await this.#lookup(name, signal), this.#env.now());
+    if (walk.read !== undefined) this.#roots.seen(walk.url, walk.read);
+    return outcome;
+  }
+
   #cached(hash: string): Entry | undefined {
     const entry = this.#cache.get(hash);
     if (entry !== undefined) this.#keep(hash, entry);
@@ -172,12 +176,6 @@ export class DnsClient {
 
   #keep(hash: string, entry: Entry): void {
     setLatest(this.#cache, hash, entry, this.#cacheSize);
-  }
-
-  #remember(url: TreeUrl, seq: bigint): void {
-    const text = formatTreeUrl(url);
-    const known = this.#seqs.get(text) ?? 0n;
-    setLatest(this.#seqs, text, seq > known ? seq : known, MAX_KNOWN_TREES);
   }
 
   #random(below: number): number {

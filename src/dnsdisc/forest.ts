@@ -12,14 +12,14 @@ export type Step = { readonly kind: 'lookup'; readonly walk: TreeWalk; readonly 
 
 export class Forest {
   readonly #roots: readonly TreeUrl[];
-  readonly #seqOf: (url: string) => bigint | undefined;
+  readonly #seqOf: (url: TreeUrl) => bigint;
   #walks = new Map<string, TreeWalk>();
 
   /**
    * @param roots the trees that are asked for
-   * @param seqOf the sequence number of the newest root of a tree that was seen before
+   * @param seqOf the sequence number of the newest root of a tree that was seen before; zero if none was
    */
-  constructor(roots: readonly TreeUrl[], seqOf: (url: string) => bigint | undefined) {
+  constructor(roots: readonly TreeUrl[], seqOf: (url: TreeUrl) => bigint) {
     this.#roots = roots;
     this.#seqOf = seqOf;
     this.follow();
@@ -56,7 +56,7 @@ export class Forest {
       for (const url of level) {
         const text = formatTreeUrl(url);
         if (walks.has(text) || walks.size >= MAX_TREES) continue;
-        const walk = this.#walks.get(text) ?? new TreeWalk(url, () => this.#seqOf(text) ?? 0n);
+        const walk = this.#walks.get(text) ?? new TreeWalk(url, () => this.#seqOf(url));
         walks.set(text, walk);
         below.push(...walk.links.values());
       }

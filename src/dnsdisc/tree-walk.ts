@@ -3,14 +3,13 @@ import { PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { Absences } from './absences.ts';
 import type { Entry, Texts } from './entry.ts';
+import { type ReadRoot, ROOT_INTERVAL_MS } from './known-roots.ts';
 import { pauseAfter } from './pauses.ts';
 import { rootOf, type TreeRoot } from './root.ts';
 import { type Place, Subtree } from './subtree.ts';
 import { misplaced } from './tree.ts';
 import { formatTreeUrl, type TreeUrl } from './tree-url.ts';
 
-/** How often the root is looked up. */
-export const ROOT_INTERVAL_MS = 30 * 60 * 1_000;
 /** After so many failures in a row nobody may be there: with each further one, lookups pause twice as long. */
 export const FAILURES_BEFORE_PAUSE = 4;
 /** After so many failures in a row the tree may have been replaced: its root is looked up. */
@@ -49,8 +48,7 @@ export interface Outcome {
 /** A machine: times and answers go in, lookups come out. One lookup at a time is under way. */
 export class TreeWalk {
   readonly url: TreeUrl;
-  /** Of the newest root. */
-  #seq = 0n;
+  #read: ReadRoot | undefined;
   readonly #newestSeq: () => bigint;
   #links: Subtree | undefined;
   #records: Subtree | undefined;
@@ -76,9 +74,14 @@ export class TreeWalk {
     return this.#currentLinks;
   }
 
-  /** Of the newest root. */
-  get seq(): bigint {
-    return this.#seq;
+  /** The newest root. */
+  get read(): ReadRoot | undefined {
+    return this.#read;
+  }
+
+  /** When it was read; in the past if there is none. */
+  get readAt(): number {
+    return this.#read?.readAt ?? Number.NEGATIVE_INFINITY;
   }
 
   /**
@@ -129,7 +132,8 @@ export class TreeWalk {
     try {
       const root = rootOf(texts, this.url.publicKey);
       const seen = this.#newestSeq();
-      const newest = seen > this.#seq ? seen : this.#seq;
+      const own = this.#read?.root.seq ?? 0n;
+      const newest = seen > own ? seen : own;
       if (root.seq < newest) {
         throw new PeerlaneError(
           'invalid-tree',
@@ -137,15 +141,20 @@ export class TreeWalk {
           { details: { seq: root.seq, newest } },
         );
       }
-      this.#seq = root.seq;
-      this.#rootFailures = 0;
-      this.#rootDueAt = now + ROOT_INTERVAL_MS;
-      this.#begin(root);
-      return {};
+      return this.take({ root, readAt: now });
     } catch (error) {
       if (!(error instanceof PeerlaneError)) throw error;
       return this.rootFailed(error, now);
     }
+  }
+
+  /** A root that is no older than any that was seen. */
+  take(read: ReadRoot): Outcome {
+    this.#read = read;
+    this.#rootFailures = 0;
+    this.#rootDueAt = read.readAt + ROOT_INTERVAL_MS;
+    this.#begin(read.root);
+    return {};
   }
 
   /** What has not changed is gone on with. */

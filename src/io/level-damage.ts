@@ -12,6 +12,11 @@ const LOG = /^(\d+)\.log$/;
  * A log that ends within a record is what a crash leaves. But a crash leaves the log that the MANIFEST names: LevelDB
  * deletes a log only when a MANIFEST that names a later one is on the disk.
  *
+ * No log is ever synced here, so that a crash of the whole machine may leave the newest one with zeros or garbage at its
+ * end. That is no damage as long as no record begins behind them: what LevelDB then reads is all that was written before
+ * some moment, as after a cut. Where one does, a part is missing in the middle, whoever took it: pages that the system had
+ * not written yet look like those that the disk has lost. So do two logs of which the older one has no end.
+ *
  * @throws what reading files throws
  */
 export async function silentDamage(path: string): Promise<string | undefined> {
@@ -19,8 +24,9 @@ export async function silentDamage(path: string): Promise<string | undefined> {
   const current = names.includes('CURRENT') ? await readFile(join(path, 'CURRENT'), 'latin1') : '';
   const manifest = /^(MANIFEST-\d+)\n$/.exec(current)?.[1];
   if (manifest === undefined || !names.includes(manifest)) return undefined;
-  const { records, broken } = readLog(await readFile(join(path, manifest)));
-  if (broken.length > 0) return `its ${manifest} has been changed`;
+  const { records, broken, isResumed } = readLog(await readFile(join(path, manifest)));
+  // Of this, which is synced with each change, LevelDB itself takes no other end than a cut one.
+  if (broken.length > 0 || isResumed) return `its ${manifest} has been changed`;
   const first = firstLogOf(records);
   if (first === undefined) return undefined;
   const logs = names.flatMap((name) => LOG.exec(name)?.[1] ?? []).filter((number) => BigInt(number) >= first);
@@ -30,8 +36,8 @@ export async function silentDamage(path: string): Promise<string | undefined> {
     return `the log that its ${manifest} names is missing, or the end of ${manifest}`;
   }
   for (const [i, number] of logs.entries()) {
-    const { broken, isCut } = readLog(await readFile(join(path, `${number}.log`)));
-    if (broken.length > 0) return `its ${number}.log has been changed`;
+    const { isCut, isResumed } = readLog(await readFile(join(path, `${number}.log`)));
+    if (isResumed) return `its ${number}.log has been changed`;
     // The next one was begun when this one was whole.
     if (isCut && i < logs.length - 1) return `its ${number}.log is cut off`;
   }

@@ -14,16 +14,27 @@ export interface LogContents {
   readonly records: readonly Uint8Array[];
   /** Where something stands that nobody has written so. What follows in the same block cannot be read. */
   readonly broken: readonly number[];
-  /** The file ends within a record, as one does that was being written when its process ended. */
+  /**
+   * The end is missing: the file ends within a record, as one does that was being written when its process ended, or with
+   * something else than records, as when the machine did, and the system had not written all of it.
+   */
   readonly isCut: boolean;
+  /** Behind something else than records there are records again, whole or not: it is no end that is missing. */
+  readonly isResumed: boolean;
 }
 
 export function readLog(file: Uint8Array): LogContents {
   const records: Uint8Array[] = [];
   const broken: number[] = [];
-  let isCut = false;
+  let [isCut, isLost, isResumed] = [false, false, false];
   /** Of a record that is not whole yet. */
   let parts: Uint8Array[] | undefined;
+  /** What stands there is no record; `rest` is what is left of the block. */
+  const lose = (rest: Uint8Array): void => {
+    if (!isLost) isResumed = holdsBegin(rest);
+    isLost = true;
+    parts = undefined;
+  };
   for (let block = 0; block < file.length; block += BLOCK_LENGTH) {
     const end = Math.min(file.length, block + BLOCK_LENGTH);
     const isLast = end === file.length;
@@ -31,11 +42,10 @@ export function readLog(file: Uint8Array): LogContents {
       const head = file.subarray(at, at + HEADER_LENGTH);
       // What no record was written over: the rest of the block is passed over, as LevelDB does.
       if (head.every((byte) => byte === 0)) {
-        parts = undefined;
+        lose(file.subarray(at, end));
         break;
       }
-      const length = (head[4] ?? 0) + 256 * (head[5] ?? 0);
-      const next = at + HEADER_LENGTH + length;
+      const next = at + HEADER_LENGTH + lengthAt(file, at);
       if (isLast && next > end && next <= block + BLOCK_LENGTH) {
         isCut = true;
         break;
@@ -43,11 +53,14 @@ export function readLog(file: Uint8Array): LogContents {
       const type = TYPES[(head[6] ?? 0) - 1];
       if (type === undefined || next > end || !isIntact(file.subarray(at, next))) {
         broken.push(at);
-        parts = undefined;
+        lose(file.subarray(at + 1, end));
         break;
       }
       const bytes = file.subarray(at + HEADER_LENGTH, next);
-      if (type === 'full' || type === 'first') parts = [];
+      if (type === 'full' || type === 'first') {
+        parts = [];
+        isResumed ||= isLost;
+      }
       parts?.push(bytes);
       if ((type === 'full' || type === 'last') && parts !== undefined) {
         records.push(parts.length === 1 ? bytes : new Uint8Array(Buffer.concat(parts)));
@@ -56,7 +69,26 @@ export function readLog(file: Uint8Array): LogContents {
       at = next;
     }
   }
-  return { records, broken, isCut: isCut || parts !== undefined };
+  isCut ||= parts !== undefined || (isLost && !isResumed);
+  return { records, broken, isCut, isResumed };
+}
+
+/**
+ * Whether an intact record, or the first part of one, begins somewhere in the rest of a block: the length that would lead to
+ * it may be what is wrong.
+ */
+function holdsBegin(rest: Uint8Array): boolean {
+  for (let at = 0; at + HEADER_LENGTH <= rest.length; at++) {
+    const type = TYPES[(rest[at + 6] ?? 0) - 1];
+    const next = at + HEADER_LENGTH + lengthAt(rest, at);
+    if ((type !== 'full' && type !== 'first') || next > rest.length) continue;
+    if (isIntact(rest.subarray(at, next))) return true;
+  }
+  return false;
+}
+
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at + 4] ?? 0) + 256 * (bytes[at + 5] ?? 0);
 }
 
 /** Makes readers pass over what is broken, in place: LevelDB's repair would take it without a look at its checksum. */

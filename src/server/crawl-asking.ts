@@ -15,24 +15,27 @@ export async function askNode(
   node: KadNode,
   signal: AbortSignal,
 ): Promise<CrawlAnswer> {
+  const { publicKey, ip: host, udpPort, tcpPort } = node;
+  const bare = { publicKey, host, udpPort, tcpPort };
   const record = await answerOf(() => service.requestRecord(node, { signal }));
   if (record === 'unasked') return record;
+  // It has answered, and nothing but its address is known of it: as of one that has no record.
+  if (record === 'invalid') return bare;
   if (record !== 'silent') {
     if (record instanceof NodeRecord) return record;
     throw new PeerlaneError('invalid-argument', 'service.requestRecord gives no NodeRecord');
   }
   // Some nodes know of no records.
   const pong = await answerOf(() => service.ping(node, { signal, named: true }));
-  if (pong === 'silent' || pong === 'unasked') return pong;
-  const { publicKey, ip: host, udpPort, tcpPort } = node;
-  return { publicKey, host, udpPort, tcpPort };
+  return pong === 'silent' || pong === 'unasked' ? pong : bare;
 }
 
-async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unasked'> {
+async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unasked' | 'invalid'> {
   try {
     return await ask();
   } catch (error) {
     if (isPeerlaneError(error, 'request-timeout')) return 'silent';
+    if (isPeerlaneError(error, 'invalid-record')) return 'invalid';
     if (UNASKED.some((code) => isPeerlaneError(error, code))) return 'unasked';
     throw error;
   }

@@ -30,8 +30,9 @@ export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
 export const DEFAULT_IDLE_MS: number = 2 * 60_000;
 
 /**
- * What a crawl asks with; `Discv4Service` is one. Four errors say something of one node: `request-timeout`, that it has
- * not answered; `dial-failed`, that there is no way to it, `request-overload`, that there is no room for a question, and
+ * What a crawl asks with; `Discv4Service` is one. Five errors say something of one node: `request-timeout`, that it has
+ * not answered; `invalid-record`, that it has, with a record that is none of its own, so that it counts as one that has none;
+ * `dial-failed`, that there is no way to it, `request-overload`, that there is no room for a question, and
  * `request-withheld`, that none goes to its address now, after which it stays what it was. Every other error ends the crawl.
  */
 export interface CrawlService {
@@ -39,7 +40,10 @@ export interface CrawlService {
   readonly publicKey: Uint8Array;
   /** Nodes heard of on random lookups, without an end; they need not be there. */
   random(options: { readonly signal: AbortSignal }): AsyncGenerator<KadNode, void, undefined>;
-  /** The node's record. @throws PeerlaneError `request-timeout`, `dial-failed`, `request-overload`, `request-withheld` */
+  /**
+   * The node's record.
+   * @throws PeerlaneError `request-timeout`, `invalid-record`, `dial-failed`, `request-overload`, `request-withheld`
+   */
   requestRecord(node: KadNode, options: { readonly signal: AbortSignal }): Promise<NodeRecord>;
   /** Resolves when the node has answered. @throws PeerlaneError as `requestRecord` */
   ping(node: KadNode, options: { readonly signal: AbortSignal; readonly named: true }): Promise<unknown>;

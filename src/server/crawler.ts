@@ -2,11 +2,11 @@ import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { checkFunction, checkSignal, reading, refuseThenable } from '../base/checks.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { setLatest } from '../base/recent.ts';
 import { sleep } from '../base/sleep.ts';
-import { type Enode, NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { nodeIdOf } from '../enr/index.ts';
 import { type KadNode, reachedNode, sameEndpoint } from '../kad/index.ts';
 import { askNode, placeOf } from './crawl-asking.ts';
+import { CrawlChecks, type CrawlStats } from './crawl-checks.ts';
 import {
   type CrawlConfig,
   type CrawlerOptions,
@@ -14,30 +14,12 @@ import {
   checkCrawlerOptions,
 } from './crawl-options.ts';
 import { nodeOf } from './discv4-options.ts';
-import { NetworkShares } from './network-shares.ts';
 import type { NodeSetEntry } from './node-set.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
 export const CRAWL_WORKERS = 48;
-/** When nobody at all has answered for so long, it is our own network that is away, and says nothing of nodes. */
-export const OUTAGE_MS = 10_000;
 /** How often it is looked whether the crawl is over, when it could be. */
 const WATCH_MS = 250;
-/** Nodes that are remembered beside the set, so that those which never answer are not checked again and again. */
-const MAX_REMEMBERED = 100_000;
-
-/** How far a crawl is. */
-export interface CrawlStats {
-  /** Nodes of the set. */
-  readonly nodes: number;
-  /** Nodes of the set, and those given to begin with, that are still to be checked. */
-  readonly waiting: number;
-  readonly checked: number;
-  readonly answered: number;
-  /** Nodes that have come into the set, and that have left it. */
-  readonly added: number;
-  readonly removed: number;
-}
 
 interface Candidate {
   readonly key: string;
@@ -53,25 +35,17 @@ interface Candidate {
 export class Crawler {
   readonly #options: CrawlConfig;
   readonly #ownKey: string;
+  readonly #checks: CrawlChecks;
   /** The next one stands last. Nothing is added on the way: lookups are asked for one node more at a time. */
   readonly #queue: Candidate[] = [];
-  /** When nodes were checked of which the set does not say it, by key; the last one stands last. */
-  readonly #remembered = new Map<string, number>();
-  /** Where the nodes of the set are: those that have answered, where they did. */
-  readonly #shares = new NetworkShares();
   /** When the nodes were taken that are being checked, by key: at most one for each worker. */
   readonly #underWay = new Map<string, number>();
   #found: AsyncGenerator<KadNode, void, undefined> | undefined;
   #pulling: Promise<unknown> = Promise.resolve();
   #nextAt = Number.NEGATIVE_INFINITY;
-  #newAt = 0;
+  #startedAt = 0;
   /** Since when nodes come from lookups alone. */
   #walksSince = Number.POSITIVE_INFINITY;
-  #answeredAt = Number.NEGATIVE_INFINITY;
-  #checked = 0;
-  #answered = 0;
-  #added = 0;
-  #removed = 0;
   #isStarted = false;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record` */
@@ -79,6 +53,7 @@ export class Crawler {
     this.#options = checkCrawlerOptions(options);
     const { service, set, nodes, reaches } = this.#options;
     this.#ownKey = toBareHex(nodeIdOf(service.publicKey));
+    this.#checks = new CrawlChecks(this.#options);
     for (const node of nodes) {
       const place = reachedNode(node, reaches);
       if (place !== undefined) this.#queue.push({ key: toBareHex(node.id), places: [place] });
@@ -88,8 +63,8 @@ export class Crawler {
     const known = [...set].sort(([, a], [, b]) => checkedAt(a) - checkedAt(b));
     for (const [key, { node }] of known) {
       const place = placeOf(node, reaches);
-      this.#shares.set(key, place?.ip);
-      if (place !== undefined && this.#isDue(key)) this.#queue.push({ key, places: [place] });
+      this.#checks.known(key, place?.ip);
+      if (place !== undefined && this.#checks.isDue(key)) this.#queue.push({ key, places: [place] });
     }
     this.#queue.reverse();
   }
@@ -98,7 +73,7 @@ export class Crawler {
     return {
       nodes: this.#options.set.size,
       waiting: this.#queue.length,
-      ...{ checked: this.#checked, answered: this.#answered, added: this.#added, removed: this.#removed },
+      ...this.#checks.counts,
     };
   }
 
@@ -121,7 +96,7 @@ export class Crawler {
     const removeAbort = onAbort(signal, end);
     const [ofLookups, ...ofWorkers] = aborts;
     if (ofLookups === undefined) return this.stats;
-    this.#newAt = env.now();
+    this.#startedAt = env.now();
     this.#found = foundBy(service, ofLookups.signal);
     const watch = (): void => {
       const rest = this.#quietAt - env.now();
@@ -142,7 +117,7 @@ export class Crawler {
 
   /** From when on it is quiet, unless a node answers before that it did not know. */
   get #quietAt(): number {
-    return Math.max(this.#newAt, this.#walksSince) + this.#options.idleMs;
+    return Math.max(this.#startedAt, this.#checks.newAt, this.#walksSince) + this.#options.idleMs;
   }
 
   /** Whether none is being checked that was taken before it was quiet: others may go on naming nodes for ever. */
@@ -178,7 +153,7 @@ export class Crawler {
       const candidate = known ?? (await this.#pull(signal));
       if (candidate === undefined) return undefined;
       const { key } = candidate;
-      if (key === this.#ownKey || this.#underWay.has(key) || !this.#isDue(key)) continue;
+      if (key === this.#ownKey || this.#underWay.has(key) || !this.#checks.isDue(key)) continue;
       this.#underWay.set(key, this.#options.env.now());
       return candidate;
     }
@@ -202,16 +177,6 @@ export class Crawler {
     return { key, places: isMoved ? [place, found] : [found] };
   }
 
-  #isDue(key: string): boolean {
-    const { set, recheckMs, env } = this.#options;
-    const rememberedAt = this.#remembered.get(key);
-    if (rememberedAt !== undefined && env.now() - rememberedAt < recheckMs) return false;
-    const checkedAt = set.get(key)?.lastCheck;
-    const age = checkedAt === undefined ? recheckMs : env.unixTime() - checkedAt;
-    // A time that has not come yet is of a clock that was wrong.
-    return age < 0 || age >= recheckMs;
-  }
-
   async #pace(signal: AbortSignal): Promise<void> {
     const { env, rate } = this.#options;
     const now = env.now();
@@ -227,77 +192,11 @@ export class Crawler {
       if (answer === 'unasked') continue;
       isAsked = true;
       if (answer === 'silent') continue;
-      this.#alive(key, place, answer);
+      this.#checks.answered(key, place, answer);
       return;
     }
-    if (isAsked) this.#silent(key);
-    else this.#remember(key);
-  }
-
-  #alive(key: string, place: KadNode, found: NodeRecord | Enode): void {
-    const { set, env, limit, onAnswer } = this.#options;
-    this.#checked++;
-    this.#answered++;
-    this.#answeredAt = env.now();
-    const now = Math.floor(env.unixTime());
-    const known = set.get(key);
-    if (known === undefined && set.size >= limit && !this.#makesRoom(place)) {
-      this.#remember(key);
-      return;
-    }
-    if (known === undefined) {
-      this.#added++;
-      this.#newAt = env.now();
-      this.#remembered.delete(key);
-    }
-    const entry: NodeSetEntry = {
-      node: newer(known?.node, found),
-      score: Math.min(Number.MAX_SAFE_INTEGER, (known?.score ?? 0) + 1),
-      firstResponse: known?.firstResponse ?? now,
-      lastResponse: now,
-      lastCheck: now,
-      ...(known?.hello === undefined ? {} : { hello: known.hello }),
-    };
-    set.set(key, entry);
-    this.#shares.set(key, place.ip);
-    onAnswer(place, entry);
-  }
-
-  /** Whether a node of a network that holds more of the full set has left it for a newcomer: the one with the least score. */
-  #makesRoom(newcomer: KadNode): boolean {
-    const { set } = this.#options;
-    let [leaving, least] = ['', Number.POSITIVE_INFINITY];
-    for (const key of this.#shares.givingWayTo(newcomer.ip) ?? []) {
-      const score = set.get(key)?.score ?? 0;
-      if (score <= least) [leaving, least] = [key, score];
-    }
-    if (!set.delete(leaving)) return false;
-    this.#shares.delete(leaving);
-    this.#removed++;
-    this.#remember(leaving);
-    return true;
-  }
-
-  #silent(key: string): void {
-    const { set, env } = this.#options;
-    this.#checked++;
-    const known = set.get(key);
-    if (known !== undefined && env.now() - this.#answeredAt > OUTAGE_MS) {
-      this.#remember(key);
-      return;
-    }
-    const score = Math.floor((known?.score ?? 0) / 2);
-    if (known !== undefined && score > 0) {
-      set.set(key, { ...known, score, lastCheck: Math.floor(env.unixTime()) });
-      return;
-    }
-    if (set.delete(key)) this.#removed++;
-    this.#shares.delete(key);
-    this.#remember(key);
-  }
-
-  #remember(key: string): void {
-    setLatest(this.#remembered, key, this.#options.env.now(), MAX_REMEMBERED);
+    if (isAsked) this.#checks.silent(key);
+    else this.#checks.passedOver(key);
   }
 }
 
@@ -310,10 +209,4 @@ function foundBy(service: CrawlService, signal: AbortSignal): AsyncGenerator<Kad
     checkFunction('service.random().return', found?.return);
     return found;
   });
-}
-
-/** A record never gives way to an older one, or to none. */
-function newer(known: NodeRecord | Enode | undefined, found: NodeRecord | Enode): NodeRecord | Enode {
-  if (!(known instanceof NodeRecord)) return found;
-  return found instanceof NodeRecord && found.seq > known.seq ? found : known;
 }

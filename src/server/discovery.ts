@@ -10,7 +10,7 @@ import type { KadNode, Table } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import { type CallOptions, orSilence } from './discv4-calls.ts';
+import { type CallOptions, orNone } from './discv4-calls.ts';
 import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
@@ -123,7 +123,7 @@ export class Discovery {
     return this.#v4.random(options);
   }
 
-  /** As `Discv4Service.resolve`: the record of the node with this public key. */
+  /** As `Discv4Service.resolve`: the record of the node with this public key. @throws PeerlaneError as that, and `closed` */
   async resolve(publicKey: Uint8Array, options?: CallOptions): Promise<NodeRecord | undefined> {
     return await this.#v4.resolve(publicKey, options);
   }
@@ -238,10 +238,10 @@ export class Discovery {
   /** The node with its record, if it has one; `undefined` when it does not answer at all. */
   async #asked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
     const remote = kadNodeOf(node);
-    const record = await orSilence(this.#v4.requestRecord(remote, { signal }));
+    const record = await orNone(this.#v4.requestRecord(remote, { signal }));
     if (record !== undefined) return withRecord(node, record);
-    // Some nodes know of no records.
-    const pong = await orSilence(this.#v4.ping(remote, { signal, named: true }));
+    // Some nodes know of no records, or have one that is none.
+    const pong = await orNone(this.#v4.ping(remote, { signal, named: true }));
     return pong === undefined ? undefined : node;
   }
 

@@ -5,7 +5,7 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
-import type { NotAsked } from '../discv4/index.ts';
+import type { RequestFailure } from '../discv4/index.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
 const MAX_LOOKUPS = 32;
@@ -45,13 +45,13 @@ export class Discv4Calls {
   /**
    * The result of a request of the engine.
    * @param name what is asked, for the error
-   * @throws PeerlaneError `request-timeout`, or `request-withheld`, for a result that is undefined; `closed`, `aborted`,
-   * `invalid-argument`, and what `begin` throws
+   * @throws PeerlaneError `request-timeout`, `request-withheld`, or the error of `done`, for a result that is undefined;
+   * `closed`, `aborted`, `invalid-argument`, and what `begin` throws
    */
   async request<T>(
     name: string,
     options: CallOptions,
-    begin: (done: (result: T | undefined, notAsked?: NotAsked) => void) => void,
+    begin: (done: (result: T | undefined, failure?: RequestFailure) => void) => void,
   ): Promise<T> {
     const { closing, begun } = this.#options;
     const signal = signalOf(options);
@@ -71,10 +71,10 @@ export class Discv4Calls {
         }),
       );
       try {
-        begin((result, notAsked) => {
+        begin((result, failure) => {
           end();
           if (result !== undefined) resolve(result);
-          else reject(unansweredError(name, notAsked));
+          else reject(failureError(name, failure));
         });
       } catch (error) {
         end();
@@ -116,26 +116,32 @@ export class Discv4Calls {
   }
 }
 
-/** @param notAsked why the question was not even put */
-function unansweredError(name: string, notAsked: NotAsked | undefined): PeerlaneError {
+/** @param failure `undefined`: no answer in time */
+function failureError(name: string, failure: RequestFailure | undefined): PeerlaneError {
+  if (isPeerlaneError(failure)) return failure;
   const ping = name === PING ? 'the Ping' : `the Ping that comes before ${name}`;
-  if (notAsked === 'withheld-ping') {
+  if (failure === 'withheld-ping') {
     return new PeerlaneError(
       'request-withheld',
       `${ping} is not sent, since nobody has answered the last ones to that address`,
     );
   }
-  return remoteError('request-timeout', `no answer to ${notAsked === undefined ? name : ping}`);
+  return remoteError('request-timeout', `no answer to ${failure === undefined ? name : ping}`);
 }
 
-/** `undefined` when the node does not answer, or has not. @throws PeerlaneError any other */
-export async function orSilence<T>(answer: Promise<T>): Promise<T | undefined> {
+const FAULTS_OF_NODES = ['request-timeout', 'request-withheld', 'invalid-record'] as const;
+
+/** Whether it says no more than that a node does not answer, or has not, or that its answer is none. */
+export function isFaultOfNode(error: unknown): error is PeerlaneError {
+  return FAULTS_OF_NODES.some((code) => isPeerlaneError(error, code));
+}
+
+/** The answer of a node that was given as a KadNode; `undefined` for `isFaultOfNode`. @throws PeerlaneError any other */
+export async function orNone<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (isPeerlaneError(error, 'request-timeout') || isPeerlaneError(error, 'request-withheld')) {
-      return undefined;
-    }
+    if (isFaultOfNode(error)) return undefined;
     throw error;
   }
 }

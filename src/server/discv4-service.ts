@@ -4,10 +4,10 @@ import { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
-import { isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import type { KadNode, Table } from '../kad/index.ts';
-import { type CallOptions, closedError, Discv4Calls, orSilence, PING } from './discv4-calls.ts';
+import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
 import { Discv4Lookups } from './discv4-lookups.ts';
 import {
   checkDiscv4Options,
@@ -19,6 +19,7 @@ import {
 import { Discv4Ticker } from './discv4-ticker.ts';
 import { toldHost } from './listen-host.ts';
 import { OwnRecord } from './own-record.ts';
+import { resolveRecord } from './resolve-record.ts';
 
 export interface PingOptions extends CallOptions {
   /**
@@ -175,7 +176,8 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Asks a node for its record, after a Ping as to one that others have named.
-   * @throws PeerlaneError as `ping`, and `request-withheld`
+   * @throws PeerlaneError as `ping`, and `request-withheld`; `invalid-record` also when the node has answered with a record
+   * that cannot be verified, or with another node's
    */
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
     const remote = this.#remote(node);
@@ -187,7 +189,7 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Asks a node for those it knows that are close to `target`, a public key of 64 bytes.
-   * @throws PeerlaneError as `requestRecord`
+   * @throws PeerlaneError as `ping`, and `request-withheld`
    */
   async findNode(node: NodeSource, target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     const remote = this.#remote(node);
@@ -235,21 +237,14 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * The record of the node with this public key, 64 bytes, as the node itself sends it; `undefined` if it is not found,
    * or does not answer.
-   * @throws PeerlaneError `invalid-argument`, `request-overload`, `aborted`, `closed`
+   * @throws PeerlaneError `invalid-argument`, `request-overload`, `aborted`, `closed`; `invalid-record` when it answers, and
+   * nowhere with a record of its own that can be verified
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
     checkTarget(publicKey);
     signalOf(options);
     if (equalBytes(publicKey, this.publicKey)) return this.record;
-    const known = this.table.get(nodeIdOf(publicKey));
-    const record = known === undefined ? undefined : await orSilence(this.requestRecord(known, options));
-    if (record !== undefined) return record;
-    for await (const node of this.lookup(publicKey, options)) {
-      if (!equalBytes(node.publicKey, publicKey)) continue;
-      const found = await orSilence(this.requestRecord(node, options));
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    return await resolveRecord(this, publicKey, options);
   }
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */

@@ -6,8 +6,9 @@ export {
   DEFAULT_MEMORY_BUDGET,
   type ServerOptions,
 } from './config.ts';
+export type { CrawlStats } from './crawl-checks.ts';
 export type { CrawlerOptions, CrawlService } from './crawl-options.ts';
-export { Crawler, type CrawlStats } from './crawler.ts';
+export { Crawler } from './crawler.ts';
 export {
   type DialCandidate,
   type DialPlan,

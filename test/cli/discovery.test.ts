@@ -7,6 +7,7 @@ import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { compareDistance } from '../../src/kad/index.ts';
+import { recordSender } from '../support/record-sender.ts';
 import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
 import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
 
@@ -131,6 +132,21 @@ describe('enr-request', () => {
     ]);
     expect([json.status, text.status]).toEqual([0, 0]);
     expect([json.stdout, text.stdout]).toEqual([shownJson.stdout, shown.stdout]);
+  });
+
+  it('says that the node has sent a record which is none, as `resolve` does', async () => {
+    await using sender = await recordSender(Uint8Array.of(0xc0));
+    const { enode } = sender;
+    const message = expect.stringMatching(/^the node has answered with a record that is invalid: /);
+    const commands = [
+      ['enr-request', enode],
+      ['resolve', enode],
+      ['resolve', toHex(sender.publicKey).slice(2), '--bootnode', enode],
+    ];
+    for (const { status, stdout } of await Promise.all(commands.map((args) => run(...args, '--json')))) {
+      expect(eventsOf(stdout)).toEqual([{ event: 'error', code: 'invalid-record', message }]);
+      expect(status).toBe(1);
+    }
   });
 
   it('fails when the node is silent, and when the time is over', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ATTEMPTS } from '../../src/discv4/attempts.ts';
-import type { UdpEndpoint } from '../../src/discv4/index.ts';
+import type { RequestFailure, UdpEndpoint } from '../../src/discv4/index.ts';
 import { packetHash } from '../../src/discv4/index.ts';
 import { Proofs } from '../../src/discv4/proofs.ts';
 import { MAX_UNANSWERED, MAX_UNANSWERED_OF_KNOWN, SILENCE_MS, Silence } from '../../src/discv4/silence.ts';
@@ -110,11 +110,11 @@ describe('a node that others have named, and that a caller asks', () => {
   it('gets no Ping where nobody answers, which is said, unless it is asked for without regard to that', () => {
     const network = new Network({ log: true });
     const node = new SimNode(network, {});
-    const said: (string | undefined)[] = [];
+    const said: (RequestFailure | 'answered' | undefined)[] = [];
     const hearsay = () =>
       kadNode({ publicKey: network.env.randomBytes(64), ip: '8.7.6.5', udpPort: 30303, tcpPort: 30303 });
-    const note = (result: unknown, notAsked?: string): void => {
-      said.push(result === undefined ? notAsked : 'answered');
+    const note = (result: unknown, failure?: RequestFailure): void => {
+      said.push(result === undefined ? failure : 'answered');
     };
     for (let i = 0; i < MAX_UNANSWERED + 2; i++) {
       node.engine.pingNamed(hearsay(), node.now, note);

@@ -13,10 +13,10 @@ import {
   type Tree,
   treeTexts,
 } from '../../src/dnsdisc/index.ts';
+import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/known-roots.ts';
 import { LONGEST_PAUSE_MS } from '../../src/dnsdisc/pauses.ts';
 import { formatRoot, signRoot } from '../../src/dnsdisc/root.ts';
 import { MAX_SYNC_FAILURES, SYNC_ATTEMPTS } from '../../src/dnsdisc/sync.ts';
-import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
 import { DnsResolver } from '../../src/io/dns.ts';
 import { DnsServer } from '../support/dns-server.ts';
@@ -113,9 +113,9 @@ describe('records of a tree', () => {
     await take(env, iterator, 30);
     const { length } = dns.asked;
     await take(env, iterator, 30);
-    // Another iterator of the same client looks at the root.
+    // Also for another iterator of the same client.
     await take(env, client.records([URL]), 30);
-    expect(dns.asked.length).toBe(length + 1);
+    expect(dns.asked.length).toBe(length);
   });
 
   it('beyond a thousand entries, or what was asked for, are forgotten', async () => {
@@ -207,9 +207,44 @@ describe('the root of a tree', () => {
     expect(dns.names.slice(length)).toEqual(['nodes.test']);
   });
 
+  it('is looked up once in that time for all iterators of a client', async () => {
+    const { env, dns, client } = setUp([tree({ count: 5 })]);
+    const rootLookups = () => dns.names.filter((name) => name === 'nodes.test').length;
+    const [one, other] = [client.records([URL]), client.records([URL])];
+    await take(env, one, 5);
+    env.advance(ROOT_INTERVAL_MS / 2);
+    await take(env, other, 5);
+    expect(rootLookups()).toBe(1);
+    // It is due for both: half an hour after it was read, not after it was taken over.
+    dns.publish(tree({ count: 5, from: 50, seq: 2n }));
+    env.advance(ROOT_INTERVAL_MS / 2);
+    const found = [...(await take(env, other, 5)), ...(await take(env, one, 5))];
+    expect([texts(found.slice(0, 5)), texts(found.slice(5))]).toEqual(
+      [1, 2].map(() => texts(records(5, 50))),
+    );
+    expect(rootLookups()).toBe(2);
+    env.advance(ROOT_INTERVAL_MS / 2);
+    await settled(env, client.sync(URL));
+    env.advance(ROOT_INTERVAL_MS / 2);
+    await take(env, one, 5);
+    expect(rootLookups()).toBe(3);
+  });
+
+  it('that another iterator has read is not enough where the tree has been replaced since', async () => {
+    const { env, dns, client } = setUp([tree({ count: 200 })]);
+    await take(env, client.records([URL]), 1);
+    dns.texts.clear();
+    dns.publish(tree({ count: 5, from: 500, seq: 2n }));
+    const before = env.now();
+    const found = await take(env, client.records([URL]), 20);
+    expect(texts(found)).toEqual(expect.arrayContaining(texts(records(5, 500))));
+    expect(env.now() - before).toBeLessThan(5 * 60_000);
+  });
+
   it('never goes back, for any iterator of a client', async () => {
     const { env, dns, client, problems } = setUp([tree({ count: 5, seq: 7n })]);
     await take(env, client.records([URL]), 1);
+    env.advance(ROOT_INTERVAL_MS);
     dns.publish(tree({ count: 5, from: 50, seq: 6n }));
     const iterator = client.records([URL]);
     const waiting = iterator.next();
@@ -802,6 +837,7 @@ describe('two iterators of a client', () => {
     const [one, other] = [client.records([URL]), client.records([URL])];
     await take(env, one, 1);
     dns.publish(tree({ count: 5, from: 50, seq: 2n }));
+    env.advance(ROOT_INTERVAL_MS);
     await take(env, other, 1);
     dns.publish(tree({ count: 5, seq: 1n }));
     env.advance(ROOT_INTERVAL_MS);

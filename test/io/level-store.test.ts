@@ -198,6 +198,38 @@ describe('damage that LevelDB passes over', () => {
     }
   });
 
+  it.each([
+    ['zeros', (length: number) => new Uint8Array(length)],
+    ['garbage', (length: number) => crypto.getRandomValues(new Uint8Array(length))],
+  ])('is not a log with %s at its end, as after a loss of power', async (_, tail) => {
+    const path = await grown();
+    const log = (await filesOf(path, /\.log$/)).sort().at(-1) ?? '';
+    const whole = await readFile(log);
+    const count = await readCopy(path);
+    for (const share of [0.1, 0.4, 0.8, 0.99]) {
+      const kept = whole.subarray(0, Math.floor(whole.length * share));
+      await writeFile(log, Buffer.concat([kept, tail(whole.length - kept.length)]));
+      const copy = newPath();
+      await cp(path, copy, { recursive: true });
+      const store = await LevelStore.open(copy, OPTIONS);
+      const left = await all(store, 100);
+      await store.close();
+      expect(left).toEqual(Array.from({ length: left.length }, (_, i) => key(i)));
+      expect(left.length).toBeLessThan(count);
+    }
+  });
+
+  it('is a page that is missing in the middle of the log, be it at the border of records', async () => {
+    const path = await grown();
+    const log = (await filesOf(path, /\.log$/)).sort().at(-1) ?? '';
+    const whole = await readFile(log);
+    const first = 7 + whole.readUInt16LE(4);
+    for (const from of [0, 100, first]) {
+      await writeFile(log, Buffer.from(whole).fill(0, from, 4096));
+      expect(await rejectionOf(readCopy(path))).toBe('store-damaged');
+    }
+  });
+
   async function readCopy(path: string): Promise<number> {
     const copy = newPath();
     await cp(path, copy, { recursive: true });

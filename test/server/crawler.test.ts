@@ -18,6 +18,8 @@ interface FakeNode {
   seq: bigint;
   isUp: boolean;
   hasRecord: boolean;
+  /** It sends one that is none. */
+  isRecordInvalid?: boolean;
 }
 
 /** A network that answers as the test wants it to. */
@@ -49,6 +51,7 @@ class FakeNetwork implements CrawlService {
     const node = this.nodes.find(({ port }) => port === place.udpPort);
     await this.#sleep(node?.isUp ? 20 : 1_000, signal);
     if (node === undefined || !node.isUp || !node.hasRecord) throw silent();
+    if (node.isRecordInvalid === true) throw new PeerlaneError('invalid-record', 'a record of another node');
     return recordOf(node);
   }
 
@@ -193,6 +196,24 @@ describe('a crawl', () => {
     await crawl(network, set);
     expect(set.get(keyOf(bare))?.node).toMatchObject({ host: '127.0.0.1', udpPort: bare.port });
     expect(set.get(keyOf(known))).toMatchObject({ score: 2, node: record });
+  });
+
+  it('takes a node that sends a record which is none for one without a record, and goes on', async () => {
+    const network = new FakeNetwork(3);
+    const [bare, known] = network.nodes;
+    if (bare === undefined || known === undefined) throw new Error('two nodes');
+    const set = setOf([known]);
+    const record = recordOf(known);
+    network.env.advance(HOUR_MS);
+    for (const node of [bare, known]) node.isRecordInvalid = true;
+    let pings = 0;
+    network.ping = async () => void pings++;
+    const stats = await crawl(network, set);
+    expect(stats).toMatchObject({ nodes: 3, added: 2, removed: 0 });
+    expect(set.get(keyOf(bare))).toMatchObject({ score: 1, node: { host: '127.0.0.1', udpPort: bare.port } });
+    expect(set.get(keyOf(known))).toMatchObject({ score: 2, node: record });
+    // That they are there, they have shown.
+    expect(pings).toBe(0);
   });
 
   it('asks a known node where it has answered before it believes that it has moved', async () => {

@@ -14,6 +14,7 @@ import {
 } from '../../src/enr/index.ts';
 import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { recordSender } from '../support/record-sender.ts';
 import { isKind, LOOPBACK, startedServer, TestServer } from '../support/servers.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
 
@@ -107,6 +108,21 @@ describe('a server with discovery', () => {
     const searcher = await started({ ...searching, bootnodes: [boot, silent] });
     await searcher.until(isKind('peer-connected'));
     expect(searcher.seen.filter(isKind('dial-failed'))).toEqual([]);
+  });
+
+  it('takes a node that sends a record which is none for one that knows of no records', async () => {
+    const sender = await recordSender(Uint8Array.of(0xc0));
+    open.push({ close: async () => await sender[Symbol.asyncDispose]() });
+    const searcher = await started({
+      ...searching,
+      bootnodes: [sender.enode],
+      discovery: { accepts: () => true },
+    });
+    for await (const { publicKey, record, source } of searcher.discovery?.nodes() ?? []) {
+      expect([publicKey, record, source]).toEqual([sender.publicKey, undefined, 'v4']);
+      break;
+    }
+    expect(searcher.seen.map(({ kind }) => kind)).not.toContain('discovery-failed');
   });
 
   it('takes the port of a node from its record, where its Pings name none', async () => {

@@ -10,6 +10,7 @@ import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { EventQueue } from '../interop/event-queue.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
+import { recordSender } from '../support/record-sender.ts';
 
 const HOST = '127.0.0.1';
 
@@ -199,6 +200,21 @@ describe('a discovery service', () => {
     await expect(service.requestRecord(dead)).rejects.toThrow(
       'no answer to the Ping that comes before ENRRequest',
     );
+  });
+
+  it.each([
+    ['a record that cannot be verified', Uint8Array.of(0xc0), /a record that is invalid: /],
+    [
+      'the record of another node',
+      signRecord(new Uint8Array(32).fill(7), { seq: 1n }).encoded,
+      /of another node$/,
+    ],
+  ])('a node that answers with %s is no timeout', async (_, encoded, message) => {
+    await using sender = await recordSender(encoded);
+    await using service = await started({ bootnodes: [sender.enode] });
+    const error = { code: 'invalid-record', message: expect.stringMatching(message) };
+    await expect(service.requestRecord(sender.enode)).rejects.toMatchObject(error);
+    await expect(service.resolve(sender.publicKey)).rejects.toMatchObject(error);
   });
 
   it('on a socket of IPv4 says at once that it has no way to a node of IPv6', async () => {

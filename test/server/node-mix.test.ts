@@ -4,7 +4,7 @@ import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { DnsClient, formatTreeUrl } from '../../src/dnsdisc/index.ts';
-import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/tree-walk.ts';
+import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/known-roots.ts';
 import { signRecord } from '../../src/enr/index.ts';
 import {
   type FoundNode,

@@ -181,9 +181,10 @@ export class NodeDatabase implements AsyncDisposable {
    * Up to `count` random nodes that have answered within the last `maxAge` milliseconds, to start from. Their records
    * have been checked. Of one network there are at most `SEED_NETWORK_LIMIT`, of a block of networks at most
    * `SEED_BLOCK_LIMIT`, and more than one only when each block with such nodes has given one; of this machine and its
-   * LAN there may be any number.
+   * LAN there may be any number. While the disk cannot be read, which an event says once, there are only those of which nothing
+   * has been written yet.
    *
-   * @throws PeerlaneError `closed`, `file-unreadable`, `aborted`, `invalid-argument`
+   * @throws PeerlaneError `closed`, `aborted`, `invalid-argument`
    */
   async seeds(
     count: number,
@@ -201,7 +202,7 @@ export class NodeDatabase implements AsyncDisposable {
     for (let at = 0; seeds.length < count && at < names.length; ) {
       const drawn = names.slice(at, at + Math.min(READ_LENGTH, count - seeds.length));
       at += drawn.length;
-      for (const node of await this.#writer.read(drawn, signal)) {
+      for (const node of await this.#writer.readWhatIsThere(drawn, signal)) {
         if (node === undefined) continue;
         if (hasValidRecord(node)) seeds.push(node);
         else this.remove(node.id);

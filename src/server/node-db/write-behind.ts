@@ -38,6 +38,8 @@ export class WriteBehind {
   #timer: Timer | undefined;
   #retryMs = RETRY_INTERVAL_MS;
   #isClosed = false;
+  /** Whether the disk could not be read the last time, which has been told. */
+  #isUnreadable = false;
 
   constructor(options: WriteBehindOptions) {
     this.#options = options;
@@ -102,21 +104,52 @@ export class WriteBehind {
     await this.#options.kv.close();
   }
 
-  /** The nodes of these names; undefined for those that are not there, or whose value is damaged. */
+  /**
+   * The nodes of these names; undefined for those that are not there, or whose value is damaged.
+   * @throws PeerlaneError `file-unreadable`, `closed`, `aborted`
+   */
   async read(names: readonly string[], signal?: AbortSignal): Promise<(StoredNode | undefined)[]> {
+    return await this.#read(names, () => this.#values(names), signal);
+  }
+
+  /**
+   * As `read`; where the disk cannot be read, which is told once, those of which nothing is on it yet.
+   * @throws PeerlaneError `closed`, `aborted`
+   */
+  async readWhatIsThere(names: readonly string[], signal?: AbortSignal): Promise<(StoredNode | undefined)[]> {
+    const values = async (): Promise<(Uint8Array | undefined)[] | undefined> => {
+      try {
+        return await this.#values(names);
+      } catch (error) {
+        if (!isPeerlaneError(error, 'file-unreadable')) throw error;
+        if (!this.#isUnreadable) this.#options.failed(error);
+        this.#isUnreadable = true;
+        return undefined;
+      }
+    };
+    return await this.#read(names, values, signal);
+  }
+
+  /** @param values those on the disk; undefined when nobody knows what is there */
+  async #read(
+    names: readonly string[],
+    values: () => Promise<(Uint8Array | undefined)[] | undefined>,
+    signal: AbortSignal | undefined,
+  ): Promise<(StoredNode | undefined)[]> {
     const { index } = this.#options;
     const entries = names.map((name) => index.get(name));
     // Taken before the wait: whether or not the value that comes holds them already, they are put over it.
     const changes = names.map((name) => {
       return composed(this.#writing.get(name), this.#pending.get(name) ?? TOUCHED);
     });
-    const values = await this.#values(names);
+    const stored = await values();
     throwIfAborted(signal);
     return names.map((name, i) => {
-      const entry = entries[i];
+      const [entry, change = TOUCHED] = [entries[i], changes[i]];
       // Removed meanwhile, and perhaps added again.
       if (entry === undefined || index.get(name) !== entry) return undefined;
-      const facts = factsFrom(values[i], changes[i] ?? TOUCHED);
+      if (stored === undefined && !change.fresh) return undefined;
+      const facts = factsFrom(stored?.[i], change);
       const node = facts === undefined ? undefined : storedNode(idOf(name), facts, entry.history);
       if (node === undefined) this.remove(name);
       return node;
@@ -191,7 +224,9 @@ export class WriteBehind {
     const { kv, failed } = this.#options;
     const keys = names.map(keyOf);
     try {
-      return await kv.getMany(keys);
+      const values = await kv.getMany(keys);
+      this.#isUnreadable = false;
+      return values;
     } catch (error) {
       if (!isPeerlaneError(error, 'store-damaged')) throw error;
       failed(error);

@@ -30,8 +30,14 @@ class WatchedKv extends MemoryKv {
   batches = 0;
   written = 0;
   error: Error | undefined;
+  readError: Error | undefined;
   /** Called in the middle of a batch. */
   during: (() => void) | undefined;
+
+  override async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    if (this.readError !== undefined) throw this.readError;
+    return await super.getMany(keys);
+  }
 
   override async batch(changes: Parameters<KeyValueStore['batch']>[0]): Promise<void> {
     this.during?.();
@@ -313,6 +319,33 @@ describe('a node database', () => {
     await database.flush();
     expect(await database.get(idOf(1))).toMatchObject({ client: 'new' });
     expect(await numbersOf(database)).toEqual([1, 2]);
+  });
+
+  it('has seeds of what is in memory while the disk cannot be read, which is told once, and forgets nobody', async () => {
+    const { kv, events, database } = await watched();
+    const lastPong = START - 1_000;
+    for (let i = 0; i < 3; i++) add(database, i, { lastPong });
+    await database.flush();
+    for (let i = 3; i < 5; i++) add(database, i, { lastPong });
+    database.update(idOf(0), { client: 'new' });
+    const seeds = async () => {
+      const found = await database.seeds(10, HOUR);
+      return found.map(({ publicKey }) => numberOf(publicKey)).sort((a, b) => a - b);
+    };
+    kv.readError = new PeerlaneError('file-unreadable', 'it is not open');
+    expect([await seeds(), await seeds()]).toEqual([
+      [3, 4],
+      [3, 4],
+    ]);
+    expect(events).toEqual([{ kind: 'node-database-failed', error: kv.readError }]);
+    // Who asks for one is not told that there is none.
+    await expect(database.get(idOf(0))).rejects.toMatchObject({ code: 'file-unreadable' });
+    expect(database.size).toBe(5);
+    kv.readError = undefined;
+    expect(await seeds()).toEqual([0, 1, 2, 3, 4]);
+    kv.readError = new PeerlaneError('file-unreadable', 'it is not open again');
+    await seeds();
+    expect(events).toHaveLength(2);
   });
 
   it('closes although the disk fails, and says so', async () => {
