@@ -142,7 +142,7 @@ function checked(options: ServerOptions): ServerConfig {
   const discovery = checkDiscoveryOptions(options, listen);
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   return {
-    key,
+    key: key.slice(),
     listen,
     externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
     protocols,

@@ -193,10 +193,10 @@ export class Discv4Service implements AsyncDisposable {
    */
   async findNode(node: NodeSource, target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
     const remote = this.#remote(node);
-    checkTarget(target);
+    const to = checkedTarget(target);
     const { env } = this.#config;
     const nodes = await this.#calls.request<KadNode[]>('FindNode', options, (done) =>
-      this.#engine.findNode(remote, target, env.now(), done),
+      this.#engine.findNode(remote, to, env.now(), done),
     );
     // Anybody can name a key that nobody has.
     return nodes.filter(({ publicKey }) => isPublicKey(publicKey));
@@ -213,8 +213,7 @@ export class Discv4Service implements AsyncDisposable {
     target: Uint8Array,
     options: CallOptions = {},
   ): AsyncGenerator<KadNode, KadNode[], undefined> {
-    checkTarget(target);
-    return yield* this.#lookups.lookup(target, options);
+    return yield* this.#lookups.lookup(checkedTarget(target), options);
   }
 
   /**
@@ -222,8 +221,7 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
-    checkTarget(target);
-    return await this.#lookups.findClosest(target, options);
+    return await this.#lookups.findClosest(checkedTarget(target), options);
   }
 
   /**
@@ -241,10 +239,10 @@ export class Discv4Service implements AsyncDisposable {
    * nowhere with a record of its own that can be verified
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
-    checkTarget(publicKey);
+    const wanted = checkedTarget(publicKey);
     signalOf(options);
-    if (equalBytes(publicKey, this.publicKey)) return this.record;
-    return await resolveRecord(this, publicKey, options);
+    if (equalBytes(wanted, this.publicKey)) return this.record;
+    return await resolveRecord(this, wanted, options);
   }
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
@@ -277,8 +275,10 @@ export class Discv4Service implements AsyncDisposable {
   }
 }
 
-function checkTarget(target: Uint8Array): void {
+/** A copy: the caller may use its buffer again at once. */
+function checkedTarget(target: Uint8Array): Uint8Array {
   checkLength('the public key', target, PUBLIC_KEY_LENGTH);
+  return target.slice();
 }
 
 function isNamedOf(options: PingOptions): boolean {

@@ -94,6 +94,31 @@ describe('a discovery service', () => {
     expect(await asker.resolve(asker.publicKey)).toBe(asker.record);
   });
 
+  it('leaves buffers to its caller, who may use them again at once', async () => {
+    await using stack = new Group();
+    const key = generateSecretKey(systemEnv);
+    const { others, bootnodes } = await network(stack, 20);
+    const searcher = stack.use(new Discv4Service(optionsOf({ key, bootnodes })));
+    key.fill(0);
+    await searcher.start();
+    const buffer = new Uint8Array(64);
+    const filled = (publicKey: Uint8Array): Uint8Array => {
+      buffer.set(publicKey);
+      return buffer;
+    };
+    const [known] = others;
+    if (known === undefined) throw new Error('no node');
+    // Of what is filled with many keys, one after another, only the last stays.
+    const searches = others.map(({ publicKey }) => searcher.findClosest(filled(publicKey)));
+    const record = searcher.resolve(filled(known.publicKey));
+    const told = searcher.findNode(bootnodes[0] ?? '', filled(known.publicKey));
+    buffer.fill(0);
+    const firsts = (await Promise.all(searches)).map(([first]) => toBareHex(first?.publicKey ?? buffer));
+    expect(firsts).toEqual(others.map(({ publicKey }) => toBareHex(publicKey)));
+    expect((await record)?.publicKey).toEqual(known.publicKey);
+    expect(keysOf(await told)).toContain(toBareHex(known.publicKey));
+  });
+
   it('gives random nodes without an end, until it is told to stop', async () => {
     await using stack = new Group();
     const { bootnodes } = await network(stack, 3);

@@ -1,7 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
 import { parseEnode } from '../../src/enr/index.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
@@ -100,6 +102,16 @@ describe('a server', () => {
     expect(parseEnode(listener.enode).host).toBe(reached);
     const dialer = await started();
     expect((await dialer.dial(listener.enode)).info.id).toEqual(listener.id);
+  });
+
+  it('keeps its key, whatever the caller does with the buffer', async () => {
+    const key = generateSecretKey(systemEnv);
+    const server = new TestServer({ key });
+    open.push(server);
+    key.fill(0);
+    await server.start();
+    const other = await started();
+    expect((await other.dial(server.enode)).info.id).toEqual(server.id);
   });
 
   it('can be left to `await using`, as an AsyncDisposable', async () => {
