@@ -113,11 +113,19 @@ export class Discv4Engine {
     this.#leave();
   }
 
-  /** One more node to begin with, as those of the options, once the engine has been started. */
+  /** One more node to begin with, as those of the options. */
   addSeed(seed: KadNode, now: number): void {
     if (!this.#reaches(seed.ip)) return;
     this.#enter(now);
     this.#upkeep.addSeed(seed);
+    this.#leave();
+  }
+
+  /** A node that somebody else has named, to be checked like those that answers name. */
+  addNamed(node: KadNode, now: number): void {
+    if (!this.#reaches(node.ip)) return;
+    this.#enter(now);
+    this.#upkeep.addNamed(node);
     this.#leave();
   }
 

@@ -38,13 +38,29 @@ export class Upkeep {
     this.#seeds = [...seeds];
   }
 
-  /** One more node to begin with; an empty table looks for others at once. */
+  /** One more node to begin with; an empty table looks for others at once, or when it starts. */
   addSeed(seed: KadNode): void {
     const { agenda, table } = this.#context;
     this.#seeds.push(seed);
+    if (!this.#isStarted) return;
     this.#emptyRefreshAt = Math.min(this.#emptyRefreshAt, agenda.now);
     if (table.isEmpty && !this.#isRefreshing) this.run();
     else table.addFound(seed, agenda.now);
+  }
+
+  /** A node that others have named. Where the table had none, others are looked for at once, and soon again. */
+  addNamed(node: KadNode): void {
+    const { agenda, table } = this.#context;
+    const isFirst = table.isEmpty;
+    table.addFound(node, agenda.now);
+    if (!isFirst || !this.#isStarted) return;
+    this.#refreshAt = agenda.now;
+    this.#refreshMs = FIRST_REFRESH_INTERVAL_MS;
+    this.run();
+  }
+
+  get #isStarted(): boolean {
+    return this.#refreshAt !== Number.POSITIVE_INFINITY;
   }
 
   start(): void {

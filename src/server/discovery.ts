@@ -220,9 +220,18 @@ export class Discovery {
   /** A node that may be of use, as it shows itself: others may have made it up, or its key. */
   async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
     if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, this.#context.publicKey)) return undefined;
+    if (node.source === 'dns' || node.source === 'static') this.#tell(node);
     const isTold = node.source === 'v4' && node.record === undefined;
     const shown = isTold ? await this.#asked(node, signal) : node;
     return shown !== undefined && this.#isUseful(shown) ? shown : undefined;
+  }
+
+  /** Has v4 look at a node of another source: without a bootnode it knows nobody, and nobody knows it. */
+  #tell(node: FoundNode): void {
+    const service = this.#service;
+    if (service === undefined || node.udpPort === 0 || !hasAddress(node)) return;
+    const named = kadNodeOf(node);
+    if (service.reaches(named)) service.addNode(named);
   }
 
   /** Whether the record of the node says that it is of use; one without a record may be. */

@@ -30,7 +30,6 @@ export class Discv4Lookups {
 
   async *lookup(target: Uint8Array, options: CallOptions): AsyncGenerator<KadNode, KadNode[], undefined> {
     const signal = signalOf(options);
-    const leave = await this.#options.calls.enterLookup(signal);
     const nodes = await this.#nodesOf(target);
     try {
       for (let next = await nodes.next(signal); next !== undefined; ) {
@@ -41,7 +40,6 @@ export class Discv4Lookups {
       return nodes.closest;
     } finally {
       nodes.stop();
-      leave();
     }
   }
 
@@ -63,10 +61,11 @@ export class Discv4Lookups {
   }
 
   async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
-    const { env, closing, engine, resumed } = this.#options;
+    const { env, closing, engine, calls, resumed } = this.#options;
     // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
     await new Promise<void>((resolve) => void env.setImmediate(resolve));
     return new LookupNodes({
+      enter: (signal) => calls.enterLookup(signal),
       begin: (events) => engine.lookup(target, events),
       resume: (run) => {
         engine.resumeLookup(run, env.now());

@@ -122,15 +122,28 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   /**
-   * One more node to begin with: a bootnode that was not known at the start.
-   * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`; `dial-failed` when the socket has no way to
-   * addresses of its family
+   * One more node to begin with: a bootnode that was not known when the service was made.
+   * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`, `closed`; `dial-failed` when the socket has no
+   * way to addresses of its family
    */
   addBootnode(node: NodeSource): void {
-    const seed = this.#remote(node);
-    if (this.#socket === undefined || this.#closing.isClosed) return;
-    this.#engine.addSeed(seed, this.#config.env.now());
+    this.#engine.addSeed(this.#added(node), this.#config.env.now());
     this.#ticker.schedule();
+  }
+
+  /**
+   * A node that others have named, such as a list in DNS: it comes into the table when it answers, and nodes are looked for
+   * with it where the table had none.
+   * @throws PeerlaneError as `addBootnode`
+   */
+  addNode(node: NodeSource): void {
+    this.#engine.addNamed(this.#added(node), this.#config.env.now());
+    this.#ticker.schedule();
+  }
+
+  #added(node: NodeSource): KadNode {
+    if (this.#closing.isClosed) throw closedError();
+    return this.#remote(node);
   }
 
   /** The UDP port in use; 0 before the start. */

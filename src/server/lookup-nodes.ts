@@ -5,13 +5,18 @@ import type { LookupRun, LookupRunEvents } from '../discv4/index.ts';
 import type { KadNode } from '../kad/index.ts';
 
 export interface LookupNodesOptions {
+  /** Resolves, when it is the lookup's turn, with what ends that. @throws PeerlaneError `aborted`, `closed` */
+  enter(signal: AbortSignal | undefined): Promise<() => void>;
   begin(events: LookupRunEvents): LookupRun;
   resume(run: LookupRun): void;
   /** Ends when nothing will come any more. */
   readonly closing: Closing;
 }
 
-/** The nodes of one lookup, which goes on only while somebody waits for the next. */
+/**
+ * The nodes of one lookup, which goes on only while somebody waits for the next. Then it has a turn among the others: one
+ * that its caller has left where it stands keeps nobody else waiting.
+ */
 export class LookupNodes {
   readonly #options: LookupNodesOptions;
   readonly #run: LookupRun;
@@ -38,16 +43,28 @@ export class LookupNodes {
 
   /** The next node; `undefined` at the end. @throws PeerlaneError `aborted`, `closed` */
   async next(signal: AbortSignal | undefined): Promise<KadNode | undefined> {
-    const { closing, resume } = this.#options;
+    const { closing, enter } = this.#options;
     for (;;) {
       throwIfAborted(signal);
       if (closing.isClosed) throw new PeerlaneError('closed', 'discovery is not running');
       const node = this.#nodes.shift();
       if (node !== undefined || this.#run.isDone) return node;
-      const woken = this.#woken(signal);
-      resume(this.#run);
-      await woken;
+      const leave = await enter(signal);
+      try {
+        await this.#advance(signal);
+      } finally {
+        leave();
+      }
     }
+  }
+
+  /** Goes on until there is a node, or the end. */
+  async #advance(signal: AbortSignal | undefined): Promise<void> {
+    // What was on its way may have come while it waited for its turn.
+    if (this.#nodes.length > 0 || this.#run.isDone) return;
+    const woken = this.#woken(signal);
+    this.#options.resume(this.#run);
+    await woken;
   }
 
   stop(): void {

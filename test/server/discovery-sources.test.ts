@@ -6,6 +6,7 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
 import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { type DiscoveryOptions, Discv4Service, NodeDatabase } from '../../src/server/index.ts';
+import { EventQueue } from '../interop/event-queue.ts';
 import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -40,7 +41,7 @@ async function bootnode(): Promise<string> {
 }
 
 /** A node list in DNS. */
-function listOf(servers: readonly TestServer[]) {
+function listOf(servers: readonly { readonly enr: string }[]) {
   const records = servers.map(({ enr }) => parseRecord(enr));
   const tree = signTree({ domain: 'nodes.test', seq: 1n, records }, generateSecretKey(systemEnv));
   const texts = treeTexts(tree);
@@ -101,5 +102,27 @@ describe('a server with v4, DNS, a node database and static nodes', () => {
     expect(wanted.map(callsOf)).toEqual(wanted.map(() => 1));
     expect([other, otherListed, otherStored].map(callsOf)).toEqual([0, 0, 0]);
     expect(searcher.seen.map(({ kind }) => kind)).not.toContain('dial-failed');
+  });
+});
+
+describe('a server that knows a node list in DNS alone', () => {
+  it('comes into the tables of those that the list names', async () => {
+    const added = new EventQueue<string>();
+    const listed = new Discv4Service({
+      ...{ key: generateSecretKey(systemEnv), listen: LOOPBACK },
+      // The discard service: it is found, and nobody answers its dial.
+      tcpPort: 9,
+      onEvent: (event) => {
+        if (event.kind === 'node-added') added.push(toBareHex(event.node.publicKey));
+      },
+    });
+    open.push(listed);
+    await listed.start();
+    const beginner = new TestServer({ discovery: listOf([{ enr: listed.record.toString() }]) });
+    open.push(beginner);
+    await beginner.start();
+    const id = toBareHex(beginner.id);
+    await added.next('the beginner', (key) => key === id);
+    expect(beginner.discovery?.table.entries().map(({ publicKey }) => publicKey)).toEqual([listed.publicKey]);
   });
 });

@@ -1,5 +1,6 @@
-import { getEventListeners } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { createSocket } from 'node:dgram';
+import { getEventListeners, once } from 'node:events';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
@@ -154,15 +155,47 @@ describe('a discovery service', () => {
   });
 
   it('a lookup that waits for its turn ends with the service', async () => {
-    await using stack = new Group();
-    const { bootnodes } = await network(stack, 3);
-    const service = await started({ bootnodes });
+    const mute = createSocket('udp4').bind(0, HOST);
+    onTestFinished(() => void mute.close());
+    await once(mute, 'listening');
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const { port } = mute.address();
+    const nobody = formatEnode({ publicKey, host: HOST, tcpPort: port, udpPort: port });
+    const service = await started({ bootnodes: [nobody] });
     const target = new Uint8Array(64).fill(1);
-    // As many as may run, each of which stands at a node.
-    for (let i = 0; i < 32; i++) await service.lookup(target).next();
-    const waiting = rejectionOf(service.findClosest(target));
+    // As many as may run, each of which asks a node that does not answer.
+    const lookups = Array.from({ length: 32 }, () => service.lookup(target));
+    for (const lookup of lookups) expect((await lookup.next()).value).toMatchObject({ udpPort: port });
+    const waiting = [...lookups.map((lookup) => lookup.next()), service.findClosest(target)].map(rejectionOf);
     await service.close();
-    expect(await waiting).toBe('closed');
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['closed']));
+  });
+
+  it('lookups that are left where they stand keep nobody waiting', async () => {
+    await using stack = new Group();
+    const { others, bootnodes } = await network(stack, 3);
+    const service = stack.use(await started({ bootnodes }));
+    for (let i = 0; i < 40; i++) await service.random().next();
+    const [other] = others;
+    expect((await service.resolve(other?.publicKey ?? new Uint8Array(64)))?.publicKey).toEqual(
+      other?.publicKey,
+    );
+  });
+
+  it('takes bootnodes before its start, and none when it is closed', async () => {
+    await using stack = new Group();
+    const { others, bootnodes } = await network(stack, 3);
+    const service = stack.use(new Discv4Service(optionsOf()));
+    service.addBootnode(bootnodes[0] ?? '');
+    await service.start();
+    const [other] = others;
+    expect((await service.resolve(other?.publicKey ?? new Uint8Array(64)))?.publicKey).toEqual(
+      other?.publicKey,
+    );
+    await service.close();
+    for (const add of ['addBootnode', 'addNode'] as const) {
+      expect(codeOf(() => service[add](bootnodes[0] ?? ''))).toBe('closed');
+    }
   });
 
   it('has a record before the start, which names no port, and a newer one that does', async () => {
