@@ -251,6 +251,14 @@ const casesOf = (signal: AbortSignal, options = { signal }): readonly Case[] => 
       await it.close();
     },
   },
+  { name: 'TableView.get', args: [node.id], call: (a) => service.table.get(a) },
+  { name: 'TableView.has', args: [node.id], call: (a) => service.table.has(a) },
+  { name: 'TableView.isLive', args: [node.id], call: (a) => service.table.isLive(a) },
+  {
+    name: 'TableView.closest',
+    args: [node.id, 16, { onlyLive: false, accepts: () => true }],
+    call: (a, b, c) => service.table.closest(a, b, c),
+  },
   { name: 'Discv4Service.addBootnode', args: [{ ...node }], call: (a) => service.addBootnode(a) },
   { name: 'Discv4Service.ping', args: [{ ...node }, options], call: (a, b) => service.ping(a, b) },
   { name: 'Discv4Service.ping by URL', args: [url, options], call: (a, b) => service.ping(a, b) },

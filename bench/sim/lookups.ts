@@ -12,11 +12,18 @@ const PATIENCE_MS = 5 * 60_000;
 export const LOOKUP_GAP_MS = 500;
 const FIND_NODE = 3;
 
+/** Parts and averages are NaN where there is nothing that they would be of. */
 export interface LookupFigures {
   /** Those whose node stayed until their end. */
   readonly lookups: number;
   readonly ended: number;
-  /** The part of them that found all of the true closest. */
+  /**
+   * The true closest that a lookup is held against, at most 16, on average; and those of them that are behind NAT. Where
+   * everybody is, these are nearly all: they count because they were found, and say nothing of those that were not.
+   */
+  readonly wanted: number;
+  readonly wantedBehindNat: number;
+  /** The part of the lookups that ended which found all of the true closest. */
   readonly perfect: number;
   /** The part of the true closest that was found. */
   readonly recall: number;
@@ -45,6 +52,7 @@ interface Counts {
 interface Outcome extends Counts {
   readonly found: number;
   readonly wanted: number;
+  readonly wantedBehindNat: number;
   readonly ms: number;
 }
 
@@ -87,10 +95,13 @@ function figuresOf(searches: readonly Search[]): LookupFigures {
   const outcomes = searches.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]));
   const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, each) => total + of(each), 0);
   const mean = (of: (outcome: Outcome) => number) => sum(of) / outcomes.length;
+  const judged = outcomes.filter(({ wanted }) => wanted > 0);
   return {
     lookups: searches.filter(({ asker, outcome }) => asker.isRunning || outcome !== undefined).length,
     ended: outcomes.length,
-    perfect: mean(({ found, wanted }) => (found === wanted ? 1 : 0)),
+    wanted: mean(({ wanted }) => wanted),
+    wantedBehindNat: mean(({ wantedBehindNat }) => wantedBehindNat),
+    perfect: judged.filter(({ found, wanted }) => found === wanted).length / judged.length,
     recall: sum(({ found }) => found) / sum(({ wanted }) => wanted),
     meanMs: mean(({ ms }) => ms),
     maxMs: outcomes.reduce((most, { ms }) => Math.max(most, ms), 0),
@@ -116,6 +127,7 @@ function judge(network: SimNetwork, search: Search, result: readonly KadNode[]):
   return {
     found: closest.filter(isFound).length,
     wanted: closest.length,
+    wantedBehindNat: closest.filter(({ identity }) => identity.isNat).length,
     ms: network.env.now() - begin,
     asked: after.asked - before.asked,
     packets: after.packets - before.packets,

@@ -8,6 +8,8 @@ import type { SimNode } from './node.ts';
 const SAMPLE = 200;
 
 export interface TableFigures {
+  /** Nodes that are not behind NAT. */
+  readonly reachable: number;
   /** Entries, live ones and replacements of a node, on average. */
   readonly entries: number;
   readonly live: number;
@@ -48,6 +50,7 @@ export function tableFigures(network: SimNetwork): TableFigures {
   }
   const counts = reachable.map(({ identity }) => named.get(toBareHex(identity.node.id)) ?? 0);
   return {
+    reachable: reachable.length,
     entries: sums.entries / nodes.length,
     live: sums.live / nodes.length,
     replacements: sums.replacements / nodes.length,

@@ -1,4 +1,3 @@
-import type { Env } from '../base/env.ts';
 import { Bucket, type Entry } from './bucket.ts';
 import { ID_LENGTH, logDistance } from './distance.ts';
 import { NetworkCounts, type Networks, TABLE_NETWORK_LIMIT } from './ip-limits.ts';
@@ -87,16 +86,6 @@ export class Buckets {
     };
     for (const bucket of this.#inUse.toReversed()) if (differs(bucket)) yield bucket;
     for (const bucket of this.#inUse) if (!differs(bucket)) yield bucket;
-  }
-
-  /** A random id at a log-distance of 1..256. */
-  randomIdAt(distance: number, randomBytes: Env['randomBytes']): Uint8Array {
-    const id = this.#localId.slice();
-    const random = randomBytes(ID_LENGTH);
-    const [at, bit] = positionOf(distance);
-    id.set(random.subarray(at + 1), at + 1);
-    id[at] = (id[at] ?? 0) ^ bit ^ ((random[at] ?? 0) & (bit - 1));
-    return id;
   }
 
   #count({ networks }: Entry): void {

@@ -175,14 +175,6 @@ export class Table {
     else this.#answered(entry, node);
   }
 
-  /** Forgets a node. A replacement takes its place. */
-  remove(id: Uint8Array): void {
-    const entry = this.#known.get(toBareHex(id));
-    if (entry === undefined) return;
-    if (entry.isReplacement) this.#drop(entry);
-    else this.#replace(entry);
-  }
-
   /** Number of entries. */
   get size(): number {
     return this.#buckets.all.reduce((sum, { entries }) => sum + entries.length, 0);
@@ -211,17 +203,6 @@ export class Table {
       replacements += bucket.replacements.length;
     }
     return { entries, live, replacements, buckets: this.#buckets.all.length };
-  }
-
-  /**
-   * A random id at a log-distance of 1..256 from ours, for lookups that refresh that bucket.
-   * @throws PeerlaneError `invalid-argument`
-   */
-  randomIdAt(distance: number): Uint8Array {
-    if (!Number.isInteger(distance) || distance < 1 || distance > ID_LENGTH * 8) {
-      throw new PeerlaneError('invalid-argument', `a log-distance is a number from 1 to ${ID_LENGTH * 8}`);
-    }
-    return this.#buckets.randomIdAt(distance, this.#randomBytes);
   }
 
   #add(node: KadNode, isProven: boolean, now: number): AddOutcome {

@@ -6,7 +6,7 @@ import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.
 import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import type { KadNode, Table } from '../kad/index.ts';
+import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
@@ -109,7 +109,7 @@ export class Discovery {
   }
 
   /** The table of discovery v4. @throws PeerlaneError `closed` when v4 does not run */
-  get table(): Table {
+  get table(): TableView {
     return this.#v4.table;
   }
 

@@ -6,7 +6,7 @@ import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
-import type { KadNode, Table } from '../kad/index.ts';
+import { type KadNode, TableView } from '../kad/index.ts';
 import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
 import { Discv4Lookups } from './discv4-lookups.ts';
 import {
@@ -41,6 +41,8 @@ export interface PingOptions extends CallOptions {
 export class Discv4Service implements AsyncDisposable {
   /** The node's public key, 64 bytes. */
   readonly publicKey: Uint8Array;
+  /** The nodes that it knows: to be seen, not to be changed. */
+  readonly table: TableView;
   readonly #config: Discv4ServiceConfig;
   readonly #engine: Discv4Engine;
   readonly #ticker: Discv4Ticker;
@@ -79,6 +81,7 @@ export class Discv4Service implements AsyncDisposable {
         },
       },
     });
+    this.table = new TableView(this.#engine.table);
     const ticker = new Discv4Ticker(this.#engine, env);
     this.#ticker = ticker;
     const shared = { env, closing: this.#closing };
@@ -157,10 +160,6 @@ export class Discv4Service implements AsyncDisposable {
    */
   reaches(node: KadNode): boolean {
     return this.#config.reaches(nodeOf(node).ip);
-  }
-
-  get table(): Table {
-    return this.#engine.table;
   }
 
   /** The node's own record. @throws PeerlaneError `invalid-argument` when `record` gives none */

@@ -1,12 +1,12 @@
 import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
-import type { KadNode, Table } from '../kad/index.ts';
+import type { KadNode, TableView } from '../kad/index.ts';
 import { type CallOptions, isFaultOfNode } from './discv4-calls.ts';
 
 /** What a record is searched with. */
 export interface RecordSearch {
-  readonly table: Table;
+  readonly table: Pick<TableView, 'get'>;
   lookup(target: Uint8Array, options: CallOptions): AsyncIterable<KadNode>;
   requestRecord(node: KadNode, options: CallOptions): Promise<NodeRecord>;
 }

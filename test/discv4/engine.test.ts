@@ -8,6 +8,7 @@ import {
 } from '../../src/discv4/index.ts';
 import { decodeRecord, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { compareDistance, type KadNode, kadNode } from '../../src/kad/index.ts';
+import { silence } from '../support/kad-nodes.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 function pair() {
@@ -67,7 +68,7 @@ describe('Ping and Pong', () => {
   it('one that has proved its endpoint is not pinged again for 24 h', () => {
     const { network, node, puppet, bond } = withPuppet();
     bond();
-    node.engine.table.remove(nodeIdOf(puppet.publicKey));
+    silence(node.engine.table, nodeIdOf(puppet.publicKey));
     const pingLater = (ms: number) => {
       network.env.advance(ms);
       puppet.received.length = 0;
@@ -77,7 +78,7 @@ describe('Ping and Pong', () => {
     };
     puppet.onMessage = () => undefined;
     expect(pingLater(1000)).toEqual(['pong']);
-    node.engine.table.remove(nodeIdOf(puppet.publicKey));
+    silence(node.engine.table, nodeIdOf(puppet.publicKey));
     expect(pingLater(PROOF_LIFETIME_MS)).toEqual(['ping', 'pong']);
   });
 
@@ -154,7 +155,7 @@ describe('endpoint proofs', () => {
     const { network, node, puppet, bond } = withPuppet();
     bond();
     puppet.onMessage = () => undefined;
-    node.engine.table.remove(nodeIdOf(puppet.publicKey));
+    silence(node.engine.table, nodeIdOf(puppet.publicKey));
     const ask = () => puppet.send(node, { kind: 'enrRequest', expiration: puppet.expiration });
     network.env.advance(PROOF_LIFETIME_MS - 300);
     ask();
@@ -198,7 +199,7 @@ describe('endpoint proofs', () => {
       expect(asked).toEqual({ isDone: true, result: undefined });
       return sent();
     };
-    node.engine.table.remove(nodeIdOf(puppet.publicKey));
+    silence(node.engine.table, nodeIdOf(puppet.publicKey));
     expect([ask(), ask()]).toEqual([
       ['findNode', 'findNode', 'ping', 'findNode', 'findNode'],
       ['ping', 'findNode', 'findNode', 'ping', 'findNode', 'findNode'],

@@ -10,7 +10,7 @@ import { bootnode } from '../cli/bootnode.ts';
 import { Cli } from '../cli/cli.ts';
 import { EthNode } from '../support/eth-node.ts';
 import { SMALL_CHAIN } from './chains.ts';
-import { GETH_VERSIONS, Geth } from './geth.ts';
+import { GETH_VERSIONS, Geth, type Peering } from './geth.ts';
 
 const PATIENCE_MS = 60_000;
 const CHAIN_DIRECTORY = dirname(SMALL_CHAIN.genesis);
@@ -26,10 +26,10 @@ function opened<T extends AsyncDisposable>(resource: T): T {
 }
 
 describe.each(GETH_VERSIONS)('geth %s', (version) => {
-  async function network() {
+  async function network(peering: Peering = 'both') {
     const { enode } = await bootnode();
     const bootnodes = [enode];
-    return { bootnodes, geth: opened(await Geth.start({ version, chain: SMALL_CHAIN, bootnodes })) };
+    return { bootnodes, geth: opened(await Geth.start({ version, chain: SMALL_CHAIN, bootnodes, peering })) };
   }
 
   it(
@@ -61,18 +61,36 @@ describe.each(GETH_VERSIONS)('geth %s', (version) => {
     PATIENCE_MS,
   );
 
+  /** Resolves when geth and a `serve` with its bootnode are peers. */
+  async function withServe(peering: Peering) {
+    const { bootnodes, geth } = await network(peering);
+    const [node = ''] = bootnodes;
+    const serve = new Cli([
+      ...['serve', '--chain', CHAIN_DIRECTORY, '--listen', '127.0.0.1:0', '--bootnode', node, '--json'],
+    ]);
+    const { enode } = await serve.event(({ event }) => event === 'listening');
+    const connected = await serve.event(({ event }) => event === 'peer-connected');
+    expect(connected.enode).toContain(geth.id);
+    const seen = await geth.waitForPeer();
+    expect(new URL(seen.enode).username).toBe(new URL(String(enode)).username);
+    return { geth, seen };
+  }
+
   it(
-    'and `serve` find each other',
+    'without a listener, which nobody can dial, finds a `serve`, and dials it',
     async () => {
-      const { bootnodes, geth } = await network();
-      const [node = ''] = bootnodes;
-      const serve = new Cli([
-        ...['serve', '--chain', CHAIN_DIRECTORY, '--listen', '127.0.0.1:0', '--bootnode', node, '--json'],
-      ]);
-      const { enode } = await serve.event(({ event }) => event === 'listening');
-      const connected = await serve.event(({ event }) => event === 'peer-connected');
-      expect(connected.enode).toContain(geth.id);
-      expect(new URL((await geth.waitForPeer()).enode).username).toBe(new URL(String(enode)).username);
+      const { geth, seen } = await withServe('dialing');
+      expect(new URL(geth.enode).port).toBe('0');
+      expect(seen.network.inbound).toBe(false);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'that dials nobody is found and dialed by a `serve`',
+    async () => {
+      const { seen } = await withServe('listening');
+      expect(seen.network.inbound).toBe(true);
     },
     PATIENCE_MS,
   );

@@ -3,7 +3,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, keccak256 } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
-import type { Table } from '../../src/kad/index.ts';
+import type { TableView } from '../../src/kad/index.ts';
 import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { JsonProgram } from './json-program.ts';
@@ -285,7 +285,7 @@ export class OwnNode implements DiscoveryNode, AsyncDisposable {
     return (await this.#service.requestRecord(enr)).toString();
   }
 
-  get table(): Table {
+  get table(): TableView {
     return this.#service.table;
   }
 

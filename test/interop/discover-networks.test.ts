@@ -31,7 +31,12 @@ const TARGETS = 2;
  */
 const FULL = 0.9;
 const FILLING_MS = 120_000;
-/** Of the true closest, lookups of a kind may miss this part; and this part of the lookups finds all of them. */
+/**
+ * Of the true closest, lookups of a kind may miss this part when they are made for the first time; and this part of the
+ * lookups finds all of them. The 200 nodes share two processes: where the machine is busy with something else, a node
+ * answers later than either kind waits for it (500 ms), which to who asks is a node that is gone. On a machine that is
+ * not, none is missed. What was missed is found by the same lookup, made again.
+ */
 const MISSED = 0.02;
 const PERFECT = 0.8;
 const RANDOM_LOOKUP_MS = 5_000;
@@ -110,6 +115,9 @@ async function untilFull(ours: readonly OwnNode[], theirs: readonly DiscoveryNod
       await pause(RANDOM_LOOKUP_MS, undefined, { signal: end.signal }).catch(() => undefined);
     }
   });
+  const walking = Promise.all(walks);
+  // Where the test fails meanwhile, the nodes are closed under them: the reason is what is to be told.
+  walking.catch(() => undefined);
   const deadline = AbortSignal.timeout(FILLING_MS);
   for (;;) {
     const taken = {
@@ -121,21 +129,32 @@ async function untilFull(ours: readonly OwnNode[], theirs: readonly DiscoveryNod
     await pause(RETRY_MS);
   }
   end.abort();
-  await Promise.all([...walks, go.rest()]);
+  await Promise.all([walking, go.rest()]);
 }
 
-/** Lookups by these nodes, one after the other, each of another target and once: how many of the true closest they miss. */
-async function missedBy(nodes: readonly DiscoveryNode[], all: readonly DiscoveryNode[]): Promise<number[]> {
-  const missed: number[] = [];
+interface OneLookup {
+  readonly node: DiscoveryNode;
+  readonly target: Uint8Array;
+  /** How many of the true closest it has missed. */
+  readonly missed: number;
+}
+
+/** Lookups by these nodes, one after the other, each of another target and once. */
+async function lookupsBy(
+  nodes: readonly DiscoveryNode[],
+  all: readonly DiscoveryNode[],
+): Promise<OneLookup[]> {
+  const lookups: OneLookup[] = [];
   for (const node of nodes) {
     const others = idsOf(all).filter((id) => id !== node.id);
     for (let i = 0; i < TARGETS; i++) {
       const target = randomBytes(64);
       const found = new Set(idsOf(await node.lookup(target)));
-      missed.push(closestIds(target, others).filter((id) => !found.has(id)).length);
+      const missed = closestIds(target, others).filter((id) => !found.has(id)).length;
+      lookups.push({ node, target, missed });
     }
   }
-  return missed;
+  return lookups;
 }
 
 /** The live entries of a table of ours. */
@@ -172,7 +191,7 @@ async function expectClosestOfTable(asking: GoNode, asked: OwnNode): Promise<voi
 
 describe(`a network of ${SIZE} nodes of go-ethereum and ${SIZE} of peerlane`, () => {
   it(
-    'is one network: lookups from either kind find the 16 that are closest of all, ours tell of the closest that they know, records go both ways',
+    'is one network: lookups from either kind find the 16 that are closest of all, when made again at the latest, ours tell of the closest that they know, records go both ways',
     async () => {
       const bootnode = await ownNode();
       const bootnodes = [await bootnode.enr()];
@@ -188,15 +207,17 @@ describe(`a network of ${SIZE} nodes of go-ethereum and ${SIZE} of peerlane`, ()
       await untilFull(ours, theirs);
       // One after the other: what two cores can do is little beside what the network does by itself.
       const all = [...ours, ...theirs];
-      const missed = {
-        ours: await missedBy(ours.slice(-LOOKING), all),
-        theirs: await missedBy(theirs.slice(-LOOKING), all),
+      const lookups = {
+        ours: await lookupsBy(ours.slice(-LOOKING), all),
+        theirs: await lookupsBy(theirs.slice(-LOOKING), all),
       };
-      console.log(`of the closest 16, lookups of each kind have missed: ${JSON.stringify(missed)}`);
-      // Where the machine is busy, an answer that is late is one that is missing.
-      for (const each of [missed.ours, missed.theirs]) {
-        expect(sum(each)).toBeLessThanOrEqual(MISSED * BUCKET_SIZE * each.length);
-        expect(each.filter((count) => count === 0).length).toBeGreaterThanOrEqual(PERFECT * each.length);
+      for (const [kind, each] of Object.entries(lookups)) {
+        const missed = each.map((lookup) => lookup.missed);
+        console.log(`of the closest 16, lookups of ${kind} have missed: ${missed.join(' ')}`);
+        expect(sum(missed)).toBeLessThanOrEqual(MISSED * BUCKET_SIZE * each.length);
+        const inexact = each.filter(({ missed }) => missed > 0);
+        expect(each.length - inexact.length).toBeGreaterThanOrEqual(PERFECT * each.length);
+        for (const { node, target } of inexact) await expectClosest(all, node, target);
       }
       for (let i = 0; i < ASKED; i++) {
         const [their, our] = [theirs[i], ours[i]];

@@ -24,12 +24,19 @@ export interface GethOptions {
   readonly maxPeers?: number;
   /** enode URLs or records of the only nodes that its discovery v4 begins with; default no discovery. */
   readonly bootnodes?: readonly string[];
+  /**
+   * How it comes to its peers. `dialing`: it has no TCP listener, and its record says so; `listening`: it dials no node that
+   * it finds. Default `both`.
+   */
+  readonly peering?: Peering;
   /** Tried one after the other as long as one is taken, 0: any; default any, three times. */
   readonly ports?: readonly number[];
   /** 3 is info, 4 debug, 5 trace; default 3. */
   readonly verbosity?: number;
   readonly flags?: readonly string[];
 }
+
+export type Peering = 'both' | 'dialing' | 'listening';
 
 /** One entry of `admin_peers`. */
 export interface GethPeer {
@@ -51,11 +58,37 @@ export interface GethPeerEvent {
   readonly error?: string;
 }
 
+/** Some of `admin_nodeInfo`; ports are 0 until there is a socket. */
+interface NodeInfo {
+  readonly enode: string;
+  readonly ports: { readonly listener: number; readonly discovery: number };
+}
+
 /** Any port, three times: the system gives one that is free for TCP, and UDP of the same number may be taken. */
 const ANY_PORT = [0, 0, 0];
 const TAKEN = 'address already in use';
 const START_MS = 60_000;
 const POLL_MS = 20;
+
+/** What a process that was started has. */
+interface Running {
+  readonly directory: string;
+  readonly logPath: string;
+  readonly child: ChildProcess;
+  /** For TCP connections. */
+  readonly listens: boolean;
+}
+
+/** Its `[Node.P2P]`. No flag binds the listener to one address: `--port` takes all of them. */
+function configOf(peering: Peering, port: number): string {
+  const address = `"127.0.0.1:${port}"`;
+  const lines = {
+    both: [`ListenAddr = ${address}`],
+    dialing: ['ListenAddr = ""', `DiscAddr = ${address}`],
+    listening: [`ListenAddr = ${address}`, 'NoDial = true'],
+  };
+  return ['[Node.P2P]', ...lines[peering], ''].join('\n');
+}
 
 export class Geth implements AsyncDisposable {
   readonly version: GethVersion;
@@ -64,14 +97,16 @@ export class Geth implements AsyncDisposable {
   readonly #directory: string;
   readonly #logPath: string;
   readonly #child: ChildProcess;
+  readonly #listens: boolean;
   #rpc: JsonRpcClient | undefined;
   #enode = '';
 
-  private constructor(version: GethVersion, directory: string, logPath: string, child: ChildProcess) {
+  private constructor(version: GethVersion, { directory, logPath, child, listens }: Running) {
     this.version = version;
     this.#directory = directory;
     this.#logPath = logPath;
     this.#child = child;
+    this.#listens = listens;
     child.once('error', (error) => this.peerEvents.end(error));
     child.once('exit', () => this.peerEvents.end(new Error('geth has ended')));
   }
@@ -91,6 +126,7 @@ export class Geth implements AsyncDisposable {
 
   static async #startAt(port: number, options: GethOptions): Promise<Geth> {
     const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [], bootnodes } = options;
+    const { peering = 'both' } = options;
     const program = toolPath(`geth-v${version}/geth`);
     const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
     const datadir = join(directory, 'datadir');
@@ -100,8 +136,7 @@ export class Geth implements AsyncDisposable {
     try {
       await mkdir(logs, { recursive: true });
       await prepareDatadir(version, chain, blocks, datadir);
-      // No flag binds the listener to one address: `--port` takes all of them.
-      await writeFile(config, `[Node.P2P]\nListenAddr = "127.0.0.1:${port}"\n`);
+      await writeFile(config, configOf(peering, port));
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw error;
@@ -117,7 +152,7 @@ export class Geth implements AsyncDisposable {
     const log = openSync(logPath, 'a');
     const child = start(program, args, { stdio: ['ignore', log, log] });
     closeSync(log);
-    const geth = new Geth(version, directory, logPath, child);
+    const geth = new Geth(version, { directory, logPath, child, listens: peering !== 'dialing' });
     try {
       await geth.#ready();
     } catch (error) {
@@ -128,7 +163,7 @@ export class Geth implements AsyncDisposable {
     return geth;
   }
 
-  /** Leads to geth's listener on 127.0.0.1. */
+  /** Leads to geth's listener on 127.0.0.1; without one its port is 0. */
   get enode(): string {
     return this.#enode;
   }
@@ -220,17 +255,17 @@ export class Geth implements AsyncDisposable {
     }
   }
 
-  /** Whether geth answers and listens: the IPC socket is there before the P2P listener is. */
+  /** Whether geth answers and can be found: the IPC socket is there before the P2P listener is. */
   async #reach(): Promise<boolean> {
     try {
       this.#rpc ??= await JsonRpcClient.connect(join(this.#directory, 'geth.ipc'));
     } catch {
       return false;
     }
-    const info = (await this.call('admin_nodeInfo')) as { enode: string; ports: { listener: number } };
-    if (info.ports.listener === 0) return false;
-    // The part behind `?` is the UDP port 0.
-    this.#enode = info.enode.replace(/\?.*$/, '');
+    const { enode, ports } = (await this.call('admin_nodeInfo')) as NodeInfo;
+    if ((this.#listens ? ports.listener : ports.discovery) === 0) return false;
+    // The part behind `?` is the UDP port, 0 without discovery.
+    this.#enode = enode.replace(/\?.*$/, '');
     this.#rpc.onNotification = (event) => this.peerEvents.push(event as GethPeerEvent);
     await this.call('admin_subscribe', 'peerEvents');
     return true;

@@ -8,7 +8,7 @@ import {
   TABLE_NETWORK_LIMIT,
   Table,
 } from '../../src/kad/index.ts';
-import { ipOf, nodeAt, randomNode, shuffled } from '../support/kad-nodes.ts';
+import { idAt, ipOf, nodeAt, randomNode, shuffled } from '../support/kad-nodes.ts';
 
 const IDENTITIES = 1_000;
 const NETWORKS = 4;
@@ -74,7 +74,7 @@ describe('an attacker with 1,000 identities in four /24 networks', () => {
     expect(table.size).toBeGreaterThan(3 * all);
     // No full bucket is the attacker's, and no answer is without honest nodes.
     for (let distance = 256; distance > 250; distance--) {
-      const target = table.randomIdAt(distance);
+      const target = idAt(localId, distance, env);
       const closest = table.closest(target);
       expect(closest.length).toBe(BUCKET_SIZE);
       expect(closest.filter((node) => !isAttacker(node)).length).toBeGreaterThanOrEqual(

@@ -5,6 +5,7 @@ import {
   FAST_CHECK_INTERVAL_MS,
   type KadNode,
   MAX_MISSES,
+  MAX_REQUEST_FAILURES,
   SLOW_CHECK_INTERVAL_MS,
   Table,
 } from '../../src/kad/index.ts';
@@ -152,9 +153,10 @@ describe('a check', () => {
     const table = newTable();
     table.addFound(a, 0);
     const { now } = nextDue(table);
-    table.remove(a.id);
+    table.addFound(b, now);
+    for (let i = 0; i < MAX_REQUEST_FAILURES; i++) table.trackRequest(a, false, now);
     table.checked(a.id, a, now);
-    expect(table.size).toBe(0);
+    expect(table.entries()).toEqual([b]);
     table.addFound(a, now);
     table.checked(a.id, undefined, now);
     expect(table.has(a.id)).toBe(true);

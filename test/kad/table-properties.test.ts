@@ -14,7 +14,7 @@ import {
   Table,
 } from '../../src/kad/index.ts';
 import { networksOf } from '../../src/kad/ip-limits.ts';
-import { ipOf, nodeAt } from '../support/kad-nodes.ts';
+import { ipOf, nodeAt, silence } from '../support/kad-nodes.ts';
 import { runs } from '../support/runs.ts';
 
 const localId = new VirtualEnv({ seed: 7 }).randomBytes(32);
@@ -45,7 +45,7 @@ const node: fc.Arbitrary<KadNode> = fc
 
 type Operation =
   | {
-      readonly kind: 'found' | 'inbound' | 'answered' | 'silent' | 'success' | 'failure' | 'remove';
+      readonly kind: 'found' | 'inbound' | 'answered' | 'silent' | 'success' | 'failure' | 'gone';
       readonly node: KadNode;
     }
   | { readonly kind: 'check'; readonly ms: number; readonly answers: boolean };
@@ -54,16 +54,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      kind: fc.constantFrom(
-        'found',
-        'found',
-        'inbound',
-        'answered',
-        'silent',
-        'success',
-        'failure',
-        'remove',
-      ),
+      kind: fc.constantFrom('found', 'found', 'inbound', 'answered', 'silent', 'success', 'failure', 'gone'),
       node,
     }),
   },
@@ -110,7 +101,7 @@ class Model {
     const { kind, node } = operation;
     if (kind === 'found') table.addFound(node, now);
     else if (kind === 'inbound') table.addInbound(node, now);
-    else if (kind === 'remove') table.remove(node.id);
+    else if (kind === 'gone') silence(table, node.id);
     else if (kind === 'answered' || kind === 'silent') {
       table.checked(node.id, kind === 'answered' ? node : undefined, now);
     } else table.trackRequest(node, kind === 'success', now);
@@ -201,13 +192,13 @@ describe('after any sequence of operations', () => {
     );
   });
 
-  it('nothing is left of nodes that have all been removed, in the counts neither', () => {
+  it('nothing is left of nodes that have all gone, in the counts neither', () => {
     fc.assert(
       fc.property(operations, fc.nat(), (sequence, seed) => {
         const model = new Model(seed);
         const { table } = model;
         for (const operation of sequence) model.run(operation);
-        while (table.size > 0) for (const { id } of table.entries()) table.remove(id);
+        while (table.size > 0) for (const { id } of table.entries()) silence(table, id);
         expect(table.stats()).toEqual({ entries: 0, live: 0, replacements: 0, buckets: 0 });
         expect(table.deadline).toBe(Number.POSITIVE_INFINITY);
         expect(model.present.size).toBe(0);

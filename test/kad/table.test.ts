@@ -2,16 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { EMPTY, toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { NodeRecord } from '../../src/enr/index.ts';
-import {
-  BUCKET_SIZE,
-  type KadNode,
-  logDistance,
-  MAX_REQUEST_FAILURES,
-  REPLACEMENTS,
-  Table,
-} from '../../src/kad/index.ts';
+import { BUCKET_SIZE, type KadNode, MAX_REQUEST_FAILURES, REPLACEMENTS, Table } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
-import { ipOf, movedTo, nodeAt } from '../support/kad-nodes.ts';
+import { ipOf, movedTo, nodeAt, silence } from '../support/kad-nodes.ts';
 
 const env = new VirtualEnv({ seed: 5 });
 const localId = env.randomBytes(32);
@@ -84,18 +77,6 @@ describe('a table', () => {
     const { randomBytes } = env;
     expect(codeOf(() => new Table({ localId: short, randomBytes }))).toBe('invalid-argument');
   });
-
-  it('gives random ids at any distance', () => {
-    const { table } = newTable();
-    for (let distance = 1; distance <= 256; distance++) {
-      const id = table.randomIdAt(distance);
-      expect(logDistance(localId, id)).toBe(distance);
-      if (distance > 64) expect(id).not.toEqual(table.randomIdAt(distance));
-    }
-    for (const distance of [0, 257, 1.5, Number.NaN]) {
-      expect(codeOf(() => table.randomIdAt(distance))).toBe('invalid-argument');
-    }
-  });
 });
 
 describe('a bucket', () => {
@@ -122,7 +103,7 @@ describe('a bucket', () => {
     expect(waiting.some(({ id }) => table.has(id))).toBe(false);
     events.length = 0;
     const gone = entries[3] ?? at(256, 0);
-    table.remove(gone.id);
+    silence(table, gone.id);
     const next = waiting.find(({ id }) => table.has(id));
     expect(events).toEqual([`-${toBareHex(gone.id)}`, `+${toBareHex(next?.id ?? EMPTY)}`]);
     expect(table.isLive(next?.id ?? EMPTY)).toBe(false);
@@ -135,7 +116,7 @@ describe('a bucket', () => {
       const { table, entries } = fullAt(256);
       const waiting = many(256, REPLACEMENTS, BUCKET_SIZE);
       for (const node of waiting) table.addFound(node, 0);
-      table.remove(entries[0]?.id ?? EMPTY);
+      silence(table, entries[0]?.id ?? EMPTY);
       promoted.add(waiting.findIndex(({ id }) => table.has(id)));
     }
     expect(promoted.size).toBe(REPLACEMENTS);
@@ -154,15 +135,6 @@ describe('a bucket', () => {
     // Among equals the least recently seen goes.
     expect(table.addInbound(wrote[0] ?? at(256, 200), 4)).toBe('replacement');
     expect(table.replacements()).toEqual([...wrote.slice(1), wrote[0]]);
-  });
-
-  it('forgets a replacement that is removed, and tells nobody', () => {
-    const { table, events } = fullAt(256);
-    table.addFound(at(256, 50), 0);
-    events.length = 0;
-    table.remove(at(256, 50).id);
-    table.remove(at(256, 51).id);
-    expect([table.stats().replacements, events]).toEqual([0, []]);
   });
 });
 
@@ -294,7 +266,7 @@ describe('an entry', () => {
     const near = withSeq(movedTo(node, node.ip.replace(/1$/, '9')), 2n);
     expect(table.addFound(near, 0)).toBe('updated');
     // What it left has room again.
-    table.remove(others[0]?.id ?? EMPTY);
+    silence(table, others[0]?.id ?? EMPTY);
     expect(table.addFound(withSeq(movedTo(node, ipOf(7, 3)), 3n), 0)).toBe('updated');
     expect(table.addFound(at(250, 3, { ip: node.ip }), 0)).toBe('added');
     expect(table.addFound(at(250, 5, { ip: node.ip }), 0)).toBe('refused');
@@ -330,7 +302,7 @@ describe('the limits', () => {
     const { table, entries } = fullAt(256);
     const same = [20, 21, 22].map((n) => at(256, n, { ip: ipOf(9, n) }));
     expect(same.map((node) => table.addFound(node, 0))).toEqual(['replacement', 'replacement', 'refused']);
-    for (const { id } of entries.slice(0, 2)) table.remove(id);
+    for (const { id } of entries.slice(0, 2)) silence(table, id);
     expect(same.map(({ id }) => table.has(id))).toEqual([true, true, false]);
     expect(table.addFound(at(256, 23, { ip: ipOf(9, 23) }), 0)).toBe('refused');
   });

@@ -1,7 +1,8 @@
 /** Nodes for tables: ids at wanted distances, addresses that no two nodes share a network with. */
+import { equalBytes } from '../../src/base/bytes.ts';
 import { formatIpv4 } from '../../src/base/ip.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { type KadNode, kadNode } from '../../src/kad/index.ts';
+import { type KadNode, kadNode, type Table } from '../../src/kad/index.ts';
 
 /** An address in the `index`-th of 2^16 networks /24, none of them private. */
 export function ipOf(index: number, host = 1): string {
@@ -33,6 +34,22 @@ export function nodeAt(localId: Uint8Array, distance: number, n: number, fields:
   for (let i = 0; i < 16; i++) if ((n >> i) & 1) flip(distance - 2 - i);
   const { ip = ipOf(distance * 256 + n), udpPort = 30303, tcpPort = 0 } = fields;
   return { id, publicKey: new Uint8Array(64), ip, udpPort, tcpPort, record: undefined };
+}
+
+/** A random id at a log-distance of 17..256. */
+export function idAt(localId: Uint8Array, distance: number, env: VirtualEnv): Uint8Array {
+  const [a = 0, b = 0] = env.randomBytes(2);
+  return nodeAt(localId, distance, (a << 8) | b).id;
+}
+
+/** Makes an entry go: it answers no check any more. Others that are checked meanwhile answer. */
+export function silence(table: Table, id: Uint8Array): void {
+  while (table.has(id)) {
+    const now = table.deadline;
+    const due = table.nextCheck(now);
+    if (due === undefined) throw new Error('the entry is on no list');
+    table.checked(due.id, equalBytes(due.id, id) ? undefined : due, now);
+  }
 }
 
 /** The same node elsewhere. */
