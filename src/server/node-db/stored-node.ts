@@ -46,6 +46,7 @@ export interface NodeFacts {
   readonly record: Uint8Array | undefined;
   /** The sequence number of the record; 0 without one. */
   readonly seq: bigint;
+  /** That of the record, unless another was told after it. */
   readonly forkId: RecordForkId | undefined;
   /** What its Hello said; untrusted text. */
   readonly client: string | undefined;

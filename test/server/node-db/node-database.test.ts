@@ -133,6 +133,31 @@ describe('a node database', () => {
     expect(await database.get(idOf(1))).toMatchObject({ client: 'two', failures: 1 });
   });
 
+  it.each([true, false])(
+    'keeps the fork id of the record that it keeps (written in between: %s)',
+    async (writes) => {
+      const { database } = await watched();
+      const forkIdOf = async (patch: NodePatch) => {
+        database.update(recordIdOf(7), patch);
+        if (writes) await database.flush();
+        return (await database.get(recordIdOf(7)))?.forkId;
+      };
+      const [first, second, told] = [1, 2, 3].map((byte) => ({
+        hash: new Uint8Array(4).fill(byte),
+        next: 0n,
+      }));
+      expect(await forkIdOf({ record: recordOf(7, 5n, { eth: first }) })).toEqual(first);
+      expect(await forkIdOf({ record: recordOf(7, 4n, { eth: second }) })).toEqual(first);
+      expect(await forkIdOf({ client: 'Geth' })).toEqual(first);
+      expect(await forkIdOf({ record: recordOf(7, 6n) })).toBeUndefined();
+      expect(await forkIdOf({ record: recordOf(7, 5n, { eth: second }) })).toBeUndefined();
+      // Told otherwise, as by a Status.
+      expect(await forkIdOf({ forkId: told })).toEqual(told);
+      expect(await forkIdOf({ client: 'Geth' })).toEqual(told);
+      expect(await forkIdOf({ record: recordOf(7, 7n, { eth: second }), forkId: told })).toEqual(second);
+    },
+  );
+
   it('does not add a node that it could not find again', async () => {
     const { database } = await watched();
     expect(database.update(idOf(1), { lastPong: START, client: 'who?' })).toBe(false);
