@@ -11,8 +11,6 @@ export interface NodePatch extends HistoryPatch {
   readonly record?: NodeRecord | undefined;
   /** Where the node is; its host is an IP address. */
   readonly endpoint?: Enode | undefined;
-  /** It pinged us then. */
-  readonly lastPing?: number | undefined;
   /** It answered a ping then, which ends its failures. */
   readonly lastPong?: number | undefined;
   /** One more answer was waited for in vain. */
@@ -40,10 +38,9 @@ const NO_CHANGE: FactsChange = {
 /** @throws PeerlaneError `invalid-argument` */
 export function checkPatch(patch: NodePatch): void {
   checkObject('the patch', patch);
-  const { record, endpoint, lastPing, lastPong, failed, dial, forkId, client } = patch;
+  const { record, endpoint, lastPong, failed, dial, forkId, client } = patch;
   if (record !== undefined && !(record instanceof NodeRecord)) throw invalid('record is no NodeRecord');
   if (endpoint !== undefined) checkEndpoint(endpoint);
-  checkTime('lastPing', lastPing);
   checkTime('lastPong', lastPong);
   if (failed !== undefined && typeof failed !== 'boolean') throw invalid('failed is no boolean');
   if (dial !== undefined) {
