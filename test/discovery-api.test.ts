@@ -304,7 +304,7 @@ const casesOf = (signal: AbortSignal, options = { signal }): readonly Case[] => 
     args: [
       record.nodeId,
       {
-        ...{ record, endpoint: { ...enode }, lastPing: 1, lastPong: 1, failed: true, client: 'x' },
+        ...{ record, endpoint: { ...enode }, lastPong: 1, failed: true, client: 'x' },
         ...{ dial: { at: 1, error: 'dial-failed' }, forkId: { ...entries.eth } },
       },
     ],

@@ -20,7 +20,7 @@ import { KeptSet, repeated } from './crawl/kept-set.ts';
 import { type Listed, nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { printProgress, printSummary, printUnreached } from './crawl/report.ts';
-import { treeUrl } from './discovery.ts';
+import { requireUseOfDnsServer, treeUrl } from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { formatCount } from './format.ts';
 import { lookupFrom } from './hosts.ts';
@@ -73,16 +73,19 @@ export function addCrawlCommand(program: Command): void {
       durationOption('--idle <duration>', 'end when no new node has answered for so long', DEFAULT_IDLE_MS),
     )
     .option('--rate <number>', 'nodes that are asked in a second', positive, DEFAULT_CRAWL_RATE)
-    .option('--limit <n>', 'nodes that the set may have', limit, MAX_NODE_SET_NODES)
+    .option(
+      '--limit <n>',
+      'nodes that the set may have; of a larger one, the rest goes at the start',
+      limit,
+      MAX_NODE_SET_NODES,
+    )
     .option(
       '--hello',
       `connect to nodes of eth, too, whose client is not known or not asked for a day, at most ${MAX_GREETINGS}, to keep its name and protocols in the set`,
     )
     .option('--html <file>', 'write a page with charts')
     .action((file: string, options: CrawlOptions, command: Command) => {
-      if (options.dnsServer !== undefined && options.dns === undefined) {
-        command.error('error: --dns-server is for --dns: without it no DNS server is asked');
-      }
+      requireUseOfDnsServer(command, options);
       return runAction(options, (context) => crawl(context, file, options));
     });
 }

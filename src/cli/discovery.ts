@@ -4,9 +4,10 @@ import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
 import { ethDiscovery } from '../eth/index.ts';
+import { DnsResolver } from '../io/dns.ts';
 import { parseBootnode } from '../server/bootnodes.ts';
 import type { DiscoveryOptions, DiscoveryPart, ServerEvent } from '../server/index.ts';
-import { checkedWith, collected, port } from './arguments.ts';
+import { checkedWith, collected, dnsServer, port } from './arguments.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -16,6 +17,7 @@ const MESSAGE_LIMIT = 600;
 export interface FindOptions {
   readonly bootnode?: readonly string[];
   readonly dns?: readonly string[];
+  readonly dnsServer?: readonly string[];
   readonly nodedb?: string;
   readonly discoveryPort?: number;
 }
@@ -23,6 +25,7 @@ export interface FindOptions {
 export const FIND_OPTIONS = [
   'bootnode',
   'dns',
+  'dnsServer',
   'nodedb',
   'discoveryPort',
 ] as const satisfies readonly (keyof FindOptions)[];
@@ -36,8 +39,22 @@ export function withFindOptions(command: Command): Command {
       collected(checkedWith(parseBootnode)),
     )
     .option('--dns <url>', 'enrtree:// URL of a list of nodes in DNS; may be repeated', collected(treeUrl))
+    .option(
+      '--dns-server <address>',
+      'DNS server for --dns, with its port if it is not 53; may be repeated',
+      collected(dnsServer),
+    )
     .option('--nodedb <dir>', 'keep what is learned of nodes here, and begin with it')
     .option('--discovery-port <port>', 'UDP port of discovery; default: the TCP port, or any free one', port);
+}
+
+/** Ends the program when servers are named that nothing is asked of. */
+export function requireUseOfDnsServer(
+  command: Command,
+  { dns, dnsServer }: Pick<FindOptions, 'dns' | 'dnsServer'>,
+): void {
+  if (dnsServer === undefined || dns !== undefined) return;
+  command.error('error: --dns-server is for --dns: without it no DNS server is asked');
 }
 
 /** The text of an `enrtree://` URL, checked. */
@@ -45,14 +62,15 @@ export const treeUrl: (text: string) => string = checkedWith(parseTreeUrl);
 
 /** Discovery of nodes of a chain. */
 export function discoveryOf(
-  { dns = [] }: FindOptions,
+  { dns = [], dnsServer: servers }: FindOptions,
   network: EthNetwork,
   chain: Pick<ChainReader, 'head'>,
 ): DiscoveryOptions {
   if (dns.length > MAX_TREES) {
     throw new PeerlaneError('invalid-argument', `--dns may be given ${MAX_TREES} times`);
   }
-  return { ...ethDiscovery({ network, chain }), dns };
+  const resolver = servers === undefined ? undefined : new DnsResolver({ servers });
+  return { ...ethDiscovery({ network, chain }), dns, resolver };
 }
 
 /** Tells that a part of discovery has failed. */

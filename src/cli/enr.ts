@@ -20,6 +20,7 @@ import { type Changes, change, forkId, ip, ip6, NO_CHANGES, seq } from './enr-ch
 import { type View, viewEnode, viewRecord, viewWrongEnode } from './enr-view.ts';
 import { readKeyFile } from './key-file.ts';
 import type { Output } from './output.ts';
+import { textsOfLines } from './tree-files.ts';
 
 interface NewOptions extends CommonOptions {
   readonly key: string;
@@ -80,14 +81,13 @@ export function addEnrCommands(program: Command): void {
 const MAX_LINES = 10_000;
 const MAX_BYTES = 1024 * 1024;
 
-/** The lines of `source` that hold something. */
+/** The lines of `source` that hold records or URLs. */
 async function linesOf(source: string, signal: AbortSignal): Promise<string[]> {
   if (/^(enr:|enode:)/.test(source)) return [source];
   const text = await (source === '-'
     ? readStandardInput(MAX_BYTES, signal)
     : readTextFile(source, 'the file', MAX_BYTES, signal));
-  const lines = text.split('\n').map((line) => line.trim());
-  const given = lines.filter((line) => line !== '');
+  const given = textsOfLines(text);
   if (given.length === 0) throw new PeerlaneError('invalid-record', 'there is no record in it');
   if (given.length > MAX_LINES) {
     throw new PeerlaneError('invalid-record', `expected at most ${MAX_LINES} records, found ${given.length}`);

@@ -16,6 +16,7 @@ import {
   FIND_OPTIONS,
   type FindOptions,
   reportDiscovery,
+  requireUseOfDnsServer,
   withFindOptions,
 } from './discovery.ts';
 import { formatBytes, formatCount, printable } from './format.ts';
@@ -46,7 +47,10 @@ export function addServeCommand(program: Command): void {
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
     .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
-    .action((options: ServeOptions) => runAction(options, (context) => serve(context, options)));
+    .action((options: ServeOptions, command: Command) => {
+      requireUseOfDnsServer(command, options);
+      return runAction(options, (context) => serve(context, options));
+    });
 }
 
 async function serve(context: Context, options: ServeOptions): Promise<void> {

@@ -10,7 +10,13 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, checkedWith, collected } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
-import { discoveryOf, type FindOptions, reportDiscovery, withFindOptions } from './discovery.ts';
+import {
+  discoveryOf,
+  type FindOptions,
+  reportDiscovery,
+  requireUseOfDnsServer,
+  withFindOptions,
+} from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
@@ -64,6 +70,7 @@ export function addSyncCommand(program: Command): void {
           );
         }
       }
+      requireUseOfDnsServer(command, options);
       return runAction(options, (context) => sync(context, options));
     });
 }

@@ -33,7 +33,8 @@ export async function readRecordsFile(path: string): Promise<NodeRecord[]> {
   });
 }
 
-function textsOfLines(text: string): string[] {
+/** The lines that hold something, without those that begin with `#`, which are for people. */
+export function textsOfLines(text: string): string[] {
   const lines = text.split('\n').map((line) => line.trim());
   return lines.filter((line) => line !== '' && !line.startsWith('#'));
 }

@@ -1,6 +1,6 @@
 /** Text files that are read with a bound and replaced as a whole. */
-import type { BigIntStats } from 'node:fs';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import type { BigIntStats, Stats } from 'node:fs';
+import { access, constants, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { onAbort, throwIfAborted } from '../base/abort.ts';
@@ -9,6 +9,8 @@ import { fileProblem } from '../base/file-problem.ts';
 
 let temporaryFiles = 0;
 
+/** Of a file's mode: who may read, write and run it. */
+const PERMISSIONS = 0o777;
 /** Read at a time. */
 const CHUNK_LENGTH = 1024 * 1024;
 
@@ -73,7 +75,7 @@ async function textOf(
 
 /**
  * Writes a file beside `path` and renames it to that: whoever reads, and whoever comes after a crash, finds either the
- * old text or the new one.
+ * old text or the new one. It keeps the permissions of the old file, which has to be one that may be written.
  *
  * @param what the file in messages: `the node set`
  * @returns its mark, as `markOf` gives it until the file is changed
@@ -117,14 +119,19 @@ async function besideIt<T>(
   what: string,
   use: (file: FileHandle, temporary: string, target: string) => Promise<T>,
 ): Promise<T> {
-  const problem = await problemOf(path);
+  const old = await stat(path).catch(() => undefined);
+  const problem = await problemOf(path, old);
   if (problem !== undefined) throw failed('write', `${what} ${path}`, problem);
   const target = await targetOf(path);
   const name = `.${basename(target)}.${process.pid}-${temporaryFiles++}.tmp`;
   const temporary = join(dirname(target), name);
   try {
-    const file = await open(temporary, 'w');
+    // Nobody reads the new text who may not read the old one, not even before it has the name.
+    const mode = old === undefined ? undefined : old.mode & PERMISSIONS;
+    const file = await open(temporary, 'w', mode);
     try {
+      // What the mask of the process took away.
+      if (mode !== undefined) await file.chmod(mode);
       return await use(file, temporary, target);
     } finally {
       await file.close();
@@ -136,11 +143,17 @@ async function besideIt<T>(
 }
 
 /** What stands in the way; a device or a pipe would be replaced, not written to. */
-async function problemOf(path: string): Promise<string | undefined> {
+async function problemOf(path: string, there: Stats | undefined): Promise<string | undefined> {
   if (/(?:^|[/\\])$/.test(path)) return 'it names no file';
-  const there = await stat(path).catch(() => undefined);
-  if (there === undefined || there.isFile()) return undefined;
-  return there.isDirectory() ? 'it is a directory' : 'it is not a regular file';
+  if (there === undefined) return undefined;
+  if (!there.isFile()) return there.isDirectory() ? 'it is a directory' : 'it is not a regular file';
+  try {
+    // To rename over it takes no permission of its own.
+    await access(path, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return fileProblem(error);
+  }
 }
 
 function writeProblem(error: unknown): string {

@@ -3,6 +3,7 @@ import { setLatest } from '../base/recent.ts';
 import { type Enode, NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { CrawlConfig } from './crawl-options.ts';
+import { beyondShare } from './fair-share.ts';
 import { NetworkShares } from './network-shares.ts';
 import type { NodeSetEntry } from './node-set.ts';
 
@@ -59,6 +60,14 @@ export class CrawlChecks {
     this.#shares.set(key, ip);
   }
 
+  /** Has those nodes leave the set that are too many. @param hostOf where a node is, if that is known */
+  trim(hostOf: (node: NodeRecord | Enode) => string | undefined): void {
+    const { set, limit } = this.#options;
+    if (set.size <= limit) return;
+    const nodes = [...set].map(([key, { node, score }]) => ({ key, host: hostOf(node), score }));
+    for (const key of beyondShare(nodes, limit)) this.#leaves(key);
+  }
+
   /** Whether the node is to be checked again. */
   isDue(key: string): boolean {
     const { set, recheckMs, env } = this.#options;
@@ -108,10 +117,15 @@ export class CrawlChecks {
       const score = set.get(key)?.score ?? 0;
       if (score <= least) [leaving, least] = [key, score];
     }
-    if (!set.delete(leaving)) return false;
-    this.#shares.delete(leaving);
+    return this.#leaves(leaving);
+  }
+
+  /** Whether the node was in the set, which has no room for it. */
+  #leaves(key: string): boolean {
+    if (!this.#options.set.delete(key)) return false;
+    this.#shares.delete(key);
     this.#removed++;
-    this.#remember(leaving);
+    this.#remember(key);
     return true;
   }
 

@@ -63,7 +63,7 @@ export interface CrawlerOptions {
   readonly recheckMs?: number;
   /** Milliseconds, up to `MAX_TIMER_MS`; default two minutes. */
   readonly idleMs?: number;
-  /** Nodes that the set may have; default and most: `MAX_NODE_SET_NODES`. */
+  /** Nodes that the set may have; of those it has at the start, the rest leaves it. Default and most: `MAX_NODE_SET_NODES`. */
   readonly limit?: number;
   /** Told of each node that has answered; for observation only: what it throws is reported as an uncaught error. */
   readonly onAnswer?: (node: KadNode, entry: NodeSetEntry) => void;

@@ -60,5 +60,5 @@ function endpointOf(enode: Enode): NodePatch {
 }
 
 function patchOf({ publicKey, ip: host, tcpPort, udpPort, record }: KadNode): NodePatch {
-  return { endpoint: { publicKey, host, tcpPort, udpPort }, record, forkId: record?.get('eth') };
+  return { endpoint: { publicKey, host, tcpPort, udpPort }, record };
 }

@@ -156,6 +156,14 @@ describe('enr show', () => {
     expect(piped(EXAMPLE, 'enr', 'show', '-').status).toBe(0);
   });
 
+  it('passes over lines that begin with #, as `dns sync` prints them', async () => {
+    const lines = await file(`# entries: 1 of 2\n${EXAMPLE}\n # 1 record\n`);
+    const { status, stdout } = await run('enr', 'show', lines, '--json');
+    expect([status, eventsOf(stdout).map(({ event }) => event)]).toEqual([0, ['record']]);
+    const none = await run('enr', 'show', await file('# 0 records\n'));
+    expect([none.status, none.stderr]).toEqual([1, 'error: there is no record in it (invalid-record)\n']);
+  });
+
   it.each([
     [
       'is missing',

@@ -2,7 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
+import { parseRecord } from '../../src/enr/index.ts';
 import { ChainStore, verifyChain } from '../../src/sync/index.ts';
+import { DnsServer } from '../support/dns-server.ts';
 import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
 import {
   lateDoor,
@@ -170,6 +175,20 @@ describe('a sync that is given no peer', () => {
       expect([status, stderr]).toEqual([0, '']);
       expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD, bodies: 600 });
     }
+  });
+
+  it('finds one in a list, of the DNS server that is named', async () => {
+    const serving = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
+    const { enr } = await serving.event(({ event }) => event === 'listening');
+    const records = [parseRecord(String(enr))];
+    const tree = signTree({ domain: 'nodes.test', seq: 1n, records }, generateSecretKey(systemEnv));
+    await using dns = await DnsServer.serve(treeTexts(tree));
+    const args = ['sync', '--genesis', SMALL_GENESIS_FILE, '--store', await storeDirectory(), '--json'];
+    const list = ['--dns', formatTreeUrl(tree.url), '--dns-server', dns.address];
+    const { status, stdout, stderr } = await run(...args, ...list);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'done', head: SMALL_HEAD });
+    expect(dns.asked.map(({ name }) => name)).toContain('nodes.test');
   });
 
   it('says that a bootnode takes no part in discovery', async () => {

@@ -88,6 +88,16 @@ describe('the command line', () => {
     [['serve', ...CHAIN, '--no-discovery', '--discovery-port', '0'], /cannot be used with.*--discovery-port/],
     [['serve', ...CHAIN, '--no-discovery', '--dns', LIST], /'--no-discovery' cannot be used with.*--dns/],
     [
+      ['serve', ...CHAIN, '--no-discovery', '--dns-server', '127.0.0.1:53'],
+      /'--no-discovery' cannot be used with.*--dns-server/,
+    ],
+    ...['crawl x', `serve ${CHAIN.join(' ')}`, `sync --genesis x --store y --bootnode ${NODE}`].flatMap(
+      (command): [string[], RegExp][] => [
+        [[...command.split(' '), '--dns-server', '127.0.0.1:53'], /--dns-server is for --dns/],
+        [[...command.split(' '), '--dns', LIST, '--dns-server', 'x'], /'--dns-server <address>'.*invalid/],
+      ],
+    ),
+    [
       ['sync', '--genesis', 'x', '--store', 'y', '--peer', NODE, '--discovery-port', '1'],
       /there is no discovery/,
     ],

@@ -1,5 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -56,6 +67,33 @@ describe('a text file', () => {
     }
     expect([await readFile(file, 'utf8'), await readdir(folder)]).toEqual(['old', ['file', 'folder']]);
   });
+
+  it.runIf(process.platform !== 'win32')('keeps its permissions (where there are some)', async () => {
+    const folder = join(directory, 'modes');
+    await mkdir(folder);
+    const path = join(folder, 'set.json');
+    for (const mode of [0o600, 0o640, 0o666]) {
+      await writeFile(path, 'old');
+      await chmod(path, mode);
+      await replaceTextFile(path, 'the file', 'new');
+      expect([(await stat(path)).mode & 0o777, await readFile(path, 'utf8')]).toEqual([mode, 'new']);
+    }
+  });
+
+  it.runIf(process.platform !== 'win32' && process.getuid?.() !== 0)(
+    'is not replaced where it may not be written (for whom that holds, which is not root)',
+    async () => {
+      const path = join(directory, 'read-only');
+      await writeFile(path, 'old', { mode: 0o400 });
+      const expected = {
+        code: 'file-unreadable',
+        message: `cannot write the file ${path}: permission is denied`,
+      };
+      await expect(requireReplaceable(path, 'the file')).rejects.toMatchObject(expected);
+      await expect(replaceTextFile(path, 'the file', 'new')).rejects.toMatchObject(expected);
+      expect(await readFile(path, 'utf8')).toBe('old');
+    },
+  );
 
   it.runIf(existsSync('/dev/null'))('does not take the place of a device (where there is one)', async () => {
     expect(await rejectionOf(requireReplaceable('/dev/null', 'the file'))).toBe('file-unreadable');

@@ -461,6 +461,33 @@ describe('a crawl', () => {
       return counts;
     }
 
+    it('leaves, of one that begins with more than it may have, the best, with fair shares of their networks', async () => {
+      const network = new FakeNetwork(1);
+      const service: CrawlService = {
+        publicKey: network.publicKey,
+        async *random({ signal }) {
+          yield* [];
+          await sleep(network.env, HOUR_MS, signal);
+        },
+        requestRecord: async ({ record }) => {
+          if (record === undefined) throw silent();
+          return record;
+        },
+        ping: async () => undefined,
+      };
+      const hosts = ['20.0.0.1', '20.0.0.1', '20.0.0.1', '20.0.1.1', '20.1.0.1', '127.0.0.1'];
+      const nodes = hosts.map((host, i) => nodeAt(i, host));
+      const set: NodeSet = new Map();
+      const unchecked = { firstResponse: undefined, lastResponse: undefined, lastCheck: undefined };
+      for (const [i, { id, record }] of nodes.entries()) {
+        if (record !== undefined) set.set(toBareHex(id), { ...unchecked, node: record, score: 10 + i });
+      }
+      const stats = await crawl(network, set, { service, limit: 4 });
+      const left = nodes.flatMap(({ id }, i) => (set.has(toBareHex(id)) ? [i] : []));
+      expect(left).toEqual([2, 3, 4, 5]);
+      expect(stats).toMatchObject({ nodes: 4, checked: 4, answered: 4, added: 0, removed: 2 });
+    });
+
     const one = Array.from({ length: 60 }, (_, i) => nodeAt(i, '20.0.0.1'));
 
     it('gives nodes of other networks the places of those of the network that holds the most', async () => {

@@ -25,7 +25,6 @@ export const MAX_FAILURES = 0xffff;
 export interface NodeHistory {
   firstSeen: number;
   lastSeen: number;
-  lastPing: number;
   lastPong: number;
   lastAnswer: number;
   failures: number;
@@ -36,7 +35,6 @@ export interface NodeHistory {
 
 /** What may change in it. */
 export interface HistoryPatch {
-  readonly lastPing?: number | undefined;
   readonly lastPong?: number | undefined;
   readonly failed?: boolean | undefined;
   readonly dial?: { readonly at: number; readonly error?: ErrorCode | undefined } | undefined;
@@ -46,7 +44,6 @@ export function newHistory(now: number): NodeHistory {
   return {
     firstSeen: now,
     lastSeen: now,
-    lastPing: 0,
     lastPong: 0,
     lastAnswer: 0,
     failures: 0,
@@ -58,7 +55,7 @@ export function newHistory(now: number): NodeHistory {
 /** Changes `history` in place. @param heard whether the patch holds other news of the node */
 export function applyToHistory(
   history: NodeHistory,
-  { lastPing = 0, lastPong = 0, failed = false, dial }: HistoryPatch,
+  { lastPong = 0, failed = false, dial }: HistoryPatch,
   now: number,
   heard: boolean,
 ): void {
@@ -67,7 +64,6 @@ export function applyToHistory(
     history.dialedAt = dial.at;
     history.dialError = dial.error ?? '';
   }
-  history.lastPing = later(history.lastPing, lastPing, now);
   history.lastPong = later(history.lastPong, lastPong, now);
   const answer = Math.max(lastPong, succeeded ? dial.at : 0);
   if (answer > 0) {
@@ -76,7 +72,7 @@ export function applyToHistory(
     history.failures = 0;
   }
   if (failed) history.failures = Math.min(MAX_FAILURES, history.failures + 1);
-  if (heard || answer > 0 || lastPing > 0) history.lastSeen = now;
+  if (heard || answer > 0) history.lastSeen = now;
 }
 
 /** The later of two times, of which the known one may be from a clock that was wrong: then it gives way to any. */

@@ -10,7 +10,7 @@ import type { NodeDatabaseEvent } from './events.ts';
 import { isOwnKey, nameOfKey, VERSION_KEY } from './keys.ts';
 import { decodeNode, type NodeValue } from './stored-node.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const versionCodec = struct({ version: uint(32) });
 
 const LEVEL: LevelOptions = {

@@ -11,14 +11,13 @@ export interface NodePatch extends HistoryPatch {
   readonly record?: NodeRecord | undefined;
   /** Where the node is; its host is an IP address. */
   readonly endpoint?: Enode | undefined;
-  /** It pinged us then. */
-  readonly lastPing?: number | undefined;
   /** It answered a ping then, which ends its failures. */
   readonly lastPong?: number | undefined;
   /** One more answer was waited for in vain. */
   readonly failed?: boolean | undefined;
   /** How an attempt to become its peer ended: without `error` it succeeded, which ends its failures. */
   readonly dial?: HistoryPatch['dial'];
+  /** What is known of it otherwise than by a record; beside `record` it counts for nothing, as that says it. */
   readonly forkId?: RecordForkId | undefined;
   /** What its Hello said; the first `MAX_CLIENT_LENGTH` characters are kept. */
   readonly client?: string | undefined;
@@ -39,10 +38,9 @@ const NO_CHANGE: FactsChange = {
 /** @throws PeerlaneError `invalid-argument` */
 export function checkPatch(patch: NodePatch): void {
   checkObject('the patch', patch);
-  const { record, endpoint, lastPing, lastPong, failed, dial, forkId, client } = patch;
+  const { record, endpoint, lastPong, failed, dial, forkId, client } = patch;
   if (record !== undefined && !(record instanceof NodeRecord)) throw invalid('record is no NodeRecord');
   if (endpoint !== undefined) checkEndpoint(endpoint);
-  checkTime('lastPing', lastPing);
   checkTime('lastPong', lastPong);
   if (failed !== undefined && typeof failed !== 'boolean') throw invalid('failed is no boolean');
   if (dial !== undefined) {
@@ -90,13 +88,14 @@ export function factsOf({ record, endpoint, forkId, client }: NodePatch): FactsC
   if (record === undefined && endpoint === undefined && forkId === undefined && client === undefined) {
     return undefined;
   }
+  const fork = record === undefined ? forkId : record.get('eth');
   const publicKey = (record?.publicKey ?? endpoint?.publicKey)?.slice();
   return {
     publicKey,
     endpoint: endpoint === undefined || publicKey === undefined ? undefined : { ...endpoint, publicKey },
     record: record?.encoded,
     seq: record?.seq,
-    forkId: forkId === undefined ? undefined : { hash: forkId.hash.slice(), next: forkId.next },
+    forkId: fork === undefined ? undefined : { hash: fork.hash.slice(), next: fork.next },
     client: client?.slice(0, MAX_CLIENT_LENGTH),
   };
 }
@@ -105,13 +104,15 @@ export function factsOf({ record, endpoint, forkId, client }: NodePatch): FactsC
 export function mergedFacts(older: FactsChange = NO_CHANGE, newer: FactsChange = NO_CHANGE): FactsChange {
   const isRecordNewer =
     newer.record !== undefined && (older.record === undefined || (newer.seq ?? 0n) >= (older.seq ?? 0n));
-  const { record, seq } = isRecordNewer ? newer : older;
+  const kept = isRecordNewer ? newer : older;
+  const { record, seq } = kept;
   return {
     publicKey: newer.publicKey ?? older.publicKey,
     endpoint: newer.endpoint ?? older.endpoint,
     record,
     seq,
-    forkId: newer.forkId ?? older.forkId,
+    // A record says it, be it by having no such entry.
+    forkId: newer.record === undefined ? (newer.forkId ?? older.forkId) : kept.forkId,
     client: newer.client ?? older.client,
   };
 }

@@ -25,7 +25,7 @@ import type { NodeHistory } from './history.ts';
 export const MAX_CLIENT_LENGTH = 128;
 /** As many in UTF-8. */
 const MAX_CLIENT_BYTES = 3 * MAX_CLIENT_LENGTH;
-/** All fields at their longest take 956 bytes. */
+/** All fields at their longest take 948 bytes. */
 const MAX_VALUE_LENGTH = 1024;
 
 /** How the last attempt to become a peer of a node ended. */
@@ -46,6 +46,7 @@ export interface NodeFacts {
   readonly record: Uint8Array | undefined;
   /** The sequence number of the record; 0 without one. */
   readonly seq: bigint;
+  /** That of the record, unless another was told after it. */
   readonly forkId: RecordForkId | undefined;
   /** What its Hello said; untrusted text. */
   readonly client: string | undefined;
@@ -58,8 +59,6 @@ export interface StoredNode extends NodeFacts {
   readonly firstSeen: number;
   /** When it was last heard of, from itself or from others. */
   readonly lastSeen: number;
-  /** When it last pinged us. */
-  readonly lastPing: number | undefined;
   /** When it last answered a ping. */
   readonly lastPong: number | undefined;
   /** When it last answered a ping or became a peer. */
@@ -89,7 +88,6 @@ const nodeCodec = struct({
   history: struct({
     firstSeen: time,
     lastSeen: time,
-    lastPing: time,
     lastPong: time,
     lastAnswer: time,
     failures: uint(16),
@@ -176,14 +174,13 @@ function seqOf(record: Uint8Array): bigint {
 /** The node of this id; undefined if what is kept under it belongs to another. */
 export function storedNode(id: Uint8Array, facts: NodeFacts, history: NodeHistory): StoredNode | undefined {
   if (!equalBytes(nodeIdOf(facts.publicKey), id)) return undefined;
-  const { firstSeen, lastSeen, lastPing, lastPong, lastAnswer, failures, dialedAt, dialError } = history;
+  const { firstSeen, lastSeen, lastPong, lastAnswer, failures, dialedAt, dialError } = history;
   const lastDial = { at: dialedAt, error: dialError === '' ? undefined : dialError };
   return {
     id,
     ...facts,
     firstSeen,
     lastSeen,
-    lastPing: lastPing || undefined,
     lastPong: lastPong || undefined,
     lastAnswer: lastAnswer || undefined,
     failures,

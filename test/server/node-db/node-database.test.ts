@@ -85,7 +85,7 @@ describe('a node database', () => {
       await using database = await NodeDatabase.open(path, { env });
       expect(database.update(id, { record })).toBe(true);
       env.advance(10);
-      database.update(id, { endpoint, lastPing: START + 3, lastPong: START + 4 });
+      database.update(id, { endpoint, lastPong: START + 4 });
       await database.flush();
       env.advance(10);
       database.update(id, { forkId: { hash: Uint8Array.of(1, 2, 3, 4), next: 2n ** 64n - 1n } });
@@ -106,7 +106,6 @@ describe('a node database', () => {
       client: 'Geth/v1.17.5 \u{1f680}',
       firstSeen: START,
       lastSeen: START + 20,
-      lastPing: START + 3,
       lastPong: START + 4,
       lastAnswer: START + 5,
       failures: 2,
@@ -132,6 +131,31 @@ describe('a node database', () => {
     await database.flush();
     expect(await database.get(idOf(1))).toMatchObject({ client: 'two', failures: 1 });
   });
+
+  it.each([true, false])(
+    'keeps the fork id of the record that it keeps (written in between: %s)',
+    async (writes) => {
+      const { database } = await watched();
+      const forkIdOf = async (patch: NodePatch) => {
+        database.update(recordIdOf(7), patch);
+        if (writes) await database.flush();
+        return (await database.get(recordIdOf(7)))?.forkId;
+      };
+      const [first, second, told] = [1, 2, 3].map((byte) => ({
+        hash: new Uint8Array(4).fill(byte),
+        next: 0n,
+      }));
+      expect(await forkIdOf({ record: recordOf(7, 5n, { eth: first }) })).toEqual(first);
+      expect(await forkIdOf({ record: recordOf(7, 4n, { eth: second }) })).toEqual(first);
+      expect(await forkIdOf({ client: 'Geth' })).toEqual(first);
+      expect(await forkIdOf({ record: recordOf(7, 6n) })).toBeUndefined();
+      expect(await forkIdOf({ record: recordOf(7, 5n, { eth: second }) })).toBeUndefined();
+      // Told otherwise, as by a Status.
+      expect(await forkIdOf({ forkId: told })).toEqual(told);
+      expect(await forkIdOf({ client: 'Geth' })).toEqual(told);
+      expect(await forkIdOf({ record: recordOf(7, 7n, { eth: second }), forkId: told })).toEqual(second);
+    },
+  );
 
   it('does not add a node that it could not find again', async () => {
     const { database } = await watched();
@@ -451,16 +475,16 @@ describe('a clock that was ahead', () => {
     const { env, database, reopened } = await watched();
     const dial = { at: START + 400 * DAY, error: 'dial-timeout' } as const;
     for (let i = 0; i < 50; i++) {
-      const [lastPing, lastPong] = [START + 400 * DAY, START + 400 * DAY];
-      add(database, i, { lastPing, lastPong, dial, client: 'Geth' });
+      const lastPong = START + 400 * DAY;
+      add(database, i, { lastPong, dial, client: 'Geth' });
     }
-    for (let i = 0; i < 50; i++) add(database, i, { lastPing: START, lastPong: START });
+    for (let i = 0; i < 50; i++) add(database, i, { lastPong: START });
     for (let i = 0; i < 3; i++) env.advance(60_000);
     expect(database.size).toBe(50);
     expect(await database.seeds(10, DAY)).toHaveLength(10);
     await database.flush();
     expect(await (await reopened()).get(idOf(7))).toMatchObject({
-      ...{ firstSeen: START, lastPing: START, lastPong: START, lastAnswer: START },
+      ...{ firstSeen: START, lastPong: START, lastAnswer: START },
       ...{ client: 'Geth', lastDial: dial },
     });
   });
@@ -560,7 +584,7 @@ describe('a node database refuses', () => {
       { endpoint: { ...endpoint, publicKey: new Uint8Array(33) } },
       { endpoint, lastPong: 0 },
       { endpoint, lastPong: Number.NaN },
-      { endpoint, lastPing: 1.5 },
+      { endpoint, lastPong: 1.5 },
       { endpoint, failed: 3 },
       { endpoint, dial: {} },
       { endpoint, dial: { at: START, error: 'bad luck' } },

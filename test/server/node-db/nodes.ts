@@ -1,7 +1,13 @@
 /** Nodes for tests of the node database. */
 import { equalBytes } from '../../../src/base/bytes.ts';
 import { publicKeyOf } from '../../../src/crypto/index.ts';
-import { type Enode, type NodeRecord, nodeIdOf, signRecord } from '../../../src/enr/index.ts';
+import {
+  type Enode,
+  type EntryChanges,
+  type NodeRecord,
+  nodeIdOf,
+  signRecord,
+} from '../../../src/enr/index.ts';
 import { blockOf, hasLimits } from '../../../src/server/node-db/network.ts';
 import { SEED_BLOCK_LIMIT, SEED_NETWORK_LIMIT } from '../../../src/server/node-db/node-index.ts';
 
@@ -34,8 +40,9 @@ export function secretOf(number: number): Uint8Array {
   return secret;
 }
 
-export function recordOf(number: number, seq = 1n): NodeRecord {
-  return signRecord(secretOf(number), { seq, entries: { ip: '127.0.0.1', udp: 30_303, tcp: number } });
+export function recordOf(number: number, seq = 1n, more: EntryChanges = {}): NodeRecord {
+  const entries = { ip: '127.0.0.1', udp: 30_303, tcp: number, ...more };
+  return signRecord(secretOf(number), { seq, entries });
 }
 
 export const recordIdOf = (number: number): Uint8Array => nodeIdOf(publicKeyOf(secretOf(number)));
