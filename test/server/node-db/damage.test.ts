@@ -16,7 +16,13 @@ import { rejectionOf } from '../../support/errors.ts';
 import { runs } from '../../support/runs.ts';
 import { DAY, endpointOf, idOf, numberOf, recordIdOf, recordOf, START } from './nodes.ts';
 
-const LEVEL: LevelOptions = { what: 'it', advice: '', writeBufferBytes: 65_536, readCacheBytes: 65_536 };
+const LEVEL: LevelOptions = {
+  what: 'it',
+  advice: '',
+  writeBufferBytes: 65_536,
+  readCacheBytes: 65_536,
+  checkedBytes: 65_536,
+};
 
 let directory: string;
 let directories = 0;
