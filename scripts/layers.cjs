@@ -4,7 +4,7 @@ const LAYERS = {
   base: [],
   crypto: [],
   rlp: [],
-  io: [],
+  io: ['crypto'],
   nat: [],
   observe: [],
   enr: ['crypto', 'rlp'],

@@ -1,7 +1,10 @@
 /** Damage of a LevelDB directory that LevelDB itself passes over in silence. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { batchesOf } from './level-batch.ts';
 import { readLog } from './level-log.ts';
+import { readManifest } from './level-manifest.ts';
+import { isIntactTable } from './level-table.ts';
 
 const LOG = /^(\d+)\.log$/;
 
@@ -17,9 +20,10 @@ const LOG = /^(\d+)\.log$/;
  * some moment, as after a cut. Where one does, a part is missing in the middle, whoever took it: pages that the system had
  * not written yet look like those that the disk has lost. So do two logs of which the older one has no end.
  *
+ * @param maxTableBytes how much of tables is read to check them, the newest first
  * @throws what reading files throws
  */
-export async function silentDamage(path: string): Promise<string | undefined> {
+export async function silentDamage(path: string, maxTableBytes: number): Promise<string | undefined> {
   const names = await readdir(path);
   const current = names.includes('CURRENT') ? await readFile(join(path, 'CURRENT'), 'latin1') : '';
   const manifest = /^(MANIFEST-\d+)\n$/.exec(current)?.[1];
@@ -27,8 +31,9 @@ export async function silentDamage(path: string): Promise<string | undefined> {
   const { records, broken, isResumed } = readLog(await readFile(join(path, manifest)));
   // Of this, which is synced with each change, LevelDB itself takes no other end than a cut one.
   if (broken.length > 0 || isResumed) return `its ${manifest} has been changed`;
-  const first = firstLogOf(records);
-  if (first === undefined) return undefined;
+  const known = readManifest(records);
+  if (known?.firstLog === undefined) return undefined;
+  const first = BigInt(known.firstLog);
   const logs = names.flatMap((name) => LOG.exec(name)?.[1] ?? []).filter((number) => BigInt(number) >= first);
   logs.sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
   // A database has none before it was opened for the first time.
@@ -36,74 +41,32 @@ export async function silentDamage(path: string): Promise<string | undefined> {
     return `the log that its ${manifest} names is missing, or the end of ${manifest}`;
   }
   for (const [i, number] of logs.entries()) {
-    const { isCut, isResumed } = readLog(await readFile(join(path, `${number}.log`)));
-    if (isResumed) return `its ${number}.log has been changed`;
+    const { records, isCut, isResumed } = readLog(await readFile(join(path, `${number}.log`)));
+    if (isResumed || batchesOf(records).length < records.length) return `its ${number}.log has been changed`;
     // The next one was begun when this one was whole.
     if (isCut && i < logs.length - 1) return `its ${number}.log is cut off`;
   }
+  const table = await damagedTable(path, names, known.tables, maxTableBytes);
+  return table && `its ${table} has been changed`;
+}
+
+/**
+ * Which of the newest tables has wrong checksums: LevelDB, which does not look at them when it merges tables, would end the
+ * process or give what is wrong a new checksum. A table that is missing it says itself.
+ */
+async function damagedTable(
+  path: string,
+  names: readonly string[],
+  tables: ReadonlyMap<number, number>,
+  maxBytes: number,
+): Promise<string | undefined> {
+  let bytes = 0;
+  for (const [number, length] of [...tables].sort(([a], [b]) => b - a)) {
+    bytes += length;
+    if (bytes > maxBytes) return undefined;
+    const digits = String(number).padStart(6, '0');
+    const name = [`${digits}.ldb`, `${digits}.sst`].find((name) => names.includes(name));
+    if (name !== undefined && !(await isIntactTable(join(path, name), length))) return name;
+  }
   return undefined;
-}
-
-/** From which log on changes are not in tables yet (`VersionEdit`); undefined when the records are no MANIFEST. */
-function firstLogOf(edits: readonly Uint8Array[]): bigint | undefined {
-  let first: bigint | undefined;
-  for (const edit of edits) {
-    const fields = new Fields(edit);
-    while (fields.isMore) {
-      const tag = fields.number();
-      if (tag === undefined) return undefined;
-      if (tag === 2n) first = fields.number();
-      else if (!fields.skip(FIELDS[Number(tag)])) return undefined;
-    }
-  }
-  return first;
-}
-
-/** What follows the tags of an edit: `n` a number, `b` bytes. */
-const FIELDS: readonly (string | undefined)[] = [
-  undefined,
-  'b', // comparator
-  'n', // log
-  'n', // next file
-  'n', // last sequence number
-  'nb', // compaction pointer: level, key
-  'nn', // deleted file: level, number
-  'nnnbb', // new file: level, number, size, smallest and largest key
-  undefined,
-  'n', // previous log
-];
-
-class Fields {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get isMore(): boolean {
-    return this.#at < this.#bytes.length;
-  }
-
-  /** The next one, seven bits a byte; undefined when there is none. */
-  number(): bigint | undefined {
-    let value = 0n;
-    for (let shift = 0n; shift < 64n; shift += 7n) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) return undefined;
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    return undefined;
-  }
-
-  skip(fields: string | undefined): boolean {
-    if (fields === undefined) return false;
-    for (const field of fields) {
-      const value = this.number();
-      if (value === undefined) return false;
-      if (field === 'b') this.#at += Number(value);
-    }
-    return this.#at <= this.#bytes.length;
-  }
 }

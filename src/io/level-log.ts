@@ -3,6 +3,7 @@
  * 32 KiB, each `checksum: 4 bytes, length: 2, type: 1`, little-endian, and its bytes. One that does not fit into the rest
  * of a block goes on in the next.
  */
+import { maskedCrc32c } from './crc32c.ts';
 
 const BLOCK_LENGTH = 32_768;
 const HEADER_LENGTH = 7;
@@ -91,30 +92,36 @@ function lengthAt(bytes: Uint8Array, at: number): number {
   return (bytes[at + 4] ?? 0) + 256 * (bytes[at + 5] ?? 0);
 }
 
-/** Makes readers pass over what is broken, in place: LevelDB's repair would take it without a look at its checksum. */
-export function blankBroken(file: Uint8Array, { broken }: LogContents): void {
-  for (const at of broken) {
-    file.fill(0, at, Math.min(file.length, at - (at % BLOCK_LENGTH) + BLOCK_LENGTH));
+/** A log of these records. */
+export function logOf(records: readonly Uint8Array[]): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const push = (bytes: Uint8Array): void => {
+    chunks.push(bytes);
+    length += bytes.length;
+  };
+  for (const record of records) {
+    let at = 0;
+    do {
+      const rest = BLOCK_LENGTH - (length % BLOCK_LENGTH);
+      if (rest < HEADER_LENGTH) push(new Uint8Array(rest));
+      const room = BLOCK_LENGTH - (length % BLOCK_LENGTH) - HEADER_LENGTH;
+      const part = record.subarray(at, at + room);
+      const isLast = at + part.length === record.length;
+      const type = at === 0 ? (isLast ? 'full' : 'first') : isLast ? 'last' : 'middle';
+      const chunk = new Uint8Array(HEADER_LENGTH + part.length);
+      chunk.set([part.length & 0xff, part.length >> 8, TYPES.indexOf(type) + 1], 4);
+      chunk.set(part, HEADER_LENGTH);
+      new DataView(chunk.buffer).setUint32(0, maskedCrc32c(chunk.subarray(HEADER_LENGTH - 1)), true);
+      push(chunk);
+      at += part.length;
+    } while (at < record.length);
   }
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Whether a record has the checksum that it says: CRC-32C of its type and bytes, turned and moved (`crc32c::Mask`). */
+/** Whether a record has the checksum that it says, of its type and bytes. */
 function isIntact(record: Uint8Array): boolean {
   const view = new DataView(record.buffer, record.byteOffset, HEADER_LENGTH);
-  const crc = crc32c(record.subarray(HEADER_LENGTH - 1));
-  return view.getUint32(0, true) === (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-}
-
-/** Castagnoli's polynomial, its bits turned round. */
-const POLYNOMIAL = 0x82f63b78;
-const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) * POLYNOMIAL);
-  return crc;
-});
-
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[i] ?? 0)) & 0xff] ?? 0);
-  return ~crc >>> 0;
+  return view.getUint32(0, true) === maskedCrc32c(record.subarray(HEADER_LENGTH - 1));
 }

@@ -1,8 +1,10 @@
 /** What can be saved of a damaged LevelDB directory. */
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { blankBroken, readLog } from './level-log.ts';
+import { batchesOf, batchOf } from './level-batch.ts';
+import { logOf, readLog } from './level-log.ts';
+import { isIntactTable, readTable } from './level-table.ts';
 import { setAside } from './set-aside.ts';
 
 export interface Repaired {
@@ -39,12 +41,9 @@ export async function remove(path: string): Promise<void> {
 async function isRepairedCopy(from: string, to: string): Promise<boolean> {
   try {
     await cp(from, to, { recursive: true });
-    for (const name of (await readdir(to)).filter((name) => /^\d+\.log$/.test(name))) {
-      const file = await readFile(join(to, name));
-      const contents = readLog(file);
-      if (contents.broken.length === 0) continue;
-      blankBroken(file, contents);
-      await writeFile(join(to, name), file);
+    for (const name of await readdir(to)) {
+      if (/^\d+\.log$/.test(name)) await dropNoBatches(join(to, name));
+      else if (/^\d+\.(ldb|sst)$/.test(name)) await dropBrokenBlocks(join(to, name));
     }
     await ClassicLevel.repair(to);
     // What it has used, and what it could not use: the original has that too.
@@ -53,6 +52,22 @@ async function isRepairedCopy(from: string, to: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** LevelDB's repair looks at no checksum, and ends the process where a record of a log is no batch. */
+async function dropNoBatches(path: string): Promise<void> {
+  const { records, broken } = readLog(await readFile(path));
+  const batches = batchesOf(records);
+  if (broken.length > 0 || batches.length < records.length) await writeFile(path, logOf(batches));
+}
+
+/** Makes a log of what is in the other blocks of a table, which takes its place. Tables of what is repaired so are small. */
+async function dropBrokenBlocks(path: string): Promise<void> {
+  if (await isIntactTable(path, (await stat(path)).size)) return;
+  const batches: Uint8Array[] = [];
+  for await (const { key, value } of readTable(path)) batches.push(batchOf(key, value));
+  await rm(path);
+  if (batches.length > 0) await writeFile(path.replace(/\.\w+$/, '.log'), logOf(batches));
 }
 
 async function isMoved(from: string, to: string): Promise<boolean> {

@@ -33,6 +33,8 @@ const LEVEL: LevelOptions = {
   advice: 'delete the directory and import or sync again',
   writeBufferBytes: 16 * 1024 * 1024,
   readCacheBytes: 16 * 1024 * 1024,
+  // It may have gigabytes, of which only the newest are merged with others again.
+  checkedBytes: 128 * 1024 * 1024,
 };
 
 /** Records that one batch of a clean-up or a walk takes at a time. */

@@ -14,6 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { batchOf } from '../../src/io/level-batch.ts';
+import { logOf } from '../../src/io/level-log.ts';
 import { setAsideRepaired } from '../../src/io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../src/io/level-store.ts';
 import { setAside } from '../../src/io/set-aside.ts';
@@ -24,6 +26,7 @@ const OPTIONS: LevelOptions = {
   advice: 'begin again',
   writeBufferBytes: 64 * 1024,
   readCacheBytes: 64 * 1024,
+  checkedBytes: 64 * 1024 * 1024,
 };
 
 let directory: string;
@@ -167,6 +170,12 @@ describe('damage that LevelDB passes over', () => {
     ['a byte of the log is another', /\.log$/, (path, size) => flip(path, size >> 1)],
     ['the first byte of the log is another', /\.log$/, (path) => flip(path, 0)],
     ['the log is gone', /\.log$/, (path) => rm(path)],
+    ['a byte of the tables is another', /\.ldb$/, (path, size) => flip(path, size >> 1)],
+    [
+      'the log has a record that is no batch',
+      /\.log$/,
+      (path) => writeFile(path, logOf([new Uint8Array(11)])),
+    ],
   ])('is noticed before it deletes anything, when %s', async (_, pattern, change) => {
     const path = await grown();
     for (const file of await filesOf(path, pattern)) await change(file, (await stat(file)).size);
@@ -183,6 +192,31 @@ describe('damage that LevelDB passes over', () => {
     for (const file of await filesOf(path, /^MANIFEST/)) await truncate(file, (await stat(file)).size >> 1);
     await setAsideRepaired(path, 1);
     expect(await read(path)).toBe(600);
+  });
+
+  it('costs the entries of one block, where it is of a table; tables beyond `checkedBytes` are not looked at', async () => {
+    const path = await grown();
+    const [table = ''] = await filesOf(path, /\.ldb$/);
+    await flip(table, (await stat(table)).size >> 1);
+    const copy = newPath();
+    await cp(path, copy, { recursive: true });
+    await (await LevelStore.open(copy, { ...OPTIONS, checkedBytes: 0 })).close();
+    expect(await rejectionOf(LevelStore.open(path, OPTIONS))).toBe('store-damaged');
+    await setAsideRepaired(path, 1);
+    const count = await read(path);
+    expect(count).toBeGreaterThan(550);
+    expect(count).toBeLessThan(600);
+  });
+
+  it('is a log whose numbers LevelDB would end the process for', async () => {
+    const path = await grown();
+    const log = (await filesOf(path, /\.log$/)).sort().at(-1) ?? '';
+    const high = batchOf(new Uint8Array(9).fill(1), new Uint8Array());
+    high[7] = 1;
+    await writeFile(log, logOf([high]));
+    expect(await rejectionOf(read(path))).toBe('store-damaged');
+    expect((await setAsideRepaired(path, 1)).isRepaired).toBe(true);
+    expect(await read(path)).toBeGreaterThan(400);
   });
 
   it('is not a log that ends anywhere, as after a crash', async () => {
