@@ -3,6 +3,7 @@
  * checksum: 4` behind it, and a footer with the places of two of them, which name the places of the others.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { isPeerlaneError } from '../base/errors.ts';
 import { uncompress } from '../crypto/index.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { Fields } from './level-fields.ts';
@@ -170,8 +171,9 @@ function contentsOf(stored: Stored): Uint8Array | undefined {
   if (type !== 1) return undefined;
   try {
     return uncompress(bytes, MAX_BLOCK);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
   }
 }
 
