@@ -136,16 +136,23 @@ export class Discovery {
   /**
    * Nodes of all sources, mixed, without an end: those that `accepts` takes, each once in a while, connected or not.
    * Nobody is asked unless somebody waits for a node.
-   * @throws PeerlaneError from `next`: `aborted`, `closed`, `invalid-argument`
+   * @throws PeerlaneError from `next`: `aborted`, `closed`, `invalid-argument`; the last also where there is no source at all
    */
   async *nodes(options: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
     const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#mix === undefined || this.#closed.signal.aborted) throw notRunning();
+    const mixed = this.#mixOptions();
+    if (mixed.sources.length === 0) {
+      throw new PeerlaneError(
+        'invalid-argument',
+        'there is nothing to take nodes from: no discovery v4, no list in DNS, no node database and no static node',
+      );
+    }
     const ended = new AbortController();
     const offs = [signal, this.#closed.signal].map((from) => onAbort(from, () => ended.abort()));
     try {
-      yield* nodesOfMix({ ...this.#mixOptions(), leavesOut: () => false }, ended.signal);
+      yield* nodesOfMix({ ...mixed, leavesOut: () => false }, ended.signal);
     } catch (error) {
       throw this.#closed.signal.aborted ? notRunning() : error;
     } finally {

@@ -99,6 +99,11 @@ describe('a server with discovery', () => {
     expect((await database.get(nodeIdOf(wrongId)))?.lastDial).toBeUndefined();
   });
 
+  it('has no nodes to give without any source of them', async () => {
+    const server = await started({ discovery: { v4: false } });
+    expect(await rejectionOf(server.discovery?.nodes().next() ?? Promise.resolve())).toBe('invalid-argument');
+  });
+
   it('does not dial a node that somebody has told of, and that answers nothing', async () => {
     const boot = (await bootnode()).enode;
     await started({ bootnodes: [boot] });
