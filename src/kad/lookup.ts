@@ -41,6 +41,8 @@ interface Candidate {
   /** At all places that are known, in the order of `node`s: at most `MAX_PLACES`. */
   readonly places: KadNode[];
   state: 'heard' | 'asked' | 'answered' | 'failed';
+  /** It has been asked a second time at all its places. */
+  isRepeated: boolean;
 }
 
 /** One recursive lookup (discv4.md, "Recursive Lookup"). It knows no packets and no time: who asks says what came of it. */
@@ -76,8 +78,12 @@ export class Lookup {
     for (const node of start) this.#hear(node);
   }
 
-  /** The nodes that are to be asked now. Each is asked once, and at most alpha of them are in flight. */
+  /**
+   * The nodes that are to be asked now, at most alpha of which are in flight. Each is asked once, and one that failed once more
+   * at the end, if it may be one of the closest: where packets get lost one in thirty seems to be gone, and is not.
+   */
   next(): KadNode[] {
+    if (this.#inFlight === 0 && this.#nextHeard === undefined) this.#repeat();
     const nodes: KadNode[] = [];
     for (const candidate of this.#closest()) {
       if (this.#inFlight >= this.#alpha || this.#asked >= MAX_ASKED) break;
@@ -105,20 +111,39 @@ export class Lookup {
 
   /**
    * A node that was asked gave no answer: it is no longer one of the closest, unless it is known at another place, where
-   * it is to be asked. Gives it there.
+   * it is to be asked. Gives it there, if that is new.
    */
   failed(id: Uint8Array): KadNode | undefined {
     const candidate = this.#seen.get(toBareHex(id));
     if (candidate?.state !== 'asked') return undefined;
     this.#inFlight--;
     candidate.state = 'failed';
-    return this.#moved(candidate);
+    const place = this.#moved(candidate);
+    return candidate.isRepeated ? undefined : place;
   }
 
   /** Nobody is left to be asked, and nobody's answer is awaited. */
   get done(): boolean {
     if (this.#inFlight > 0) return false;
-    return this.#asked >= MAX_ASKED || this.#closest().every(({ state }) => state !== 'heard');
+    if (this.#asked >= MAX_ASKED) return true;
+    return this.#nextHeard === undefined && this.#doubtful().length === 0;
+  }
+
+  get #nextHeard(): Candidate | undefined {
+    return this.#closest().find(({ state }) => state === 'heard');
+  }
+
+  /** Those that have failed once, and would be among the closest k if they answered. */
+  #doubtful(): Candidate[] {
+    const mayAnswer = ({ state, isRepeated }: Candidate): boolean => state !== 'failed' || !isRepeated;
+    return this.#within(mayAnswer).filter(({ state }) => state === 'failed');
+  }
+
+  #repeat(): void {
+    for (const candidate of this.#doubtful()) {
+      candidate.isRepeated = true;
+      this.#place(candidate, candidate.places[0]);
+    }
   }
 
   /** The closest k that answered, nearest first. */
@@ -159,7 +184,13 @@ export class Lookup {
       places.push(node);
       return known.state === 'failed' && this.#moved(known) !== undefined;
     }
-    const candidate: Candidate = { node, network: networkOf(node), places: [node], state: 'heard' };
+    const candidate: Candidate = {
+      node,
+      network: networkOf(node),
+      places: [node],
+      state: 'heard',
+      isRepeated: false,
+    };
     this.#seen.set(key, candidate);
     this.#candidates.splice(this.#rank(node.id), 0, candidate);
     return true;
@@ -168,12 +199,16 @@ export class Lookup {
   /** Takes one that has failed to the next place, if there is one. */
   #moved(candidate: Candidate): KadNode | undefined {
     const { places, node } = candidate;
-    const next = places[places.indexOf(node) + 1];
-    if (next === undefined) return undefined;
-    candidate.node = next;
-    candidate.network = networkOf(next);
+    return this.#place(candidate, places[places.indexOf(node) + 1]);
+  }
+
+  /** The node is to be asked there. */
+  #place(candidate: Candidate, place: KadNode | undefined): KadNode | undefined {
+    if (place === undefined) return undefined;
+    candidate.node = place;
+    candidate.network = networkOf(place);
     candidate.state = 'heard';
-    return next;
+    return place;
   }
 
   #rank(id: Uint8Array): number {
