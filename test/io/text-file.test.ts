@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -13,6 +14,8 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTextFile, replaceTextFile, requireReplaceable } from '../../src/io/text-file.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -80,17 +83,17 @@ describe('a text file', () => {
     }
   });
 
-  it.runIf(process.platform !== 'win32' && process.getuid?.() !== 0)(
-    'is not replaced where it may not be written (for whom that holds, which is not root)',
+  it.runIf(process.platform !== 'win32')(
+    'is not replaced where it may not be written (where there are permissions)',
     async () => {
       const path = join(directory, 'read-only');
-      await writeFile(path, 'old', { mode: 0o400 });
-      const expected = {
-        code: 'file-unreadable',
-        message: `cannot write the file ${path}: permission is denied`,
-      };
-      await expect(requireReplaceable(path, 'the file')).rejects.toMatchObject(expected);
-      await expect(replaceTextFile(path, 'the file', 'new')).rejects.toMatchObject(expected);
+      await writeFile(path, 'old', { mode: 0o444 });
+      // Whoever is not root may do everything but write that file.
+      await chmod(directory, 0o777);
+      const script = fileURLToPath(new URL('../support/replacer.js', import.meta.url));
+      const { stdout } = await promisify(execFile)(process.execPath, [script, path]);
+      const refused = `file-unreadable: cannot write the file ${path}: permission is denied\n`;
+      expect(stdout).toBe(refused.repeat(2));
       expect(await readFile(path, 'utf8')).toBe('old');
     },
   );
