@@ -184,7 +184,8 @@ describe('damage that LevelDB passes over', () => {
     expect(await readdir(path)).toEqual(before);
     const { isRepaired } = await setAsideRepaired(path, 1);
     expect(isRepaired).toBe(true);
-    expect(await read(path)).toBeGreaterThan(400);
+    // A log has some 200 entries; there are two while LevelDB makes a table of the older one.
+    expect(await read(path)).toBeGreaterThan(200);
   });
 
   it('costs nothing but what was in the log, where it is of the MANIFEST', async () => {
@@ -216,7 +217,7 @@ describe('damage that LevelDB passes over', () => {
     await writeFile(log, logOf([high]));
     expect(await rejectionOf(read(path))).toBe('store-damaged');
     expect((await setAsideRepaired(path, 1)).isRepaired).toBe(true);
-    expect(await read(path)).toBeGreaterThan(400);
+    expect(await read(path)).toBeGreaterThan(200);
   });
 
   it('is not a log that ends anywhere, as after a crash', async () => {
