@@ -43,8 +43,8 @@ export { DnsResolver } from './io/dns.ts';
 export type { Endpoint } from './io/tcp.ts';
 export type { UdpOptions } from './io/udp.ts';
 export type { KadNode } from './kad/index.ts';
-export type { TableStats } from './kad/table.ts';
-export type { ClosestOptions, TableView } from './kad/table-view.ts';
+export type { ClosestOptions, TableStats } from './kad/table.ts';
+export type { TableView } from './kad/table-view.ts';
 export {
   type Capability,
   DISCONNECT_REASONS,

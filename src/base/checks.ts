@@ -48,6 +48,22 @@ export function refuseThenable(name: string, value: unknown): void {
   throw invalidArgument(`${name} gives a promise; nobody waits for it`);
 }
 
+/**
+ * What a caller's function says of something; a promise would be a yes, whatever comes of it.
+ * @param name of the function
+ * @throws PeerlaneError `invalid-argument` when it throws, or answers later
+ */
+export function answerOf<T>(name: string, says: (of: T) => boolean, of: T): boolean {
+  let answer: boolean;
+  try {
+    answer = says(of);
+  } catch (error) {
+    throw unreadable(`what ${name} answers`, error);
+  }
+  refuseThenable(name, answer);
+  return answer;
+}
+
 /** An object that is no list and no promise: those have nothing that would be read, and would be passed over in silence. */
 export function checkObject(name: string, value: unknown): void {
   const isOne = isObject(value) && reading(name, () => !isThenable(value) && !(Symbol.iterator in value));

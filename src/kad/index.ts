@@ -12,5 +12,12 @@ export {
   sameEndpoint,
 } from './node.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
-export { type AddOutcome, MAX_REQUEST_FAILURES, Table, type TableOptions, type TableStats } from './table.ts';
-export { type ClosestOptions, TableView } from './table-view.ts';
+export {
+  type AddOutcome,
+  type ClosestOptions,
+  MAX_REQUEST_FAILURES,
+  Table,
+  type TableOptions,
+  type TableStats,
+} from './table.ts';
+export { TableView } from './table-view.ts';

@@ -83,7 +83,7 @@ export class Lookup {
    * at the end, if it may be one of the closest: where packets get lost one in thirty seems to be gone, and is not.
    */
   next(): KadNode[] {
-    if (this.#inFlight === 0 && this.#nextHeard === undefined) this.#repeat();
+    if (this.#inFlight === 0 && !this.#isHeardLeft) this.#repeat();
     const nodes: KadNode[] = [];
     for (const candidate of this.#closest()) {
       if (this.#inFlight >= this.#alpha || this.#asked >= MAX_ASKED) break;
@@ -126,11 +126,12 @@ export class Lookup {
   get done(): boolean {
     if (this.#inFlight > 0) return false;
     if (this.#asked >= MAX_ASKED) return true;
-    return this.#nextHeard === undefined && this.#doubtful().length === 0;
+    return !this.#isHeardLeft && this.#doubtful().length === 0;
   }
 
-  get #nextHeard(): Candidate | undefined {
-    return this.#closest().find(({ state }) => state === 'heard');
+  /** Whether one is left that has not been asked. */
+  get #isHeardLeft(): boolean {
+    return this.#closest().some(({ state }) => state === 'heard');
   }
 
   /** Those that have failed once, and would be among the closest k if they answered. */

@@ -1,23 +1,16 @@
 import {
+  answerOf,
   checkBoolean,
   checkFunction,
   checkInteger,
   checkLength,
   checkObject,
   reading,
-  refuseThenable,
 } from '../base/checks.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { ID_LENGTH } from './distance.ts';
 import type { KadNode } from './node.ts';
-import type { Table, TableStats } from './table.ts';
-
-export interface ClosestOptions {
-  /** Whether only entries count that have passed a check. Default: true. */
-  readonly onlyLive?: boolean | undefined;
-  /** Which entries count. Default: all. */
-  readonly accepts?: ((node: KadNode) => boolean) | undefined;
-}
+import type { ClosestOptions, Table, TableStats } from './table.ts';
 
 /** What of a table may be seen from outside, as it is at the time. Node ids are 32 bytes. */
 export class TableView {
@@ -86,25 +79,13 @@ function checkId(id: Uint8Array): void {
   checkLength('the node id', id, ID_LENGTH);
 }
 
-function checkedOptions(options: ClosestOptions): {
-  onlyLive: boolean;
-  accepts: (node: KadNode) => boolean;
-} {
+function checkedOptions(options: ClosestOptions): ClosestOptions {
   const { onlyLive, accepts } = reading('the options of closest', () => {
     checkObject('the options of closest', options);
-    const { onlyLive = true, accepts = anyNode } = options;
-    checkBoolean('onlyLive', onlyLive);
-    checkFunction('accepts', accepts);
+    const { onlyLive, accepts } = options;
+    if (onlyLive !== undefined) checkBoolean('onlyLive', onlyLive);
+    if (accepts !== undefined) checkFunction('accepts', accepts);
     return { onlyLive, accepts };
   });
-  return { onlyLive, accepts: (node) => accepted(accepts, node) };
+  return { onlyLive, accepts: accepts && ((node) => answerOf('accepts', accepts, node)) };
 }
-
-function accepted(accepts: (node: KadNode) => boolean, node: KadNode): boolean {
-  const answer = reading('what accepts gives', () => accepts(node));
-  // A promise would be a yes, whatever comes of it.
-  refuseThenable('accepts', answer);
-  return answer;
-}
-
-const anyNode = (): boolean => true;

@@ -40,6 +40,13 @@ export interface TableStats {
   readonly buckets: number;
 }
 
+export interface ClosestOptions {
+  /** Whether only entries count that have passed a check. Default: true. */
+  readonly onlyLive?: boolean | undefined;
+  /** Which entries count. Default: all. */
+  readonly accepts?: ((node: KadNode) => boolean) | undefined;
+}
+
 /**
  * The Kademlia table (discv4.md, "Kademlia Table"): 256 buckets by log-distance, of which only those in use take
  * memory. A node counts when it has answered a check at its endpoint; whom to check, and when, the table says.
@@ -101,13 +108,13 @@ export class Table {
   }
 
   /**
-   * The `n` entries closest to `target`, nearest first; live ones only unless told otherwise, and only accepted ones.
+   * The `n` entries closest to `target`, nearest first.
    * @throws PeerlaneError `invalid-argument`
    */
   closest(
     target: Uint8Array,
     n = BUCKET_SIZE,
-    { onlyLive = true, accepts = anyNode }: { onlyLive?: boolean; accepts?: (node: KadNode) => boolean } = {},
+    { onlyLive = true, accepts = anyNode }: ClosestOptions = {},
   ): KadNode[] {
     checkId(target, 'the target');
     const nodes: KadNode[] = [];
@@ -123,8 +130,8 @@ export class Table {
   }
 
   /**
-   * What came of a FindNode request to an entry, at the place where it is. That it was answered does not make it live: an answer can be sent
-   * from a forged address, as a Pong cannot, which repeats what only the true address was sent.
+   * What came of a FindNode request to an entry, at the place where it is. That it was answered does not make it live: an
+   * answer can be sent from a forged address, as a Pong cannot, which repeats what only the true address was sent.
    */
   trackRequest(node: KadNode, success: boolean, now: number): void {
     this.#tell(now);

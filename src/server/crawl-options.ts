@@ -1,5 +1,6 @@
 /** The options of a crawl, checked early and completed with named defaults. */
 import {
+  answerOf,
   checkDuration,
   checkEnv,
   checkFunction,
@@ -11,8 +12,6 @@ import {
   isObject,
   readEach,
   reading,
-  refuseThenable,
-  unreadable,
 } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { detached } from '../base/observer.ts';
@@ -105,7 +104,7 @@ export function checkCrawlerOptions(options: CrawlerOptions): CrawlConfig {
       ...{ service, set, rate, recheckMs, idleMs, limit, env },
       nodes: nodesOf(nodes),
       onAnswer: detached(onAnswer),
-      reaches: (node) => answerOf(reaches, node),
+      reaches: (node) => answerOf('reaches', reaches, node),
     };
   });
 }
@@ -124,16 +123,4 @@ function checkService(service: unknown): void {
 function nodesOf(nodes: Iterable<KadNode>): KadNode[] {
   if (!isObject(nodes) || !(Symbol.iterator in nodes)) throw invalidArgument('nodes is no list of nodes');
   return readEach('nodes', [...nodes], nodeOf);
-}
-
-/** @throws PeerlaneError `invalid-argument` when `reaches` throws, or answers later */
-function answerOf(reaches: (node: KadNode) => boolean, node: KadNode): boolean {
-  let answer: boolean;
-  try {
-    answer = reaches(node);
-  } catch (error) {
-    throw unreadable('what reaches answers', error);
-  }
-  refuseThenable('reaches', answer);
-  return answer;
 }

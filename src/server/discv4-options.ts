@@ -109,15 +109,9 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     checkEnv(env);
     const nodeHere = (source: NodeSource) => nodeOf(source, reaches);
     return {
-      ...{
-        key: key.slice(),
-        listen: { host, port },
-        reaches,
-        tcpPort,
-        record,
-        limits: checkedLimits(limits),
-        env,
-      },
+      key: key.slice(),
+      listen: { host, port },
+      ...{ reaches, tcpPort, record, limits: checkedLimits(limits), env },
       externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
       seeds: [...readEach('bootnodes', bootnodes, nodeHere), ...readEach('seeds', seeds, nodeHere)],
       onEvent: detached(onEvent),
