@@ -7,7 +7,7 @@ import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { compareDistance } from '../../src/kad/index.ts';
-import { recordSender } from '../support/record-sender.ts';
+import { recordSender } from '../support/scripted-node.ts';
 import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
 import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
 
@@ -135,7 +135,7 @@ describe('enr-request', () => {
   });
 
   it('says that the node has sent a record which is none, as `resolve` does', async () => {
-    await using sender = await recordSender(Uint8Array.of(0xc0));
+    const sender = await recordSender(Uint8Array.of(0xc0));
     const { enode } = sender;
     const message = expect.stringMatching(/^the node has answered with a record that is invalid: /);
     const commands = [

@@ -14,7 +14,7 @@ import {
 } from '../../src/enr/index.ts';
 import { Discv4Service, NodeDatabase, type ServerOptions } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
-import { recordSender } from '../support/record-sender.ts';
+import { recordSender } from '../support/scripted-node.ts';
 import { isKind, LOOPBACK, startedServer, TestServer } from '../support/servers.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
 
@@ -117,7 +117,6 @@ describe('a server with discovery', () => {
 
   it('takes a node that sends a record which is none for one that knows of no records', async () => {
     const sender = await recordSender(Uint8Array.of(0xc0));
-    open.push({ close: async () => await sender[Symbol.asyncDispose]() });
     const searcher = await started({
       ...searching,
       bootnodes: [sender.enode],

@@ -11,7 +11,7 @@ import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { EventQueue } from '../interop/event-queue.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
-import { recordSender } from '../support/record-sender.ts';
+import { recordSender } from '../support/scripted-node.ts';
 
 const HOST = '127.0.0.1';
 
@@ -269,7 +269,7 @@ describe('a discovery service', () => {
       /of another node$/,
     ],
   ])('a node that answers with %s is no timeout', async (_, encoded, message) => {
-    await using sender = await recordSender(encoded);
+    const sender = await recordSender(encoded);
     await using service = await started({ bootnodes: [sender.enode] });
     const error = { code: 'invalid-record', message: expect.stringMatching(message) };
     await expect(service.requestRecord(sender.enode)).rejects.toMatchObject(error);

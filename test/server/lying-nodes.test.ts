@@ -6,7 +6,7 @@ import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
-import { lyingNode } from '../support/lying-node.ts';
+import { lyingNode } from '../support/scripted-node.ts';
 
 const HOST = '127.0.0.1';
 
