@@ -98,6 +98,8 @@ export class Upkeep {
   #refresh(): void {
     const { agenda, table, publicKey } = this.#context;
     this.#isRefreshing = true;
+    // Where nobody is known yet, a refresh has not been one.
+    if (table.isEmpty) this.#refreshMs = FIRST_REFRESH_INTERVAL_MS;
     this.#refreshAt = agenda.now + this.#refreshMs;
     this.#refreshMs = Math.min(REFRESH_INTERVAL_MS, this.#refreshMs * REFRESH_GROWTH);
     this.#emptyRefreshAt = agenda.now + EMPTY_REFRESH_INTERVAL_MS;

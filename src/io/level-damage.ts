@@ -28,9 +28,9 @@ export async function silentDamage(path: string, maxTableBytes: number): Promise
   const current = names.includes('CURRENT') ? await readFile(join(path, 'CURRENT'), 'latin1') : '';
   const manifest = /^(MANIFEST-\d+)\n$/.exec(current)?.[1];
   if (manifest === undefined || !names.includes(manifest)) return undefined;
-  const { records, broken, isResumed } = readLog(await readFile(join(path, manifest)));
+  const { records, isBroken, isResumed } = readLog(await readFile(join(path, manifest)));
   // Of this, which is synced with each change, LevelDB itself takes no other end than a cut one.
-  if (broken.length > 0 || isResumed) return `its ${manifest} has been changed`;
+  if (isBroken || isResumed) return `its ${manifest} has been changed`;
   const known = readManifest(records);
   if (known?.firstLog === undefined) return undefined;
   const first = BigInt(known.firstLog);

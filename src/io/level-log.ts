@@ -13,8 +13,8 @@ const TYPES = ['full', 'first', 'middle', 'last'] as const;
 export interface LogContents {
   /** The records that are whole, in their order. */
   readonly records: readonly Uint8Array[];
-  /** Where something stands that nobody has written so. What follows in the same block cannot be read. */
-  readonly broken: readonly number[];
+  /** Something stands there that nobody has written so. What follows it in the same block cannot be read. */
+  readonly isBroken: boolean;
   /**
    * The end is missing: the file ends within a record, as one does that was being written when its process ended, or with
    * something else than records, as when the machine did, and the system had not written all of it.
@@ -26,8 +26,7 @@ export interface LogContents {
 
 export function readLog(file: Uint8Array): LogContents {
   const records: Uint8Array[] = [];
-  const broken: number[] = [];
-  let [isCut, isLost, isResumed] = [false, false, false];
+  let [isBroken, isCut, isLost, isResumed] = [false, false, false, false];
   /** Of a record that is not whole yet. */
   let parts: Uint8Array[] | undefined;
   /** What stands there is no record; `rest` is what is left of the block. */
@@ -53,7 +52,7 @@ export function readLog(file: Uint8Array): LogContents {
       }
       const type = TYPES[(head[6] ?? 0) - 1];
       if (type === undefined || next > end || !isIntact(file.subarray(at, next))) {
-        broken.push(at);
+        isBroken = true;
         lose(file.subarray(at + 1, end));
         break;
       }
@@ -71,7 +70,7 @@ export function readLog(file: Uint8Array): LogContents {
     }
   }
   isCut ||= parts !== undefined || (isLost && !isResumed);
-  return { records, broken, isCut, isResumed };
+  return { records, isBroken, isCut, isResumed };
 }
 
 /**

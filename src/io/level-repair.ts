@@ -56,9 +56,9 @@ async function isRepairedCopy(from: string, to: string): Promise<boolean> {
 
 /** LevelDB's repair looks at no checksum, and ends the process where a record of a log is no batch. */
 async function dropNoBatches(path: string): Promise<void> {
-  const { records, broken } = readLog(await readFile(path));
+  const { records, isBroken } = readLog(await readFile(path));
   const batches = batchesOf(records);
-  if (broken.length > 0 || batches.length < records.length) await writeFile(path, logOf(batches));
+  if (isBroken || batches.length < records.length) await writeFile(path, logOf(batches));
 }
 
 /** Makes a log of what is in the other blocks of a table, which takes its place. Tables of what is repaired so are small. */

@@ -1,4 +1,5 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
@@ -25,18 +26,26 @@ export interface LevelOptions {
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
 
+/** A database that is open, and the directory that it was opened in, which may be another one some day. */
+interface Opened {
+  readonly level: Level;
+  readonly directory: BigIntStats;
+}
+
 /**
  * Records in a LevelDB directory, which one process at a time may open.
  *
  * After a write has failed, be it that the disk was full for a moment, LevelDB refuses all that follow until it is opened
  * again, and may have left half a record in its log, behind which nothing would be found again. So the next write, or
- * `restore`, opens it anew first. Reads wait for that; while it cannot be opened, they fail.
+ * `restore`, opens it anew first. Reads wait for that; while it cannot be opened, they fail. A write fails as well when the
+ * directory has been removed, or another one is in its place: LevelDB would go on to write to files without a name.
  */
 export class LevelStore implements ScannableStore {
   readonly #path: string;
   readonly #options: LevelOptions;
   readonly #problems: Problems;
   #level: Level;
+  #directory: BigIntStats;
   /** One after the other, so that none follows one that has failed before the directory is opened anew. */
   #writes: Promise<unknown> = Promise.resolve();
   #hasFailed = false;
@@ -45,11 +54,12 @@ export class LevelStore implements ScannableStore {
   #problem: PeerlaneError | undefined;
   #isClosed = false;
 
-  private constructor(path: string, options: LevelOptions, problems: Problems, level: Level) {
+  private constructor(path: string, options: LevelOptions, problems: Problems, opened: Opened) {
     this.#path = path;
     this.#options = options;
     this.#problems = problems;
-    this.#level = level;
+    this.#level = opened.level;
+    this.#directory = opened.directory;
   }
 
   /**
@@ -122,8 +132,24 @@ export class LevelStore implements ScannableStore {
     );
     await this.#restore();
     this.#hasFailed = true;
+    await this.#requireDirectory();
     await this.#use((level) => level.batch(operations));
     this.#hasFailed = false;
+  }
+
+  async #requireDirectory(): Promise<void> {
+    if (this.#isClosed) return;
+    const { dev, ino } = this.#directory;
+    const found = await this.#findDirectory();
+    if (found.dev !== dev || found.ino !== ino) throw this.#problems.gone('another one is in its place');
+  }
+
+  async #findDirectory(): Promise<BigIntStats> {
+    try {
+      return await stat(this.#path, { bigint: true });
+    } catch (error) {
+      throw this.#problems.gone(fileProblem(error), error);
+    }
   }
 
   async #restore(): Promise<void> {
@@ -140,8 +166,11 @@ export class LevelStore implements ScannableStore {
   async #reopen(): Promise<void> {
     await this.#level.close();
     try {
-      // Where the directory is gone, an empty one is not what was there.
-      this.#level = await openLevel(this.#path, this.#options, this.#problems, false);
+      // Where the directory is gone, an empty one is not what was there; and LevelDB would make it in any case.
+      await this.#findDirectory();
+      const { level, directory } = await openLevel(this.#path, this.#options, this.#problems, false);
+      this.#level = level;
+      this.#directory = directory;
       this.#problem = undefined;
     } catch (error) {
       this.#problem = toPeerlaneError(error);
@@ -156,7 +185,7 @@ async function openLevel(
   { writeBufferBytes, readCacheBytes, checkedBytes }: LevelOptions,
   problems: Problems,
   createIfMissing: boolean,
-): Promise<Level> {
+): Promise<Opened> {
   await refuseHeadless(path, problems);
   await refuseDamage(path, problems, checkedBytes);
   if (createIfMissing) await makeDirectory(path);
@@ -166,8 +195,9 @@ async function openLevel(
   });
   try {
     await level.open();
-    return level;
+    return { level, directory: await stat(path, { bigint: true }) };
   } catch (error) {
+    await level.close();
     throw problems.ofOpening(error);
   }
 }
@@ -280,6 +310,11 @@ class Problems {
 
   unreadable(cause: unknown): PeerlaneError {
     return new PeerlaneError('file-unreadable', `cannot open ${this.#name}: ${messageOf(cause)}`, { cause });
+  }
+
+  gone(what: string, cause?: unknown): PeerlaneError {
+    const message = `the directory of ${this.#name} is no longer there: ${what}`;
+    return new PeerlaneError('file-unreadable', message, { cause });
   }
 
   damaged(what: string, cause?: unknown): PeerlaneError {

@@ -126,6 +126,21 @@ describe('a network', () => {
     expect(node.engine.table.stats().live).toBe(1);
   });
 
+  it('is searched anew soon after the first node is known, however late', () => {
+    const network = new Network({ seed: 8, log: true });
+    const [boot] = grow(network, 5);
+    const node = new SimNode(network, { isCheap: true }).start();
+    network.env.advance(3_600_000);
+    if (boot === undefined || network.log === undefined) throw new Error('no node');
+    node.engine.addSeed(boot.node, node.now);
+    node.schedule();
+    network.env.advance(5_000);
+    network.log.length = 0;
+    network.env.advance(FIRST_REFRESH_INTERVAL_MS);
+    const asked = network.log.filter(({ packet, from }) => from === node.endpoint && packet[97] === 3);
+    expect(asked.length).toBeGreaterThanOrEqual(4);
+  });
+
   it('is searched anew soon after the start, then ever more seldom, and at last every half an hour', () => {
     const network = new Network({ seed: 6, log: true });
     const nodes = grow(network, 5);

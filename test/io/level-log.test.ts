@@ -27,10 +27,10 @@ describe('a log of LevelDB', () => {
       fc.property(records, fc.nat(), (records, number) => {
         const log = logOf(records);
         const { records: whole, ...ends } = readLog(log);
-        expect(ends).toEqual({ broken: [], isCut: false, isResumed: false });
+        expect(ends).toEqual({ isBroken: false, isCut: false, isResumed: false });
         expect([whole.length, areFirstOf(whole, records)]).toEqual([records.length, true]);
         const cut = readLog(log.subarray(0, number % log.length));
-        expect(cut.broken).toEqual([]);
+        expect(cut.isBroken).toBe(false);
         expect(areFirstOf(cut.records, records)).toBe(true);
         expect(cut.records.length).toBeLessThan(records.length);
         expect(cut.isResumed).toBe(false);
@@ -102,7 +102,7 @@ describe('a log of LevelDB', () => {
         const texts = records.map((bytes) => Buffer.from(bytes).toString('hex'));
         for (const bytes of contents.records) expect(texts).toContain(Buffer.from(bytes).toString('hex'));
         const rest = readLog(logOf(contents.records));
-        expect([rest.broken, rest.records.length]).toEqual([[], contents.records.length]);
+        expect([rest.isBroken, rest.records.length]).toEqual([false, contents.records.length]);
         expect(areFirstOf(contents.records, rest.records)).toBe(true);
       }),
       { numRuns: runs(50) },

@@ -5,6 +5,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -347,6 +348,43 @@ describe.runIf(process.platform === 'linux')(
     });
   },
 );
+
+describe('a directory that is taken away while it is open', () => {
+  const opened = async () => {
+    const path = await filled(3);
+    return { path, store: await LevelStore.open(path, OPTIONS) };
+  };
+  const write = (store: LevelStore) => store.batch([{ key: key(9), value: Uint8Array.of(9) }]);
+
+  it('fails the next write, and is not made again', async () => {
+    const { path, store } = await opened();
+    await rm(path, { recursive: true });
+    for (let i = 0; i < 2; i++) expect(await rejectionOf(write(store))).toBe('file-unreadable');
+    await expect(stat(path)).rejects.toThrow('ENOENT');
+    await store.close();
+  });
+
+  it('is written again when it is back', async () => {
+    const { path, store } = await opened();
+    await rename(path, `${path}-away`);
+    expect(await rejectionOf(write(store))).toBe('file-unreadable');
+    await rename(`${path}-away`, path);
+    await write(store);
+    await store.close();
+    expect(await read(path)).toBe(4);
+  });
+
+  it('is left alone when another one is in its place, which is written', async () => {
+    const { path, store } = await opened();
+    await rename(path, `${path}-away`);
+    await cp(await filled(1), path, { recursive: true });
+    expect(await rejectionOf(write(store))).toBe('file-unreadable');
+    await write(store);
+    await store.close();
+    expect(await read(path)).toBe(2);
+    expect(await read(`${path}-away`)).toBe(3);
+  });
+});
 
 describe('what is set aside', () => {
   it('stands beside where it was, under names that are free', async () => {
