@@ -198,6 +198,25 @@ describe('a crawl', () => {
     expect(set.get(keyOf(known))).toMatchObject({ score: 2, node: record });
   });
 
+  it('keeps the newest record that it has seen of a node', async () => {
+    const network = new FakeNetwork(2);
+    const [older, newer] = network.nodes;
+    if (older === undefined || newer === undefined) throw new Error('two nodes');
+    const before = [older, newer].map((node) => ({ ...node, seq: 5n }));
+    const set = setOf(before);
+    newer.seq = 6n;
+    network.env.advance(HOUR_MS);
+    await crawl(network, set);
+    const seqs = network.nodes.map((node) => {
+      const entry = set.get(keyOf(node));
+      return [entry?.score, entry?.node instanceof NodeRecord && entry.node.seq];
+    });
+    expect(seqs).toEqual([
+      [2, 5n],
+      [2, 6n],
+    ]);
+  });
+
   it('takes a node that sends a record which is none for one without a record, and goes on', async () => {
     const network = new FakeNetwork(3);
     const [bare, known] = network.nodes;

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { DnsClient, formatTreeUrl } from '../../src/dnsdisc/index.ts';
 import { ROOT_INTERVAL_MS } from '../../src/dnsdisc/known-roots.ts';
-import { signRecord } from '../../src/enr/index.ts';
+import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
+import { NodeDatabase } from '../../src/server/node-db/index.ts';
 import {
   type FoundNode,
   GIVEN_MS,
@@ -16,7 +17,7 @@ import {
   nodesOfMix,
   REFUSED_MS,
 } from '../../src/server/node-mix.ts';
-import { dnsSource } from '../../src/server/node-sources.ts';
+import { databaseSource, dnsSource, staticSource } from '../../src/server/node-sources.ts';
 import { FakeDns, settled, tree, virtualEnv } from '../dnsdisc/trees.ts';
 import { codeOf } from '../support/errors.ts';
 
@@ -147,6 +148,43 @@ describe('the mix of nodes', () => {
     state.demand = 1;
     await run(5_000);
     expect(given).toEqual([1]);
+  });
+
+  it('has a source rest a second after a pass that was of use, and up to ten after those that were not', async () => {
+    let isUseful = false;
+    const starts: number[] = [];
+    const { run, env, state } = mixing(
+      [
+        source('v4', () => {
+          starts.push(env.now());
+          return isUseful ? [node(starts.length)] : [];
+        }).source,
+      ],
+      { demand: 100 },
+    );
+    const pauses = () => starts.slice(1).map((at, i) => at - (starts[i] ?? 0));
+    await run(30_000);
+    expect(pauses().slice(0, 6)).toEqual([1_000, 2_000, 4_000, 8_000, 10_000]);
+    isUseful = true;
+    state.demand = 100;
+    starts.length = 0;
+    await run(15_000);
+    expect(pauses().slice(0, 3)).toEqual([1_000, 1_000, 1_000]);
+  });
+
+  it('goes through nodes that are always the same once in half an hour', async () => {
+    const database = await NodeDatabase.inMemory();
+    const publicKey = publicKeyOf(generateSecretKey(new VirtualEnv()));
+    const endpoint = { publicKey, host: '127.0.0.1', tcpPort: 1, udpPort: 1 };
+    database.update(nodeIdOf(publicKey), { endpoint, lastPong: Date.now() });
+    const { nodes, run } = mixing([databaseSource(database), staticSource([{ ...endpoint, tcpPort: 2 }])], {
+      demand: 100,
+    });
+    await run(29 * 60_000);
+    expect(nodes).toHaveLength(1);
+    await run(2 * 60_000);
+    expect(nodes).toHaveLength(2);
+    await database.close();
   });
 
   it('asks a node of which it has been refused no more for five minutes', async () => {
