@@ -93,7 +93,12 @@ export async function runAction(
     const isFirst = !output.isLost;
     output.isLost = true;
     abort.abort(reason);
-    if (!ended || !isFirst || isGone(error)) return;
+    if (!ended || !isFirst) return;
+    // The action has ended well while what it printed was still on its way.
+    if (isGone(error)) {
+      process.exitCode ||= EXIT.interrupted;
+      return;
+    }
     process.exitCode = EXIT.failed;
     output.error(reason);
   };

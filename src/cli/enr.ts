@@ -68,7 +68,9 @@ export function addEnrCommands(program: Command): void {
       runAction(options, (context) => create(context, changes, options)),
     );
   withCommonOptions(enr.command('set'))
-    .description('change entries of a record: it is signed anew, with the next sequence number')
+    .description(
+      'change entries of a record: it is signed anew, with the next sequence number, unless nothing changes',
+    )
     .argument('<record>', 'enr:..., a file that holds one, or - for the standard input')
     .argument('<change...>', CHANGES, change)
     .requiredOption('--key <file>', 'node key; that of the record')

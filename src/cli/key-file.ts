@@ -1,5 +1,5 @@
 /** Files that hold a node's secret key: 64 hexadecimal digits, as go-ethereum's `nodekey`. */
-import { open, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
@@ -41,12 +41,24 @@ async function readStart(path: string): Promise<string> {
  * @throws PeerlaneError `file-unreadable`, also when the file exists
  */
 export async function writeKeyFile(path: string, secretKey: Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, `${toBareHex(secretKey)}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    throw new PeerlaneError('file-unreadable', `cannot write the key file ${path}: ${fileProblem(error)}`, {
+  const failed = (error: unknown): PeerlaneError =>
+    new PeerlaneError('file-unreadable', `cannot write the key file ${path}: ${fileProblem(error)}`, {
       cause: error,
     });
+  let file: FileHandle;
+  try {
+    file = await open(path, 'wx', 0o600);
+  } catch (error) {
+    throw failed(error);
+  }
+  try {
+    await file.writeFile(`${toBareHex(secretKey)}\n`);
+  } catch (error) {
+    // Else the next attempt would find a file without a key.
+    await rm(path, { force: true }).catch(() => undefined);
+    throw failed(error);
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,7 +1,8 @@
 /** What can be saved of a damaged LevelDB directory. */
-import { cp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import { PeerlaneError } from '../base/errors.ts';
 import { batchesOf, batchOf } from './level-batch.ts';
 import { logOf, readLog } from './level-log.ts';
 import { isIntactTable, readTable } from './level-table.ts';
@@ -19,11 +20,12 @@ export interface Repaired {
  * whether or not a MANIFEST names it. What had been deleted may come back with it.
  *
  * @param at Unix ms
- * @throws PeerlaneError `file-unreadable` when it cannot be set aside
+ * @throws PeerlaneError `file-unreadable` when it cannot be set aside, or there is no room for the copy: then it stays
  */
 export async function setAsideRepaired(path: string, at: number): Promise<Repaired> {
   // Whoever comes after a crash finds the damaged directory where it was.
   const copy = `${path.replace(/[/\\]+$/, '')}.repaired-${at}`;
+  await requireRoom(path);
   try {
     const isMade = await isRepairedCopy(path, copy);
     const movedTo = await setAside(path, at);
@@ -31,6 +33,26 @@ export async function setAsideRepaired(path: string, at: number): Promise<Repair
   } finally {
     await remove(copy);
   }
+}
+
+/** The copy, and the tables that the repair makes of its logs beside them. */
+const ROOM_FACTOR = 2;
+
+/** On a full disk the copy would hold less than what can be read, and LevelDB would not say so. */
+async function requireRoom(path: string): Promise<void> {
+  let [wanted, free] = [0, Number.POSITIVE_INFINITY];
+  try {
+    for (const name of await readdir(path)) wanted += ROOM_FACTOR * (await stat(join(path, name))).size;
+    const { bavail, bsize, blocks } = await statfs(dirname(path));
+    // Some file systems do not say how large they are.
+    if (blocks > 0) free = bavail * bsize;
+  } catch {
+    // What cannot be looked at is found out later.
+    return;
+  }
+  if (wanted <= free) return;
+  const message = `${path} is damaged, and there is no room to repair it: that takes ${wanted} bytes, ${free} are free`;
+  throw new PeerlaneError('file-unreadable', message);
 }
 
 /** Removes what has been begun with a repaired copy, which is of no use after all. */

@@ -11,8 +11,8 @@ import { silentDamage } from './level-damage.ts';
 export interface LevelOptions {
   /** For messages: `the chain store`. */
   readonly what: string;
-  /** What to do about a damaged one, for the end of a message. */
-  readonly advice: string;
+  /** What to do about a damaged one, for the end of a message; without it when that is seen to. */
+  readonly advice?: string;
   /** Bytes of recent writes that LevelDB holds in memory before it sorts them into a file. */
   readonly writeBufferBytes: number;
   /** Bytes of uncompressed blocks that LevelDB keeps for reading. */
@@ -318,8 +318,11 @@ class Problems {
   }
 
   damaged(what: string, cause?: unknown): PeerlaneError {
-    const message = `${this.#name} is damaged: ${what}; ${this.#options.advice}`;
-    return new PeerlaneError('store-damaged', message, { cause });
+    const { advice } = this.#options;
+    const message = `${this.#name} is damaged: ${what}`;
+    return new PeerlaneError('store-damaged', advice === undefined ? message : `${message}; ${advice}`, {
+      cause,
+    });
   }
 
   get #name(): string {

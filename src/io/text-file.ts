@@ -1,6 +1,16 @@
 /** Text files that are read with a bound and replaced as a whole. */
 import type { BigIntStats, Stats } from 'node:fs';
-import { access, constants, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  type FileHandle,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { onAbort, throwIfAborted } from '../base/abort.ts';
@@ -11,6 +21,8 @@ let temporaryFiles = 0;
 
 /** Of a file's mode: who may read, write and run it. */
 const PERMISSIONS = 0o777;
+/** No write takes so long: an older file beside another is of a process that was killed. */
+const LEFT_OVER_MS = 60 * 60_000;
 /** Read at a time. */
 const CHUNK_LENGTH = 1024 * 1024;
 
@@ -123,8 +135,8 @@ async function besideIt<T>(
   const problem = await problemOf(path, old);
   if (problem !== undefined) throw failed('write', `${what} ${path}`, problem);
   const target = await targetOf(path);
-  const name = `.${basename(target)}.${process.pid}-${temporaryFiles++}.tmp`;
-  const temporary = join(dirname(target), name);
+  await removeLeftOvers(target);
+  const temporary = join(dirname(target), `${prefixOf(target)}${process.pid}-${temporaryFiles++}.tmp`);
   try {
     // Nobody reads the new text who may not read the old one, not even before it has the name.
     const mode = old === undefined ? undefined : old.mode & PERMISSIONS;
@@ -139,6 +151,24 @@ async function besideIt<T>(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw failed('write', `${what} ${path}`, writeProblem(error), error);
+  }
+}
+
+/** Of the names of the files beside `path` that are to replace it. */
+function prefixOf(path: string): string {
+  return `.${basename(path)}.`;
+}
+
+async function removeLeftOvers(path: string): Promise<void> {
+  const [directory, prefix] = [dirname(path), prefixOf(path)];
+  // What cannot be looked at is in nobody's way.
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    if (!name.startsWith(prefix) || !/^\d+-\d+\.tmp$/.test(name.slice(prefix.length))) continue;
+    const leftOver = join(directory, name);
+    const there = await stat(leftOver).catch(() => undefined);
+    if (there === undefined || Date.now() - there.mtimeMs < LEFT_OVER_MS) continue;
+    await rm(leftOver, { force: true }).catch(() => undefined);
   }
 }
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, MAIN, run, temporaryDirectory } from './cli.ts';
 
 // The key and node id of the example record of EIP-778.
 const SECRET_KEY = 'b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291';
@@ -50,6 +50,20 @@ describe('key generate', () => {
     const enode = await run('key', 'to-enode', path);
     expect(enode.stdout).toBe(`enode://${String(printed?.publicKey).slice(2)}@127.0.0.1:30303\n`);
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'leaves no file without a key behind where no more can be written (not on Windows, which has no ulimit)',
+    async () => {
+      const path = join(await temporaryDirectory(), 'nodekey');
+      const limited = ['-c', 'trap "" XFSZ; ulimit -f 0; exec "$0" "$@"', process.execPath, MAIN];
+      const { status, stderr } = spawnSync('sh', [...limited, 'key', 'generate', '--out', path], {
+        encoding: 'utf8',
+      });
+      expect(stderr).toContain('cannot write the key file');
+      expect(status).toBe(1);
+      expect((await run('key', 'generate', '--out', path)).status).toBe(0);
+    },
+  );
 
   it('overwrites nothing', async () => {
     const path = await keyFile('precious');

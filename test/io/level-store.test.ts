@@ -210,6 +210,17 @@ describe('damage that LevelDB passes over', () => {
     expect(count).toBeLessThan(600);
   });
 
+  it('stays where it is when there is no room to repair it', async () => {
+    const path = await grown();
+    // Of a file with a hole the size is what a copy takes.
+    await writeFile(join(path, '999999.ldb'), '');
+    await truncate(join(path, '999999.ldb'), 4e12);
+    const [before, beside] = [await readdir(path), await readdir(directory)];
+    expect(await rejectionOf(setAsideRepaired(path, 1))).toBe('file-unreadable');
+    expect(await readdir(path)).toEqual(before);
+    expect(await readdir(directory)).toEqual(beside);
+  });
+
   it('is a log whose numbers LevelDB would end the process for', async () => {
     const path = await grown();
     const log = (await filesOf(path, /\.log$/)).sort().at(-1) ?? '';

@@ -10,6 +10,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,6 +39,19 @@ describe('a text file', () => {
     await Promise.all([replaceTextFile(path, 'the file', long), replaceTextFile(path, 'the file', long)]);
     expect(await readTextFile(path, 'the file', 1_000_000)).toBe(long);
     expect(await readdir(folder)).toEqual(['set.json']);
+  });
+
+  it('is rid, an hour later, of what a process that was killed has left beside it', async () => {
+    const folder = join(directory, 'f');
+    await mkdir(folder);
+    const path = join(folder, 'set.json');
+    const [old, young] = ['.set.json.12345-1.tmp', '.set.json.12346-1.tmp'];
+    const others = ['.set.json.mine.tmp', '.set.json.12345-1.tmp.txt', '.other.json.12345-1.tmp'];
+    for (const name of [old, young, ...others]) await writeFile(join(folder, name), 'x');
+    const before = Date.now() / 1_000 - 2 * 60 * 60;
+    for (const name of [old, ...others]) await utimes(join(folder, name), before, before);
+    await replaceTextFile(path, 'the file', 'new');
+    expect((await readdir(folder)).sort()).toEqual([young, ...others, 'set.json'].sort());
   });
 
   it('stays as it was when it cannot be written', async () => {

@@ -15,7 +15,6 @@ const versionCodec = struct({ version: uint(32) });
 
 const LEVEL: LevelOptions = {
   what: 'the node database',
-  advice: 'delete the directory to begin a new one',
   // Nodes are small, and most are read rarely.
   writeBufferBytes: 1024 * 1024,
   readCacheBytes: 1024 * 1024,
