@@ -1,7 +1,7 @@
 /** Node ids and the "v4" identity scheme (enr.md, '"v4" Identity Scheme'). */
-import { compareBytes, concatBytes } from '../base/bytes.ts';
+import { compareBytes, concatBytes, toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { ecdh, keccak256, PUBLIC_KEY_LENGTH, recover, sign } from '../crypto/index.ts';
+import { keccak256, PUBLIC_KEY_LENGTH, recover, sign } from '../crypto/index.ts';
 
 /** r and s; the recovery id is left out. */
 export const SIGNATURE_LENGTH = 64;
@@ -13,7 +13,8 @@ const HALF_ORDER = Uint8Array.from(
   ),
 );
 
-const ONE = Uint8Array.from({ length: 32 }, (_, i) => (i === 31 ? 1 : 0));
+/** Of the field of secp256k1 (SEC 2, section 2.4.1). */
+const FIELD_PRIME = 2n ** 256n - 2n ** 32n - 977n;
 
 /** The 32-byte address of a node in the Kademlia space: Keccak-256 of its 64-byte public key. */
 export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
@@ -33,14 +34,12 @@ export function compressPublicKey(publicKey: Uint8Array): Uint8Array {
 
 /** Whether the 64 bytes are a point on the curve. */
 export function isPublicKey(publicKey: Uint8Array): boolean {
-  try {
-    // Multiplying by one is how the backends are asked whether a point is one.
-    ecdh(ONE, publicKey);
-    return true;
-  } catch (error) {
-    if (isPeerlaneError(error, 'invalid-public-key')) return false;
-    throw error;
-  }
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_LENGTH) return false;
+  // The backends say it only by multiplying the point, which takes far longer; lookups ask it of whatever others name.
+  const digits = toBareHex(publicKey);
+  const x = BigInt(`0x${digits.slice(0, PUBLIC_KEY_LENGTH)}`);
+  const y = BigInt(`0x${digits.slice(PUBLIC_KEY_LENGTH)}`);
+  return x < FIELD_PRIME && y < FIELD_PRIME && (y * y - x * x * x - 7n) % FIELD_PRIME === 0n;
 }
 
 /** Signs the RLP of `[seq, k, v, ...]`; 64 bytes. @throws PeerlaneError `invalid-secret-key` */
