@@ -103,6 +103,7 @@ export class DnsClient {
     const readAt = this.#env.now();
     const tree = await syncTree(parsed, {
       minSeq: minSeq > known ? minSeq : known,
+      signal,
       lookup: async (name) => {
         await this.#pace.wait(signal);
         return this.#lookup(name, signal);

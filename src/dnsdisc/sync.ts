@@ -1,4 +1,5 @@
 /** Reading a whole tree, entry by entry. */
+import { throwIfAborted } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Entry, parseEntry, type Texts, textOf } from './entry.ts';
@@ -22,6 +23,7 @@ export interface SyncProgress {
 
 export interface SyncEnvironment {
   readonly minSeq: bigint;
+  readonly signal: AbortSignal | undefined;
   readonly lookup: (name: string) => Promise<Texts>;
   readonly pause: (ms: number) => Promise<void>;
   readonly onProblem: (problem: PeerlaneError, name: string) => void;
@@ -32,7 +34,7 @@ export interface SyncEnvironment {
 
 /** @throws PeerlaneError as `DnsClient.sync` says */
 export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Promise<Tree> {
-  const { minSeq, onProgress, onRecord } = environment;
+  const { minSeq, signal, onProgress, onRecord } = environment;
   const root = await readRoot(url, environment);
   if (root.seq < minSeq) {
     const message = `the root of ${url.domain} is older than one that was there before`;
@@ -65,6 +67,8 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
       details: { missing: missing.length, read: found.size },
     });
   }
+  // Whoever was told of the last entry may not want the tree any more.
+  throwIfAborted(signal);
   return readTree(url, (name) => {
     const text = found.get(name);
     return text === undefined ? undefined : [text];

@@ -29,6 +29,7 @@ const SEQ_LIMIT = 1n << 64n;
 export function firstSeq(unixTime: number, stored?: bigint): bigint {
   if (!Number.isFinite(unixTime) || unixTime < 0) throw invalid('the time is not a number of milliseconds');
   const time = BigInt(Math.floor(unixTime));
+  if (time >= SEQ_LIMIT) throw invalid('the time has more than 64 bits');
   if (stored === undefined) return time;
   if (typeof stored !== 'bigint' || stored < 0n || stored >= SEQ_LIMIT - 1n) {
     throw invalid('the stored sequence number is not one that can be counted up');
@@ -50,7 +51,8 @@ export class LocalRecord {
   /** 64 bytes. */
   readonly publicKey: Uint8Array;
   readonly #secretKey: Uint8Array;
-  readonly #listeners = new Set<(local: LocalRecord) => void>();
+  /** Of each subscription: the same function may have several. */
+  readonly #listeners = new Map<symbol, (local: LocalRecord) => void>();
   #seq: bigint;
   #pairs: Pairs;
   #signed: NodeRecord | undefined;
@@ -108,15 +110,19 @@ export class LocalRecord {
     this.#seq = seq;
     this.#pairs = pairs;
     this.#signed = undefined;
-    for (const listener of [...this.#listeners]) detached(listener)(this);
+    for (const [subscription, listener] of [...this.#listeners]) {
+      // One that was told before may have ended this one.
+      if (this.#listeners.has(subscription)) detached(listener)(this);
+    }
     return true;
   }
 
   /** Calls `listener` after each change; one that throws is reported as an uncaught error. @returns what ends that */
   subscribe(listener: (local: LocalRecord) => void): () => void {
     if (typeof listener !== 'function') throw invalid('a listener is a function');
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    const subscription = Symbol('subscription');
+    this.#listeners.set(subscription, listener);
+    return () => void this.#listeners.delete(subscription);
   }
 }
 

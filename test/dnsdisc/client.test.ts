@@ -745,6 +745,17 @@ describe('sync', () => {
     expect(dns.names.some((name) => name.endsWith('other.test'))).toBe(false);
   });
 
+  it('ends with the signal even when it has read the last entry', async () => {
+    const made = tree({ count: 5 });
+    const { env, client } = setUp([made]);
+    const abort = new AbortController();
+    const onProgress = ({ done }: { done: number }): void => {
+      if (done === treeTexts(made).size) abort.abort();
+    };
+    const read = client.sync(URL, { onProgress, signal: abort.signal });
+    expect(await settled(env, rejectionOf(read))).toBe('aborted');
+  });
+
   it('tells of records before it has them all, also when the rest cannot be had', async () => {
     const { env, dns, client } = setUp([tree({ count: 40 })]);
     const told: NodeRecord[] = [];

@@ -74,6 +74,24 @@ describe('the local record', () => {
     expect(seen).toEqual([2n, 3n]);
   });
 
+  it('tells a function as often as it was subscribed, and none that another has ended', () => {
+    const local = new LocalRecord(secretKey, { seq: 1n });
+    let calls = 0;
+    const count = () => void calls++;
+    const [one] = [local.subscribe(count), local.subscribe(count)];
+    local.update({ udp: 1 });
+    expect(calls).toBe(2);
+    one();
+    local.update({ udp: 2 });
+    expect(calls).toBe(3);
+    const other = new LocalRecord(secretKey, { seq: 1n });
+    let end: () => void = () => undefined;
+    other.subscribe(() => end());
+    end = other.subscribe(count);
+    other.update({ udp: 1 });
+    expect(calls).toBe(3);
+  });
+
   it('may be changed by a listener', () => {
     const local = new LocalRecord(secretKey, { seq: 1n });
     local.subscribe(() => void local.update({ tcp: 5 }));
@@ -246,6 +264,7 @@ describe('the first sequence number', () => {
   it.each([
     [Number.NaN, undefined],
     [Number.POSITIVE_INFINITY, undefined],
+    [1e300, undefined],
     [-1, undefined],
     ['1' as never, undefined],
     [1, -1n],
