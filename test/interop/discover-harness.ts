@@ -285,6 +285,10 @@ export class OwnNode implements DiscoveryNode, AsyncDisposable {
     return (await this.#service.requestRecord(enr)).toString();
   }
 
+  async ping(record: string): Promise<void> {
+    await this.#service.ping(record);
+  }
+
   get table(): TableView {
     return this.#service.table;
   }
