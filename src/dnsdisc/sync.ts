@@ -4,9 +4,9 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Entry, parseEntry, type Texts, textOf } from './entry.ts';
 import { pauseAfter } from './pauses.ts';
-import { formatRoot, rootOf, type TreeRoot } from './root.ts';
+import { rootOf, type TreeRoot } from './root.ts';
 import { depthFirst, type Place, Subtree } from './subtree.ts';
-import { MAX_TREE_ENTRIES, MAX_TREE_LENGTH, readTree, type Tree } from './tree.ts';
+import { MAX_TREE_ENTRIES, MAX_TREE_LENGTH, type ReadEntry, type Tree, treeOf } from './tree.ts';
 import type { TreeUrl } from './tree-url.ts';
 
 /** How often a root or an entry is asked for before it is given up. */
@@ -40,19 +40,19 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
     const message = `the root of ${url.domain} is older than one that was there before`;
     throw new PeerlaneError('invalid-tree', message, { details: { seq: root.seq, newest: minSeq } });
   }
-  const found = new Map([[url.domain, formatRoot(root)]]);
+  const found = new Map<string, ReadEntry>();
   const missing: Missing[] = [];
   let [before, length] = [1, 0];
   for (const top of [root.linksHash, root.recordsHash]) {
     const subtree = new Subtree(top, MAX_TREE_ENTRIES);
-    const read = (place: Place, name: string, text: string): void => {
-      found.set(name, text);
+    const read = (place: Place, text: string): void => {
+      const entry = parseEntry(text);
+      found.set(place.hash, { text, entry });
       length += text.length;
       if (length > MAX_TREE_LENGTH) throw new PeerlaneError('invalid-tree', 'the tree is too large');
-      const entry = parseEntry(text);
       visit(subtree, place, entry);
       if (entry.kind === 'record' && top === root.recordsHash) onRecord(entry.record);
-      onProgress({ done: found.size, known: before + subtree.size });
+      onProgress({ done: 1 + found.size, known: before + subtree.size });
     };
     missing.push(...(await readSubtree(subtree, url.domain, environment, read)));
     before += subtree.size;
@@ -64,14 +64,15 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
     const message = `the entry ${first.name}${others} cannot be had: ${first.problem.message}`;
     throw new PeerlaneError(first.problem.code, message, {
       cause: first.problem,
-      details: { missing: missing.length, read: found.size },
+      details: { missing: missing.length, read: 1 + found.size },
     });
   }
   // Whoever was told of the last entry may not want the tree any more.
   throwIfAborted(signal);
-  return readTree(url, (name) => {
-    const text = found.get(name);
-    return text === undefined ? undefined : [text];
+  return treeOf(url, root, (hash) => {
+    const entry = found.get(hash);
+    if (entry === undefined) throw new PeerlaneError('internal', `the entry ${hash} was not read`);
+    return entry;
   });
 }
 
@@ -85,7 +86,7 @@ async function readSubtree(
   subtree: Subtree,
   domain: string,
   { lookup, pause, onProblem }: SyncEnvironment,
-  read: (place: Place, name: string, text: string) => void,
+  read: (place: Place, text: string) => void,
 ): Promise<Missing[]> {
   const next = (): { readonly place: Place; readonly name: string } | undefined => {
     const place = subtree.take(depthFirst);
@@ -117,7 +118,7 @@ async function readSubtree(
       }
       failures = 0;
       attempts.delete(place.hash);
-      read(place, name, text);
+      read(place, text);
     }
     if (again.length === 0) return missing;
     for (const { place } of again) subtree.putBack(place);

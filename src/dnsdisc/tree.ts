@@ -14,7 +14,16 @@ import {
 import { PeerlaneError } from '../base/errors.ts';
 import { publicKeyOf, SIGNATURE_LENGTH } from '../crypto/index.ts';
 import { NodeRecord } from '../enr/index.ts';
-import { formatBranch, hashOf, isHash, MAX_CHILDREN, parseEntry, type Texts, textOf } from './entry.ts';
+import {
+  type Entry,
+  formatBranch,
+  hashOf,
+  isHash,
+  MAX_CHILDREN,
+  parseEntry,
+  type Texts,
+  textOf,
+} from './entry.ts';
 import { formatRoot, rootOf, signRoot, type TreeRoot } from './root.ts';
 import { depthFirst, Subtree } from './subtree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
@@ -134,6 +143,23 @@ export function readTree(of: TreeUrl, textsAt: (name: string) => readonly string
   const url = parseTreeUrl(formatTreeUrl(of));
   checkFunction('textsAt', textsAt);
   const root = rootOf(textsFrom(textsAt, url.domain), url.publicKey);
+  return treeOf(url, root, (hash) => {
+    const text = textOf(textsFrom(textsAt, `${hash}.${url.domain}`), hash);
+    return { text, entry: parseEntry(text) };
+  });
+}
+
+/** An entry that has been verified. */
+export interface ReadEntry {
+  readonly text: string;
+  readonly entry: Entry;
+}
+
+/**
+ * The tree below a root that has been verified.
+ * @throws PeerlaneError `invalid-tree` if it is too deep or too large, and what `entryAt` throws
+ */
+export function treeOf(url: TreeUrl, root: TreeRoot, entryAt: (hash: string) => ReadEntry): Tree {
   const entries = new Map<string, string>();
   const records: NodeRecord[] = [];
   const links = new Map<string, TreeUrl>();
@@ -146,9 +172,8 @@ export function readTree(of: TreeUrl, textsAt: (name: string) => readonly string
     for (;;) {
       const place = subtree.take(depthFirst);
       if (place === undefined) break;
-      const text = textOf(textsFrom(textsAt, `${place.hash}.${url.domain}`), place.hash);
+      const { text, entry } = entryAt(place.hash);
       entries.set(place.hash, text);
-      const entry = parseEntry(text);
       if (entry.kind === 'branch') {
         if (!subtree.add(place, entry.children)) throw invalidTree('the tree is too deep or too large');
       } else if (entry.kind === 'ignored') ignored.push(entry.reason);

@@ -159,6 +159,21 @@ describe('the end of an iterator', () => {
     expect(await rejectionOf(client.records([URL], { signal: abort.signal }).next())).toBe('aborted');
   });
 
+  it('comes with the signal also while all is cached, and as much may be visited as one likes', async () => {
+    const made = tree({ count: 20 });
+    const resolver = { resolveTxt: async (name: string) => [treeTexts(made).get(name) ?? ''] };
+    const client = new DnsClient({ resolver, rate: 1_000_000 });
+    const abort = new AbortController();
+    const read = async () => {
+      let count = 0;
+      for await (const _ of client.records([URL], { signal: abort.signal })) {
+        if (count++ === 0) setImmediate(() => abort.abort());
+        if (count === 1_000_000) throw new Error('nobody else has had a turn');
+      }
+    };
+    expect(await rejectionOf(read())).toBe('aborted');
+  });
+
   it('comes with return, without an error', async () => {
     const { env, client } = setUp([tree({ count: 0 })]);
     const iterator = client.records([URL]);
