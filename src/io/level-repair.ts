@@ -3,6 +3,7 @@ import { cp, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node
 import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { PeerlaneError } from '../base/errors.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import { batchesOf, batchOf } from './level-batch.ts';
 import { logOf, readLog } from './level-log.ts';
 import { isIntactTable, readTable } from './level-table.ts';
@@ -58,6 +59,17 @@ async function requireRoom(path: string): Promise<void> {
 /** Removes what has been begun with a repaired copy, which is of no use after all. */
 export async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}
+
+/** The damaged directory is in its place again, as it was. @throws PeerlaneError `file-unreadable` */
+export async function putBack(movedTo: string, path: string): Promise<void> {
+  await remove(path);
+  try {
+    await rename(movedTo, path);
+  } catch (error) {
+    const message = `cannot move ${movedTo} back to ${path}: ${fileProblem(error)}`;
+    throw new PeerlaneError('file-unreadable', message, { cause: error });
+  }
 }
 
 async function isRepairedCopy(from: string, to: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
-import { remove, setAsideRepaired } from '../../io/level-repair.ts';
+import { putBack, remove, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
@@ -46,13 +46,15 @@ export async function openWhole<T>(
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged')) throw error;
     const { movedTo, isRepaired } = await setAsideRepaired(path, env.unixTime());
+    if (isRepaired && (await isForeign(path))) {
+      await putBack(movedTo, path);
+      throw foreign();
+    }
     onEvent({ kind: 'node-database-set-aside', path, movedTo, error });
     if (!isRepaired) return await open();
   }
   try {
-    const store = await LevelStore.open(path, LEVEL);
-    await nameVersion(store);
-    return await use(store);
+    return await open();
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged') && !isPeerlaneError(error, 'store-mismatch')) throw error;
     // What is left is of no use.
@@ -61,16 +63,25 @@ export async function openWhole<T>(
   }
 }
 
-/** The record of the version may have been lost, and nodes not. */
-async function nameVersion(store: LevelStore): Promise<void> {
+/** Whether what could be read belongs to something else. Else it has a version: that may have been lost, and nodes not. */
+async function isForeign(path: string): Promise<boolean> {
   try {
-    if ((await store.get(VERSION_KEY)) !== undefined) return;
-    for await (const [first] of store.scan(1)) {
-      if (first !== undefined && isOwnKey(first.key)) await writeVersion(store);
-      return;
+    const store = await LevelStore.open(path, LEVEL);
+    try {
+      if ((await store.get(VERSION_KEY)) !== undefined) return false;
+      for await (const [first] of store.scan(1)) {
+        if (first === undefined) return false;
+        if (!isOwnKey(first.key)) return true;
+        await writeVersion(store);
+        return false;
+      }
+      return false;
+    } finally {
+      await store.close();
     }
   } catch (error) {
-    await store.close();
+    // It is found out again when it is used.
+    if (isPeerlaneError(error, 'store-damaged')) return false;
     throw error;
   }
 }

@@ -183,6 +183,20 @@ describe('a damaged node database', () => {
     await database.close();
   });
 
+  it('is not what another program has, damaged or not: that stays in its place as it is', async () => {
+    const path = newPath();
+    const level = await LevelStore.open(path, LEVEL);
+    for (let i = 0; i < 500; i++) {
+      await level.batch([{ key: Uint8Array.of(i >> 8, i & 0xff), value: new Uint8Array(300) }]);
+    }
+    await level.close();
+    await rm(join(path, 'CURRENT'));
+    const before = (await readdir(path)).sort();
+    for (let i = 0; i < 2; i++) expect(await rejectionOf(open(path))).toBe('store-mismatch');
+    expect((await readdir(path)).sort()).toEqual(before);
+    expect((await readdir(directory)).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
+  });
+
   it('is not what another program has: that is left alone', async () => {
     const path = newPath();
     const level = await LevelStore.open(path, LEVEL);
