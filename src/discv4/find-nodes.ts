@@ -76,12 +76,18 @@ export class FindNodes {
     const { query, nodes, isAnswered, remote, timeout } = pending;
     this.#pending.delete(remote.key);
     timeout.cancel();
-    if (!isAnswered) attempts.unanswered(remote);
-    const queries = this.#waiting.get(remote.key);
-    const next = queries?.shift();
-    if (queries?.length === 0) this.#waiting.delete(remote.key);
+    const queries = this.#waiting.get(remote.key) ?? [];
+    this.#waiting.delete(remote.key);
+    if (!isAnswered) {
+      attempts.unanswered(remote);
+      // Who is silent is so for all: one after the other they would wait for minutes.
+      for (const { done } of [query, ...queries]) done(undefined);
+      return;
+    }
+    const [next, ...others] = queries;
+    if (others.length > 0) this.#waiting.set(remote.key, others);
     if (next !== undefined) this.ask(next);
-    query.done(isAnswered ? nodes : undefined);
+    query.done(nodes);
   }
 
   /** Whether Neighbors are to come from that endpoint. */

@@ -350,6 +350,30 @@ describe('FindNode and Neighbors', () => {
     network.env.advance(5_000);
     expect(done).toEqual(['first 0', 'second undefined']);
   });
+
+  it('a node that answers Pings alone keeps many who ask it no longer than one', () => {
+    const times = [1, 40].map((count) => {
+      const { network, node, puppet, bond } = withPuppet();
+      puppet.answerPings(node);
+      bond();
+      network.env.advance(1_000);
+      const begun = node.now;
+      const ends: number[] = [];
+      for (let i = 0; i < count; i++) {
+        node.ask<KadNode[]>((end) => {
+          node.engine.findNode(puppet.node, new Uint8Array(64).fill(i), node.now, (nodes) => {
+            expect(nodes).toBeUndefined();
+            ends.push(node.now - begun);
+            end(nodes);
+          });
+        });
+      }
+      network.env.advance(120_000);
+      expect(ends).toHaveLength(count);
+      return Math.max(...ends);
+    });
+    expect(times[1]).toBe(times[0]);
+  });
 });
 
 describe('records', () => {
