@@ -1,11 +1,10 @@
-import { signalOf } from '../base/checks.ts';
 import type { Closing } from '../base/closing.ts';
 import type { Env } from '../base/env.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Discv4Engine } from '../discv4/index.ts';
 import { isPublicKey } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { CallOptions, Discv4Calls } from './discv4-calls.ts';
+import type { Discv4Calls } from './discv4-calls.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 
 /** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
@@ -28,8 +27,10 @@ export class Discv4Lookups {
     this.#options = options;
   }
 
-  async *lookup(target: Uint8Array, options: CallOptions): AsyncGenerator<KadNode, KadNode[], undefined> {
-    const signal = signalOf(options);
+  async *lookup(
+    target: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<KadNode, KadNode[], undefined> {
     const nodes = await this.#nodesOf(target);
     try {
       for (let next = await nodes.next(signal); next !== undefined; ) {
@@ -43,19 +44,18 @@ export class Discv4Lookups {
     }
   }
 
-  async findClosest(target: Uint8Array, options: CallOptions): Promise<KadNode[]> {
-    const nodes = this.lookup(target, options);
+  async findClosest(target: Uint8Array, signal: AbortSignal | undefined): Promise<KadNode[]> {
+    const nodes = this.lookup(target, signal);
     let next = await nodes.next();
     while (next.done !== true) next = await nodes.next();
     return next.value;
   }
 
-  async *random(options: CallOptions): AsyncGenerator<KadNode, never, undefined> {
+  async *random(signal: AbortSignal | undefined): AsyncGenerator<KadNode, never, undefined> {
     const { env, calls } = this.#options;
-    const signal = signalOf(options);
     for (;;) {
       const begunAt = env.now();
-      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal });
+      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), signal);
       await calls.sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
     }
   }

@@ -219,13 +219,10 @@ export class Discv4Service implements AsyncDisposable {
    * others tell of, which may be gone. Each comes once; one that does not answer comes again, at most twice, if others
    * name another place. No more nodes are asked than it takes to have the next one.
    * At the end it returns what `findClosest` does.
-   * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
+   * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
-  async *lookup(
-    target: Uint8Array,
-    options: CallOptions = {},
-  ): AsyncGenerator<KadNode, KadNode[], undefined> {
-    return yield* this.#lookups.lookup(checkedTarget(target), options);
+  lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, KadNode[], undefined> {
+    return this.#lookups.lookup(checkedTarget(target), signalOf(options));
   }
 
   /**
@@ -233,15 +230,15 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
-    return await this.#lookups.findClosest(checkedTarget(target), options);
+    return await this.#lookups.findClosest(checkedTarget(target), signalOf(options));
   }
 
   /**
    * Nodes met on lookups of random keys, one after another and without an end; a node may come again in another lookup.
-   * @throws PeerlaneError `aborted`, `closed`
+   * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
   random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
-    return this.#lookups.random(options);
+    return this.#lookups.random(signalOf(options));
   }
 
   /**

@@ -113,11 +113,15 @@ describe('a discovery service', () => {
     const searches = others.map(({ publicKey }) => searcher.findClosest(filled(publicKey)));
     const record = searcher.resolve(filled(known.publicKey));
     const told = searcher.findNode(bootnodes[0] ?? '', filled(known.publicKey));
+    const lookup = searcher.lookup(filled(known.publicKey));
     buffer.fill(0);
     const firsts = (await Promise.all(searches)).map(([first]) => toBareHex(first?.publicKey ?? buffer));
     expect(firsts).toEqual(others.map(({ publicKey }) => toBareHex(publicKey)));
     expect((await record)?.publicKey).toEqual(known.publicKey);
     expect(keysOf(await told)).toContain(toBareHex(known.publicKey));
+    let step = await lookup.next();
+    while (step.done !== true) step = await lookup.next();
+    expect(step.value[0]?.publicKey).toEqual(known.publicKey);
   });
 
   it('gives random nodes without an end, until it is told to stop', async () => {
@@ -353,6 +357,7 @@ describe('a discovery service', () => {
     expect(await rejectionOf(service.start())).toBe('closed');
     expect(await rejectionOf(service.ping(enodeOf(service)))).toBe('invalid-argument');
     expect(await rejectionOf(service.findClosest(new Uint8Array(32)))).toBe('invalid-argument');
+    expect(codeOf(() => service.lookup(new Uint8Array(32)))).toBe('invalid-argument');
     const publicKey = publicKeyOf(generateSecretKey(systemEnv));
     for (const node of [undefined, null, 5, {}]) {
       expect(codeOf(() => service.reaches(node as never))).toBe('invalid-argument');
@@ -365,6 +370,8 @@ describe('a discovery service', () => {
     for (const options of [null, 5, { signal: 5 }, { signal: {} }]) {
       expect(await rejectionOf(service.findClosest(publicKey, options as never))).toBe('invalid-argument');
       expect(await rejectionOf(service.resolve(publicKey, options as never))).toBe('invalid-argument');
+      expect(codeOf(() => service.lookup(publicKey, options as never))).toBe('invalid-argument');
+      expect(codeOf(() => service.random(options as never))).toBe('invalid-argument');
     }
     const inUse = new Discv4Service(optionsOf({ listen: { host: HOST, port: service.port } }));
     expect(await rejectionOf(inUse.start())).toBe('port-in-use');
