@@ -106,6 +106,20 @@ export function run(...args: readonly string[]): Promise<Result> {
   return new Cli(args).done;
 }
 
+/** The exit status of a run whose reader goes away at the first output, as `head` does. */
+export function statusUnread(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  script = MAIN,
+): Promise<unknown> {
+  const child = spawn(process.execPath, [script, ...args], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, ...env },
+  });
+  child.stdout.once('data', () => child.stdout.destroy());
+  return new Promise((resolve) => void child.on('close', resolve));
+}
+
 /** The JSON objects in `output`, whose every whole line is one. */
 export function eventsOf(output: string): JsonEvent[] {
   const lines = output.split('\n').slice(0, -1);

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +5,7 @@ import { type Entries, type NodeRecord, signRecord } from '../../src/enr/index.t
 import { forkId, PRESETS } from '../../src/eth/index.ts';
 import { formatNodeSet, type NodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
 import { recordOf, START, secretOf } from '../server/node-db/nodes.ts';
-import { eventsOf, MAIN, run, temporaryDirectory } from './cli.ts';
+import { eventsOf, run, statusUnread, temporaryDirectory } from './cli.ts';
 
 const HOUR = 3_600_000;
 const { mainnet, sepolia } = PRESETS;
@@ -62,12 +61,7 @@ describe('nodeset filter', () => {
     const nodes = Array.from({ length: 3_000 }, (_, i) => recordWith(i + 1, { ip: '10.1.2.3' }));
     const times = { firstResponse: START, lastResponse: START, lastCheck: START };
     const set = new Map(nodes.map((node) => [nodeSetKey(node), { node, score: 1, ...times }]));
-    const child = spawn(process.execPath, [MAIN, 'nodeset', 'filter', await fileOf(formatNodeSet(set))], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const status = new Promise((resolve) => void child.on('close', resolve));
-    child.stdout.once('data', () => child.stdout.destroy());
-    expect(await status).toBe(130);
+    expect(await statusUnread(['nodeset', 'filter', await fileOf(formatNodeSet(set))])).toBe(130);
   });
 
   it.each<[readonly string[], readonly Name[]]>([

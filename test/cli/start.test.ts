@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { Cli, eventsOf, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, statusUnread, temporaryDirectory } from './cli.ts';
 import { SMALL_HEAD } from './served-chain.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start.js', import.meta.url));
@@ -62,13 +61,8 @@ describe('the main job', () => {
 
   it('leaves nothing behind when nobody reads what it prints', async () => {
     const temporary = await temporaryDirectory();
-    const child = spawn(process.execPath, [START, '--no-build', '--chain', LONG], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...process.env, TMPDIR: temporary },
-    });
-    const status = new Promise((resolve) => void child.on('close', resolve));
-    child.stdout.once('data', () => child.stdout.destroy());
-    expect(await status).toBe(130);
+    const args = ['--no-build', '--chain', LONG];
+    expect(await statusUnread(args, { TMPDIR: temporary }, START)).toBe(130);
     expect(await readdir(temporary)).toEqual([]);
   });
 

@@ -45,6 +45,11 @@ function recall(network: Network, nodes: readonly SimNode[], count: number): num
   return found / wanted;
 }
 
+/** FindNodes in the log that the node has sent. */
+function askedBy(network: Network, { endpoint }: SimNode): number | undefined {
+  return network.log?.filter(({ packet, from }) => from === endpoint && packet[97] === 3).length;
+}
+
 describe('a network', () => {
   it('of 12 nodes with real signatures: each knows most others after a minute', () => {
     const network = new Network({ seed: 5 });
@@ -137,8 +142,7 @@ describe('a network', () => {
     network.env.advance(5_000);
     network.log.length = 0;
     network.env.advance(FIRST_REFRESH_INTERVAL_MS);
-    const asked = network.log.filter(({ packet, from }) => from === node.endpoint && packet[97] === 3);
-    expect(asked.length).toBeGreaterThanOrEqual(4);
+    expect(askedBy(network, node)).toBeGreaterThanOrEqual(4);
   });
 
   it('is searched anew soon after the start, then ever more seldom, and at last every half an hour', () => {
@@ -165,8 +169,7 @@ describe('a lookup', () => {
     // Between two refreshes of the table.
     network.env.advance(120_000);
     if (node === undefined || network.log === undefined) throw new Error('no node');
-    const asked = () =>
-      network.log?.filter(({ packet, from }) => from === node.endpoint && packet[97] === 3).length;
+    const asked = () => askedBy(network, node);
     network.log.length = 0;
     const found: number[] = [];
     const run = node.engine.lookup(new Uint8Array(64).fill(1), {
