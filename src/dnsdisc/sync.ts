@@ -2,11 +2,11 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { type Entry, parseEntry, type Texts, textOf } from './entry.ts';
+import { parseEntry, type Texts, textOf } from './entry.ts';
 import { pauseAfter } from './pauses.ts';
 import { rootOf, type TreeRoot } from './root.ts';
 import { depthFirst, type Place, Subtree } from './subtree.ts';
-import { MAX_TREE_ENTRIES, MAX_TREE_LENGTH, type ReadEntry, type Tree, treeOf } from './tree.ts';
+import { addChildren, MAX_TREE_ENTRIES, MAX_TREE_LENGTH, type ReadEntry, type Tree, treeOf } from './tree.ts';
 import type { TreeUrl } from './tree-url.ts';
 
 /** How often a root or an entry is asked for before it is given up. */
@@ -50,7 +50,7 @@ export async function syncTree(url: TreeUrl, environment: SyncEnvironment): Prom
       found.set(place.hash, { text, entry });
       length += text.length;
       if (length > MAX_TREE_LENGTH) throw new PeerlaneError('invalid-tree', 'the tree is too large');
-      visit(subtree, place, entry);
+      if (entry.kind === 'branch') addChildren(subtree, place, entry.children);
       if (entry.kind === 'record' && top === root.recordsHash) onRecord(entry.record);
       onProgress({ done: 1 + found.size, known: before + subtree.size });
     };
@@ -123,12 +123,6 @@ async function readSubtree(
     if (again.length === 0) return missing;
     for (const { place } of again) subtree.putBack(place);
     await pause(pauseAfter(most));
-  }
-}
-
-function visit(subtree: Subtree, place: Place, entry: Entry): void {
-  if (entry.kind === 'branch' && !subtree.add(place, entry.children)) {
-    throw new PeerlaneError('invalid-tree', 'the tree is too deep or too large');
   }
 }
 

@@ -25,7 +25,7 @@ import {
   textOf,
 } from './entry.ts';
 import { formatRoot, rootOf, signRoot, type TreeRoot } from './root.ts';
-import { depthFirst, Subtree } from './subtree.ts';
+import { depthFirst, type Place, Subtree } from './subtree.ts';
 import { formatTreeUrl, parseTreeUrl, type TreeUrl } from './tree-url.ts';
 
 /** Entries of a tree that is made, or read as a whole, but the root: 250,000 records, as a node set may have, take 271,000. */
@@ -174,15 +174,19 @@ export function treeOf(url: TreeUrl, root: TreeRoot, entryAt: (hash: string) => 
       if (place === undefined) break;
       const { text, entry } = entryAt(place.hash);
       entries.set(place.hash, text);
-      if (entry.kind === 'branch') {
-        if (!subtree.add(place, entry.children)) throw invalidTree('the tree is too deep or too large');
-      } else if (entry.kind === 'ignored') ignored.push(entry.reason);
+      if (entry.kind === 'branch') addChildren(subtree, place, entry.children);
+      else if (entry.kind === 'ignored') ignored.push(entry.reason);
       else if (entry.kind !== kind) ignored.push(misplaced(place.hash, entry.kind));
       else if (entry.kind === 'record') records.push(entry.record);
       else links.set(formatTreeUrl(entry.url), entry.url);
     }
   }
   return { url, root, entries, records, links: [...links.values()], ignored };
+}
+
+/** Has what a branch names visited. @throws PeerlaneError `invalid-tree` */
+export function addChildren(subtree: Subtree, place: Place, children: readonly string[]): void {
+  if (!subtree.add(place, children)) throw invalidTree('the tree is too deep or too large');
 }
 
 /** The error for a record among links, or a link among records. */

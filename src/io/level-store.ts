@@ -44,8 +44,7 @@ export class LevelStore implements ScannableStore {
   readonly #path: string;
   readonly #options: LevelOptions;
   readonly #problems: Problems;
-  #level: Level;
-  #directory: BigIntStats;
+  #opened: Opened;
   /** One after the other, so that none follows one that has failed before the directory is opened anew. */
   #writes: Promise<unknown> = Promise.resolve();
   #hasFailed = false;
@@ -58,8 +57,7 @@ export class LevelStore implements ScannableStore {
     this.#path = path;
     this.#options = options;
     this.#problems = problems;
-    this.#level = opened.level;
-    this.#directory = opened.directory;
+    this.#opened = opened;
   }
 
   /**
@@ -98,7 +96,7 @@ export class LevelStore implements ScannableStore {
   }
 
   async *scan(length: number): AsyncGenerator<readonly KvEntry[], void, undefined> {
-    const iterator = this.#level.iterator();
+    const iterator = this.#opened.level.iterator();
     try {
       for (;;) {
         const entries = await this.#use(() => iterator.nextv(length));
@@ -113,14 +111,14 @@ export class LevelStore implements ScannableStore {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#writes;
-    await this.#level.close();
+    await this.#opened.level.close();
   }
 
   async #use<T>(operation: (level: Level) => Promise<T>): Promise<T> {
     if (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
     if (this.#problem !== undefined && !this.#isClosed) throw this.#problem;
     try {
-      return await operation(this.#level);
+      return await operation(this.#opened.level);
     } catch (error) {
       throw this.#problems.ofOperation(error);
     }
@@ -139,7 +137,7 @@ export class LevelStore implements ScannableStore {
 
   async #requireDirectory(): Promise<void> {
     if (this.#isClosed) return;
-    const { dev, ino } = this.#directory;
+    const { dev, ino } = this.#opened.directory;
     const found = await this.#findDirectory();
     if (found.dev !== dev || found.ino !== ino) throw this.#problems.gone('another one is in its place');
   }
@@ -164,13 +162,11 @@ export class LevelStore implements ScannableStore {
   }
 
   async #reopen(): Promise<void> {
-    await this.#level.close();
+    await this.#opened.level.close();
     try {
       // Where the directory is gone, an empty one is not what was there; and LevelDB would make it in any case.
       await this.#findDirectory();
-      const { level, directory } = await openLevel(this.#path, this.#options, this.#problems, false);
-      this.#level = level;
-      this.#directory = directory;
+      this.#opened = await openLevel(this.#path, this.#options, this.#problems, false);
       this.#problem = undefined;
     } catch (error) {
       this.#problem = toPeerlaneError(error);

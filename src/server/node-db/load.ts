@@ -56,7 +56,7 @@ export async function openWhole<T>(
   try {
     return await open();
   } catch (error) {
-    if (!isPeerlaneError(error, 'store-damaged') && !isPeerlaneError(error, 'store-mismatch')) throw error;
+    if (!isPeerlaneError(error, 'store-damaged')) throw error;
     // What is left is of no use.
     await remove(path);
     return await open();
@@ -70,10 +70,9 @@ async function isForeign(path: string): Promise<boolean> {
     try {
       if ((await store.get(VERSION_KEY)) !== undefined) return false;
       for await (const [first] of store.scan(1)) {
-        if (first === undefined) return false;
-        if (!isOwnKey(first.key)) return true;
+        if (first !== undefined && !isOwnKey(first.key)) return true;
         await writeVersion(store);
-        return false;
+        break;
       }
       return false;
     } finally {
