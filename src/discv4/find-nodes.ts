@@ -1,8 +1,9 @@
 /** FindNode requests that await their Neighbors. */
 import { equalBytes } from '../base/bytes.ts';
+import { remoteError } from '../base/errors.ts';
 import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
 import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
-import type { Agenda } from './agenda.ts';
+import type { Agenda, Appointment } from './agenda.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
 import {
@@ -18,11 +19,20 @@ import {
 /** How long more Neighbors are awaited behind a packet that is not full: as a rule it is the last. */
 const NEIGHBORS_GRACE_MS = 100;
 
+/**
+ * How long a question waits for those before it. A node that answers each at the last moment would keep the last of many for
+ * minutes.
+ */
+const MAX_WAIT_MS = 5_000;
+
 export interface Query {
   readonly remote: Remote;
   readonly target: Uint8Array;
   readonly done: Done<KadNode[]>;
 }
+
+/** Who waits for a node, and until when. */
+type Line = Map<Query, Appointment>;
 
 interface PendingFindNode extends Pending {
   readonly query: Query;
@@ -45,7 +55,7 @@ export class FindNodes {
   readonly #context: FindNodesContext;
   readonly #pending = new Map<string, PendingFindNode>();
   /** Of nodes that are being asked already: their answers do not say which question they belong to. */
-  readonly #waiting = new Map<string, Query[]>();
+  readonly #waiting = new Map<string, Line>();
 
   constructor(context: FindNodesContext) {
     this.#context = context;
@@ -56,9 +66,7 @@ export class FindNodes {
     const { remote, target } = query;
     const { key } = remote;
     if (this.#pending.has(key)) {
-      const queries = this.#waiting.get(key) ?? [];
-      queries.push(query);
-      this.#waiting.set(key, queries);
+      this.#wait(query);
       return;
     }
     const pending: PendingFindNode = {
@@ -76,18 +84,42 @@ export class FindNodes {
     const { query, nodes, isAnswered, remote, timeout } = pending;
     this.#pending.delete(remote.key);
     timeout.cancel();
-    const queries = this.#waiting.get(remote.key) ?? [];
-    this.#waiting.delete(remote.key);
-    if (!isAnswered) {
-      attempts.unanswered(remote);
-      // Who is silent is so for all: one after the other they would wait for minutes.
-      for (const { done } of [query, ...queries]) done(undefined);
+    if (isAnswered) {
+      const next = this.#next(remote);
+      if (next !== undefined) this.ask(next);
+      query.done(nodes);
       return;
     }
-    const [next, ...others] = queries;
-    if (others.length > 0) this.#waiting.set(remote.key, others);
-    if (next !== undefined) this.ask(next);
-    query.done(nodes);
+    attempts.unanswered(remote);
+    // Who is silent is so for all: one after the other they would wait for minutes.
+    const silent = [query];
+    for (let next = this.#next(remote); next !== undefined; next = this.#next(remote)) silent.push(next);
+    for (const { done } of silent) done(undefined);
+  }
+
+  #wait(query: Query): void {
+    const { key } = query.remote;
+    const line: Line = this.#waiting.get(key) ?? new Map();
+    this.#waiting.set(key, line);
+    const late = (): void => {
+      this.#leave(query, line);
+      query.done(undefined, remoteError('request-timeout', 'no turn for FindNode behind others to the node'));
+    };
+    line.set(query, this.#context.agenda.in(MAX_WAIT_MS, late));
+  }
+
+  #leave(query: Query, line: Line): void {
+    line.get(query)?.cancel();
+    line.delete(query);
+    if (line.size === 0) this.#waiting.delete(query.remote.key);
+  }
+
+  /** Who waits first for the node, taken out of its line. */
+  #next({ key }: Remote): Query | undefined {
+    const line = this.#waiting.get(key);
+    const [query] = line?.keys() ?? [];
+    if (line !== undefined && query !== undefined) this.#leave(query, line);
+    return query;
   }
 
   /** Whether Neighbors are to come from that endpoint. */

@@ -1,6 +1,7 @@
 /** Finds nodes in DNS (dnsdisc.md, "Client Protocol"). */
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { invalidArgument, readEach, reading, signalOf } from '../base/checks.ts';
+import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -20,7 +21,6 @@ import { type Entry, MAX_TEXTS, parseEntry, type Texts, textOf } from './entry.t
 import { Forest, MAX_TREES } from './forest.ts';
 import { KnownRoots } from './known-roots.ts';
 import { Pace } from './pace.ts';
-import { RecordIterator } from './record-iterator.ts';
 import { syncTree } from './sync.ts';
 import type { Tree } from './tree.ts';
 import { parseTreeUrl } from './tree-url.ts';
@@ -82,15 +82,18 @@ export class DnsClient {
     });
     const forest = new Forest(roots, (url) => this.#roots.seqOf(url));
     const turns = new Gate(1);
-    const find = async (closed: AbortSignal): Promise<NodeRecord> => {
-      const leave = await turns.enter(1, closed);
+    const find = async (signal: AbortSignal): Promise<NodeRecord> => {
+      const leave = await turns.enter(1, signal);
       try {
-        return await this.#next(forest, closed);
+        return await this.#next(forest, signal);
       } finally {
         leave();
       }
     };
-    return { records: (options = {}) => new RecordIterator(find, signalOf(options)) };
+    async function* records(signal: AbortSignal): AsyncGenerator<NodeRecord, never, undefined> {
+      for (;;) yield await find(signal);
+    }
+    return { records: (options = {}) => new Endable(records, signalOf(options)) };
   }
 
   /**

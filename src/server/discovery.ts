@@ -1,6 +1,7 @@
 import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.ts';
+import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
@@ -119,7 +120,7 @@ export class Discovery {
   }
 
   /** As `Discv4Service.random`: nodes met on lookups of random keys, without an end. @throws PeerlaneError `closed` */
-  random(options?: CallOptions): AsyncGenerator<KadNode, never, undefined> {
+  random(options?: CallOptions): AsyncGenerator<KadNode, void, undefined> {
     return this.#v4.random(options);
   }
 
@@ -136,10 +137,13 @@ export class Discovery {
   /**
    * Nodes of all sources, mixed, without an end: those that `accepts` takes, each once in a while, connected or not.
    * Nobody is asked unless somebody waits for a node.
-   * @throws PeerlaneError from `next`: `aborted`, `closed`, `invalid-argument`; the last also where there is no source at all
+   * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`, and `invalid-argument` where there is no source
    */
-  async *nodes(options: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
-    const signal = signalOf(options);
+  nodes(options: CallOptions = {}): AsyncGenerator<FoundNode, void, undefined> {
+    return new Endable((ended) => this.#nodes(ended), signalOf(options));
+  }
+
+  async *#nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
     throwIfAborted(signal);
     if (this.#mix === undefined || this.#closed.signal.aborted) throw notRunning();
     const mixed = this.#mixOptions();

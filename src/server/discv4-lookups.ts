@@ -1,4 +1,5 @@
 import type { Closing } from '../base/closing.ts';
+import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Discv4Engine } from '../discv4/index.ts';
@@ -27,7 +28,22 @@ export class Discv4Lookups {
     this.#options = options;
   }
 
-  async *lookup(
+  lookup(target: Uint8Array, signal: AbortSignal | undefined): AsyncGenerator<KadNode, KadNode[], undefined> {
+    return new Endable((ended) => this.#lookup(target, ended), signal);
+  }
+
+  random(signal: AbortSignal | undefined): AsyncGenerator<KadNode, void, undefined> {
+    return new Endable((ended) => this.#random(ended), signal);
+  }
+
+  async findClosest(target: Uint8Array, signal: AbortSignal | undefined): Promise<KadNode[]> {
+    const nodes = this.#lookup(target, signal);
+    let next = await nodes.next();
+    while (next.done !== true) next = await nodes.next();
+    return next.value;
+  }
+
+  async *#lookup(
     target: Uint8Array,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<KadNode, KadNode[], undefined> {
@@ -44,18 +60,11 @@ export class Discv4Lookups {
     }
   }
 
-  async findClosest(target: Uint8Array, signal: AbortSignal | undefined): Promise<KadNode[]> {
-    const nodes = this.lookup(target, signal);
-    let next = await nodes.next();
-    while (next.done !== true) next = await nodes.next();
-    return next.value;
-  }
-
-  async *random(signal: AbortSignal | undefined): AsyncGenerator<KadNode, never, undefined> {
+  async *#random(signal: AbortSignal): AsyncGenerator<KadNode, void, undefined> {
     const { env, calls } = this.#options;
     for (;;) {
       const begunAt = env.now();
-      yield* this.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), signal);
+      yield* this.#lookup(env.randomBytes(PUBLIC_KEY_LENGTH), signal);
       await calls.sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
     }
   }

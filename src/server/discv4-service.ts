@@ -104,7 +104,7 @@ export class Discv4Service implements AsyncDisposable {
       message: (bytes, ip, port) => this.#receive(bytes, ip, port),
       failed: (error) => onEvent({ kind: 'listener-failed', error }),
     });
-    const socket = await this.#binding;
+    const socket = await this.#bound(this.#binding);
     if (this.#closing.isClosed) {
       await socket.close();
       throw new PeerlaneError('closed', 'discovery was closed while it started');
@@ -122,6 +122,16 @@ export class Discv4Service implements AsyncDisposable {
     onEvent({ kind: 'listening', host: socket.host, port: socket.port });
     this.#engine.start(env.now());
     this.#ticker.start();
+  }
+
+  /** One that could not be bound may be tried again. */
+  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
+    try {
+      return await binding;
+    } catch (error) {
+      this.#binding = undefined;
+      throw error;
+    }
   }
 
   /**
@@ -237,7 +247,7 @@ export class Discv4Service implements AsyncDisposable {
    * Nodes met on lookups of random keys, one after another and without an end; a node may come again in another lookup.
    * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
-  random(options: CallOptions = {}): AsyncGenerator<KadNode, never, undefined> {
+  random(options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
     return this.#lookups.random(signalOf(options));
   }
 

@@ -374,6 +374,31 @@ describe('FindNode and Neighbors', () => {
     });
     expect(times[1]).toBe(times[0]);
   });
+
+  it('a node that answers late keeps the last of many who ask it for seconds, not for minutes', () => {
+    const { network, node, puppet, bond } = withPuppet();
+    puppet.answerPings(node);
+    bond();
+    network.env.advance(1_000);
+    const ends: { readonly after: number; readonly isAnswered: boolean }[] = [];
+    const begun = node.now;
+    for (let i = 0; i < 96; i++) {
+      node.ask<KadNode[]>((end) => {
+        node.engine.findNode(puppet.node, new Uint8Array(64).fill(i), node.now, (nodes) => {
+          ends.push({ after: node.now - begun, isAnswered: nodes !== undefined });
+          end(nodes);
+        });
+      });
+    }
+    for (let i = 0; i < 40; i++) {
+      network.env.advance(400);
+      puppet.send(node, { kind: 'neighbors', nodes: [], expiration: puppet.expiration });
+    }
+    expect(ends).toHaveLength(96);
+    expect(ends.filter(({ isAnswered }) => isAnswered).length).toBeGreaterThan(10);
+    expect(Math.max(...ends.map(({ after }) => after))).toBeLessThan(7_000);
+    expect(puppet.take('findNode').length).toBeLessThan(20);
+  });
 });
 
 describe('records', () => {

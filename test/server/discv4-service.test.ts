@@ -377,6 +377,26 @@ describe('a discovery service', () => {
     expect(await rejectionOf(inUse.start())).toBe('port-in-use');
   });
 
+  it("is started again when its port was another's at first", async () => {
+    const other = await started();
+    await using service = new Discv4Service(optionsOf({ listen: { host: HOST, port: other.port } }));
+    for (let i = 0; i < 2; i++) expect(await rejectionOf(service.start())).toBe('port-in-use');
+    await other.close();
+    await service.start();
+    expect(service.port).toBeGreaterThan(0);
+  });
+
+  it('lookups and random nodes are ended by return while somebody waits for the next, of which there is none', async () => {
+    await using service = await started();
+    const ended = service.lookup(service.publicKey);
+    expect(await ended.next()).toEqual({ done: true, value: [] });
+    const random = service.random();
+    const waiting = [random.next(), random.next()];
+    await random.return();
+    const end = { done: true, value: undefined };
+    expect(await Promise.all([...waiting, random.next()])).toEqual([end, end, end]);
+  });
+
   it('does not start with a record that is none, and shows the one of before when it fails later', async () => {
     const none = new Discv4Service(optionsOf({ record: () => undefined as never }));
     expect(await rejectionOf(none.start())).toBe('invalid-argument');
