@@ -1,4 +1,5 @@
 /** Checks of what callers hand in: those in JavaScript have no types. All of them throw PeerlaneError `invalid-argument`. */
+import { closest, distance } from 'fastest-levenshtein';
 import { type Env, isEnv, MAX_TIMER_MS } from './env.ts';
 import { errorText, PeerlaneError } from './errors.ts';
 
@@ -7,6 +8,8 @@ export const MIN_RATE: number = 1 / 3_600;
 /** No machine does more in a second. */
 export const MAX_RATE = 1_000_000;
 const MAX_PORT = 65_535;
+/** Letters by which a name may differ from the one that was meant. */
+const MAX_MISSPELT = 3;
 
 export function invalidArgument(message: string, cause?: unknown): PeerlaneError {
   return new PeerlaneError('invalid-argument', message, { cause });
@@ -70,11 +73,24 @@ export function checkObject(name: string, value: unknown): void {
   if (!isOne) throw invalidArgument(`${name} is not an object`);
 }
 
-/** No other keys than these. */
-export function checkKeys(name: string, value: object, allowed: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (allowed.includes(key)) continue;
-    throw invalidArgument(`${name} has no "${key}"; it has ${allowed.join(', ')}`);
+/**
+ * An object without other names than those of `names`: a misspelt one would be passed over in silence.
+ * @param names an object that has each of them, as the compiler sees to
+ */
+export function checkNames<T extends object>(
+  name: string,
+  value: T,
+  names: Readonly<Record<keyof T, unknown>>,
+): void {
+  checkObject(name, value);
+  const known = Object.keys(names);
+  for (const key of reading(name, () => Object.keys(value))) {
+    if (Object.hasOwn(names, key)) continue;
+    const like = closest(key, known);
+    const isLike = distance(key.toLowerCase(), like.toLowerCase()) <= MAX_MISSPELT;
+    throw invalidArgument(
+      `${name}: there is no "${key}"; ${isLike ? `did you mean "${like}"?` : `there are ${known.join(', ')}`}`,
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import {
   checkEnv,
   checkFunction,
   checkInteger,
-  checkObject,
+  checkNames,
   checkRate,
   checkUint64,
   invalidArgument,
@@ -46,6 +46,15 @@ export interface DnsClientOptions {
   readonly onProblem?: (problem: PeerlaneError, name: string) => void;
 }
 
+const OPTIONS: Readonly<Record<keyof DnsClientOptions, true>> = {
+  resolver: true,
+  env: true,
+  timeoutMs: true,
+  rate: true,
+  cacheSize: true,
+  onProblem: true,
+};
+
 export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
@@ -67,7 +76,7 @@ export interface SyncOptions extends WaitOptions {
 /** @throws PeerlaneError `invalid-argument` */
 export function checkClientOptions(options: DnsClientOptions): Required<DnsClientOptions> {
   return reading('the options of a DNS client', () => {
-    checkObject('the options of a DNS client', options);
+    checkNames('the options of a DNS client', options, OPTIONS);
     const {
       resolver,
       env = systemEnv,
@@ -88,12 +97,21 @@ export function checkClientOptions(options: DnsClientOptions): Required<DnsClien
   });
 }
 
+const SYNC_OPTIONS: Readonly<Record<keyof SyncOptions, true>> = {
+  signal: true,
+  minSeq: true,
+  onMissing: true,
+  onProgress: true,
+  onRecord: true,
+};
+
 /** @throws PeerlaneError `invalid-argument` */
 export function checkSyncOptions(
   options: SyncOptions,
 ): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
   const signal = signalOf(options);
   return reading('the options of the call', () => {
+    checkNames('the options of the call', options, SYNC_OPTIONS);
     const {
       minSeq = 0n,
       onMissing = () => undefined,

@@ -1,5 +1,5 @@
 /** A tree as a zone file (RFC 1035, section 5). */
-import { checkInteger, checkObject, reading } from '../base/checks.ts';
+import { checkInteger, checkNames, reading } from '../base/checks.ts';
 import { bytesOf } from './entry.ts';
 import { checkTree, type Tree, treeTexts } from './tree.ts';
 import { canonicalDomain, formatTreeUrl } from './tree-url.ts';
@@ -23,6 +23,12 @@ export interface ZoneOptions {
   readonly nameServer?: string;
 }
 
+const OPTIONS: Readonly<Record<keyof ZoneOptions, true>> = {
+  rootTtl: true,
+  entryTtl: true,
+  nameServer: true,
+};
+
 /** @throws PeerlaneError `invalid-argument`; `invalid-tree-url` for a name server that is no name; as `treeTexts` */
 export function formatZone(tree: Tree, options: ZoneOptions = {}): string {
   checkTree(tree);
@@ -41,7 +47,7 @@ export function formatZone(tree: Tree, options: ZoneOptions = {}): string {
 
 function checkOptions(options: ZoneOptions): ZoneOptions & { rootTtl: number; entryTtl: number } {
   return reading('the options of a zone', () => {
-    checkObject('the options of a zone', options);
+    checkNames('the options of a zone', options, OPTIONS);
     const { rootTtl = ROOT_TTL, entryTtl = ENTRY_TTL, nameServer } = options;
     checkInteger('rootTtl', rootTtl, 0, MAX_TTL);
     checkInteger('entryTtl', entryTtl, 0, MAX_TTL);

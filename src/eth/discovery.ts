@@ -2,6 +2,7 @@ import {
   checkArray,
   checkFunction,
   checkLength,
+  checkNames,
   checkObject,
   invalidArgument,
   isObject,
@@ -31,6 +32,8 @@ export interface EthDiscoveryOptions {
   /** Its head is looked at each time. */
   readonly chain: Pick<ChainReader, 'head'>;
 }
+
+const OPTIONS: Readonly<Record<keyof EthDiscoveryOptions, true>> = { network: true, chain: true };
 
 /**
  * What a server's discovery has to know of a chain:
@@ -66,7 +69,7 @@ interface Checked {
 
 function checkOptions(options: EthDiscoveryOptions): Checked {
   return reading('the options of ethDiscovery', () => {
-    checkObject('the options of ethDiscovery', options);
+    checkNames('the options of ethDiscovery', options, OPTIONS);
     const { network, chain } = options;
     checkObject('network', network);
     const { networkId, genesisHash, schedule } = network;

@@ -1,5 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkDuration } from '../base/checks.ts';
+import { checkDuration, checkNames } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -34,14 +34,31 @@ export interface EthOptions extends EthHandlers {
   readonly env?: Env;
 }
 
+const OPTIONS: Readonly<Record<keyof EthOptions, true>> = {
+  ...{
+    network: true,
+    chain: true,
+    versions: true,
+    pooledTransactions: true,
+    statusTimeoutMs: true,
+    env: true,
+  },
+  ...{
+    onPeer: true,
+    onTransactions: true,
+    onTransactionHashes: true,
+    onNewBlock: true,
+    onNewBlockHashes: true,
+  },
+  ...{ onBlockRange: true, onError: true },
+};
+
 /**
  * The eth protocol (caps/eth.md) for a server to offer: one entry per version.
  * @throws PeerlaneError `invalid-argument`
  */
 export function ethProtocols(options: EthOptions): Protocol[] {
-  if (typeof options !== 'object' || options === null) {
-    throw new PeerlaneError('invalid-argument', 'ethProtocols takes an object of options');
-  }
+  checkNames('the options of ethProtocols', options, OPTIONS);
   const { versions = ETH_VERSIONS.map(({ version }) => version) } = options;
   const { env = systemEnv, statusTimeoutMs = STATUS_TIMEOUT_MS } = options;
   const answers = new Gate(MAX_ANSWERS_LENGTH);

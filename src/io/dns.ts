@@ -2,7 +2,7 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
-import { checkDuration, checkObject, checkSignal, reading } from '../base/checks.ts';
+import { checkDuration, checkNames, checkSignal, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
 export const DNS_TIMEOUT_MS = 5_000;
@@ -30,6 +30,11 @@ export interface DnsResolverOptions {
   readonly timeoutMs?: number;
 }
 
+const OPTIONS: Readonly<Record<keyof DnsResolverOptions, true>> = {
+  servers: true,
+  timeoutMs: true,
+};
+
 export class DnsResolver {
   readonly #servers: readonly string[] | undefined;
   readonly #timeout: number;
@@ -37,7 +42,7 @@ export class DnsResolver {
   /** @throws PeerlaneError `invalid-argument` */
   constructor(options: DnsResolverOptions = {}) {
     const { servers, timeoutMs } = reading('the options of a DNS resolver', () => {
-      checkObject('the options of a DNS resolver', options);
+      checkNames('the options of a DNS resolver', options, OPTIONS);
       const { servers, timeoutMs = DNS_TIMEOUT_MS } = options;
       checkDuration('timeoutMs', timeoutMs);
       return { servers: Array.isArray(servers) ? [...servers] : servers, timeoutMs };

@@ -3,6 +3,7 @@ import {
   checkEnv,
   checkFunction,
   checkInteger,
+  checkNames,
   checkObject,
   checkPort,
   invalidArgument as invalid,
@@ -73,6 +74,25 @@ export interface ServerOptions extends DiscoveryServerOptions {
   readonly env?: Env;
 }
 
+const OPTIONS: Readonly<Record<keyof ServerOptions, true>> = {
+  key: true,
+  listen: true,
+  externalIp: true,
+  protocols: true,
+  name: true,
+  maxPeers: true,
+  maxPendingPeers: true,
+  dialRatio: true,
+  bootnodes: true,
+  staticNodes: true,
+  memoryBudget: true,
+  onEvent: true,
+  env: true,
+  discovery: true,
+  discoveryPort: true,
+  nodeDatabase: true,
+};
+
 export interface ServerConfig {
   readonly key: Uint8Array;
   readonly listen: Endpoint | undefined;
@@ -99,7 +119,7 @@ export function checkServerOptions(options: ServerOptions): ServerConfig {
 }
 
 function checked(options: ServerOptions): ServerConfig {
-  checkObject('the options of a server', options);
+  checkNames('the options of a server', options, OPTIONS);
   const {
     key,
     listen: listenOption,

@@ -6,6 +6,7 @@ import {
   checkFunction,
   checkInteger,
   checkLength,
+  checkNames,
   checkObject,
   checkRate,
   invalidArgument,
@@ -71,6 +72,19 @@ export interface CrawlerOptions {
   readonly env?: Env;
 }
 
+const OPTIONS: Readonly<Record<keyof CrawlerOptions, true>> = {
+  service: true,
+  set: true,
+  nodes: true,
+  rate: true,
+  recheckMs: true,
+  idleMs: true,
+  limit: true,
+  onAnswer: true,
+  reaches: true,
+  env: true,
+};
+
 export interface CrawlConfig extends Required<Omit<CrawlerOptions, 'nodes'>> {
   readonly nodes: readonly KadNode[];
 }
@@ -78,7 +92,7 @@ export interface CrawlConfig extends Required<Omit<CrawlerOptions, 'nodes'>> {
 /** @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record` */
 export function checkCrawlerOptions(options: CrawlerOptions): CrawlConfig {
   return reading('the options of a crawl', () => {
-    checkObject('the options of a crawl', options);
+    checkNames('the options of a crawl', options, OPTIONS);
     const {
       service,
       set,

@@ -3,8 +3,7 @@ import {
   checkArray,
   checkBoolean,
   checkFunction,
-  checkKeys,
-  checkObject,
+  checkNames,
   checkPort,
   invalidArgument as invalid,
   isObject,
@@ -36,9 +35,14 @@ export interface DiscoveryOptions {
   readonly recordEntries?: (() => EntryChanges) | undefined;
 }
 
-const OPTION_NAMES: readonly (keyof DiscoveryOptions)[] = [
-  ...(['v4', 'dns', 'resolver', 'lookup', 'accepts', 'recordEntries'] as const),
-];
+const OPTIONS: Readonly<Record<keyof DiscoveryOptions, true>> = {
+  v4: true,
+  dns: true,
+  resolver: true,
+  lookup: true,
+  accepts: true,
+  recordEntries: true,
+};
 
 /** The options of a server that have to do with discovery. */
 export interface DiscoveryServerOptions {
@@ -79,8 +83,7 @@ export function checkDiscoveryOptions(
   }
   const options = discovery === true ? {} : discovery;
   if (!isObject(options)) throw invalid('discovery is neither a boolean nor an object of options');
-  checkObject('discovery', options);
-  checkKeys('discovery', options, OPTION_NAMES);
+  checkNames('discovery', options, OPTIONS);
   const host = listen?.host ?? DISCOVERY_HOST;
   const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
   const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;

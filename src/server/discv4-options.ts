@@ -3,7 +3,7 @@ import { equalBytes } from '../base/bytes.ts';
 import {
   checkEnv,
   checkFunction,
-  checkKeys,
+  checkNames,
   checkObject,
   checkPort,
   invalidArgument,
@@ -51,6 +51,19 @@ export interface Discv4ServiceOptions {
   readonly env?: Env;
 }
 
+const OPTIONS: Readonly<Record<keyof Discv4ServiceOptions, true>> = {
+  key: true,
+  listen: true,
+  externalIp: true,
+  tcpPort: true,
+  record: true,
+  bootnodes: true,
+  seeds: true,
+  limits: true,
+  onEvent: true,
+  env: true,
+};
+
 export type Discv4ServiceEvent =
   | Discv4Event
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }
@@ -78,7 +91,7 @@ export interface Discv4ServiceConfig {
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
 export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4ServiceConfig {
   return reading('the options of discovery', () => {
-    checkObject('the options of discovery', options);
+    checkNames('the options of discovery', options, OPTIONS);
     const {
       key,
       listen,
@@ -120,8 +133,7 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
 }
 
 function checkedLimits(limits: Partial<IntakeLimits>): Partial<IntakeLimits> {
-  checkObject('limits', limits);
-  checkKeys('limits', limits, Object.keys(DEFAULT_LIMITS));
+  checkNames('limits', limits, DEFAULT_LIMITS);
   const given = Object.entries(limits).filter(([, rate]) => rate !== undefined);
   return Object.fromEntries(
     given.map(([name, rate]) => {

@@ -1,20 +1,16 @@
 /** What a downloader is made with, checked: callers in JavaScript have no types. */
-import { invalidArgument as invalid } from '../base/checks.ts';
+import { checkNames, invalidArgument as invalid } from '../base/checks.ts';
 import { isEnv } from '../base/env.ts';
 
-interface Unchecked {
-  readonly store?: unknown;
-  readonly target?: unknown;
-  readonly stages?: unknown;
-  readonly env?: unknown;
-  readonly noPeersTimeoutMs?: unknown;
-  readonly onProgress?: unknown;
-}
+const OPTIONS = {
+  ...{ store: true, target: true, stages: true, env: true, noPeersTimeoutMs: true, onProgress: true },
+} as const;
+
+type Unchecked = { readonly [K in keyof typeof OPTIONS]?: unknown };
 
 /** @throws PeerlaneError `invalid-argument` */
 export function checkDownloaderOptions(options: Unchecked): void {
-  if (typeof options !== 'object' || options === null)
-    throw invalid('a downloader takes an object of options');
+  checkNames('the options of a downloader', options, OPTIONS);
   const { store, target, stages, env, noPeersTimeoutMs, onProgress } = options;
   if (typeof store !== 'object' || store === null) throw invalid('options.store is not a chain store');
   if (target !== undefined) checkTarget(target);

@@ -41,28 +41,25 @@ async function started(options: ConstructorParameters<typeof TestServer>[0]): Pr
   return server;
 }
 
-type Handlers = Required<EthHandlers>;
-
 /** What the node at the other end of a peer was told, as it came. */
 class Told {
   readonly heard: string[] = [];
   readonly bytes: Uint8Array[] = [];
   #wake: () => void = () => undefined;
 
-  readonly onTransactions: Handlers['onTransactions'] = (_, list) => {
-    for (const { encoded } of list) this.bytes.push(encoded.slice());
-    this.#note(`transactions ${list.length}`);
+  readonly handlers: EthHandlers = {
+    onTransactions: (_, list) => {
+      for (const { encoded } of list) this.bytes.push(encoded.slice());
+      this.#note(`transactions ${list.length}`);
+    },
+    onTransactionHashes: (_, { types, sizes, hashes }) => {
+      for (const each of hashes) this.bytes.push(each.slice());
+      this.#note(`hashes ${types.length} ${sizes.length} ${hashes.length}`);
+    },
+    onNewBlockHashes: (_, blocks) => this.#note(`blocks ${blocks.length}`),
+    onNewBlock: (_, { totalDifficulty }) => this.#note(`block ${totalDifficulty}`),
+    onBlockRange: (_, { earliest, latest }) => this.#note(`range ${earliest} ${latest}`),
   };
-  readonly onTransactionHashes: Handlers['onTransactionHashes'] = (_, { types, sizes, hashes }) => {
-    for (const each of hashes) this.bytes.push(each.slice());
-    this.#note(`hashes ${types.length} ${sizes.length} ${hashes.length}`);
-  };
-  readonly onNewBlockHashes: Handlers['onNewBlockHashes'] = (_, blocks) =>
-    this.#note(`blocks ${blocks.length}`);
-  readonly onNewBlock: Handlers['onNewBlock'] = (_, { totalDifficulty }) =>
-    this.#note(`block ${totalDifficulty}`);
-  readonly onBlockRange: Handlers['onBlockRange'] = (_, { earliest, latest }) =>
-    this.#note(`range ${earliest} ${latest}`);
 
   #note(what: string): void {
     this.heard.push(what);
@@ -102,14 +99,14 @@ async function connected(
   const peers: EthPeer[] = [];
   const told: Told[] = [];
   for (const version of versions) {
-    const handlers = new Told();
+    const heard = new Told();
     const node = await started({
       listen: undefined,
-      protocols: ethProtocols({ network, chain, versions: [version], ...handlers }),
+      protocols: ethProtocols({ network, chain, versions: [version], ...heard.handlers }),
     });
     await node.dial(server.enode);
     peers.push(await nextPeer());
-    told.push(handlers);
+    told.push(heard);
   }
   return { peers, told };
 }
@@ -176,7 +173,7 @@ describe('what is broadcast over eth', () => {
     const { server, nextPeer } = await hub();
     const quick = new Told();
     const slow = manual('eth', 69, 18);
-    const nodes = [ethProtocols({ network, chain, ...quick }), [slow.protocol]];
+    const nodes = [ethProtocols({ network, chain, ...quick.handlers }), [slow.protocol]];
     const peers: EthPeer[] = [];
     for (const protocols of nodes) {
       await (await started({ listen: undefined, protocols })).dial(server.enode);

@@ -2,7 +2,7 @@ import {
   checkEnv,
   checkFunction,
   checkInteger,
-  checkObject,
+  checkNames,
   checkSignal,
   reading,
 } from '../../base/checks.ts';
@@ -25,6 +25,13 @@ export interface NodeDatabaseOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const OPTIONS: Readonly<Record<keyof NodeDatabaseOptions, true>> = {
+  maxNodes: true,
+  onEvent: true,
+  env: true,
+  signal: true,
+};
+
 export interface NodeDatabaseConfig {
   readonly maxNodes: number;
   readonly onEvent: (event: NodeDatabaseEvent) => void;
@@ -35,7 +42,7 @@ export interface NodeDatabaseConfig {
 /** @throws PeerlaneError `invalid-argument` */
 export function checkOptions(options: NodeDatabaseOptions): NodeDatabaseConfig {
   return reading('the options of a node database', () => {
-    checkObject('the options of a node database', options);
+    checkNames('the options of a node database', options, OPTIONS);
     const { maxNodes = DEFAULT_MAX_NODES, onEvent = () => undefined, env = systemEnv, signal } = options;
     checkInteger('maxNodes', maxNodes, 1, LARGEST_MAX_NODES);
     checkFunction('onEvent', onEvent);

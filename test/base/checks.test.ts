@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { checkNames } from '../../src/base/checks.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { MemoryKv } from '../../src/base/kv.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { DnsClient } from '../../src/dnsdisc/index.ts';
+import { ethDiscovery, ethProtocols } from '../../src/eth/index.ts';
+import { DnsResolver } from '../../src/io/dns.ts';
+import type { Protocol } from '../../src/p2p/index.ts';
+import { Crawler, Discv4Service, NodeDatabase, Server } from '../../src/server/index.ts';
+import { Downloader } from '../../src/sync/index.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+
+const NAMES = { maxPeers: true, dialRatio: true, env: true };
+const messageOf = (options: object): string => {
+  try {
+    checkNames('the options', options, NAMES);
+    return '';
+  } catch (error) {
+    return String((error as Error).message);
+  }
+};
+
+describe('names of options', () => {
+  it('a misspelt one is refused, and the one that was meant is named', () => {
+    expect(messageOf({ maxPeers: 5, env: undefined })).toBe('');
+    expect(messageOf({ maxPeer: 5 })).toBe('the options: there is no "maxPeer"; did you mean "maxPeers"?');
+    expect(messageOf({ maxpeers: 5 })).toContain('did you mean "maxPeers"?');
+    expect(messageOf({ dail_ratio: 5 })).toContain('did you mean "dialRatio"?');
+    expect(messageOf({ colour: 5 })).toBe(
+      'the options: there is no "colour"; there are maxPeers, dialRatio, env',
+    );
+    expect(messageOf({ toString: 5 })).toContain('there is no "toString"');
+    expect(messageOf(new Proxy({}, { ownKeys: () => [5 as never] }))).toContain('cannot be read');
+  });
+
+  it('are checked by whatever takes options', async () => {
+    const key = generateSecretKey(systemEnv);
+    const listen = { host: '127.0.0.1', port: 0 };
+    const echo: Protocol = { name: 'echo', version: 1, length: 1, handler: async () => undefined };
+    const wrong: readonly ((more: object) => unknown)[] = [
+      (more) => new Server({ key, protocols: [], ...more }),
+      (more) => new Server({ key, protocols: [echo], discovery: { ...more } }),
+      (more) => new Discv4Service({ key, listen, ...more }),
+      (more) => new Discv4Service({ key, listen, limits: { ...more } }),
+      (more) => new DnsClient({ resolver: new DnsResolver(), ...more }),
+      (more) => new DnsResolver({ ...more }),
+      (more) => new Crawler({ service: new Discv4Service({ key, listen }), set: new Map(), ...more }),
+      (more) => new Downloader({ store: {} as never, ...more }),
+      (more) => ethProtocols({ network: {} as never, chain: {} as never, ...more }),
+      (more) => ethDiscovery({ network: {} as never, chain: {} as never, ...more }),
+    ];
+    for (const make of wrong) {
+      expect(codeOf(() => make({ unheardOf: 5 }))).toBe('invalid-argument');
+      expect(() => make({ unheardOf: 5 })).toThrow(/no "unheardOf"/);
+    }
+    const opened = NodeDatabase.over(new MemoryKv(), { unheardOf: 5 } as never);
+    expect(await rejectionOf(opened)).toBe('invalid-argument');
+  });
+});
