@@ -8,7 +8,6 @@ export class Endable<T, R> implements AsyncGenerator<T, R, undefined> {
   readonly #inner: AsyncGenerator<T, R, undefined>;
   readonly #ended = new AbortController();
   readonly #signal: AbortSignal | undefined;
-  #off: (() => void) | undefined;
   #isReturned = false;
 
   /**
@@ -25,15 +24,15 @@ export class Endable<T, R> implements AsyncGenerator<T, R, undefined> {
 
   /** @throws what the generator throws, unless `return` has ended it */
   async next(): Promise<IteratorResult<T, R>> {
-    this.#off ??= onAbort(this.#signal, () => this.#ended.abort(this.#signal?.reason));
+    // Only while somebody waits: one that is left where it stands must not hang on its caller's signal.
+    const off = onAbort(this.#signal, () => this.#ended.abort(this.#signal?.reason));
     try {
-      const result = await this.#inner.next();
-      if (result.done === true) this.#off();
-      return result;
+      return await this.#inner.next();
     } catch (error) {
-      this.#off();
       if (!this.#isReturned) throw error;
       return await this.#inner.next();
+    } finally {
+      off();
     }
   }
 
@@ -49,7 +48,6 @@ export class Endable<T, R> implements AsyncGenerator<T, R, undefined> {
 
   #end(): void {
     this.#isReturned = true;
-    this.#off?.();
     this.#ended.abort();
   }
 

@@ -30,6 +30,7 @@ describe('a generator that can be ended', () => {
     const abort = new AbortController();
     const { numbers, log } = setUp(abort.signal);
     expect([(await numbers.next()).value, (await numbers.next()).value]).toEqual([1, 2]);
+    expect(listeners(abort)).toBe(0);
     const waiting = [numbers.next(), numbers.next()];
     expect(listeners(abort)).toBe(1);
     expect(await numbers.return('early')).toEqual({ done: true, value: 'early' });
@@ -65,6 +66,16 @@ describe('a generator that can be ended', () => {
     abort.abort(reason);
     await expect(waiting).rejects.toMatchObject({ code: 'aborted', cause: reason });
     expect([log, await numbers.next(), listeners(abort)]).toEqual([['finally'], END, 0]);
+  });
+
+  it('ends by a signal that aborts while nobody waits, and does not hang on it meanwhile', async () => {
+    const abort = new AbortController();
+    const { numbers } = setUp(abort.signal);
+    await numbers.next();
+    await numbers.next();
+    expect(listeners(abort)).toBe(0);
+    abort.abort();
+    expect(await rejectionOf(numbers.next())).toBe('aborted');
   });
 
   it('gives what the generator returns and throws, and lets go of the signal', async () => {
