@@ -1,6 +1,5 @@
 /** FindNode requests that await their Neighbors. */
 import { equalBytes } from '../base/bytes.ts';
-import { remoteError } from '../base/errors.ts';
 import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
 import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
 import type { Agenda, Appointment } from './agenda.ts';
@@ -20,10 +19,10 @@ import {
 const NEIGHBORS_GRACE_MS = 100;
 
 /**
- * How long a question waits for those before it. A node that answers each at the last moment would keep the last of many for
- * minutes.
+ * How long a question waits for those before it: as many as there may be are answered meanwhile over a quarter of the globe. A
+ * node that answers each at the last moment would keep the last of them for minutes.
  */
-const MAX_WAIT_MS = 5_000;
+const MAX_WAIT_MS = 30_000;
 
 export interface Query {
   readonly remote: Remote;
@@ -103,7 +102,7 @@ export class FindNodes {
     this.#waiting.set(key, line);
     const late = (): void => {
       this.#leave(query, line);
-      query.done(undefined, remoteError('request-timeout', 'no turn for FindNode behind others to the node'));
+      query.done(undefined, 'no-turn');
     };
     line.set(query, this.#context.agenda.in(MAX_WAIT_MS, late));
   }

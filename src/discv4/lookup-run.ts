@@ -99,10 +99,11 @@ export class LookupRun {
   #ask(node: KadNode): void {
     const { agenda, requests, table } = this.#context;
     this.#inFlight++;
-    requests.findNode(node, this.#target, (nodes) => {
+    requests.findNode(node, this.#target, (nodes, failure) => {
       this.#inFlight--;
-      // An empty answer is of no more use than none.
-      table.trackRequest(node, nodes !== undefined && nodes.length > 0, agenda.now);
+      // An empty answer is of no more use than none. Without a turn the node has not been asked.
+      if (failure !== 'no-turn')
+        table.trackRequest(node, nodes !== undefined && nodes.length > 0, agenda.now);
       for (const found of nodes ?? []) table.addFound(found, agenda.now);
       const fresh = this.#settle(node, nodes);
       if (this.#isDone) return;

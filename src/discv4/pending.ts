@@ -36,10 +36,10 @@ export interface PingResult {
 
 /**
  * Why there is no result, unless it is that no answer came in time. The question was not even put: the Ping that has to
- * come before it had no answer, or was not sent, as nobody has answered the last ones to that address. Or the node's answer
- * is none, and the error says why.
+ * come before it had no answer, or was not sent, as nobody has answered the last ones to that address; or it had no turn
+ * behind others to the node. Or the node's answer is none, and the error says why.
  */
-export type RequestFailure = 'unanswered-ping' | 'withheld-ping' | PeerlaneError;
+export type RequestFailure = 'unanswered-ping' | 'withheld-ping' | 'no-turn' | PeerlaneError;
 
 /** `undefined`: no answer in time, or what `failure` says. */
 export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;

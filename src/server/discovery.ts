@@ -154,7 +154,7 @@ export class Discovery {
       );
     }
     const ended = new AbortController();
-    const offs = [signal, this.#closed.signal].map((from) => onAbort(from, () => ended.abort()));
+    const offs = [signal, this.#closed.signal].map((from) => onAbort(from, () => ended.abort(from.reason)));
     try {
       yield* nodesOfMix({ ...mixed, leavesOut: () => false }, ended.signal);
     } catch (error) {

@@ -45,7 +45,7 @@ export class Discv4Calls {
   /**
    * The result of a request of the engine.
    * @param name what is asked, for the error
-   * @throws PeerlaneError `request-timeout`, `request-withheld`, or the error of `done`, for a result that is undefined;
+   * @throws PeerlaneError `request-timeout`, `request-withheld`, `request-overload`, or the error of `done`, for a result that is undefined;
    * `closed`, `aborted`, `invalid-argument`, and what `begin` throws
    */
   async request<T>(
@@ -125,6 +125,9 @@ function failureError(name: string, failure: RequestFailure | undefined): Peerla
       'request-withheld',
       `${ping} is not sent, since nobody has answered the last ones to that address`,
     );
+  }
+  if (failure === 'no-turn') {
+    return new PeerlaneError('request-overload', `${name} has had no turn behind others to the same node`);
   }
   return remoteError('request-timeout', `no answer to ${failure === undefined ? name : ping}`);
 }
