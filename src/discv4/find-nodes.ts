@@ -2,7 +2,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
 import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
-import type { Agenda, Appointment } from './agenda.ts';
+import type { Agenda } from './agenda.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
 import {
@@ -30,8 +30,10 @@ export interface Query {
   readonly done: Done<KadNode[]>;
 }
 
-/** Who waits for a node, and until when. */
-type Line = Map<Query, Appointment>;
+interface WaitingQuery {
+  readonly query: Query;
+  readonly until: number;
+}
 
 interface PendingFindNode extends Pending {
   readonly query: Query;
@@ -54,7 +56,7 @@ export class FindNodes {
   readonly #context: FindNodesContext;
   readonly #pending = new Map<string, PendingFindNode>();
   /** Of nodes that are being asked already: their answers do not say which question they belong to. */
-  readonly #waiting = new Map<string, Line>();
+  readonly #waiting = new Map<string, WaitingQuery[]>();
 
   constructor(context: FindNodesContext) {
     this.#context = context;
@@ -65,7 +67,9 @@ export class FindNodes {
     const { remote, target } = query;
     const { key } = remote;
     if (this.#pending.has(key)) {
-      this.#wait(query);
+      const line = this.#waiting.get(key) ?? [];
+      line.push({ query, until: this.#context.agenda.now + MAX_WAIT_MS });
+      this.#waiting.set(key, line);
       return;
     }
     const pending: PendingFindNode = {
@@ -79,46 +83,27 @@ export class FindNodes {
   }
 
   #end(pending: PendingFindNode): void {
-    const { attempts } = this.#context;
+    const { agenda, attempts } = this.#context;
     const { query, nodes, isAnswered, remote, timeout } = pending;
-    this.#pending.delete(remote.key);
+    const { key } = remote;
+    this.#pending.delete(key);
     timeout.cancel();
-    if (isAnswered) {
-      const next = this.#next(remote);
-      if (next !== undefined) this.ask(next);
-      query.done(nodes);
+    const line = this.#waiting.get(key) ?? [];
+    this.#waiting.delete(key);
+    if (!isAnswered) {
+      attempts.unanswered(remote);
+      query.done(undefined);
+      // Who is silent is so for all: one after the other they would wait for minutes.
+      for (const { query } of line) query.done(undefined);
       return;
     }
-    attempts.unanswered(remote);
-    // Who is silent is so for all: one after the other they would wait for minutes.
-    const silent = [query];
-    for (let next = this.#next(remote); next !== undefined; next = this.#next(remote)) silent.push(next);
-    for (const { done } of silent) done(undefined);
-  }
-
-  #wait(query: Query): void {
-    const { key } = query.remote;
-    const line: Line = this.#waiting.get(key) ?? new Map();
-    this.#waiting.set(key, line);
-    const late = (): void => {
-      this.#leave(query, line);
-      query.done(undefined, 'no-turn');
-    };
-    line.set(query, this.#context.agenda.in(MAX_WAIT_MS, late));
-  }
-
-  #leave(query: Query, line: Line): void {
-    line.get(query)?.cancel();
-    line.delete(query);
-    if (line.size === 0) this.#waiting.delete(query.remote.key);
-  }
-
-  /** Who waits first for the node, taken out of its line. */
-  #next({ key }: Remote): Query | undefined {
-    const line = this.#waiting.get(key);
-    const [query] = line?.keys() ?? [];
-    if (line !== undefined && query !== undefined) this.#leave(query, line);
-    return query;
+    const inTime = line.filter(({ until }) => until > agenda.now);
+    const [next, ...others] = inTime;
+    if (others.length > 0) this.#waiting.set(key, others);
+    if (next !== undefined) this.ask(next.query);
+    query.done(nodes);
+    // Whoever came first is late first.
+    for (const { query } of line.slice(0, line.length - inTime.length)) query.done(undefined, 'no-turn');
   }
 
   /** Whether Neighbors are to come from that endpoint. */

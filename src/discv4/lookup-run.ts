@@ -11,8 +11,8 @@ const START_NODES = 4 * BUCKET_SIZE;
 
 export interface LookupRunContext {
   readonly agenda: Agenda;
-  readonly requests: Requests;
-  readonly table: Table;
+  readonly requests: Pick<Requests, 'isFull' | 'findNode' | 'awaitRoom' | 'forgoRoom'>;
+  readonly table: Pick<Table, 'closest' | 'addFound' | 'trackRequest'>;
   readonly publicKey: Uint8Array;
 }
 

@@ -1,6 +1,8 @@
+import { toBareHex } from '../base/bytes.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
-import { type KadNode, sameEndpoint } from '../kad/index.ts';
+import type { KadNode, Table } from '../kad/index.ts';
 import { LookupRun, type LookupRunContext } from './lookup-run.ts';
+import type { Requests } from './requests.ts';
 
 /** How often lookups look for nodes that are missing in the table, once the node has been there for a while; ... */
 export const REFRESH_INTERVAL_MS = 30 * 60 * 1000;
@@ -18,6 +20,8 @@ const RANDOM_LOOKUPS = 3;
 const MAX_CHECKS = 16;
 
 export interface UpkeepContext extends LookupRunContext {
+  readonly requests: Requests;
+  readonly table: Table;
   randomBytes(length: number): Uint8Array;
   /** Asks for the record of a node that says it has one newer than ours. */
   renew(node: KadNode): void;
@@ -26,7 +30,8 @@ export interface UpkeepContext extends LookupRunContext {
 /** Keeps the table: checks its entries, and looks for more. */
 export class Upkeep {
   readonly #context: UpkeepContext;
-  readonly #seeds: KadNode[];
+  /** One for each node and place. */
+  readonly #seeds = new Map<string, KadNode>();
   #refreshAt = Number.POSITIVE_INFINITY;
   #emptyRefreshAt = Number.POSITIVE_INFINITY;
   #isRefreshing = false;
@@ -35,17 +40,21 @@ export class Upkeep {
 
   constructor(context: UpkeepContext, seeds: readonly KadNode[]) {
     this.#context = context;
-    this.#seeds = [...seeds];
+    for (const seed of seeds) this.#keep(seed);
   }
 
   /** One more node to begin with; an empty table looks for others at once, or when it starts. */
   addSeed(seed: KadNode): void {
     const { agenda, table } = this.#context;
-    this.#seeds.push(seed);
+    this.#keep(seed);
     if (!this.#isStarted) return;
     this.#emptyRefreshAt = Math.min(this.#emptyRefreshAt, agenda.now);
     if (table.isEmpty && !this.#isRefreshing) this.run();
     else table.addFound(seed, agenda.now);
+  }
+
+  #keep(seed: KadNode): void {
+    this.#seeds.set(placeOf(seed), seed);
   }
 
   /** A node that others have named. Where the table had none, others are looked for at once, and soon again. */
@@ -85,7 +94,7 @@ export class Upkeep {
       if (node === undefined) break;
       this.#checks++;
       // Seeds are not named by strangers, and may come later than we.
-      const isSeed = this.#seeds.some((seed) => sameEndpoint(seed, node));
+      const isSeed = this.#seeds.has(placeOf(node));
       requests[isSeed ? 'ping' : 'pingNamed'](node, (pong) => {
         this.#checks--;
         if (pong === undefined) table.checked(node.id, undefined, agenda.now);
@@ -103,7 +112,7 @@ export class Upkeep {
     this.#refreshAt = agenda.now + this.#refreshMs;
     this.#refreshMs = Math.min(REFRESH_INTERVAL_MS, this.#refreshMs * REFRESH_GROWTH);
     this.#emptyRefreshAt = agenda.now + EMPTY_REFRESH_INTERVAL_MS;
-    for (const seed of this.#seeds) table.addFound(seed, agenda.now);
+    for (const seed of this.#seeds.values()) table.addFound(seed, agenda.now);
     this.#lookUp(publicKey, RANDOM_LOOKUPS);
   }
 
@@ -115,4 +124,9 @@ export class Upkeep {
     };
     new LookupRun(this.#context, target, { done }).advance();
   }
+}
+
+/** A node at a place: text. */
+function placeOf({ id, ip, udpPort }: KadNode): string {
+  return `${toBareHex(id)} ${ip} ${udpPort}`;
 }

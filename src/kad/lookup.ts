@@ -2,7 +2,13 @@ import { toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
-import { BUCKET_NETWORK_LIMIT, NetworkCounts, networksOf } from './ip-limits.ts';
+import {
+  BUCKET_NETWORK_LIMIT,
+  NetworkCounts,
+  type Networks,
+  networksOf,
+  TABLE_NETWORK_LIMIT,
+} from './ip-limits.ts';
 import { type KadNode, sameEndpoint } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
@@ -36,8 +42,8 @@ export interface LookupOptions {
 interface Candidate {
   /** At the place where it is asked. */
   node: KadNode;
-  /** The network that it counts for, if there is a limit. */
-  network: string | undefined;
+  /** The networks that it counts for, if there is a limit. */
+  networks: Networks | undefined;
   /** At all places that are known, in the order of `node`s: at most `MAX_PLACES`. */
   readonly places: KadNode[];
   state: 'heard' | 'asked' | 'answered' | 'failed';
@@ -158,17 +164,22 @@ export class Lookup {
   }
 
   /**
-   * The closest k of which something holds, and of each network no more than a bucket takes: whoever has many keys in
-   * few networks would else be all that lookups find, though it is little of the table.
+   * The closest k of which something holds, and of each network no more than a bucket and a table take: whoever has many
+   * keys in few networks would else be all that lookups find, though it is little of the table.
    */
   #within(holds: (candidate: Candidate) => boolean): Candidate[] {
     const closest: Candidate[] = [];
-    const counts = new NetworkCounts(BUCKET_NETWORK_LIMIT);
+    const ofBucket = new NetworkCounts(BUCKET_NETWORK_LIMIT);
+    const ofTable = new NetworkCounts(TABLE_NETWORK_LIMIT);
     for (const candidate of this.#candidates) {
       if (closest.length >= this.#k) break;
-      const { network } = candidate;
-      if (!holds(candidate) || (network !== undefined && !counts.hasRoom(network))) continue;
-      if (network !== undefined) counts.add(network);
+      const { networks } = candidate;
+      if (!holds(candidate)) continue;
+      if (networks !== undefined) {
+        if (!ofBucket.hasRoom(networks.ofBucket) || !ofTable.hasRoom(networks.ofTable)) continue;
+        ofBucket.add(networks.ofBucket);
+        ofTable.add(networks.ofTable);
+      }
       closest.push(candidate);
     }
     return closest;
@@ -187,7 +198,7 @@ export class Lookup {
     }
     const candidate: Candidate = {
       node,
-      network: networkOf(node),
+      networks: networksOf(node.ip),
       places: [node],
       state: 'heard',
       isRepeated: false,
@@ -207,7 +218,7 @@ export class Lookup {
   #place(candidate: Candidate, place: KadNode | undefined): KadNode | undefined {
     if (place === undefined) return undefined;
     candidate.node = place;
-    candidate.network = networkOf(place);
+    candidate.networks = networksOf(place.ip);
     candidate.state = 'heard';
     return place;
   }
@@ -222,8 +233,4 @@ export class Lookup {
     }
     return low;
   }
-}
-
-function networkOf({ ip }: KadNode): string | undefined {
-  return networksOf(ip)?.ofBucket;
 }

@@ -97,6 +97,21 @@ describe('a lookup', () => {
     expect(lookup.done).toBe(true);
   });
 
+  it.each([
+    ['IPv4 /24', (n: number) => `9.9.9.${n}`, 2],
+    ['IPv6 /48', (n: number) => `2a01:9:9::${n}`, 2],
+    ['IPv6 /32', (n: number) => `2a01:9:${n}::1`, 10],
+  ])('takes no more nodes of one %s than a table does', (_, ip, limit) => {
+    const honest = Array.from({ length: 20 }, (_, n) => near(n));
+    const hostile = Array.from({ length: 20 }, (_, n) => ({ ...nodeAt(target, 230, n), ip: ip(n + 1) }));
+    const lookup = new Lookup({ target, start: [...honest, ...hostile], localId });
+    for (let nodes = lookup.next(); nodes.length > 0; nodes = lookup.next()) {
+      for (const { id } of nodes) lookup.answered(id, []);
+    }
+    expect(lookup.result).toHaveLength(16);
+    expect(lookup.result.filter((node) => hostile.includes(node))).toHaveLength(limit);
+  });
+
   it('hears nothing from those that it did not ask, and from nobody twice', () => {
     const lookup = new Lookup({ target, start: [near(1)], localId });
     expect(lookup.answered(near(1).id, [near(2)])).toEqual([]);
