@@ -110,6 +110,8 @@ export const CONSEQUENCES = {
   'disconnect-requested': { disconnect: 'requested', penalty: 'none' },
   'server-closing': { disconnect: 'client-quitting', penalty: 'none' },
   'pending-replaced': { silent: true, penalty: 'none' },
+  'address-refused': { silent: true, penalty: 'none', backOff: true },
+  'inbound-throttled': { silent: true, penalty: 'none' },
   'remote-disconnect': { penalty: 'none', backOff: true },
 
   // eth

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { invalidArgument } from '../base/checks.ts';
 import { isPeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Discv4Stats } from '../discv4/index.ts';
@@ -10,6 +11,7 @@ import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootn
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
 import { reachesFrom, requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
+import { checkNetRestrict } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
 import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
@@ -20,6 +22,7 @@ import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
+import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { requireFew } from './nodes.ts';
@@ -28,7 +31,7 @@ import type { Output } from './output.ts';
 const DEFAULT_LISTEN = '0.0.0.0:30303';
 const DEFAULT_STATS_MS = 60_000;
 
-interface ListenOptions extends CommonOptions {
+interface ListenOptions extends CommonOptions, NetOptions {
   readonly listen: ListenAddress;
   readonly key?: string;
   readonly nodedb?: string;
@@ -39,7 +42,7 @@ interface ListenOptions extends CommonOptions {
 }
 
 export function addListenCommand(program: Command): void {
-  withBootnodes(withCommonOptions(program.command('listen')))
+  withNetOptions(withBootnodes(withCommonOptions(program.command('listen'))))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
     .addOption(
       new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
@@ -60,6 +63,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   if (options.extip !== undefined) requireReached(options.extip, listen.host);
   const { bootnode: bootnodes = [] } = options;
   requireFew(bootnodes);
+  for (const node of bootnodes.filter(hasAddress)) requireAllowed(node, options);
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
     (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
@@ -77,6 +81,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const failure = new AbortController();
   await using service = new Discv4Service({
     ...{ key, listen, env },
+    ...netRestrictOf(options),
     seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...(await seedsOf(database, signal))],
     record: () => local.record,
     onEvent: (event) => {
@@ -105,6 +110,12 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     stop.abort();
   }
   if (failure.signal.aborted && !signal.aborted) throw failure.signal.reason;
+}
+
+/** One that would never be asked is a mistake. @throws PeerlaneError `invalid-argument` */
+function requireAllowed({ host }: GivenNode, options: NetOptions): void {
+  if (checkNetRestrict(netRestrictOf(options))(host)) return;
+  throw invalidArgument(`the bootnode at ${host} is in a network that --netrestrict or --netdeny refuses`);
 }
 
 /** Begins with a bootnode as soon as its host name can be looked up. */

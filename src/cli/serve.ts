@@ -22,11 +22,12 @@ import {
 import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
+import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
-interface ServeOptions extends CommonOptions, FindOptions {
+interface ServeOptions extends CommonOptions, FindOptions, NetOptions {
   /** False: `--no-discovery`. */
   readonly discovery: boolean;
   readonly chain: string;
@@ -38,7 +39,7 @@ interface ServeOptions extends CommonOptions, FindOptions {
 }
 
 export function addServeCommand(program: Command): void {
-  withFindOptions(withCommonOptions(program.command('serve')))
+  withNetOptions(withFindOptions(withCommonOptions(program.command('serve'))))
     .description('serve a chain to peers until Ctrl-C')
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
     .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
@@ -86,6 +87,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     discovery: options.discovery && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     bootnodes: options.bootnode ?? [],
+    ...netRestrictOf(options),
     nodeDatabase,
     onEvent: (event) => report(output, event),
     env,

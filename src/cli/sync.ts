@@ -20,6 +20,7 @@ import {
 import { durationOption } from './durations.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber, printable } from './format.ts';
 import { readGenesisFile } from './genesis-file.ts';
+import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
@@ -28,7 +29,7 @@ import type { Output } from './output.ts';
 const SETTLE_MS = 10_000;
 const DEFAULT_PATIENCE_MS = 60_000;
 
-interface SyncOptions extends CommonOptions, FindOptions {
+interface SyncOptions extends CommonOptions, FindOptions, NetOptions {
   readonly genesis: string;
   readonly peer?: readonly string[];
   readonly store: string;
@@ -40,7 +41,7 @@ interface SyncOptions extends CommonOptions, FindOptions {
 }
 
 export function addSyncCommand(program: Command): void {
-  withFindOptions(withCommonOptions(program.command('sync')))
+  withNetOptions(withFindOptions(withCommonOptions(program.command('sync'))))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
     .option('--peer <enode>', 'node to download from; may be repeated', collected(checkedWith(parseEnode)))
@@ -134,6 +135,7 @@ async function download(
     name: clientId(),
     staticNodes,
     bootnodes,
+    ...netRestrictOf(options),
     discovery: isFinding(options) && discoveryOf(options, network, store),
     discoveryPort: options.discoveryPort,
     nodeDatabase,

@@ -1,5 +1,13 @@
 /** TCP for the server: the only place that knows of sockets. */
-import { createConnection, createServer, type Server as NetServer, type Socket } from 'node:net';
+import dns from 'node:dns';
+import {
+  createConnection,
+  createServer,
+  isIP,
+  type LookupFunction,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import type { Lease } from '../base/slabs.ts';
@@ -217,20 +225,51 @@ function unmapped(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }
 
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether to connect to an IP address; default: to any. Of those of a host name, the others are tried. */
+  readonly allows?: (ip: string) => boolean;
+}
+
+/** As the system looks names up, without the addresses that are not allowed. */
+function lookupAllowed(allows: (ip: string) => boolean): LookupFunction {
+  return (name, options, done) => {
+    dns.lookup(name, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) {
+        done(error, '');
+        return;
+      }
+      const [first, ...others] = addresses.filter(({ address }) => allows(address));
+      if (first === undefined) done(addressRefused(name), '');
+      else if (options.all === true) done(null, [first, ...others]);
+      else done(null, first.address, first.family);
+    });
+  };
+}
+
+export const addressRefused = (host: string): PeerlaneError =>
+  new PeerlaneError('address-refused', `${host} is in a network that is refused`);
+
 /**
  * Opens a connection; hostnames are resolved by the system.
- * @throws PeerlaneError `dial-failed`, `dial-timeout`, `aborted`
+ * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`
  */
 export function connectTcp(
   { host, port }: Endpoint,
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  { timeoutMs, signal, allows = () => true }: ConnectOptions,
 ): Promise<Wire> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(abortedError(signal));
       return;
     }
-    const socket = createConnection({ host, port, noDelay: true, allowHalfOpen: true });
+    if (isIP(host) !== 0 && !allows(host)) {
+      reject(addressRefused(host));
+      return;
+    }
+    const lookup = lookupAllowed(allows);
+    const socket = createConnection({ host, port, noDelay: true, allowHalfOpen: true, lookup });
     const settle = () => {
       socket.off('error', failed);
       socket.off('timeout', timedOut);
@@ -243,10 +282,10 @@ export function connectTcp(
       socket.destroy();
       reject(error);
     };
-    const failed = (cause: Error) =>
-      fail(
-        new PeerlaneError('dial-failed', `cannot connect to ${host}:${port}: ${cause.message}`, { cause }),
-      );
+    const failed = (cause: Error) => {
+      const message = `cannot connect to ${host}:${port}: ${cause.message}`;
+      fail(cause instanceof PeerlaneError ? cause : new PeerlaneError('dial-failed', message, { cause }));
+    };
     const timedOut = () =>
       fail(new PeerlaneError('dial-timeout', `no connection to ${host}:${port} within ${timeoutMs} ms`));
     const removeAbort = onAbort(signal, () => fail(abortedError(signal)));

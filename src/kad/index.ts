@@ -1,7 +1,13 @@
 /** The Kademlia table and lookups (discv4.md, "Kademlia Table" and "Recursive Lookup"), without any packets. */
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
-export { BUCKET_NETWORK_LIMIT, type Networks, networksOf, TABLE_NETWORK_LIMIT } from './ip-limits.ts';
+export {
+  BUCKET_NETWORK_LIMIT,
+  NetworkCounts,
+  type Networks,
+  networksOf,
+  TABLE_NETWORK_LIMIT,
+} from './ip-limits.ts';
 export { ALPHA, Lookup, type LookupOptions, MAX_ASKED, MAX_FOUND, MAX_PLACES } from './lookup.ts';
 export {
   type KadNode,

@@ -24,7 +24,8 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
+import { checkedExternalIp, checkedListenHost, isIpHost } from './listen-host.ts';
+import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -42,7 +43,7 @@ export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;
 
-export interface ServerOptions extends DiscoveryServerOptions {
+export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
@@ -66,6 +67,8 @@ export interface ServerOptions extends DiscoveryServerOptions {
   readonly bootnodes?: readonly string[];
   /** enode URLs of nodes that are kept connected, whatever the limits. */
   readonly staticNodes?: readonly string[];
+  /** enode URLs of nodes that are let in whatever the limits; they are not dialed for that. */
+  readonly trustedNodes?: readonly string[];
   /** Bytes that all peers together may make the server hold; default 20 MiB. */
   readonly memoryBudget?: number;
   /** Told what happens; for observation only. */
@@ -85,6 +88,9 @@ const OPTIONS: Readonly<Record<keyof ServerOptions, true>> = {
   dialRatio: true,
   bootnodes: true,
   staticNodes: true,
+  trustedNodes: true,
+  netRestrict: true,
+  netDeny: true,
   memoryBudget: true,
   onEvent: true,
   env: true,
@@ -105,6 +111,11 @@ export interface ServerConfig {
   /** With discovery v4 each has a UDP port. */
   readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly Enode[];
+  readonly trustedNodes: readonly Enode[];
+  readonly netRestrict: readonly string[] | undefined;
+  readonly netDeny: readonly string[];
+  /** Whether the server has to do with an address, by the two. */
+  readonly allows: AddressRule;
   readonly memoryBudget: number;
   /** Undefined: off. */
   readonly discovery: DiscoveryConfig | undefined;
@@ -131,6 +142,7 @@ function checked(options: ServerOptions): ServerConfig {
     dialRatio = DEFAULT_DIAL_RATIO,
     bootnodes = [],
     staticNodes = [],
+    trustedNodes = [],
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     onEvent = () => undefined,
     env = systemEnv,
@@ -160,6 +172,7 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('dialRatio', dialRatio, 1, 100_000);
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
   const discovery = checkDiscoveryOptions(options, listen);
+  const allows = checkNetRestrict(options);
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   return {
     key: key.slice(),
@@ -170,13 +183,29 @@ function checked(options: ServerOptions): ServerConfig {
     maxPeers,
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
-    bootnodes: readEach('bootnodes', bootnodes, discovery?.v4 ? parseBootnode : parseNode),
-    staticNodes: readEach('staticNodes', staticNodes, parseEnode),
+    bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseEnode, allows)),
+    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+    netRestrict: options.netRestrict?.slice(),
+    netDeny: options.netDeny?.slice() ?? [],
+    allows,
     memoryBudget,
     discovery,
     nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),
     env,
+  };
+}
+
+/** Reads nodes that may be dialed: one at an address that is refused never would be. */
+function allowed<T extends { readonly host: string }>(
+  read: (text: string) => T,
+  allows: AddressRule,
+): (text: string) => T {
+  return (text) => {
+    const node = read(text);
+    if (!isIpHost(node.host) || allows(node.host)) return node;
+    throw invalid(`${node.host} is in a network that netRestrict or netDeny refuses`);
   };
 }
 

@@ -24,7 +24,8 @@ export interface Dialed {
   readonly reject: (error: PeerlaneError) => void;
 }
 
-export interface ConnectorOptions extends Pick<ServerConfig, 'key' | 'env' | 'name' | 'protocols'> {
+export interface ConnectorOptions
+  extends Pick<ServerConfig, 'key' | 'env' | 'name' | 'protocols' | 'allows'> {
   readonly lanes: Lanes;
   readonly budgets: Budgets;
   /** The port that Hello names: 0 when the server does not listen. */
@@ -74,14 +75,15 @@ export class Connector {
 
   /**
    * @throws PeerlaneError what the dial or the handshake failed with, `invalid-public-key`, `remote-disconnect`,
-   * `aborted`
+   * `address-refused`, `aborted`
    */
   async dial(enode: Enode, signal: AbortSignal): Promise<Peer> {
     const { host, tcpPort: port, publicKey: remoteId } = enode;
     const randomness = freshRandomness(this.#options.env);
     // Before there is a socket: to a key that is no point of the curve nothing can be said.
     const handshake = initiate({ identity: this.#identity, randomness, remoteId });
-    const wire = await connectTcp({ host, port }, { timeoutMs: DIAL_TIMEOUT_MS, signal });
+    const { allows } = this.#options;
+    const wire = await connectTcp({ host, port }, { timeoutMs: DIAL_TIMEOUT_MS, signal, allows });
     if (signal.aborted) {
       wire.destroy();
       throw abortedError(signal);

@@ -7,7 +7,7 @@ import type { CrawlService } from './crawl-options.ts';
 /** What is known of a node now, or why nothing is: it does not answer, or could not be asked. */
 export type CrawlAnswer = NodeRecord | Enode | 'silent' | 'unasked';
 
-const UNASKED = ['dial-failed', 'request-overload', 'request-withheld'] as const;
+const UNASKED = ['dial-failed', 'address-refused', 'request-overload', 'request-withheld'] as const;
 
 /** Asks a node of a crawl for its record. @throws PeerlaneError what ends the crawl (`CrawlService`) */
 export async function askNode(

@@ -16,6 +16,7 @@ import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
+import type { AddressRule } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
@@ -28,6 +29,9 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly env: Env;
   readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly Enode[];
+  readonly netRestrict: readonly string[] | undefined;
+  readonly netDeny: readonly string[];
+  readonly allows: AddressRule;
   readonly nodeDatabase: NodeDatabase | undefined;
   readonly notes: NodeNotes;
   readonly onEvent: (event: ServerEvent) => void;
@@ -186,9 +190,9 @@ export class Discovery {
   }
 
   #serviceAt(listen: Endpoint, tcp: Endpoint | undefined, seeds: readonly KadNode[]): Discv4Service {
-    const { key, env, bootnodes, notes, local, onEvent } = this.#context;
+    const { key, env, bootnodes, netRestrict, netDeny, notes, local, onEvent } = this.#context;
     return new Discv4Service({
-      ...{ key, env, listen, tcpPort: tcp?.port ?? 0 },
+      ...{ key, env, listen, netRestrict, netDeny, tcpPort: tcp?.port ?? 0 },
       record: () => local.record,
       seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...seeds],
       onEvent: (event) => {
@@ -230,7 +234,10 @@ export class Discovery {
 
   /** A node that may be of use, as it shows itself: others may have made it up, or its key. */
   async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
-    if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, this.#context.publicKey)) return undefined;
+    const { publicKey, allows } = this.#context;
+    if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, publicKey)) return undefined;
+    // Of a host name it is not known yet; whoever dials it looks again.
+    if (hasAddress(node) && !allows(node.host)) return undefined;
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
     const isTold = node.source === 'v4' && node.record === undefined;
     const shown = isTold ? await this.#asked(node, signal) : node;

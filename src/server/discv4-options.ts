@@ -21,11 +21,12 @@ import type { UdpOptions } from '../io/udp.ts';
 import { type KadNode, kadNode, reachedNode } from '../kad/index.ts';
 import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
 import { checkedExternalIp, checkedListenHost, isIpHost, reachesFrom } from './listen-host.ts';
+import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
 
 /** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
 export type NodeSource = string | KadNode;
 
-export interface Discv4ServiceOptions {
+export interface Discv4ServiceOptions extends NetRestrictOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a UDP port (0: any free one). */
@@ -60,6 +61,8 @@ const OPTIONS: Readonly<Record<keyof Discv4ServiceOptions, true>> = {
   bootnodes: true,
   seeds: true,
   limits: true,
+  netRestrict: true,
+  netDeny: true,
   onEvent: true,
   env: true,
 };
@@ -78,8 +81,10 @@ export interface Discv4ServiceConfig {
   /** Its host is the one text of an address, which may have a zone. */
   readonly listen: UdpOptions;
   readonly externalIp: string | undefined;
-  /** Whether the socket sends to an address. */
-  readonly reaches: (ip: string) => boolean;
+  /** Whether it has to do with an address. */
+  readonly allows: AddressRule;
+  /** Whether it does, and the socket sends there. */
+  readonly reaches: AddressRule;
   readonly tcpPort: number;
   readonly record: (() => NodeRecord) | undefined;
   readonly seeds: readonly KadNode[];
@@ -112,7 +117,9 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     const host = checkedListenHost(listenHost);
     if (!isIpHost(host)) throw invalidArgument('listen.host is not an IP address');
     checkPort('listen.port', port);
-    const reaches = reachesFrom(host);
+    const allows = checkNetRestrict(options);
+    const sendsTo = reachesFrom(host);
+    const reaches: AddressRule = (ip) => sendsTo(ip) && allows(ip);
     checkPort('tcpPort', tcpPort);
     if (record !== undefined) checkFunction('record', record);
     if (record !== undefined && externalIp !== undefined) {
@@ -124,7 +131,7 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     return {
       key: key.slice(),
       listen: { host, port },
-      ...{ reaches, tcpPort, record, limits: checkedLimits(limits), env },
+      ...{ allows, reaches, tcpPort, record, limits: checkedLimits(limits), env },
       externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
       seeds: [...readEach('bootnodes', bootnodes, nodeHere), ...readEach('seeds', seeds, nodeHere)],
       onEvent: detached(onEvent),

@@ -137,7 +137,7 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * One more node to begin with: a bootnode that was not known when the service was made.
    * @throws PeerlaneError `invalid-argument`, `invalid-enode`, `invalid-record`, `closed`; `dial-failed` when the socket has no
-   * way to addresses of its family
+   * way to addresses of its family, `address-refused`
    */
   addBootnode(node: NodeSource): void {
     this.#engine.addSeed(this.#added(node), this.#config.env.now());
@@ -165,7 +165,7 @@ export class Discv4Service implements AsyncDisposable {
   }
 
   /**
-   * Whether the socket has a way to the address of a node: to those of its family.
+   * Whether the socket has a way to the address of a node: to those of its family that `netRestrict` and `netDeny` leave.
    * @throws PeerlaneError `invalid-argument`
    */
   reaches(node: KadNode): boolean {
@@ -184,7 +184,7 @@ export class Discv4Service implements AsyncDisposable {
   /**
    * Pings a node.
    * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
-   * `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family; with `named`:
+   * `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family, `address-refused`; with `named`:
    * `request-withheld`
    */
   async ping(node: NodeSource, options: PingOptions = {}): Promise<PingResult> {
@@ -284,7 +284,11 @@ export class Discv4Service implements AsyncDisposable {
     }
     // A timeout, which it would be else, is taken for the node's fault.
     if (this.#config.reaches(node.ip)) return node;
-    const { host } = this.#config.listen;
+    const { allows, listen } = this.#config;
+    if (!allows(node.ip)) {
+      throw new PeerlaneError('address-refused', `${node.ip} is in a network that is refused`);
+    }
+    const { host } = listen;
     throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
   }
 

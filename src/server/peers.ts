@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../base/errors.ts';
+import { NetworkCounts, networksOf } from '../kad/index.ts';
 import type { Connection } from './connection.ts';
 import type { Peer } from './peer.ts';
 
@@ -15,13 +16,26 @@ export interface PeerLimits {
   readonly maxDialedPeers: number;
 }
 
+/**
+ * Of one /24 (IPv6: /48) come at most so many of `maxPeers` inbound peers, and of one IPv6 /32 half of them: whoever has many
+ * addresses in few networks does not keep all others out.
+ */
+const NETWORK_SHARE = 1 / 5;
+const LARGE_NETWORK_SHARE = 1 / 2;
+
 /** The peers that are connected, one at most to a node, and the rules for their slots. Static peers take none. */
 export class PeerSet {
   readonly #limits: PeerLimits;
   readonly #entries = new Map<string, Entry>();
+  /** Inbound peers that take slots. */
+  readonly #ofNetwork: NetworkCounts;
+  readonly #ofLargeNetwork: NetworkCounts;
 
   constructor(limits: PeerLimits) {
+    const { maxPeers } = limits;
     this.#limits = limits;
+    this.#ofNetwork = new NetworkCounts(Math.ceil(maxPeers * NETWORK_SHARE));
+    this.#ofLargeNetwork = new NetworkCounts(Math.ceil(maxPeers * LARGE_NETWORK_SHARE));
   }
 
   /** Oldest first. */
@@ -51,25 +65,49 @@ export class PeerSet {
   }
 
   /**
-   * Looks for a place for a node. When all slots are taken, an inbound one gets that of the oldest inbound peer that
-   * no protocol has confirmed yet, which is returned and has to go.
+   * Looks for a place for a node. When all slots are taken, or all that are for its network, an inbound one gets that of the
+   * oldest inbound peer that no protocol has confirmed yet, which is returned and has to go.
    * @throws PeerlaneError `already-connected`, `too-many-peers`
    */
-  place(key: string, inbound: boolean, isStatic: boolean): Connection | undefined {
+  place(key: string, { inbound, remoteAddress }: Connection, isStatic: boolean): Connection | undefined {
     if (this.#entries.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
-    if (isStatic || !this.#isFull) return undefined;
-    const provisional = inbound ? this.#provisional : undefined;
-    if (provisional === undefined) throw tooManyPeers();
-    return provisional;
+    if (isStatic) return undefined;
+    const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
+    if (crowded === undefined && !this.#isFull) return undefined;
+    const provisional = inbound ? this.#provisional(crowded) : undefined;
+    if (provisional !== undefined) return provisional;
+    throw tooManyPeers(crowded === undefined ? undefined : 'all peer slots for its network are taken');
   }
 
   add(key: string, peer: Peer, connection: Connection, isStatic: boolean): void {
-    this.#entries.set(key, { peer, connection, isStatic });
+    const entry = { peer, connection, isStatic };
+    this.#entries.set(key, entry);
+    this.#count(entry, 'add');
   }
 
   /** Takes the peer of a connection away; false if the node is no peer, or is one by another connection. */
   remove(key: string, connection: Connection): boolean {
-    return this.#entries.get(key)?.connection === connection && this.#entries.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry?.connection !== connection) return false;
+    this.#count(entry, 'remove');
+    return this.#entries.delete(key);
+  }
+
+  #count({ connection: { inbound, remoteAddress }, isStatic }: Entry, change: 'add' | 'remove'): void {
+    const networks = networksOf(remoteAddress);
+    if (!inbound || isStatic || networks === undefined) return;
+    this.#ofNetwork[change](networks.ofBucket);
+    this.#ofLargeNetwork[change](networks.ofTable);
+  }
+
+  /** Whether one more inbound peer of a network is too many: which ones are of it. */
+  #crowded(ip: string): ((ip: string) => boolean) | undefined {
+    const networks = networksOf(ip);
+    if (networks === undefined) return undefined;
+    const { ofBucket, ofTable } = networks;
+    if (!this.#ofNetwork.hasRoom(ofBucket)) return (other) => networksOf(other)?.ofBucket === ofBucket;
+    if (!this.#ofLargeNetwork.hasRoom(ofTable)) return (other) => networksOf(other)?.ofTable === ofTable;
+    return undefined;
   }
 
   get #isFull(): boolean {
@@ -78,14 +116,15 @@ export class PeerSet {
     return counted >= this.#limits.maxPeers;
   }
 
-  get #provisional(): Connection | undefined {
+  #provisional(isCounted: (ip: string) => boolean = () => true): Connection | undefined {
     for (const { connection, isStatic } of this.#entries.values()) {
-      if (!isStatic && connection.inbound && !connection.confirmedPeer) return connection;
+      const { inbound, confirmedPeer, remoteAddress } = connection;
+      if (!isStatic && inbound && !confirmedPeer && isCounted(remoteAddress)) return connection;
     }
     return undefined;
   }
 }
 
-export function tooManyPeers(): PeerlaneError {
-  return new PeerlaneError('too-many-peers', 'all peer slots are taken');
+export function tooManyPeers(message = 'all peer slots are taken'): PeerlaneError {
+  return new PeerlaneError('too-many-peers', message);
 }

@@ -3,8 +3,9 @@ import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
-import { type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import { Admission } from './admission.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { budgetsOf } from './budgets.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
@@ -13,6 +14,7 @@ import { Connector, type Dialed } from './connector.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
+import { isIpHost } from './listen-host.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
 import { NodeNotes } from './node-notes.ts';
 import { Peer } from './peer.ts';
@@ -38,6 +40,9 @@ export class Server implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #connector: Connector;
   readonly #pendingInbound: PendingInbound;
+  readonly #admission: Admission;
+  /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
+  readonly #trusted: Set<string>;
   #listener: Listener | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
@@ -56,6 +61,8 @@ export class Server implements AsyncDisposable {
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
+    this.#admission = new Admission(env, this.#config.allows);
+    this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
@@ -158,11 +165,12 @@ export class Server implements AsyncDisposable {
 
   /**
    * Keeps a node connected from now on, whatever the limits.
-   * @throws PeerlaneError `invalid-enode`, `connected-to-self`
+   * @throws PeerlaneError `invalid-enode`, `connected-to-self`, `address-refused`
    */
   addPeer(enode: string): void {
     const parsed = parseEnode(enode);
     this.#refuseSelf(parsed.publicKey);
+    if (isIpHost(parsed.host) && !this.#config.allows(parsed.host)) throw addressRefused(parsed.host);
     this.#dialer.add(parsed, true);
   }
 
@@ -173,10 +181,20 @@ export class Server implements AsyncDisposable {
     this.#peers.get(key)?.disconnect();
   }
 
+  /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode` */
+  addTrustedPeer(enode: string): void {
+    this.#trusted.add(toBareHex(parseEnode(enode).publicKey));
+  }
+
+  /** The limits hold for the node again; if it is connected, it stays. @throws PeerlaneError `invalid-enode` */
+  removeTrustedPeer(enode: string): void {
+    this.#trusted.delete(toBareHex(parseEnode(enode).publicKey));
+  }
+
   /**
    * Connects to a node once; resolves when Hellos have been exchanged.
    * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`,
-   * `invalid-argument`, `invalid-enode`
+   * `invalid-argument`, `invalid-enode`; `address-refused` by `netRestrict` or `netDeny`
    */
   async dial(enode: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
     const signal = signalOf(options);
@@ -249,6 +267,13 @@ export class Server implements AsyncDisposable {
       wire.destroy();
       return;
     }
+    const { remoteAddress, remotePort } = wire;
+    const error = this.#admission.refusal(remoteAddress);
+    if (error !== undefined) {
+      wire.destroy();
+      this.#config.onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
+      return;
+    }
     this.#pendingInbound.makeRoom();
     this.#pendingInbound.add(this.#connector.accept(wire));
   }
@@ -264,9 +289,14 @@ export class Server implements AsyncDisposable {
   }
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
-  #identified({ inbound }: Connection, remoteId: Uint8Array): void {
+  #identified(connection: Connection, remoteId: Uint8Array): void {
     const key = toBareHex(remoteId);
-    this.#peers.place(key, inbound, !inbound || this.#dialer.keeps(key));
+    this.#peers.place(key, connection, !connection.inbound || this.#isKept(key));
+  }
+
+  /** Whom the user has named: beyond the limits. */
+  #isKept(key: string): boolean {
+    return this.#dialer.keeps(key) || this.#trusted.has(key);
   }
 
   #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
@@ -274,8 +304,8 @@ export class Server implements AsyncDisposable {
     const { inbound } = connection;
     const key = toBareHex(info.id);
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
-    const isStatic = inbound ? this.#dialer.keeps(key) : !this.#dialer.needsSlot(key);
-    const displaced = this.#peers.place(key, inbound, isStatic);
+    const isStatic = this.#isKept(key) || (!inbound && !this.#dialer.needsSlot(key));
+    const displaced = this.#peers.place(key, connection, isStatic);
     const peer = new Peer(connection, info, env.now());
     this.#pendingInbound.delete(connection);
     this.#peers.add(key, peer, connection, isStatic);

@@ -76,6 +76,14 @@ describe('the command line', () => {
     [['serve', '--chain', 'x', '--listen', '127.0.0.1'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', '::1:0'], /expected HOST:PORT/],
     [['serve', '--chain', 'x', '--listen', ':0', '--protocol', 'eth/67'], /eth\/68/],
+    ...['--netrestrict', '--netdeny'].flatMap((option) =>
+      ['listen', `serve ${CHAIN.join(' ')}`, `sync --genesis x --store y --peer ${NODE}`].map(
+        (command): [string[], RegExp] => [
+          [...command.split(' '), option, '10.0.0.1/8'],
+          /the block around it is 10\.0\.0\.0\/8/,
+        ],
+      ),
+    ),
     [['sync', '--genesis', 'x', '--store', 'y'], /one of --peer, --bootnode, --dns and --nodedb is required/],
     [
       ['serve', ...CHAIN, '--no-discovery', '--bootnode', NODE],

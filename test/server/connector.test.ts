@@ -24,7 +24,7 @@ async function listener() {
 function connector(options: Partial<ConnectorOptions> = {}): Connector {
   const budgets = budgetsOf({ memoryBudget: 64 * 1024 * 1024, env: systemEnv });
   return new Connector({
-    ...{ key: generateSecretKey(systemEnv), env: systemEnv, name: 'test', protocols: [] },
+    ...{ key: generateSecretKey(systemEnv), env: systemEnv, name: 'test', protocols: [], allows: () => true },
     ...{ lanes: new Lanes(systemEnv, budgets.blocks), budgets, listenPort: () => 0 },
     ownerOf: () => ({
       ...{ identified: () => undefined, opened: () => undefined },

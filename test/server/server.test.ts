@@ -244,6 +244,21 @@ describe('limits', () => {
     expect(dialer.peers).toHaveLength(2);
   });
 
+  it('do not hold for trusted nodes, which are not dialed for that', async () => {
+    const [trusted, later, other] = await Promise.all([started(), started(), started()]);
+    const listener = await started({ maxPeers: 1, trustedNodes: [trusted.enode] });
+    await other.dial(listener.enode);
+    await trusted.dial(listener.enode);
+    await listener.until(() => listener.peers.length === 2);
+    expect(reason(await later.dial(listener.enode).catch((error: unknown) => error))).toBe('too-many-peers');
+    listener.addTrustedPeer(later.enode);
+    await later.dial(listener.enode);
+    listener.removeTrustedPeer(trusted.enode);
+    await listener.until(() => listener.peers.length === 3);
+    expect(listener.peers.every(({ info }) => info.inbound)).toBe(true);
+    expect(codeOf(() => listener.addTrustedPeer('enode://'))).toBe('invalid-enode');
+  });
+
   it('are not filled by two hundred connections that keep silent', async () => {
     const listener = await started();
     const sockets = await silent(listener.enode, 200);

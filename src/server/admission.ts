@@ -1,0 +1,58 @@
+/** Whom a server lets in: looked at before a connection costs more than its socket. */
+import { toBareHex } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import { type PeerlaneError, remoteError } from '../base/errors.ts';
+import { parseIp } from '../base/ip.ts';
+import { isLocal } from '../base/ip-class.ts';
+import { setLatest } from '../base/recent.ts';
+import { type AddressRule, withoutZone } from './net-restrict.ts';
+
+/** An address may try once in this time; nobody redials sooner (`REDIAL_INTERVAL_MS`). As in go-ethereum. */
+export const INBOUND_INTERVAL_MS = 30_000;
+
+/** Addresses that are remembered; of more than come in that time the oldest are forgotten. */
+export const MAX_INBOUND_HISTORY = 16_384;
+
+/** The bytes of an IPv6 address that are one host's choice: it has a /64. */
+const IPV6_HOST_PREFIX = 8;
+
+export class Admission {
+  readonly #env: Pick<Env, 'now'>;
+  readonly #allows: AddressRule;
+  /** Until when each is not let in again, the one that came last at the end. */
+  readonly #closedUntil = new Map<string, number>();
+
+  constructor(env: Pick<Env, 'now'>, allows: AddressRule) {
+    this.#env = env;
+    this.#allows = allows;
+  }
+
+  /** Addresses that are remembered. */
+  get size(): number {
+    return this.#closedUntil.size;
+  }
+
+  /** Why the address is not let in; if it is, it is not for a while. Whoever tries too soon does not wait longer for that. */
+  refusal(ip: string): PeerlaneError | undefined {
+    if (!this.#allows(ip))
+      return remoteError('address-refused', 'the address is in a network that is refused');
+    const address = parseIp(withoutZone(ip));
+    // Many nodes may share one, as those behind a router do.
+    if (address === undefined || isLocal(address)) return undefined;
+    const key = toBareHex(address.length === 4 ? address : address.subarray(0, IPV6_HOST_PREFIX));
+    const now = this.#env.now();
+    if ((this.#closedUntil.get(key) ?? Number.NEGATIVE_INFINITY) > now) {
+      return remoteError('inbound-throttled', 'the address has tried to connect a short time ago');
+    }
+    this.#forget(now);
+    setLatest(this.#closedUntil, key, now + INBOUND_INTERVAL_MS, MAX_INBOUND_HISTORY);
+    return undefined;
+  }
+
+  #forget(now: number): void {
+    for (const [key, until] of this.#closedUntil) {
+      if (until > now) return;
+      this.#closedUntil.delete(key);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
+import { connectTcp } from '../../src/io/tcp.ts';
+import { Discv4Service } from '../../src/server/index.ts';
+import { checkNetRestrict } from '../../src/server/net-restrict.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+import { isKind, startedServer as started, TestServer } from '../support/servers.ts';
+
+const enodeAt = (host: string, port = 30_303) =>
+  formatEnode({ publicKey: publicKeyOf(generateSecretKey(systemEnv)), host, tcpPort: port, udpPort: port });
+
+describe('which addresses a node has to do with', () => {
+  it.each([
+    [{}, ['9.9.9.9', '::1', 'fe80::1%eth0'], []],
+    [
+      { netRestrict: ['10.0.0.0/8', 'fe80::/10'] },
+      ['10.1.2.3', '::ffff:10.1.2.3', 'fe80::1%eth0'],
+      ['11.0.0.1', '::1'],
+    ],
+    [{ netRestrict: [] }, [], ['10.1.2.3', '::1']],
+    [{ netDeny: ['10.1.0.0/16'] }, ['10.2.0.1', '9.9.9.9', '::1'], ['10.1.0.1', '::ffff:10.1.0.1']],
+    [{ netRestrict: ['10.0.0.0/8'], netDeny: ['10.1.0.0/16'] }, ['10.2.0.1'], ['10.1.0.1', '9.9.9.9']],
+    [{ netRestrict: ['0.0.0.0/0'] }, ['9.9.9.9'], ['2a01::1', 'nobody', '']],
+  ])('%j', (options, allowed, refused) => {
+    const allows = checkNetRestrict(options);
+    expect([...allowed, ...refused].filter(allows)).toEqual(allowed);
+  });
+
+  it.each(['10.0.0.1/8', '10.0.0.0/33', '10.0.0.0', 'x/8', '', 5, null, '::/129'])('not by %j', (block) => {
+    for (const name of ['netRestrict', 'netDeny']) {
+      const make = () => new TestServer({ [name]: ['10.0.0.0/8', block] });
+      expect(codeOf(make)).toBe('invalid-argument');
+      expect(make).toThrow(`${name}[1]: `);
+    }
+    expect(codeOf(() => new TestServer({ netRestrict: block as never }))).toBe('invalid-argument');
+  });
+});
+
+describe('a server that has to do with some addresses only', () => {
+  it('lets nobody else in, and dials nobody else', async () => {
+    const server = await started({ netDeny: ['127.0.0.0/8'] });
+    const other = await started();
+    expect(await rejectionOf(other.dial(server.enode))).toBe('network-error');
+    expect(await server.until(isKind('connection-failed'))).toMatchObject({
+      ...{ inbound: true, remoteAddress: '127.0.0.1', error: { code: 'address-refused' } },
+    });
+    expect(await rejectionOf(server.dial(other.enode))).toBe('address-refused');
+    expect(await rejectionOf(server.dial(enodeAt('localhost')))).toBe('address-refused');
+    const allowing = await started({ netRestrict: ['127.0.0.0/8'] });
+    await allowing.dial(other.enode);
+    await other.dial(allowing.enode).catch(() => undefined);
+    expect(allowing.seen.filter(isKind('connection-failed')).map(({ error }) => error.code)).not.toContain(
+      'address-refused',
+    );
+  });
+
+  it('says at once that it would never dial a node that it is given', async () => {
+    const options = { netRestrict: ['127.0.0.0/8'] };
+    for (const name of ['staticNodes', 'bootnodes']) {
+      const make = () => new TestServer({ ...options, [name]: [enodeAt('127.0.0.1'), enodeAt('9.9.9.9')] });
+      expect(codeOf(make)).toBe('invalid-argument');
+      expect(make).toThrow(`${name}[1]: 9.9.9.9 is in a network that netRestrict or netDeny refuses`);
+    }
+    const server = await started(options);
+    expect(codeOf(() => server.addPeer(enodeAt('9.9.9.9')))).toBe('address-refused');
+    expect(await rejectionOf(server.dial(enodeAt('9.9.9.9')))).toBe('address-refused');
+  });
+
+  it('neither asks nor tells of others in discovery', async () => {
+    const key = generateSecretKey(systemEnv);
+    const options = { key, listen: { host: '127.0.0.1', port: 0 }, netRestrict: ['127.0.0.0/8'] };
+    await using service = new Discv4Service(options);
+    await service.start();
+    expect(await rejectionOf(service.ping(enodeAt('9.9.9.9')))).toBe('address-refused');
+    expect(codeOf(() => service.addBootnode(enodeAt('9.9.9.9')))).toBe('address-refused');
+    expect(codeOf(() => service.addNode(enodeAt('127.0.0.1')))).toBe('none');
+    const withDiscovery = await started({ discovery: true, netRestrict: ['127.0.0.0/8'] });
+    expect(await rejectionOf(withDiscovery.discovery?.ping(enodeAt('9.9.9.9')) ?? Promise.resolve())).toBe(
+      'address-refused',
+    );
+  });
+});
+
+describe('a connection to a host name', () => {
+  it('goes to an address of it that is allowed', async () => {
+    const listener = createServer((socket) => void socket.destroy()).listen(0, '127.0.0.1');
+    await new Promise((resolve) => listener.once('listening', resolve));
+    const address = listener.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const connect = (allows: (ip: string) => boolean) =>
+      connectTcp({ host: 'localhost', port }, { timeoutMs: 5_000, allows });
+    const wire = await connect((ip) => ip === '127.0.0.1');
+    expect(wire.remoteAddress).toBe('127.0.0.1');
+    wire.destroy();
+    const asked: string[] = [];
+    const none = connect((ip) => {
+      asked.push(ip);
+      return false;
+    });
+    expect(await rejectionOf(none)).toBe('address-refused');
+    expect(asked).toContain('127.0.0.1');
+    await new Promise((resolve) => listener.close(resolve));
+  });
+});
