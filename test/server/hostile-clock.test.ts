@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { freshRandomness, identityOf, initiate } from '../../src/rlpx/index.ts';
-import { type Attacker, AttackerListener, PING } from '../support/attacker.ts';
+import { type Attacker, AttackerListener, HELLO, PING } from '../support/attacker.ts';
 import { rejectionOf } from '../support/errors.ts';
-import { Target } from '../support/hostile.ts';
+import { DIRECTIONS, Target } from '../support/hostile.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -64,14 +64,18 @@ describe('time runs out, over a real socket, for', () => {
     expect(await dialing).toBe('handshake-timeout');
     await listener.close();
   });
+});
 
+describe.each(DIRECTIONS)('on a connection that %s, time runs out for', (direction) => {
   it.each<[string, (attacker: Attacker) => unknown]>([
     ['nothing', () => undefined],
     ['half a Hello', (attacker) => attacker.write(attacker.frames.frame(new Uint8Array(90)).subarray(0, 60))],
   ])('who says %s after the handshake', async (_, say) => {
     await using use = await timed();
     const { target, env } = use;
-    const attacker = await (await target.attacker()).handshake();
+    const attacker = await (await target.by(direction)).handshake();
+    // Only now both sides have done with it.
+    expect((await attacker.next())?.code).toBe(HELLO);
     say(attacker);
     await pass(target, env, 5000);
     expect(await attacker.ending()).toBe('silence');
@@ -81,7 +85,7 @@ describe('time runs out, over a real socket, for', () => {
   it('who keeps silent on eth', async () => {
     await using use = await timed();
     const { target, env } = use;
-    const attacker = await target.openedEth();
+    const attacker = await target.openedEth(direction);
     await attacker.until(0x10);
     await pass(target, env, 5000);
     expect(await attacker.ending()).toBe('subprotocol-error');
@@ -91,7 +95,7 @@ describe('time runs out, over a real socket, for', () => {
   it('who answers no Ping', async () => {
     await using use = await timed();
     const { target, env } = use;
-    const attacker = await target.opened();
+    const attacker = await target.opened(direction);
     await pass(target, env, 15_000);
     expect((await attacker.next())?.code).toBe(PING);
     await pass(target, env, 15_000);
@@ -102,7 +106,7 @@ describe('time runs out, over a real socket, for', () => {
   it('a frame that comes a byte a second', async () => {
     await using use = await timed();
     const { target, env } = use;
-    const attacker = await target.opened();
+    const attacker = await target.opened(direction);
     await attacker.write(attacker.frames.header(1000));
     for (let second = 0; second < 30; second++) {
       await attacker.write(bytes(0));
@@ -115,7 +119,7 @@ describe('time runs out, over a real socket, for', () => {
   it('who takes nothing of what it asked for', async () => {
     await using use = await timed();
     const { target, env } = use;
-    const attacker = await target.opened();
+    const attacker = await target.opened(direction);
     attacker.stopReading();
     const noise = systemEnv.randomBytes(1_000_000);
     for (let sent = 0; sent < 16; sent++) void attacker.send(0x11, noise);

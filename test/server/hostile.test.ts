@@ -15,7 +15,7 @@ import { accept, freshRandomness, identityOf, initiate } from '../../src/rlpx/in
 import { chain, network } from '../eth/sessions.ts';
 import { type Attacker, AttackerListener, type Ending, HELLO, PING, PONG } from '../support/attacker.ts';
 import { rejectionOf } from '../support/errors.ts';
-import { Target } from '../support/hostile.ts';
+import { DIRECTIONS, Target } from '../support/hostile.ts';
 import { snappyBomb } from '../support/raw-frames.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -184,239 +184,245 @@ describe('an ack', () => {
   });
 });
 
-describe('a frame before Hello', () => {
-  it('of more than 2,048 bytes is refused by its header', async () => {
-    const attacker = await (await target.attacker()).handshake();
-    void attacker.write(attacker.frames.header(2049));
-    expect(await outcome(attacker)).toEqual([breach, 'frame-too-large']);
-  });
-
-  it.each<[string, (attacker: Attacker) => Uint8Array, ErrorCode]>([
-    [
-      'with a wrong header MAC',
-      ({ frames }) => flipped(frames.frame(bytes(0x80, 0xc0)), 16),
-      'frame-header-mac',
-    ],
-    ['with a wrong body MAC', ({ frames }) => flipped(frames.frame(bytes(0x80, 0xc0)), -1), 'frame-body-mac'],
-  ])('%s is met with silence', async (_, forge, code) => {
-    const attacker = await (await target.attacker()).handshake();
-    void attacker.write(forge(attacker));
-    expect(await outcome(attacker)).toEqual(['silence', code]);
-  });
-
-  it.each<[string, number[], ErrorCode]>([
-    ['is a breach when it is empty', [], 'frame-empty'],
-    ['is a breach when it is no Hello', [0x10, 0xc0], 'hello-expected'],
-    ['is a breach when its code is no integer', [0x81, 0x05], 'message-code-invalid'],
-    ['is a breach when it is a Hello that is no list', [0x80, 0x01], 'hello-invalid'],
-    ['is a breach when it is a Hello without fields', [0x80, 0xc0], 'hello-invalid'],
-  ])('%s', async (_, data, code) => {
-    const attacker = await (await target.attacker()).handshake();
-    void attacker.frame(Uint8Array.from(data));
-    expect(await outcome(attacker)).toEqual([breach, code]);
-  });
-});
-
-describe('a Hello', () => {
-  type Change = Parameters<Attacker['sendHello']>[0];
-  const thousand = Array.from({ length: 1000 }, (_, version) => ({ name: 'echo', version }));
-  it.each<[string, Change, Ending, ErrorCode]>([
-    ['with another id', { id: new Uint8Array(64).fill(9) }, 'unexpected-identity', 'unexpected-identity'],
-    ['with an id of zeros', { id: new Uint8Array(64) }, 'null-identity', 'null-identity'],
-    ['without an id', { id: bytes() }, 'null-identity', 'null-identity'],
-    ['with a short id', { id: new Uint8Array(63).fill(1) }, 'null-identity', 'null-identity'],
-    ['without capabilities', { capabilities: [] }, 'useless-peer', 'no-shared-capability'],
-    [
-      'with foreign ones',
-      { capabilities: [{ name: 'xyz', version: 1 }] },
-      'useless-peer',
-      'no-shared-capability',
-    ],
-    ['with a thousand capabilities', { capabilities: thousand }, breach, 'frame-too-large'],
-  ])('%s', async (_, change, ending, code) => {
-    const attacker = await (await target.attacker()).handshake();
-    void attacker.sendHello(change);
-    expect(await outcome(attacker)).toEqual([ending, code]);
-  });
-
-  it('with a non-canonical version is malformed', async () => {
-    const attacker = await (await target.attacker()).handshake();
-    const hello = { version: 5, clientId: 'x', capabilities: [], listenPort: 0, id: attacker.id };
-    const encoded = encodeHello(hello);
-    // [version, ...]: 05 becomes 81 05, and the list a byte longer.
-    const [tag = 0, length = 0] = encoded;
-    void attacker.plain(HELLO, concatBytes(bytes(tag, length + 1, 0x81), encoded.subarray(2)));
-    expect(await outcome(attacker)).toEqual([breach, 'hello-invalid']);
-  });
-
-  it('said twice is a breach', async () => {
-    const attacker = await target.opened();
-    const again = { version: 5, clientId: 'x', capabilities: [], listenPort: 0, id: attacker.id };
-    void attacker.send(HELLO, encodeHello(again));
-    expect(await outcome(attacker)).toEqual([breach, 'hello-repeated']);
-  });
-});
-
-describe('after Hello', () => {
-  it.each<[string, (attacker: Attacker) => Promise<void>, Ending, ErrorCode]>([
-    [
-      'a wrong header MAC',
-      (a) => a.write(flipped(a.frames.frame(bytes(0x10, 0)), 20)),
-      'silence',
-      'frame-header-mac',
-    ],
-    [
-      'a wrong body MAC',
-      (a) => a.write(flipped(a.frames.frame(bytes(0x10, 0)), -1)),
-      'silence',
-      'frame-body-mac',
-    ],
-    ['an empty frame', (a) => a.frame(bytes()), breach, 'frame-empty'],
-    [
-      'a code with a leading zero',
-      (a) => a.frame(bytes(0x82, 0x00, 0x10, 0)),
-      breach,
-      'message-code-invalid',
-    ],
-    ['a code of five bytes', (a) => a.frame(bytes(0x85, 1, 1, 1, 1, 1, 0)), breach, 'message-code-invalid'],
-    ['a code behind the last protocol', (a) => a.send(0x20, bytes()), breach, 'message-code-out-of-range'],
-    [
-      'a code of four bytes',
-      (a) => a.frame(bytes(0x84, 255, 255, 255, 255, 0)),
-      breach,
-      'message-code-out-of-range',
-    ],
-    [
-      'a snappy block that declares 16 MiB',
-      (a) => a.plain(0x10, bytes(0x80, 0x80, 0x80, 0x08, 0)),
-      breach,
-      'snappy-too-large',
-    ],
-    [
-      'a snappy block that declares 4 GiB',
-      (a) => a.plain(0x10, bytes(0xff, 0xff, 0xff, 0xff, 0x0f, 0)),
-      breach,
-      'snappy-too-large',
-    ],
-    ['no snappy block', (a) => a.plain(0x10, bytes()), breach, 'snappy-invalid'],
-    [
-      'a snappy length without end',
-      (a) => a.plain(0x10, new Uint8Array(9).fill(0xff)),
-      breach,
-      'snappy-invalid',
-    ],
-    [
-      'a snappy block that copies from nowhere',
-      (a) => a.plain(0x10, bytes(5, 0x11, 9)),
-      breach,
-      'snappy-invalid',
-    ],
-    [
-      'a large snappy block that declares what it cannot hold',
-      (a) => a.plain(0x10, concatBytes(bytes(0x80, 0x80, 0x40), new Uint8Array(20))),
-      breach,
-      'snappy-invalid',
-    ],
-    [
-      'a large snappy block that goes wrong at its end',
-      (a) => a.plain(0x10, concatBytes(snappyBomb(2_000_000).subarray(0, -1), bytes(0xff, 0xff))),
-      breach,
-      'snappy-invalid',
-    ],
-  ])('%s ends the connection', async (_, attack, ending, code) => {
-    const attacker = await target.opened();
-    void attack(attacker);
-    expect(await outcome(attacker)).toEqual([ending, code]);
-  });
-
-  it('the messages before the bad one count, and a Ping among them is answered', async () => {
-    const attacker = await target.opened();
-    void attacker.send(PING, bytes(0xc0));
-    void attacker.send(0x1f, bytes(1, 2, 3));
-    expect((await attacker.next())?.code).toBe(PONG);
-    expect(await attacker.next()).toEqual({ code: 0x1f, payload: bytes(1, 2, 3) });
-    void attacker.send(0x20, bytes());
-    expect(await outcome(attacker)).toEqual([breach, 'message-code-out-of-range']);
-  });
-});
-
 /** Codes of eth on a connection that shares nothing else. */
 const eth = (code: number) => 0x10 + code;
 const status = (change: Partial<LocalStatus> = {}, version: EthVersion = 69) =>
   encodeMessage(version, 'Status', { ...localStatus(version, network, chain), ...change }).payload;
 
-describe('instead of a fitting Status,', () => {
-  const foreign = { hash: bytes(1, 2, 3, 4), next: 0n };
-  it.each<[string, number, Uint8Array, Ending, ErrorCode]>([
-    ['another message', 3, bytes(0xc0), breach, 'status-expected'],
-    ['another network', 0, status({ networkId: 2n }), 'useless-peer', 'network-mismatch'],
-    ['another genesis', 0, status({ genesisHash: new Uint8Array(32) }), 'useless-peer', 'genesis-mismatch'],
-    ['another fork id', 0, status({ forkId: foreign }), 'useless-peer', 'fork-id-mismatch'],
-    ['another version', 0, status({ version: 68 }), 'subprotocol-error', 'protocol-version-mismatch'],
-    ['an impossible range', 0, status({ earliest: 301 }), breach, 'block-range-invalid'],
-    ['the form of another version', 0, status({}, 68), breach, 'rlp-unexpected'],
-    ['no bytes at all', 0, bytes(), breach, 'rlp-truncated'],
-    ['a list that is cut off', 0, status().subarray(0, -1), breach, 'rlp-truncated'],
-    ['more than one item', 0, concatBytes(status(), bytes(0xc0)), breach, 'rlp-trailing-bytes'],
-    ['a version with a leading zero', 0, bytes(0xc1, 0x00), breach, 'rlp-non-canonical'],
-    ['a version in long form', 0, bytes(0xc2, 0x81, 0x45), breach, 'rlp-non-canonical'],
-  ])('%s ends the connection', async (_, code, payload, ending, expected) => {
-    const attacker = await target.openedEth();
-    void attacker.send(eth(code), payload);
-    expect(await outcome(attacker)).toEqual([ending, expected]);
-  });
-});
+describe.each(DIRECTIONS)('on a connection that %s,', (direction) => {
+  describe('a frame before Hello', () => {
+    it('of more than 2,048 bytes is refused by its header', async () => {
+      const attacker = await (await target.by(direction)).handshake();
+      void attacker.write(attacker.frames.header(2049));
+      expect(await outcome(attacker)).toEqual([breach, 'frame-too-large']);
+    });
 
-describe('after the Status,', () => {
-  /** A list within a list, and so on. */
-  const nested = (depth: number) => {
-    let item: Uint8Array = bytes(0xc0);
-    while (depth-- > 0) item = concatBytes(bytes(0xc0 + item.length), item);
-    return item;
-  };
-  it.each<[string, number, Uint8Array, ErrorCode]>([
-    ['another Status', 0, status(), 'status-repeated'],
-    ['a message that is gone', 0x0d, bytes(0xc0), 'message-unsupported'],
-    ['an answer to nothing', 4, bytes(0xc2, 0x05, 0xc0), 'request-unknown'],
-    ['bodies for nothing', 6, bytes(0xc2, 0x05, 0xc0), 'request-unknown'],
-    ['a request without an id', 3, bytes(0xc0), 'rlp-unexpected'],
-    ['an id of 65 bits', 5, bytes(0xcb, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xc0), 'rlp-unexpected'],
-    ['a request id with a leading zero', 5, bytes(0xc2, 0x00, 0xc0), 'rlp-non-canonical'],
-    ['a list in long form', 5, bytes(0xf8, 0x02, 0x05, 0xc0), 'rlp-non-canonical'],
-    ['a list longer than its message', 5, bytes(0xc4, 0x05, 0xc2), 'rlp-truncated'],
-    ['a request for what is no hash', 5, bytes(0xc3, 0x05, 0xc1, 0x01), 'rlp-unexpected'],
-    [
-      'lists forty deep for a number',
-      3,
-      concatBytes(bytes(0xee, 5, 0xec), nested(40), bytes(1, 0x80, 0x80)),
-      'rlp-unexpected',
-    ],
-    ['a range that ends before it begins', 0x11, range(9, 8), 'block-range-invalid'],
-    ['a block announced on eth/69', 1, bytes(0xc0), 'message-unsupported'],
-  ])('%s is a breach', async (_, code, payload, expected) => {
-    const attacker = await target.openedEth();
-    void attacker.send(eth(0), status());
-    expect((await attacker.next())?.code).toBe(eth(0));
-    void attacker.send(eth(code), payload);
-    expect(await outcome(attacker)).toEqual([breach, expected]);
+    it.each<[string, (attacker: Attacker) => Uint8Array, ErrorCode]>([
+      [
+        'with a wrong header MAC',
+        ({ frames }) => flipped(frames.frame(bytes(0x80, 0xc0)), 16),
+        'frame-header-mac',
+      ],
+      [
+        'with a wrong body MAC',
+        ({ frames }) => flipped(frames.frame(bytes(0x80, 0xc0)), -1),
+        'frame-body-mac',
+      ],
+    ])('%s is met with silence', async (_, forge, code) => {
+      const attacker = await (await target.by(direction)).handshake();
+      void attacker.write(forge(attacker));
+      expect(await outcome(attacker)).toEqual(['silence', code]);
+    });
+
+    it.each<[string, number[], ErrorCode]>([
+      ['is a breach when it is empty', [], 'frame-empty'],
+      ['is a breach when it is no Hello', [0x10, 0xc0], 'hello-expected'],
+      ['is a breach when its code is no integer', [0x81, 0x05], 'message-code-invalid'],
+      ['is a breach when it is a Hello that is no list', [0x80, 0x01], 'hello-invalid'],
+      ['is a breach when it is a Hello without fields', [0x80, 0xc0], 'hello-invalid'],
+    ])('%s', async (_, data, code) => {
+      const attacker = await (await target.by(direction)).handshake();
+      void attacker.frame(Uint8Array.from(data));
+      expect(await outcome(attacker)).toEqual([breach, code]);
+    });
   });
 
-  it('a message of more than 10 MiB is refused before it is decompressed', async () => {
-    const attacker = await target.openedEth();
-    void attacker.send(eth(0), status());
-    void attacker.plain(eth(2), snappyBomb(MAX_MESSAGE_SIZE + 1));
-    expect(await outcome(attacker)).toEqual([breach, 'message-too-large']);
+  describe('a Hello', () => {
+    type Change = Parameters<Attacker['sendHello']>[0];
+    const thousand = Array.from({ length: 1000 }, (_, version) => ({ name: 'echo', version }));
+    it.each<[string, Change, Ending, ErrorCode]>([
+      ['with another id', { id: new Uint8Array(64).fill(9) }, 'unexpected-identity', 'unexpected-identity'],
+      ['with an id of zeros', { id: new Uint8Array(64) }, 'null-identity', 'null-identity'],
+      ['without an id', { id: bytes() }, 'null-identity', 'null-identity'],
+      ['with a short id', { id: new Uint8Array(63).fill(1) }, 'null-identity', 'null-identity'],
+      ['without capabilities', { capabilities: [] }, 'useless-peer', 'no-shared-capability'],
+      [
+        'with foreign ones',
+        { capabilities: [{ name: 'xyz', version: 1 }] },
+        'useless-peer',
+        'no-shared-capability',
+      ],
+      ['with a thousand capabilities', { capabilities: thousand }, breach, 'frame-too-large'],
+    ])('%s', async (_, change, ending, code) => {
+      const attacker = await (await target.by(direction)).handshake();
+      void attacker.sendHello(change);
+      expect(await outcome(attacker)).toEqual([ending, code]);
+    });
+
+    it('with a non-canonical version is malformed', async () => {
+      const attacker = await (await target.by(direction)).handshake();
+      const hello = { version: 5, clientId: 'x', capabilities: [], listenPort: 0, id: attacker.id };
+      const encoded = encodeHello(hello);
+      // [version, ...]: 05 becomes 81 05, and the list a byte longer.
+      const [tag = 0, length = 0] = encoded;
+      void attacker.plain(HELLO, concatBytes(bytes(tag, length + 1, 0x81), encoded.subarray(2)));
+      expect(await outcome(attacker)).toEqual([breach, 'hello-invalid']);
+    });
+
+    it('said twice is a breach', async () => {
+      const attacker = await target.opened(direction);
+      const again = { version: 5, clientId: 'x', capabilities: [], listenPort: 0, id: attacker.id };
+      void attacker.send(HELLO, encodeHello(again));
+      expect(await outcome(attacker)).toEqual([breach, 'hello-repeated']);
+    });
   });
 
-  it('a request with the extremes of its numbers is answered', async () => {
-    const attacker = await target.openedEth();
-    void attacker.send(eth(0), status());
-    const huge = 2n ** 64n - 1n;
-    const query = { start: huge, limit: huge, skip: huge, reverse: true };
-    const { payload } = encodeMessage(69, 'GetBlockHeaders', { id: huge, query });
-    void attacker.send(eth(3), payload);
-    const answer = await attacker.until(eth(4));
-    expect(answer?.payload).toEqual(bytes(0xca, 0x88, ...new Array(8).fill(0xff), 0xc0));
+  describe('after Hello', () => {
+    it.each<[string, (attacker: Attacker) => Promise<void>, Ending, ErrorCode]>([
+      [
+        'a wrong header MAC',
+        (a) => a.write(flipped(a.frames.frame(bytes(0x10, 0)), 20)),
+        'silence',
+        'frame-header-mac',
+      ],
+      [
+        'a wrong body MAC',
+        (a) => a.write(flipped(a.frames.frame(bytes(0x10, 0)), -1)),
+        'silence',
+        'frame-body-mac',
+      ],
+      ['an empty frame', (a) => a.frame(bytes()), breach, 'frame-empty'],
+      [
+        'a code with a leading zero',
+        (a) => a.frame(bytes(0x82, 0x00, 0x10, 0)),
+        breach,
+        'message-code-invalid',
+      ],
+      ['a code of five bytes', (a) => a.frame(bytes(0x85, 1, 1, 1, 1, 1, 0)), breach, 'message-code-invalid'],
+      ['a code behind the last protocol', (a) => a.send(0x20, bytes()), breach, 'message-code-out-of-range'],
+      [
+        'a code of four bytes',
+        (a) => a.frame(bytes(0x84, 255, 255, 255, 255, 0)),
+        breach,
+        'message-code-out-of-range',
+      ],
+      [
+        'a snappy block that declares 16 MiB',
+        (a) => a.plain(0x10, bytes(0x80, 0x80, 0x80, 0x08, 0)),
+        breach,
+        'snappy-too-large',
+      ],
+      [
+        'a snappy block that declares 4 GiB',
+        (a) => a.plain(0x10, bytes(0xff, 0xff, 0xff, 0xff, 0x0f, 0)),
+        breach,
+        'snappy-too-large',
+      ],
+      ['no snappy block', (a) => a.plain(0x10, bytes()), breach, 'snappy-invalid'],
+      [
+        'a snappy length without end',
+        (a) => a.plain(0x10, new Uint8Array(9).fill(0xff)),
+        breach,
+        'snappy-invalid',
+      ],
+      [
+        'a snappy block that copies from nowhere',
+        (a) => a.plain(0x10, bytes(5, 0x11, 9)),
+        breach,
+        'snappy-invalid',
+      ],
+      [
+        'a large snappy block that declares what it cannot hold',
+        (a) => a.plain(0x10, concatBytes(bytes(0x80, 0x80, 0x40), new Uint8Array(20))),
+        breach,
+        'snappy-invalid',
+      ],
+      [
+        'a large snappy block that goes wrong at its end',
+        (a) => a.plain(0x10, concatBytes(snappyBomb(2_000_000).subarray(0, -1), bytes(0xff, 0xff))),
+        breach,
+        'snappy-invalid',
+      ],
+    ])('%s ends the connection', async (_, attack, ending, code) => {
+      const attacker = await target.opened(direction);
+      void attack(attacker);
+      expect(await outcome(attacker)).toEqual([ending, code]);
+    });
+
+    it('the messages before the bad one count, and a Ping among them is answered', async () => {
+      const attacker = await target.opened(direction);
+      void attacker.send(PING, bytes(0xc0));
+      void attacker.send(0x1f, bytes(1, 2, 3));
+      expect((await attacker.next())?.code).toBe(PONG);
+      expect(await attacker.next()).toEqual({ code: 0x1f, payload: bytes(1, 2, 3) });
+      void attacker.send(0x20, bytes());
+      expect(await outcome(attacker)).toEqual([breach, 'message-code-out-of-range']);
+    });
+  });
+
+  describe('instead of a fitting Status,', () => {
+    const foreign = { hash: bytes(1, 2, 3, 4), next: 0n };
+    it.each<[string, number, Uint8Array, Ending, ErrorCode]>([
+      ['another message', 3, bytes(0xc0), breach, 'status-expected'],
+      ['another network', 0, status({ networkId: 2n }), 'useless-peer', 'network-mismatch'],
+      ['another genesis', 0, status({ genesisHash: new Uint8Array(32) }), 'useless-peer', 'genesis-mismatch'],
+      ['another fork id', 0, status({ forkId: foreign }), 'useless-peer', 'fork-id-mismatch'],
+      ['another version', 0, status({ version: 68 }), 'subprotocol-error', 'protocol-version-mismatch'],
+      ['an impossible range', 0, status({ earliest: 301 }), breach, 'block-range-invalid'],
+      ['the form of another version', 0, status({}, 68), breach, 'rlp-unexpected'],
+      ['no bytes at all', 0, bytes(), breach, 'rlp-truncated'],
+      ['a list that is cut off', 0, status().subarray(0, -1), breach, 'rlp-truncated'],
+      ['more than one item', 0, concatBytes(status(), bytes(0xc0)), breach, 'rlp-trailing-bytes'],
+      ['a version with a leading zero', 0, bytes(0xc1, 0x00), breach, 'rlp-non-canonical'],
+      ['a version in long form', 0, bytes(0xc2, 0x81, 0x45), breach, 'rlp-non-canonical'],
+    ])('%s ends the connection', async (_, code, payload, ending, expected) => {
+      const attacker = await target.openedEth(direction);
+      void attacker.send(eth(code), payload);
+      expect(await outcome(attacker)).toEqual([ending, expected]);
+    });
+  });
+
+  describe('after the Status,', () => {
+    /** A list within a list, and so on. */
+    const nested = (depth: number) => {
+      let item: Uint8Array = bytes(0xc0);
+      while (depth-- > 0) item = concatBytes(bytes(0xc0 + item.length), item);
+      return item;
+    };
+    it.each<[string, number, Uint8Array, ErrorCode]>([
+      ['another Status', 0, status(), 'status-repeated'],
+      ['a message that is gone', 0x0d, bytes(0xc0), 'message-unsupported'],
+      ['an answer to nothing', 4, bytes(0xc2, 0x05, 0xc0), 'request-unknown'],
+      ['bodies for nothing', 6, bytes(0xc2, 0x05, 0xc0), 'request-unknown'],
+      ['a request without an id', 3, bytes(0xc0), 'rlp-unexpected'],
+      ['an id of 65 bits', 5, bytes(0xcb, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xc0), 'rlp-unexpected'],
+      ['a request id with a leading zero', 5, bytes(0xc2, 0x00, 0xc0), 'rlp-non-canonical'],
+      ['a list in long form', 5, bytes(0xf8, 0x02, 0x05, 0xc0), 'rlp-non-canonical'],
+      ['a list longer than its message', 5, bytes(0xc4, 0x05, 0xc2), 'rlp-truncated'],
+      ['a request for what is no hash', 5, bytes(0xc3, 0x05, 0xc1, 0x01), 'rlp-unexpected'],
+      [
+        'lists forty deep for a number',
+        3,
+        concatBytes(bytes(0xee, 5, 0xec), nested(40), bytes(1, 0x80, 0x80)),
+        'rlp-unexpected',
+      ],
+      ['a range that ends before it begins', 0x11, range(9, 8), 'block-range-invalid'],
+      ['a block announced on eth/69', 1, bytes(0xc0), 'message-unsupported'],
+    ])('%s is a breach', async (_, code, payload, expected) => {
+      const attacker = await target.openedEth(direction);
+      void attacker.send(eth(0), status());
+      expect((await attacker.next())?.code).toBe(eth(0));
+      void attacker.send(eth(code), payload);
+      expect(await outcome(attacker)).toEqual([breach, expected]);
+    });
+
+    it('a message of more than 10 MiB is refused before it is decompressed', async () => {
+      const attacker = await target.openedEth(direction);
+      void attacker.send(eth(0), status());
+      void attacker.plain(eth(2), snappyBomb(MAX_MESSAGE_SIZE + 1));
+      expect(await outcome(attacker)).toEqual([breach, 'message-too-large']);
+    });
+
+    it('a request with the extremes of its numbers is answered', async () => {
+      const attacker = await target.openedEth(direction);
+      void attacker.send(eth(0), status());
+      const huge = 2n ** 64n - 1n;
+      const query = { start: huge, limit: huge, skip: huge, reverse: true };
+      const { payload } = encodeMessage(69, 'GetBlockHeaders', { id: huge, query });
+      void attacker.send(eth(3), payload);
+      const answer = await attacker.until(eth(4));
+      expect(answer?.payload).toEqual(bytes(0xca, 0x88, ...new Array(8).fill(0xff), 0xc0));
+    });
   });
 });
 

@@ -15,7 +15,15 @@ import {
 import { parseEnode } from '../../src/enr/index.ts';
 import { type Capability, disconnectReasonName, encodeHello, type Hello } from '../../src/p2p/index.ts';
 import { decode, list, uint } from '../../src/rlp/index.ts';
-import { decodeSessions, freshRandomness, identityOf, initiate, RlpxSession } from '../../src/rlpx/index.ts';
+import {
+  accept,
+  decodeSessions,
+  freshRandomness,
+  type Handshake,
+  identityOf,
+  initiate,
+  RlpxSession,
+} from '../../src/rlpx/index.ts';
 import { RawFrames } from './raw-frames.ts';
 
 export const HELLO = 0x00;
@@ -35,7 +43,8 @@ export class Attacker {
   readonly key: Uint8Array;
   /** The local port, by which the other side knows the connection. */
   readonly port: number;
-  readonly #remoteId: Uint8Array;
+  /** Whom it has connected to; `undefined` if it was dialed. */
+  readonly #remoteId: Uint8Array | undefined;
   readonly #socket: Socket;
   readonly #queue = new ByteQueue();
   readonly #messages: Received[] = [];
@@ -47,7 +56,7 @@ export class Attacker {
   /** Bytes that the other side has sent. */
   received = 0;
 
-  constructor(socket: Socket, remoteId: Uint8Array, key = generateSecretKey(systemEnv)) {
+  constructor(socket: Socket, remoteId: Uint8Array | undefined, key = generateSecretKey(systemEnv)) {
     this.key = key;
     this.#remoteId = remoteId;
     this.#socket = socket;
@@ -125,26 +134,28 @@ export class Attacker {
     }
   }
 
-  /** Sends a proper auth and reads the ack. */
+  /** Sends a proper auth and reads the ack; if it was dialed, it reads the auth and sends a proper ack. */
   async handshake(): Promise<this> {
-    const handshake = initiate({
-      identity: identityOf(this.key),
-      remoteId: this.#remoteId,
-      randomness: freshRandomness(systemEnv),
-    });
+    const handshake = this.#begin();
     void this.write(handshake.opening);
     for (;;) {
       const established = handshake.read(this.#queue);
       if (established !== undefined) {
+        void this.write(established.reply);
         this.#session = new RlpxSession(established.session);
         // Compression is undone here, so that broken blocks can be looked at as they are.
         this.#session.open(false);
         this.#frames = new RawFrames(established.session);
         return this;
       }
-      if (this.#over) throw new Error('the connection ended before the ack');
+      if (this.#over) throw new Error('the connection ended in the handshake');
       await this.#more();
     }
+  }
+
+  #begin(): Handshake {
+    const ours = { identity: identityOf(this.key), randomness: freshRandomness(systemEnv) };
+    return this.#remoteId === undefined ? accept(ours) : initiate({ ...ours, remoteId: this.#remoteId });
   }
 
   /** The frames of this side, to be written as one likes. */
@@ -278,6 +289,14 @@ export class AttackerListener {
     const address = this.#server.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
     return `enode://${Buffer.from(publicKeyOf(this.key)).toString('hex')}@127.0.0.1:${port}`;
+  }
+
+  /** The next connection, of which nothing has been read. */
+  async attacker(): Promise<Attacker> {
+    const socket = await new Promise<Socket>((resolve) => {
+      this.#accept = resolve;
+    });
+    return new Attacker(socket, undefined, this.key);
   }
 
   /** The next connection, and the auth that came over it. */

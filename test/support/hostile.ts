@@ -4,8 +4,11 @@ import { type EthPeer, type EthVersion, ethProtocols } from '../../src/eth/index
 import type { ProtocolChannel } from '../../src/p2p/index.ts';
 import type { ServerEvent, ServerOptions } from '../../src/server/index.ts';
 import { chain, network } from '../eth/sessions.ts';
-import { Attacker } from './attacker.ts';
+import { Attacker, AttackerListener } from './attacker.ts';
 import { echo, manual, TestServer } from './servers.ts';
+
+export const DIRECTIONS = ['came in', 'was dialed'] as const;
+export type Direction = (typeof DIRECTIONS)[number];
 
 /** A server that offers echo and eth. */
 export class Target implements AsyncDisposable {
@@ -16,6 +19,7 @@ export class Target implements AsyncDisposable {
   /** How many events there were when an attacker came. */
   readonly #since = new WeakMap<Attacker, number>();
   readonly #attackers: Attacker[] = [];
+  readonly #listeners: AttackerListener[] = [];
   #rounds = 0;
 
   private constructor(server: TestServer, honest: TestServer, channel: ProtocolChannel, eth: EthPeer) {
@@ -50,19 +54,38 @@ export class Target implements AsyncDisposable {
     return attacker;
   }
 
+  /** An attacker that the server has dialed. */
+  async dialed(): Promise<Attacker> {
+    const since = this.server.seen.length;
+    const listener = await AttackerListener.listen();
+    this.#listeners.push(listener);
+    const arriving = listener.attacker();
+    // How it ends is what events say.
+    this.server.dial(listener.enode).catch(() => undefined);
+    const attacker = await arriving;
+    this.#attackers.push(attacker);
+    this.#since.set(attacker, since);
+    return attacker;
+  }
+
+  /** An attacker by a connection that came in, or was dialed. */
+  by(direction: Direction): Promise<Attacker> {
+    return direction === 'came in' ? this.attacker() : this.dialed();
+  }
+
   /** An attacker that has exchanged Hellos and offers echo. */
-  async opened(): Promise<Attacker> {
-    return this.#open('echo', 1);
+  async opened(direction: Direction = 'came in'): Promise<Attacker> {
+    return this.#open(direction, 'echo', 1);
   }
 
   /** An attacker that has exchanged Hellos and offers nothing but eth. */
-  async openedEth(version: EthVersion = 69): Promise<Attacker> {
-    return this.#open('eth', version);
+  async openedEth(direction: Direction = 'came in', version: EthVersion = 69): Promise<Attacker> {
+    return this.#open(direction, 'eth', version);
   }
 
   /** Only now the server has read the Hello too: its own leaves before. */
-  async #open(name: string, version: number): Promise<Attacker> {
-    const attacker = await (await this.attacker()).open({ capabilities: [{ name, version }] });
+  async #open(direction: Direction, name: string, version: number): Promise<Attacker> {
+    const attacker = await (await this.by(direction)).open({ capabilities: [{ name, version }] });
     await this.server.until(
       (event) =>
         event.kind === 'peer-connected' &&
@@ -100,6 +123,7 @@ export class Target implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const attacker of this.#attackers) attacker.destroy();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all([this.server.close(), this.#honest.close()]);
   }
 }
