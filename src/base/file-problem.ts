@@ -8,10 +8,17 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
   ENOSPC: 'no space is left',
   EROFS: 'the file system is read-only',
+  EBUSY: 'the system uses it',
+  ENAMETOOLONG: 'its name is too long',
 };
+
+/** The code of the system's error, as `ENOENT`, or of a library's. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
 
 /** What a failed file operation means, as the end of a sentence. */
 export function fileProblem(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return PROBLEMS[code] ?? (code === '' ? String(error) : code);
+  const code = systemCode(error);
+  return code === undefined ? String(error) : (PROBLEMS[code] ?? code);
 }

@@ -198,8 +198,7 @@ export class TreeWalk {
   #visited({ place, subtree, isLink }: EntryLookup, entry: Entry): Outcome {
     switch (entry.kind) {
       case 'branch':
-        if (subtree.add(place, entry.children)) return {};
-        return { problem: new PeerlaneError('invalid-tree', `${this.url.domain} is too deep or too large`) };
+        return this.#branchFound(place, subtree, entry.children);
       case 'ignored':
         return { problem: entry.reason };
       case 'link':
@@ -210,6 +209,13 @@ export class TreeWalk {
         subtree.leaves++;
         return { record: entry.record };
     }
+  }
+
+  /** Told once in a pass: an honest tree may be too large for one, and what is left out comes in another. */
+  #branchFound(place: Place, subtree: Subtree, children: readonly string[]): Outcome {
+    const isTold = subtree.isPartial;
+    if (subtree.add(place, children) || isTold) return {};
+    return { problem: new PeerlaneError('invalid-tree', `${this.url.domain} is too deep or too large`) };
   }
 
   #linkFound(url: TreeUrl, subtree: Subtree): Outcome {

@@ -1,39 +1,114 @@
 /** What can be saved of a damaged LevelDB directory. */
-import { cp, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { PeerlaneError } from '../base/errors.ts';
-import { fileProblem } from '../base/file-problem.ts';
+import { fileProblem, systemCode } from '../base/file-problem.ts';
 import { batchesOf, batchOf } from './level-batch.ts';
 import { logOf, readLog } from './level-log.ts';
 import { isIntactTable, readTable } from './level-table.ts';
 import { setAside } from './set-aside.ts';
 
 export interface Repaired {
-  /** Where the damaged directory is now. */
+  /** Where the directory is: the one that was given may be a link to it, which stays. */
+  readonly path: string;
+  /** Where what was damaged is now: beside it, or in it where it cannot be moved. */
   readonly movedTo: string;
   /** Whether its place has been taken by a database of what could be read in it; else that is free. */
   readonly isRepaired: boolean;
 }
 
+/** Why a directory stays where it is: something is mounted there, or nobody may change what is around it. */
+const UNMOVABLE: ReadonlySet<unknown> = new Set([
+  ...['EBUSY', 'EACCES', 'EPERM', 'EROFS', 'EXDEV', 'ENAMETOOLONG'],
+]);
+
 /**
  * Sets a damaged directory aside as it is, and begins a new database in its place with all that can be read in a copy,
- * whether or not a MANIFEST names it. What had been deleted may come back with it.
+ * whether or not a MANIFEST names it. What had been deleted may come back with it. Of a directory that cannot be moved the
+ * files go into `damaged-TIME` in it.
  *
  * @param at Unix ms
  * @throws PeerlaneError `file-unreadable` when it cannot be set aside, or there is no room for the copy: then it stays
  */
 export async function setAsideRepaired(path: string, at: number): Promise<Repaired> {
+  const real = await realpath(path).catch(() => path);
+  await requireRoom(real);
+  try {
+    return await setAsideWhole(real, at);
+  } catch (error) {
+    if (!(error instanceof PeerlaneError) || !UNMOVABLE.has(systemCode(error.cause))) throw error;
+  }
+  try {
+    return await setAsideFiles(real, at);
+  } catch (error) {
+    const message = `cannot set what is in ${real} aside: ${fileProblem(error)}`;
+    throw new PeerlaneError('file-unreadable', message, { cause: error });
+  }
+}
+
+async function setAsideWhole(path: string, at: number): Promise<Repaired> {
   // Whoever comes after a crash finds the damaged directory where it was.
   const copy = `${path.replace(/[/\\]+$/, '')}.repaired-${at}`;
-  await requireRoom(path);
   try {
     const isMade = await isRepairedCopy(path, copy);
     const movedTo = await setAside(path, at);
-    return { movedTo, isRepaired: isMade && (await isMoved(copy, path)) };
+    return { path, movedTo, isRepaired: isMade && (await isMoved(copy, path)) };
   } finally {
     await remove(copy);
   }
+}
+
+/** After a crash in the middle there is no CURRENT: it is damaged still, and what is left goes aside too. */
+async function setAsideFiles(path: string, at: number): Promise<Repaired> {
+  const copy = join(path, `repaired-${at}`);
+  const movedTo = join(path, `damaged-${at}`);
+  try {
+    const isMade = await isRepairedCopy(path, copy);
+    await mkdir(movedTo);
+    await moveFiles(path, movedTo, 'first');
+    return { path, movedTo, isRepaired: isMade && (await areMoved(copy, path)) };
+  } finally {
+    await remove(copy);
+  }
+}
+
+/** @param current when CURRENT is moved, without which LevelDB takes a directory for none of its own */
+async function moveFiles(from: string, to: string, current: 'first' | 'last'): Promise<void> {
+  const names = await filesOf(from);
+  const others = names.filter((name) => name !== 'CURRENT');
+  const own = names.filter((name) => name === 'CURRENT');
+  for (const name of current === 'first' ? [...own, ...others] : [...others, ...own]) {
+    await rename(join(from, name), join(to, name));
+  }
+}
+
+async function areMoved(from: string, to: string): Promise<boolean> {
+  try {
+    await moveFiles(from, to, 'last');
+    return true;
+  } catch {
+    await clear(to);
+    return false;
+  }
+}
+
+/** LevelDB has nothing but files in its directory. */
+async function filesOf(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 /** The copy, and the tables that the repair makes of its logs beside them. */
@@ -43,8 +118,8 @@ const ROOM_FACTOR = 2;
 async function requireRoom(path: string): Promise<void> {
   let [wanted, free] = [0, Number.POSITIVE_INFINITY];
   try {
-    for (const name of await readdir(path)) wanted += ROOM_FACTOR * (await stat(join(path, name))).size;
-    const { bavail, bsize, blocks } = await statfs(dirname(path));
+    for (const name of await filesOf(path)) wanted += ROOM_FACTOR * (await stat(join(path, name))).size;
+    const { bavail, bsize, blocks } = await statfs(path);
     // Some file systems do not say how large they are.
     if (blocks > 0) free = bavail * bsize;
   } catch {
@@ -56,16 +131,26 @@ async function requireRoom(path: string): Promise<void> {
   throw new PeerlaneError('file-unreadable', message);
 }
 
-/** Removes what has been begun with a repaired copy, which is of no use after all. */
-export async function remove(path: string): Promise<void> {
+async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
 }
 
-/** The damaged directory is in its place again, as it was. @throws PeerlaneError `file-unreadable` */
-export async function putBack(movedTo: string, path: string): Promise<void> {
-  await remove(path);
+/** Removes the files of a database that is of no use after all; what was set aside in its directory stays. */
+export async function clear(path: string): Promise<void> {
+  for (const name of await filesOf(path).catch(() => [])) await remove(join(path, name));
+}
+
+/** What was damaged is in its place again, as it was. @throws PeerlaneError `file-unreadable` */
+export async function putBack({ path, movedTo }: Repaired): Promise<void> {
+  await clear(path);
   try {
-    await rename(movedTo, path);
+    if (dirname(movedTo) === path) {
+      await moveFiles(movedTo, path, 'last');
+      await rmdir(movedTo);
+    } else {
+      await remove(path);
+      await rename(movedTo, path);
+    }
   } catch (error) {
     const message = `cannot move ${movedTo} back to ${path}: ${fileProblem(error)}`;
     throw new PeerlaneError('file-unreadable', message, { cause: error });
@@ -74,8 +159,9 @@ export async function putBack(movedTo: string, path: string): Promise<void> {
 
 async function isRepairedCopy(from: string, to: string): Promise<boolean> {
   try {
-    await cp(from, to, { recursive: true });
-    for (const name of await readdir(to)) {
+    await mkdir(to);
+    for (const name of await filesOf(from)) {
+      await copyFile(join(from, name), join(to, name));
       if (/^\d+\.log$/.test(name)) await dropNoBatches(join(to, name));
       else if (/^\d+\.(ldb|sst)$/.test(name)) await dropBrokenBlocks(join(to, name));
     }

@@ -3,7 +3,7 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { fileProblem } from '../base/file-problem.ts';
+import { fileProblem, systemCode } from '../base/file-problem.ts';
 import type { KvChange, KvEntry, ScannableStore } from '../base/kv.ts';
 import { silentDamage } from './level-damage.ts';
 
@@ -338,8 +338,4 @@ function causeOf(error: unknown): unknown {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

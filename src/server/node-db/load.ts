@@ -3,7 +3,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
-import { putBack, remove, setAsideRepaired } from '../../io/level-repair.ts';
+import { clear, putBack, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
@@ -45,9 +45,10 @@ export async function openWhole<T>(
     return await open();
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged')) throw error;
-    const { movedTo, isRepaired } = await setAsideRepaired(path, env.unixTime());
+    const repaired = await setAsideRepaired(path, env.unixTime());
+    const { movedTo, isRepaired } = repaired;
     if (isRepaired && (await isForeign(path))) {
-      await putBack(movedTo, path);
+      await putBack(repaired);
       throw foreign();
     }
     onEvent({ kind: 'node-database-set-aside', path, movedTo, error });
@@ -58,7 +59,7 @@ export async function openWhole<T>(
   } catch (error) {
     if (!isPeerlaneError(error, 'store-damaged')) throw error;
     // What is left is of no use.
-    await remove(path);
+    await clear(path);
     return await open();
   }
 }

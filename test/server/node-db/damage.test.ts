@@ -1,5 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -33,6 +45,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true });
 });
+
+/** One that cannot be renamed to a longer name, as one cannot at which something is mounted. */
+const unmovablePath = () => join(directory, String(directories++).padEnd(250, 'x'));
 
 async function open(path: string) {
   const env = new VirtualEnv({ now: START });
@@ -68,47 +83,73 @@ describe('a damaged node database', () => {
   });
 
   type Change = (path: string, size: number) => Promise<void>;
-  it.each<[string, RegExp, Change, number?]>([
-    ['CURRENT is gone', /^CURRENT$/, (path) => rm(path), 2_000],
-    ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage'), 2_000],
-    [
-      'CURRENT names a file that is not there',
-      /^CURRENT$/,
-      (path) => writeFile(path, 'MANIFEST-000099\n'),
-      2_000,
-    ],
-    ['the manifest is garbage', /^MANIFEST/, (path) => writeFile(path, new Uint8Array(500).fill(90)), 2_000],
-    ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0), 2_000],
-    ['the manifest is cut by a byte', /^MANIFEST/, (path, size) => truncate(path, size - 1), 2_000],
-    ['the log is gone', /\.log$/, (path) => rm(path), 2_000],
-    ['a table is cut in the middle', /\.ldb$/, (path, size) => truncate(path, size >> 1)],
-    ['a table is garbage', /\.ldb$/, (path, size) => writeFile(path, new Uint8Array(size).fill(90))],
-    ['a table is gone', /\.ldb$/, (path) => rm(path)],
-  ])('is set aside, and a new one begun with what is left, when %s', async (_, pattern, change, rest = 0) => {
-    const path = newPath();
-    await cp(whole, path, { recursive: true });
-    const names = (await readdir(path)).filter((name) => pattern.test(name));
-    expect(names.length).toBeGreaterThan(0);
-    for (const name of names) await change(join(path, name), (await stat(join(path, name))).size);
-    const left = (await readdir(path)).filter((name) => name.endsWith('.ldb'));
+  describe.each([
+    ['beside it', newPath, (path: string) => `${path}.damaged-${START}`],
+    ['in it, where it cannot be moved', unmovablePath, (path: string) => join(path, `damaged-${START}`)],
+  ])('is set aside %s,', (_, pathOf, asideOf) => {
+    it.each<[string, RegExp, Change, number?]>([
+      ['CURRENT is gone', /^CURRENT$/, (path) => rm(path), 2_000],
+      ['CURRENT is garbage', /^CURRENT$/, (path) => writeFile(path, 'garbage'), 2_000],
+      [
+        'CURRENT names a file that is not there',
+        /^CURRENT$/,
+        (path) => writeFile(path, 'MANIFEST-000099\n'),
+        2_000,
+      ],
+      [
+        'the manifest is garbage',
+        /^MANIFEST/,
+        (path) => writeFile(path, new Uint8Array(500).fill(90)),
+        2_000,
+      ],
+      ['the manifest is empty', /^MANIFEST/, (path) => truncate(path, 0), 2_000],
+      ['the manifest is cut by a byte', /^MANIFEST/, (path, size) => truncate(path, size - 1), 2_000],
+      ['the log is gone', /\.log$/, (path) => rm(path), 2_000],
+      ['a table is cut in the middle', /\.ldb$/, (path, size) => truncate(path, size >> 1)],
+      ['a table is garbage', /\.ldb$/, (path, size) => writeFile(path, new Uint8Array(size).fill(90))],
+      ['a table is gone', /\.ldb$/, (path) => rm(path)],
+    ])('and a new one begun with what is left, when %s', async (_, pattern, change, rest = 0) => {
+      const path = pathOf();
+      await cp(whole, path, { recursive: true });
+      const names = (await readdir(path)).filter((name) => pattern.test(name));
+      expect(names.length).toBeGreaterThan(0);
+      for (const name of names) await change(join(path, name), (await stat(join(path, name))).size);
+      const left = (await readdir(path)).filter((name) => name.endsWith('.ldb'));
 
-    const { database, events } = await open(path);
+      const { database, events } = await open(path);
+      const movedTo = asideOf(path);
+      expect(events).toEqual([
+        {
+          kind: 'node-database-set-aside',
+          path,
+          movedTo,
+          error: expect.objectContaining({ code: 'store-damaged' }),
+        },
+      ]);
+      expect(await readdir(movedTo)).toEqual(expect.arrayContaining(left));
+      expect(database.size).toBe(rest);
+      database.update(idOf(1), { endpoint: endpointOf(1) });
+      await database.close();
+      const again = await open(path);
+      expect([again.database.size, again.events]).toEqual([Math.max(rest, 1), []]);
+      await again.database.close();
+      expect((await readdir(path)).filter((name) => name.startsWith('repaired-'))).toEqual([]);
+      expect(await readdir(movedTo)).toEqual(expect.arrayContaining(left));
+    });
+  });
+
+  it('stays a link to where it is', async () => {
+    const [path, link] = [newPath(), newPath()];
+    await cp(whole, path, { recursive: true });
+    await symlink(path, link);
+    await rm(join(path, 'CURRENT'));
+    const { database, events } = await open(link);
     const movedTo = `${path}.damaged-${START}`;
-    expect(events).toEqual([
-      {
-        kind: 'node-database-set-aside',
-        path,
-        movedTo,
-        error: expect.objectContaining({ code: 'store-damaged' }),
-      },
-    ]);
-    expect(await readdir(movedTo)).toEqual(expect.arrayContaining(left));
-    expect(database.size).toBe(rest);
-    database.update(idOf(1), { endpoint: endpointOf(1) });
+    expect(events).toMatchObject([{ kind: 'node-database-set-aside', path: link, movedTo }]);
     await database.close();
-    const again = await open(path);
-    expect([again.database.size, again.events]).toEqual([Math.max(rest, 1), []]);
-    await again.database.close();
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect(await readdir(path)).toContain('CURRENT');
+    expect(await readdir(movedTo)).not.toContain('CURRENT');
   });
 
   it('loses the nodes of one block when a bit of a table is another, and gives no node that nobody has stored', async () => {
@@ -183,19 +224,25 @@ describe('a damaged node database', () => {
     await database.close();
   });
 
-  it('is not what another program has, damaged or not: that stays in its place as it is', async () => {
-    const path = newPath();
-    const level = await LevelStore.open(path, LEVEL);
-    for (let i = 0; i < 500; i++) {
-      await level.batch([{ key: Uint8Array.of(i >> 8, i & 0xff), value: new Uint8Array(300) }]);
-    }
-    await level.close();
-    await rm(join(path, 'CURRENT'));
-    const before = (await readdir(path)).sort();
-    for (let i = 0; i < 2; i++) expect(await rejectionOf(open(path))).toBe('store-mismatch');
-    expect((await readdir(path)).sort()).toEqual(before);
-    expect((await readdir(directory)).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
-  });
+  it.each([
+    ['', newPath],
+    [', where it cannot be moved', unmovablePath],
+  ])(
+    'is not what another program has, damaged or not: that stays in its place as it is%s',
+    async (_, pathOf) => {
+      const path = pathOf();
+      const level = await LevelStore.open(path, LEVEL);
+      for (let i = 0; i < 500; i++) {
+        await level.batch([{ key: Uint8Array.of(i >> 8, i & 0xff), value: new Uint8Array(300) }]);
+      }
+      await level.close();
+      await rm(join(path, 'CURRENT'));
+      const before = (await readdir(path)).sort();
+      for (let i = 0; i < 2; i++) expect(await rejectionOf(open(path))).toBe('store-mismatch');
+      expect((await readdir(path)).sort()).toEqual(before);
+      expect((await readdir(directory)).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
+    },
+  );
 
   it('is not what another program has: that is left alone', async () => {
     const path = newPath();
