@@ -64,6 +64,7 @@ export type {
   DialResult,
   DiscoveryPart,
   Discv4ServiceEvent,
+  NetRestrictOptions,
   NodeDatabaseEvent,
   NodePatch,
   NodeSource,

@@ -5,7 +5,7 @@ import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
-import { type Enode, isPublicKey, type NodeRecord } from '../enr/index.ts';
+import { type Enode, isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
@@ -239,9 +239,15 @@ export class Discovery {
     // Of a host name it is not known yet; whoever dials it looks again.
     if (hasAddress(node) && !allows(node.host)) return undefined;
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
-    const isTold = node.source === 'v4' && node.record === undefined;
-    const shown = isTold ? await this.#asked(node, signal) : node;
+    const shown = this.#isUnseen(node) ? await this.#asked(node, signal) : node;
     return shown !== undefined && this.#isUseful(shown) ? shown : undefined;
+  }
+
+  /** Whether v4 knows of the node from others only, a list in DNS perhaps, and not from itself. */
+  #isUnseen({ source, record, publicKey }: FoundNode): boolean {
+    return (
+      source === 'v4' && (record === undefined || this.#service?.table.isLive(nodeIdOf(publicKey)) !== true)
+    );
   }
 
   /** Has v4 look at a node of another source: without a bootnode it knows nobody, and nobody knows it. */

@@ -4,7 +4,14 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
-import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import {
+  formatEnode,
+  type NodeRecord,
+  nodeIdOf,
+  parseEnode,
+  parseRecord,
+  signRecord,
+} from '../../src/enr/index.ts';
 import { type DiscoveryOptions, Discv4Service, NodeDatabase } from '../../src/server/index.ts';
 import { EventQueue } from '../interop/event-queue.ts';
 import { isKind, LOOPBACK, TestServer } from '../support/servers.ts';
@@ -106,6 +113,22 @@ describe('a server with v4, DNS, a node database and static nodes', () => {
 });
 
 describe('a server that knows a node list in DNS alone', () => {
+  it('does not take nodes of the list that are not there for nodes that v4 has found', async () => {
+    const gone = Array.from({ length: 8 }, (_, i) => {
+      const entries = { ip: LOOPBACK.host, udp: 1 + i, tcp: 1 + i };
+      return { enr: signRecord(generateSecretKey(systemEnv), { seq: 1n, entries }).toString() };
+    });
+    const server = new TestServer({ listen: undefined, maxPeers: 1, discovery: listOf(gone) });
+    open.push(server);
+    await server.start();
+    const sources: string[] = [];
+    for await (const { source } of server.discovery?.nodes() ?? []) {
+      sources.push(source);
+      if (sources.length === 5) break;
+    }
+    expect(new Set(sources)).toEqual(new Set(['dns']));
+  });
+
   it('comes into the tables of those that the list names', async () => {
     const added = new EventQueue<string>();
     const listed = new Discv4Service({
