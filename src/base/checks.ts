@@ -8,7 +8,7 @@ export const MIN_RATE: number = 1 / 3_600;
 /** No machine does more in a second. */
 export const MAX_RATE = 1_000_000;
 const MAX_PORT = 65_535;
-/** Letters by which a name may differ from the one that was meant. */
+/** Letters by which a name may differ from the one that was meant, if it has twice as many. */
 const MAX_MISSPELT = 3;
 
 export function invalidArgument(message: string, cause?: unknown): PeerlaneError {
@@ -87,7 +87,8 @@ export function checkNames<T extends object>(
   for (const key of reading(name, () => Object.keys(value))) {
     if (Object.hasOwn(names, key)) continue;
     const like = closest(key, known);
-    const isLike = distance(key.toLowerCase(), like.toLowerCase()) <= MAX_MISSPELT;
+    const mayDiffer = Math.min(MAX_MISSPELT, key.length / 2);
+    const isLike = distance(key.toLowerCase(), like.toLowerCase()) <= mayDiffer;
     throw invalidArgument(
       `${name}: there is no "${key}"; ${isLike ? `did you mean "${like}"?` : `there are ${known.join(', ')}`}`,
     );

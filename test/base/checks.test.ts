@@ -30,6 +30,8 @@ describe('names of options', () => {
     expect(messageOf({ colour: 5 })).toBe(
       'the options: there is no "colour"; there are maxPeers, dialRatio, env',
     );
+    expect(messageOf({ foo: 5 })).toContain('there are maxPeers');
+    expect(messageOf({ en: 5 })).toContain('did you mean "env"?');
     expect(messageOf({ toString: 5 })).toContain('there is no "toString"');
     expect(messageOf(new Proxy({}, { ownKeys: () => [5 as never] }))).toContain('cannot be read');
   });
