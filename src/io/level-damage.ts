@@ -6,6 +6,9 @@ import { readLog } from './level-log.ts';
 import { readManifest } from './level-manifest.ts';
 import { isIntactTable } from './level-table.ts';
 
+/** What LevelDB calls its files; those of other programs may end in `.log` too. */
+export const DATA_FILE = /^\d{6,}\.(?:ldb|sst|log)$/;
+export const LEVEL_FILE = /^(?:\d{6,}\.(?:ldb|sst|log|dbtmp)|MANIFEST-\d{6,}|CURRENT|LOCK|LOG|LOG\.old)$/;
 const LOG = /^(\d+)\.log$/;
 
 /**

@@ -17,6 +17,7 @@ import { ClassicLevel } from 'classic-level';
 import { PeerlaneError } from '../base/errors.ts';
 import { fileProblem, systemCode } from '../base/file-problem.ts';
 import { batchesOf, batchOf } from './level-batch.ts';
+import { LEVEL_FILE } from './level-damage.ts';
 import { logOf, readLog } from './level-log.ts';
 import { isIntactTable, readTable } from './level-table.ts';
 import { setAside } from './set-aside.ts';
@@ -24,7 +25,7 @@ import { setAside } from './set-aside.ts';
 export interface Repaired {
   /** Where the directory is: the one that was given may be a link to it, which stays. */
   readonly path: string;
-  /** Where what was damaged is now: beside it, or in it where it cannot be moved. */
+  /** Where what was damaged is now: beside it, or in it where it cannot be moved, or others have something there. */
   readonly movedTo: string;
   /** Whether its place has been taken by a database of what could be read in it; else that is free. */
   readonly isRepaired: boolean;
@@ -37,8 +38,8 @@ const UNMOVABLE: ReadonlySet<unknown> = new Set([
 
 /**
  * Sets a damaged directory aside as it is, and begins a new database in its place with all that can be read in a copy,
- * whether or not a MANIFEST names it. What had been deleted may come back with it. Of a directory that cannot be moved the
- * files go into `damaged-TIME` in it.
+ * whether or not a MANIFEST names it. What had been deleted may come back with it. Of a directory that cannot be moved, or has
+ * something else in it too, LevelDB's files go into `damaged-TIME` in it.
  *
  * @param at Unix ms
  * @throws PeerlaneError `file-unreadable` when it cannot be set aside, or there is no room for the copy: then it stays
@@ -47,7 +48,7 @@ export async function setAsideRepaired(path: string, at: number): Promise<Repair
   const real = await realpath(path).catch(() => path);
   await requireRoom(real);
   try {
-    return await setAsideWhole(real, at);
+    if (await isAlone(real)) return await setAsideWhole(real, at);
   } catch (error) {
     if (!(error instanceof PeerlaneError) || !UNMOVABLE.has(systemCode(error.cause))) throw error;
   }
@@ -105,10 +106,16 @@ async function areMoved(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** LevelDB has nothing but files in its directory. */
+/** LevelDB's own files in a directory. */
 async function filesOf(path: string): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  return entries.filter((entry) => entry.isFile() && LEVEL_FILE.test(entry.name)).map(({ name }) => name);
+}
+
+/** Whether a directory has nothing but a database. */
+async function isAlone(path: string): Promise<boolean> {
+  const [names, own] = await Promise.all([readdir(path), filesOf(path)]);
+  return names.length === own.length;
 }
 
 /** The copy, and the tables that the repair makes of its logs beside them. */

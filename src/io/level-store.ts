@@ -5,7 +5,7 @@ import { ClassicLevel } from 'classic-level';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { fileProblem, systemCode } from '../base/file-problem.ts';
 import type { KvChange, KvEntry, ScannableStore } from '../base/kv.ts';
-import { silentDamage } from './level-damage.ts';
+import { DATA_FILE, silentDamage } from './level-damage.ts';
 
 /** What a store is called in messages, and how much memory it may take. */
 export interface LevelOptions {
@@ -238,7 +238,7 @@ async function refuseHeadless(path: string, problems: Problems): Promise<void> {
     throw new PeerlaneError('file-unreadable', message, { cause: error });
   }
   const isNew = !names.includes('CURRENT');
-  if (isNew && names.some((name) => /\.(ldb|sst|log)$/.test(name))) {
+  if (isNew && names.some((name) => DATA_FILE.test(name))) {
     throw problems.damaged('its file CURRENT is missing');
   }
   if (!isNew && !names.some((name) => name.startsWith('MANIFEST-'))) {

@@ -138,6 +138,27 @@ describe('a damaged node database', () => {
     });
   });
 
+  it('leaves what is not its own where it is, and is none where others have logs', async () => {
+    const path = newPath();
+    await mkdir(join(path, 'photos'), { recursive: true });
+    for (const name of ['npm-debug.log', 'notes.ldb', 'photos/1.jpg'])
+      await writeFile(join(path, name), name);
+    const fresh = await open(path);
+    expect(fresh.events).toEqual([]);
+    fresh.database.update(idOf(1), { endpoint: endpointOf(1) });
+    await fresh.database.close();
+    await rm(join(path, 'CURRENT'));
+    const { database, events } = await open(path);
+    const movedTo = join(path, `damaged-${START}`);
+    expect(events).toMatchObject([{ kind: 'node-database-set-aside', movedTo }]);
+    expect(database.size).toBe(1);
+    await database.close();
+    for (const name of ['npm-debug.log', 'notes.ldb', 'photos/1.jpg']) {
+      expect(await readFile(join(path, name), 'utf8')).toBe(name);
+    }
+    expect((await readdir(movedTo)).filter((name) => /notes|npm|photos/.test(name))).toEqual([]);
+  });
+
   it('stays a link to where it is', async () => {
     const [path, link] = [newPath(), newPath()];
     await cp(whole, path, { recursive: true });
