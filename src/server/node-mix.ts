@@ -57,7 +57,7 @@ export const MAX_CANDIDATES = 16;
 export const MAX_REMEMBERED = 4096;
 /** A node that was given is not given again within this, which is the time between two dials. */
 export const GIVEN_MS = 35_000;
-/** One that was refused is not looked at again within this. */
+/** One that was refused is not looked at again within this, if it comes from the same source: another may know better where it is. */
 export const REFUSED_MS: number = 5 * 60_000;
 
 interface Running {
@@ -217,14 +217,19 @@ export class NodeMix {
     const { env, leavesOut, check, failed } = this.#options;
     const key = toBareHex(node.publicKey);
     if (leavesOut(key)) return;
-    if ((this.#remembered.get(key) ?? Number.NEGATIVE_INFINITY) > env.now()) return;
+    const ofSource = `${key} ${node.source}`;
+    if ([key, ofSource].some((each) => (this.#remembered.get(each) ?? Number.NEGATIVE_INFINITY) > env.now()))
+      return;
     this.#remember(key, GIVEN_MS);
     this.#checking++;
     try {
       const checked = await check(node, this.#closed.signal);
       // What others say of a port may be less than what the node itself does.
       if (checked !== undefined && checked.tcpPort !== 0) this.#accept(running, checked);
-      else this.#remember(key, REFUSED_MS);
+      else {
+        this.#remembered.delete(key);
+        this.#remember(ofSource, REFUSED_MS);
+      }
     } catch (error) {
       if (!this.#closed.signal.aborted) failed(node.source, toPeerlaneError(error), 0);
     } finally {

@@ -200,6 +200,17 @@ describe('the mix of nodes', () => {
     expect([given, checks]).toEqual([[], 2]);
   });
 
+  it('takes a node from another source that one has named where it is not', async () => {
+    const check = async (found: FoundNode) => (found.source === 'v4' ? undefined : found);
+    const sources = [source('v4', () => [node(1)]), source('database', () => [node(1, 'database')])];
+    const { nodes, run } = mixing(
+      sources.map((it) => it.source),
+      { check },
+    );
+    await run(GIVEN_MS - 1_000);
+    expect(nodes.map(({ source: from }) => from)).toEqual(['database']);
+  });
+
   it('has a bounded number of nodes in hand, however many are found and however slow the checks are', async () => {
     const open: (() => void)[] = [];
     const check = (found: FoundNode) => new Promise<FoundNode>((resolve) => open.push(() => resolve(found)));
