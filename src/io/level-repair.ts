@@ -72,7 +72,7 @@ async function setAsideWhole(path: string, at: number): Promise<Repaired> {
   }
 }
 
-/** After a crash in the middle there is no CURRENT: it is damaged still, and what is left goes aside too. */
+/** After a crash in the middle what was there is damaged in its place still, or in `damaged-TIME`. */
 async function setAsideFiles(path: string, at: number): Promise<Repaired> {
   const copy = join(path, `repaired-${at}`);
   const movedTo = join(path, `damaged-${at}`);

@@ -57,7 +57,7 @@ export const MAX_CANDIDATES = 16;
 export const MAX_REMEMBERED = 4096;
 /** A node that was given is not given again within this, which is the time between two dials. */
 export const GIVEN_MS = 35_000;
-/** One that was refused is not looked at again within this, if it comes from the same source: another may know better where it is. */
+/** One that was refused is not looked at again within this, if it comes from the same source at the same place: others may know better where it is. */
 export const REFUSED_MS: number = 5 * 60_000;
 
 interface Running {
@@ -217,7 +217,7 @@ export class NodeMix {
     const { env, leavesOut, check, failed } = this.#options;
     const key = toBareHex(node.publicKey);
     if (leavesOut(key)) return;
-    const ofSource = `${key} ${node.source}`;
+    const ofSource = `${key} ${node.source} ${node.host} ${node.udpPort}`;
     if ([key, ofSource].some((each) => (this.#remembered.get(each) ?? Number.NEGATIVE_INFINITY) > env.now()))
       return;
     this.#remember(key, GIVEN_MS);

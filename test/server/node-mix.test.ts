@@ -211,6 +211,14 @@ describe('the mix of nodes', () => {
     expect(nodes.map(({ source: from }) => from)).toEqual(['database']);
   });
 
+  it('takes a node at another place than the one where it was not', async () => {
+    const check = async (found: FoundNode) => (found.host === '127.0.0.2' ? undefined : found);
+    const named = source('v4', () => [{ ...node(1), host: '127.0.0.2' }, node(1)]);
+    const { nodes, run } = mixing([named.source], { check });
+    await run(GIVEN_MS - 1_000);
+    expect(nodes.map(({ host }) => host)).toEqual(['127.0.0.1']);
+  });
+
   it('has a bounded number of nodes in hand, however many are found and however slow the checks are', async () => {
     const open: (() => void)[] = [];
     const check = (found: FoundNode) => new Promise<FoundNode>((resolve) => open.push(() => resolve(found)));
