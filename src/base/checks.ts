@@ -73,15 +73,11 @@ export function checkObject(name: string, value: unknown): void {
   if (!isOne) throw invalidArgument(`${name} is not an object`);
 }
 
-/**
- * An object without other names than those of `names`: a misspelt one would be passed over in silence.
- * @param names an object that has each of them, as the compiler sees to
- */
-export function checkNames<T extends object>(
-  name: string,
-  value: T,
-  names: Readonly<Record<keyof T, unknown>>,
-): void {
+/** All names of T, none forgotten: the compiler sees to that. */
+export type NamesOf<T, V = true> = Readonly<Record<keyof T, V>>;
+
+/** An object without other names than those of `names`: a misspelt one would be passed over in silence. */
+export function checkNames<T extends object>(name: string, value: T, names: NamesOf<T, unknown>): void {
   checkObject(name, value);
   const known = Object.keys(names);
   for (const key of reading(name, () => Object.keys(value))) {

@@ -22,3 +22,33 @@ export function setLatest<K, V>(map: Map<K, V>, key: K, value: V, max: number): 
   map.set(key, value);
   forgetOldest(map, max);
 }
+
+/** What is not to be done again for a while: the latest `max` keys, and until when. */
+export class Held {
+  readonly #max: number;
+  readonly #until = new Map<string, number>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#until.size;
+  }
+
+  has(key: string, now: number): boolean {
+    return (this.#until.get(key) ?? Number.NEGATIVE_INFINITY) > now;
+  }
+
+  hold(key: string, now: number, ms: number): void {
+    for (const [oldest, until] of this.#until) {
+      if (until > now) break;
+      this.#until.delete(oldest);
+    }
+    setLatest(this.#until, key, now + ms, this.#max);
+  }
+
+  release(key: string): void {
+    this.#until.delete(key);
+  }
+}

@@ -11,7 +11,7 @@ import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootn
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
 import { reachesFrom, requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
-import { checkNetRestrict } from '../server/net-restrict.ts';
+import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
 import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
@@ -63,7 +63,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   if (options.extip !== undefined) requireReached(options.extip, listen.host);
   const { bootnode: bootnodes = [] } = options;
   requireFew(bootnodes);
-  for (const node of bootnodes.filter(hasAddress)) requireAllowed(node, options);
+  for (const node of bootnodes) requireAllowed(node, options);
   using warnings = new NodeDatabaseWarnings(output);
   await using database =
     (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
@@ -113,9 +113,11 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
 }
 
 /** One that would never be asked is a mistake. @throws PeerlaneError `invalid-argument` */
-function requireAllowed({ host }: GivenNode, options: NetOptions): void {
-  if (checkNetRestrict(netRestrictOf(options))(host)) return;
-  throw invalidArgument(`the bootnode at ${host} is in a network that --netrestrict or --netdeny refuses`);
+function requireAllowed(node: GivenNode, options: NetOptions): void {
+  if (mayBeDialed(node, checkNetRestrict(netRestrictOf(options)))) return;
+  throw invalidArgument(
+    `the bootnode at ${node.host} is in a network that --netrestrict or --netdeny refuses`,
+  );
 }
 
 /** Begins with a bootnode as soon as its host name can be looked up. */

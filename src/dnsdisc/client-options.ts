@@ -9,6 +9,7 @@ import {
   checkUint64,
   invalidArgument,
   isObject,
+  type NamesOf,
   reading,
   signalOf,
 } from '../base/checks.ts';
@@ -46,7 +47,7 @@ export interface DnsClientOptions {
   readonly onProblem?: (problem: PeerlaneError, name: string) => void;
 }
 
-const OPTIONS: Readonly<Record<keyof DnsClientOptions, true>> = {
+const OPTIONS: NamesOf<DnsClientOptions> = {
   resolver: true,
   env: true,
   timeoutMs: true,
@@ -97,7 +98,7 @@ export function checkClientOptions(options: DnsClientOptions): Required<DnsClien
   });
 }
 
-const SYNC_OPTIONS: Readonly<Record<keyof SyncOptions, true>> = {
+const SYNC_OPTIONS: NamesOf<SyncOptions> = {
   signal: true,
   minSeq: true,
   onMissing: true,

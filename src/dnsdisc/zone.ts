@@ -1,5 +1,5 @@
 /** A tree as a zone file (RFC 1035, section 5). */
-import { checkInteger, checkNames, reading } from '../base/checks.ts';
+import { checkInteger, checkNames, type NamesOf, reading } from '../base/checks.ts';
 import { bytesOf } from './entry.ts';
 import { checkTree, type Tree, treeTexts } from './tree.ts';
 import { canonicalDomain, formatTreeUrl } from './tree-url.ts';
@@ -23,7 +23,7 @@ export interface ZoneOptions {
   readonly nameServer?: string;
 }
 
-const OPTIONS: Readonly<Record<keyof ZoneOptions, true>> = {
+const OPTIONS: NamesOf<ZoneOptions> = {
   rootTtl: true,
   entryTtl: true,
   nameServer: true,

@@ -6,6 +6,7 @@ import {
   checkObject,
   invalidArgument,
   isObject,
+  type NamesOf,
   reading,
   refuseThenable,
 } from '../base/checks.ts';
@@ -33,7 +34,7 @@ export interface EthDiscoveryOptions {
   readonly chain: Pick<ChainReader, 'head'>;
 }
 
-const OPTIONS: Readonly<Record<keyof EthDiscoveryOptions, true>> = { network: true, chain: true };
+const OPTIONS: NamesOf<EthDiscoveryOptions> = { network: true, chain: true };
 
 /**
  * What a server's discovery has to know of a chain:

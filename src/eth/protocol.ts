@@ -1,5 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkDuration, checkNames } from '../base/checks.ts';
+import { checkDuration, checkNames, type NamesOf } from '../base/checks.ts';
 import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
@@ -34,7 +34,7 @@ export interface EthOptions extends EthHandlers {
   readonly env?: Env;
 }
 
-const OPTIONS: Readonly<Record<keyof EthOptions, true>> = {
+const OPTIONS: NamesOf<EthOptions> = {
   ...{
     network: true,
     chain: true,

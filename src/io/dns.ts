@@ -2,7 +2,7 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
-import { checkDuration, checkNames, checkSignal, reading } from '../base/checks.ts';
+import { checkDuration, checkNames, checkSignal, type NamesOf, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
 export const DNS_TIMEOUT_MS = 5_000;
@@ -30,7 +30,7 @@ export interface DnsResolverOptions {
   readonly timeoutMs?: number;
 }
 
-const OPTIONS: Readonly<Record<keyof DnsResolverOptions, true>> = {
+const OPTIONS: NamesOf<DnsResolverOptions> = {
   servers: true,
   timeoutMs: true,
 };

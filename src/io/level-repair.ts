@@ -149,9 +149,9 @@ export async function clear(path: string): Promise<void> {
 
 /** What was damaged is in its place again, as it was. @throws PeerlaneError `file-unreadable` */
 export async function putBack({ path, movedTo }: Repaired): Promise<void> {
-  await clear(path);
   try {
     if (dirname(movedTo) === path) {
+      await clear(path);
       await moveFiles(movedTo, path, 'last');
       await rmdir(movedTo);
     } else {

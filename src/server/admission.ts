@@ -2,10 +2,9 @@
 import { toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { type PeerlaneError, remoteError } from '../base/errors.ts';
-import { parseIp } from '../base/ip.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { setLatest } from '../base/recent.ts';
-import { type AddressRule, withoutZone } from './net-restrict.ts';
+import { Held } from '../base/recent.ts';
+import { type AddressRule, addressOf } from './net-restrict.ts';
 
 /** An address may try once in this time; nobody redials sooner (`REDIAL_INTERVAL_MS`). As in go-ethereum. */
 export const INBOUND_INTERVAL_MS = 30_000;
@@ -19,8 +18,7 @@ const IPV6_HOST_PREFIX = 8;
 export class Admission {
   readonly #env: Pick<Env, 'now'>;
   readonly #allows: AddressRule;
-  /** Until when each is not let in again, the one that came last at the end. */
-  readonly #closedUntil = new Map<string, number>();
+  readonly #held = new Held(MAX_INBOUND_HISTORY);
 
   constructor(env: Pick<Env, 'now'>, allows: AddressRule) {
     this.#env = env;
@@ -29,30 +27,22 @@ export class Admission {
 
   /** Addresses that are remembered. */
   get size(): number {
-    return this.#closedUntil.size;
+    return this.#held.size;
   }
 
   /** Why the address is not let in; if it is, it is not for a while. Whoever tries too soon does not wait longer for that. */
   refusal(ip: string): PeerlaneError | undefined {
     if (!this.#allows(ip))
       return remoteError('address-refused', 'the address is in a network that is refused');
-    const address = parseIp(withoutZone(ip));
+    const address = addressOf(ip);
     // Many nodes may share one, as those behind a router do.
     if (address === undefined || isLocal(address)) return undefined;
     const key = toBareHex(address.length === 4 ? address : address.subarray(0, IPV6_HOST_PREFIX));
     const now = this.#env.now();
-    if ((this.#closedUntil.get(key) ?? Number.NEGATIVE_INFINITY) > now) {
+    if (this.#held.has(key, now)) {
       return remoteError('inbound-throttled', 'the address has tried to connect a short time ago');
     }
-    this.#forget(now);
-    setLatest(this.#closedUntil, key, now + INBOUND_INTERVAL_MS, MAX_INBOUND_HISTORY);
+    this.#held.hold(key, now, INBOUND_INTERVAL_MS);
     return undefined;
-  }
-
-  #forget(now: number): void {
-    for (const [key, until] of this.#closedUntil) {
-      if (until > now) return;
-      this.#closedUntil.delete(key);
-    }
   }
 }

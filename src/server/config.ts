@@ -7,6 +7,7 @@ import {
   checkObject,
   checkPort,
   invalidArgument as invalid,
+  type NamesOf,
   readEach,
   reading,
 } from '../base/checks.ts';
@@ -24,8 +25,8 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkedExternalIp, checkedListenHost, isIpHost } from './listen-host.ts';
-import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
+import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
+import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -77,7 +78,7 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly env?: Env;
 }
 
-const OPTIONS: Readonly<Record<keyof ServerOptions, true>> = {
+const OPTIONS: NamesOf<ServerOptions> = {
   key: true,
   listen: true,
   externalIp: true,
@@ -204,7 +205,7 @@ function allowed<T extends { readonly host: string }>(
 ): (text: string) => T {
   return (text) => {
     const node = read(text);
-    if (!isIpHost(node.host) || allows(node.host)) return node;
+    if (mayBeDialed(node, allows)) return node;
     throw invalid(`${node.host} is in a network that netRestrict or netDeny refuses`);
   };
 }

@@ -11,6 +11,7 @@ import {
   checkRate,
   invalidArgument,
   isObject,
+  type NamesOf,
   readEach,
   reading,
 } from '../base/checks.ts';
@@ -72,7 +73,7 @@ export interface CrawlerOptions {
   readonly env?: Env;
 }
 
-const OPTIONS: Readonly<Record<keyof CrawlerOptions, true>> = {
+const OPTIONS: NamesOf<CrawlerOptions> = {
   service: true,
   set: true,
   nodes: true,

@@ -7,6 +7,7 @@ import {
   checkPort,
   invalidArgument as invalid,
   isObject,
+  type NamesOf,
   readEach,
 } from '../base/checks.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
@@ -35,7 +36,7 @@ export interface DiscoveryOptions {
   readonly recordEntries?: (() => EntryChanges) | undefined;
 }
 
-const OPTIONS: Readonly<Record<keyof DiscoveryOptions, true>> = {
+const OPTIONS: NamesOf<DiscoveryOptions> = {
   v4: true,
   dns: true,
   resolver: true,

@@ -16,7 +16,7 @@ import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
-import type { AddressRule } from './net-restrict.ts';
+import { type AddressRule, mayBeDialed } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
@@ -236,8 +236,7 @@ export class Discovery {
   async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
     const { publicKey, allows } = this.#context;
     if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, publicKey)) return undefined;
-    // Of a host name it is not known yet; whoever dials it looks again.
-    if (hasAddress(node) && !allows(node.host)) return undefined;
+    if (!mayBeDialed(node, allows)) return undefined;
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
     const shown = this.#isUnseen(node) ? await this.#asked(node, signal) : node;
     return shown !== undefined && this.#isUseful(shown) ? shown : undefined;

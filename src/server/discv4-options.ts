@@ -8,6 +8,7 @@ import {
   checkPort,
   invalidArgument,
   isObject,
+  type NamesOf,
   readEach,
   reading,
 } from '../base/checks.ts';
@@ -52,7 +53,7 @@ export interface Discv4ServiceOptions extends NetRestrictOptions {
   readonly env?: Env;
 }
 
-const OPTIONS: Readonly<Record<keyof Discv4ServiceOptions, true>> = {
+const OPTIONS: NamesOf<Discv4ServiceOptions> = {
   key: true,
   listen: true,
   externalIp: true,

@@ -5,6 +5,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
+import { addressRefused } from '../io/tcp.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import { type KadNode, TableView } from '../kad/index.ts';
 import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
@@ -285,9 +286,7 @@ export class Discv4Service implements AsyncDisposable {
     // A timeout, which it would be else, is taken for the node's fault.
     if (this.#config.reaches(node.ip)) return node;
     const { allows, listen } = this.#config;
-    if (!allows(node.ip)) {
-      throw new PeerlaneError('address-refused', `${node.ip} is in a network that is refused`);
-    }
+    if (!allows(node.ip)) throw addressRefused(node.ip);
     const { host } = listen;
     throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
   }

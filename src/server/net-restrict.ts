@@ -2,6 +2,7 @@
 import { readEach } from '../base/checks.ts';
 import { type Cidr, inCidr, parseCidr } from '../base/cidr.ts';
 import { parseIp } from '../base/ip.ts';
+import { isIpHost } from './listen-host.ts';
 
 export interface NetRestrictOptions {
   /** Blocks of addresses (`10.0.0.0/8`, `fc00::/7`) outside of which nobody is dialed, taken in or looked for; default: there are none. */
@@ -19,15 +20,20 @@ export function checkNetRestrict({ netRestrict, netDeny = [] }: NetRestrictOptio
   const denied = readEach('netDeny', netDeny, parseCidr);
   if (allowed === undefined && denied.length === 0) return () => true;
   return (ip) => {
-    const address = parseIp(withoutZone(ip));
+    const address = addressOf(ip);
     if (address === undefined) return false;
     const isIn = (block: Cidr): boolean => inCidr(address, block);
     return (allowed === undefined || allowed.some(isIn)) && !denied.some(isIn);
   };
 }
 
+/** Whether a node may be dialed; the addresses of a host name are looked at when it is. */
+export function mayBeDialed({ host }: { readonly host: string }, allows: AddressRule): boolean {
+  return !isIpHost(host) || allows(host);
+}
+
 /** An address without its interface, which a link-local one has (RFC 4007, section 11). */
-export function withoutZone(ip: string): string {
+export function addressOf(ip: string): Uint8Array | undefined {
   const at = ip.indexOf('%');
-  return at < 0 ? ip : ip.slice(0, at);
+  return parseIp(at < 0 ? ip : ip.slice(0, at));
 }

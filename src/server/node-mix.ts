@@ -12,7 +12,7 @@ import {
 } from '../base/checks.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { setLatest } from '../base/recent.ts';
+import { Held } from '../base/recent.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { Enode, NodeRecord } from '../enr/index.ts';
 import { FALLBACK_AFTER_MS, failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
@@ -80,7 +80,7 @@ export class NodeMix {
   readonly #closed = new AbortController();
   readonly #ready: FoundNode[] = [];
   /** By key, until when the node is passed over; what was heard of last stands last. */
-  readonly #remembered = new Map<string, number>();
+  readonly #remembered = new Held(MAX_REMEMBERED);
   #checking = 0;
   #turn = 0;
   #startedAt: number | undefined;
@@ -217,18 +217,17 @@ export class NodeMix {
     const { env, leavesOut, check, failed } = this.#options;
     const key = toBareHex(node.publicKey);
     if (leavesOut(key)) return;
-    const ofSource = `${key} ${node.source} ${node.host} ${node.udpPort}`;
-    if ([key, ofSource].some((each) => (this.#remembered.get(each) ?? Number.NEGATIVE_INFINITY) > env.now()))
-      return;
-    this.#remember(key, GIVEN_MS);
+    const place = `${key} ${node.source} ${node.host} ${node.udpPort}`;
+    if (this.#remembered.has(key, env.now()) || this.#remembered.has(place, env.now())) return;
+    this.#remembered.hold(key, env.now(), GIVEN_MS);
     this.#checking++;
     try {
       const checked = await check(node, this.#closed.signal);
       // What others say of a port may be less than what the node itself does.
       if (checked !== undefined && checked.tcpPort !== 0) this.#accept(running, checked);
       else {
-        this.#remembered.delete(key);
-        this.#remember(ofSource, REFUSED_MS);
+        this.#remembered.release(key);
+        this.#remembered.hold(place, env.now(), REFUSED_MS);
       }
     } catch (error) {
       if (!this.#closed.signal.aborted) failed(node.source, toPeerlaneError(error), 0);
@@ -243,10 +242,6 @@ export class NodeMix {
     // Nodes without a record cost nothing to make up: they do not make up for a fallback.
     if (!running.isFallback && node.record !== undefined) this.#lastAt = this.#options.env.now();
     this.#ready.push(node);
-  }
-
-  #remember(key: string, ms: number): void {
-    setLatest(this.#remembered, key, this.#options.env.now() + ms, MAX_REMEMBERED);
   }
 }
 

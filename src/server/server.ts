@@ -14,8 +14,8 @@ import { Connector, type Dialed } from './connector.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
-import { isIpHost } from './listen-host.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
+import { mayBeDialed } from './net-restrict.ts';
 import { NodeNotes } from './node-notes.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
@@ -170,7 +170,7 @@ export class Server implements AsyncDisposable {
   addPeer(enode: string): void {
     const parsed = parseEnode(enode);
     this.#refuseSelf(parsed.publicKey);
-    if (isIpHost(parsed.host) && !this.#config.allows(parsed.host)) throw addressRefused(parsed.host);
+    if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#dialer.add(parsed, true);
   }
 

@@ -4,6 +4,7 @@ import {
   checkInteger,
   checkNames,
   checkSignal,
+  type NamesOf,
   reading,
 } from '../../base/checks.ts';
 import { type Env, systemEnv } from '../../base/env.ts';
@@ -25,7 +26,7 @@ export interface NodeDatabaseOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const OPTIONS: Readonly<Record<keyof NodeDatabaseOptions, true>> = {
+const OPTIONS: NamesOf<NodeDatabaseOptions> = {
   maxNodes: true,
   onEvent: true,
   env: true,
