@@ -1,13 +1,5 @@
 /** TCP for the server: the only place that knows of sockets. */
-import dns from 'node:dns';
-import {
-  createConnection,
-  createServer,
-  isIP,
-  type LookupFunction,
-  type Server as NetServer,
-  type Socket,
-} from 'node:net';
+import { createConnection, createServer, isIP, type Server as NetServer, type Socket } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import type { Lease } from '../base/slabs.ts';
@@ -228,31 +220,15 @@ function unmapped(address: string): string {
 export interface ConnectOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Whether to connect to an IP address; default: to any. Of those of a host name, the others are tried. */
+  /** Whether to connect to an IP address; default: to any. */
   readonly allows?: (ip: string) => boolean;
-}
-
-/** As the system looks names up, without the addresses that are not allowed. */
-function lookupAllowed(allows: (ip: string) => boolean): LookupFunction {
-  return (name, options, done) => {
-    dns.lookup(name, { ...options, all: true }, (error, addresses) => {
-      if (error !== null) {
-        done(error, '');
-        return;
-      }
-      const [first, ...others] = addresses.filter(({ address }) => allows(address));
-      if (first === undefined) done(addressRefused(name), '');
-      else if (options.all === true) done(null, [first, ...others]);
-      else done(null, first.address, first.family);
-    });
-  };
 }
 
 export const addressRefused = (host: string): PeerlaneError =>
   new PeerlaneError('address-refused', `${host} is in a network that is refused`);
 
 /**
- * Opens a connection; hostnames are resolved by the system.
+ * Opens a connection to an IP address; `connectAny` takes names, too.
  * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`
  */
 export function connectTcp(
@@ -264,12 +240,15 @@ export function connectTcp(
       reject(abortedError(signal));
       return;
     }
-    if (isIP(host) !== 0 && !allows(host)) {
+    if (isIP(host) === 0) {
+      reject(new PeerlaneError('dial-failed', `${host} is not an IP address`));
+      return;
+    }
+    if (!allows(host)) {
       reject(addressRefused(host));
       return;
     }
-    const lookup = lookupAllowed(allows);
-    const socket = createConnection({ host, port, noDelay: true, allowHalfOpen: true, lookup });
+    const socket = createConnection({ host, port, noDelay: true, allowHalfOpen: true });
     const settle = () => {
       socket.off('error', failed);
       socket.off('timeout', timedOut);

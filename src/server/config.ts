@@ -66,7 +66,7 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly dialRatio?: number;
   /** enode URLs or records of nodes that discovery begins with; without it they are dialed while there are slots. */
   readonly bootnodes?: readonly string[];
-  /** enode URLs of nodes that are kept connected, whatever the limits. */
+  /** enode URLs or records of nodes that are kept connected, whatever the limits. */
   readonly staticNodes?: readonly string[];
   /** enode URLs of nodes that are let in whatever the limits; they are not dialed for that. */
   readonly trustedNodes?: readonly string[];
@@ -111,7 +111,7 @@ export interface ServerConfig {
   readonly maxDialedPeers: number;
   /** With discovery v4 each has a UDP port. */
   readonly bootnodes: readonly GivenNode[];
-  readonly staticNodes: readonly Enode[];
+  readonly staticNodes: readonly GivenNode[];
   readonly trustedNodes: readonly Enode[];
   readonly netRestrict: readonly string[] | undefined;
   readonly netDeny: readonly string[];
@@ -185,7 +185,7 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
     bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
-    staticNodes: readEach('staticNodes', staticNodes, allowed(parseEnode, allows)),
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
     trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],

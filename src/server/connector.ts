@@ -1,7 +1,8 @@
 import { abortedError, onAbort } from '../base/abort.ts';
 import type { PeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
-import { connectTcp, type Wire } from '../io/tcp.ts';
+import { connectAny } from '../io/happy-eyeballs.ts';
+import type { Wire } from '../io/tcp.ts';
 import { P2P_VERSION } from '../p2p/index.ts';
 import {
   accept,
@@ -14,6 +15,7 @@ import {
 import type { Budgets } from './budgets.ts';
 import { DIAL_TIMEOUT_MS, type ServerConfig } from './config.ts';
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
+import { type DialTarget, endpointsOf, reachedAt } from './dial-target.ts';
 import type { Lanes } from './lanes.ts';
 import type { Peer } from './peer.ts';
 
@@ -77,17 +79,18 @@ export class Connector {
    * @throws PeerlaneError what the dial or the handshake failed with, `invalid-public-key`, `remote-disconnect`,
    * `address-refused`, `aborted`
    */
-  async dial(enode: Enode, signal: AbortSignal): Promise<Peer> {
-    const { host, tcpPort: port, publicKey: remoteId } = enode;
-    const randomness = freshRandomness(this.#options.env);
+  async dial(target: DialTarget, signal: AbortSignal): Promise<Peer> {
+    const { allows, env } = this.#options;
+    const { publicKey: remoteId } = target;
+    const randomness = freshRandomness(env);
     // Before there is a socket: to a key that is no point of the curve nothing can be said.
     const handshake = initiate({ identity: this.#identity, randomness, remoteId });
-    const { allows } = this.#options;
-    const wire = await connectTcp({ host, port }, { timeoutMs: DIAL_TIMEOUT_MS, signal, allows });
+    const wire = await connectAny(endpointsOf(target), { env, timeoutMs: DIAL_TIMEOUT_MS, signal, allows });
     if (signal.aborted) {
       wire.destroy();
       throw abortedError(signal);
     }
+    const enode = reachedAt(target, wire);
     return await new Promise<Peer>((resolve, reject) => {
       const owner = this.#ownerOf({ enode, resolve, reject });
       const connection = this.#connect(wire, () => handshake, owner, false);

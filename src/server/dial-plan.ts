@@ -11,8 +11,8 @@ export interface DialCandidate {
   readonly key: string;
   /** Kept connected whatever the limits. */
   readonly isStatic: boolean;
-  /** When it was last dialed, on the clock of `now`. */
-  readonly dialedAt: number | undefined;
+  /** It is not dialed before, on the clock of `now`; in the past when it never was. */
+  readonly dueAt: number;
 }
 
 export interface DialRound {
@@ -33,11 +33,6 @@ export interface DialPlan {
   readonly nextAt: number;
 }
 
-/** When a node may be dialed again; in the past when it never was. */
-export function dueAt({ dialedAt }: DialCandidate): number {
-  return (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
-}
-
 /** Static nodes come first; among equals, the one that has waited longest. */
 export function planDials({ now, candidates, busy, pending, maxPending, freeSlots }: DialRound): DialPlan {
   const dial: string[] = [];
@@ -45,10 +40,9 @@ export function planDials({ now, candidates, busy, pending, maxPending, freeSlot
   let [room, slots] = [maxPending - pending, freeSlots];
   const order = candidates
     .filter(({ key }) => !busy.has(key))
-    .sort((a, b) => Number(b.isStatic) - Number(a.isStatic) || dueAt(a) - dueAt(b));
+    .sort((a, b) => Number(b.isStatic) - Number(a.isStatic) || compare(a.dueAt, b.dueAt));
   for (const candidate of order) {
-    const { key, isStatic } = candidate;
-    const at = dueAt(candidate);
+    const { key, isStatic, dueAt: at } = candidate;
     if (at > now) {
       if (isStatic || slots > 0) nextAt = Math.min(nextAt, at);
       continue;
@@ -59,4 +53,9 @@ export function planDials({ now, candidates, busy, pending, maxPending, freeSlot
     if (!isStatic) slots--;
   }
   return { dial, nextAt };
+}
+
+/** Two that were never dialed are equal; their difference would be none. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b;
 }

@@ -2,20 +2,30 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
-import { DialHistory } from './dial-history.ts';
-import { type DialCandidate, dueAt, planDials } from './dial-plan.ts';
+import { AddressSearch, type ResolveRecord } from './address-search.ts';
+import {
+  type Backoff,
+  backoffAfter,
+  DialHistory,
+  type DialOutcome,
+  isOfUse,
+  outcomeOf,
+  outcomeOfStay,
+} from './dial-backoff.ts';
+import { type DialCandidate, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
+import { type DialTarget, rotated } from './dial-target.ts';
 import { type Connect, Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
 import type { PeerSet } from './peers.ts';
 
-/** A peer that was found and stayed for less than this counts as a failed dial. */
-const SHORT_STAY_MS = 60_000;
-
-interface Candidate extends DialCandidate {
-  readonly enode: Enode;
+interface Candidate {
+  readonly key: string;
+  readonly isStatic: boolean;
   /** Found by discovery: forgotten when it is gone, for it to be found again. */
   readonly isFound: boolean;
+  target: DialTarget;
   dialedAt: number | undefined;
+  backoff: Backoff | undefined;
 }
 
 export interface DialerOptions {
@@ -28,11 +38,20 @@ export interface DialerOptions {
   readonly failed: (failure: DialFailure) => void;
   /** Told after each round: `demand` may have changed. */
   readonly planned?: () => void;
+  /** Asks discovery for the record of a node that is kept and cannot be reached; default: nobody is asked. */
+  readonly resolve?: ResolveRecord;
+  /** Told of a node that was found to be elsewhere, too. */
+  readonly moved?: (target: DialTarget) => void;
+  /** Told of a search that found nothing else; of its error if there was one. */
+  readonly searched?: (target: DialTarget, error: PeerlaneError | undefined) => void;
+  /** From 0 to 1, 1 not included; default: of `env`. */
+  readonly random?: () => number;
 }
 
 export interface DialFailure {
   readonly enode: Enode;
   readonly error: PeerlaneError;
+  readonly outcome: DialOutcome;
   /** Milliseconds until the node is dialed again; undefined when that is not certain. */
   readonly redialInMs: number | undefined;
   readonly isFound: boolean;
@@ -44,12 +63,19 @@ export class Dialer {
   readonly #candidates = new Map<string, Candidate>();
   readonly #dials: Dials;
   readonly #history = new DialHistory();
+  readonly #search: AddressSearch;
   #isRunning = false;
   #timer: Timer | undefined;
 
   constructor(options: DialerOptions) {
     this.#options = options;
     this.#dials = new Dials(options.connect, () => this.plan());
+    const { env, resolve = async () => undefined } = options;
+    this.#search = new AddressSearch({
+      ...{ env, resolve },
+      found: (key, target) => this.#moved(key, target),
+      failed: (_, target, error) => options.searched?.(target, error),
+    });
   }
 
   start(): void {
@@ -61,19 +87,19 @@ export class Dialer {
   close(): void {
     this.#isRunning = false;
     this.#timer?.cancel();
+    this.#search.close();
     this.#dials.abortAll();
   }
 
   /** A node to be dialed while there are slots; a static one is kept connected, and stays static. */
-  add(enode: Enode, isStatic: boolean): void {
-    const key = toBareHex(enode.publicKey);
+  add(target: DialTarget, isStatic: boolean): void {
+    const key = toBareHex(target.publicKey);
     const known = this.#candidates.get(key);
     this.#candidates.set(key, {
-      key,
-      enode,
+      ...{ key, target, isFound: false },
       isStatic: isStatic || known?.isStatic === true,
-      isFound: false,
       dialedAt: known?.dialedAt,
+      backoff: known?.backoff,
     });
     this.plan();
   }
@@ -101,31 +127,55 @@ export class Dialer {
   }
 
   /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
-  offer(enode: Enode): void {
-    const key = toBareHex(enode.publicKey);
+  offer(target: DialTarget): void {
+    const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key)) return;
-    this.#candidates.set(key, { key, enode, isStatic: false, isFound: true, dialedAt: undefined });
+    const backoff = this.#history.get(key);
+    this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
     this.plan();
   }
 
   /** A peer that stayed for so long is gone. */
-  left(key: string, stayedMs: number): void {
+  left(key: string, stayedMs: number, error: PeerlaneError): void {
     const candidate = this.#candidates.get(key);
-    if (candidate?.isFound !== true) return;
-    this.#forget(candidate, stayedMs < SHORT_STAY_MS);
+    if (candidate !== undefined) this.#over(candidate, outcomeOfStay(error, stayedMs));
   }
 
-  #forget({ key, dialedAt }: Candidate, hasFailed: boolean): void {
+  /** Whether what becomes of dials says nothing of the nodes: nobody is there at all. */
+  get #isLonely(): boolean {
+    return this.#options.peers.size === 0;
+  }
+
+  /** A dial, or the peer that it led to, is over. */
+  #over(candidate: Candidate, outcome: DialOutcome): void {
+    const { key, isStatic, isFound, backoff } = candidate;
+    const { env, random = () => randomOf(env) } = this.#options;
+    const from = isOfUse(outcome) ? (candidate.dialedAt ?? Number.NEGATIVE_INFINITY) : env.now();
+    const result = { outcome, from, isStatic, isLonely: this.#isLonely, random: random() };
+    candidate.backoff = backoffAfter(backoff, result);
+    if (!isFound || this.#candidates.get(key) !== candidate) return;
     this.#candidates.delete(key);
-    const at = dialedAt ?? this.#options.env.now();
-    if (hasFailed) this.#history.failed(key, at);
-    else this.#history.succeeded(key, at);
+    this.#history.put(key, candidate.backoff);
+  }
+
+  /** It can be reached there at once: its wait was for where it cannot. */
+  #moved(key: string, target: DialTarget): void {
+    const candidate = this.#candidates.get(key);
+    if (candidate === undefined || !this.#isRunning) return;
+    candidate.target = target;
+    candidate.backoff = undefined;
+    candidate.dialedAt = undefined;
+    this.#options.moved?.(target);
+    this.plan();
   }
 
   /** Forgets a node, and ends the dial to it. */
   remove(key: string): void {
     const candidate = this.#candidates.get(key);
-    if (candidate !== undefined) this.#forget(candidate, true);
+    this.#candidates.delete(key);
+    this.#search.forget(key);
+    if (candidate?.isFound === true)
+      this.#history.put(key, backoffOfRemoved(candidate, this.#options.env.now()));
     this.#dials.abort(key);
   }
 
@@ -160,7 +210,7 @@ export class Dialer {
     const now = env.now();
     const { dial, nextAt } = planDials({
       now,
-      candidates: [...this.#candidates.values()],
+      candidates: [...this.#candidates.values()].map(candidateOf),
       busy: new Set([...peers.keys(), ...this.#dials.keys()]),
       pending: this.#dials.size,
       maxPending,
@@ -170,7 +220,10 @@ export class Dialer {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
-      this.#dials.begin(key, candidate.enode).catch((error: unknown) => this.#failed(candidate, error));
+      this.#dials.begin(key, candidate.target).then(
+        () => this.#search.forget(key),
+        (error: unknown) => this.#failed(candidate, error),
+      );
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
       this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.plan());
@@ -178,14 +231,21 @@ export class Dialer {
     planned?.();
   }
 
-  #failed(candidate: Candidate, error: unknown): void {
-    const { key, enode, isFound } = candidate;
+  #failed(candidate: Candidate, thrown: unknown): void {
+    const { key, target: enode, isFound } = candidate;
+    const error = toPeerlaneError(thrown);
+    const outcome = outcomeOf(error);
     const isForgotten = isFound && this.#candidates.get(key) === candidate;
-    if (isForgotten) this.#forget(candidate, true);
+    this.#over(candidate, outcome);
+    candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);
-    this.#options.failed({ enode, error: toPeerlaneError(error), redialInMs, isFound });
-    // It counted as one that waits.
+    this.#options.failed({ enode, error, outcome, redialInMs, isFound });
+    const isKept = !isFound && this.#candidates.get(key) === candidate;
+    if (isKept && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
+      this.#search.want(key, enode);
+    // It waits for longer now, and if it was found, it counted as one that waits.
     if (isForgotten) this.#options.planned?.();
+    else this.plan();
   }
 
   get #attemptsForSlots(): number {
@@ -193,4 +253,25 @@ export class Dialer {
     for (const key of this.#dials.keys()) if (!this.keeps(key)) count++;
     return count;
   }
+}
+
+function dueAt({ dialedAt, backoff }: Candidate): number {
+  // A dial by a caller, or a peer that came in, leaves no wait.
+  const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
+  return Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
+}
+
+function candidateOf(candidate: Candidate): DialCandidate {
+  const { key, isStatic } = candidate;
+  return { key, isStatic, dueAt: dueAt(candidate) };
+}
+
+/** Whoever takes a node away does not want it at once. */
+function backoffOfRemoved({ backoff }: Candidate, now: number): Backoff {
+  return { until: now + REDIAL_INTERVAL_MS, failures: backoff?.failures ?? 0 };
+}
+
+function randomOf(env: Env): number {
+  const [a = 0, b = 0] = env.randomBytes(2);
+  return (a * 256 + b) / 65_536;
 }

@@ -1,5 +1,5 @@
 import { abortedError, onAbort } from '../base/abort.ts';
-import type { Enode } from '../enr/index.ts';
+import type { DialTarget } from './dial-target.ts';
 import type { Peer } from './peer.ts';
 
 interface Attempt {
@@ -12,7 +12,7 @@ interface Attempt {
 }
 
 /** Makes the connection to a node; resolves when it is a peer. */
-export type Connect = (enode: Enode, signal: AbortSignal) => Promise<Peer>;
+export type Connect = (target: DialTarget, signal: AbortSignal) => Promise<Peer>;
 
 /** The dials in progress, one at most to a node; several callers may wait for the same. */
 export class Dials {
@@ -40,16 +40,16 @@ export class Dials {
   }
 
   /** Dials for the server itself. */
-  begin(key: string, enode: Enode): Promise<Peer> {
-    return (this.#attempts.get(key) ?? this.#start(key, enode, true)).done;
+  begin(key: string, target: DialTarget): Promise<Peer> {
+    return (this.#attempts.get(key) ?? this.#start(key, target, true)).done;
   }
 
   /**
    * Dials for a caller, or waits with others for the dial in progress. `signal` ends the wait of this caller, and
    * the dial when nobody else wants it.
    */
-  async join(key: string, enode: Enode, signal: AbortSignal | undefined): Promise<Peer> {
-    const attempt = this.#attempts.get(key) ?? this.#start(key, enode, false);
+  async join(key: string, target: DialTarget, signal: AbortSignal | undefined): Promise<Peer> {
+    const attempt = this.#attempts.get(key) ?? this.#start(key, target, false);
     attempt.waiters++;
     let stop: () => void = () => undefined;
     const aborted = new Promise<never>((_, reject) => {
@@ -72,9 +72,9 @@ export class Dials {
     for (const { abort } of this.#attempts.values()) abort.abort();
   }
 
-  #start(key: string, enode: Enode, planned: boolean): Attempt {
+  #start(key: string, target: DialTarget, planned: boolean): Attempt {
     const abort = new AbortController();
-    const attempt: Attempt = { abort, done: this.#connect(enode, abort.signal), waiters: 0, planned };
+    const attempt: Attempt = { abort, done: this.#connect(target, abort.signal), waiters: 0, planned };
     this.#attempts.set(key, attempt);
     const settled = () => {
       this.#attempts.delete(key);

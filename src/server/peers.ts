@@ -43,6 +43,10 @@ export class PeerSet {
     return [...this.#entries.values()].map(({ peer }) => peer);
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** Keys of the nodes that are connected. */
   keys(): IterableIterator<string> {
     return this.#entries.keys();

@@ -6,11 +6,13 @@ import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
 import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
+import { type GivenNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { budgetsOf } from './budgets.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
+import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
@@ -75,13 +77,15 @@ export class Server implements AsyncDisposable {
       connect: (enode, signal) => this.#connector.dial(enode, signal),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
+      resolve: async (publicKey, signal) =>
+        discovery?.v4 === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
     const bootnodes = this.#config.bootnodes.filter(isOther);
     const staticNodes = this.#config.staticNodes.filter(isOther);
     // v4 begins with bootnodes, and finds out whether they are nodes to be dialed.
-    if (discovery?.v4 !== true) for (const enode of bootnodes) this.#dialer.add(enode, false);
-    for (const enode of staticNodes) this.#dialer.add(enode, true);
+    if (discovery?.v4 !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
+    for (const node of staticNodes) this.#dialer.add(targetOf(node), true);
     const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
     const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey };
     this.#discovery = discovery && new Discovery({ ...shared, ...discovery });
@@ -165,18 +169,20 @@ export class Server implements AsyncDisposable {
 
   /**
    * Keeps a node connected from now on, whatever the limits.
-   * @throws PeerlaneError `invalid-enode`, `connected-to-self`, `address-refused`
+   * @param node its enode URL or record
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `connected-to-self`, `address-refused`; `invalid-argument` for a
+   * record without an address
    */
-  addPeer(enode: string): void {
-    const parsed = parseEnode(enode);
+  addPeer(node: string): void {
+    const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
-    this.#dialer.add(parsed, true);
+    this.#dialer.add(targetOf(parsed), true);
   }
 
-  /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError `invalid-enode` */
-  removePeer(enode: string): void {
-    const key = toBareHex(parseEnode(enode).publicKey);
+  /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError as `addPeer` */
+  removePeer(node: string): void {
+    const key = toBareHex(parseNode(node).publicKey);
     this.#dialer.remove(key);
     this.#peers.get(key)?.disconnect();
   }
@@ -192,18 +198,18 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Connects to a node once; resolves when Hellos have been exchanged.
+   * Connects to a node, by its enode URL or record, once; resolves when Hellos have been exchanged.
    * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`,
-   * `invalid-argument`, `invalid-enode`; `address-refused` by `netRestrict` or `netDeny`
+   * `invalid-argument`, `invalid-enode`, `invalid-record`; `address-refused` by `netRestrict` or `netDeny`
    */
-  async dial(enode: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
+  async dial(node: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
     const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    const parsed = parseEnode(enode);
+    const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    return this.#peers.get(key) ?? (await this.#dialer.dial(key, parsed, signal));
+    return this.#peers.get(key) ?? (await this.#dialer.dial(key, targetOf(parsed), signal));
   }
 
   /**
@@ -324,13 +330,17 @@ export class Server implements AsyncDisposable {
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const connectedAt = this.#peers.get(key)?.connectedAt ?? 0;
     if (peer !== undefined && this.#peers.remove(key, connection)) {
-      this.#dialer.left(key, env.now() - connectedAt);
+      this.#dialer.left(key, env.now() - connectedAt, error);
       onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
     this.#dialer.plan();
   }
+}
+
+function targetOf(node: GivenNode): DialTarget {
+  return withRecordEndpoints(node, node.record);
 }
 
 function closedWhileStarting(): PeerlaneError {

@@ -10,7 +10,7 @@ const round = (change: Partial<DialRound>): DialRound => ({
   freeSlots: 10,
   ...change,
 });
-const node = (key: string, isStatic = false, dialedAt?: number) => ({ key, isStatic, dialedAt });
+const node = (key: string, isStatic = false, dueAt = -Infinity) => ({ key, isStatic, dueAt });
 
 describe('a round of dialing', () => {
   it.each<[string, Partial<DialRound>, string[], number]>([
@@ -36,17 +36,17 @@ describe('a round of dialing', () => {
       ['a'],
       Infinity,
     ],
-    ['waits 35 s before it dials a node again', { candidates: [node('a', false, 90_000)] }, [], 125_000],
-    ['dials a node again after 35 s', { candidates: [node('a', false, 65_000)] }, ['a'], Infinity],
+    ['waits until a node is due', { candidates: [node('a', false, 125_000)] }, [], 125_000],
+    ['dials a node that is due', { candidates: [node('a', false, 100_000)] }, ['a'], Infinity],
     [
       'prefers who has waited longest',
-      { candidates: [node('a', false, 60_000), node('b'), node('c', false, 10)], freeSlots: 2 },
+      { candidates: [node('a', false, 95_000), node('b'), node('c', false, 35_010)], freeSlots: 2 },
       ['b', 'c'],
       Infinity,
     ],
     [
       'does not wake up for a node without a slot',
-      { candidates: [node('a', false, 90_000)], freeSlots: 0 },
+      { candidates: [node('a', false, 125_000)], freeSlots: 0 },
       [],
       Infinity,
     ],

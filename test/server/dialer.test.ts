@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import type { Enode } from '../../src/enr/index.ts';
-import { Dialer } from '../../src/server/dialer.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { type Enode, signRecord } from '../../src/enr/index.ts';
+import type { DialTarget } from '../../src/server/dial-target.ts';
+import { Dialer, type DialerOptions } from '../../src/server/dialer.ts';
 import type { Peer } from '../../src/server/peer.ts';
 import { PeerSet } from '../../src/server/peers.ts';
 
@@ -15,30 +18,39 @@ const node = (tcpPort: number): Enode => ({
 const keyOf = (port: number) => port.toString(16).padStart(2, '0').repeat(64);
 
 /** A dialer whose dials are kept waiting until the test fails them; nodes are named by their ports. */
-function dialing({ maxPending = 50, maxDialedPeers = 2 } = {}) {
+function dialing({
+  maxPending = 50,
+  maxDialedPeers = 2,
+  ...options
+}: Partial<DialerOptions & { readonly maxDialedPeers: number }> = {}) {
   const env = new VirtualEnv();
   const dials: { readonly port: number; readonly at: number }[] = [];
   const failures: (readonly [port: number, redialInMs: number | undefined])[] = [];
+  const targets: DialTarget[] = [];
   const pending = new Map<number, (error: PeerlaneError) => void>();
   const dialer = new Dialer({
     env,
     maxPending,
     peers: new PeerSet({ maxPeers: 10, maxDialedPeers }),
-    connect: ({ tcpPort: port }, signal) => {
+    connect: (target, signal) => {
+      const { tcpPort: port } = target;
       dials.push({ port, at: env.now() });
+      targets.push(target);
       return new Promise<Peer>((_, reject) => {
         pending.set(port, reject);
         signal.addEventListener('abort', () => reject(new PeerlaneError('aborted', 'aborted')));
       });
     },
     failed: ({ enode, redialInMs }) => void failures.push([enode.tcpPort, redialInMs]),
+    random: () => 0,
+    ...options,
   });
   /** Fails the dial to a node, and lets all hear of it. */
-  const fail = async (port: number) => {
-    pending.get(port)?.(new PeerlaneError('dial-failed', 'nobody there'));
+  const fail = async (port: number, error = new PeerlaneError('dial-failed', 'nobody there')) => {
+    pending.get(port)?.(error);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { env, dialer, dials, failures, fail };
+  return { env, dialer, dials, failures, fail, targets };
 }
 
 describe('a dialer', () => {
@@ -126,5 +138,81 @@ describe('a dialer', () => {
     ]);
     expect(env.timers).toBe(0);
     expect(dials).toHaveLength(2);
+  });
+
+  it('waits for longer before each dial of a node that is useless, and less long when nobody is there', async () => {
+    const useless = dialing();
+    useless.dialer.add(node(1), true);
+    useless.dialer.start();
+    await useless.fail(1, new PeerlaneError('fork-id-mismatch', 'another chain'));
+    const lonely = dialing();
+    lonely.dialer.add(node(1), true);
+    lonely.dialer.start();
+    for (let i = 0; i < 4; i++) {
+      await lonely.fail(1);
+      lonely.env.advance(35_000);
+    }
+    expect(useless.failures).toEqual([[1, 300_000]]);
+    expect(lonely.failures).toEqual(Array(4).fill([1, 35_000]));
+  });
+
+  it('tries the places of a node in turn', async () => {
+    const { env, dialer, targets, fail } = dialing();
+    dialer.add({ ...node(1), alternatives: [{ host: '::1', port: 2 }] }, true);
+    dialer.start();
+    await fail(1);
+    env.advance(35_000);
+    await fail(2);
+    env.advance(35_000);
+    expect(targets.map(({ host, alternatives }) => [host, alternatives?.[0]?.host])).toEqual([
+      ['127.0.0.1', '::1'],
+      ['::1', '127.0.0.1'],
+      ['127.0.0.1', '::1'],
+    ]);
+  });
+
+  it('asks where a node is that cannot be reached, and dials it there at once', async () => {
+    const key = generateSecretKey(systemEnv);
+    const record = signRecord(key, { seq: 1n, entries: { ip: '127.0.0.9', tcp: 9 } });
+    const asked: Uint8Array[] = [];
+    const moved: DialTarget[] = [];
+    const { env, dialer, dials, fail, targets } = dialing({
+      resolve: async (publicKey) => {
+        asked.push(publicKey);
+        return record;
+      },
+      moved: (target) => void moved.push(target),
+    });
+    const publicKey = publicKeyOf(key);
+    dialer.add({ ...node(1), publicKey }, true);
+    dialer.start();
+    await fail(1);
+    expect(asked).toEqual([publicKey]);
+    expect(dials).toEqual([
+      { port: 1, at: 0 },
+      { port: 9, at: 0 },
+    ]);
+    expect(targets[1]).toMatchObject({ host: '127.0.0.9', alternatives: [{ host: '127.0.0.1', port: 1 }] });
+    expect(moved).toHaveLength(1);
+    // What is known already is not news, and nobody is asked all the time.
+    await fail(9);
+    expect([moved.length, asked.length]).toEqual([1, 1]);
+    env.advance(60_000);
+    await fail(1);
+    expect([moved.length, asked.length]).toEqual([1, 2]);
+  });
+
+  it('asks nobody where a node is that was reached and is useless', async () => {
+    const asked: Uint8Array[] = [];
+    const { dialer, fail } = dialing({
+      resolve: async (publicKey) => {
+        asked.push(publicKey);
+        return undefined;
+      },
+    });
+    dialer.add(node(1), true);
+    dialer.start();
+    await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
+    expect(asked).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
-import { connectTcp } from '../../src/io/tcp.ts';
+import { connectAny } from '../../src/io/happy-eyeballs.ts';
 import { Discv4Service } from '../../src/server/index.ts';
 import { checkNetRestrict } from '../../src/server/net-restrict.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
@@ -91,7 +91,7 @@ describe('a connection to a host name', () => {
     const address = listener.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
     const connect = (allows: (ip: string) => boolean) =>
-      connectTcp({ host: 'localhost', port }, { timeoutMs: 5_000, allows });
+      connectAny([{ host: 'localhost', port }], { env: systemEnv, timeoutMs: 5_000, allows });
     const wire = await connect((ip) => ip === '127.0.0.1');
     expect(wire.remoteAddress).toBe('127.0.0.1');
     wire.destroy();

@@ -1,0 +1,62 @@
+/** Where a node is dialed: at several places perhaps, of which the first is tried first. */
+import { equalBytes } from '../base/bytes.ts';
+import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts';
+import type { Endpoint, Wire } from '../io/tcp.ts';
+
+/** Places of one node: the one that was named, and others that its record names or named. */
+export const MAX_ENDPOINTS = 4;
+
+/** A node to be dialed. */
+export interface DialTarget extends Enode {
+  /** Other places where it may be. */
+  readonly alternatives?: readonly Endpoint[];
+}
+
+/** All places of a node. */
+export function endpointsOf({ host, tcpPort, alternatives = [] }: DialTarget): readonly Endpoint[] {
+  return [{ host, port: tcpPort }, ...alternatives];
+}
+
+/** The node, with the places that its record names beside the one that it was found at: the other family's, usually. */
+export function withRecordEndpoints(node: Enode, record: NodeRecord | undefined): DialTarget {
+  if (record === undefined || !equalBytes(record.publicKey, node.publicKey)) return node;
+  return withAlternatives(node, tcpEndpoints(record));
+}
+
+/** The node at the places that its newest record names; `undefined` if all of them are known. */
+export function movedTo(node: DialTarget, record: NodeRecord): DialTarget | undefined {
+  const known = endpointsOf(node);
+  const [first, ...others] = tcpEndpoints(record);
+  if (first === undefined || known.some((one) => isSame(one, first))) return undefined;
+  return withAlternatives({ ...node, host: first.host, tcpPort: first.port }, [...others, ...known]);
+}
+
+/** The node with the next of its places first: where the first was taken there is somebody else perhaps. */
+export function rotated(node: DialTarget): DialTarget {
+  const [first, ...others] = endpointsOf(node);
+  const [next, ...rest] = others;
+  if (first === undefined || next === undefined) return node;
+  return { ...node, host: next.host, tcpPort: next.port, alternatives: [...rest, first] };
+}
+
+/** The node at the place where it has been reached; one that is named by a host keeps its name. */
+export function reachedAt(node: DialTarget, { remoteAddress: host, remotePort: tcpPort }: Wire): Enode {
+  const { publicKey, udpPort, alternatives } = node;
+  return alternatives === undefined ? node : { publicKey, host, tcpPort, udpPort };
+}
+
+function withAlternatives(node: Enode, endpoints: readonly Endpoint[]): DialTarget {
+  const kept: Endpoint[] = [{ host: node.host, port: node.tcpPort }];
+  for (const endpoint of endpoints) {
+    if (kept.length < MAX_ENDPOINTS && !kept.some((one) => isSame(one, endpoint))) kept.push(endpoint);
+  }
+  return kept.length === 1 ? node : { ...node, alternatives: kept.slice(1) };
+}
+
+function tcpEndpoints(record: NodeRecord): Endpoint[] {
+  return endpointsOfRecord(record)
+    .filter(({ tcpPort }) => tcpPort !== 0)
+    .map(({ host, tcpPort: port }) => ({ host, port }));
+}
+
+const isSame = (a: Endpoint, b: Endpoint): boolean => a.host === b.host && a.port === b.port;
