@@ -19,6 +19,7 @@ export { VirtualEnv } from './base/virtual-env.ts';
 export type { AddonFile } from './crypto/addon-file.ts';
 export { backend, generateSecretKey, publicKeyOf } from './crypto/index.ts';
 export type { Discv4Event, Discv4Stats, DropReason } from './discv4/events.ts';
+export type { ClockSkew } from './discv4/index.ts';
 export type { IntakeLimits } from './discv4/intake.ts';
 export type { WireEndpoint } from './discv4/messages.ts';
 export type { PacketName } from './discv4/packet.ts';
@@ -76,15 +77,21 @@ export {
   type BroadcastResult,
   Crawler,
   type CrawlerOptions,
+  type Diagnosis,
   Discovery,
   type DiscoveryOptions,
   Discv4Service,
   type Discv4ServiceOptions,
+  type Finding,
+  type FindingKind,
   type FoundNode,
   formatNodeSet,
   NodeDatabase,
   type NodeDatabaseOptions,
   type NodeHello,
+  type NodeLogEntry,
+  type NodeLogKind,
+  type NodeLogNote,
   type NodeSet,
   type NodeSetEntry,
   Peer,

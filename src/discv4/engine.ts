@@ -7,6 +7,7 @@ import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import { Agenda } from './agenda.ts';
+import type { ClockSkew } from './clock-samples.ts';
 import type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events.ts';
 import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
 import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
@@ -238,6 +239,11 @@ export class Discv4Engine {
       requests: this.#requests.open,
       proofs: this.#proofs.size,
     };
+  }
+
+  /** By how much the clocks of others differ from ours; `undefined` when too few were heard of late. */
+  clockSkew(now: number): ClockSkew | undefined {
+    return this.#screening.skew(now);
   }
 
   /** How many entries there are in all that others can fill. */

@@ -2,6 +2,7 @@
 
 export { mayRelay, normalIp, type UdpEndpoint } from './address.ts';
 export { PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './attempts.ts';
+export type { ClockSkew } from './clock-samples.ts';
 export {
   Discv4Engine,
   type Discv4Host,

@@ -1,6 +1,7 @@
 /** What is seen of a packet before its signature is: whatever is of no use, whoever signed it, costs little. */
 import { isPeerlaneError } from '../base/errors.ts';
 import type { UdpEndpoint } from './address.ts';
+import { ClockSamples, type ClockSkew } from './clock-samples.ts';
 import type { DropReason } from './events.ts';
 import type { Intake } from './intake.ts';
 import { decodeMessage, type Message } from './messages.ts';
@@ -40,6 +41,7 @@ export class Screening {
     unsolicited: 0,
   };
   readonly #context: ScreeningContext;
+  readonly #clock = new ClockSamples();
 
   constructor(context: ScreeningContext) {
     this.#context = context;
@@ -64,7 +66,9 @@ export class Screening {
     if (useless !== undefined) return this.#refuse(useless);
     const message = messageOf(packet);
     if (message === undefined) return this.#refuse('malformed');
-    const reason = this.#untimely(message) ?? this.#unsolicited(message, origin.key);
+    const lifetime = this.#lifetime(message);
+    if (isExpected && lifetime !== undefined) this.#clock.add(origin.network ?? origin.key, lifetime, now);
+    const reason = untimely(lifetime) ?? this.#unsolicited(message, origin.key);
     if (reason !== undefined) return this.#refuse(reason);
     // Whoever has not got our Ping cannot name its hash, and cannot pass for known.
     const isKnown = isProven || message.kind === 'pong';
@@ -86,17 +90,25 @@ export class Screening {
     return reason;
   }
 
-  #untimely(message: Message): DropReason | undefined {
-    if (message.kind === 'enrResponse') return undefined;
-    const lifetime = message.expiration - this.#context.unixSeconds();
-    if (lifetime < 0) return 'expired';
-    return lifetime > MAX_EXPIRATION_S ? 'far-future' : undefined;
+  /** By how much the clocks of others differ from ours, as far as is known. */
+  skew(now: number): ClockSkew | undefined {
+    return this.#clock.skew(now);
+  }
+
+  /** Seconds for which a message is still valid. */
+  #lifetime(message: Message): number | undefined {
+    return message.kind === 'enrResponse' ? undefined : message.expiration - this.#context.unixSeconds();
   }
 
   /** An answer for which nobody at that endpoint was asked, so that nothing would come of it whoever has signed it. */
   #unsolicited(message: Message, endpointKey: string): DropReason | undefined {
     return this.#context.requests.admits(message, endpointKey) ? undefined : 'unsolicited';
   }
+}
+
+function untimely(lifetime = 0): DropReason | undefined {
+  if (lifetime < 0) return 'expired';
+  return lifetime > MAX_EXPIRATION_S ? 'far-future' : undefined;
 }
 
 /** Why a packet of this type is of no use from somebody who has proved nothing, and of whom nothing is expected. */

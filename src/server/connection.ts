@@ -75,6 +75,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #peer: PeerInfo | undefined;
+  #remoteId: Uint8Array | undefined;
   #handlers = 0;
   #confirmed = false;
   /** The peer sends no more. */
@@ -135,6 +136,11 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return this.#link.identified;
   }
 
+  /** The public key that the remote side has proved. */
+  get remoteId(): Uint8Array | undefined {
+    return this.#peer?.id ?? this.#remoteId;
+  }
+
   /** The peer, from Hello on. */
   get peer(): PeerInfo | undefined {
     return this.#peer;
@@ -185,6 +191,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   }
 
   identified(remoteId: Uint8Array): void {
+    this.#remoteId = remoteId;
     this.#owner.identified(this, remoteId);
   }
 
@@ -205,6 +212,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       remotePort,
     };
     this.#peer = peer;
+    this.#remoteId = undefined;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
     this.#owner.opened(this, peer);
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));

@@ -104,6 +104,17 @@ export class Dialer {
     this.plan();
   }
 
+  /** Nodes that are known and not connected: the static ones, and all. */
+  get waiting(): { readonly kept: number; readonly all: number } {
+    let [kept, all] = [0, 0];
+    for (const { key, isStatic } of this.#candidates.values()) {
+      if (this.#options.peers.get(key) !== undefined) continue;
+      all++;
+      if (isStatic) kept++;
+    }
+    return { kept, all };
+  }
+
   /** How many more nodes there are slots for, and dials that may begin now. */
   get demand(): number {
     if (!this.#isRunning) return 0;

@@ -4,11 +4,13 @@ import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.t
 import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { ClockSkew } from '../discv4/index.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
+import type { DiagnosisFacts } from './diagnosis.ts';
 import { withRecordEndpoints } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
@@ -22,6 +24,7 @@ import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
 import { databaseSource, dnsSource, seedsOf, staticSource, v4Source } from './node-sources.ts';
+import type { Observations } from './observations.ts';
 
 export interface DiscoveryContext extends DiscoveryConfig {
   /** The secret key, and the public key of 64 bytes. */
@@ -37,6 +40,7 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly notes: NodeNotes;
   readonly onEvent: (event: ServerEvent) => void;
   readonly local: LocalNode;
+  readonly observations: Pick<Observations, 'found' | 'passedOver'>;
   /** Says how many nodes the server would dial, and which it would not, and gets them. */
   readonly dialer: Pick<Dialer, 'demand' | 'offer' | 'leavesOut'>;
 }
@@ -98,6 +102,29 @@ export class Discovery {
   /** Where v4 listens. */
   get endpoint(): Endpoint | undefined {
     return this.#service && { host: this.#context.host, port: this.#service.port };
+  }
+
+  /** What `Server.diagnose` wants to know of v4; undefined when it does not run. @internal */
+  get v4Facts():
+    | { readonly facts: NonNullable<DiagnosisFacts['v4']>; readonly clockSkew: ClockSkew | undefined }
+    | undefined {
+    const service = this.#service;
+    if (service === undefined) return undefined;
+    const { sent, received, dropped } = service.stats();
+    const facts = { table: service.table.stats().entries, sent, received, expired: dropped.expired };
+    return { facts, clockSkew: service.clockSkew() };
+  }
+
+  /** Whether there is anything to take nodes from. @internal */
+  get hasSources(): boolean {
+    const { bootnodes, nodeDatabase, dns, staticNodes } = this.#context;
+    return (
+      bootnodes.length + dns.length + staticNodes.length + (nodeDatabase?.size ?? 0) > 0 || this.#hasTable
+    );
+  }
+
+  get #hasTable(): boolean {
+    return (this.#service?.table.stats().entries ?? 0) > 0;
   }
 
   /** Looks again whether the server wants nodes. @internal */
@@ -240,7 +267,10 @@ export class Discovery {
     if (!mayBeDialed(node, allows)) return undefined;
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
     const shown = this.#isUnseen(node) ? await this.#asked(node, signal) : node;
-    return shown !== undefined && this.#isUseful(shown) ? shown : undefined;
+    if (shown === undefined) return undefined;
+    const isUseful = this.#isUseful(shown);
+    this.#context.observations[isUseful ? 'found' : 'passedOver'](shown);
+    return isUseful ? shown : undefined;
   }
 
   /** Whether v4 knows of the node from others only, a list in DNS perhaps, and not from itself. */

@@ -3,7 +3,13 @@ import { checkBoolean, checkLength, checkObject, reading, signalOf } from '../ba
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
-import { Discv4Engine, type Discv4Stats, type PingResult, packetCryptoBeside } from '../discv4/index.ts';
+import {
+  type ClockSkew,
+  Discv4Engine,
+  type Discv4Stats,
+  type PingResult,
+  packetCryptoBeside,
+} from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import { addressRefused } from '../io/tcp.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
@@ -176,6 +182,11 @@ export class Discv4Service implements AsyncDisposable {
   /** The node's own record. @throws PeerlaneError `invalid-argument` when `record` gives none */
   get record(): NodeRecord {
     return this.#record.current;
+  }
+
+  /** By how much the clocks of others differ from this machine's; `undefined` when too few were heard of late. */
+  clockSkew(): ClockSkew | undefined {
+    return this.#engine.clockSkew(this.#config.env.now());
   }
 
   stats(): Discv4Stats {

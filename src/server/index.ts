@@ -9,6 +9,8 @@ export {
 export type { CrawlStats } from './crawl-checks.ts';
 export type { CrawlerOptions, CrawlService } from './crawl-options.ts';
 export { Crawler } from './crawler.ts';
+export type { Diagnosis, Finding, FindingKind } from './diagnosis.ts';
+export type { DialOutcome } from './dial-backoff.ts';
 export {
   type DialCandidate,
   type DialPlan,
@@ -31,6 +33,7 @@ export {
   type StoredNode,
 } from './node-db/index.ts';
 export type { NodeHello } from './node-hello.ts';
+export type { NodeLogEntry, NodeLogKind, NodeLogNote } from './node-logs.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';

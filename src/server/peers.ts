@@ -56,6 +56,17 @@ export class PeerSet {
     return this.#entries.get(key)?.peer;
   }
 
+  /** How many came in, were dialed, and of these are beyond the limits. */
+  get counts(): { readonly inbound: number; readonly dialed: number; readonly kept: number } {
+    let [inbound, dialed, kept] = [0, 0, 0];
+    for (const { connection, isStatic } of this.#entries.values()) {
+      if (connection.inbound) inbound++;
+      else dialed++;
+      if (isStatic) kept++;
+    }
+    return { inbound, dialed, kept };
+  }
+
   /** Slots left for nodes that we dial; negative when more are taken than there are. */
   get freeDialSlots(): number {
     const { maxPeers, maxDialedPeers } = this.#limits;

@@ -12,13 +12,16 @@ import { budgetsOf } from './budgets.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
+import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
 import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
 import { mayBeDialed } from './net-restrict.ts';
+import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
+import { Observations } from './observations.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
@@ -43,6 +46,7 @@ export class Server implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #pendingInbound: PendingInbound;
   readonly #admission: Admission;
+  readonly #observations: Observations;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -63,6 +67,7 @@ export class Server implements AsyncDisposable {
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
+    this.#observations = new Observations(env);
     this.#admission = new Admission(env, this.#config.allows);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
@@ -79,6 +84,8 @@ export class Server implements AsyncDisposable {
       planned: () => this.#discovery?.wake(),
       resolve: async (publicKey, signal) =>
         discovery?.v4 === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
+      moved: (target) => this.#observations.moved(target),
+      searched: (target, error) => this.#observations.notMoved(target, error),
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
     const bootnodes = this.#config.bootnodes.filter(isOther);
@@ -87,7 +94,8 @@ export class Server implements AsyncDisposable {
     if (discovery?.v4 !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
     for (const node of staticNodes) this.#dialer.add(targetOf(node), true);
     const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
-    const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey };
+    const observations = this.#observations;
+    const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey, observations };
     this.#discovery = discovery && new Discovery({ ...shared, ...discovery });
   }
 
@@ -213,6 +221,34 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * What has happened with a node of late, the oldest first: found, dialed in vain, connected, disconnected, refused, and why.
+   * Of the 4,096 nodes that were heard of last the last 16 entries are kept; equal ones in a row count as one.
+   * @param node its enode URL or record
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` for a record without an address
+   */
+  log(node: string): readonly NodeLogEntry[] {
+    return this.#observations.log(parseNode(node).publicKey);
+  }
+
+  /** Why there are no or few peers, as far as the server can tell, and what to do about it. */
+  diagnose(): Diagnosis {
+    const { maxPeers, bootnodes, staticNodes } = this.#config;
+    const { kept: missing, all: candidates } = this.#dialer.waiting;
+    const { facts: v4, clockSkew } = this.#discovery?.v4Facts ?? {};
+    const { ip, ip6 } = this.#local.record.entries();
+    const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
+    return diagnose({
+      ...this.#observations.facts(),
+      ...this.#peers.counts,
+      ...{ maxPeers, missing, candidates, v4, clockSkew },
+      listens: this.#listener !== undefined,
+      port: this.#listener?.port ?? 0,
+      ownAddress: widestOf([ip, ip6]),
+      hasSources: hasNodes || this.#discovery?.hasSources === true,
+    });
+  }
+
+  /**
    * Sends a message to all peers, or to `peers`, that share its protocol: compressed once, framed for all in one
    * batch. Those that still have not taken what they were sent before are skipped rather than waited for. Resolves
    * when the frames have been handed to the sockets.
@@ -255,7 +291,9 @@ export class Server implements AsyncDisposable {
     this.#config.onEvent({ kind: 'discovery-failed', ...failure });
   }
 
-  #dialFailed({ enode, error, redialInMs, isFound }: DialFailure): void {
+  #dialFailed(failure: DialFailure): void {
+    const { enode, error, redialInMs, isFound } = failure;
+    this.#observations.dialFailed(failure);
     this.#notes.dialFailed(enode, error);
     this.#config.onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs, isFound });
   }
@@ -318,6 +356,7 @@ export class Server implements AsyncDisposable {
     // Not before: the slot would be free for a moment, and somebody would be dialed for it.
     displaced?.close(tooManyPeers());
     this.#notes.connected(info, dialed?.enode);
+    this.#observations.connected(info);
     dialed?.resolve(peer);
     onEvent({ kind: 'peer-connected', peer: info });
   }
@@ -328,11 +367,13 @@ export class Server implements AsyncDisposable {
     dialed?.reject(error);
     const { peer, inbound, remoteAddress, remotePort } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
-    const connectedAt = this.#peers.get(key)?.connectedAt ?? 0;
+    const stayedMs = env.now() - (this.#peers.get(key)?.connectedAt ?? 0);
     if (peer !== undefined && this.#peers.remove(key, connection)) {
-      this.#dialer.left(key, env.now() - connectedAt, error);
+      this.#observations.disconnected(peer, error, stayedMs);
+      this.#dialer.left(key, stayedMs, error);
       onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
+      if (inbound) this.#observations.refused(connection.remoteId, remoteAddress, error);
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
     this.#dialer.plan();

@@ -1,0 +1,332 @@
+/** Why a server has no or few peers: a pure function of what it has seen. */
+
+import type { ErrorCode } from '../base/errors.ts';
+import { parseIp } from '../base/ip.ts';
+import { classOfIp, type IpClass } from '../base/ip-class.ts';
+import type { ClockSkew } from '../discv4/index.ts';
+import type { DialOutcome } from './dial-backoff.ts';
+
+/** A clock that is off by more makes packets of discovery, which are valid for 20 s, expire before they come. Seconds. */
+export const MAX_CLOCK_SKEW_S = 10;
+/** Of fewer dials that failed nothing is said. */
+export const MIN_FAILED_DIALS = 5;
+/** A cause is named if so large a part of the dials that failed has it. */
+const TELLING_PART = 1 / 3;
+/** After this time somebody should have come in. Milliseconds. */
+export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
+/** After this time discovery should have heard of somebody. Milliseconds. */
+export const DISCOVERY_PATIENCE_MS = 60_000;
+/** A server with fewer than this part of its slots taken has few peers. */
+const FEW_PART = 1 / 4;
+
+export interface DiagnosisFacts {
+  /** Milliseconds since the start. */
+  readonly uptimeMs: number;
+  readonly maxPeers: number;
+  readonly inbound: number;
+  readonly dialed: number;
+  /** Of these, nodes that are kept whatever the limits. */
+  readonly kept: number;
+  /** Static nodes that are not connected. */
+  readonly missing: number;
+  /** Nodes that wait to be dialed or for their time to be dialed again. */
+  readonly candidates: number;
+  /** Dials of late by what came of them; `stayed`: all that led to a peer. */
+  readonly outcomes: ReadonlyMap<DialOutcome, number>;
+  /** Why they failed. */
+  readonly codes: ReadonlyMap<ErrorCode, number>;
+  /** Nodes of late that were not dialed, since their records say that they are of no use. */
+  readonly passedOver: number;
+  /** Whether the server listens, and on which TCP port. */
+  readonly listens: boolean;
+  readonly port: number;
+  /** Whether somebody from the Internet has ever come in. */
+  readonly wasReached: boolean;
+  /** The class of the address that the node's record names; `undefined`: it names none. */
+  readonly ownAddress: IpClass | undefined;
+  /** Undefined: no discovery v4. */
+  readonly v4:
+    | { readonly table: number; readonly sent: number; readonly received: number; readonly expired: number }
+    | undefined;
+  /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
+  readonly hasSources: boolean;
+  readonly clockSkew: ClockSkew | undefined;
+}
+
+export type FindingKind =
+  | 'clock'
+  | 'no-sources'
+  | 'offline'
+  | 'discovery-blocked'
+  | 'wrong-fork'
+  | 'saturated'
+  | 'incompatible'
+  | 'unreachable'
+  | 'no-candidates'
+  | 'nat'
+  | 'closed-port'
+  | 'static-missing';
+
+export interface Finding {
+  readonly kind: FindingKind;
+  /** How many nodes, dials or seconds it is about. */
+  readonly count: number;
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice: string;
+}
+
+export interface Diagnosis {
+  /** `full`: all slots are taken. `healthy`: a quarter of them at least. */
+  readonly state: 'none' | 'few' | 'healthy' | 'full';
+  readonly peers: {
+    readonly inbound: number;
+    readonly dialed: number;
+    readonly kept: number;
+    readonly max: number;
+  };
+  /** The gravest first. */
+  readonly findings: readonly Finding[];
+  /** All of it in a line. */
+  readonly summary: string;
+}
+
+type Rule = (facts: DiagnosisFacts) => Finding | undefined;
+
+/** In the order in which they are to be mended: one that stands above may be the cause of those below. */
+const RULES: readonly Rule[] = [
+  clock,
+  noSources,
+  offline,
+  discoveryBlocked,
+  wrongFork,
+  saturated,
+  incompatible,
+  unreachable,
+  noCandidates,
+  nat,
+  closedPort,
+  staticMissing,
+];
+
+export function diagnose(facts: DiagnosisFacts): Diagnosis {
+  const { inbound, dialed, kept, maxPeers: max } = facts;
+  const counted = inbound + dialed - kept;
+  const state =
+    counted >= max
+      ? 'full'
+      : inbound + dialed === 0
+        ? 'none'
+        : counted < max * FEW_PART && kept === 0
+          ? 'few'
+          : 'healthy';
+  const findings = RULES.map((rule) => rule(facts)).filter((finding) => finding !== undefined);
+  const [first] = findings;
+  const peers = `${inbound + dialed} of ${max} peers`;
+  const summary =
+    first === undefined
+      ? `${peers}; nothing is wrong as far as can be seen`
+      : `${peers}: ${first.message}. ${first.advice}`;
+  return { state, peers: { inbound, dialed, kept, max }, findings, summary };
+}
+
+/** The class of the address that is reached from farthest away, of a record's. */
+export function widestOf(texts: readonly (string | undefined)[]): IpClass | undefined {
+  const classes: IpClass[] = [];
+  for (const text of texts) {
+    const address = text === undefined ? undefined : parseIp(text);
+    if (address !== undefined) classes.push(classOfIp(address));
+  }
+  return classes.find((name) => name === 'global') ?? classes[0];
+}
+
+function clock({ clockSkew }: DiagnosisFacts): Finding | undefined {
+  if (clockSkew === undefined || Math.abs(clockSkew.seconds) < MAX_CLOCK_SKEW_S) return undefined;
+  const { seconds, samples } = clockSkew;
+  const count = Math.abs(Math.round(seconds));
+  return {
+    kind: 'clock',
+    count,
+    message: `the clock of this machine is ${count} s ${seconds > 0 ? 'behind' : 'ahead of'} those of ${samples} networks`,
+    advice: 'Set it, by NTP for example: packets of discovery are valid for 20 s',
+  };
+}
+
+function noSources({ hasSources }: DiagnosisFacts): Finding | undefined {
+  if (hasSources) return undefined;
+  return {
+    kind: 'no-sources',
+    count: 0,
+    message: 'the server has nobody to dial',
+    advice: 'Give it bootnodes with discovery, a list in DNS, or static nodes',
+  };
+}
+
+function offline({ outcomes, codes, inbound, dialed, v4 }: DiagnosisFacts): Finding | undefined {
+  const failed = outcomes.get('unreachable') ?? 0;
+  const isHeard = inbound + dialed > 0 || (v4 !== undefined && v4.received > 0);
+  if (
+    isHeard ||
+    failed < MIN_FAILED_DIALS ||
+    failed < failures(outcomes) ||
+    (outcomes.get('stayed') ?? 0) > 0
+  )
+    return undefined;
+  const refused = codes.get('dial-failed') ?? 0;
+  return {
+    kind: 'offline',
+    count: failed,
+    message: `none of ${failed} dials has reached anybody (${refused} failed at once)`,
+    advice: 'See whether this machine has a network, and whether a firewall forbids connections that go out',
+  };
+}
+
+function discoveryBlocked({ v4, uptimeMs }: DiagnosisFacts): Finding | undefined {
+  if (v4 === undefined || uptimeMs < DISCOVERY_PATIENCE_MS || v4.received > 0 || v4.sent === 0)
+    return undefined;
+  return {
+    kind: 'discovery-blocked',
+    count: v4.sent,
+    message: `none of ${v4.sent} packets of discovery was answered`,
+    advice: 'See whether a firewall forbids UDP, and whether the bootnodes are alive',
+  };
+}
+
+function wrongFork({ outcomes, codes, passedOver }: DiagnosisFacts): Finding | undefined {
+  const refused = sum(codes, ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch']);
+  const count = refused + passedOver;
+  if (
+    count < MIN_FAILED_DIALS ||
+    count < TELLING_PART * (failures(outcomes) + (outcomes.get('stayed') ?? 0) + passedOver)
+  )
+    return undefined;
+  return {
+    kind: 'wrong-fork',
+    count,
+    message: `${count} nodes are of another chain or fork`,
+    advice:
+      'If that is nearly all of them, see whether this node has the right genesis and schedule of forks, and a head that is not years old',
+  };
+}
+
+function saturated({ outcomes }: DiagnosisFacts): Finding | undefined {
+  return ofDials(
+    outcomes,
+    'full',
+    'saturated',
+    'have no slot for this node',
+    'Wait: it is tried again. Static nodes may name it as trusted; being reachable from outside helps',
+  );
+}
+
+function incompatible({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
+  const count =
+    (outcomes.get('breach') ?? 0) +
+    sum(codes, ['no-shared-capability', 'incompatible-version', 'protocol-version-mismatch']);
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * failures(outcomes)) return undefined;
+  return {
+    kind: 'incompatible',
+    count,
+    message: `${count} nodes do not speak what this one does`,
+    advice: 'See whether the offered protocols are those of today; server.log(node) says more of each',
+  };
+}
+
+function unreachable(facts: DiagnosisFacts): Finding | undefined {
+  if (offline(facts) !== undefined) return undefined;
+  return ofDials(
+    facts.outcomes,
+    'unreachable',
+    'unreachable',
+    'could not be reached',
+    'Many nodes are gone when they are found: that is usual, up to a half',
+  );
+}
+
+function noCandidates({
+  candidates,
+  hasSources,
+  inbound,
+  dialed,
+  outcomes,
+  v4,
+  uptimeMs,
+}: DiagnosisFacts): Finding | undefined {
+  if (
+    !hasSources ||
+    candidates > 0 ||
+    inbound + dialed > 0 ||
+    failures(outcomes) > 0 ||
+    uptimeMs < DISCOVERY_PATIENCE_MS
+  )
+    return undefined;
+  const table = v4 === undefined ? '' : ` (${v4.table} in the table of discovery)`;
+  return {
+    kind: 'no-candidates',
+    count: 0,
+    message: `no node of use was found so far${table}`,
+    advice: 'Give it more bootnodes, or a list in DNS',
+  };
+}
+
+function nat({ listens, ownAddress }: DiagnosisFacts): Finding | undefined {
+  if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
+  return {
+    kind: 'nat',
+    count: 0,
+    message:
+      ownAddress === undefined
+        ? 'the record of this node names no address'
+        : 'the record of this node names an address that only its own network reaches',
+    advice: 'Behind a router, name the address by externalIp, and have the port forwarded',
+  };
+}
+
+function closedPort({
+  listens,
+  ownAddress,
+  wasReached,
+  uptimeMs,
+  port,
+}: DiagnosisFacts): Finding | undefined {
+  if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
+  return {
+    kind: 'closed-port',
+    count: 0,
+    message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
+    advice: `See whether TCP port ${port} is open in the firewall, and forwarded by the router`,
+  };
+}
+
+function staticMissing({ missing }: DiagnosisFacts): Finding | undefined {
+  if (missing === 0) return undefined;
+  return {
+    kind: 'static-missing',
+    count: missing,
+    message: `${missing} static nodes are not connected`,
+    advice: 'See server.log(node) for what happened with each',
+  };
+}
+
+function ofDials(
+  outcomes: DiagnosisFacts['outcomes'],
+  outcome: DialOutcome,
+  kind: FindingKind,
+  words: string,
+  advice: string,
+): Finding | undefined {
+  const count = outcomes.get(outcome) ?? 0;
+  const all = failures(outcomes);
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * all) return undefined;
+  return { kind, count, message: `${count} of ${all} nodes that were dialed in vain ${words}`, advice };
+}
+
+function failures(outcomes: DiagnosisFacts['outcomes']): number {
+  let count = 0;
+  for (const [outcome, times] of outcomes) if (outcome !== 'stayed' && outcome !== 'own') count += times;
+  return count;
+}
+
+function sum(codes: DiagnosisFacts['codes'], of: readonly ErrorCode[]): number {
+  return of.reduce((count, code) => count + (codes.get(code) ?? 0), 0);
+}

@@ -1,0 +1,74 @@
+/** What has happened with each node, for whoever asks why it is no peer. */
+import type { ErrorCode } from '../base/errors.ts';
+import { setLatest } from '../base/recent.ts';
+
+/** Nodes of which something is remembered, the latest; and how much of each. */
+export const MAX_LOGGED_NODES = 4096;
+export const MAX_LOG_LENGTH = 16;
+/** Characters of a message, which may quote a peer. */
+const MAX_MESSAGE_LENGTH = 200;
+
+/**
+ * `found`: by discovery. `passed-over`: its record says that it is of no use. `dial-failed`, `connected`, `disconnected`.
+ * `refused`: it came in, and was not let in. `moved`: its record names another place. `not-found`: nobody knows of another.
+ */
+export type NodeLogKind =
+  | 'found'
+  | 'passed-over'
+  | 'dial-failed'
+  | 'connected'
+  | 'disconnected'
+  | 'refused'
+  | 'moved'
+  | 'not-found';
+
+export interface NodeLogNote {
+  readonly kind: NodeLogKind;
+  /** Of the error that it ended with, if any. */
+  readonly code?: ErrorCode;
+  /** What happened, in words. */
+  readonly message: string;
+}
+
+export interface NodeLogEntry extends NodeLogNote {
+  /** When it happened last, Unix ms. */
+  readonly at: number;
+  /** How often in a row, since `firstAt`. */
+  readonly times: number;
+  readonly firstAt: number;
+}
+
+export class NodeLogs {
+  /** By the key of the node, the one that was heard of last at the end; of each its oldest entry first. */
+  readonly #logs = new Map<string, readonly NodeLogEntry[]>();
+
+  get size(): number {
+    return this.#logs.size;
+  }
+
+  /** @param at Unix ms */
+  note(key: string, note: NodeLogNote, at: number): void {
+    const log = this.#logs.get(key) ?? [];
+    const message = note.message.slice(0, MAX_MESSAGE_LENGTH);
+    const last = log.at(-1);
+    const isSame = last !== undefined && last.kind === note.kind && last.code === note.code;
+    const entry = isSame
+      ? { ...last, message, at, times: last.times + 1 }
+      : { ...note, message, at, times: 1, firstAt: at };
+    const others = isSame ? log.slice(0, -1) : log.slice(-(MAX_LOG_LENGTH - 1));
+    setLatest(this.#logs, key, [...others, entry], MAX_LOGGED_NODES);
+  }
+
+  /** Oldest first; empty for a node of which nothing is remembered. */
+  of(key: string): readonly NodeLogEntry[] {
+    return this.#logs.get(key) ?? [];
+  }
+
+  /** All nodes of which something is remembered, with the latest entry of each; the one that was heard of last comes last. */
+  *latest(): IterableIterator<readonly [key: string, entry: NodeLogEntry]> {
+    for (const [key, log] of this.#logs) {
+      const entry = log.at(-1);
+      if (entry !== undefined) yield [key, entry];
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/** What a server has seen of nodes and dials, for whoever asks why its peers are who they are. */
+import { toBareHex } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
+import { isLocal } from '../base/ip-class.ts';
+import type { PeerInfo } from '../p2p/index.ts';
+import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
+import type { DialTarget } from './dial-target.ts';
+import type { DialFailure } from './dialer.ts';
+import { addressOf } from './net-restrict.ts';
+import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
+import type { FoundNode } from './node-mix.ts';
+import { RecentCounts } from './recent-counts.ts';
+
+/** What the record of a node that is passed over counts as. */
+const PASSED_OVER = 'passed-over';
+
+export class Observations {
+  readonly #env: Pick<Env, 'now' | 'unixTime'>;
+  readonly #startedAt: number;
+  readonly #logs = new NodeLogs();
+  readonly #outcomes = new RecentCounts<DialOutcome>();
+  readonly #codes = new RecentCounts<ErrorCode>();
+  readonly #records = new RecentCounts<typeof PASSED_OVER>();
+  #wasReached = false;
+
+  constructor(env: Pick<Env, 'now' | 'unixTime'>) {
+    this.#env = env;
+    this.#startedAt = env.now();
+  }
+
+  found({ publicKey, source }: FoundNode): void {
+    this.#note(publicKey, { kind: 'found', message: `found by ${source}` });
+  }
+
+  /** The record of a node says that it is of no use. */
+  passedOver({ publicKey, source }: FoundNode): void {
+    this.#records.add(PASSED_OVER, this.#env.now());
+    this.#note(publicKey, {
+      kind: 'passed-over',
+      message: `its record, found by ${source}, is of another chain or fork`,
+    });
+  }
+
+  dialFailed({ enode, error, outcome }: DialFailure): void {
+    const { code, message } = error;
+    this.#count(outcome, code);
+    this.#note(enode.publicKey, { kind: 'dial-failed', code, message });
+  }
+
+  moved({ publicKey, host, tcpPort }: DialTarget): void {
+    this.#note(publicKey, { kind: 'moved', message: `its newest record names ${host}, TCP port ${tcpPort}` });
+  }
+
+  /** Its newest record names no other place. */
+  notMoved({ publicKey }: DialTarget, error: PeerlaneError | undefined): void {
+    const message =
+      error === undefined ? 'nobody knows of another place' : `the search for it failed: ${error.message}`;
+    this.#note(publicKey, { kind: 'not-found', ...(error && { code: error.code }), message });
+  }
+
+  connected({ id, inbound, clientId, remoteAddress, remotePort }: PeerInfo): void {
+    if (inbound) this.#reached(remoteAddress);
+    const where = `${remoteAddress}, port ${remotePort}`;
+    this.#note(id, {
+      kind: 'connected',
+      message: `${inbound ? 'came in from' : 'was reached at'} ${where}: ${clientId}`,
+    });
+  }
+
+  disconnected({ id, inbound }: PeerInfo, error: PeerlaneError, stayedMs: number): void {
+    const { code, message } = error;
+    if (!inbound) this.#count(outcomeOfStay(error, stayedMs), code);
+    this.#note(id, {
+      kind: 'disconnected',
+      code,
+      message: `after ${Math.round(stayedMs / 1000)} s: ${message}`,
+    });
+  }
+
+  /** A connection that came in has led to no peer. @param id if the node has proved its key */
+  refused(id: Uint8Array | undefined, remoteAddress: string, { code, message }: PeerlaneError): void {
+    this.#reached(remoteAddress);
+    if (id !== undefined) this.#note(id, { kind: 'refused', code, message });
+  }
+
+  log(publicKey: Uint8Array): readonly NodeLogEntry[] {
+    return this.#logs.of(toBareHex(publicKey));
+  }
+
+  latest(): IterableIterator<readonly [key: string, entry: NodeLogEntry]> {
+    return this.#logs.latest();
+  }
+
+  /** What is of interest of late, and since the start. */
+  facts(): {
+    readonly uptimeMs: number;
+    readonly outcomes: ReadonlyMap<DialOutcome, number>;
+    readonly codes: ReadonlyMap<ErrorCode, number>;
+    readonly passedOver: number;
+    readonly wasReached: boolean;
+  } {
+    const now = this.#env.now();
+    return {
+      uptimeMs: now - this.#startedAt,
+      outcomes: this.#outcomes.counts(now),
+      codes: this.#codes.counts(now),
+      passedOver: this.#records.counts(now).get(PASSED_OVER) ?? 0,
+      wasReached: this.#wasReached,
+    };
+  }
+
+  #count(outcome: DialOutcome, code: ErrorCode): void {
+    const now = this.#env.now();
+    this.#outcomes.add(outcome, now);
+    this.#codes.add(code, now);
+  }
+
+  #reached(remoteAddress: string): void {
+    const address = addressOf(remoteAddress);
+    if (address !== undefined && !isLocal(address)) this.#wasReached = true;
+  }
+
+  #note(publicKey: Uint8Array, note: NodeLogNote): void {
+    this.#logs.note(toBareHex(publicKey), note, this.#env.unixTime());
+  }
+}

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { type DiagnosisFacts, diagnose, type FindingKind, widestOf } from '../../src/server/diagnosis.ts';
+
+const MINUTE = 60_000;
+const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };
+const HEALTHY: DiagnosisFacts = {
+  uptimeMs: 60 * MINUTE,
+  ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5 },
+  outcomes: new Map(),
+  codes: new Map(),
+  passedOver: 0,
+  ...{ listens: true, port: 30_303, wasReached: true, ownAddress: 'global' },
+  v4: V4,
+  hasSources: true,
+  clockSkew: { seconds: 1, samples: 20 },
+};
+const NONE = { inbound: 0, dialed: 0, candidates: 0 };
+
+describe('why a server has few peers', () => {
+  it('is nothing when all is well', () => {
+    const { state, findings, summary } = diagnose(HEALTHY);
+    expect([state, findings]).toEqual(['healthy', []]);
+    expect(summary).toBe('20 of 50 peers; nothing is wrong as far as can be seen');
+  });
+
+  it.each([
+    [{ inbound: 0, dialed: 0 }, 'none'],
+    [{ inbound: 1, dialed: 2 }, 'few'],
+    [{ inbound: 40, dialed: 10 }, 'full'],
+    [{ inbound: 40, dialed: 11, kept: 1 }, 'full'],
+    [{ inbound: 0, dialed: 1, kept: 1 }, 'healthy'],
+  ] as const)('%o: %s', (change, state) => {
+    expect(diagnose({ ...HEALTHY, ...change }).state).toBe(state);
+  });
+
+  it.each<[string, Partial<DiagnosisFacts>, FindingKind[], number]>([
+    ['a clock that is behind', { clockSkew: { seconds: 40, samples: 9 } }, ['clock'], 40],
+    ['a clock that is ahead', { clockSkew: { seconds: -3_600, samples: 9 } }, ['clock'], 3_600],
+    ['nobody to ask', { ...NONE, hasSources: false, v4: undefined }, ['no-sources'], 0],
+    [
+      'no network',
+      {
+        ...NONE,
+        v4: { ...V4, received: 0 },
+        outcomes: new Map([['unreachable', 20]]),
+        codes: new Map([['dial-failed', 20]]),
+      },
+      ['offline', 'discovery-blocked'],
+      20,
+    ],
+    ['no way for UDP', { v4: { ...V4, received: 0 } }, ['discovery-blocked'], 1_000],
+    [
+      'another chain, by Status',
+      {
+        outcomes: new Map([
+          ['useless', 12],
+          ['unreachable', 5],
+        ]),
+        codes: new Map([
+          ['genesis-mismatch', 4],
+          ['fork-id-mismatch', 8],
+        ]),
+      },
+      ['wrong-fork'],
+      12,
+    ],
+    ['another chain, by records', { passedOver: 30 }, ['wrong-fork'], 30],
+    [
+      'no slots',
+      {
+        outcomes: new Map([
+          ['full', 30],
+          ['unreachable', 10],
+        ]),
+      },
+      ['saturated'],
+      30,
+    ],
+    [
+      'another protocol',
+      { outcomes: new Map([['useless', 30]]), codes: new Map([['no-shared-capability', 30]]) },
+      ['incompatible'],
+      30,
+    ],
+    [
+      'nodes that are gone',
+      {
+        outcomes: new Map([
+          ['unreachable', 30],
+          ['left', 10],
+        ]),
+      },
+      ['unreachable'],
+      30,
+    ],
+    ['no node of use', NONE, ['no-candidates'], 0],
+    ['a router', { ownAddress: 'private' }, ['nat'], 0],
+    ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],
+    ['a closed port', { wasReached: false }, ['closed-port'], 0],
+    ['static nodes that are gone', { missing: 2 }, ['static-missing'], 2],
+    ['too few dials to say', { outcomes: new Map([['unreachable', 4]]) }, [], 0],
+    [
+      'a server that has just begun',
+      { ...NONE, uptimeMs: 1_000, wasReached: false, v4: { ...V4, received: 0 } },
+      [],
+      0,
+    ],
+    ['a server that does not listen', { listens: false, ownAddress: undefined, wasReached: false }, [], 0],
+  ])('%s', (_, change, kinds, count) => {
+    const { findings, summary } = diagnose({ ...HEALTHY, ...change });
+    expect(findings.map(({ kind }) => kind)).toEqual(kinds);
+    expect(findings[0]?.count ?? 0).toBe(count);
+    for (const { message, advice } of findings) {
+      expect(message).toMatch(/^\S.{10,}[^.]$/);
+      expect(advice).toMatch(/^[A-Z].{10,}[^.]$/);
+    }
+    if (findings[0] !== undefined) expect(summary).toContain(findings[0].message);
+  });
+
+  it('names the cause of others first', () => {
+    const all = diagnose({
+      ...HEALTHY,
+      ...NONE,
+      clockSkew: { seconds: 99, samples: 9 },
+      missing: 1,
+      ownAddress: 'private',
+    });
+    expect(all.findings.map(({ kind }) => kind)).toEqual(['clock', 'no-candidates', 'nat', 'static-missing']);
+  });
+
+  it('takes the address that is reached from farthest away', () => {
+    expect(widestOf(['10.0.0.1', '2600::1'])).toBe('global');
+    expect(widestOf(['10.0.0.1', undefined])).toBe('private');
+    expect(widestOf([undefined, undefined])).toBeUndefined();
+  });
+});

@@ -1,0 +1,95 @@
+/** What a server says of nodes, and of itself, after it has had to do with them. */
+import { describe, expect, it } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
+import { Discv4Service } from '../../src/server/index.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+import { isKind, startedServer as started } from '../support/servers.ts';
+
+const kinds = (log: readonly { readonly kind: string; readonly code?: string }[]) =>
+  log.map(({ kind, code }) => (code === undefined ? kind : `${kind} ${code}`));
+
+describe('the log of a node', () => {
+  it('tells of dials in vain, of connections, and of their ends', async () => {
+    const listener = await started();
+    const server = await started({ listen: undefined });
+    const peer = await server.dial(listener.enode);
+    await listener.until(isKind('peer-connected'));
+    expect(kinds(server.log(listener.enode))).toEqual(['connected']);
+    expect(
+      kinds(listener.log(formatEnode({ publicKey: server.id, host: '127.0.0.1', tcpPort: 1, udpPort: 0 }))),
+    ).toEqual(['connected']);
+    peer.disconnect();
+    await server.until(isKind('peer-disconnected'));
+    expect(kinds(server.log(listener.enode))).toEqual(['connected', 'disconnected disconnect-requested']);
+    await listener.close();
+    server.addPeer(listener.enode);
+    await server.until(isKind('dial-failed'));
+    expect(kinds(server.log(listener.enode)).at(-1)).toBe('dial-failed dial-failed');
+    expect(server.log(listener.enr)).toEqual(server.log(listener.enode));
+  });
+
+  it('tells whom it did not let in, if that one has proved who it is', async () => {
+    const full = await started({ maxPeers: 1 });
+    const first = await started({ listen: undefined });
+    await first.dial(full.enode);
+    await full.until(isKind('peer-connected'));
+    const second = await started({ listen: undefined });
+    const refused = full.until(isKind('connection-failed'));
+    expect(['remote-disconnect', 'network-error']).toContain(await rejectionOf(second.dial(full.enode)));
+    await refused;
+    const enode = formatEnode({ publicKey: second.id, host: '127.0.0.1', tcpPort: 1, udpPort: 0 });
+    expect(kinds(full.log(enode))).toEqual(['refused too-many-peers']);
+  });
+
+  it('is empty for others, and refuses what is no node', async () => {
+    const server = await started({ listen: undefined });
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    expect(server.log(formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 1, udpPort: 0 }))).toEqual([]);
+    expect(codeOf(() => server.log('nobody'))).toBe('invalid-enode');
+  });
+});
+
+describe('what a server says of itself', () => {
+  it('is that it has nobody to dial, or who is missing', async () => {
+    const server = await started({ listen: undefined });
+    expect(server.diagnose().findings.map(({ kind }) => kind)).toEqual(['no-sources']);
+    const gone = await started();
+    await gone.close();
+    server.addPeer(gone.enode);
+    await server.until(isKind('dial-failed'));
+    const { state, findings } = server.diagnose();
+    expect(state).toBe('none');
+    expect(findings.map(({ kind, count }) => [kind, count])).toEqual([['static-missing', 1]]);
+  });
+
+  it('is that its clock is wrong, when those of others say so', async () => {
+    const env = { ...systemEnv, unixTime: () => systemEnv.unixTime() + 15_000 };
+    const server = await started({ discovery: true });
+    const others = [1, 2, 3, 4, 5].map(() => {
+      const listen = { host: '127.0.0.1', port: 0 };
+      return new Discv4Service({ key: generateSecretKey(systemEnv), listen, env });
+    });
+    try {
+      for (const other of others) {
+        await other.start();
+        await server.discovery?.ping(other.record.toString());
+      }
+      const [first] = server.diagnose().findings;
+      expect([first?.kind, first?.count]).toEqual(['clock', 15]);
+      expect(first?.message).toContain('behind');
+    } finally {
+      for (const other of others) await other.close();
+    }
+  });
+
+  it('counts its peers', async () => {
+    const listener = await started();
+    const server = await started({ listen: undefined, staticNodes: [listener.enode] });
+    await server.until(isKind('peer-connected'));
+    await listener.until(isKind('peer-connected'));
+    expect(server.diagnose().peers).toEqual({ inbound: 0, dialed: 1, kept: 1, max: 50 });
+    expect(listener.diagnose().peers).toEqual({ inbound: 1, dialed: 0, kept: 0, max: 50 });
+  });
+});
