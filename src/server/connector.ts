@@ -16,6 +16,7 @@ import { DIAL_TIMEOUT_MS, type ServerConfig } from './config.ts';
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
 import type { Lanes } from './lanes.ts';
 import type { Peer } from './peer.ts';
+import type { Traffic } from './traffic.ts';
 
 /** A dial that waits for its peer. */
 export interface Dialed {
@@ -28,6 +29,7 @@ export interface ConnectorOptions
   extends Pick<ServerConfig, 'key' | 'env' | 'name' | 'protocols' | 'allows'> {
   readonly lanes: Lanes;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
   /** The port that Hello names: 0 when the server does not listen. */
   readonly listenPort: () => number;
   /** Who is told what happens to a connection, which came in unless it was dialed. */
@@ -56,7 +58,7 @@ export class Connector {
   }
 
   /** All connections whose sockets are open, peers included. */
-  get connections(): Iterable<Connection> {
+  get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
 
@@ -118,7 +120,7 @@ export class Connector {
   }
 
   #newContext(): ConnectionContext {
-    const { env, name, protocols, lanes, budgets, listenPort } = this.#options;
+    const { env, name, protocols, lanes, budgets, traffic, listenPort } = this.#options;
     const hello = {
       version: P2P_VERSION,
       clientId: name,
@@ -126,6 +128,6 @@ export class Connector {
       listenPort: listenPort(),
       id: this.publicKey,
     };
-    return { env, protocols, hello, lanes, budgets };
+    return { env, protocols, hello, lanes, budgets, traffic };
   }
 }

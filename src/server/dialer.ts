@@ -78,6 +78,11 @@ export class Dialer {
     this.plan();
   }
 
+  /** Dials under way. */
+  get pending(): number {
+    return this.#dials.size;
+  }
+
   /** How many more nodes there are slots for, and dials that may begin now. */
   get demand(): number {
     if (!this.#isRunning) return 0;
