@@ -31,7 +31,9 @@ export async function expose(metrics: NodeMetrics, format: ExpositionFormat): Pr
   for (const family of familiesOf(metrics)) {
     if (family.samples.length > 0) registry.registerMetric(asMetric(family, format));
   }
-  return { contentType, text: await registry.metrics() };
+  const text = await registry.metrics();
+  // Without any metric there would be an empty line, which OpenMetrics does not have.
+  return { contentType, text: text.startsWith('\n#') ? text.slice(1) : text };
 }
 
 type PromMetric = Parameters<Registry['registerMetric']>[0];
