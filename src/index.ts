@@ -46,6 +46,24 @@ export type { UdpOptions } from './io/udp.ts';
 export type { KadNode } from './kad/index.ts';
 export type { ClosestOptions, TableStats } from './kad/table.ts';
 export type { TableView } from './kad/table-view.ts';
+export type {
+  ClientFamily,
+  Counts,
+  Direction,
+  DisconnectCount,
+  DiscoveryMetrics,
+  EventLoopMetrics,
+  HistogramSnapshot,
+  MessageCount,
+  NodeMetrics,
+  PeerCount,
+  PeerDirection,
+  ProtocolPeers,
+  QueueMetrics,
+  RequestCount,
+  ServerMetrics,
+  TransferMetrics,
+} from './observe/index.ts';
 export {
   type Capability,
   DISCONNECT_REASONS,
@@ -86,6 +104,9 @@ export {
   type FindingKind,
   type FoundNode,
   formatNodeSet,
+  MetricsEndpoint,
+  type MetricsSource,
+  type MetricsStreamOptions,
   NodeDatabase,
   type NodeDatabaseOptions,
   type NodeHello,
@@ -97,9 +118,11 @@ export {
   Peer,
   type PingOptions,
   parseNodeSet,
+  type ServeMetricsOptions,
   Server,
   type ServerEvent,
   type ServerOptions,
+  serveMetrics,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';
 export type { NodeFacts } from './server/node-db/stored-node.ts';

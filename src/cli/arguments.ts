@@ -64,6 +64,9 @@ export function dnsServer(text: string): string {
   throw new InvalidArgumentError('expected an IP address, or ADDRESS:PORT with an IPv6 address in brackets');
 }
 
+export const METRICS_HELP =
+  'serve metrics for Prometheus at http://HOST:PORT/metrics; port 0 is any free one';
+
 export const EXTIP_HELP =
   'address where others reach the node, for its record; default: the one that it listens on, or what others tell';
 

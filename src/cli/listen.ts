@@ -11,10 +11,11 @@ import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootn
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
 import { reachesFrom, requireReached } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
+import { LoopMeter } from '../server/loop-meter.ts';
 import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
-import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
+import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { reportFailed } from './discovery.ts';
@@ -22,6 +23,7 @@ import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
+import { metricsAt } from './metrics.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
@@ -37,6 +39,7 @@ interface ListenOptions extends CommonOptions, NetOptions {
   readonly nodedb?: string;
   readonly bootnode?: readonly GivenNode[];
   readonly extip?: string;
+  readonly metrics?: ListenAddress;
   /** Milliseconds. */
   readonly stats: number;
 }
@@ -52,6 +55,7 @@ export function addListenCommand(program: Command): void {
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
     .option('--extip <address>', EXTIP_HELP, hostIp)
+    .option('--metrics <host:port>', METRICS_HELP, listenAddress)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
 }
@@ -98,6 +102,13 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { fields, lines } = listeningView({ enode, record, isLearning: true });
   output.event('listening', fields, lines.join('\n'));
   isTold = true;
+  using loop = new LoopMeter(env);
+  const metrics = () => ({
+    ...service.metrics(),
+    knownNodes: database.size,
+    eventLoopDelay: loop.read(),
+  });
+  await using _ = await metricsAt(options.metrics, { metrics }, output);
   warnings.release();
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));

@@ -8,7 +8,14 @@ import { bindUdp } from '../io/udp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { requireReached } from '../server/listen-host.ts';
 import { importChain } from '../sync/index.ts';
-import { collected, EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
+import {
+  collected,
+  EXTIP_HELP,
+  hostIp,
+  type ListenAddress,
+  listenAddress,
+  METRICS_HELP,
+} from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import {
@@ -22,6 +29,7 @@ import {
 import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
+import { metricsAt } from './metrics.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
@@ -36,6 +44,7 @@ interface ServeOptions extends CommonOptions, FindOptions, NetOptions {
   readonly extip?: string;
   readonly protocol?: readonly EthVersion[];
   readonly store?: string;
+  readonly metrics?: ListenAddress;
 }
 
 export function addServeCommand(program: Command): void {
@@ -47,6 +56,7 @@ export function addServeCommand(program: Command): void {
     .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
+    .option('--metrics <host:port>', METRICS_HELP, listenAddress)
     .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
     .action((options: ServeOptions, command: Command) => {
       requireUseOfDnsServer(command, options);
@@ -62,6 +72,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const listen = await listenOn(options.listen);
   if (options.extip !== undefined) requireReached(options.extip, listen.host);
   await requireFree(listen, options);
+  if (options.metrics !== undefined) await requireTcpFree(await listenOn(options.metrics));
   using warnings = new NodeDatabaseWarnings(output);
   await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
   await using opened = await openStore(genesis, options.store);
@@ -106,17 +117,22 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
       ...lines,
     ].join('\n'),
   );
+  await using _ = await metricsAt(options.metrics, server, output);
   warnings.release();
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 
 /** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */
 async function requireFree(listen: ListenAddress, options: ServeOptions): Promise<void> {
-  const probe = await listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
-  await probe.close();
+  await requireTcpFree(listen);
   if (!options.discovery) return;
   const { discoveryPort: port = listen.port } = options;
   await using _ = await bindUdp({ ...listen, port }, { message: () => undefined, failed: () => undefined });
+}
+
+async function requireTcpFree(listen: ListenAddress): Promise<void> {
+  const probe = await listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
+  await probe.close();
 }
 
 /** Tells of peers as they come and go. */

@@ -12,7 +12,7 @@ import type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events
 import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
 import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
 import type { WireEndpoint } from './messages.ts';
-import { Outbox } from './outbox.ts';
+import { noneOfEach, Outbox } from './outbox.ts';
 import type { PacketBatch, PacketCrypto, PacketResults } from './packet.ts';
 import type { Done, PingResult } from './pending.ts';
 import { Proofs } from './proofs.ts';
@@ -62,6 +62,7 @@ export class Discv4Engine {
   readonly #upkeep: Upkeep;
   readonly #reaches: (ip: string) => boolean;
   #received = 0;
+  readonly #receivedOf = noneOfEach();
   readonly #screening: Screening;
 
   constructor(options: Discv4Options) {
@@ -232,6 +233,7 @@ export class Discv4Engine {
   stats(): Discv4Stats {
     return {
       received: this.#received,
+      receivedOf: { ...this.#receivedOf },
       dropped: { ...this.#screening.dropped },
       sent: this.#outbox.packets,
       sentBytes: this.#outbox.bytes,
@@ -282,6 +284,7 @@ export class Discv4Engine {
       return;
     }
     this.#received++;
+    this.#receivedOf[incoming.message.kind]++;
     const isOwn = equalBytes(publicKey, this.#options.publicKey);
     const reason = isOwn ? 'own' : this.#take(incoming, publicKey);
     if (reason !== undefined) this.#screening.drop(reason);

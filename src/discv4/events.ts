@@ -49,6 +49,8 @@ export interface Discv4Sizes {
 export interface Discv4Stats {
   /** Packets that were looked at, and those that were dropped. */
   readonly received: number;
+  /** `received` by type. */
+  readonly receivedOf: Readonly<Record<PacketName, number>>;
   readonly dropped: Readonly<Record<DropReason, number>>;
   readonly sent: number;
   readonly sentBytes: number;

@@ -67,6 +67,7 @@ export function packetSize(content: Uint8Array): number {
   return HEAD_LENGTH + content.length;
 }
 
-function noneOfEach(): Record<PacketName, number> {
+/** Counts of packets of each type. */
+export function noneOfEach(): Record<PacketName, number> {
   return { ping: 0, pong: 0, findNode: 0, neighbors: 0, enrRequest: 0, enrResponse: 0 };
 }

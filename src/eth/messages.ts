@@ -171,6 +171,11 @@ export function messageRow(version: EthVersion, name: MessageName): MessageRow |
   return TABLES.get(version)?.byName.get(name);
 }
 
+/** Names of the messages of a version, by their codes. */
+export function messageNamesOf(version: EthVersion): (string | undefined)[] {
+  return TABLES.get(version)?.byCode.map((row) => row?.name) ?? [];
+}
+
 /** Name of the message that answers `request`. */
 export function answerTo(request: RequestName): ResponseName {
   const name = ANSWERS.get(request);

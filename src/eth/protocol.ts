@@ -6,7 +6,7 @@ import { Gate } from '../base/gate.ts';
 import type { Protocol } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import { forkId } from './fork-id.ts';
-import { ETH_VERSIONS, type EthVersion, MAX_MESSAGE_SIZE } from './messages.ts';
+import { ETH_VERSIONS, type EthVersion, MAX_MESSAGE_SIZE, messageNamesOf } from './messages.ts';
 import { type PooledTransactions, SOFT_RESPONSE_LIMIT } from './serve.ts';
 import { type EthHandlers, runSession, type SessionOptions } from './session.ts';
 import type { EthNetwork } from './status.ts';
@@ -78,6 +78,7 @@ export function ethProtocols(options: EthOptions): Protocol[] {
       version,
       length,
       maxMessageSize: MAX_MESSAGE_SIZE,
+      messageNames: messageNamesOf(version),
       confirms: true,
       handler: (channel) => runSession(channel, version, session),
     };

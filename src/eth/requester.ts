@@ -85,12 +85,19 @@ export class Requester {
     if (this.#closed !== undefined) throw this.#closed;
 
     const waiting = new Waiting();
-    const deadline = this.#env.now() + timeoutMs;
+    const began = this.#env.now();
+    const deadline = began + timeoutMs;
     const id = this.#tracker.track({ answer: answerTo(name), maxItems, deadline, context: waiting });
+    const settled = this.#channel.requested?.(name);
     const removeListener = onAbort(signal, () => this.#giveUp(id, abortedError(signal)));
     try {
       this.#send(name, query, id);
-      return (await waiting.answer) as Items<N>;
+      const items = (await waiting.answer) as Items<N>;
+      settled?.(this.#env.now() - began);
+      return items;
+    } catch (error) {
+      settled?.(this.#env.now() - began, toPeerlaneError(error).code);
+      throw error;
     } finally {
       removeListener();
       this.#schedule();

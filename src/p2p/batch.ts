@@ -42,16 +42,19 @@ export interface BatchMemory {
   readonly blocks: BudgetShare;
 }
 
+/** Told how many links there were in a call of the crypto backend. */
+export type LanesFilled = (direction: 'in' | 'out', lanes: number) => void;
+
 /**
  * Works a part of what there is to do for `links`, worth a millisecond or so: first what has arrived, through the
  * crypto backend together, then what is to be sent, the base protocol's first and by itself, answers next, gossip last.
  * Links that are done leave the set; those that were worked and are not done go to its end.
  * @param memory default: it is made anew, and charged to nobody
  */
-export function runSlice(links: Set<Link>, memory?: BatchMemory): void {
-  decodeSlice(links);
-  encodeControl(links);
-  encodeSlice(links, memory);
+export function runSlice(links: Set<Link>, memory?: BatchMemory, filled?: LanesFilled): void {
+  decodeSlice(links, filled);
+  encodeControl(links, filled);
+  encodeSlice(links, memory, filled);
   for (const link of links) {
     link.isWaiting = link.decodable;
     if (!link.decodable && link.outbox.isEmpty) links.delete(link);
@@ -84,7 +87,7 @@ function inTurn(links: Set<Link>): Link[] {
   return [...(oldest === undefined ? [] : [oldest]), ...fresh, ...others];
 }
 
-function decodeSlice(links: Set<Link>): void {
+function decodeSlice(links: Set<Link>, filled: LanesFilled | undefined): void {
   let [messages, length] = [SLICE_MESSAGES, 0];
   while (messages >= SLICE_MESSAGES / 2 && length < SLICE_LENGTH) {
     const lanes: Link[] = [];
@@ -101,6 +104,7 @@ function decodeSlice(links: Set<Link>): void {
     }
     if (lanes.length === 0) return;
     length += called;
+    filled?.('in', lanes.length);
     const steps = decodeSessions(sessions, Math.max(messages, 4 * lanes.length));
     for (const [index, step] of steps.entries()) {
       messages -= step.messages.length;
@@ -114,7 +118,7 @@ function decodeSlice(links: Set<Link>): void {
 }
 
 /** The base protocol's messages leave before anything else is encoded: a Pong does not wait for megabytes. */
-function encodeControl(links: Set<Link>): void {
+function encodeControl(links: Set<Link>, filled: LanesFilled | undefined): void {
   const lanes: Lane[] = [];
   const outgoing: OutgoingMessage[] = [];
   for (const link of links) {
@@ -125,6 +129,7 @@ function encodeControl(links: Set<Link>): void {
     lanes.push({ link, count: messages.length });
   }
   if (lanes.length === 0) return;
+  filled?.('out', lanes.length);
   const encoded = encodeMessages(outgoing);
   let first = 0;
   for (const { link, count } of lanes) {
@@ -134,7 +139,11 @@ function encodeControl(links: Set<Link>): void {
   closeFailed(lanes, encoded);
 }
 
-function encodeSlice(links: Set<Link>, { slabs = new Slabs(), blocks }: Partial<BatchMemory> = {}): void {
+function encodeSlice(
+  links: Set<Link>,
+  { slabs = new Slabs(), blocks }: Partial<BatchMemory> = {},
+  filled: LanesFilled | undefined,
+): void {
   const lanes: Lane[] = [];
   const outgoing: OutgoingMessage[] = [];
   let length = 0;
@@ -150,6 +159,7 @@ function encodeSlice(links: Set<Link>, { slabs = new Slabs(), blocks }: Partial<
     }
     lanes.push({ link, count: messages.length });
   }
+  if (lanes.length > 0) filled?.('out', lanes.length);
   const taken: Slab[] = [];
   const memory = (wanted: number): Uint8Array => {
     const slab = slabs.take(wanted);

@@ -1,4 +1,4 @@
-export { type BatchMemory, runLinks, runSlice } from './batch.ts';
+export { type BatchMemory, type LanesFilled, runLinks, runSlice } from './batch.ts';
 export { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 export { FRAME_READ_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, PING_INTERVAL_MS } from './deadlines.ts';
 export {

@@ -53,6 +53,8 @@ export interface LinkHost {
   message(shared: SharedProtocol, message: IncomingMessage): void;
   /** A step of decoding is over. */
   decoded(): void;
+  /** For observation: a message of the base protocol has come, or is to leave. */
+  baseMessage?(direction: 'in' | 'out', code: number, length: number): void;
   /** The remote side leaves our output lying: Pings, which cost it nothing, are not answered meanwhile. */
   readonly congested: boolean;
   /** The link is over, and whatever was to be said has been written. Called once. */
@@ -205,7 +207,7 @@ export class Link {
       // Whoever reads our Hello compresses from there on; before it, nothing is.
       if (this.#state === 'hello' && this.#helloSent) this.#session.open(true);
       // By itself: what was queued may have failed.
-      this.outbox.push(DISCONNECT, encodeDisconnect(disconnect));
+      this.#sendBase(DISCONNECT, encodeDisconnect(disconnect));
       this.#flush();
     }
     this.#end(error);
@@ -251,14 +253,20 @@ export class Link {
     this.#deadlines.progress(this.#now);
     this.#reply = established.reply;
     this.#host.identified(established.remoteId);
-    this.outbox.push(HELLO, encodedHello(this.#hello));
+    this.#sendBase(HELLO, encodedHello(this.#hello));
     const rest = this.#received.take(this.#received.length);
     if (rest !== undefined) this.#session.receive(rest);
     this.#host.schedule(this);
   }
 
+  #sendBase(code: number, payload: Uint8Array): void {
+    this.outbox.push(code, payload);
+    this.#host.baseMessage?.('out', code, payload.length);
+  }
+
   #sendControl(code: number): void {
     if (this.outbox.isEmpty) this.#host.schedule(this);
+    this.#host.baseMessage?.('out', code, EMPTY_LIST.length);
     this.outbox.pushControl(code, EMPTY_LIST);
   }
 
@@ -313,6 +321,7 @@ export class Link {
   }
 
   #route(message: IncomingMessage): void {
+    if (message.code < BASE_PROTOCOL_LENGTH) this.#host.baseMessage?.('in', message.code, message.length);
     if (this.#state === 'hello') {
       this.#routeFirst(message);
     } else if (message.code < BASE_PROTOCOL_LENGTH) {

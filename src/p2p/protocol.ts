@@ -1,4 +1,4 @@
-import type { PeerlaneError } from '../base/errors.ts';
+import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import type { MessagePriority } from './outbox.ts';
 
 /** A protocol name and version, as Hello announces it (rlpx.md, "Hello (0x00)"). */
@@ -78,6 +78,12 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
   confirm(): void;
   /** Ends the connection; the reason sent to the peer follows from the error's code. */
   disconnect(error: PeerlaneError): void;
+  /**
+   * For observation, where somebody observes: a request to the peer begins to wait for its answer. What it gives is called
+   * once, after so many milliseconds, with the code of the error if there was no answer.
+   * @param request one of `Protocol.messageNames`
+   */
+  requested?(request: string): (ms: number, cause?: ErrorCode) => void;
 }
 
 /** A subprotocol that a server offers. */
@@ -86,6 +92,8 @@ export interface Protocol extends Capability {
   readonly length: number;
   /** Bound on a decoded payload in bytes; default 16 MiB - 1. */
   readonly maxMessageSize?: number;
+  /** Names of messages by their codes, for observation; one without a name goes by its code. */
+  readonly messageNames?: readonly (string | undefined)[];
   /**
    * The protocol has a handshake of its own, and its handler calls `channel.confirm()` after it. Until one of
    * its protocols has confirmed a peer, the peer gives way to newcomers when the slots are full, so that nodes

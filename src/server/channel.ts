@@ -1,9 +1,17 @@
 /** The handler's side of one protocol on one connection. */
-import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
 import { checkOwnBytes } from '../crypto/checks.ts';
-import type { Message, MessagePriority, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
+import type { MessageCounts } from '../observe/index.ts';
+import type {
+  Message,
+  MessagePriority,
+  PeerInfo,
+  Protocol,
+  ProtocolChannel,
+  SharedProtocol,
+} from '../p2p/index.ts';
 import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
 import type { Output } from './output.ts';
@@ -27,6 +35,7 @@ export interface ChannelHost {
   consumed(heldLength: number): void;
   confirm(): void;
   close(error: PeerlaneError): void;
+  countsOf(protocol: Protocol): MessageCounts;
 }
 
 export class Channel implements ProtocolChannel {
@@ -35,6 +44,7 @@ export class Channel implements ProtocolChannel {
   readonly peer: PeerInfo;
   readonly #shared: SharedProtocol;
   readonly #host: ChannelHost;
+  readonly #counts: MessageCounts;
   #queue: IncomingMessage[] = [];
   #wake: (() => void) | undefined;
   /** For the large message that waits at the gate. */
@@ -48,6 +58,7 @@ export class Channel implements ProtocolChannel {
     this.#host = host;
     this.name = shared.protocol.name;
     this.version = shared.protocol.version;
+    this.#counts = host.countsOf(shared.protocol);
   }
 
   get signal(): AbortSignal {
@@ -60,6 +71,10 @@ export class Channel implements ProtocolChannel {
 
   disconnect(error: PeerlaneError): void {
     this.#host.close(error);
+  }
+
+  requested(request: string): (ms: number, cause?: ErrorCode) => void {
+    return this.#counts.requested(request);
   }
 
   async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
@@ -100,6 +115,7 @@ export class Channel implements ProtocolChannel {
   }
 
   #send(code: number, payload: Uint8Array, priority: MessagePriority): void {
+    this.#counts.sent(code, payload.length);
     this.#host.send(this.#shared.offset + code, payload, priority);
   }
 
@@ -140,6 +156,7 @@ export class Channel implements ProtocolChannel {
 
   /** @internal A message has arrived. */
   push(message: IncomingMessage): void {
+    this.#counts.received(message.code - this.#shared.offset, message.length);
     // What waits while the memory that it shares with others is used up would keep all of that alive.
     const last = this.#queue.at(-1);
     if (last !== undefined && last.shared !== message.shared) this.#detachWaiting();

@@ -6,6 +6,7 @@ import { release } from '../base/release.ts';
 import type { Lease } from '../base/slabs.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire, WireEvents } from '../io/tcp.ts';
+import type { MessageCounts } from '../observe/index.ts';
 import {
   type Hello,
   Link,
@@ -21,6 +22,7 @@ import { Channel, type ChannelHost } from './channel.ts';
 import { Input, type InputOwner } from './input.ts';
 import type { Lanes } from './lanes.ts';
 import { FRAME_WRITE_TIMEOUT_MS, Output, type OutputOwner } from './output.ts';
+import type { Traffic } from './traffic.ts';
 
 /** How long a Disconnect may take to leave. */
 export const DISCONNECT_FLUSH_MS = 1_000;
@@ -49,6 +51,7 @@ export interface ConnectionContext {
   readonly protocols: readonly Protocol[];
   readonly lanes: Lanes;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
 }
 
 export interface ConnectionOptions {
@@ -182,6 +185,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       lease?.release();
       return;
     }
+    this.#context.traffic.wireBytes.out += bytes.length;
     this.output.write(bytes, lease);
     this.arm();
   }
@@ -218,6 +222,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));
     this.#handlers = this.#channels.length;
     for (const channel of this.#channels) void this.#handle(channel);
+  }
+
+  baseMessage(direction: 'in' | 'out', code: number, length: number): void {
+    const { base } = this.#context.traffic;
+    if (direction === 'in') base.received(code, length);
+    else base.sent(code, length);
   }
 
   message(shared: SharedProtocol, message: IncomingMessage): void {
@@ -270,6 +280,10 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   }
 
   // ChannelHost
+
+  countsOf(protocol: Protocol): MessageCounts {
+    return this.#context.traffic.of(protocol);
+  }
 
   get gate(): Gate {
     return this.#context.budgets.gate;
@@ -365,6 +379,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   }
 
   #received(chunk: Uint8Array): void {
+    this.#context.traffic.wireBytes.in += chunk.length;
     // After the end, what the peer still sends is read for the sake of the Disconnect only.
     if (this.#endError !== undefined) release(chunk);
     else this.#input.received(chunk);

@@ -18,6 +18,7 @@ import { Connection, type ConnectionContext, type ConnectionOwner } from './conn
 import { type DialTarget, endpointsOf, reachedAt } from './dial-target.ts';
 import type { Lanes } from './lanes.ts';
 import type { Peer } from './peer.ts';
+import type { Traffic } from './traffic.ts';
 
 /** A dial that waits for its peer. */
 export interface Dialed {
@@ -30,6 +31,7 @@ export interface ConnectorOptions
   extends Pick<ServerConfig, 'key' | 'env' | 'name' | 'protocols' | 'allows'> {
   readonly lanes: Lanes;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
   /** The port that Hello names: 0 when the server does not listen. */
   readonly listenPort: () => number;
   /** Who is told what happens to a connection, which came in unless it was dialed. */
@@ -58,7 +60,7 @@ export class Connector {
   }
 
   /** All connections whose sockets are open, peers included. */
-  get connections(): Iterable<Connection> {
+  get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
 
@@ -121,7 +123,7 @@ export class Connector {
   }
 
   #newContext(): ConnectionContext {
-    const { env, name, protocols, lanes, budgets, listenPort } = this.#options;
+    const { env, name, protocols, lanes, budgets, traffic, listenPort } = this.#options;
     const hello = {
       version: P2P_VERSION,
       clientId: name,
@@ -129,6 +131,6 @@ export class Connector {
       listenPort: listenPort(),
       id: this.publicKey,
     };
-    return { env, protocols, hello, lanes, budgets };
+    return { env, protocols, hello, lanes, budgets, traffic };
   }
 }

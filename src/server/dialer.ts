@@ -115,6 +115,11 @@ export class Dialer {
     return { kept, all };
   }
 
+  /** Dials under way. */
+  get pending(): number {
+    return this.#dials.size;
+  }
+
   /** How many more nodes there are slots for, and dials that may begin now. */
   get demand(): number {
     if (!this.#isRunning) return 0;

@@ -99,6 +99,11 @@ export class Discovery {
     if (v4) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);
   }
 
+  /** Discovery v4, while it runs. @internal */
+  get service(): Discv4Service | undefined {
+    return this.#service;
+  }
+
   /** Where v4 listens. */
   get endpoint(): Endpoint | undefined {
     return this.#service && { host: this.#context.host, port: this.#service.port };

@@ -14,6 +14,8 @@ import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import { addressRefused } from '../io/tcp.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import { type KadNode, TableView } from '../kad/index.ts';
+import type { NodeMetrics } from '../observe/index.ts';
+import { discoveryMetrics } from './discovery-metrics.ts';
 import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
 import { Discv4Lookups } from './discv4-lookups.ts';
 import {
@@ -191,6 +193,11 @@ export class Discv4Service implements AsyncDisposable {
 
   stats(): Discv4Stats {
     return this.#engine.stats();
+  }
+
+  /** The part of a node's metrics that discovery has: for `serveMetrics`. */
+  metrics(): NodeMetrics {
+    return { at: this.#config.env.unixTime(), discovery: discoveryMetrics(this.stats(), this.table.stats()) };
   }
 
   /**

@@ -23,6 +23,7 @@ export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
 export { Discv4Service, type PingOptions } from './discv4-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
+export type { MetricsStreamOptions } from './metrics-stream.ts';
 export type { NetRestrictOptions } from './net-restrict.ts';
 export {
   type DialResult,
@@ -37,4 +38,10 @@ export type { NodeLogEntry, NodeLogKind, NodeLogNote } from './node-logs.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';
+export {
+  MetricsEndpoint,
+  type MetricsSource,
+  type ServeMetricsOptions,
+  serveMetrics,
+} from './serve-metrics.ts';
 export { Server } from './server.ts';

@@ -1,7 +1,7 @@
 import type { BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import { Slabs } from '../base/slabs.ts';
-import { type BatchMemory, type Link, runSlice } from '../p2p/index.ts';
+import { type BatchMemory, type LanesFilled, type Link, runSlice } from '../p2p/index.ts';
 
 /**
  * Bytes that wait to be decoded, over all connections; with more of them sockets are read in turn. Enough for eight
@@ -27,6 +27,7 @@ export class Lanes {
   readonly #env: Env;
   readonly #waiting = new Set<Link>();
   readonly #memory: BatchMemory;
+  readonly #filled: LanesFilled | undefined;
   /** Who goes on reading when what has arrived is decoded, first come first. */
   readonly #readers = new Set<Reader>();
   #undecoded = 0;
@@ -35,9 +36,15 @@ export class Lanes {
   #endTurn: () => void = () => undefined;
 
   /** @param blocks what compressed payloads are charged to that several connections send */
-  constructor(env: Env, blocks: BudgetShare) {
+  constructor(env: Env, blocks: BudgetShare, filled?: LanesFilled) {
     this.#env = env;
+    this.#filled = filled;
     this.#memory = { slabs: new Slabs(), blocks };
+  }
+
+  /** Connections that have something to do. */
+  get size(): number {
+    return this.#waiting.size;
   }
 
   schedule(link: Link): void {
@@ -82,7 +89,7 @@ export class Lanes {
     this.#scheduled = false;
     const endTurn = this.#endTurn;
     this.#turn = undefined;
-    runSlice(this.#waiting, this.#memory);
+    runSlice(this.#waiting, this.#memory, this.#filled);
     this.#readOn();
     if (this.#waiting.size > 0 || this.#readers.size > 0) this.#wake();
     endTurn();

@@ -10,6 +10,10 @@ export class PendingInbound {
     this.#limit = limit;
   }
 
+  get size(): number {
+    return this.#connections.size;
+  }
+
   /** Whoever has kept silent for the longest time makes room, so that silence keeps nobody out. */
   makeRoom(): void {
     if (this.#connections.size < this.#limit) return;

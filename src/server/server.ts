@@ -1,14 +1,16 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
+import { Closing } from '../base/closing.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
 import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import type { ServerMetrics } from '../observe/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
 import { type GivenNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
-import { budgetsOf } from './budgets.ts';
+import { type Budgets, budgetsOf } from './budgets.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
@@ -18,6 +20,7 @@ import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
+import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
 import { mayBeDialed } from './net-restrict.ts';
 import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
@@ -25,6 +28,7 @@ import { Observations } from './observations.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
+import { type MeteredParts, ServerMeter } from './server-meter.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -47,6 +51,8 @@ export class Server implements AsyncDisposable {
   readonly #pendingInbound: PendingInbound;
   readonly #admission: Admission;
   readonly #observations: Observations;
+  readonly #meter: ServerMeter;
+  readonly #ending = new Closing();
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -57,10 +63,12 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#config = checkServerOptions(options);
     const budgets = budgetsOf(this.#config);
-    this.#lanes = new Lanes(this.#config.env, budgets.blocks);
+    const meter = new ServerMeter({ ...this.#config, parts: () => this.#meteredParts(budgets) });
+    this.#meter = meter;
+    this.#lanes = new Lanes(this.#config.env, budgets.blocks, (way, lanes) => meter.lanesFilled(way, lanes));
     this.#connector = new Connector({
       ...this.#config,
-      ...{ lanes: this.#lanes, budgets },
+      ...{ lanes: this.#lanes, budgets, traffic: meter.traffic },
       listenPort: () => this.#listener?.port ?? 0,
       ownerOf: (dialed) => this.#ownerOf(dialed),
     });
@@ -79,7 +87,7 @@ export class Server implements AsyncDisposable {
       env,
       maxPending,
       peers: this.#peers,
-      connect: (enode, signal) => this.#connector.dial(enode, signal),
+      connect: (enode, signal) => meter.dialing(() => this.#connector.dial(enode, signal)),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
       resolve: async (publicKey, signal) =>
@@ -262,6 +270,20 @@ export class Server implements AsyncDisposable {
     return result;
   }
 
+  /** What the server counts of itself, as it is now. */
+  metrics(): ServerMetrics {
+    return this.#meter.snapshot();
+  }
+
+  /**
+   * The same again and again: at once, and then after each interval, as long as somebody waits for it.
+   * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`
+   */
+  metricsStream(options?: MetricsStreamOptions): AsyncGenerator<ServerMetrics, void, undefined> {
+    const { env } = this.#config;
+    return metricsStream({ env, closing: this.#ending, snapshot: () => this.metrics() }, options);
+  }
+
   /** Says goodbye to all peers, waits until their sockets are gone, and stops. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -274,6 +296,8 @@ export class Server implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
+    this.#ending.close();
+    this.#meter.close();
     const listening = this.#listener?.close();
     this.#dialer.close();
     const undiscovered = this.#discovery?.close();
@@ -304,6 +328,15 @@ export class Server implements AsyncDisposable {
     }
   }
 
+  #meteredParts(budgets: Budgets): MeteredParts {
+    const { nodeDatabase } = this.#config;
+    return {
+      ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
+      ...{ dials: this.#dialer.pending, inbound: this.#pendingInbound.size, lanes: this.#lanes.size },
+      connections: this.#connector.connections.size,
+    };
+  }
+
   // Connections
 
   #accept(wire: Wire): void {
@@ -312,9 +345,11 @@ export class Server implements AsyncDisposable {
       return;
     }
     const { remoteAddress, remotePort } = wire;
+    this.#meter.accepted();
     const error = this.#admission.refusal(remoteAddress);
     if (error !== undefined) {
       wire.destroy();
+      this.#meter.inboundFailed(error);
       this.#config.onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
       return;
     }
@@ -351,6 +386,7 @@ export class Server implements AsyncDisposable {
     const isStatic = this.#isKept(key) || (!inbound && !this.#dialer.needsSlot(key));
     const displaced = this.#peers.place(key, connection, isStatic);
     const peer = new Peer(connection, info, env.now());
+    this.#meter.opened(info, env.now() - connection.openedAt);
     this.#pendingInbound.delete(connection);
     this.#peers.add(key, peer, connection, isStatic);
     // Not before: the slot would be free for a moment, and somebody would be dialed for it.
@@ -369,11 +405,15 @@ export class Server implements AsyncDisposable {
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const stayedMs = env.now() - (this.#peers.get(key)?.connectedAt ?? 0);
     if (peer !== undefined && this.#peers.remove(key, connection)) {
+      this.#meter.left(error);
       this.#observations.disconnected(peer, error, stayedMs);
       this.#dialer.left(key, stayedMs, error);
       onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
-      if (inbound) this.#observations.refused(connection.remoteId, remoteAddress, error);
+      if (inbound) {
+        this.#meter.inboundFailed(error);
+        this.#observations.refused(connection.remoteId, remoteAddress, error);
+      }
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
     this.#dialer.plan();

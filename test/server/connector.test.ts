@@ -5,6 +5,7 @@ import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { budgetsOf } from '../../src/server/budgets.ts';
 import { Connector, type ConnectorOptions } from '../../src/server/connector.ts';
 import { Lanes } from '../../src/server/lanes.ts';
+import { Traffic } from '../../src/server/traffic.ts';
 import { rejectionOf } from '../support/errors.ts';
 
 /** A listener, and the sockets that it has. */
@@ -25,7 +26,7 @@ function connector(options: Partial<ConnectorOptions> = {}): Connector {
   const budgets = budgetsOf({ memoryBudget: 64 * 1024 * 1024, env: systemEnv });
   return new Connector({
     ...{ key: generateSecretKey(systemEnv), env: systemEnv, name: 'test', protocols: [], allows: () => true },
-    ...{ lanes: new Lanes(systemEnv, budgets.blocks), budgets, listenPort: () => 0 },
+    ...{ lanes: new Lanes(systemEnv, budgets.blocks), budgets, traffic: new Traffic(), listenPort: () => 0 },
     ownerOf: () => ({
       ...{ identified: () => undefined, opened: () => undefined },
       ...{ closed: () => undefined, handlerFailed: () => undefined },

@@ -1,0 +1,154 @@
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import fc from 'fast-check';
+import { expect, it, onTestFinished } from 'vitest';
+import {
+  type HttpPageOptions,
+  type HttpPageServer,
+  MAX_HTTP_CONNECTIONS,
+  serveHttpPage,
+} from '../../src/io/http-page.ts';
+import { rejectionOf } from '../support/errors.ts';
+
+const TEXT = 'a page\n';
+
+async function started(options: Partial<HttpPageOptions> = {}): Promise<HttpPageServer> {
+  const page = async () => ({ contentType: 'text/plain', text: TEXT });
+  const server = await serveHttpPage({ host: '127.0.0.1', port: 0, path: '/page', page, ...options });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+interface Response {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+function ask({ port }: HttpPageServer, path: string, method = 'GET', body = ''): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+      );
+    });
+    asking.on('error', reject);
+    asking.end(body);
+  });
+}
+
+/** A socket to the server, and what has come when it is closed. */
+function socketTo({ port }: HttpPageServer): { readonly socket: Socket; readonly closed: Promise<string> } {
+  const socket = connect({ host: '127.0.0.1', port });
+  onTestFinished(() => void socket.destroy());
+  let text = '';
+  const closed = new Promise<string>((resolve) => {
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
+  });
+  return { socket, closed };
+}
+
+it('serves its page, and nothing else', async () => {
+  const server = await started();
+  const found = await ask(server, '/page?at=1');
+  expect(found).toMatchObject({ status: 200, text: TEXT, headers: { 'content-type': 'text/plain' } });
+  expect(await ask(server, '/page', 'HEAD')).toMatchObject({
+    ...{ status: 200, text: '' },
+    headers: { 'content-length': String(TEXT.length) },
+  });
+  for (const path of ['/', '/pages', '/page/', '/%70age', '*', '//page']) {
+    expect(await ask(server, path), path).toMatchObject({ status: 404, headers: { connection: 'close' } });
+  }
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    const refused = await ask(server, '/page', method);
+    expect(refused, method).toMatchObject({
+      status: 405,
+      headers: { allow: 'GET, HEAD', connection: 'close' },
+    });
+  }
+  expect(await ask(server, '/page', 'GET', 'a body')).toMatchObject({ status: 400 });
+});
+
+it('says that there is no page when it cannot be made, and not why', async () => {
+  const failures: unknown[] = [];
+  const error = new Error('a secret');
+  const server = await started({ page: () => Promise.reject(error), failed: (one) => failures.push(one) });
+  const answer = await ask(server, '/page');
+  expect(answer.status).toBe(500);
+  expect(answer.text).not.toContain('secret');
+  expect(failures).toEqual([error]);
+});
+
+it('closes connections that are more than it takes, and takes others when those are gone', async () => {
+  const server = await started();
+  const sockets = Array.from({ length: MAX_HTTP_CONNECTIONS }, () => socketTo(server));
+  await Promise.all(sockets.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve))));
+  expect(await socketTo(server).closed).toBe('');
+  const [first] = sockets;
+  first?.socket.end();
+  await first?.closed;
+  expect(await ask(server, '/page')).toMatchObject({ status: 200 });
+});
+
+it('closes a connection that sends too large a head', async () => {
+  const server = await started();
+  const { socket, closed } = socketTo(server);
+  socket.write(`GET /page HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`);
+  expect(await closed).toMatch(/^HTTP\/1.1 431 /);
+});
+
+it('closes a connection whose request does not come to its end', async () => {
+  const server = await started();
+  const { socket, closed } = socketTo(server);
+  socket.write('GET /page HTTP/1.1\r\nhost: x\r\n');
+  expect(await closed).toMatch(/^(HTTP\/1.1 408 |$)/);
+});
+
+it('ends all connections when it is closed', async () => {
+  const server = await started();
+  const { socket, closed } = socketTo(server);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  await Promise.all([server.close(), server.close()]);
+  await closed;
+});
+
+it('says when its port is in use', async () => {
+  const { port } = await started();
+  expect(await rejectionOf(started({ port }))).toBe('port-in-use');
+});
+
+it('answers or closes, whatever is sent', async () => {
+  const server = await started();
+  const piece = fc.constantFrom(
+    'GET ',
+    '/page',
+    ' HTTP/1.1\r\n',
+    'host: x\r\n',
+    '\r\n',
+    '\0',
+    'content-length: 9',
+    '\n',
+  );
+  const bytes = fc.oneof(
+    fc.array(piece, { maxLength: 12 }).map((all) => all.join('')),
+    fc.string(),
+  );
+  await fc.assert(
+    fc.asyncProperty(bytes, async (text) => {
+      const { socket, closed } = socketTo(server);
+      socket.end(text);
+      await closed;
+    }),
+    { numRuns: 50 },
+  );
+  expect(await ask(server, '/page')).toMatchObject({ status: 200 });
+});
