@@ -33,9 +33,12 @@ export class Bench implements AsyncDisposable {
     this.subject = subject;
   }
 
-  /** `bare`: only a listener up to Hello. */
-  async node({ bare = false, maxPeers = 50 } = {}): Promise<Node> {
-    const args = bare ? ['--bare'] : ['--max-peers', String(maxPeers)];
+  /** `bare`: only a listener up to Hello. `metrics`: they are served, by a node of ours. */
+  async node({ bare = false, maxPeers = 50, metrics = false } = {}): Promise<Node> {
+    const args = [
+      ...(bare ? ['--bare'] : ['--max-peers', String(maxPeers)]),
+      ...(metrics ? ['--metrics'] : []),
+    ];
     const { worker, ready } =
       this.subject === 'go-ethereum'
         ? await this.#start('the node of go-ethereum', PROGRAM, ['node', ...args])

@@ -12,7 +12,7 @@ import { parseEnode } from '../src/enr/index.ts';
 import { listenTcp, type Wire } from '../src/io/tcp.ts';
 import { Link, P2P_VERSION, type Protocol, type ProtocolChannel, runLinks } from '../src/p2p/index.ts';
 import { accept, freshRandomness, identityOf } from '../src/rlpx/index.ts';
-import { Server } from '../src/server/index.ts';
+import { Server, serveMetrics } from '../src/server/index.ts';
 import { returnMemory } from './return-memory.ts';
 
 /** Nobody waits for a benchmark that takes longer. */
@@ -119,6 +119,8 @@ async function handle({ cmd, count = 0, messages = 0, burst = 1, data = [], enod
     case 'gc':
       await returnMemory();
       return {};
+    case 'metrics-port':
+      return { port: metricsPort };
     case 'dial':
       await server?.dial(enode);
       return {};
@@ -182,12 +184,18 @@ async function listenAsServer(key: Uint8Array, maxPeers: number) {
   });
   await node.start();
   server = node;
+  if (values.metrics) metricsPort = (await serveMetrics(node, { host: '127.0.0.1', port: 0 })).port;
   return { port: parseEnode(node.enode).tcpPort, id: node.id };
 }
 
 let server: Server | undefined;
+let metricsPort = 0;
 const { values } = parseArgs({
-  options: { bare: { type: 'boolean', default: false }, 'max-peers': { type: 'string', default: '50' } },
+  options: {
+    bare: { type: 'boolean', default: false },
+    'max-peers': { type: 'string', default: '50' },
+    metrics: { type: 'boolean', default: false },
+  },
 });
 const reply = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 

@@ -43,6 +43,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   'receive-300-x50': async () => (await import('./nodes.ts')).receiveSmall,
   'tail-ping': async () => (await import('./nodes.ts')).tailPing,
   accept: async () => (await import('./nodes.ts')).accept,
+  metrics: async () => (await import('./metrics.ts')).metricsCost,
   'discovery-pings': async () => (await import('./discovery.ts')).discoveryPings,
   'discovery-flood': async () => (await import('./discovery.ts')).discoveryFlood,
   'discovery-network': async () => (await import('./discovery-network.ts')).discoveryNetwork,

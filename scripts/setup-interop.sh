@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the interoperability tests and the comparison benchmark run: two versions of geth, go-ethereum's tool
-# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, and the name server NSD (with apt-get).
+# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, the name server NSD (with apt-get), and
+# Prometheus' client for Python (with pip).
 # Run it again after a change; what is there is not built again.
 #
 #   PEERLANE_TOOLS   where to put it; default ~/.cache/peerlane-tools
@@ -49,8 +50,26 @@ install_nsd() {
   ${as_root[@]+"${as_root[@]}"} systemctl disable --now nsd 2>/dev/null || true
 }
 
+# Prometheus' client for Python, whose parsers read what is written of metrics.
+install_prometheus_client() {
+  local version=0.26.0
+  if [[ -d $tools/python/prometheus_client-$version.dist-info ]]; then
+    echo "prometheus-client $version is at $tools/python"
+    return
+  fi
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    echo "setup-interop: pip for Python 3 is needed (apt-get install python3-pip)" >&2
+    exit 1
+  fi
+  rm -rf "$tools/python"
+  python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$tools/python" \
+    "prometheus-client==$version"
+  echo "prometheus-client $version is at $tools/python"
+}
+
 mkdir -p "$tools"
 install_nsd
+install_prometheus_client
 install_command geth 1.16.8
 install_command geth 1.17.5
 install_command devp2p 1.17.5
