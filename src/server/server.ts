@@ -60,7 +60,8 @@ export class Server implements AsyncDisposable {
     });
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
-    this.#pendingInbound = new PendingInbound(maxPending);
+    const begin = (wire: Wire) => this.#connector.accept(wire);
+    this.#pendingInbound = new PendingInbound({ limit: maxPending, env, begin });
     this.#admission = new Admission(env, this.#config.allows);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
@@ -233,6 +234,7 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#state = 'closed';
     const listening = this.#listener?.close();
+    this.#pendingInbound.close();
     this.#dialer.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
@@ -274,8 +276,7 @@ export class Server implements AsyncDisposable {
       this.#config.onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
       return;
     }
-    this.#pendingInbound.makeRoom();
-    this.#pendingInbound.add(this.#connector.accept(wire));
+    this.#pendingInbound.accept(wire);
   }
 
   #ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {
