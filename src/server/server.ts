@@ -74,8 +74,9 @@ export class Server implements AsyncDisposable {
     });
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
-    this.#pendingInbound = new PendingInbound(maxPending);
     this.#observations = new Observations(env);
+    const begin = (wire: Wire) => this.#connector.accept(wire);
+    this.#pendingInbound = new PendingInbound({ limit: maxPending, env, begin });
     this.#admission = new Admission(env, this.#config.allows);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
@@ -299,6 +300,7 @@ export class Server implements AsyncDisposable {
     this.#ending.close();
     this.#meter.close();
     const listening = this.#listener?.close();
+    this.#pendingInbound.close();
     this.#dialer.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
@@ -353,8 +355,7 @@ export class Server implements AsyncDisposable {
       this.#config.onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
       return;
     }
-    this.#pendingInbound.makeRoom();
-    this.#pendingInbound.add(this.#connector.accept(wire));
+    this.#pendingInbound.accept(wire);
   }
 
   #ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {

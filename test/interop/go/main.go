@@ -7,6 +7,7 @@
 //	devp2p-peer eth         dials a node, exchanges eth Status, asks for headers and bodies, exits
 //	devp2p-peer dns         makes and reads DNS node lists
 //	devp2p-peer discover    discovery v4 nodes that take orders
+//	devp2p-peer network     p2p.Servers that find each other by discovery v4
 package main
 
 import (
@@ -30,9 +31,10 @@ func main() {
 		"eth":         runEth,
 		"dns":         runDNS,
 		"discover":    runDiscover,
+		"network":     runNetwork,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover [flags]")
+		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover|network [flags]")
 		os.Exit(2)
 	}
 	out := newReporter(os.Stdout)
