@@ -91,6 +91,7 @@ export type {
   StoredNode,
 } from './server/index.ts';
 export {
+  type BandwidthOptions,
   type Broadcast,
   type BroadcastResult,
   Crawler,

@@ -15,6 +15,7 @@ export class Deadlines {
   #pingAt = Number.POSITIVE_INFINITY;
   #pingUnanswered = false;
   #paused = false;
+  #isHeld = false;
 
   /** A phase of the handshake begins, or a whole frame has arrived. */
   progress(now: number): void {
@@ -49,15 +50,23 @@ export class Deadlines {
     this.#progressAt = now;
   }
 
+  /** Whether the socket is not read for the sake of others: what has come is decoded, and no frame can be late. */
+  hold(isHeld: boolean, now: number): void {
+    this.#isHeld = isHeld;
+    this.#progressAt = now;
+  }
+
   /** When something is due. */
   get next(): number {
-    return this.#isOpen
-      ? Math.min(this.#pingAt, this.#readDeadline)
-      : this.#progressAt + HANDSHAKE_TIMEOUT_MS;
+    return this.#isOpen ? Math.min(this.#pingAt, this.#readDeadline) : this.#handshakeDeadline;
+  }
+
+  get #handshakeDeadline(): number {
+    return this.#isHeld ? Number.POSITIVE_INFINITY : this.#progressAt + HANDSHAKE_TIMEOUT_MS;
   }
 
   get #readDeadline(): number {
-    return this.#paused ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
+    return this.#paused || this.#isHeld ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
   }
 
   /**

@@ -163,6 +163,11 @@ export class Link {
     this.outbox.afterOutput(run);
   }
 
+  /** The socket is not read meanwhile; what has come is decoded. */
+  hold(isHeld: boolean, now: number): void {
+    this.#deadlines.hold(isHeld, now);
+  }
+
   /** Stops decoding while the consumer lags behind; what has arrived stays where it is. */
   pause(): void {
     this.#deadlines.pause();

@@ -1,6 +1,7 @@
 import { Budget, type BudgetHolder, type BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import { Gate } from '../base/gate.ts';
+import { type Bandwidth, type BandwidthOptions, bandwidthOf } from './bandwidth.ts';
 
 /** Decompressed bytes of messages of 1 MiB and more that are with handlers at a time. */
 export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
@@ -24,6 +25,8 @@ export interface Budgets {
   readonly blocks: BudgetShare;
   /** Decompressed bytes of large messages that are with handlers. */
   readonly gate: Gate;
+  /** How fast they may send and be read. */
+  readonly bandwidth: Bandwidth;
 }
 
 /** Blocks never wait for memory; they go when the connections have taken them that hold the payloads. */
@@ -37,9 +40,11 @@ const BLOCKS: BudgetHolder = {
 
 export function budgetsOf({
   memoryBudget,
+  bandwidth = {},
   env,
 }: {
   readonly memoryBudget: number;
+  readonly bandwidth?: BandwidthOptions;
   readonly env: Env;
 }): Budgets {
   const output = new Budget({ ...OUTPUT, limit: memoryBudget * (1 - INPUT_PART), env });
@@ -47,6 +52,7 @@ export function budgetsOf({
     input: new Budget({ ...INPUT, limit: memoryBudget * INPUT_PART, env }),
     output,
     blocks: output.share(BLOCKS),
+    bandwidth: bandwidthOf(bandwidth, env),
     // A handler that answers with a large message keeps it until the answer is taken.
     gate: new Gate(LARGE_PAYLOADS_LIMIT, (isWaitedAt) => {
       output.isPressed = isWaitedAt;

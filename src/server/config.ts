@@ -18,6 +18,7 @@ import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
+import { type BandwidthOptions, MIN_BANDWIDTH } from './bandwidth.ts';
 import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
@@ -72,6 +73,8 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly trustedNodes?: readonly string[];
   /** Bytes that all peers together may make the server hold; default 20 MiB. */
   readonly memoryBudget?: number;
+  /** How fast peers may be sent to and read from; default: as fast as it goes. */
+  readonly bandwidth?: BandwidthOptions;
   /** Told what happens; for observation only. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Clock, timers and randomness; default the system's. */
@@ -93,6 +96,7 @@ const OPTIONS: NamesOf<ServerOptions> = {
   netRestrict: true,
   netDeny: true,
   memoryBudget: true,
+  bandwidth: true,
   onEvent: true,
   env: true,
   discovery: true,
@@ -118,6 +122,7 @@ export interface ServerConfig {
   /** Whether the server has to do with an address, by the two. */
   readonly allows: AddressRule;
   readonly memoryBudget: number;
+  readonly bandwidth: BandwidthOptions;
   /** Undefined: off. */
   readonly discovery: DiscoveryConfig | undefined;
   readonly nodeDatabase: NodeDatabase | undefined;
@@ -191,6 +196,7 @@ function checked(options: ServerOptions): ServerConfig {
     netDeny: options.netDeny?.slice() ?? [],
     allows,
     memoryBudget,
+    bandwidth: checkedBandwidth(options.bandwidth),
     discovery,
     nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),
@@ -208,6 +214,25 @@ function allowed<T extends { readonly host: string }>(
     if (mayBeDialed(node, allows)) return node;
     throw invalid(`${node.host} is in a network that netRestrict or netDeny refuses`);
   };
+}
+
+const BANDWIDTH: NamesOf<BandwidthOptions> = {
+  upload: true,
+  uploadPerPeer: true,
+  uploadGossip: true,
+  download: true,
+  downloadPerPeer: true,
+};
+
+function checkedBandwidth(bandwidth: BandwidthOptions = {}): BandwidthOptions {
+  checkObject('bandwidth', bandwidth);
+  checkNames('bandwidth', bandwidth, BANDWIDTH);
+  const { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer } = bandwidth;
+  const limits = { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer };
+  for (const [name, rate] of Object.entries(limits)) {
+    if (rate !== undefined) checkInteger(`bandwidth.${name}`, rate, MIN_BANDWIDTH, Number.MAX_SAFE_INTEGER);
+  }
+  return { ...limits };
 }
 
 /** A copy, with the one text of its host: it stays as it was checked. */

@@ -99,8 +99,14 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.inbound = inbound;
     this.openedAt = env.now();
     this.#link = new Link({ handshake, hello, protocols, host: this });
-    this.#input = new Input({ wire, link: this.#link, env, budget: budgets.input, lanes, owner: this });
-    this.output = new Output({ wire, env, budget: budgets.output, owner: this });
+    this.#input = new Input({
+      ...{ wire, link: this.#link, env, budget: budgets.input, lanes, owner: this },
+      throttle: budgets.bandwidth.down,
+    });
+    this.output = new Output({
+      ...{ wire, env, budget: budgets.output, owner: this },
+      throttle: budgets.bandwidth.up,
+    });
     wire.attach(this.#wireEvents());
     this.#link.start(env.now());
     this.arm();

@@ -1,3 +1,4 @@
+export type { BandwidthOptions } from './bandwidth.ts';
 export type { Broadcast, BroadcastResult } from './broadcast.ts';
 export {
   DEFAULT_DIAL_RATIO,

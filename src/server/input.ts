@@ -3,6 +3,7 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
+import type { BandwidthShare, Throttle } from './bandwidth.ts';
 import type { Lanes, Reader } from './lanes.ts';
 
 /** Messages that no handler has taken yet: above either no more are decoded. */
@@ -18,6 +19,8 @@ export interface InputOptions {
   readonly budget: Budget;
   readonly lanes: Lanes;
   readonly owner: InputOwner;
+  /** Undefined: it is read as fast as it comes. */
+  readonly throttle?: Throttle | undefined;
 }
 
 /** The connection. */
@@ -35,6 +38,9 @@ export class Input implements BudgetHolder, Reader {
   readonly #lanes: Lanes;
   readonly #owner: InputOwner;
   readonly #share: BudgetShare;
+  readonly #bandwidth: BandwidthShare | undefined;
+  /** It waits for bandwidth. */
+  #isThrottled = false;
   #unreadLength = 0;
   #unreadMessages = 0;
   /** Received, and taken by handlers after the end. */
@@ -52,22 +58,41 @@ export class Input implements BudgetHolder, Reader {
   #isOver = false;
   #isReleased = false;
 
-  constructor({ wire, link, env, budget, lanes, owner }: InputOptions) {
+  constructor({ wire, link, env, budget, lanes, owner, throttle }: InputOptions) {
     this.#wire = wire;
     this.#link = link;
     this.#env = env;
     this.#lanes = lanes;
     this.#owner = owner;
     this.#share = budget.share(this);
+    this.#bandwidth = throttle?.share();
   }
 
   received(chunk: Uint8Array): void {
     this.#movedLength += chunk.length;
     this.#isProbed = false;
     this.#hasReceived = true;
+    this.#throttle(chunk.length);
     this.#link.receive(chunk, this.#env.now());
     this.#awaitsTurn = !this.#lanes.received(chunk.length, this);
     this.decoded();
+  }
+
+  #hold(isThrottled: boolean): void {
+    this.#isThrottled = isThrottled;
+    this.#link.hold(isThrottled, this.#env.now());
+  }
+
+  #throttle(length: number): void {
+    const bandwidth = this.#bandwidth;
+    if (bandwidth === undefined) return;
+    bandwidth.spend(length);
+    if (this.#isThrottled || bandwidth.isOpen) return;
+    this.#hold(true);
+    bandwidth.wait(() => {
+      this.#hold(false);
+      this.#regulate();
+    });
   }
 
   /**
@@ -106,6 +131,7 @@ export class Input implements BudgetHolder, Reader {
   close(): void {
     this.#isOver = true;
     this.#lanes.leave(this);
+    this.#bandwidth?.leave();
     this.#share.leave();
     this.#account();
   }
@@ -186,6 +212,7 @@ export class Input implements BudgetHolder, Reader {
     }
     const full =
       this.#awaitsTurn ||
+      this.#isThrottled ||
       (refused && !this.#isProbed) ||
       (lagging ? this.#link.pendingLength : this.#link.undecodedLength) > UNDECODED_HIGH_WATER;
     if (full !== this.#isWirePaused) {

@@ -3,6 +3,7 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Lease } from '../base/slabs.ts';
 import type { Wire } from '../io/tcp.ts';
+import type { BandwidthShare, Throttle } from './bandwidth.ts';
 
 /** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
 export const OUTPUT_HIGH_WATER = 512 * 1024;
@@ -14,6 +15,8 @@ export interface OutputOptions {
   readonly env: Env;
   readonly budget: Budget;
   readonly owner: OutputOwner;
+  /** Undefined: it may be sent as fast as the peer takes it. */
+  readonly throttle?: Throttle | undefined;
 }
 
 /** The connection. */
@@ -40,16 +43,23 @@ export class Output implements BudgetHolder {
   #line: Entry[] = [];
   #lineLength = 0;
   #waiters: (() => void)[] = [];
+  readonly #bandwidth: BandwidthShare | undefined;
+  /** Bytes of messages that wait for bandwidth. */
+  #throttledLength = 0;
+  /** Bytes of payloads that bandwidth was taken for and that are not encoded yet, and of frames written meanwhile. */
+  #spent = 0;
+  #written = 0;
   #flushed = 0;
   #flushedAt = 0;
   #isOver = false;
 
-  constructor({ wire, env, budget, owner }: OutputOptions) {
+  constructor({ wire, env, budget, owner, throttle }: OutputOptions) {
     this.#wire = wire;
     this.#env = env;
     this.#budget = budget;
     this.#owner = owner;
     this.#share = budget.share(this);
+    this.#bandwidth = throttle?.share();
   }
 
   get #length(): number {
@@ -62,12 +72,17 @@ export class Output implements BudgetHolder {
 
   /** Bytes that a message may have to be sent without any waiting. */
   get room(): number {
-    return this.isCongested || this.#line.length > 0 ? 0 : this.#share.room;
+    const isClosed = this.#bandwidth?.isOpen === false;
+    return isClosed || this.isCongested || this.#line.length > 0 ? 0 : this.#share.room;
   }
 
-  /** Whether a message of so many bytes can be sent without any waiting. It has to be sent at once then. */
+  /** Whether gossip of so many bytes can be sent without any waiting. It has to be sent at once then. */
   takes(size: number): boolean {
-    return !this.#isOver && !this.isCongested && this.#line.length === 0 && this.#share.take(size);
+    if (this.#isOver || this.isCongested || this.#line.length > 0) return false;
+    if (this.#bandwidth?.isAmple === false || !this.#share.take(size)) return false;
+    this.#spent += size;
+    this.#bandwidth?.spendGossip(size);
+    return true;
   }
 
   /**
@@ -75,12 +90,46 @@ export class Output implements BudgetHolder {
    * @returns undefined when there is room for the next message, else what resolves when there is
    */
   send(size: number, send: () => void): Promise<void> | undefined {
+    if (this.#hasBandwidth(size)) return this.#send(size, send);
+    return this.#throttled(size, () => this.#send(size, send));
+  }
+
+  /** Whether bandwidth is there, which is taken then. */
+  #hasBandwidth(size: number): boolean {
+    if (this.#bandwidth === undefined || this.#isOver) return true;
+    if (!this.#bandwidth.isOpen) return false;
+    this.#spend(size);
+    return true;
+  }
+
+  #spend(size: number): void {
+    this.#spent += size;
+    this.#bandwidth?.spend(size);
+  }
+
+  #throttled(size: number, run: () => Promise<void> | undefined): Promise<void> {
+    this.#throttledLength += size;
+    // Only a handler that awaits nothing gets here.
+    if (this.#throttledLength > Math.max(size, this.#budget.limit)) this.giveUp();
+    return new Promise((resolve) => {
+      const go = (): void => {
+        this.#throttledLength -= size;
+        if (!this.#isOver) this.#spend(size);
+        resolve(run());
+      };
+      if (this.#isOver) go();
+      else this.#bandwidth?.wait(go);
+    });
+  }
+
+  #send(size: number, send: () => void): Promise<void> | undefined {
     if (!this.#admit(size, send)) return this.#inLine(size, send).then(() => this.#uncongested());
     return this.#uncongested();
   }
 
   /** Resolves when so many bytes can be sent without any waiting, if they are sent at once. */
   async writable(size: number): Promise<void> {
+    if (this.#bandwidth?.isOpen === false) await this.#throttled(0, () => undefined);
     await this.#uncongested();
     const reserve = (): void => {
       if (!this.#isOver) this.#share.set(this.#share.held + size);
@@ -117,6 +166,7 @@ export class Output implements BudgetHolder {
 
   write(bytes: Uint8Array, lease?: Lease): void {
     const wire = this.#wire;
+    this.#written += bytes.length;
     if (wire.backlog === 0) this.#flushedAt = this.#env.now();
     // Frames are views into a slab that may be far larger than what is charged for them; who does not take them at
     // once gets a copy.
@@ -133,7 +183,13 @@ export class Output implements BudgetHolder {
 
   /** Something has been queued, encoded, or handed to the system. */
   account(): void {
-    if (!this.#isOver) this.#share.set(this.#length);
+    if (this.#isOver) return;
+    this.#share.set(this.#length);
+    if (this.#bandwidth === undefined || this.#owner.unencodedLength > 0) return;
+    // Payloads were paid for; frames are shorter or longer, and some have no payload of a message.
+    this.#bandwidth.spend(this.#written - this.#spent);
+    this.#spent = 0;
+    this.#written = 0;
   }
 
   drained(): void {
@@ -161,6 +217,7 @@ export class Output implements BudgetHolder {
     this.#isOver = true;
     this.#share.leave();
     this.#share.set(0);
+    this.#bandwidth?.leave();
     const line = this.#line;
     this.#line = [];
     for (const { run } of line) run();

@@ -1,0 +1,237 @@
+/** Limits of what is sent and read: buckets and lines by a virtual clock, servers by one that the test moves. */
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import type { ProtocolChannel } from '../../src/p2p/index.ts';
+import {
+  type BandwidthOptions,
+  type BandwidthShare,
+  Bucket,
+  bandwidthOf,
+  MIN_BANDWIDTH,
+  Throttle,
+} from '../../src/server/bandwidth.ts';
+import { codeOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
+import { isKind, manual, startedServer as started, TestServer } from '../support/servers.ts';
+
+const RATE = 100_000;
+
+describe('a bucket', () => {
+  it('holds what comes into it in a second, and no more', () => {
+    const bucket = new Bucket(RATE, 0);
+    expect(bucket.available(0)).toBe(RATE);
+    bucket.spend(RATE / 2, 0);
+    expect([bucket.available(0), bucket.available(250), bucket.available(60_000)]).toEqual([
+      50_000,
+      75_000,
+      RATE,
+    ]);
+  });
+
+  it('has what is spent beyond it paid back before anything else', () => {
+    const bucket = new Bucket(RATE, 0);
+    bucket.spend(3 * RATE, 0);
+    expect(bucket.available(0)).toBe(-2 * RATE);
+    expect(bucket.waitMs(0)).toBe(2_001);
+    expect([bucket.waitMs(2_000), bucket.waitMs(2_001)]).toEqual([1, 0]);
+    bucket.spend(-10 * RATE, 2_001);
+    expect(bucket.available(2_001)).toBe(RATE);
+  });
+
+  it('leaves a half to answers', () => {
+    const bucket = new Bucket(RATE, 0);
+    bucket.spend(RATE / 2 - 1, 0);
+    expect(bucket.isAmple(0)).toBe(true);
+    bucket.spend(1, 0);
+    expect(bucket.isAmple(0)).toBe(false);
+  });
+});
+
+describe('those who wait for bandwidth', () => {
+  function line(options: {
+    readonly total?: number;
+    readonly perPeer?: number;
+    readonly oneByOne?: boolean;
+  }) {
+    const env = new VirtualEnv();
+    const { total, perPeer, oneByOne = false } = options;
+    const throttle = new Throttle({ env, total, perPeer, oneByOne });
+    const went: (readonly [name: string, at: number])[] = [];
+    const wait = (share: BandwidthShare, name: string, bytes: number) =>
+      share.wait(() => {
+        went.push([name, env.now()]);
+        share.spend(bytes);
+      });
+    return { env, throttle, went, wait };
+  }
+
+  it('go on in the order in which they came, when what was spent is paid back', () => {
+    const { env, throttle, went, wait } = line({ total: RATE });
+    const [a, b] = [throttle.share(), throttle.share()];
+    a.spend(2 * RATE);
+    expect([a.isOpen, b.isOpen]).toEqual([false, false]);
+    wait(a, 'a1', RATE);
+    wait(b, 'b1', RATE);
+    wait(a, 'a2', 0);
+    env.advance(5_000);
+    // A debt of a second, then one of what went before.
+    expect(went).toEqual([
+      ['a1', 1_001],
+      ['b1', 2_001],
+      ['a2', 3_001],
+    ]);
+    expect([throttle.waiting, env.timers]).toEqual([0, 0]);
+  });
+
+  it('do not wait for one that has spent more than its own part', () => {
+    const { env, throttle, went, wait } = line({ total: 10 * RATE, perPeer: RATE });
+    const [a, b] = [throttle.share(), throttle.share()];
+    a.spend(3 * RATE);
+    wait(a, 'a', 0);
+    expect(b.isOpen).toBe(true);
+    wait(b, 'b', 0);
+    env.advance(10_000);
+    expect(went.map(([name]) => name)).toEqual(['b', 'a']);
+  });
+
+  it('are read one after another where nobody knows what each will bring', () => {
+    const { env, throttle, went, wait } = line({ total: 64 * 1024, oneByOne: true });
+    const shares = [1, 2, 3].map(() => throttle.share());
+    for (const [i, share] of shares.entries()) wait(share, `${i}`, 0);
+    env.advance(10_000);
+    expect(went).toEqual([
+      ['0', 1],
+      ['1', 1_001],
+      ['2', 2_001],
+    ]);
+  });
+
+  it('wait no more when their connection is over', () => {
+    const { env, throttle, went, wait } = line({ total: RATE });
+    const [a, b] = [throttle.share(), throttle.share()];
+    a.spend(100 * RATE);
+    wait(a, 'a', 0);
+    wait(b, 'b', 0);
+    a.leave();
+    expect(went).toEqual([['a', 0]]);
+    expect(throttle.waiting).toBe(1);
+    env.advance(100_000);
+    expect(went).toHaveLength(2);
+  });
+
+  it('are nobody where nothing is limited', () => {
+    expect(bandwidthOf({}, new VirtualEnv())).toEqual({ up: undefined, down: undefined });
+  });
+});
+
+/** Two servers, of which the first has limits and a clock that stands; the channels of both. */
+async function pair(bandwidth: BandwidthOptions) {
+  const env = new ManualEnv();
+  const [ours, theirs] = [manual(), manual()];
+  const limited = await started({ protocols: [ours.protocol], bandwidth, env });
+  const other = await started({ protocols: [theirs.protocol], listen: undefined });
+  await other.dial(limited.enode);
+  await limited.until(isKind('peer-connected'));
+  return { env, limited, other, ours: await ours.next(), theirs: await theirs.next() };
+}
+
+const SIZE = 32 * 1024;
+/** Bytes that do not compress. */
+const noise = (): Uint8Array => randomBytes(SIZE);
+
+/** Counts what comes, for as long as it comes. */
+function counting(channel: ProtocolChannel) {
+  const count = { messages: 0 };
+  const done = (async () => {
+    for await (const _ of channel) count.messages++;
+  })();
+  return { count, done };
+}
+
+const turns = async (count = 50) => {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('a server with limits', () => {
+  it('sends no faster: who sends waits', async () => {
+    const { env, ours, theirs } = await pair({ upload: MIN_BANDWIDTH });
+    const { count } = counting(theirs);
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < 8; sent++) await ours.send(0, noise());
+    })();
+    await turns();
+    // A second's worth, and what overdraws it.
+    expect(sent).toBeLessThanOrEqual(3);
+    while (sent < 8) {
+      env.advance(100);
+      await turns(5);
+    }
+    await sending;
+    // 8 x 32 KiB at 64 KiB a second, of which the first is there at the start.
+    expect(env.now()).toBeGreaterThanOrEqual(2_000);
+    while (count.messages < 8) await turns(1);
+  });
+
+  it('skips gossip while a half is spent, and still answers', async () => {
+    const { limited, ours } = await pair({ upload: 4 * SIZE });
+    const message = () => ({ protocol: 'echo', code: 1, payload: noise() });
+    const results = [];
+    for (let i = 0; i < 4; i++) results.push((await limited.broadcast(message())).sent.length);
+    expect(results).toEqual([1, 1, 0, 0]);
+    await ours.send(0, noise());
+  });
+
+  it('has a limit for gossip alone', async () => {
+    const { limited, ours } = await pair({ uploadGossip: MIN_BANDWIDTH });
+    const message = () => ({ protocol: 'echo', code: 1, payload: noise() });
+    const results = [];
+    for (let i = 0; i < 4; i++) results.push((await limited.broadcast(message())).sent.length);
+    expect(results).toEqual([1, 1, 0, 0]);
+    for (let i = 0; i < 4; i++) await ours.send(0, noise());
+  });
+
+  it('reads no faster, and loses nothing', async () => {
+    const { env, ours, theirs } = await pair({ downloadPerPeer: MIN_BANDWIDTH });
+    const { count } = counting(ours);
+    const COUNT = 64;
+    const sending = (async () => {
+      for (let i = 0; i < COUNT; i++) await theirs.send(0, noise());
+    })();
+    await turns(200);
+    // 2 MiB are sent; what has been read is a second's worth and a chunk of the socket.
+    expect(count.messages).toBeLessThanOrEqual(8);
+    while (count.messages < COUNT) {
+      env.advance(500);
+      await turns(5);
+    }
+    await sending;
+    expect(env.now()).toBeGreaterThanOrEqual(((COUNT - 8) * SIZE * 1000) / MIN_BANDWIDTH);
+  });
+
+  it('does not take a peer for dead that it does not read', async () => {
+    const { env, limited, ours, theirs } = await pair({ downloadPerPeer: MIN_BANDWIDTH });
+    const { count } = counting(ours);
+    void theirs.send(0, randomBytes(4 * 1024 * 1024));
+    // It takes a minute and more, with pauses in the middle of the one frame.
+    for (let i = 0; i < 400 && count.messages === 0; i++) {
+      env.advance(500);
+      await turns(5);
+    }
+    expect(count.messages).toBe(1);
+    expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
+  });
+
+  it.each([
+    { upload: MIN_BANDWIDTH - 1 },
+    { download: 1.5e6 + 0.5 },
+    { uplaod: 1e6 },
+    { downloadPerPeer: '1e6' },
+    null,
+  ])('refuses %o', (bandwidth) => {
+    expect(codeOf(() => new TestServer({ bandwidth: bandwidth as BandwidthOptions }))).toBe(
+      'invalid-argument',
+    );
+  });
+});
