@@ -36,18 +36,24 @@ build_program() {
   echo "$name is at $tools/$name"
 }
 
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+apt_install() {
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"
+}
+
 install_nsd() {
   if PATH="$PATH:/usr/local/sbin:/usr/sbin" command -v nsd; then return; fi
   if ! command -v apt-get >/dev/null; then
     echo "setup-interop: NSD is needed (https://nlnetlabs.nl/projects/nsd/), and there is no 'nsd' in PATH" >&2
     exit 1
   fi
-  local as_root=()
-  [[ $(id -u) == 0 ]] || as_root=(sudo)
-  ${as_root[@]+"${as_root[@]}"} apt-get update -qq
-  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nsd
+  apt_install nsd
   # The tests run their own; the service of the package is not wanted.
-  ${as_root[@]+"${as_root[@]}"} systemctl disable --now nsd 2>/dev/null || true
+  as_root systemctl disable --now nsd 2>/dev/null || true
 }
 
 # Prometheus' client for Python, whose parsers read what is written of metrics.
@@ -58,8 +64,11 @@ install_prometheus_client() {
     return
   fi
   if ! python3 -m pip --version >/dev/null 2>&1; then
-    echo "setup-interop: pip for Python 3 is needed (apt-get install python3-pip)" >&2
-    exit 1
+    if ! command -v apt-get >/dev/null; then
+      echo "setup-interop: pip for Python 3 is needed, and there is no 'python3 -m pip'" >&2
+      exit 1
+    fi
+    apt_install python3-pip
   fi
   rm -rf "$tools/python"
   python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$tools/python" \

@@ -92,7 +92,10 @@ export interface Protocol extends Capability {
   readonly length: number;
   /** Bound on a decoded payload in bytes; default 16 MiB - 1. */
   readonly maxMessageSize?: number;
-  /** Names of messages by their codes, for observation; one without a name goes by its code. */
+  /**
+   * Names of messages by their codes, for observation: 1 to 64 letters, digits and the like. One without a name goes by its
+   * code.
+   */
   readonly messageNames?: readonly (string | undefined)[];
   /**
    * The protocol has a handshake of its own, and its handler calls `channel.confirm()` after it. Until one of

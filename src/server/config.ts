@@ -44,6 +44,8 @@ export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;
+/** It becomes a label of metrics. */
+const MESSAGE_NAME = /^[\w.:/-]{1,64}$/;
 
 export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions {
   /** The node's secret key, 32 bytes. */
@@ -250,7 +252,7 @@ function checkProtocols(protocols: readonly Protocol[]): void {
   const seen = new Set<string>();
   readEach('protocols', protocols, (protocol) => {
     checkObject('a protocol', protocol);
-    const { name, version, length, handler } = protocol;
+    const { name, version, length, handler, messageNames = [] } = protocol;
     if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
       throw invalid(`the name of a protocol has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
     }
@@ -259,7 +261,13 @@ function checkProtocols(protocols: readonly Protocol[]): void {
     const label = `${name}/${version}`;
     checkInteger(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
     checkFunction(`${label}: handler`, handler);
+    readEach(`${label}: messageNames`, messageNames, checkMessageName);
     if (seen.has(label)) throw invalid(`${label} is given twice`);
     seen.add(label);
   });
+}
+
+function checkMessageName(name: string | undefined): void {
+  if (name === undefined || (typeof name === 'string' && MESSAGE_NAME.test(name))) return;
+  throw invalid('the name of a message has 1 to 64 letters, digits and the like');
 }

@@ -3,7 +3,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { MessageCount, ServerMetrics } from '../../src/observe/index.ts';
 import { clientFamily, expose } from '../../src/observe/index.ts';
 import type { Server } from '../../src/server/index.ts';
-import { rejectionOf } from '../support/errors.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
 import { readExposition } from '../support/exposition.ts';
 import { echo, endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
 
@@ -148,6 +148,16 @@ it('ends a stream whose signal aborts, or that its reader leaves', async () => {
   expect(await rejectionOf(next)).toBe('aborted');
   for await (const _ of server.metricsStream()) break;
   expect(env.timers).toBe(0);
+});
+
+it('refuses names of messages that are none', () => {
+  for (const names of [['a"b'], ['a\nb'], [''], ['x'.repeat(65)], [1], 'Hello', null]) {
+    const messageNames = names as string[];
+    expect(
+      codeOf(() => new TestServer({ protocols: [{ ...echo, messageNames }] })),
+      JSON.stringify(names),
+    ).toBe('invalid-argument');
+  }
 });
 
 it('refuses options of a stream that are none', () => {
