@@ -1,20 +1,26 @@
 /**
- * `npm run bench:soak [-- --minutes N] [--peers N] [--rate N] [--json FILE] [--snapshots FOLDER]`: the memory of a
- * server while peers in another process keep it busy, over loopback. It judges nothing: the table is for people.
+ * `npm run bench:soak [-- --minutes N] [--peers N] [--rate N] [--churn N] [--smoke] [--json FILE] [--snapshots FOLDER]`: a
+ * server while peers in other processes keep it busy, over loopback. It fails when an honest peer is dropped, when memory
+ * grows, or when the event loop is late; with `--smoke`, which is for runs of minutes, the last two are only told.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tableText } from '../src/cli/bench/table.ts';
-import { MEMORY_KINDS, type Sample, sampleText, trends, trendTable } from './soak/report.ts';
+import { DROPPED, MEMORY_KINDS, type Sample, sampleText, trends, trendTable } from './soak/report.ts';
 import { type Answer, Worker } from './worker.ts';
 
 const SAMPLE_MS = 30_000;
 /** A short run has as many samples all the same. */
 const LEAST_SAMPLES = 12;
 /** For the nodes that the server dials to be there. */
-const CONNECT_MS = 30_000;
+const CONNECT_MS = 60_000;
+/** Peers in a process. */
+const PEERS_OF_PROCESS = 250;
+/** Goals: the 99th percentile of the event loop's delay, and by how much of itself `rss` may grow in an hour. */
+const MAX_DELAY_MS = 20;
+const MAX_GROWTH = 0.1;
 const POLL_MS = 200;
 
 const { values } = parseArgs({
@@ -22,11 +28,13 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '60' },
     peers: { type: 'string', default: '100' },
     rate: { type: 'string', default: '1' },
+    churn: { type: 'string', default: '10' },
+    smoke: { type: 'boolean', default: false },
     json: { type: 'string' },
     snapshots: { type: 'string' },
   },
 });
-const [minutes, rate] = [positive(values.minutes), positive(values.rate)];
+const [minutes, rate, churn] = [positive(values.minutes), positive(values.rate), positive(values.churn)];
 const peers = Math.ceil(positive(values.peers));
 const PEERLANE_BACKEND = process.env.PEERLANE_BACKEND ?? 'native';
 
@@ -34,7 +42,7 @@ const stopping = new AbortController();
 process.once('SIGINT', () => stopping.abort());
 
 const samples: Sample[] = [];
-const { sent, received, backend } = await run();
+const { sent, received, delay, backend } = await run();
 const table = trendTable(trends(samples), samples.at(-1)?.minutes ?? 0);
 const counts = { server: received, peers: sent };
 const messages = carried(counts);
@@ -45,16 +53,46 @@ for (const [side, found] of Object.entries(counts)) {
   for (const name of Object.keys(found).sort())
     console.log(`  ${name.padEnd(44)} ${found[name]?.toLocaleString('en-US').padStart(12)}`);
 }
+const { goals, failures } = judged();
+for (const { text, isMet } of goals) console.log(`${isMet ? 'met' : 'MISSED'}: ${text}`);
 if (values.json !== undefined) {
   const { versions, platform, arch } = process;
   const subject = { backend, node: versions.node, platform, arch };
-  const result = { minutes, peers, rate, ...subject, messages, trends: trends(samples), counts, samples };
+  const run = { minutes, peers, rate, churn, ...subject };
+  const result = { ...run, messages, delay, goals, trends: trends(samples), counts, samples };
   writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
 }
 
-if (messages === 0) {
-  process.stderr.write('failed: no message was carried\n');
-  process.exitCode = 1;
+for (const text of failures) process.stderr.write(`failed: ${text}\n`);
+if (failures.length > 0) process.exitCode = 1;
+
+/** What the run was to show. A smoke run is too short for memory, and shares its machine with others. */
+function judged() {
+  const rss = trends(samples).find(({ kind }) => kind === 'rss');
+  const hourly = rss === undefined ? 0 : (60 * (rss.slope - 2 * rss.error)) / rss.last;
+  const dropped = Object.entries(sent).filter(([name]) => name.startsWith(DROPPED));
+  const goals = [
+    { text: `${messages} messages were carried`, isMet: messages > 0, isOfTime: false },
+    {
+      text: `honest peers that were dropped: ${dropped.map(([name, count]) => `${count} ${name}`).join(', ') || 'none'}`,
+      isMet: dropped.length === 0,
+      isOfTime: false,
+    },
+    {
+      text: `event-loop delay of the server: median ${delay.p50?.toFixed(1)}, p99 ${delay.p99?.toFixed(1)}, longest ${delay.max?.toFixed(1)} ms; the goal is a p99 under ${MAX_DELAY_MS} ms`,
+      isMet: (delay.p99 ?? 0) < MAX_DELAY_MS,
+      isOfTime: true,
+    },
+    {
+      text: `rss grows by at least ${(100 * hourly).toFixed(1)} % an hour (slope less two standard errors); the goal is under ${100 * MAX_GROWTH} %`,
+      isMet: hourly < MAX_GROWTH,
+      isOfTime: true,
+    },
+  ];
+  const failures = goals
+    .filter(({ isMet, isOfTime }) => !isMet && !(values.smoke && isOfTime))
+    .map(({ text }) => text);
+  return { goals, failures };
 }
 
 function positive(text: string): number {
@@ -70,25 +108,37 @@ async function start(name: string, args: readonly string[]) {
     name === 'server' && values.snapshots !== undefined
       ? ['--heapsnapshot-signal=SIGUSR2', `--diagnostic-dir=${values.snapshots}`]
       : [];
-  const common = ['--peers', String(peers), '--rate', String(rate)];
+  const common = ['--rate', String(rate)];
   const command = ['--expose-gc', ...flags, program, ...common, ...args];
   return await Worker.start(`the ${name}`, process.execPath, command, { PEERLANE_BACKEND });
 }
 
 async function run() {
-  const { worker: server, ready } = await start('server', []);
+  const { worker: server, ready } = await start('server', ['--peers', String(peers)]);
   await using _server = server;
-  const { worker: crowd } = await start('peers', ['--enode', String(ready.enode)]);
-  await using _crowd = crowd;
   process.stderr.write(`the server has the process id ${server.pid}\n`);
-  const { enodes } = await crowd.ask({ cmd: 'connect' });
-  await server.ask({ cmd: 'keep', enodes });
-  await allConnected(server);
-  for (const worker of [server, crowd]) await worker.ask({ cmd: 'begin' });
-  await takeSamples(server);
-  const { counts: sent } = await crowd.ask({ cmd: 'counts' });
-  const { counts: received } = await server.ask({ cmd: 'sample' });
-  return { sent: numbers(sent), received: numbers(received), backend: String(ready.backend) };
+  const crowds: Worker[] = [];
+  try {
+    for (let left = peers; left > 0; left -= PEERS_OF_PROCESS) {
+      const count = ['--peers', String(Math.min(left, PEERS_OF_PROCESS)), '--churn', String(churn)];
+      const { worker } = await start('peers', [...count, '--enode', String(ready.enode)]);
+      crowds.push(worker);
+      const { enodes } = await worker.ask({ cmd: 'connect' });
+      await server.ask({ cmd: 'keep', enodes });
+    }
+    await allConnected(server);
+    for (const worker of [server, ...crowds]) await worker.ask({ cmd: 'begin' });
+    await takeSamples(server);
+    const { counts: received, delay } = await server.ask({ cmd: 'sample' });
+    const sent: Record<string, number> = {};
+    for (const crowd of crowds) {
+      const { counts } = await crowd.ask({ cmd: 'counts' });
+      for (const [name, count] of Object.entries(numbers(counts))) sent[name] = (sent[name] ?? 0) + count;
+    }
+    return { sent, received: numbers(received), delay: numbers(delay), backend: String(ready.backend) };
+  } finally {
+    await Promise.all(crowds.map((crowd) => crowd[Symbol.asyncDispose]()));
+  }
 }
 
 async function allConnected(server: Worker): Promise<void> {

@@ -3,17 +3,19 @@
  * or another, and strangers come that never become peers. The first ones listen, and are kept connected by the
  * server under test.
  */
-import { randomBytes, randomInt } from 'node:crypto';
-import { connect } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { setPriority } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
-import { parseEnode } from '../../src/enr/index.ts';
-import { type EthNetwork, type EthPeer, ethProtocols } from '../../src/eth/index.ts';
+import { type EthPeer, ethProtocols } from '../../src/eth/index.ts';
 import { Server } from '../../src/server/index.ts';
+import { DROPPED } from './report.ts';
+import { stranger } from './strangers.ts';
 import {
   Counts,
+  codeOf,
   largePack,
   oneOf,
   openChain,
@@ -35,20 +37,28 @@ const SLOW = 20;
 const OLD = 4;
 const SLOWNESS_MS = 500;
 const RETURN_MS = 1000;
-const STRANGER_MS = 500;
+const STRANGER_SECONDS = 400;
+/** As for `nice`: behind the server. */
+const PRIORITY = 5;
 const CONNECTING_AT_A_TIME = 8;
 
 const { values } = parseArgs({
-  options: { peers: { type: 'string' }, rate: { type: 'string' }, enode: { type: 'string' } },
+  options: {
+    ...{ peers: { type: 'string' }, rate: { type: 'string' } },
+    ...{ churn: { type: 'string' }, enode: { type: 'string' } },
+  },
 });
-const [count, rate, target] = [Number(values.peers), Number(values.rate), String(values.enode)];
+const [count, rate, churn] = [Number(values.peers), Number(values.rate), Number(values.churn)];
+const target = String(values.enode);
 const { store, network } = await openChain();
+const context = { store, network, target };
 const counts = new Counts();
 
 class SoakPeer {
   readonly isListening: boolean;
   readonly #index: number;
   #server: Server;
+  #isLeaving = false;
   /** While it is connected and has had the Status of the server. */
   eth: EthPeer | undefined;
 
@@ -68,6 +78,7 @@ class SoakPeer {
 
   /** Leaves, for a second, under the same key or for good, another coming in its place. */
   async leave(): Promise<void> {
+    this.#isLeaving = true;
     const isBack = this.isListening || randomInt(2) === 0;
     if (isBack) {
       for (const peer of this.#server.peers) peer.disconnect();
@@ -106,7 +117,9 @@ class SoakPeer {
         pooledTransactions,
         onPeer: (peer) => {
           this.eth = peer;
+          this.#isLeaving = false;
           peer.signal.addEventListener('abort', () => {
+            if (!this.#isLeaving) counts.add(`${DROPPED}${codeOf(peer.signal.reason)}`);
             if (this.eth === peer) this.eth = undefined;
           });
         },
@@ -115,6 +128,9 @@ class SoakPeer {
     });
   }
 }
+
+// Elsewhere they would have machines of their own.
+setPriority(PRIORITY);
 
 const all = Array.from({ length: count }, (_, index) => new SoakPeer(index));
 
@@ -141,33 +157,6 @@ async function ask(peer: EthPeer): Promise<number> {
   }
 }
 
-/** Comes without being a peer: says nothing, or nonsense, or is of another network. */
-async function stranger(): Promise<void> {
-  const kind = randomInt(3);
-  counts.add('strangers');
-  if (kind === 2) {
-    await foreigner({ ...network, networkId: BigInt(network.networkId) + 1n });
-    return;
-  }
-  const { host, tcpPort } = parseEnode(target);
-  const socket = connect(tcpPort, host);
-  // The other side may be the first to leave.
-  socket.on('error', () => undefined);
-  if (kind === 1) socket.write(randomBytes(400));
-  await pause(STRANGER_MS);
-  socket.destroy();
-}
-
-async function foreigner(other: EthNetwork): Promise<void> {
-  await using server = new Server({
-    key: generateSecretKey(systemEnv),
-    protocols: ethProtocols({ network: other, chain: store }),
-  });
-  await server.start();
-  await counts.of('dials from another network', () => server.dial(target));
-  await pause(STRANGER_MS);
-}
-
 const pace = new Pace(rate)
   .every(32, count, () => {
     withOne('bursts', async (peer) => {
@@ -184,11 +173,15 @@ const pace = new Pace(rate)
       await peer.sendBlockRangeUpdate({ earliest: 0, latest: number, latestHash: hash });
     });
   })
-  .every(200, count, () => {
-    const peer = oneOf(all);
-    if (peer?.eth !== undefined) void counts.of('leaves', () => peer.leave());
-  })
-  .every(400, count, () => void counts.of('strangers gone', stranger));
+  .every(STRANGER_SECONDS, count, () => {
+    void counts.of('strangers gone', async () => counts.add(`stranger: ${await stranger(context)}`));
+  });
+
+/** Comings and goings do not follow the rate. */
+const leaving = new Pace(1).every(6000 / churn, count, () => {
+  const peer = oneOf(all);
+  if (peer?.eth !== undefined) void counts.of('leaves', () => peer.leave());
+});
 
 /** The enodes of those that listen, once the others are connected. */
 async function connectAll(): Promise<string[]> {
@@ -208,9 +201,11 @@ takeOrders({}, async ({ cmd }) => {
       return { enodes: await connectAll() };
     case 'begin':
       pace.start();
+      leaving.start();
       return {};
     case 'stop':
       pace.stop();
+      leaving.stop();
       return {};
     case 'counts':
       return { counts: counts.all() };

@@ -2,6 +2,9 @@
 import { type Comparison, formatFigure } from '../../src/cli/bench/table.ts';
 import { summary } from '../measure.ts';
 
+/** How a count of honest peers begins that have lost the server, and not by leaving it; the code of the error follows. */
+export const DROPPED = 'dropped: ';
+
 /** As in `process.memoryUsage()`. */
 export const MEMORY_KINDS = ['rss', 'heapTotal', 'heapUsed', 'external', 'arrayBuffers'] as const;
 export type MemoryKind = (typeof MEMORY_KINDS)[number];

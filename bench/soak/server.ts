@@ -3,6 +3,7 @@
  * transactions and asks them for headers. What it keeps for itself does not grow.
  */
 import { randomInt } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { systemEnv } from '../../src/base/env.ts';
 import { backend, generateSecretKey } from '../../src/crypto/index.ts';
@@ -30,6 +31,8 @@ const REQUEST_TIMEOUT_MS = 5000;
 const SPARE_SLOTS = 16;
 const GC_ROUNDS = 3;
 const GC_PAUSE_MS = 50;
+/** How often the event loop is looked at; it is part of what Node says that the delay is. */
+const DELAY_RESOLUTION_MS = 10;
 
 const { values } = parseArgs({ options: { peers: { type: 'string' }, rate: { type: 'string' } } });
 const [count, rate] = [Number(values.peers), Number(values.rate)];
@@ -112,13 +115,24 @@ const pace = new Pace(rate)
   .every(20, count, request)
   .every(12, count, tellRange);
 
+let hasBegun = false;
+const delays = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+
+/** Of the event loop's delay since the traffic began, without the collections that are forced. */
+function delay() {
+  const ms = (value: number) => Math.max(0, value / 1e6 - DELAY_RESOLUTION_MS);
+  return { p50: ms(delays.percentile(50)), p99: ms(delays.percentile(99)), max: ms(delays.max) };
+}
+
 /** What is alive, and what has been done so far. */
 async function sample() {
+  delays.disable();
   for (let i = 0; i < GC_ROUNDS; i++) {
     await globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, GC_PAUSE_MS));
   }
   const { rss, heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  if (hasBegun) delays.enable();
   const { user, system } = process.cpuUsage();
   return {
     memory: { rss, heapTotal, heapUsed, external, arrayBuffers },
@@ -126,6 +140,7 @@ async function sample() {
     peers: server.peers.length,
     handles: process.getActiveResourcesInfo().length,
     counts: counts.all(),
+    delay: delay(),
   };
 }
 
@@ -136,6 +151,8 @@ takeOrders({ enode: server.enode, backend: backend.name, pid: process.pid }, asy
       return {};
     case 'begin':
       pace.start();
+      hasBegun = true;
+      delays.enable();
       return {};
     case 'sample':
       return await sample();
