@@ -2,6 +2,7 @@
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import { checkOwnBytes } from '../crypto/checks.ts';
 import type { Message, MessagePriority, PeerInfo, ProtocolChannel, SharedProtocol } from '../p2p/index.ts';
 import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
@@ -26,6 +27,7 @@ export interface ChannelHost {
   /** The handler has taken a message of so many held bytes off the queue. */
   consumed(heldLength: number): void;
   confirm(): void;
+  report(kind: ReputationEventKind): void;
   close(error: PeerlaneError): void;
 }
 
@@ -56,6 +58,10 @@ export class Channel implements ProtocolChannel {
 
   confirm(): void {
     this.#host.confirm();
+  }
+
+  report(kind: ReputationEventKind): void {
+    this.#host.report(kind);
   }
 
   disconnect(error: PeerlaneError): void {

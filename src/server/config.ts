@@ -28,6 +28,7 @@ import type { ServerEvent } from './events.ts';
 import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
+import { defaultPolicy, type ReputationPolicy } from './reputation.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
 export const DEFAULT_MAX_PENDING_PEERS = 50;
@@ -72,6 +73,8 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly trustedNodes?: readonly string[];
   /** Bytes that all peers together may make the server hold; default 20 MiB. */
   readonly memoryBudget?: number;
+  /** Decides what follows from how a node behaves; default `defaultPolicy`. Static and trusted nodes are kept whatever it says. */
+  readonly policy?: ReputationPolicy | undefined;
   /** Told what happens; for observation only. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Clock, timers and randomness; default the system's. */
@@ -93,6 +96,7 @@ const OPTIONS: NamesOf<ServerOptions> = {
   netRestrict: true,
   netDeny: true,
   memoryBudget: true,
+  policy: true,
   onEvent: true,
   env: true,
   discovery: true,
@@ -118,6 +122,7 @@ export interface ServerConfig {
   /** Whether the server has to do with an address, by the two. */
   readonly allows: AddressRule;
   readonly memoryBudget: number;
+  readonly policy: ReputationPolicy;
   /** Undefined: off. */
   readonly discovery: DiscoveryConfig | undefined;
   readonly nodeDatabase: NodeDatabase | undefined;
@@ -145,6 +150,7 @@ function checked(options: ServerOptions): ServerConfig {
     staticNodes = [],
     trustedNodes = [],
     memoryBudget = DEFAULT_MEMORY_BUDGET,
+    policy = defaultPolicy,
     onEvent = () => undefined,
     env = systemEnv,
   } = options;
@@ -158,6 +164,7 @@ function checked(options: ServerOptions): ServerConfig {
   checkProtocols(protocols);
   checkEnv(env);
   checkFunction('onEvent', onEvent);
+  checkFunction('policy', policy);
   const hello = {
     version: 0,
     clientId: name,
@@ -191,6 +198,7 @@ function checked(options: ServerOptions): ServerConfig {
     netDeny: options.netDeny?.slice() ?? [],
     allows,
     memoryBudget,
+    policy,
     discovery,
     nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),

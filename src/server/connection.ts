@@ -3,6 +3,7 @@ import type { Env, Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
+import { checkReputationEvent, type ReputationEventKind } from '../base/reputation-events.ts';
 import type { Lease } from '../base/slabs.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire, WireEvents } from '../io/tcp.ts';
@@ -40,6 +41,8 @@ export interface ConnectionOwner {
   handlerFailed(connection: Connection, error: unknown): void;
   /** The last that is heard of a connection: its socket is gone. */
   gone(connection: Connection): void;
+  /** A handler, or the user, tells how the peer behaves. */
+  reported?(connection: Connection, kind: ReputationEventKind): void;
 }
 
 /** What the connections of a server have in common. */
@@ -74,6 +77,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #channels: readonly Channel[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #remoteId: Uint8Array | undefined;
   #peer: PeerInfo | undefined;
   #handlers = 0;
   #confirmed = false;
@@ -135,6 +139,11 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return this.#link.identified;
   }
 
+  /** The public key that the remote side has proved. */
+  get remoteId(): Uint8Array | undefined {
+    return this.#remoteId;
+  }
+
   /** The peer, from Hello on. */
   get peer(): PeerInfo | undefined {
     return this.#peer;
@@ -185,6 +194,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   }
 
   identified(remoteId: Uint8Array): void {
+    this.#remoteId = remoteId;
     this.#owner.identified(this, remoteId);
   }
 
@@ -298,6 +308,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
 
   confirm(): void {
     this.#confirmed = true;
+  }
+
+  /** @throws PeerlaneError `invalid-argument` */
+  report(kind: ReputationEventKind): void {
+    checkReputationEvent(kind);
+    if (this.#endError === undefined) this.#owner.reported?.(this, kind);
   }
 
   close(error: PeerlaneError): void {

@@ -24,6 +24,8 @@ export interface DialerOptions {
   readonly maxPending: number;
   readonly peers: PeerSet;
   readonly connect: Connect;
+  /** Whether a node is not to be dialed at the moment, for how it has behaved. */
+  readonly isShunned?: (enode: Enode) => boolean;
   /** Told of each dial that the dialer began by itself, and that failed. */
   readonly failed: (failure: DialFailure) => void;
   /** Told after each round: `demand` may have changed. */
@@ -85,7 +87,8 @@ export class Dialer {
     const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
     let waiting = 0;
     for (const candidate of this.#candidates.values()) {
-      if (!candidate.isStatic && !busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
+      if (candidate.isStatic || this.#isShunned(candidate)) continue;
+      if (!busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
     }
     return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
   }
@@ -103,7 +106,7 @@ export class Dialer {
   /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
   offer(enode: Enode): void {
     const key = toBareHex(enode.publicKey);
-    if (!this.#isRunning || this.leavesOut(key)) return;
+    if (!this.#isRunning || this.leavesOut(key) || this.#options.isShunned?.(enode)) return;
     this.#candidates.set(key, { key, enode, isStatic: false, isFound: true, dialedAt: undefined });
     this.plan();
   }
@@ -160,7 +163,7 @@ export class Dialer {
     const now = env.now();
     const { dial, nextAt } = planDials({
       now,
-      candidates: [...this.#candidates.values()],
+      candidates: [...this.#candidates.values()].filter((candidate) => !this.#isShunned(candidate)),
       busy: new Set([...peers.keys(), ...this.#dials.keys()]),
       pending: this.#dials.size,
       maxPending,
@@ -186,6 +189,10 @@ export class Dialer {
     this.#options.failed({ enode, error: toPeerlaneError(error), redialInMs, isFound });
     // It counted as one that waits.
     if (isForgotten) this.#options.planned?.();
+  }
+
+  #isShunned({ enode }: Candidate): boolean {
+    return this.#options.isShunned?.(enode) === true;
   }
 
   get #attemptsForSlots(): number {

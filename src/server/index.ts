@@ -1,3 +1,5 @@
+export type { Ban, BanKind } from './ban-codec.ts';
+export type { BanOptions } from './bans.ts';
 export type { Broadcast, BroadcastResult } from './broadcast.ts';
 export {
   DEFAULT_DIAL_RATIO,
@@ -34,4 +36,13 @@ export type { NodeHello } from './node-hello.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';
+export {
+  defaultPolicy,
+  type ReplayedEvent,
+  type ReputationDecision,
+  type ReputationEvent,
+  type ReputationHistory,
+  type ReputationPolicy,
+  replayPolicy,
+} from './reputation.ts';
 export { Server } from './server.ts';

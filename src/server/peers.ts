@@ -3,7 +3,7 @@ import { NetworkCounts, networksOf } from '../kad/index.ts';
 import type { Connection } from './connection.ts';
 import type { Peer } from './peer.ts';
 
-interface Entry {
+export interface Entry {
   readonly peer: Peer;
   readonly connection: Connection;
   /** Beyond the limits. */
@@ -41,6 +41,15 @@ export class PeerSet {
   /** Oldest first. */
   get peers(): readonly Peer[] {
     return [...this.#entries.values()].map(({ peer }) => peer);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** A copy, oldest first: what is done with them may take some away. */
+  entries(): readonly Entry[] {
+    return [...this.#entries.values()];
   }
 
   /** Keys of the nodes that are connected. */

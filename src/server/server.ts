@@ -2,12 +2,16 @@ import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
+import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
 import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
+import type { Ban } from './ban-codec.ts';
+import { BanStore } from './ban-store.ts';
+import { type BanOptions, Bans, banTarget, checkBanOptions } from './bans.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { budgetsOf } from './budgets.ts';
+import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
@@ -20,6 +24,7 @@ import { NodeNotes } from './node-notes.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
+import type { ReputationHistory } from './reputation.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -41,6 +46,9 @@ export class Server implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #pendingInbound: PendingInbound;
   readonly #admission: Admission;
+  readonly #bans: Bans;
+  readonly #banStore: BanStore;
+  readonly #conduct: Conduct;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -61,11 +69,22 @@ export class Server implements AsyncDisposable {
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
-    this.#admission = new Admission(env, this.#config.allows);
+    this.#bans = new Bans(env);
+    this.#admission = new Admission(env, this.#config.allows, (ip) => this.#bans.ofIp(ip) !== undefined);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
+    const bansFailed = (error: PeerlaneError) => onEvent({ kind: 'bans-failed', error });
+    const kept = { bans: this.#bans, id: nodeIdOf(this.id), database, env };
+    this.#banStore = new BanStore({ ...kept, failed: bansFailed });
+    this.#conduct = new Conduct({
+      ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent },
+      others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
+      isKept: (key) => this.#isKept(key),
+      drop: (key, error) => this.#peers.get(key)?.disconnect(error),
+      banned: () => this.#banStore.changed(),
+    });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
     this.#dialer = new Dialer({
@@ -73,6 +92,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => this.#connector.dial(enode, signal),
+      isShunned: (enode) => this.#isShunned(enode),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
     });
@@ -98,6 +118,7 @@ export class Server implements AsyncDisposable {
     const { listen, onEvent } = this.#config;
     try {
       await this.#local.load();
+      await this.#banStore.load();
       this.#requireOpen();
       if (listen !== undefined) await this.#listen(listen);
       await this.#discovery?.start(this.#listener);
@@ -192,9 +213,56 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
+   * those that are static or trusted. Kept over restarts where there is a node database.
+   * @param node an enode URL or an IP address
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   */
+  ban(node: string, options: BanOptions = {}): void {
+    const target = banTarget(node);
+    const { durationMs, reason } = checkBanOptions(options);
+    this.#bans.add(target, durationMs, reason);
+    this.#banStore.changed();
+    for (const { peer, connection } of this.#peers.entries()) {
+      if (this.#banOf(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
+        peer.disconnect(bannedError(reason));
+      }
+    }
+  }
+
+  /**
+   * Takes a node or an address back; what it did is forgotten. Whether it was banned.
+   * @param node as for `ban`
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   */
+  unban(node: string): boolean {
+    const target = banTarget(node);
+    this.#conduct.forgive(target);
+    const wasBanned = this.#bans.remove(target);
+    if (wasBanned) this.#banStore.changed();
+    this.#dialer.plan();
+    return wasBanned;
+  }
+
+  /** Who is banned now, by the user or for what it did. */
+  get bans(): readonly Ban[] {
+    return this.#bans.all;
+  }
+
+  /** The scores of the nodes of which something is known, connected or not: for a histogram. */
+  reputations(): Iterable<number> {
+    return this.#conduct.scores();
+  }
+
+  /** How a node has behaved of late. @throws PeerlaneError `invalid-enode` */
+  reputation(enode: string): ReputationHistory {
+    return this.#conduct.history(toBareHex(parseEnode(enode).publicKey));
+  }
+
+  /**
    * Connects to a node once; resolves when Hellos have been exchanged.
    * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`,
-   * `invalid-argument`, `invalid-enode`; `address-refused` by `netRestrict` or `netDeny`
+   * `banned`, `invalid-argument`, `invalid-enode`; `address-refused` by `netRestrict` or `netDeny`
    */
   async dial(enode: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
     const signal = signalOf(options);
@@ -203,6 +271,8 @@ export class Server implements AsyncDisposable {
     const parsed = parseEnode(enode);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
+    const ban = this.#banOf(key, parsed.host);
+    if (ban !== undefined) throw bannedError(ban.reason);
     return this.#peers.get(key) ?? (await this.#dialer.dial(key, parsed, signal));
   }
 
@@ -240,7 +310,7 @@ export class Server implements AsyncDisposable {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await Promise.all([listening, undiscovered]);
+    await Promise.all([listening, undiscovered, this.#banStore.close()]);
   }
 
   #recordFailed(error: unknown): void {
@@ -283,6 +353,9 @@ export class Server implements AsyncDisposable {
       identified: (connection, remoteId) => this.#identified(connection, remoteId),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
+      reported: ({ remoteId }, kind) => {
+        if (remoteId !== undefined) this.#conduct.record(toBareHex(remoteId), kind);
+      },
       handlerFailed: (connection, error) =>
         this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
     };
@@ -291,7 +364,20 @@ export class Server implements AsyncDisposable {
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
   #identified(connection: Connection, remoteId: Uint8Array): void {
     const key = toBareHex(remoteId);
+    const ban = this.#banOf(key, connection.remoteAddress);
+    if (ban !== undefined) throw bannedError(ban.reason);
     this.#peers.place(key, connection, !connection.inbound || this.#isKept(key));
+  }
+
+  #banOf(key: string, host: string): Ban | undefined {
+    return this.#bans.get('node', key) ?? this.#bans.ofIp(host);
+  }
+
+  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
+  #isShunned({ publicKey, host }: Enode): boolean {
+    const key = toBareHex(publicKey);
+    if (this.#banOf(key, host) !== undefined) return true;
+    return !this.#isKept(key) && this.#conduct.isPenalised(key);
   }
 
   /** Whom the user has named: beyond the limits. */
@@ -320,7 +406,7 @@ export class Server implements AsyncDisposable {
     const { env, onEvent } = this.#config;
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
-    const { peer, inbound, remoteAddress, remotePort } = connection;
+    const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const connectedAt = this.#peers.get(key)?.connectedAt ?? 0;
     if (peer !== undefined && this.#peers.remove(key, connection)) {
@@ -329,6 +415,8 @@ export class Server implements AsyncDisposable {
     } else {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
+    if (remoteId !== undefined) this.#conduct.ended(toBareHex(remoteId), error);
+    else if (inbound) this.#conduct.endedUnknown(remoteAddress, error);
     this.#dialer.plan();
   }
 }
