@@ -33,8 +33,8 @@ const BY_PEER: ReadonlySet<ErrorCode> = new Set(['remote-disconnect', 'network-e
 export interface ConnectionOwner {
   /** Throw a `PeerlaneError` to refuse the node. */
   identified(connection: Connection, remoteId: Uint8Array): void;
-  /** Throw a `PeerlaneError` to refuse the peer. */
-  opened(connection: Connection, peer: PeerInfo): void;
+  /** Throw a `PeerlaneError` to refuse the peer; one that is held has no handlers until `begin` is called. */
+  opened(connection: Connection, peer: PeerInfo): 'held' | undefined;
   /** The connection is over; its socket may live on for a moment. */
   closed(connection: Connection, error: PeerlaneError): void;
   /** A handler failed with an error that is not of our family. */
@@ -216,8 +216,13 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     };
     this.#peer = peer;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
-    this.#owner.opened(this, peer);
+    const isHeld = this.#owner.opened(this, peer) === 'held';
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));
+    if (!isHeld) this.begin();
+  }
+
+  /** Starts the handlers. */
+  begin(): void {
     this.#handlers = this.#channels.length;
     for (const channel of this.#channels) void this.#handle(channel);
   }
@@ -253,6 +258,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#endError = error;
     this.#input.close();
     for (const channel of this.#channels) channel.end(BY_PEER.has(error.code));
+    if (this.#handlers === 0) this.#forget();
     this.#abort?.abort(error);
     this.output.close();
     this.#owner.closed(this, error);
@@ -370,6 +376,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     } finally {
       if (--this.#handlers === 0) this.#input.release();
     }
+  }
+
+  /** There is no handler for what has arrived. */
+  #forget(): void {
+    for (const channel of this.#channels) channel.clear();
+    this.#input.release();
   }
 
   #received(chunk: Uint8Array): void {

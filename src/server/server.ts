@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { compareBytes, equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
@@ -17,6 +17,7 @@ import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
+import { Duplicates } from './duplicates.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
 import { mayBeDialed } from './net-restrict.ts';
@@ -49,6 +50,7 @@ export class Server implements AsyncDisposable {
   readonly #bans: Bans;
   readonly #banStore: BanStore;
   readonly #conduct: Conduct;
+  readonly #duplicates: Duplicates;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -70,6 +72,7 @@ export class Server implements AsyncDisposable {
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#pendingInbound = new PendingInbound(maxPending);
     this.#bans = new Bans(env);
+    this.#duplicates = new Duplicates(env);
     this.#admission = new Admission(env, this.#config.allows, (ip) => this.#bans.ofIp(ip) !== undefined);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
@@ -273,7 +276,16 @@ export class Server implements AsyncDisposable {
     const key = toBareHex(parsed.publicKey);
     const ban = this.#banOf(key, parsed.host);
     if (ban !== undefined) throw bannedError(ban.reason);
-    return this.#peers.get(key) ?? (await this.#dialer.dial(key, parsed, signal));
+    const peer = this.#peers.get(key);
+    if (peer !== undefined) return peer;
+    try {
+      return await this.#dialer.dial(key, parsed, signal);
+    } catch (error) {
+      // It has dialed us meanwhile, and that connection was the first.
+      const other = this.#peers.get(key);
+      if (other === undefined || signal?.aborted) throw error;
+      return other;
+    }
   }
 
   /**
@@ -366,7 +378,13 @@ export class Server implements AsyncDisposable {
     const key = toBareHex(remoteId);
     const ban = this.#banOf(key, connection.remoteAddress);
     if (ban !== undefined) throw bannedError(ban.reason);
+    if (this.#rival(key, connection) !== undefined) return;
     this.#peers.place(key, connection, !connection.inbound || this.#isKept(key));
+  }
+
+  /** The peer of the node by a connection that has crossed this one, when none is held yet. */
+  #rival(key: string, connection: Connection): Peer | undefined {
+    return this.#duplicates.has(key) ? undefined : this.#peers.rival(key, connection);
   }
 
   #banOf(key: string, host: string): Ban | undefined {
@@ -385,10 +403,29 @@ export class Server implements AsyncDisposable {
     return this.#dialer.keeps(key) || this.#trusted.has(key);
   }
 
-  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
+  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): 'held' | undefined {
+    const key = toBareHex(info.id);
+    const rival = this.#rival(key, connection);
+    if (rival === undefined) {
+      this.#admit(key, connection, info, dialed);
+      return undefined;
+    }
+    dialed?.resolve(rival);
+    this.#duplicates.hold(key, connection, compareBytes(this.id, info.id) > 0, () => {
+      try {
+        this.#admit(key, connection, info, dialed);
+      } catch (error) {
+        connection.close(toPeerlaneError(error));
+        return;
+      }
+      if (connection.endError === undefined) connection.begin();
+    });
+    return 'held';
+  }
+
+  #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
     const { env, onEvent } = this.#config;
     const { inbound } = connection;
-    const key = toBareHex(info.id);
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
     const isStatic = this.#isKept(key) || (!inbound && !this.#dialer.needsSlot(key));
     const displaced = this.#peers.place(key, connection, isStatic);
@@ -409,7 +446,8 @@ export class Server implements AsyncDisposable {
     const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const connectedAt = this.#peers.get(key)?.connectedAt ?? 0;
-    if (peer !== undefined && this.#peers.remove(key, connection)) {
+    const wasPeer = peer !== undefined && this.#peers.remove(key, connection);
+    if (wasPeer) {
       this.#dialer.left(key, env.now() - connectedAt);
       onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
     } else {
@@ -417,6 +455,7 @@ export class Server implements AsyncDisposable {
     }
     if (remoteId !== undefined) this.#conduct.ended(toBareHex(remoteId), error);
     else if (inbound) this.#conduct.endedUnknown(remoteAddress, error);
+    this.#duplicates.ended(key, connection, wasPeer);
     this.#dialer.plan();
   }
 }
