@@ -15,6 +15,7 @@ export {
   PeerlaneError,
 } from './base/errors.ts';
 export type { KeyValueStore, KvChange, KvEntry, ScannableStore } from './base/kv.ts';
+export { REPUTATION_EVENTS, type ReputationEventKind } from './base/reputation-events.ts';
 export { VirtualEnv } from './base/virtual-env.ts';
 export type { AddonFile } from './crypto/addon-file.ts';
 export { backend, generateSecretKey, publicKeyOf } from './crypto/index.ts';
@@ -78,6 +79,9 @@ export type { HostLookup } from './server/bootnodes.ts';
 export type { DiscoveryServerOptions } from './server/discovery-options.ts';
 export type { CallOptions } from './server/discv4-calls.ts';
 export type {
+  Ban,
+  BanKind,
+  BanOptions,
   CrawlService,
   CrawlStats,
   DialResult,
@@ -101,6 +105,7 @@ export {
   type DiscoveryOptions,
   Discv4Service,
   type Discv4ServiceOptions,
+  defaultPolicy,
   type Finding,
   type FindingKind,
   type FoundNode,
@@ -119,6 +124,12 @@ export {
   Peer,
   type PingOptions,
   parseNodeSet,
+  type ReplayedEvent,
+  type ReputationDecision,
+  type ReputationEvent,
+  type ReputationHistory,
+  type ReputationPolicy,
+  replayPolicy,
   type ServeMetricsOptions,
   Server,
   type ServerEvent,

@@ -112,6 +112,8 @@ export const CONSEQUENCES = {
   'pending-replaced': { silent: true, penalty: 'none' },
   'address-refused': { silent: true, penalty: 'none', backOff: true },
   'inbound-throttled': { silent: true, penalty: 'none' },
+  banned: { disconnect: 'useless-peer', penalty: 'none', backOff: true },
+  'bad-reputation': { disconnect: 'useless-peer', penalty: 'none', backOff: true },
   'remote-disconnect': { penalty: 'none', backOff: true },
 
   // eth

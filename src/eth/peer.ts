@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../base/errors.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { PeerInfo, ProtocolChannel } from '../p2p/protocol.ts';
 import type { RlpList } from '../rlp/index.ts';
 import type { Body } from './body.ts';
@@ -153,6 +154,11 @@ export class EthPeer {
   /** Tells which blocks are served now; since eth/69. */
   async sendBlockRangeUpdate(range: BlockRange): Promise<void> {
     await this.#notify('BlockRangeUpdate', range);
+  }
+
+  /** Tells how the peer behaves, for its reputation; whether requests are answered counts without that. */
+  report(kind: ReputationEventKind): void {
+    this.#channel.report?.(kind);
   }
 
   /** Ends the connection; the reason sent to the peer follows from the error's code. */

@@ -109,7 +109,12 @@ export class Requester {
    * @throws PeerlaneError `request-unknown`, `response-too-long`
    */
   settle(name: ResponseName, id: bigint, items: { readonly length: number }): void {
-    this.#tracker.answer(name, id, items.length)?.resolve(items);
+    const waiting = this.#tracker.answer(name, id, items.length);
+    if (waiting === undefined) return;
+    // Pooled transactions are gone when they are in a block, and nobody is to blame for that.
+    if (items.length > 0) this.#channel.report?.('good-answer');
+    else if (name !== 'PooledTransactions') this.#channel.report?.('useless-answer');
+    waiting.resolve(items);
   }
 
   /** Ends every request with `error`, and every later one. */
@@ -149,6 +154,7 @@ export class Requester {
     this.#timer = this.#env.setTimer(Math.max(0, next - this.#env.now()), () => {
       this.#timer = undefined;
       for (const { reject } of this.#tracker.expire(this.#env.now())) {
+        this.#channel.report?.('timeout');
         reject(new PeerlaneError('request-timeout', 'the peer did not answer in time'));
       }
       this.#schedule();

@@ -1,4 +1,5 @@
 import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { MessagePriority } from './outbox.ts';
 
 /** A protocol name and version, as Hello announces it (rlpx.md, "Hello (0x00)"). */
@@ -76,6 +77,12 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
   writable(size: number): Promise<void>;
   /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */
   confirm(): void;
+  /**
+   * Tells how the peer behaves, for its reputation; errors that end the connection count without that. Absent where
+   * nobody keeps count.
+   * @throws PeerlaneError `invalid-argument` for an event that there is not
+   */
+  report?(kind: ReputationEventKind): void;
   /** Ends the connection; the reason sent to the peer follows from the error's code. */
   disconnect(error: PeerlaneError): void;
   /**

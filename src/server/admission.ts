@@ -18,11 +18,14 @@ const IPV6_HOST_PREFIX = 8;
 export class Admission {
   readonly #env: Pick<Env, 'now'>;
   readonly #allows: AddressRule;
+  readonly #isBanned: (ip: string) => boolean;
   readonly #held = new Held(MAX_INBOUND_HISTORY);
 
-  constructor(env: Pick<Env, 'now'>, allows: AddressRule) {
+  /** @param isBanned whether an address is banned at the moment */
+  constructor(env: Pick<Env, 'now'>, allows: AddressRule, isBanned: (ip: string) => boolean = () => false) {
     this.#env = env;
     this.#allows = allows;
+    this.#isBanned = isBanned;
   }
 
   /** Addresses that are remembered. */
@@ -34,6 +37,7 @@ export class Admission {
   refusal(ip: string): PeerlaneError | undefined {
     if (!this.#allows(ip))
       return remoteError('address-refused', 'the address is in a network that is refused');
+    if (this.#isBanned(ip)) return remoteError('banned', 'the address is banned');
     const address = addressOf(ip);
     // Many nodes may share one, as those behind a router do.
     if (address === undefined || isLocal(address)) return undefined;

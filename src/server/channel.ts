@@ -2,6 +2,7 @@
 import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import { checkOwnBytes } from '../crypto/checks.ts';
 import type { MessageCounts } from '../observe/index.ts';
 import type {
@@ -34,6 +35,7 @@ export interface ChannelHost {
   /** The handler has taken a message of so many held bytes off the queue. */
   consumed(heldLength: number): void;
   confirm(): void;
+  report(kind: ReputationEventKind): void;
   close(error: PeerlaneError): void;
   countsOf(protocol: Protocol): MessageCounts;
 }
@@ -67,6 +69,10 @@ export class Channel implements ProtocolChannel {
 
   confirm(): void {
     this.#host.confirm();
+  }
+
+  report(kind: ReputationEventKind): void {
+    this.#host.report(kind);
   }
 
   disconnect(error: PeerlaneError): void {

@@ -29,6 +29,7 @@ import type { ServerEvent } from './events.ts';
 import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
+import { defaultPolicy, type ReputationPolicy } from './reputation.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
 export const DEFAULT_MAX_PENDING_PEERS = 50;
@@ -77,6 +78,8 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly memoryBudget?: number;
   /** How fast peers may be sent to and read from; default: as fast as it goes. */
   readonly bandwidth?: BandwidthOptions;
+  /** Decides what follows from how a node behaves; default `defaultPolicy`. Static and trusted nodes are kept whatever it says. */
+  readonly policy?: ReputationPolicy | undefined;
   /** Told what happens; for observation only. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Clock, timers and randomness; default the system's. */
@@ -99,6 +102,7 @@ const OPTIONS: NamesOf<ServerOptions> = {
   netDeny: true,
   memoryBudget: true,
   bandwidth: true,
+  policy: true,
   onEvent: true,
   env: true,
   discovery: true,
@@ -125,6 +129,7 @@ export interface ServerConfig {
   readonly allows: AddressRule;
   readonly memoryBudget: number;
   readonly bandwidth: BandwidthOptions;
+  readonly policy: ReputationPolicy;
   /** Undefined: off. */
   readonly discovery: DiscoveryConfig | undefined;
   readonly nodeDatabase: NodeDatabase | undefined;
@@ -152,6 +157,7 @@ function checked(options: ServerOptions): ServerConfig {
     staticNodes = [],
     trustedNodes = [],
     memoryBudget = DEFAULT_MEMORY_BUDGET,
+    policy = defaultPolicy,
     onEvent = () => undefined,
     env = systemEnv,
   } = options;
@@ -165,6 +171,7 @@ function checked(options: ServerOptions): ServerConfig {
   checkProtocols(protocols);
   checkEnv(env);
   checkFunction('onEvent', onEvent);
+  checkFunction('policy', policy);
   const hello = {
     version: 0,
     clientId: name,
@@ -199,6 +206,7 @@ function checked(options: ServerOptions): ServerConfig {
     allows,
     memoryBudget,
     bandwidth: checkedBandwidth(options.bandwidth),
+    policy,
     discovery,
     nodeDatabase: options.nodeDatabase,
     onEvent: detached(onEvent),

@@ -3,6 +3,7 @@ import type { Env, Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
+import { checkReputationEvent, type ReputationEventKind } from '../base/reputation-events.ts';
 import type { Lease } from '../base/slabs.ts';
 import { formatEnode } from '../enr/index.ts';
 import type { Wire, WireEvents } from '../io/tcp.ts';
@@ -34,14 +35,16 @@ const BY_PEER: ReadonlySet<ErrorCode> = new Set(['remote-disconnect', 'network-e
 export interface ConnectionOwner {
   /** Throw a `PeerlaneError` to refuse the node. */
   identified(connection: Connection, remoteId: Uint8Array): void;
-  /** Throw a `PeerlaneError` to refuse the peer. */
-  opened(connection: Connection, peer: PeerInfo): void;
+  /** Throw a `PeerlaneError` to refuse the peer; one that is held has no handlers until `begin` is called. */
+  opened(connection: Connection, peer: PeerInfo): 'held' | undefined;
   /** The connection is over; its socket may live on for a moment. */
   closed(connection: Connection, error: PeerlaneError): void;
   /** A handler failed with an error that is not of our family. */
   handlerFailed(connection: Connection, error: unknown): void;
   /** The last that is heard of a connection: its socket is gone. */
   gone(connection: Connection): void;
+  /** A handler, or the user, tells how the peer behaves. */
+  reported?(connection: Connection, kind: ReputationEventKind): void;
 }
 
 /** What the connections of a server have in common. */
@@ -224,8 +227,13 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#peer = peer;
     this.#remoteId = undefined;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
-    this.#owner.opened(this, peer);
+    const isHeld = this.#owner.opened(this, peer) === 'held';
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));
+    if (!isHeld) this.begin();
+  }
+
+  /** Starts the handlers. */
+  begin(): void {
     this.#handlers = this.#channels.length;
     for (const channel of this.#channels) void this.#handle(channel);
   }
@@ -267,6 +275,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#endError = error;
     this.#input.close();
     for (const channel of this.#channels) channel.end(BY_PEER.has(error.code));
+    if (this.#handlers === 0) this.#forget();
     this.#abort?.abort(error);
     this.output.close();
     this.#owner.closed(this, error);
@@ -328,6 +337,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#confirmed = true;
   }
 
+  /** @throws PeerlaneError `invalid-argument` */
+  report(kind: ReputationEventKind): void {
+    checkReputationEvent(kind);
+    if (this.#endError === undefined) this.#owner.reported?.(this, kind);
+  }
+
   close(error: PeerlaneError): void {
     this.#link.close(error);
   }
@@ -382,6 +397,12 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     } finally {
       if (--this.#handlers === 0) this.#input.release();
     }
+  }
+
+  /** There is no handler for what has arrived. */
+  #forget(): void {
+    for (const channel of this.#channels) channel.clear();
+    this.#input.release();
   }
 
   #received(chunk: Uint8Array): void {

@@ -34,6 +34,8 @@ export interface DialerOptions {
   readonly maxPending: number;
   readonly peers: PeerSet;
   readonly connect: Connect;
+  /** Whether a node is not to be dialed at the moment, for how it has behaved. */
+  readonly isShunned?: (enode: Enode) => boolean;
   /** Told of each dial that the dialer began by itself, and that failed. */
   readonly failed: (failure: DialFailure) => void;
   /** Told after each round: `demand` may have changed. */
@@ -127,7 +129,8 @@ export class Dialer {
     const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
     let waiting = 0;
     for (const candidate of this.#candidates.values()) {
-      if (!candidate.isStatic && !busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
+      if (candidate.isStatic || this.#isShunned(candidate)) continue;
+      if (!busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
     }
     return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
   }
@@ -145,7 +148,7 @@ export class Dialer {
   /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
   offer(target: DialTarget): void {
     const key = toBareHex(target.publicKey);
-    if (!this.#isRunning || this.leavesOut(key)) return;
+    if (!this.#isRunning || this.leavesOut(key) || this.#options.isShunned?.(target)) return;
     const backoff = this.#history.get(key);
     this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
     this.plan();
@@ -226,7 +229,7 @@ export class Dialer {
     const now = env.now();
     const { dial, nextAt } = planDials({
       now,
-      candidates: [...this.#candidates.values()].map(candidateOf),
+      candidates: [...this.#candidates.values()].filter((one) => !this.#isShunned(one)).map(candidateOf),
       busy: new Set([...peers.keys(), ...this.#dials.keys()]),
       pending: this.#dials.size,
       maxPending,
@@ -262,6 +265,10 @@ export class Dialer {
     // It waits for longer now, and if it was found, it counted as one that waits.
     if (isForgotten) this.#options.planned?.();
     else this.plan();
+  }
+
+  #isShunned({ target }: Candidate): boolean {
+    return this.#options.isShunned?.(target) === true;
   }
 
   get #attemptsForSlots(): number {

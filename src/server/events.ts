@@ -1,6 +1,7 @@
 import type { PeerlaneError } from '../base/errors.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import type { NodeSourceName } from './node-mix.ts';
+import type { ReputationDecision } from './reputation.ts';
 
 /** What of discovery has failed: a source, the name of a bootnode, the node's own record. */
 export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
@@ -48,4 +49,10 @@ export type ServerEvent =
    * peer that had left already.
    */
   | { readonly kind: 'handler-failed'; readonly peer: PeerInfo | undefined; readonly error: unknown }
+  /** What was decided about a node for how it behaves; `node` is the hex of its public key, or an address. */
+  | { readonly kind: 'reputation'; readonly node: string; readonly decision: ReputationDecision }
+  /** A policy of the user has thrown, or decided what there is not: nothing was done. */
+  | { readonly kind: 'policy-failed'; readonly error: PeerlaneError }
+  /** Stored bans were damaged, or could not be read or written; the server goes on with those that it has. */
+  | { readonly kind: 'bans-failed'; readonly error: PeerlaneError }
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

@@ -1,4 +1,6 @@
+export type { Ban, BanKind } from './ban-codec.ts';
 export type { BandwidthOptions } from './bandwidth.ts';
+export type { BanOptions } from './bans.ts';
 export type { Broadcast, BroadcastResult } from './broadcast.ts';
 export {
   DEFAULT_DIAL_RATIO,
@@ -39,6 +41,15 @@ export type { NodeLogEntry, NodeLogKind, NodeLogNote } from './node-logs.ts';
 export type { FoundNode, NodeSourceName } from './node-mix.ts';
 export { formatNodeSet, type NodeSet, type NodeSetEntry, parseNodeSet } from './node-set.ts';
 export { Peer } from './peer.ts';
+export {
+  defaultPolicy,
+  type ReplayedEvent,
+  type ReputationDecision,
+  type ReputationEvent,
+  type ReputationHistory,
+  type ReputationPolicy,
+  replayPolicy,
+} from './reputation.ts';
 export {
   MetricsEndpoint,
   type MetricsSource,

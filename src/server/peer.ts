@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../base/errors.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import type { Channel } from './channel.ts';
 import type { Connection } from './connection.ts';
@@ -24,6 +25,14 @@ export class Peer {
   /** @internal The channel of the protocol of this name, if the peer shares it. */
   channel(protocol: string): Channel | undefined {
     return this.#connection.channel(protocol);
+  }
+
+  /**
+   * Tells how the peer behaves, for its reputation: what no error says that ends the connection.
+   * @throws PeerlaneError `invalid-argument` for an event that there is not
+   */
+  report(kind: ReputationEventKind): void {
+    this.#connection.report(kind);
   }
 
   /** Ends the connection; without an error the reason is `requested`. */

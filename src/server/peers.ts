@@ -1,9 +1,10 @@
 import { PeerlaneError } from '../base/errors.ts';
 import { NetworkCounts, networksOf } from '../kad/index.ts';
 import type { Connection } from './connection.ts';
+import { alreadyConnected, haveCrossed } from './duplicates.ts';
 import type { Peer } from './peer.ts';
 
-interface Entry {
+export interface Entry {
   readonly peer: Peer;
   readonly connection: Connection;
   /** Beyond the limits. */
@@ -47,6 +48,11 @@ export class PeerSet {
     return this.#entries.size;
   }
 
+  /** A copy, oldest first: what is done with them may take some away. */
+  entries(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
   /** Keys of the nodes that are connected. */
   keys(): IterableIterator<string> {
     return this.#entries.keys();
@@ -79,13 +85,19 @@ export class PeerSet {
     return Math.min(maxDialedPeers - dialed, maxPeers - counted);
   }
 
+  /** The peer of the node by a connection that has crossed this one. */
+  rival(key: string, connection: Connection): Peer | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && haveCrossed(entry.connection, connection) ? entry.peer : undefined;
+  }
+
   /**
    * Looks for a place for a node. When all slots are taken, or all that are for its network, an inbound one gets that of the
    * oldest inbound peer that no protocol has confirmed yet, which is returned and has to go.
    * @throws PeerlaneError `already-connected`, `too-many-peers`
    */
   place(key: string, { inbound, remoteAddress }: Connection, isStatic: boolean): Connection | undefined {
-    if (this.#entries.has(key)) throw new PeerlaneError('already-connected', 'the node is connected already');
+    if (this.#entries.has(key)) throw alreadyConnected();
     if (isStatic) return undefined;
     const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
     if (crowded === undefined && !this.#isFull) return undefined;

@@ -1,16 +1,20 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { compareBytes, equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { type Enode, formatEnode, parseEnode } from '../enr/index.ts';
+import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
 import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import type { ServerMetrics } from '../observe/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
+import type { Ban } from './ban-codec.ts';
+import { BanStore } from './ban-store.ts';
+import { type BanOptions, Bans, banTarget, checkBanOptions } from './bans.ts';
 import { type GivenNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
+import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import { Connector, type Dialed } from './connector.ts';
@@ -18,6 +22,7 @@ import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
 import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
+import { Duplicates } from './duplicates.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
@@ -28,6 +33,7 @@ import { Observations } from './observations.ts';
 import { Peer } from './peer.ts';
 import { PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
+import type { ReputationHistory } from './reputation.ts';
 import { type MeteredParts, ServerMeter } from './server-meter.ts';
 
 /**
@@ -53,6 +59,10 @@ export class Server implements AsyncDisposable {
   readonly #observations: Observations;
   readonly #meter: ServerMeter;
   readonly #ending = new Closing();
+  readonly #bans: Bans;
+  readonly #banStore: BanStore;
+  readonly #conduct: Conduct;
+  readonly #duplicates: Duplicates;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -77,11 +87,23 @@ export class Server implements AsyncDisposable {
     this.#observations = new Observations(env);
     const begin = (wire: Wire) => this.#connector.accept(wire);
     this.#pendingInbound = new PendingInbound({ limit: maxPending, env, begin });
-    this.#admission = new Admission(env, this.#config.allows);
+    this.#bans = new Bans(env);
+    this.#duplicates = new Duplicates(env);
+    this.#admission = new Admission(env, this.#config.allows, (ip) => this.#bans.ofIp(ip) !== undefined);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
+    const bansFailed = (error: PeerlaneError) => onEvent({ kind: 'bans-failed', error });
+    const kept = { bans: this.#bans, id: nodeIdOf(this.id), database, env };
+    this.#banStore = new BanStore({ ...kept, failed: bansFailed });
+    this.#conduct = new Conduct({
+      ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent },
+      others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
+      isKept: (key) => this.#isKept(key),
+      drop: (key, error) => this.#peers.get(key)?.disconnect(error),
+      banned: () => this.#banStore.changed(),
+    });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
     this.#dialer = new Dialer({
@@ -89,6 +111,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => meter.dialing(() => this.#connector.dial(enode, signal)),
+      isShunned: (enode) => this.#isShunned(enode),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
       resolve: async (publicKey, signal) =>
@@ -119,6 +142,7 @@ export class Server implements AsyncDisposable {
     const { listen, onEvent } = this.#config;
     try {
       await this.#local.load();
+      await this.#banStore.load();
       this.#requireOpen();
       if (listen !== undefined) await this.#listen(listen);
       await this.#discovery?.start(this.#listener);
@@ -215,8 +239,55 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
+   * those that are static or trusted. Kept over restarts where there is a node database.
+   * @param node an enode URL or an IP address
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   */
+  ban(node: string, options: BanOptions = {}): void {
+    const target = banTarget(node);
+    const { durationMs, reason } = checkBanOptions(options);
+    this.#bans.add(target, durationMs, reason);
+    this.#banStore.changed();
+    for (const { peer, connection } of this.#peers.entries()) {
+      if (this.#banOf(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
+        peer.disconnect(bannedError(reason));
+      }
+    }
+  }
+
+  /**
+   * Takes a node or an address back; what it did is forgotten. Whether it was banned.
+   * @param node as for `ban`
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   */
+  unban(node: string): boolean {
+    const target = banTarget(node);
+    this.#conduct.forgive(target);
+    const wasBanned = this.#bans.remove(target);
+    if (wasBanned) this.#banStore.changed();
+    this.#dialer.plan();
+    return wasBanned;
+  }
+
+  /** Who is banned now, by the user or for what it did. */
+  get bans(): readonly Ban[] {
+    return this.#bans.all;
+  }
+
+  /** The scores of the nodes of which something is known, connected or not: for a histogram. */
+  reputations(): Iterable<number> {
+    return this.#conduct.scores();
+  }
+
+  /** How a node has behaved of late. @throws PeerlaneError `invalid-enode` */
+  reputation(enode: string): ReputationHistory {
+    return this.#conduct.history(toBareHex(parseEnode(enode).publicKey));
+  }
+
+  /**
    * Connects to a node, by its enode URL or record, once; resolves when Hellos have been exchanged.
-   * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`,
+   * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`, `banned`,
    * `invalid-argument`, `invalid-enode`, `invalid-record`; `address-refused` by `netRestrict` or `netDeny`
    */
   async dial(node: string, options: { readonly signal?: AbortSignal } = {}): Promise<Peer> {
@@ -226,7 +297,18 @@ export class Server implements AsyncDisposable {
     const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    return this.#peers.get(key) ?? (await this.#dialer.dial(key, targetOf(parsed), signal));
+    const ban = this.#banOf(key, parsed.host);
+    if (ban !== undefined) throw bannedError(ban.reason);
+    const peer = this.#peers.get(key);
+    if (peer !== undefined) return peer;
+    try {
+      return await this.#dialer.dial(key, targetOf(parsed), signal);
+    } catch (error) {
+      // It has dialed us meanwhile, and that connection was the first.
+      const other = this.#peers.get(key);
+      if (other === undefined || signal?.aborted) throw error;
+      return other;
+    }
   }
 
   /**
@@ -308,7 +390,7 @@ export class Server implements AsyncDisposable {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await Promise.all([listening, undiscovered]);
+    await Promise.all([listening, undiscovered, this.#banStore.close()]);
   }
 
   #recordFailed(error: unknown): void {
@@ -363,6 +445,9 @@ export class Server implements AsyncDisposable {
       identified: (connection, remoteId) => this.#identified(connection, remoteId),
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
+      reported: ({ remoteId }, kind) => {
+        if (remoteId !== undefined) this.#conduct.record(toBareHex(remoteId), kind);
+      },
       handlerFailed: (connection, error) =>
         this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
     };
@@ -371,7 +456,26 @@ export class Server implements AsyncDisposable {
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
   #identified(connection: Connection, remoteId: Uint8Array): void {
     const key = toBareHex(remoteId);
+    const ban = this.#banOf(key, connection.remoteAddress);
+    if (ban !== undefined) throw bannedError(ban.reason);
+    if (this.#rival(key, connection) !== undefined) return;
     this.#peers.place(key, connection, !connection.inbound || this.#isKept(key));
+  }
+
+  /** The peer of the node by a connection that has crossed this one, when none is held yet. */
+  #rival(key: string, connection: Connection): Peer | undefined {
+    return this.#duplicates.has(key) ? undefined : this.#peers.rival(key, connection);
+  }
+
+  #banOf(key: string, host: string): Ban | undefined {
+    return this.#bans.get('node', key) ?? this.#bans.ofIp(host);
+  }
+
+  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
+  #isShunned({ publicKey, host }: Enode): boolean {
+    const key = toBareHex(publicKey);
+    if (this.#banOf(key, host) !== undefined) return true;
+    return !this.#isKept(key) && this.#conduct.isPenalised(key);
   }
 
   /** Whom the user has named: beyond the limits. */
@@ -379,10 +483,29 @@ export class Server implements AsyncDisposable {
     return this.#dialer.keeps(key) || this.#trusted.has(key);
   }
 
-  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
+  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): 'held' | undefined {
+    const key = toBareHex(info.id);
+    const rival = this.#rival(key, connection);
+    if (rival === undefined) {
+      this.#admit(key, connection, info, dialed);
+      return undefined;
+    }
+    dialed?.resolve(rival);
+    this.#duplicates.hold(key, connection, compareBytes(this.id, info.id) > 0, () => {
+      try {
+        this.#admit(key, connection, info, dialed);
+      } catch (error) {
+        connection.close(toPeerlaneError(error));
+        return;
+      }
+      if (connection.endError === undefined) connection.begin();
+    });
+    return 'held';
+  }
+
+  #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
     const { env, onEvent } = this.#config;
     const { inbound } = connection;
-    const key = toBareHex(info.id);
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
     const isStatic = this.#isKept(key) || (!inbound && !this.#dialer.needsSlot(key));
     const displaced = this.#peers.place(key, connection, isStatic);
@@ -402,10 +525,11 @@ export class Server implements AsyncDisposable {
     const { env, onEvent } = this.#config;
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
-    const { peer, inbound, remoteAddress, remotePort } = connection;
+    const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const stayedMs = env.now() - (this.#peers.get(key)?.connectedAt ?? 0);
-    if (peer !== undefined && this.#peers.remove(key, connection)) {
+    const wasPeer = peer !== undefined && this.#peers.remove(key, connection);
+    if (wasPeer) {
       this.#meter.left(error);
       this.#observations.disconnected(peer, error, stayedMs);
       this.#dialer.left(key, stayedMs, error);
@@ -417,6 +541,9 @@ export class Server implements AsyncDisposable {
       }
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
+    if (remoteId !== undefined) this.#conduct.ended(toBareHex(remoteId), error);
+    else if (inbound) this.#conduct.endedUnknown(remoteAddress, error);
+    this.#duplicates.ended(key, connection, wasPeer);
     this.#dialer.plan();
   }
 }

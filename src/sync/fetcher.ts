@@ -236,6 +236,7 @@ export class Fetcher<A> implements Disposable {
     if (!isPeerlaneError(error) || code === 'internal') {
       this.#fail(toPeerlaneError(error));
     } else if (code === 'request-timeout') {
+      source.report?.('timeout');
       const timeouts = this.#peers.get(source.id)?.timeouts ?? 0;
       if (timeouts < MAX_TIMEOUTS) return;
       this.#sources.fail(source, new PeerlaneError('slow-peer', `${timeouts} requests were not answered`));

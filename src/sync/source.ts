@@ -1,6 +1,7 @@
 import { onAbort } from '../base/abort.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { Body } from '../eth/body.ts';
 import type { Header } from '../eth/header.ts';
 import type { EthPeer } from '../eth/peer.ts';
@@ -36,6 +37,8 @@ export interface BlockSource {
   headers(request: HeadersRequest, signal: AbortSignal): Promise<RlpList<Header>>;
   /** May leave out bodies it does not have, and stop early. */
   bodies(hashes: readonly Uint8Array[], signal: AbortSignal): Promise<RlpList<Body>>;
+  /** Told how the source behaves, where that does not end it. */
+  report?(kind: ReputationEventKind): void;
   /** Ends the source; what follows for the peer behind it is up to the error's code. */
   fail(error: PeerlaneError): void;
 }
@@ -53,6 +56,7 @@ export function peerSource(peer: EthPeer): BlockSource {
     signal: peer.signal,
     headers: (request, signal) => peer.getBlockHeaders(request, { signal, timeoutMs: PEER_TIMEOUT_MS }),
     bodies: (hashes, signal) => peer.getBlockBodies(hashes, { signal, timeoutMs: PEER_TIMEOUT_MS }),
+    report: (kind) => peer.report(kind),
     fail: (error) => peer.disconnect(error),
   };
 }

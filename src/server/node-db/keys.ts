@@ -7,6 +7,7 @@ export const VERSION_KEY: Uint8Array = ascii('peerlane-nodes');
 
 const PREFIX = ascii('node:');
 const SEQ_PREFIX = ascii('local-seq:');
+const BANS_PREFIX = ascii('local-bans:');
 const ID_LENGTH = 32;
 
 export function nameOf(id: Uint8Array): string {
@@ -26,15 +27,24 @@ export function keyOf(name: string): Uint8Array {
 
 /** Where the sequence number of the record of a node of this machine is kept. */
 export function seqKeyOf(name: string): Uint8Array {
-  const key = new Uint8Array(SEQ_PREFIX.length + ID_LENGTH);
-  key.set(SEQ_PREFIX);
-  key.set(idOf(name), SEQ_PREFIX.length);
+  return localKeyOf(SEQ_PREFIX, idOf(name));
+}
+
+/** Where the bans of a node of this machine are kept. */
+export function bansKeyOf(id: Uint8Array): Uint8Array {
+  return localKeyOf(BANS_PREFIX, id);
+}
+
+function localKeyOf(prefix: Uint8Array, id: Uint8Array): Uint8Array {
+  const key = new Uint8Array(prefix.length + ID_LENGTH);
+  key.set(prefix);
+  key.set(id, prefix.length);
   return key;
 }
 
 /** Whether it is the key of something that a node database keeps beside its version. */
 export function isOwnKey(key: Uint8Array): boolean {
-  return [PREFIX, SEQ_PREFIX].some((prefix) => {
+  return [PREFIX, SEQ_PREFIX, BANS_PREFIX].some((prefix) => {
     return key.length === prefix.length + ID_LENGTH && prefix.every((byte, i) => key[i] === byte);
   });
 }

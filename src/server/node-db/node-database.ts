@@ -17,9 +17,10 @@ import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
 import { decodeRecord, nodeIdOf } from '../../enr/index.ts';
 import { TOUCHED } from './changes.ts';
 import { applyToHistory, newHistory } from './history.ts';
-import { nameOf } from './keys.ts';
+import { bansKeyOf, nameOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
 import { LocalSeqs } from './local-seqs.ts';
+import { LocalValues } from './local-values.ts';
 import { networkOf } from './network.ts';
 import { NodeIndex } from './node-index.ts';
 import { checkPatch, type FactsChange, factsOf, type NodePatch } from './node-patch.ts';
@@ -53,12 +54,14 @@ export class NodeDatabase implements AsyncDisposable {
   readonly #index = new NodeIndex();
   readonly #writer: WriteBehind;
   readonly #seqs: LocalSeqs;
+  readonly #bans: LocalValues;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(kv: ScannableStore, config: NodeDatabaseConfig) {
     this.#config = config;
     this.#seqs = new LocalSeqs(kv);
+    this.#bans = new LocalValues(kv, bansKeyOf);
     const { env, onEvent } = config;
     const failed = (error: PeerlaneError): void => onEvent({ kind: 'node-database-failed', error });
     this.#writer = new WriteBehind({ kv, index: this.#index, env, failed });
@@ -171,6 +174,20 @@ export class NodeDatabase implements AsyncDisposable {
     await this.#seqs.store(id, seq);
   }
 
+  /** @internal The bans of the local node `id`. @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged` */
+  async localBans(id: Uint8Array): Promise<Uint8Array | undefined> {
+    checkId(id);
+    this.#requireOpen();
+    return await this.#bans.get(id);
+  }
+
+  /** @internal @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged` */
+  async storeLocalBans(id: Uint8Array, bans: Uint8Array): Promise<void> {
+    checkId(id);
+    this.#requireOpen();
+    await this.#bans.store(id, bans);
+  }
+
   /** Forgets a node; whether it was known. */
   remove(id: Uint8Array): boolean {
     checkId(id);
@@ -236,7 +253,9 @@ export class NodeDatabase implements AsyncDisposable {
   /** Writes what has changed, and lets go of the directory. */
   async close(): Promise<void> {
     this.#expiry?.cancel();
-    this.#closed ??= this.#seqs.settled().then(() => this.#writer.close());
+    this.#closed ??= Promise.all([this.#seqs.settled(), this.#bans.settled()]).then(() =>
+      this.#writer.close(),
+    );
     await this.#closed;
   }
 

@@ -1,0 +1,72 @@
+import type { Env, Timer } from '../base/env.ts';
+import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { decodeBans, encodeBans } from './ban-codec.ts';
+import type { Bans } from './bans.ts';
+import type { NodeDatabase } from './node-db/index.ts';
+
+/** The most that a crash loses; also after a write that failed. */
+export const BANS_WRITE_DELAY_MS = 1_000;
+
+export interface BanStoreOptions {
+  readonly bans: Bans;
+  /** 32 bytes: the bans of this node, of those that may share a database. */
+  readonly id: Uint8Array;
+  readonly database: NodeDatabase | undefined;
+  readonly env: Pick<Env, 'setTimer'>;
+  /** Told of damage, and of reads and writes that failed; none of it is a reason to stop. */
+  readonly failed: (error: PeerlaneError) => void;
+}
+
+/** Keeps bans in the node database, where there is one. */
+export class BanStore {
+  readonly #options: BanStoreOptions;
+  #timer: Timer | undefined;
+  #isLoaded = false;
+
+  constructor(options: BanStoreOptions) {
+    this.#options = options;
+  }
+
+  async load(): Promise<void> {
+    const { bans, id, database, failed } = this.#options;
+    try {
+      const value = await database?.localBans(id);
+      const { bans: stored, damaged } = decodeBans(value ?? new Uint8Array(0));
+      for (const ban of stored) bans.restore(ban);
+      if (damaged > 0)
+        failed(new PeerlaneError('store-damaged', `${damaged} of the stored bans were damaged`));
+    } catch (error) {
+      failed(toPeerlaneError(error));
+    }
+    this.#isLoaded = true;
+  }
+
+  /** The bans have changed. */
+  changed(): void {
+    const { database, env } = this.#options;
+    if (database === undefined) return;
+    this.#timer ??= env.setTimer(BANS_WRITE_DELAY_MS, () => {
+      this.#timer = undefined;
+      void this.#write();
+    });
+  }
+
+  /** Writes what waits. */
+  async close(): Promise<void> {
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    // Before that, the bans of the last run would be overwritten.
+    if (!this.#isLoaded) await this.load();
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const { bans, id, database, failed } = this.#options;
+    try {
+      await database?.storeLocalBans(id, encodeBans(bans.all));
+    } catch (error) {
+      failed(toPeerlaneError(error));
+    }
+  }
+}

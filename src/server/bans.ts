@@ -1,0 +1,146 @@
+import { toBareHex } from '../base/bytes.ts';
+import { checkNames, checkObject, invalidArgument, type NamesOf, reading } from '../base/checks.ts';
+import type { Env } from '../base/env.ts';
+import { formatIp, normalizeIp, parseIp } from '../base/ip.ts';
+import { parseEnode } from '../enr/index.ts';
+import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
+import { addressOf } from './net-restrict.ts';
+
+/** When there are more, the one that ends first goes. */
+export const MAX_BANS = 1024;
+/** A ban that a user makes without saying for how long. */
+export const DEFAULT_BAN_MS: number = 24 * 60 * 60_000;
+
+const IPV6_HOST_PREFIX = 8;
+
+export interface BanOptions {
+  /** Milliseconds, up to thirty days; default a day. */
+  readonly durationMs?: number | undefined;
+  /** For those who look at `Server.bans`; default `banned by the user`. */
+  readonly reason?: string | undefined;
+}
+
+const OPTIONS: NamesOf<BanOptions> = { durationMs: true, reason: true };
+
+export interface BanTarget {
+  readonly kind: BanKind;
+  readonly name: string;
+}
+
+/** The name of an address that may be banned; undefined for what is no address. A host has a whole /64 of IPv6. */
+export function banNameOf(ip: string): string | undefined {
+  const parsed = addressOf(ip);
+  if (parsed === undefined) return undefined;
+  const address = normalizeIp(parsed);
+  if (address.length === 4) return formatIp(address);
+  const network = new Uint8Array(address.length);
+  network.set(address.subarray(0, IPV6_HOST_PREFIX));
+  return `${formatIp(network)}/64`;
+}
+
+/** @param text an enode URL or an IP address @throws PeerlaneError `invalid-enode`, `invalid-argument` */
+export function banTarget(text: string): BanTarget {
+  if (typeof text !== 'string') throw invalidArgument('a ban takes an enode URL or an IP address');
+  // As `Server.bans` names it.
+  const ip = text.endsWith('::/64') ? text.slice(0, -3) : text;
+  const name = parseIp(ip) === undefined ? undefined : banNameOf(ip);
+  if (name !== undefined) return { kind: 'ip', name };
+  return { kind: 'node', name: toBareHex(parseEnode(text).publicKey) };
+}
+
+/** @throws PeerlaneError `invalid-argument` */
+export function checkBanOptions(options: BanOptions): Required<{ durationMs: number; reason: string }> {
+  return reading('the options of a ban', () => {
+    checkObject('the options of a ban', options);
+    checkNames('the options of a ban', options, OPTIONS);
+    const { durationMs = DEFAULT_BAN_MS, reason = 'banned by the user' } = options;
+    if (!(typeof durationMs === 'number' && durationMs >= 1 && durationMs <= MAX_BAN_MS)) {
+      throw invalidArgument(`durationMs must be a number of milliseconds from 1 to ${MAX_BAN_MS}`);
+    }
+    if (typeof reason !== 'string') throw invalidArgument('reason is not a string');
+    return { durationMs, reason };
+  });
+}
+
+/** Who is banned at the moment. */
+export class Bans {
+  readonly #env: Pick<Env, 'unixTime'>;
+  readonly #bans = new Map<string, Ban>();
+
+  constructor(env: Pick<Env, 'unixTime'>) {
+    this.#env = env;
+  }
+
+  /** Those that hold now, in the order in which they were made. */
+  get all(): readonly Ban[] {
+    return [...this.#bans.values()]
+      .filter((ban) => this.#holds(ban))
+      .map((ban) => this.#bans.get(keyOf(ban)) ?? ban);
+  }
+
+  get(kind: BanKind, name: string): Ban | undefined {
+    const ban = this.#bans.get(keyOf({ kind, name }));
+    return ban !== undefined && this.#holds(ban) ? ban : undefined;
+  }
+
+  ofIp(ip: string): Ban | undefined {
+    // Most servers ban nobody, and ask for each connection.
+    if (this.#bans.size === 0) return undefined;
+    const name = banNameOf(ip);
+    return name === undefined ? undefined : this.get('ip', name);
+  }
+
+  add({ kind, name }: BanTarget, durationMs: number, reason: string): Ban {
+    const ms = Math.max(1, Math.min(MAX_BAN_MS, Math.ceil(durationMs)));
+    const until = this.#env.unixTime() + ms;
+    const ban = { kind, name, until, durationMs: ms, reason: reason.slice(0, MAX_BAN_REASON_LENGTH) };
+    this.#put(ban);
+    return ban;
+  }
+
+  /** Takes in a ban of an earlier run, unless there is a later one; whether it still holds. */
+  restore(ban: Ban): boolean {
+    if (!this.#holds(ban)) return false;
+    const known = this.get(ban.kind, ban.name);
+    if (known === undefined || known.until < ban.until) this.#put(this.#clamped(ban));
+    return true;
+  }
+
+  remove({ kind, name }: BanTarget): boolean {
+    return this.#bans.delete(keyOf({ kind, name }));
+  }
+
+  #put(ban: Ban): void {
+    this.#bans.delete(keyOf(ban));
+    this.#bans.set(keyOf(ban), ban);
+    if (this.#bans.size <= MAX_BANS) return;
+    let first = ban;
+    for (const [key, each] of this.#bans) {
+      if (!this.#holds(each)) this.#bans.delete(key);
+      else if (each.until < first.until) first = each;
+    }
+    if (this.#bans.size > MAX_BANS) this.#bans.delete(keyOf(first));
+  }
+
+  /** Whether it holds; one that does not is forgotten, and of one whose clock was set back the end is moved. */
+  #holds(ban: Ban): boolean {
+    const key = keyOf(ban);
+    if (ban.until <= this.#env.unixTime()) {
+      if (this.#bans.get(key) === ban) this.#bans.delete(key);
+      return false;
+    }
+    const clamped = this.#clamped(ban);
+    if (clamped !== ban && this.#bans.get(key) === ban) this.#bans.set(key, clamped);
+    return true;
+  }
+
+  /** A clock that was set back must not make a ban eternal. */
+  #clamped(ban: Ban): Ban {
+    const latest = this.#env.unixTime() + ban.durationMs;
+    return ban.until > latest ? { ...ban, until: latest } : ban;
+  }
+}
+
+function keyOf({ kind, name }: BanTarget): string {
+  return `${kind}:${name}`;
+}

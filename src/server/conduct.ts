@@ -1,0 +1,196 @@
+/** How nodes behave, and what a server does about it: the reputations, the bans, and the policy between them. */
+import { invalidArgument, isObject, reading } from '../base/checks.ts';
+import type { Env } from '../base/env.ts';
+import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
+import { isLocal } from '../base/ip-class.ts';
+import { Held, setLatest } from '../base/recent.ts';
+import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
+import { MAX_BAN_MS } from './ban-codec.ts';
+import { type Bans, type BanTarget, banNameOf } from './bans.ts';
+import type { ServerEvent } from './events.ts';
+import { addressOf } from './net-restrict.ts';
+import {
+  BLANK_HISTORY,
+  DROPPED_WINDOW_MS,
+  type ReputationDecision,
+  type ReputationHistory,
+  type ReputationPolicy,
+  scoreAt,
+  sparing,
+  withEvent,
+} from './reputation.ts';
+
+/** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
+export const MAX_REPUTATIONS = 4096;
+/** Nodes that were dropped of late, for the mercy that may follow from that. */
+const MAX_DROPPED = 256;
+
+export interface ConductOptions {
+  readonly env: Pick<Env, 'now'>;
+  readonly policy: ReputationPolicy;
+  readonly bans: Bans;
+  /** How many nodes are connected besides this one. */
+  readonly others: (key: string) => number;
+  /** Whether the user has named the node: it is kept whatever it does. */
+  readonly isKept: (key: string) => boolean;
+  /** A node, by the hex of its public key, is banned, or to be disconnected. */
+  readonly drop: (key: string, error: PeerlaneError) => void;
+  readonly banned: () => void;
+  readonly onEvent: (event: ServerEvent) => void;
+}
+
+export class Conduct {
+  readonly #options: ConductOptions;
+  readonly #histories = new Map<string, ReputationHistory>();
+  /** Nodes that are not dialed for a while. */
+  readonly #penalised = new Held(MAX_REPUTATIONS);
+  /** When nodes were dropped or banned. */
+  readonly #dropped = new Map<string, number>();
+
+  constructor(options: ConductOptions) {
+    this.#options = options;
+  }
+
+  /** Scores of the nodes of which something is known, as they are now. */
+  *scores(): Generator<number, void, undefined> {
+    const now = this.#options.env.now();
+    for (const [name, history] of this.#histories) if (!name.startsWith(ADDRESS)) yield scoreAt(history, now);
+  }
+
+  /** What is remembered of a node, with its score as it is now. */
+  history(key: string): ReputationHistory {
+    const history = this.#histories.get(key) ?? BLANK_HISTORY;
+    const now = this.#options.env.now();
+    return { ...history, score: scoreAt(history, now), at: now };
+  }
+
+  /** Whether the node is not to be dialed for a while. */
+  isPenalised(key: string): boolean {
+    return this.#penalised.has(key, this.#options.env.now());
+  }
+
+  /** Forgets what a node or an address did. */
+  forgive({ kind, name }: BanTarget): void {
+    this.#histories.delete(kind === 'ip' ? ADDRESS + name : name);
+    this.#penalised.release(name);
+  }
+
+  /** A connection of a node that has proved its key has ended. */
+  ended(key: string, error: PeerlaneError): void {
+    const kind = eventOf(error);
+    if (kind !== undefined) this.record(key, kind);
+  }
+
+  /**
+   * A connection that came in has ended before anybody proved a key. What an address does is held against it; this machine
+   * and the LAN are exempt, where one address may stand for many nodes.
+   */
+  endedUnknown(ip: string, error: PeerlaneError): void {
+    const kind = eventOf(error);
+    const [address, name] = [addressOf(ip), banNameOf(ip)];
+    if (kind === undefined || address === undefined || name === undefined || isLocal(address)) return;
+    const history = this.#note(ADDRESS + name, kind);
+    const decision = this.#decide(history);
+    if (decision.kind === 'ban') this.#ban({ kind: 'ip', name }, decision.forMs, decision);
+  }
+
+  /** A node has done something. */
+  record(key: string, kind: ReputationEventKind): void {
+    const history = this.#note(key, kind);
+    const { isKept, drop, others } = this.#options;
+    const wanted = this.#decide(history);
+    // Many more events are good than bad.
+    if (wanted.kind === 'keep' || isKept(key)) return;
+    const decision = sparing(wanted, others(key), this.#droppedOfLate(key));
+    switch (decision.kind) {
+      case 'penalise':
+        this.#penalise(key, decision.forMs, decision);
+        break;
+      case 'disconnect':
+        this.#noteDropped(key);
+        this.#tell(key, decision);
+        drop(key, new PeerlaneError('bad-reputation', `the peer behaves badly: ${decision.reason}`));
+        break;
+      case 'ban':
+        this.#noteDropped(key);
+        this.#ban({ kind: 'node', name: key }, decision.forMs, decision);
+        drop(key, bannedError(decision.reason));
+        break;
+      default:
+    }
+  }
+
+  #note(name: string, kind: ReputationEventKind): ReputationHistory {
+    const at = this.#options.env.now();
+    const history = withEvent(this.#histories.get(name) ?? BLANK_HISTORY, { kind, at });
+    setLatest(this.#histories, name, history, MAX_REPUTATIONS);
+    return history;
+  }
+
+  #decide(history: ReputationHistory): ReputationDecision {
+    try {
+      return checkedDecision(this.#options.policy(history));
+    } catch (error) {
+      this.#options.onEvent({ kind: 'policy-failed', error: toPeerlaneError(error) });
+      return { kind: 'keep' };
+    }
+  }
+
+  #penalise(key: string, forMs: number, decision: ReputationDecision): void {
+    // Told once, not for each event of a bad node.
+    if (!this.isPenalised(key)) this.#tell(key, decision);
+    this.#penalised.hold(key, this.#options.env.now(), forMs);
+  }
+
+  #ban(target: BanTarget, forMs: number, decision: ReputationDecision): void {
+    const { bans, banned } = this.#options;
+    const reason = 'reason' in decision ? decision.reason : '';
+    if (bans.get(target.kind, target.name) === undefined) this.#tell(target.name, decision);
+    bans.add(target, forMs, reason);
+    banned();
+  }
+
+  #tell(node: string, decision: ReputationDecision): void {
+    this.#options.onEvent({ kind: 'reputation', node, decision });
+  }
+
+  #noteDropped(key: string): void {
+    setLatest(this.#dropped, key, this.#options.env.now(), MAX_DROPPED);
+  }
+
+  /** Other nodes that were dropped or banned of late. */
+  #droppedOfLate(key: string): number {
+    const since = this.#options.env.now() - DROPPED_WINDOW_MS;
+    let count = 0;
+    for (const [other, at] of this.#dropped) {
+      if (at < since) this.#dropped.delete(other);
+      else if (other !== key) count++;
+    }
+    return count;
+  }
+}
+
+const ADDRESS = 'ip:';
+
+export function bannedError(reason: string): PeerlaneError {
+  return remoteError('banned', reason === '' ? 'the node is banned' : `the node is banned: ${reason}`);
+}
+
+/** @throws PeerlaneError `invalid-argument` */
+function checkedDecision(decision: ReputationDecision): ReputationDecision {
+  return reading('the decision of the policy', () => {
+    const { kind } = isObject(decision) ? decision : { kind: undefined };
+    if (kind === 'keep') return { kind };
+    if (kind !== 'penalise' && kind !== 'disconnect' && kind !== 'ban') {
+      throw invalidArgument('the policy decides what there is not: it is keep, penalise, disconnect or ban');
+    }
+    const { reason } = decision as { readonly reason: unknown };
+    if (typeof reason !== 'string') throw invalidArgument('a decision of the policy has no reason');
+    if (kind === 'disconnect') return { kind, reason };
+    const { forMs } = decision as { readonly forMs: unknown };
+    if (!(typeof forMs === 'number' && forMs >= 1 && forMs <= MAX_BAN_MS)) {
+      throw invalidArgument(`forMs of a decision must be a number of milliseconds from 1 to ${MAX_BAN_MS}`);
+    }
+    return { kind, forMs, reason };
+  });
+}

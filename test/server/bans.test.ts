@@ -1,0 +1,316 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemEnv } from '../../src/base/env.ts';
+import { PeerlaneError } from '../../src/base/errors.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
+import { type Ban, decodeBans, encodeBans, MAX_BAN_MS } from '../../src/server/ban-codec.ts';
+import { Bans, banNameOf, banTarget, MAX_BANS } from '../../src/server/bans.ts';
+import { NodeDatabase } from '../../src/server/index.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+import { Target } from '../support/hostile.ts';
+import { endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
+
+/** A wall clock that the test sets. */
+const clock = () => {
+  let now = 1_700_000_000_000;
+  return {
+    unixTime: () => now,
+    set: (ms: number) => {
+      now = ms;
+    },
+    advance: (ms: number) => {
+      now += ms;
+    },
+  };
+};
+
+const ban = fc.record({
+  kind: fc.constantFrom<Ban['kind'][]>('node', 'ip'),
+  name: fc.string({ minLength: 1, maxLength: 30 }),
+  until: fc.integer({ min: 0, max: 2 ** 45 }),
+  durationMs: fc.integer({ min: 1, max: MAX_BAN_MS }),
+  reason: fc.string({ maxLength: 60 }),
+});
+
+describe('stored bans', () => {
+  it('are read as they were written', () => {
+    fc.assert(
+      fc.property(fc.array(ban, { maxLength: 20 }), (bans) => {
+        expect(decodeBans(encodeBans(bans))).toEqual({ bans, damaged: 0 });
+      }),
+    );
+  });
+
+  it('that were cut are lost from there on, and no others', () => {
+    fc.assert(
+      fc.property(fc.array(ban, { minLength: 1, maxLength: 5 }), fc.nat(), (bans, cut) => {
+        const bytes = encodeBans(bans);
+        const length = cut % bytes.length;
+        const { bans: left, damaged } = decodeBans(bytes.subarray(0, length));
+        expect(left).toEqual(bans.slice(0, left.length));
+        expect(encodeBans(left).length < length).toBe(damaged === 1);
+      }),
+    );
+  });
+
+  it('with a wrong bit cost at most those behind', () => {
+    fc.assert(
+      fc.property(fc.array(ban, { minLength: 1, maxLength: 5 }), fc.nat(), (bans, where) => {
+        const bytes = encodeBans(bans);
+        const bit = where % (8 * bytes.length);
+        bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        const { bans: left, damaged } = decodeBans(bytes);
+        expect(damaged).toBeGreaterThan(0);
+        for (const one of left) expect(bans).toContainEqual(one);
+      }),
+    );
+  });
+
+  it('may be any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
+        expect(decodeBans(bytes).bans.length).toBeLessThan(20);
+      }),
+    );
+  });
+});
+
+describe('bans', () => {
+  it.each([
+    ['1.2.3.4', '1.2.3.4'],
+    ['::ffff:1.2.3.4', '1.2.3.4'],
+    ['2a01:9:8:7:1:2:3:4', '2a01:9:8:7::/64'],
+    ['fe80::1%eth0', 'fe80::/64'],
+    ['host.example', undefined],
+  ])('of %s are of %s', (ip, name) => {
+    expect(banNameOf(ip)).toBe(name);
+  });
+
+  it('are named by an enode URL or an address, and as the list names them', () => {
+    expect(banTarget('2a01::1')).toEqual({ kind: 'ip', name: '2a01::/64' });
+    expect(banTarget('2a01::/64')).toEqual({ kind: 'ip', name: '2a01::/64' });
+    for (const text of ['', '1.2.3.4/24', 'enode://12@1.2.3.4:1']) {
+      expect(codeOf(() => banTarget(text))).toBe('invalid-enode');
+    }
+  });
+
+  it('end when their time is over', () => {
+    const env = clock();
+    const bans = new Bans(env);
+    bans.add({ kind: 'ip', name: '1.2.3.4' }, 1000, 'why');
+    env.advance(999);
+    expect(bans.ofIp('::ffff:1.2.3.4')?.reason).toBe('why');
+    env.advance(1);
+    expect(bans.ofIp('1.2.3.4')).toBeUndefined();
+    expect(bans.all).toEqual([]);
+  });
+
+  it('last no longer than they were made for when the clock is set back', () => {
+    const env = clock();
+    const bans = new Bans(env);
+    bans.add({ kind: 'node', name: 'ab' }, 1000, '');
+    const stored = bans.all;
+    env.set(1000);
+    expect(bans.get('node', 'ab')?.until).toBeDefined();
+    env.set(2000);
+    expect(bans.get('node', 'ab')).toBeUndefined();
+    const next = new Bans(env);
+    for (const one of stored) expect(next.restore(one)).toBe(true);
+    expect(next.all).toMatchObject([{ until: 3000 }]);
+  });
+
+  it('are bounded: those that end first go', () => {
+    const bans = new Bans(clock());
+    for (let i = 0; i <= MAX_BANS; i++) bans.add({ kind: 'node', name: `${i}` }, 10_000 - i, '');
+    expect(bans.all).toHaveLength(MAX_BANS);
+    expect(bans.get('node', `${MAX_BANS}`)).toBeUndefined();
+    expect(bans.get('node', '0')).toBeDefined();
+  });
+});
+
+describe('a server', () => {
+  it('disconnects whom the user bans, and lets it in no more until it is taken back', async () => {
+    const { protocol, next } = manual();
+    const server = await startedServer();
+    const key = generateSecretKey(systemEnv);
+    const other = await startedServer({ key, protocols: [protocol] });
+    const peer = await other.dial(server.enode);
+    await server.until(isKind('peer-connected'));
+    server.ban(other.enode, { reason: 'a test' });
+    expect(server.bans).toMatchObject([{ kind: 'node', reason: 'a test' }]);
+    const end = await endOf(peer);
+    expect(end instanceof PeerlaneError && end.details.reason).toBe('useless-peer');
+    expect(await rejectionOf(other.dial(server.enode))).toBe('remote-disconnect');
+    expect(await rejectionOf(server.dial(other.enode))).toBe('banned');
+    expect(server.unban(other.enode)).toBe(true);
+    expect(server.unban(other.enode)).toBe(false);
+    await next();
+    await other.dial(server.enode);
+  });
+
+  it('refuses an address that is banned before anything else', async () => {
+    const server = await startedServer();
+    const other = await startedServer({ listen: undefined });
+    server.ban('127.0.0.1');
+    expect(await rejectionOf(other.dial(server.enode))).toBe('network-error');
+    expect((await server.until(isKind('connection-failed'))).error.code).toBe('banned');
+  });
+
+  it('dials no static node that is banned', async () => {
+    const other = await startedServer();
+    const server = new TestServer({ listen: undefined, staticNodes: [other.enode] });
+    onTestFinished(() => server.close());
+    server.ban(other.enode);
+    await server.start();
+    server.unban(other.enode);
+    await server.until(isKind('peer-connected'));
+    expect(server.seen.filter(isKind('dial-failed'))).toEqual([]);
+  });
+
+  it('refuses bad options of a ban', async () => {
+    const server = await startedServer();
+    for (const options of [
+      { durationMs: 0 },
+      { durationMs: MAX_BAN_MS + 1 },
+      { reason: 1 },
+      { durationMS: 1 },
+      null,
+    ]) {
+      expect(codeOf(() => server.ban('1.2.3.4', options as object))).toBe('invalid-argument');
+    }
+    expect(server.bans).toEqual([]);
+  });
+
+  it('bans who breaks the rules again and again, and keeps the honest', async () => {
+    await using target = await Target.start();
+    const key = generateSecretKey(systemEnv);
+    for (let i = 0; i < 3; i++) {
+      const attacker = await target.attacker(key);
+      await attacker.handshake();
+      // A message before Hello.
+      await attacker.plain(2, Uint8Array.of(0xc0));
+      expect(await target.verdict(attacker)).toBe('hello-expected');
+    }
+    const again = await target.attacker(key);
+    await again.handshake();
+    expect(await target.verdict(again)).toBe('banned');
+    expect(target.server.bans).toMatchObject([{ kind: 'node', reason: '3 breach' }]);
+    expect(await target.serves()).toBe(true);
+    const told = target.server.seen.filter(isKind('reputation')).map(({ decision }) => decision.kind);
+    expect(told).toEqual(['penalise', 'disconnect', 'ban']);
+  });
+
+  it('does what the policy of the user says, and nothing when that fails', async () => {
+    const { protocol, next } = manual();
+    const server = await startedServer({
+      protocols: [protocol],
+      policy: ({ recent }) => {
+        const kind = recent.at(-1)?.kind;
+        if (kind === 'minor') throw new Error('a bug');
+        if (kind === 'timeout') return { kind: 'forgive' } as never;
+        return kind === 'good-answer' ? { kind: 'ban', forMs: 1000, reason: 'why not' } : { kind: 'keep' };
+      },
+    });
+    const [other, third] = [await startedServer(), await startedServer()];
+    await third.dial(server.enode);
+    await next();
+    await other.dial(server.enode);
+    const channel = await next();
+    channel.report?.('minor');
+    channel.report?.('timeout');
+    channel.report?.('hostile');
+    expect(channel.signal.aborted).toBe(false);
+    expect(server.seen.filter(isKind('policy-failed'))).toHaveLength(2);
+    expect(server.reputation(other.enode).recent.map(({ kind }) => kind)).toEqual([
+      'minor',
+      'timeout',
+      'hostile',
+    ]);
+    const [score, ...others] = server.reputations();
+    expect(score).toBeCloseTo(-200, 0);
+    expect(others).toEqual([]);
+    expect(codeOf(() => channel.report?.('best' as never))).toBe('invalid-argument');
+    channel.report?.('good-answer');
+    expect(channel.signal.reason).toMatchObject({ code: 'banned' });
+    expect(server.bans).toMatchObject([{ durationMs: 1000, reason: 'why not' }]);
+  });
+
+  it('spares the last peer, and those that the user has named', async () => {
+    const { protocol, next } = manual();
+    const server = await startedServer({ protocols: [protocol] });
+    const [other, trusted] = [await startedServer(), await startedServer()];
+    await other.dial(server.enode);
+    const channel = await next();
+    channel.report?.('hostile');
+    expect(server.seen.filter(isKind('reputation'))).toMatchObject([{ decision: { kind: 'penalise' } }]);
+    server.addTrustedPeer(trusted.enode);
+    await trusted.dial(server.enode);
+    const second = await next();
+    for (let i = 0; i < 5; i++) second.report?.('hostile');
+    expect([channel, second].map(({ signal }) => signal.aborted)).toEqual([false, false]);
+    expect(server.bans).toEqual([]);
+  });
+});
+
+describe('over restarts', () => {
+  const key = generateSecretKey(systemEnv);
+  const id = nodeIdOf(publicKeyOf(key));
+  const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+  const enode = formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 9, udpPort: 9 });
+
+  async function directory(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), 'peerlane-bans-'));
+    onTestFinished(() => rm(path, { recursive: true, force: true }));
+    return join(path, 'nodes');
+  }
+
+  async function run<T>(
+    path: string,
+    use: (server: TestServer, database: NodeDatabase) => Promise<T> | T,
+  ): Promise<T> {
+    await using database = await NodeDatabase.open(path);
+    await using server = new TestServer({ key, nodeDatabase: database });
+    await server.start();
+    return await use(server, database);
+  }
+
+  it('bans are kept on the disk', async () => {
+    const path = await directory();
+    await run(path, (server) => {
+      server.ban(enode, { reason: 'bad' });
+      server.ban('9.9.9.9');
+      server.ban('8.8.8.8', { durationMs: 1 });
+    });
+    const kept = await run(path, (server) => {
+      const { bans } = server;
+      server.unban(enode);
+      return bans;
+    });
+    expect(kept).toMatchObject([
+      { kind: 'node', reason: 'bad' },
+      { kind: 'ip', name: '9.9.9.9' },
+    ]);
+    expect(await run(path, ({ bans }) => bans)).toMatchObject([{ name: '9.9.9.9' }]);
+  });
+
+  it('what was cut is skipped and told', async () => {
+    const path = await directory();
+    await run(path, (server) => {
+      server.ban('9.9.9.9');
+      server.ban('7.7.7.7');
+    });
+    await (async () => {
+      await using database = await NodeDatabase.open(path);
+      const value = await database.localBans(id);
+      await database.storeLocalBans(id, value?.slice(0, -3) ?? new Uint8Array(0));
+    })();
+    await run(path, (server) => {
+      expect(server.bans).toMatchObject([{ name: '9.9.9.9' }]);
+      expect(server.seen.find(isKind('bans-failed'))?.error.code).toBe('store-damaged');
+    });
+  });
+});
