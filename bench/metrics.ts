@@ -12,7 +12,7 @@ const PAYLOADS = { length: 300, count: 8 };
 /** Messages of each peer at a time: what the load has encoded waits in its memory. */
 const MESSAGES = quick ? 200 : 2_500;
 /** Turns of both servers in a round. */
-const TURNS = quick ? 1 : 12;
+const TURNS = quick ? 1 : 6;
 const ROUNDS = quick ? 1 : 5;
 /** Scrapes of a round whose own CPU time is measured, while nothing else is done. */
 const SCRAPES = quick ? 2 : 20;
