@@ -84,6 +84,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #remoteId: Uint8Array | undefined;
   #handlers = 0;
   #confirmed = false;
+  #usedAt: number | undefined;
   /** The peer sends no more. */
   #isEnded = false;
   #wireGone = false;
@@ -161,6 +162,11 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   /** Whether a protocol has vouched for the peer; see `Protocol.confirms`. */
   get confirmedPeer(): boolean {
     return this.#confirmed;
+  }
+
+  /** When a protocol's message came last, on the clock of `Env.now`. */
+  get usedAt(): number | undefined {
+    return this.#usedAt;
   }
 
   /** Whether the connection is over and the socket gone. */
@@ -245,6 +251,7 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   }
 
   message(shared: SharedProtocol, message: IncomingMessage): void {
+    this.#usedAt = this.#context.env.now();
     this.#channels.find((channel) => channel.shared === shared)?.push(message);
     this.#input.queued(message.heldLength);
   }

@@ -100,7 +100,7 @@ export class PeerSet {
     if (this.#entries.has(key)) throw alreadyConnected();
     if (isStatic) return undefined;
     const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
-    if (crowded === undefined && !this.#isFull) return undefined;
+    if (crowded === undefined && !this.isFull) return undefined;
     const provisional = inbound ? this.#provisional(crowded) : undefined;
     if (provisional !== undefined) return provisional;
     throw tooManyPeers(crowded === undefined ? undefined : 'all peer slots for its network are taken');
@@ -137,7 +137,8 @@ export class PeerSet {
     return undefined;
   }
 
-  get #isFull(): boolean {
+  /** Whether all slots are taken. */
+  get isFull(): boolean {
     let counted = 0;
     for (const { isStatic } of this.#entries.values()) if (!isStatic) counted++;
     return counted >= this.#limits.maxPeers;

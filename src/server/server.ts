@@ -23,6 +23,7 @@ import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Duplicates } from './duplicates.ts';
+import { Evictor } from './evictor.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
@@ -63,6 +64,7 @@ export class Server implements AsyncDisposable {
   readonly #banStore: BanStore;
   readonly #conduct: Conduct;
   readonly #duplicates: Duplicates;
+  readonly #evictor: Evictor;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -103,6 +105,11 @@ export class Server implements AsyncDisposable {
       isKept: (key) => this.#isKept(key),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
       banned: () => this.#banStore.changed(),
+    });
+    this.#evictor = new Evictor({
+      env,
+      peers: this.#peers,
+      score: (key) => this.#conduct.history(key).score,
     });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
@@ -384,6 +391,7 @@ export class Server implements AsyncDisposable {
     const listening = this.#listener?.close();
     this.#pendingInbound.close();
     this.#dialer.close();
+    this.#evictor.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
     for (const connection of connections) {
@@ -543,6 +551,7 @@ export class Server implements AsyncDisposable {
     }
     if (remoteId !== undefined) this.#conduct.ended(toBareHex(remoteId), error);
     else if (inbound) this.#conduct.endedUnknown(remoteAddress, error);
+    if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.refused();
     this.#duplicates.ended(key, connection, wasPeer);
     this.#dialer.plan();
   }
