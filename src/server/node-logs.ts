@@ -11,6 +11,7 @@ const MAX_MESSAGE_LENGTH = 200;
 /**
  * `found`: by discovery. `passed-over`: its record says that it is of no use. `dial-failed`, `connected`, `disconnected`.
  * `refused`: it came in, and was not let in. `moved`: its record names another place. `not-found`: nobody knows of another.
+ * `penalised`, `dropped`, `banned`: for how it behaves.
  */
 export type NodeLogKind =
   | 'found'
@@ -20,7 +21,10 @@ export type NodeLogKind =
   | 'disconnected'
   | 'refused'
   | 'moved'
-  | 'not-found';
+  | 'not-found'
+  | 'penalised'
+  | 'dropped'
+  | 'banned';
 
 export interface NodeLogNote {
   readonly kind: NodeLogKind;

@@ -3,6 +3,7 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
 import type { DialTarget } from './dial-target.ts';
@@ -11,9 +12,12 @@ import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
 import type { FoundNode } from './node-mix.ts';
 import { RecentCounts } from './recent-counts.ts';
+import type { ReputationDecision } from './reputation.ts';
 
 /** What the record of a node that is passed over counts as. */
 const PASSED_OVER = 'passed-over';
+
+const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
 
 export class Observations {
   readonly #env: Pick<Env, 'now' | 'unixTime'>;
@@ -82,6 +86,13 @@ export class Observations {
   refused(id: Uint8Array | undefined, remoteAddress: string, { code, message }: PeerlaneError): void {
     this.#reached(remoteAddress);
     if (id !== undefined) this.#note(id, { kind: 'refused', code, message });
+  }
+
+  /** @param node the key of a node, or an address, of which nothing is kept here */
+  judged(node: string, decision: ReputationDecision): void {
+    if (decision.kind === 'keep' || node.length !== 2 * PUBLIC_KEY_LENGTH) return;
+    const kind = JUDGEMENTS[decision.kind];
+    this.#logs.note(node, { kind, message: decision.reason }, this.#env.unixTime());
   }
 
   log(publicKey: Uint8Array): readonly NodeLogEntry[] {

@@ -100,7 +100,11 @@ export class Server implements AsyncDisposable {
     const kept = { bans: this.#bans, id: nodeIdOf(this.id), database, env };
     this.#banStore = new BanStore({ ...kept, failed: bansFailed });
     this.#conduct = new Conduct({
-      ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent },
+      ...{ env, bans: this.#bans, policy: this.#config.policy },
+      onEvent: (event) => {
+        if (event.kind === 'reputation') this.#observations.judged(event.node, event.decision);
+        onEvent(event);
+      },
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
       isKept: (key) => this.#isKept(key),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
@@ -426,6 +430,7 @@ export class Server implements AsyncDisposable {
       ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
       ...{ dials: this.#dialer.pending, inbound: this.#pendingInbound.size, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
+      reputations: () => this.#conduct.scores(),
     };
   }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
+import { encodeMessage, localStatus } from '../../src/eth/index.ts';
 import { freshRandomness, identityOf, initiate } from '../../src/rlpx/index.ts';
+import { chain, network } from '../eth/sessions.ts';
 import { type Attacker, AttackerListener, HELLO, PING } from '../support/attacker.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { DIRECTIONS, Target } from '../support/hostile.ts';
@@ -90,6 +92,21 @@ describe.each(DIRECTIONS)('on a connection that %s, time runs out for', (directi
     await pass(target, env, 5000);
     expect(await attacker.ending()).toBe('subprotocol-error');
     expect(await target.verdict(attacker)).toBe('status-timeout');
+  });
+
+  it('who keeps silent from its Status on', async () => {
+    await using use = await timed();
+    const { target, env } = use;
+    const attacker = await target.openedEth(direction);
+    await attacker.until(0x10);
+    const { payload } = encodeMessage(69, 'Status', localStatus(69, network, chain));
+    await attacker.send(0x10, payload);
+    expect(await target.serves()).toBe(true);
+    await pass(target, env, 15_000);
+    expect((await attacker.next())?.code).toBe(PING);
+    await pass(target, env, 15_000);
+    expect(await attacker.ending()).toBe('ping-timeout');
+    expect(await target.verdict(attacker)).toBe('ping-timeout');
   });
 
   it('who answers no Ping', async () => {

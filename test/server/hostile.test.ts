@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteQueue, concatBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import type { ErrorCode } from '../../src/base/errors.ts';
-import { eciesEncrypt } from '../../src/crypto/index.ts';
+import { eciesEncrypt, generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import {
   type EthVersion,
   encodeMessage,
@@ -184,6 +184,29 @@ describe('an ack', () => {
   });
 });
 
+describe('a node that was dialed and has another key', () => {
+  it('can make an ack, and not one frame', async () => {
+    const listener = await AttackerListener.listen();
+    const dialing = rejectionOf(target.server.dial(listener.enode));
+    const { socket } = await listener.next();
+    // It cannot read the auth, so that the secrets that it would have are others.
+    const ephemeral = publicKeyOf(generateSecretKey(systemEnv));
+    const body = concatBytes(
+      bytes(0xf8, 100, 0xb8, 64),
+      ephemeral,
+      bytes(0xa0),
+      systemEnv.randomBytes(32),
+      bytes(4),
+      new Uint8Array(100),
+    );
+    socket.write(seal(body, target.server.id));
+    socket.write(systemEnv.randomBytes(64));
+    expect(await dialing).toBe('frame-header-mac');
+    expect(await target.serves()).toBe(true);
+    await listener.close();
+  });
+});
+
 /** Codes of eth on a connection that shares nothing else. */
 const eth = (code: number) => 0x10 + code;
 const status = (change: Partial<LocalStatus> = {}, version: EthVersion = 69) =>
@@ -247,6 +270,24 @@ describe.each(DIRECTIONS)('on a connection that %s,', (direction) => {
       const attacker = await (await target.by(direction)).handshake();
       void attacker.sendHello(change);
       expect(await outcome(attacker)).toEqual([ending, code]);
+    });
+
+    it('of one byte more than 2,048 is refused, though all of it is well-formed', async () => {
+      const attacker = await (await target.by(direction)).handshake();
+      // The code is a byte of the frame too.
+      const hello = (length: number) =>
+        encodeHello({
+          version: 5,
+          clientId: 'x'.repeat(length),
+          capabilities: [{ name: 'echo', version: 1 }],
+          listenPort: 0,
+          id: attacker.id,
+        });
+      const rest = 2048 - hello(1000).length;
+      const payload = hello(1000 + rest);
+      expect(payload).toHaveLength(2048);
+      void attacker.plain(HELLO, payload);
+      expect(await outcome(attacker)).toEqual([breach, 'frame-too-large']);
     });
 
     it('with a non-canonical version is malformed', async () => {

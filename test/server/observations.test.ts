@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
-import { Discv4Service } from '../../src/server/index.ts';
+import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { isKind, startedServer as started } from '../support/servers.ts';
 
@@ -41,6 +41,19 @@ describe('the log of a node', () => {
     await refused;
     const enode = formatEnode({ publicKey: second.id, host: '127.0.0.1', tcpPort: 1, udpPort: 0 });
     expect(kinds(full.log(enode))).toEqual(['refused too-many-peers']);
+  });
+
+  it('tells what was decided about one that behaves badly', async () => {
+    const policy: ReputationPolicy = ({ score }) =>
+      score < 0 ? { kind: 'ban', forMs: 60_000, reason: 'it is bad' } : { kind: 'keep' };
+    const server = await started({ policy, listen: undefined });
+    const [bad, good, another] = [await started(), await started(), await started()];
+    for (const { enode } of [good, another]) await server.dial(enode);
+    const peer = await server.dial(bad.enode);
+    peer.report('breach');
+    expect(kinds(server.log(bad.enode))).toContain('banned');
+    expect(kinds(server.log(good.enode))).not.toContain('banned');
+    expect(server.metrics().reputations?.count).toBeGreaterThan(0);
   });
 
   it('is empty for others, and refuses what is no node', async () => {
