@@ -25,7 +25,8 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
+import { checkedListenHost } from './listen-host.ts';
+import { checkNatOptions, type NatConfig, type NatOptions } from './nat/options.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
@@ -44,7 +45,7 @@ export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_PROTOCOL_NAME_LENGTH = 8;
 
-export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions {
+export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions, NatOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
@@ -92,6 +93,8 @@ const OPTIONS: NamesOf<ServerOptions> = {
   trustedNodes: true,
   netRestrict: true,
   netDeny: true,
+  nat: true,
+  stunServer: true,
   memoryBudget: true,
   onEvent: true,
   env: true,
@@ -104,6 +107,7 @@ export interface ServerConfig {
   readonly key: Uint8Array;
   readonly listen: Endpoint | undefined;
   readonly externalIp: string | undefined;
+  readonly nat: NatConfig;
   readonly protocols: readonly Protocol[];
   readonly name: string;
   readonly maxPeers: number;
@@ -178,7 +182,7 @@ function checked(options: ServerOptions): ServerConfig {
   return {
     key: key.slice(),
     listen,
-    externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
+    ...checkNatOptions(options, externalIp, host),
     protocols,
     name,
     maxPeers,

@@ -1,5 +1,6 @@
 import type { PeerlaneError } from '../base/errors.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import type { NatEvent } from './nat/node-nat.ts';
 import type { NodeSourceName } from './node-mix.ts';
 
 /** What of discovery has failed: a source, the name of a bootnode, the node's own record. */
@@ -8,7 +9,7 @@ export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
 /** What a server tells an observer. */
 export type ServerEvent =
   | { readonly kind: 'listening'; readonly enode: string; readonly enr: string }
-  /** Others see a server that listens on all addresses at one that its record did not name. */
+  /** Others see a server that listens on all addresses, or one behind a router, at an address that its record did not name. */
   | { readonly kind: 'endpoint-changed'; readonly enode: string; readonly enr: string }
   | { readonly kind: 'peer-connected'; readonly peer: PeerInfo }
   | {
@@ -48,4 +49,5 @@ export type ServerEvent =
    * peer that had left already.
    */
   | { readonly kind: 'handler-failed'; readonly peer: PeerInfo | undefined; readonly error: unknown }
+  | NatEvent
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

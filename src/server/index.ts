@@ -21,6 +21,8 @@ export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
 export { Discv4Service, type PingOptions } from './discv4-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
+export type { NatEvent } from './nat/node-nat.ts';
+export type { NatOption, NatOptions } from './nat/options.ts';
 export type { NetRestrictOptions } from './net-restrict.ts';
 export {
   type DialResult,

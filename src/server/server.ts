@@ -14,7 +14,8 @@ import { Connector, type Dialed } from './connector.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Lanes } from './lanes.ts';
-import { endpointsOf, LocalNode } from './local-node.ts';
+import { endpointsOf, type LocalEndpoints, LocalNode } from './local-node.ts';
+import { NodeNat } from './nat/node-nat.ts';
 import { mayBeDialed } from './net-restrict.ts';
 import { NodeNotes } from './node-notes.ts';
 import { Peer } from './peer.ts';
@@ -33,6 +34,7 @@ import { PendingInbound } from './pending-inbound.ts';
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
   readonly #local: LocalNode;
+  readonly #nat: NodeNat;
   readonly #notes: NodeNotes;
   readonly #discovery: Discovery | undefined;
   readonly #lanes: Lanes;
@@ -68,6 +70,7 @@ export class Server implements AsyncDisposable {
     const { onEvent } = this.#config;
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
+    this.#nat = new NodeNat({ ...this.#config, local: this.#local, moved, failed });
     this.#dialer = new Dialer({
       env,
       maxPending,
@@ -102,7 +105,7 @@ export class Server implements AsyncDisposable {
       if (listen !== undefined) await this.#listen(listen);
       await this.#discovery?.start(this.#listener);
       this.#requireOpen();
-      this.#local.listens(endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp));
+      this.#local.listens(this.#endpoints);
     } catch (error) {
       const isClosed = this.#isClosed;
       await this.close();
@@ -111,6 +114,11 @@ export class Server implements AsyncDisposable {
     if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     this.#dialer.start();
     this.#discovery?.wake();
+    this.#nat.start(this.#endpoints);
+  }
+
+  get #endpoints(): LocalEndpoints {
+    return endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp);
   }
 
   async #listen(listen: Endpoint): Promise<void> {
@@ -234,13 +242,14 @@ export class Server implements AsyncDisposable {
     this.#state = 'closed';
     const listening = this.#listener?.close();
     this.#dialer.close();
+    const unmapped = this.#nat.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await Promise.all([listening, undiscovered]);
+    await Promise.all([listening, undiscovered, unmapped]);
   }
 
   #recordFailed(error: unknown): void {
