@@ -45,6 +45,7 @@ export type { UdpOptions } from './io/udp.ts';
 export type { KadNode } from './kad/index.ts';
 export type { ClosestOptions, TableStats } from './kad/table.ts';
 export type { TableView } from './kad/table-view.ts';
+export type { MappedProtocol, NatMethodName } from './nat/index.ts';
 export {
   type Capability,
   DISCONNECT_REASONS,
