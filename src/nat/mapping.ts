@@ -51,6 +51,18 @@ export function believedAddress(address: Uint8Array): string {
   throw lie(`the external address ${text}, which no host has`);
 }
 
+/**
+ * The router answers, and says that it has no address outside: it has no line, or one to another translator, for it does
+ * not tell an address that leads nowhere.
+ */
+export function noAddress(): PeerlaneError {
+  return new PeerlaneError(
+    'nat-carrier-grade',
+    'the router has no external address that is reached from everywhere: it stands behind another translator ' +
+      '(carrier-grade NAT, or a second router), or has no line',
+  );
+}
+
 /** @throws PeerlaneError `nat-lie` unless it is a port */
 export function believedPort(port: number): number {
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;

@@ -3,6 +3,7 @@ import {
   believedAddress,
   believedPort,
   type MappedProtocol,
+  noAddress,
   refused,
   type WantedMapping,
 } from './mapping.ts';
@@ -23,6 +24,8 @@ const RESULTS: Readonly<Record<number, string>> = {
   5: 'it does not know the opcode',
 };
 
+const NETWORK_FAILURE = 3;
+
 /** Asks for the external address (section 3.2). */
 export function encodePmpAddress(): Uint8Array {
   return Uint8Array.of(VERSION, ADDRESS);
@@ -42,10 +45,11 @@ export function encodePmpMap({ protocol, ...wanted }: WantedMapping, lifetime: n
 
 /**
  * The external address that an answer names; `undefined` for a packet that is none.
- * @throws PeerlaneError `nat-refused`; what `believedAddress` throws
+ * @throws PeerlaneError `nat-refused`; `nat-carrier-grade` when the router has none; what `believedAddress` throws
  */
 export function decodePmpAddress(packet: Uint8Array): string | undefined {
   if (!isAnswer(packet, ADDRESS)) return undefined;
+  if (packet[2] === 0 && packet[3] === NETWORK_FAILURE) throw noAddress();
   requireGranted(packet);
   if (packet.length < ADDRESS_LENGTH) return undefined;
   return believedAddress(packet.subarray(8, ADDRESS_LENGTH));

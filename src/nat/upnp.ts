@@ -1,6 +1,6 @@
 /** UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1): what is said, and understood. */
 import { parseIpv4 } from '../base/ip.ts';
-import { believedAddress, lie, refused, type WantedMapping } from './mapping.ts';
+import { believedAddress, lie, noAddress, refused, type WantedMapping } from './mapping.ts';
 import { elementsOf, parseXml, textOf } from './xml.ts';
 
 export const SSDP_PORT = 1900;
@@ -177,12 +177,12 @@ export function decodeSoapAnswer(document: string, action: string): SoapAnswer {
   return { kind: 'done', externalIp: textOf(root, 'NewExternalIPAddress') };
 }
 
-/** @throws PeerlaneError `nat-refused` when there is none, as before the line is up; what `believedAddress` throws */
+/** @throws PeerlaneError `nat-refused`; `nat-carrier-grade` when there is none; what `believedAddress` throws */
 export function externalIpOf(answer: SoapAnswer): string {
   if (answer.kind === 'failed')
     throw refused(`the router does not tell its external address: ${answer.message}`);
   const { externalIp = '' } = answer;
-  if (externalIp === '') throw refused('the router has no external address');
+  if (externalIp === '') throw noAddress();
   const address = parseIpv4(externalIp);
   if (address === undefined) throw lie('an external address that is none');
   return believedAddress(address);

@@ -135,7 +135,7 @@ describe('NAT-PMP', () => {
   });
 
   it('says that a router has no address', () => {
-    expect(codeOf(() => decodePmpAddress(bytes('00 80 0003 00000064 00000000')))).toBe('nat-refused');
+    expect(codeOf(() => decodePmpAddress(bytes('00 80 0003 00000064 00000000')))).toBe('nat-carrier-grade');
   });
 
   it('survives anything', () => {

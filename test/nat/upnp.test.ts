@@ -132,7 +132,7 @@ describe('an action', () => {
   });
 
   it.each([
-    ['no address', '', 'nat-refused'],
+    ['no address', '', 'nat-carrier-grade'],
     ['a private one', '10.0.0.1', 'nat-carrier-grade'],
     ['none that is one', 'example.org', 'nat-lie'],
   ])('that gives %s is refused', (_, externalIp, code) => {

@@ -1,4 +1,5 @@
 import type { Env } from '../../base/env.ts';
+import { isPeerlaneError } from '../../base/errors.ts';
 import { parseIpv4 } from '../../base/ip.ts';
 import {
   decodePcpMap,
@@ -48,9 +49,20 @@ export class PcpMethod implements NatMethod {
     const router = await this.#options.router();
     const request = encodePcpMap(wanted, addressOf(router), wanted.lifetime);
     const read = (packet: Uint8Array) => decodePcpMap(packet, wanted);
-    const answer = await askRouter(this.#options, router, { request, read, signal });
+    const ask = askRouter(this.#options, router, { request, read, signal });
+    const answer = await ask.catch((error: unknown) => this.#reasonFor(error, router, signal));
     if (answer.kind === 'other-version') throw noRouter(`the router ${router.host} does not speak PCP`);
     return answer.granted;
+  }
+
+  /** A refusal by PCP does not say that the router has no address; NAT-PMP, which it may speak as well, does. */
+  async #reasonFor(error: unknown, router: RouterPlace, signal: AbortSignal): Promise<never> {
+    if (!isPeerlaneError(error, 'nat-refused')) throw error;
+    const question = { request: encodePmpAddress(), read: decodePmpAddress, signal };
+    await askRouter(this.#options, router, question).catch((reason: unknown) => {
+      if (isPeerlaneError(reason, 'nat-carrier-grade')) throw reason;
+    });
+    throw error;
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {

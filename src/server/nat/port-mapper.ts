@@ -243,6 +243,7 @@ class MappedPort {
     const held = this.#held;
     this.#held = undefined;
     if (held === undefined) return;
+    this.#failures = 0;
     this.#options.onEvent({ kind: 'unmapped', protocol: this.protocol, ...held.external });
   }
 
