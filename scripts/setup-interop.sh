@@ -76,9 +76,30 @@ install_prometheus_client() {
   echo "prometheus-client $version is at $tools/python"
 }
 
+# The router and the STUN server of the tests of mappings, and what makes their network namespaces.
+install_nat() {
+  local need=()
+  have() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
+  have miniupnpd || need+=(miniupnpd-nftables)
+  have turnserver || need+=(coturn)
+  have nft || need+=(nftables)
+  have ss || need+=(iproute2)
+  if [[ ${#need[@]} == 0 ]]; then return; fi
+  if ! command -v apt-get >/dev/null; then
+    echo "setup-interop: needed, and there is no apt-get to install them: ${need[*]}" >&2
+    exit 1
+  fi
+  local as_root=()
+  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  ${as_root[@]+"${as_root[@]}"} apt-get update -qq
+  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}"
+  ${as_root[@]+"${as_root[@]}"} systemctl disable --now miniupnpd coturn 2>/dev/null || true
+}
+
 mkdir -p "$tools"
 install_nsd
 install_prometheus_client
+install_nat
 install_command geth 1.16.8
 install_command geth 1.17.5
 install_command devp2p 1.17.5

@@ -47,6 +47,7 @@ export type { UdpOptions } from './io/udp.ts';
 export type { KadNode } from './kad/index.ts';
 export type { ClosestOptions, TableStats } from './kad/table.ts';
 export type { TableView } from './kad/table-view.ts';
+export type { MappedProtocol, NatMethodName } from './nat/index.ts';
 export type {
   ClientFamily,
   Counts,
@@ -87,6 +88,9 @@ export type {
   DialResult,
   DiscoveryPart,
   Discv4ServiceEvent,
+  NatEvent,
+  NatOption,
+  NatOptions,
   NetRestrictOptions,
   NodeDatabaseEvent,
   NodePatch,

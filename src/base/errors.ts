@@ -147,6 +147,12 @@ export const CONSEQUENCES = {
   'store-damaged': local,
   'store-mismatch': local,
 
+  // translators of addresses
+  'nat-no-router': local,
+  'nat-refused': local,
+  'nat-carrier-grade': local,
+  'nat-lie': local,
+
   // server and files
   'key-unreadable': local,
   'file-unreadable': local,

@@ -9,13 +9,14 @@ import { lookupHost } from '../io/dns.ts';
 import type { TableStats } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
-import { reachesFrom, requireReached } from '../server/listen-host.ts';
+import { reachesFrom } from '../server/listen-host.ts';
 import { LocalNode } from '../server/local-node.ts';
 import { LoopMeter } from '../server/loop-meter.ts';
+import { NodeNat } from '../server/nat/node-nat.ts';
 import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
-import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
+import { type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { reportFailed } from './discovery.ts';
@@ -24,6 +25,7 @@ import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt } from './metrics.ts';
+import { checkedNat, type NatCliOptions, reportNat, withNatOptions } from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
@@ -33,19 +35,18 @@ import type { Output } from './output.ts';
 const DEFAULT_LISTEN = '0.0.0.0:30303';
 const DEFAULT_STATS_MS = 60_000;
 
-interface ListenOptions extends CommonOptions, NetOptions {
+interface ListenOptions extends CommonOptions, NetOptions, NatCliOptions {
   readonly listen: ListenAddress;
   readonly key?: string;
   readonly nodedb?: string;
   readonly bootnode?: readonly GivenNode[];
-  readonly extip?: string;
   readonly metrics?: ListenAddress;
   /** Milliseconds. */
   readonly stats: number;
 }
 
 export function addListenCommand(program: Command): void {
-  withNetOptions(withBootnodes(withCommonOptions(program.command('listen'))))
+  withNatOptions(withNetOptions(withBootnodes(withCommonOptions(program.command('listen')))))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
     .addOption(
       new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
@@ -54,7 +55,6 @@ export function addListenCommand(program: Command): void {
     )
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
-    .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--metrics <host:port>', METRICS_HELP, listenAddress)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
@@ -64,7 +64,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
-  if (options.extip !== undefined) requireReached(options.extip, listen.host);
+  const { nat, externalIp } = checkedNat(options, listen.host);
   const { bootnode: bootnodes = [] } = options;
   requireFew(bootnodes);
   for (const node of bootnodes) requireAllowed(node, options);
@@ -73,13 +73,12 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     (await openNodeDatabase(options.nodedb, context, warnings)) ?? (await NodeDatabase.inMemory({ env }));
   /** Whether the first line has been printed. */
   let isTold = false;
-  const local = new LocalNode({
-    ...{ key, env, database },
-    failed: (error) => warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) }),
-    moved: () => {
-      if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
-    },
-  });
+  const failed = (error: unknown): void =>
+    warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) });
+  const moved = (): void => {
+    if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
+  };
+  const local = new LocalNode({ key, env, database, failed, moved });
   await local.load();
   const notes = new NodeNotes(database, env);
   const failure = new AbortController();
@@ -95,7 +94,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     },
   });
   await service.start();
-  local.listens({ host: options.extip ?? listen.host, tcp: undefined, udp: service.port });
+  local.listens({ host: externalIp ?? listen.host, tcp: undefined, udp: service.port });
   // Nobody sees a number that a crash could make the node use again.
   await local.stored();
   const { enode, record } = local;
@@ -110,6 +109,15 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   });
   await using _ = await metricsAt(options.metrics, { metrics }, output);
   warnings.release();
+  await using mapping = new NodeNat({
+    env,
+    nat,
+    local,
+    moved,
+    failed,
+    onEvent: (event) => reportNat(output, event),
+  });
+  mapping.start({ host: listen.host, tcp: undefined, udp: service.port });
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   const isNamed = (node: GivenNode): boolean =>

@@ -6,16 +6,8 @@ import { type EthVersion, ethProtocols } from '../eth/index.ts';
 import { listenTcp } from '../io/tcp.ts';
 import { bindUdp } from '../io/udp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
-import { requireReached } from '../server/listen-host.ts';
 import { importChain } from '../sync/index.ts';
-import {
-  collected,
-  EXTIP_HELP,
-  hostIp,
-  type ListenAddress,
-  listenAddress,
-  METRICS_HELP,
-} from './arguments.ts';
+import { collected, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import {
@@ -30,30 +22,36 @@ import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt } from './metrics.ts';
+import {
+  checkedNat,
+  isNatEvent,
+  type NatCliOptions,
+  natOf,
+  reportNat,
+  withNatOptions,
+} from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { clientId, ethVersion, nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase, requireOwnDirectory } from './node-database.ts';
 import type { Output } from './output.ts';
 
-interface ServeOptions extends CommonOptions, FindOptions, NetOptions {
+interface ServeOptions extends CommonOptions, FindOptions, NetOptions, NatCliOptions {
   /** False: `--no-discovery`. */
   readonly discovery: boolean;
   readonly chain: string;
   readonly listen: ListenAddress;
   readonly key?: string;
-  readonly extip?: string;
   readonly protocol?: readonly EthVersion[];
   readonly store?: string;
   readonly metrics?: ListenAddress;
 }
 
 export function addServeCommand(program: Command): void {
-  withNetOptions(withFindOptions(withCommonOptions(program.command('serve'))))
+  withNatOptions(withNetOptions(withFindOptions(withCommonOptions(program.command('serve')))))
     .description('serve a chain to peers until Ctrl-C')
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
     .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
     .option('--key <file>', 'node key; default: a new one')
-    .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
     .option('--metrics <host:port>', METRICS_HELP, listenAddress)
@@ -70,7 +68,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
-  if (options.extip !== undefined) requireReached(options.extip, listen.host);
+  checkedNat(options, listen.host);
   await requireFree(listen, options);
   if (options.metrics !== undefined) await requireTcpFree(await listenOn(options.metrics));
   using warnings = new NodeDatabaseWarnings(output);
@@ -99,6 +97,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     discoveryPort: options.discoveryPort,
     bootnodes: options.bootnode ?? [],
     ...netRestrictOf(options),
+    ...natOf(options),
     nodeDatabase,
     onEvent: (event) => report(output, event),
     env,
@@ -150,6 +149,8 @@ function report(output: Output, event: ServerEvent): void {
     );
   } else if (event.kind === 'endpoint-changed') {
     reportMoved(output, event);
+  } else if (isNatEvent(event)) {
+    reportNat(output, event);
   } else if (event.kind === 'listener-failed') {
     const { code, message } = event.error;
     output.event(event.kind, { code, message }, `the listener failed: ${message} (${code})`);

@@ -26,7 +26,8 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkedExternalIp, checkedListenHost } from './listen-host.ts';
+import { checkedListenHost } from './listen-host.ts';
+import { checkNatOptions, type NatConfig, type NatOptions } from './nat/options.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { defaultPolicy, type ReputationPolicy } from './reputation.ts';
@@ -48,7 +49,7 @@ const MAX_PROTOCOL_NAME_LENGTH = 8;
 /** It becomes a label of metrics. */
 const MESSAGE_NAME = /^[\w.:/-]{1,64}$/;
 
-export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions {
+export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions, NatOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
   /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
@@ -100,6 +101,8 @@ const OPTIONS: NamesOf<ServerOptions> = {
   trustedNodes: true,
   netRestrict: true,
   netDeny: true,
+  nat: true,
+  stunServer: true,
   memoryBudget: true,
   bandwidth: true,
   policy: true,
@@ -114,6 +117,7 @@ export interface ServerConfig {
   readonly key: Uint8Array;
   readonly listen: Endpoint | undefined;
   readonly externalIp: string | undefined;
+  readonly nat: NatConfig;
   readonly protocols: readonly Protocol[];
   readonly name: string;
   readonly maxPeers: number;
@@ -192,7 +196,7 @@ function checked(options: ServerOptions): ServerConfig {
   return {
     key: key.slice(),
     listen,
-    externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
+    ...checkNatOptions(options, externalIp, host),
     protocols,
     name,
     maxPeers,

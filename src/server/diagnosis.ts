@@ -48,6 +48,8 @@ export interface DiagnosisFacts {
   readonly v4:
     | { readonly table: number; readonly sent: number; readonly received: number; readonly expired: number }
     | undefined;
+  /** Why ports are not mapped at present, where that was asked for. */
+  readonly natFailure: ErrorCode | undefined;
   /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
   readonly hasSources: boolean;
   readonly clockSkew: ClockSkew | undefined;
@@ -269,7 +271,15 @@ function noCandidates({
   };
 }
 
-function nat({ listens, ownAddress }: DiagnosisFacts): Finding | undefined {
+function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
+  if (listens && natFailure === 'nat-carrier-grade') {
+    return {
+      kind: 'nat',
+      count: 0,
+      message: 'the router is behind a translator of the provider: nobody can connect from outside',
+      advice: 'Ask the provider for an address of your own, or use IPv6; dialing others works all the same',
+    };
+  }
   if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
   return {
     kind: 'nat',
@@ -278,7 +288,8 @@ function nat({ listens, ownAddress }: DiagnosisFacts): Finding | undefined {
       ownAddress === undefined
         ? 'the record of this node names no address'
         : 'the record of this node names an address that only its own network reaches',
-    advice: 'Behind a router, name the address by externalIp, and have the port forwarded',
+    advice:
+      "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port",
   };
 }
 

@@ -1,5 +1,6 @@
 import type { PeerlaneError } from '../base/errors.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import type { NatEvent } from './nat/node-nat.ts';
 import type { NodeSourceName } from './node-mix.ts';
 import type { ReputationDecision } from './reputation.ts';
 
@@ -9,7 +10,7 @@ export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
 /** What a server tells an observer. */
 export type ServerEvent =
   | { readonly kind: 'listening'; readonly enode: string; readonly enr: string }
-  /** Others see a server that listens on all addresses at one that its record did not name. */
+  /** Others see a server that listens on all addresses, or one behind a router, at an address that its record did not name. */
   | { readonly kind: 'endpoint-changed'; readonly enode: string; readonly enr: string }
   | { readonly kind: 'peer-connected'; readonly peer: PeerInfo }
   | {
@@ -55,4 +56,5 @@ export type ServerEvent =
   | { readonly kind: 'policy-failed'; readonly error: PeerlaneError }
   /** Stored bans were damaged, or could not be read or written; the server goes on with those that it has. */
   | { readonly kind: 'bans-failed'; readonly error: PeerlaneError }
+  | NatEvent
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

@@ -27,6 +27,8 @@ export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './dis
 export { Discv4Service, type PingOptions } from './discv4-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
 export type { MetricsStreamOptions } from './metrics-stream.ts';
+export type { NatEvent } from './nat/node-nat.ts';
+export type { NatOption, NatOptions } from './nat/options.ts';
 export type { NetRestrictOptions } from './net-restrict.ts';
 export {
   type DialResult,

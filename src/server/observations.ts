@@ -8,6 +8,7 @@ import type { PeerInfo } from '../p2p/index.ts';
 import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { DialFailure } from './dialer.ts';
+import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
 import type { FoundNode } from './node-mix.ts';
@@ -27,6 +28,7 @@ export class Observations {
   readonly #codes = new RecentCounts<ErrorCode>();
   readonly #records = new RecentCounts<typeof PASSED_OVER>();
   #wasReached = false;
+  #natFailure: ErrorCode | undefined;
 
   constructor(env: Pick<Env, 'now' | 'unixTime'>) {
     this.#env = env;
@@ -88,8 +90,15 @@ export class Observations {
     if (id !== undefined) this.#note(id, { kind: 'refused', code, message });
   }
 
+  /** What the parts of a server tell. */
+  heard(event: ServerEvent): void {
+    if (event.kind === 'mapped') this.#natFailure = undefined;
+    else if (event.kind === 'nat-failed') this.#natFailure = event.error.code;
+    else if (event.kind === 'reputation') this.#judged(event.node, event.decision);
+  }
+
   /** @param node the key of a node, or an address, of which nothing is kept here */
-  judged(node: string, decision: ReputationDecision): void {
+  #judged(node: string, decision: ReputationDecision): void {
     if (decision.kind === 'keep' || node.length !== 2 * PUBLIC_KEY_LENGTH) return;
     const kind = JUDGEMENTS[decision.kind];
     this.#logs.note(node, { kind, message: decision.reason }, this.#env.unixTime());
@@ -110,6 +119,7 @@ export class Observations {
     readonly codes: ReadonlyMap<ErrorCode, number>;
     readonly passedOver: number;
     readonly wasReached: boolean;
+    readonly natFailure: ErrorCode | undefined;
   } {
     const now = this.#env.now();
     return {
@@ -118,6 +128,7 @@ export class Observations {
       codes: this.#codes.counts(now),
       passedOver: this.#records.counts(now).get(PASSED_OVER) ?? 0,
       wasReached: this.#wasReached,
+      natFailure: this.#natFailure,
     };
   }
 

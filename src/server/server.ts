@@ -23,10 +23,12 @@ import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
 import { Duplicates } from './duplicates.ts';
+import type { ServerEvent } from './events.ts';
 import { Evictor } from './evictor.ts';
 import { Lanes } from './lanes.ts';
-import { endpointsOf, LocalNode } from './local-node.ts';
+import { endpointsOf, type LocalEndpoints, LocalNode } from './local-node.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
+import { NodeNat } from './nat/node-nat.ts';
 import { mayBeDialed } from './net-restrict.ts';
 import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
@@ -49,6 +51,7 @@ import { type MeteredParts, ServerMeter } from './server-meter.ts';
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
   readonly #local: LocalNode;
+  readonly #nat: NodeNat;
   readonly #notes: NodeNotes;
   readonly #discovery: Discovery | undefined;
   readonly #lanes: Lanes;
@@ -96,15 +99,15 @@ export class Server implements AsyncDisposable {
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
+    const tell = (event: ServerEvent): void => {
+      this.#observations.heard(event);
+      onEvent(event);
+    };
     const bansFailed = (error: PeerlaneError) => onEvent({ kind: 'bans-failed', error });
     const kept = { bans: this.#bans, id: nodeIdOf(this.id), database, env };
     this.#banStore = new BanStore({ ...kept, failed: bansFailed });
     this.#conduct = new Conduct({
-      ...{ env, bans: this.#bans, policy: this.#config.policy },
-      onEvent: (event) => {
-        if (event.kind === 'reputation') this.#observations.judged(event.node, event.decision);
-        onEvent(event);
-      },
+      ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent: tell },
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
       isKept: (key) => this.#isKept(key),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
@@ -117,6 +120,7 @@ export class Server implements AsyncDisposable {
     });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
+    this.#nat = new NodeNat({ ...this.#config, local: this.#local, moved, failed, onEvent: tell });
     this.#dialer = new Dialer({
       env,
       maxPending,
@@ -158,7 +162,7 @@ export class Server implements AsyncDisposable {
       if (listen !== undefined) await this.#listen(listen);
       await this.#discovery?.start(this.#listener);
       this.#requireOpen();
-      this.#local.listens(endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp));
+      this.#local.listens(this.#endpoints);
     } catch (error) {
       const isClosed = this.#isClosed;
       await this.close();
@@ -167,6 +171,11 @@ export class Server implements AsyncDisposable {
     if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
     this.#dialer.start();
     this.#discovery?.wake();
+    this.#nat.start(this.#endpoints);
+  }
+
+  get #endpoints(): LocalEndpoints {
+    return endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp);
   }
 
   async #listen(listen: Endpoint): Promise<void> {
@@ -396,13 +405,14 @@ export class Server implements AsyncDisposable {
     this.#pendingInbound.close();
     this.#dialer.close();
     this.#evictor.close();
+    const unmapped = this.#nat.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await Promise.all([listening, undiscovered, this.#banStore.close()]);
+    await Promise.all([listening, undiscovered, unmapped, this.#banStore.close()]);
   }
 
   #recordFailed(error: unknown): void {

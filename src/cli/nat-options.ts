@@ -1,0 +1,72 @@
+/** The options of commands that run a node behind a router. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { formatIp, parseIpv4 } from '../base/ip.ts';
+import type { ServerEvent } from '../server/index.ts';
+import type { NatEvent } from '../server/nat/node-nat.ts';
+import { checkNatOptions, type NatConfig, type NatOption, type NatOptions } from '../server/nat/options.ts';
+import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
+import type { Output } from './output.ts';
+
+const WAYS = ['any', 'upnp', 'pmp', 'pcp', 'stun', 'none'] as const;
+const EXTIP = 'extip:';
+
+export interface NatCliOptions {
+  readonly extip?: string;
+  readonly nat?: NatOption;
+  readonly stun?: ListenAddress;
+}
+
+export function withNatOptions(command: Command): Command {
+  return command
+    .option('--extip <address>', EXTIP_HELP, hostIp)
+    .option(
+      '--nat <way>',
+      'have a router let others in: any, upnp, pmp, pcp; stun asks where others see this machine; extip:ADDRESS; none (default)',
+      natWay,
+    )
+    .addOption(new Option('--stun <host:port>', 'STUN server for --nat stun').argParser(stunServer));
+}
+
+function natWay(text: string): NatOption {
+  if (text.startsWith(EXTIP)) return { extip: hostIp(text.slice(EXTIP.length)) };
+  const way = WAYS.find((one) => one === text);
+  if (way === undefined) throw new InvalidArgumentError(`expected ${WAYS.join(', ')} or ${EXTIP}ADDRESS`);
+  return way;
+}
+
+function stunServer(text: string): ListenAddress {
+  const address = listenAddress(text);
+  const isUsable = address.host !== '::' && address.port > 0;
+  if (!isUsable || address.host.includes(':')) throw new InvalidArgumentError('expected HOST:PORT of IPv4');
+  const ip = parseIpv4(address.host);
+  return { ...address, host: ip === undefined ? address.host : formatIp(ip) };
+}
+
+/** As options of a `Server`. */
+export function natOf({ nat, stun }: NatCliOptions): NatOptions {
+  return { ...(nat !== undefined && { nat }), stunServer: stun };
+}
+
+/** @throws PeerlaneError `invalid-argument` when they contradict each other, or where the node listens */
+export function checkedNat(
+  options: NatCliOptions,
+  host: string,
+): { readonly nat: NatConfig; readonly externalIp: string | undefined } {
+  return checkNatOptions(natOf(options), options.extip, host);
+}
+
+export function isNatEvent(event: ServerEvent): event is NatEvent {
+  return event.kind === 'mapped' || event.kind === 'unmapped' || event.kind === 'nat-failed';
+}
+
+export function reportNat(output: Output, event: NatEvent): void {
+  if (event.kind === 'nat-failed') {
+    const { kind, protocol, error, retryInMs } = event;
+    const { code, message } = error;
+    output.event(kind, { protocol, code, message, retryInMs }, `${protocol} port: ${message} (${code})`);
+    return;
+  }
+  const { kind, protocol, external, method } = event;
+  const verb = kind === 'mapped' ? 'is reached at' : 'is no longer reached at';
+  output.event(kind, { protocol, external, method }, `${protocol} port ${verb} ${external}, by ${method}`);
+}

@@ -1,0 +1,189 @@
+/** UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1): what is said, and understood. */
+import { parseIpv4 } from '../base/ip.ts';
+import { believedAddress, lie, noAddress, refused, type WantedMapping } from './mapping.ts';
+import { elementsOf, parseXml, textOf } from './xml.ts';
+
+export const SSDP_PORT = 1900;
+export const SSDP_GROUP = '239.255.255.250';
+/** Longer answers are not read. */
+export const MAX_SSDP_SIZE = 2_048;
+
+/** Devices that are looked for; one of the second version answers for the first as well. */
+const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
+/** Services that map ports, the best first. */
+const SERVICES = [
+  'urn:schemas-upnp-org:service:WANIPConnection:2',
+  'urn:schemas-upnp-org:service:WANIPConnection:1',
+  'urn:schemas-upnp-org:service:WANPPPConnection:1',
+] as const;
+const MAX_URL_LENGTH = 1_024;
+
+/** Errors of AddPortMapping (WANIPConnection:1, section 2.4.16). */
+export const CONFLICT = 718;
+export const ONLY_PERMANENT = 725;
+const ERRORS: Readonly<Record<number, string>> = {
+  401: 'it does not know the action',
+  402: 'it does not take the arguments',
+  501: 'it cannot do it',
+  606: 'it is not allowed',
+  715: 'it wants the address of the remote host',
+  716: 'it does not take any external port',
+  718: 'the port is taken',
+  724: 'the external port must be the internal one',
+  725: 'it makes mappings without an end only',
+  728: 'it has no room',
+  729: 'the port is taken by another mechanism',
+};
+
+/** Where the actions of a service are asked for. */
+export interface UpnpService {
+  readonly type: string;
+  readonly path: string;
+  readonly port: number;
+}
+
+/** Looks for routers (section 1.3.2). */
+export function encodeSearch(host: string, port: number): Uint8Array {
+  const lines = [
+    'M-SEARCH * HTTP/1.1',
+    `HOST: ${host}:${port}`,
+    'MAN: "ssdp:discover"',
+    'MX: 1',
+    `ST: ${DEVICE}`,
+  ];
+  return new TextEncoder().encode(`${lines.join('\r\n')}\r\n\r\n`);
+}
+
+/** A place on the router that has answered. */
+export interface UpnpPlace {
+  readonly path: string;
+  readonly port: number;
+}
+
+/**
+ * Where a router that answers from `from` describes itself; `undefined` for a packet that is no such answer.
+ * @throws PeerlaneError `nat-lie` when it is on another host: a router must not have us call others
+ */
+export function decodeSearchAnswer(packet: Uint8Array, from: string): UpnpPlace | undefined {
+  if (packet.length > MAX_SSDP_SIZE) return undefined;
+  const lines = new TextDecoder('latin1').decode(packet).split('\r\n');
+  if (!/^HTTP\/1\.[01] 200\b/.test(lines[0] ?? '')) return undefined;
+  const fieldOf = (name: string): string | undefined =>
+    lines
+      .find((line) => line.toLowerCase().startsWith(`${name}:`))
+      ?.slice(name.length + 1)
+      .trim();
+  const [target = '', location] = [fieldOf('st'), fieldOf('location')];
+  if (!/^urn:schemas-upnp-org:device:InternetGatewayDevice:\d{1,2}$/.test(target) || location === undefined)
+    return undefined;
+  return placeOf(location, from, undefined);
+}
+
+/** @throws PeerlaneError `nat-lie` unless it is an http URL of that host */
+function placeOf(text: string, host: string, base: string | undefined): UpnpPlace {
+  let url: URL;
+  try {
+    if (text.length > MAX_URL_LENGTH) throw new Error('too long');
+    url = new URL(text, base);
+  } catch (error) {
+    throw lie('a URL that is none', error);
+  }
+  if (url.protocol !== 'http:' || url.hostname !== host || url.username !== '' || url.port === '0') {
+    throw lie('a URL that is not on the router itself');
+  }
+  return { path: url.pathname + url.search, port: url.port === '' ? 80 : Number(url.port) };
+}
+
+/**
+ * The best of the services that map ports, of a description that was read from `place`.
+ * @throws PeerlaneError `nat-lie` for a description that is broken; `nat-refused` when it has no such service
+ */
+export function decodeDescription(document: string, host: string, place: UpnpPlace): UpnpService {
+  const found = elementsOf(parseXml(document), 'service').flatMap((service) => {
+    const [type, control] = [textOf(service, 'serviceType'), textOf(service, 'controlURL')];
+    return type === undefined || control === undefined ? [] : [{ type, control }];
+  });
+  for (const type of SERVICES) {
+    const service = found.find((one) => one.type === type);
+    if (service === undefined) continue;
+    return { type, ...placeOf(service.control, host, `http://${host}:${place.port}${place.path}`) };
+  }
+  throw refused('the router has no UPnP service that maps ports');
+}
+
+export interface SoapRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function soap(
+  { type }: UpnpService,
+  action: string,
+  values: Readonly<Record<string, string | number>>,
+): SoapRequest {
+  const fields = Object.entries(values).map(([name, value]) => `<${name}>${value}</${name}>`);
+  const body =
+    '<?xml version="1.0"?>\r\n<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" ' +
+    's:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>' +
+    `<u:${action} xmlns:u="${type}">${fields.join('')}</u:${action}></s:Body></s:Envelope>\r\n`;
+  return {
+    headers: { 'Content-Type': 'text/xml; charset="utf-8"', SOAPAction: `"${type}#${action}"` },
+    body,
+  };
+}
+
+export const encodeGetAddress = (service: UpnpService): SoapRequest =>
+  soap(service, 'GetExternalIPAddress', {});
+
+/** @param client text of the IPv4 address of this machine; @param lifetime seconds, 0: without an end */
+export function encodeAddMapping(
+  service: UpnpService,
+  { protocol, internalPort, externalPort }: WantedMapping,
+  client: string,
+  lifetime: number,
+): SoapRequest {
+  return soap(service, 'AddPortMapping', {
+    NewRemoteHost: '',
+    NewExternalPort: externalPort,
+    NewProtocol: protocol.toUpperCase(),
+    NewInternalPort: internalPort,
+    NewInternalClient: client,
+    NewEnabled: 1,
+    NewPortMappingDescription: 'peerlane',
+    NewLeaseDuration: lifetime,
+  });
+}
+
+export function encodeDeleteMapping(service: UpnpService, wanted: WantedMapping): SoapRequest {
+  return soap(service, 'DeletePortMapping', {
+    NewRemoteHost: '',
+    NewExternalPort: wanted.externalPort,
+    NewProtocol: wanted.protocol.toUpperCase(),
+  });
+}
+
+export type SoapAnswer =
+  | { readonly kind: 'done'; readonly externalIp: string | undefined }
+  | { readonly kind: 'failed'; readonly code: number; readonly message: string };
+
+/** @throws PeerlaneError `nat-lie` for an answer that is broken */
+export function decodeSoapAnswer(document: string, action: string): SoapAnswer {
+  const root = parseXml(document);
+  if (elementsOf(root, 'Fault').length > 0) {
+    const code = Number(textOf(root, 'errorCode') ?? Number.NaN);
+    return { kind: 'failed', code, message: ERRORS[code] ?? `code ${code}` };
+  }
+  if (elementsOf(root, `${action}Response`).length === 0) throw lie('an answer to something else');
+  return { kind: 'done', externalIp: textOf(root, 'NewExternalIPAddress') };
+}
+
+/** @throws PeerlaneError `nat-refused`; `nat-carrier-grade` when there is none; what `believedAddress` throws */
+export function externalIpOf(answer: SoapAnswer): string {
+  if (answer.kind === 'failed')
+    throw refused(`the router does not tell its external address: ${answer.message}`);
+  const { externalIp = '' } = answer;
+  if (externalIp === '') throw noAddress();
+  const address = parseIpv4(externalIp);
+  if (address === undefined) throw lie('an external address that is none');
+  return believedAddress(address);
+}

@@ -1,0 +1,112 @@
+import type { Env } from '../../base/env.ts';
+import type { PeerlaneError } from '../../base/errors.ts';
+import type { MappedProtocol, NatMethodName } from '../../nat/index.ts';
+import type { LocalEndpoints, LocalNode } from '../local-node.ts';
+import { type NatConfig, natMethods } from './options.ts';
+import { type ExternalEndpoint, PortMapper, type PortMapperEvent } from './port-mapper.ts';
+
+/** What becomes of the ports of a node behind a router. */
+export type NatEvent =
+  /** Others reach a port of the node there. The record names it from now on. */
+  | {
+      readonly kind: 'mapped';
+      readonly protocol: MappedProtocol;
+      /** `IP:PORT`. */
+      readonly external: string;
+      readonly method: NatMethodName;
+    }
+  /** That is over: the mapping was taken back, or ended before it could be renewed. */
+  | {
+      readonly kind: 'unmapped';
+      readonly protocol: MappedProtocol;
+      readonly external: string;
+      readonly method: NatMethodName;
+    }
+  /** No mapping could be made, or renewed; it is tried again. */
+  | {
+      readonly kind: 'nat-failed';
+      readonly protocol: MappedProtocol;
+      readonly error: PeerlaneError;
+      readonly retryInMs: number;
+    };
+
+export interface NodeNatOptions {
+  readonly env: Env;
+  readonly nat: NatConfig;
+  readonly local: LocalNode;
+  readonly onEvent: (event: NatEvent) => void;
+  /** Told that the record names another endpoint. */
+  readonly moved: () => void;
+  /** Told that the record could not be made. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Has the ports of a node mapped, and its record follow. */
+export class NodeNat implements AsyncDisposable {
+  readonly #options: NodeNatOptions;
+  #mapper: PortMapper | undefined;
+  #isClosed = false;
+
+  constructor(options: NodeNatOptions) {
+    this.#options = options;
+  }
+
+  /** Begins; nobody has to wait. @param own where the node listens */
+  start(own: LocalEndpoints): void {
+    const { env, nat } = this.#options;
+    const methods = natMethods(nat, env, own.host);
+    if (methods.length === 0) return;
+    const { tcp, udp } = own;
+    this.#mapper = new PortMapper({
+      env,
+      ports: { ...(tcp !== undefined && { tcp }), ...(udp !== undefined && { udp }) },
+      methods,
+      onEvent: (event) => this.#report(event, own),
+    });
+    this.#mapper.start();
+  }
+
+  /** Takes the mappings back, within 2 s. May be called twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#mapper?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #report(event: PortMapperEvent, own: LocalEndpoints): void {
+    const { local, onEvent, moved, failed } = this.#options;
+    if (event.kind === 'nat-failed') {
+      onEvent(event);
+      return;
+    }
+    const { kind, protocol, ip, port, method } = event;
+    // Nobody is told any more by a node that leaves.
+    if (this.#isClosed) {
+      onEvent({ kind, protocol, external: `${ip}:${port}`, method });
+      return;
+    }
+    const before = local.enode;
+    try {
+      local.listens(mappedEndpoints(own, this.#mapper?.external('tcp'), this.#mapper?.external('udp')));
+    } catch (error) {
+      failed(error);
+    }
+    onEvent({ kind, protocol, external: `${ip}:${port}`, method });
+    if (local.enode !== before) moved();
+  }
+}
+
+/** Where others reach a node: ports that are not mapped are taken to be the same outside. */
+export function mappedEndpoints(
+  own: LocalEndpoints,
+  tcp: ExternalEndpoint | undefined,
+  udp: ExternalEndpoint | undefined,
+): LocalEndpoints {
+  const host = (tcp ?? udp)?.ip;
+  if (host === undefined) return own;
+  // A router with two addresses has the other port elsewhere; a record has room for one.
+  return { host, tcp: tcp?.port ?? own.tcp, udp: udp?.ip === host ? udp.port : own.udp };
+}

@@ -1,0 +1,104 @@
+import { checkInteger, checkNames, invalidArgument } from '../../base/checks.ts';
+import type { Env } from '../../base/env.ts';
+import type { Endpoint } from '../../io/tcp.ts';
+import { checkedExternalIp } from '../listen-host.ts';
+import type { NatMethod } from './method.ts';
+import { PcpMethod, PmpMethod } from './pcp.ts';
+import { findRouter } from './router.ts';
+import { StunMethod } from './stun.ts';
+import { UpnpMethod } from './upnp.ts';
+
+/** How a node behind a router is reached from outside. */
+export type NatOption =
+  | 'none'
+  /** PCP, NAT-PMP and UPnP, in this order, until one of them works. */
+  | 'any'
+  | 'pcp'
+  | 'pmp'
+  | 'upnp'
+  /** No mapping is made: the server of `stunServer` says at which address it sees this machine. */
+  | 'stun'
+  /** As `externalIp`. */
+  | { readonly extip: string };
+
+export interface NatOptions {
+  /** Whether a router is asked to let others in, and how; default `none`. */
+  readonly nat?: NatOption;
+  /** For `nat: 'stun'`: the host, an IPv4 address or a name, and UDP port of a STUN server. */
+  readonly stunServer?: Endpoint | undefined;
+}
+
+const WAYS = ['none', 'any', 'pcp', 'pmp', 'upnp', 'stun'] as const;
+export type NatWay = (typeof WAYS)[number];
+
+export interface NatConfig {
+  readonly way: NatWay;
+  readonly stunServer: Endpoint | undefined;
+}
+
+/**
+ * @param externalIp of the options
+ * @param host where the node listens, if it does
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function checkNatOptions(
+  options: NatOptions,
+  externalIp: string | undefined,
+  host: string | undefined,
+): { readonly nat: NatConfig; readonly externalIp: string | undefined } {
+  const { nat = 'none', stunServer } = options;
+  const given = externalIp === undefined ? undefined : checkedExternalIp(externalIp, host);
+  if (typeof nat === 'object' && nat !== null) {
+    checkNames('nat', nat, { extip: true });
+    requireNoServer(stunServer);
+    const extip = checkedExternalIp(nat.extip, host);
+    if (given === undefined || given === extip)
+      return { nat: { way: 'none', stunServer: undefined }, externalIp: extip };
+    throw invalidArgument(`externalIp is ${given}, and nat says ${extip}`);
+  }
+  const way = WAYS.find((one) => one === nat);
+  if (way === undefined) throw invalidArgument(`nat is neither one of ${WAYS.join(', ')} nor { extip }`);
+  if (way !== 'stun') requireNoServer(stunServer);
+  if (way === 'none') return { nat: { way, stunServer: undefined }, externalIp: given };
+  if (given !== undefined)
+    throw invalidArgument(`externalIp says where others reach the node, and nat: '${way}' would find it out`);
+  if (host === undefined) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
+  return {
+    nat: { way, stunServer: way === 'stun' ? checkedServer(stunServer) : undefined },
+    externalIp: undefined,
+  };
+}
+
+function requireNoServer(stunServer: unknown): void {
+  if (stunServer !== undefined) throw invalidArgument("stunServer is for nat: 'stun'");
+}
+
+function checkedServer(server: Endpoint | undefined): Endpoint {
+  if (server === undefined) throw invalidArgument("nat: 'stun' needs stunServer");
+  checkNames('stunServer', server, { host: true, port: true });
+  const { host, port } = server;
+  if (typeof host !== 'string' || host === '' || host.includes(':')) {
+    throw invalidArgument('stunServer.host is neither an IPv4 address nor a host name');
+  }
+  checkInteger('stunServer.port', port, 1, 65_535);
+  return { host, port };
+}
+
+/** The ways to an external endpoint, in the order in which they are tried. @param listenHost where the node listens */
+export function natMethods({ way, stunServer }: NatConfig, env: Env, listenHost: string): NatMethod[] {
+  const options = { env, router: () => findRouter(listenHost) };
+  switch (way) {
+    case 'none':
+      return [];
+    case 'any':
+      return [new PcpMethod(options), new PmpMethod(options), new UpnpMethod(options)];
+    case 'pcp':
+      return [new PcpMethod(options)];
+    case 'pmp':
+      return [new PmpMethod(options)];
+    case 'upnp':
+      return [new UpnpMethod(options)];
+    case 'stun':
+      return stunServer === undefined ? [] : [new StunMethod({ env, server: stunServer })];
+  }
+}

@@ -1,0 +1,163 @@
+/** Nodes behind miniupnpd, a real router, and a STUN server (coturn), in network namespaces of our own. Needs root. */
+import { dirname } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { parseEnode } from '../../src/enr/index.ts';
+import { MAIN } from '../cli/cli.ts';
+import { SMALL_CHAIN } from './chains.ts';
+import { run, start, stop } from './child.ts';
+import { JsonProgram } from './json-program.ts';
+import { LAN_HOST, NatLab, type NatLabOptions, SHARED_NET } from './nat-lab.ts';
+import { toolPath } from './tools.ts';
+
+type CliEvent = { readonly event: string } & Readonly<Record<string, unknown>>;
+type Cli = JsonProgram<CliEvent, object>;
+
+const CHAIN_DIRECTORY = dirname(SMALL_CHAIN.genesis);
+const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+process.env.PATH = PATH;
+
+const open: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+function opened<T extends AsyncDisposable>(resource: T): T {
+  open.push(resource);
+  return resource;
+}
+
+const lab = async (options?: NatLabOptions): Promise<NatLab> => opened(await NatLab.make(options));
+
+function cli(lab: NatLab, namespace: string, ...args: readonly string[]): Cli {
+  return opened(new JsonProgram(...lab.inside(namespace, process.execPath, MAIN, ...args, '--json')));
+}
+
+const serve = (lab: NatLab, ...args: readonly string[]): Cli =>
+  cli(lab, lab.lan, 'serve', '--chain', CHAIN_DIRECTORY, '--listen', '0.0.0.0:0', ...args);
+
+const mapped = (node: Cli, protocol: string): Promise<CliEvent> =>
+  node.next(`mapped ${protocol}`, (event) => event.event === 'mapped' && event.protocol === protocol);
+
+/** The rules that lead to a port of the node. */
+const leads = (rules: string): number => rules.match(new RegExp(`dnat .*to ${LAN_HOST}:`, 'g'))?.length ?? 0;
+
+const enodeOf = ({ enode }: CliEvent): string => String(enode);
+
+it.each(['pcp', 'pmp', 'upnp', 'any'])(
+  'by %s both ports are mapped, and peers from outside come in',
+  async (way) => {
+    const router = await lab();
+    const node = serve(router, '--nat', way);
+    const own = parseEnode(enodeOf(await node.next('listening', ({ event }) => event === 'listening')));
+    const method = way === 'any' ? 'pcp' : way;
+    for (const protocol of ['tcp', 'udp']) {
+      expect(await mapped(node, protocol)).toEqual({
+        event: 'mapped',
+        protocol,
+        external: `${router.externalIp}:${own.tcpPort}`,
+        method,
+      });
+    }
+    const moved = await node.next('endpoint-changed', ({ event }) => event === 'endpoint-changed');
+    expect(parseEnode(enodeOf(moved))).toMatchObject({ host: router.externalIp, tcpPort: own.tcpPort });
+    const go = toolPath('devp2p-v1.17.5/devp2p');
+    expect(await run(...router.inside(router.wan, go, 'discv4', 'ping', enodeOf(moved)))).toContain(
+      'node responded',
+    );
+    // From one address somebody is let in once in 30 s: ours, or go-ethereum's.
+    if (way === 'pcp' || way === 'pmp') {
+      cli(router, router.wan, 'dial', enodeOf(moved));
+      await node.next('peer-connected', ({ event }) => event === 'peer-connected');
+    } else {
+      const greeting = await run(...router.inside(router.wan, go, 'rlpx', 'ping', enodeOf(moved)));
+      expect(greeting).toContain('peerlane');
+    }
+    expect(leads(await router.rules())).toBe(2);
+    process.kill(node.pid, 'SIGTERM');
+    await node.next('unmapped tcp', ({ event, protocol }) => event === 'unmapped' && protocol === 'tcp');
+    await node.next('unmapped udp', ({ event, protocol }) => event === 'unmapped' && protocol === 'udp');
+    await router.untilRules((rules) => leads(rules) === 0);
+  },
+);
+
+it('a bootnode has its UDP port mapped', async () => {
+  const router = await lab();
+  const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:0', '--nat', 'pcp');
+  const { external } = await mapped(node, 'udp');
+  const moved = await node.next('endpoint-changed', ({ event }) => event === 'endpoint-changed');
+  expect(external).toBe(`${router.externalIp}:${parseEnode(enodeOf(moved)).udpPort}`);
+  const go = toolPath('devp2p-v1.17.5/devp2p');
+  expect(await run(...router.inside(router.wan, go, 'discv4', 'ping', enodeOf(moved)))).toContain(
+    'node responded',
+  );
+});
+
+it('a lease is renewed before it ends, and a router that restarts gets its mappings back', async () => {
+  const router = await lab({ config: ['min_lifetime=2', 'max_lifetime=4'] });
+  const node = serve(router, '--nat', 'pcp');
+  await mapped(node, 'tcp');
+  await mapped(node, 'udp');
+  const ends = Date.now() + 10_000;
+  // Longer than two leases.
+  while (Date.now() < ends) await router.untilRules((rules) => leads(rules) === 2, 1);
+  await router.restart();
+  await router.untilRules((rules) => leads(rules) === 2);
+});
+
+it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s carrier-grade NAT is recognised and said', async (way) => {
+  const router = await lab({ outside: SHARED_NET });
+  const node = serve(router, '--nat', way);
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({
+    code: 'nat-carrier-grade',
+    message: expect.stringContaining('carrier-grade NAT'),
+  });
+  expect(leads(await router.rules())).toBe(0);
+});
+
+it.each(['pmp', 'upnp'])('by %s an address of carrier-grade NAT is not believed', async (way) => {
+  const router = await lab({ outside: SHARED_NET, config: ['ext_allow_private_ipv4=yes'] });
+  const node = serve(router, '--nat', way);
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({
+    code: 'nat-carrier-grade',
+    message: expect.stringContaining(router.externalIp),
+  });
+  expect(leads(await router.rules())).toBe(0);
+});
+
+it('a router that maps nothing costs no time at the start', async () => {
+  const router = await lab({ maps: false });
+  const node = serve(router, '--nat', 'any');
+  const first = await node.next('anything', () => true);
+  expect(first.event).toBe('listening');
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({ code: 'nat-no-router' });
+});
+
+it('a STUN server says where others see the node', async () => {
+  const router = await lab({ maps: false });
+  const args = [
+    '-n',
+    '-p',
+    '3478',
+    '-L',
+    router.outsideIp,
+    '--no-tls',
+    '--no-dtls',
+    '--no-cli',
+    '-S',
+    '--pidfile',
+    '',
+  ];
+  const turn = start(...router.inside(router.wan, 'turnserver', ...args, '--log-file', 'stdout'), {
+    stdio: 'ignore',
+  });
+  opened({ [Symbol.asyncDispose]: () => stop(turn, 'SIGTERM', 2_000) });
+  const node = serve(router, '--nat', 'stun', '--stun', `${router.outsideIp}:3478`);
+  const own = parseEnode(enodeOf(await node.next('listening', ({ event }) => event === 'listening')));
+  expect(await mapped(node, 'tcp')).toMatchObject({
+    external: `${router.externalIp}:${own.tcpPort}`,
+    method: 'stun',
+  });
+});

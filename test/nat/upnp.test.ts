@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isPeerlaneError } from '../../src/base/errors.ts';
+import {
+  decodeDescription,
+  decodeSearchAnswer,
+  decodeSoapAnswer,
+  encodeAddMapping,
+  encodeSearch,
+  externalIpOf,
+} from '../../src/nat/index.ts';
+import { MAX_XML_DEPTH, MAX_XML_ELEMENTS, MAX_XML_LENGTH, parseXml } from '../../src/nat/xml.ts';
+import { codeOf } from '../support/errors.ts';
+import { runs } from '../support/runs.ts';
+
+const ROUTER = '192.168.1.1';
+const TYPE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
+const DESCRIPTION = `http://${ROUTER}:5000/root.xml`;
+function searchAnswer({ at = DESCRIPTION, st = DEVICE } = {}): Uint8Array {
+  return text(`HTTP/1.1 200 OK\r\nST: ${st}\r\nLocation: ${at}\r\n\r\n`);
+}
+const description = (control = '/ctl/IPConn', type = TYPE) =>
+  `<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device><deviceList><device><serviceList>
+   <service><serviceType>urn:other</serviceType><controlURL>/other</controlURL></service>
+   <service><serviceType>${type}</serviceType><controlURL>${control}</controlURL></service>
+   </serviceList></device></deviceList></device></root>`;
+const soap = (body: string) =>
+  `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>${body}</s:Body></s:Envelope>`;
+const place = { port: 5_000, path: '/root.xml' };
+
+describe('the search for a router', () => {
+  it('is the request of UPnP Device Architecture 1.1', () => {
+    expect(new TextDecoder().decode(encodeSearch('239.255.255.250', 1900)).split('\r\n')).toEqual([
+      'M-SEARCH * HTTP/1.1',
+      'HOST: 239.255.255.250:1900',
+      'MAN: "ssdp:discover"',
+      'MX: 1',
+      'ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1',
+      '',
+      '',
+    ]);
+  });
+
+  it('finds where it describes itself', () => {
+    expect(decodeSearchAnswer(searchAnswer(), ROUTER)).toEqual(place);
+  });
+
+  it('passes over other devices', () => {
+    expect(decodeSearchAnswer(searchAnswer({ st: 'upnp:rootdevice' }), ROUTER)).toBeUndefined();
+    expect(decodeSearchAnswer(text('NOTIFY * HTTP/1.1\r\n\r\n'), ROUTER)).toBeUndefined();
+  });
+
+  it.each([
+    'http://192.168.1.9:5000/root.xml',
+    'https://192.168.1.1/',
+    'file:///etc/passwd',
+    'nonsense',
+    'http://a@192.168.1.1/',
+  ])('does not go to %s', (location) => {
+    expect(codeOf(() => decodeSearchAnswer(searchAnswer({ at: location }), ROUTER))).toBe('nat-lie');
+  });
+});
+
+describe('a description', () => {
+  it('names the service that maps ports', () => {
+    expect(decodeDescription(description(), ROUTER, place)).toEqual({
+      type: TYPE,
+      port: 5_000,
+      path: '/ctl/IPConn',
+    });
+  });
+
+  it('without one is a refusal', () => {
+    expect(codeOf(() => decodeDescription(description('/x', 'urn:y'), ROUTER, place))).toBe('nat-refused');
+  });
+
+  it.each([
+    ['has a control URL elsewhere', description('http://192.168.1.9/x')],
+    ['is broken', description().slice(0, -10)],
+    ['is empty', ''],
+    ['is too long', `<a>${'x'.repeat(MAX_XML_LENGTH)}</a>`],
+    ['is too deep', `${'<a>'.repeat(MAX_XML_DEPTH + 1)}${'</a>'.repeat(MAX_XML_DEPTH + 1)}`],
+    ['has too many elements', `<a>${'<b/>'.repeat(MAX_XML_ELEMENTS)}</a>`],
+    ['has a document type', `<!DOCTYPE a [<!ENTITY b "cc">]>${'<a>&b;</a>'}`],
+    ['has entities of its own', '<a>&b;</a>'],
+  ])('that %s is a lie', (_, document) => {
+    expect(codeOf(() => decodeDescription(document, ROUTER, place))).toBe('nat-lie');
+  });
+});
+
+describe('an action', () => {
+  it('asks for a mapping', () => {
+    const wanted = {
+      protocol: 'udp',
+      internalPort: 1,
+      externalPort: 2,
+      lifetime: 3,
+      nonce: new Uint8Array(12),
+    } as const;
+    const { headers, body } = encodeAddMapping({ type: TYPE, ...place }, wanted, '192.168.1.2', 600);
+    expect(headers.SOAPAction).toBe(`"${TYPE}#AddPortMapping"`);
+    expect(parseXml(body).children[0]?.children[0]?.children.map(({ name, text }) => [name, text])).toEqual([
+      ['NewRemoteHost', ''],
+      ['NewExternalPort', '2'],
+      ['NewProtocol', 'UDP'],
+      ['NewInternalPort', '1'],
+      ['NewInternalClient', '192.168.1.2'],
+      ['NewEnabled', '1'],
+      ['NewPortMappingDescription', 'peerlane'],
+      ['NewLeaseDuration', '600'],
+    ]);
+  });
+
+  it('is answered', () => {
+    const answer = soap(
+      '<u:GetExternalIPAddressResponse xmlns:u="x"><NewExternalIPAddress>1.2.3.4</NewExternalIPAddress></u:GetExternalIPAddressResponse>',
+    );
+    expect(externalIpOf(decodeSoapAnswer(answer, 'GetExternalIPAddress'))).toBe('1.2.3.4');
+  });
+
+  it('fails with a code', () => {
+    const answer = soap(
+      '<s:Fault><detail><UPnPError><errorCode>718</errorCode></UPnPError></detail></s:Fault>',
+    );
+    expect(decodeSoapAnswer(answer, 'AddPortMapping')).toEqual({
+      kind: 'failed',
+      code: 718,
+      message: 'the port is taken',
+    });
+  });
+
+  it.each([
+    ['no address', '', 'nat-carrier-grade'],
+    ['a private one', '10.0.0.1', 'nat-carrier-grade'],
+    ['none that is one', 'example.org', 'nat-lie'],
+  ])('that gives %s is refused', (_, externalIp, code) => {
+    expect(codeOf(() => externalIpOf({ kind: 'done', externalIp }))).toBe(code);
+  });
+
+  it('is not answered by another one', () => {
+    expect(codeOf(() => decodeSoapAnswer(soap('<u:OtherResponse xmlns:u="x"/>'), 'AddPortMapping'))).toBe(
+      'nat-lie',
+    );
+  });
+});
+
+it('survives anything that a router says (fuzz)', () => {
+  const documents = [description(), soap('<s:Fault><errorCode>1</errorCode></s:Fault>')];
+  const cut = fc
+    .tuple(fc.constantFrom(...documents), fc.nat(600), fc.string(), fc.nat(20))
+    .map(([document, at, put, length]) => document.slice(0, at) + put + document.slice(at + length));
+  const safe = (read: () => unknown): void => {
+    try {
+      read();
+    } catch (error) {
+      expect(isPeerlaneError(error)).toBe(true);
+    }
+  };
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: 'binary' }), cut), (document) => {
+      safe(() => decodeDescription(document, ROUTER, place));
+      safe(() => externalIpOf(decodeSoapAnswer(document, 'AddPortMapping')));
+      safe(() => decodeSearchAnswer(text(document), ROUTER));
+      safe(() => decodeSearchAnswer(searchAnswer({ at: document }), ROUTER));
+    }),
+    { numRuns: runs(1_000) },
+  );
+});

@@ -1,0 +1,131 @@
+/** Routers on loopback that lie. */
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { systemEnv } from '../../../src/base/env.ts';
+import { bindUdp } from '../../../src/io/udp.ts';
+import type { WantedMapping } from '../../../src/nat/index.ts';
+import { PcpMethod, PmpMethod } from '../../../src/server/nat/pcp.ts';
+import { UpnpMethod } from '../../../src/server/nat/upnp.ts';
+import { rejectionOf } from '../../support/errors.ts';
+
+const HERE = '127.0.0.1';
+const WANTED: WantedMapping = {
+  protocol: 'tcp',
+  internalPort: 1,
+  externalPort: 1,
+  lifetime: 600,
+  nonce: new Uint8Array(12),
+};
+const never = new AbortController().signal;
+
+/** A UDP port that answers; @param from the address that it answers from */
+async function answering(
+  answer: (request: Uint8Array) => Uint8Array | undefined,
+  from = HERE,
+): Promise<number> {
+  const failed = (): void => undefined;
+  const other = await bindUdp({ host: from, port: 0 }, { message: failed, failed });
+  const socket = await bindUdp(
+    { host: HERE, port: 0 },
+    {
+      message: (request, ip, port) => {
+        const packet = answer(request);
+        if (packet !== undefined) (from === HERE ? socket : other).send(packet, ip, port);
+      },
+      failed,
+    },
+  );
+  onTestFinished(() => Promise.all([socket.close(), other.close()]).then(() => undefined));
+  return socket.port;
+}
+
+const place = (pcpPort: number, ssdpPort = pcpPort) => ({
+  env: systemEnv,
+  router: async () => ({ host: HERE, from: HERE, pcpPort, ssdp: [{ host: HERE, port: ssdpPort }] }),
+});
+
+/** An answer to WANTED by NAT-PMP. */
+function honest(request: Uint8Array): Uint8Array {
+  if (request[1] === 0) return Uint8Array.of(0, 128, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4);
+  return Uint8Array.of(0, 130, 0, 0, 0, 0, 0, 1, 0, 1, 0x9c, 0x40, 0, 0, 2, 0x58);
+}
+
+/** UPnP whose HTTP server answers as the test says. */
+async function upnp(listener: RequestListener): Promise<UpnpMethod> {
+  const server = createServer(listener).listen(0, HERE);
+  await new Promise((resolve) => server.once('listening', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const st = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
+  const text = `HTTP/1.1 200 OK\r\nST: ${st}\r\nLocation: http://${HERE}:${port}/d.xml\r\n\r\n`;
+  const ssdp = await answering(() => new TextEncoder().encode(text));
+  return new UpnpMethod(place(ssdp));
+}
+
+it.each<[string, RequestListener, string]>([
+  ['broken XML', (_, response) => void response.end('<root><device>'), 'nat-lie'],
+  ['giant XML', (_, response) => void response.end(`<root>${'x'.repeat(1_000_000)}</root>`), 'nat-lie'],
+  [
+    'a redirect',
+    (_, response) => void response.writeHead(302, { Location: 'http://127.0.0.2/' }).end(),
+    'nat-lie',
+  ],
+  [
+    'half an answer',
+    (request) => void request.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab'),
+    'nat-no-router',
+  ],
+])('a router that answers by UPnP with %s is refused', async (_, listener, code) => {
+  const method = await upnp(listener);
+  expect(await rejectionOf(method.map(WANTED, never))).toBe(code);
+});
+
+it('a router whose endless answer never ends is given up', async () => {
+  const method = await upnp((_, response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write('x'.repeat(10_000)));
+      if (!response.destroyed) response.once('drain', more);
+    };
+    more();
+  });
+  expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-lie');
+});
+
+it('a private external address is not believed, and no mapping is asked for', async () => {
+  const opcodes: (number | undefined)[] = [];
+  const port = await answering((request) => {
+    opcodes.push(request[1]);
+    return Uint8Array.of(0, 128, 0, 0, 0, 0, 0, 1, 192, 168, 0, 1);
+  });
+  expect(await rejectionOf(new PmpMethod(place(port)).map(WANTED, never))).toBe('nat-carrier-grade');
+  expect(opcodes).toEqual([0]);
+});
+
+it.each([
+  ['answers from another host', '127.0.0.2', true],
+  ['does not answer', HERE, false],
+])('a router that %s is none', async (_, from, answers) => {
+  const port = await answering((request) => (answers ? honest(request) : undefined), from);
+  expect(await rejectionOf(new PmpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
+  expect(await rejectionOf(new PcpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
+  expect(await rejectionOf(new UpnpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
+});
+
+it('another external port than the one asked for is taken as it is', async () => {
+  const port = await answering(honest);
+  const granted = await new PmpMethod(place(port)).map(WANTED, never);
+  expect(granted).toEqual({ externalIp: '1.2.3.4', externalPort: 40_000, lifetime: 600, epoch: 1 });
+});
+
+it('nobody waits any more when the signal aborts', async () => {
+  const asked = new AbortController();
+  const port = await answering(() => {
+    asked.abort();
+    return undefined;
+  });
+  expect(await rejectionOf(new PmpMethod(place(port)).map(WANTED, asked.signal))).toBe('aborted');
+});
