@@ -98,8 +98,8 @@ it('a lease is renewed before it ends, and a router that restarts gets its mappi
   await mapped(node, 'tcp');
   await mapped(node, 'udp');
   const ends = Date.now() + 10_000;
-  // Longer than two leases.
-  while (Date.now() < ends) await router.untilRules((rules) => leads(rules) === 2, 1);
+  // Longer than two leases; while one is renewed the router takes its rule away for a moment.
+  while (Date.now() < ends) await router.untilRules((rules) => leads(rules) === 2, 10);
   await router.restart();
   await router.untilRules((rules) => leads(rules) === 2);
 });
@@ -111,17 +111,6 @@ it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s carrier-grade NAT is recognised an
   expect(failed).toMatchObject({
     code: 'nat-carrier-grade',
     message: expect.stringContaining('carrier-grade NAT'),
-  });
-  expect(leads(await router.rules())).toBe(0);
-});
-
-it.each(['pmp', 'upnp'])('by %s an address of carrier-grade NAT is not believed', async (way) => {
-  const router = await lab({ outside: SHARED_NET, config: ['ext_allow_private_ipv4=yes'] });
-  const node = serve(router, '--nat', way);
-  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
-  expect(failed).toMatchObject({
-    code: 'nat-carrier-grade',
-    message: expect.stringContaining(router.externalIp),
   });
   expect(leads(await router.rules())).toBe(0);
 });

@@ -25,18 +25,20 @@ async function answering(
   from = HERE,
 ): Promise<number> {
   const failed = (): void => undefined;
-  const other = await bindUdp({ host: from, port: 0 }, { message: failed, failed });
   const socket = await bindUdp(
     { host: HERE, port: 0 },
     {
       message: (request, ip, port) => {
         const packet = answer(request);
-        if (packet !== undefined) (from === HERE ? socket : other).send(packet, ip, port);
+        if (packet !== undefined) (other ?? socket).send(packet, ip, port);
       },
       failed,
     },
   );
-  onTestFinished(() => Promise.all([socket.close(), other.close()]).then(() => undefined));
+  // From the same port: the address alone tells them apart.
+  const other =
+    from === HERE ? undefined : await bindUdp({ host: from, port: socket.port }, { message: failed, failed });
+  onTestFinished(() => Promise.all([socket.close(), other?.close()]).then(() => undefined));
   return socket.port;
 }
 
