@@ -71,6 +71,11 @@ export class Bans {
     this.#env = env;
   }
 
+  /** The ban of a node, by the hex of its public key, or else of its host, which may be a name. */
+  of(key: string, host: string): Ban | undefined {
+    return this.get('node', key) ?? this.ofIp(host);
+  }
+
   /** Those that hold now, in the order in which they were made. */
   get all(): readonly Ban[] {
     return [...this.#bans.values()]

@@ -43,15 +43,14 @@ export class Connector {
   readonly #options: ConnectorOptions;
   readonly #identity: Identity;
   readonly #connections = new Set<Connection>();
-  /** One for all that come in. */
-  readonly #owner: ConnectionOwner;
+  /** One for all that come in, made for the first. */
+  #owner: ConnectionOwner | undefined;
   /** Made for the first connection; by then it is known where the server listens. */
   #context: ConnectionContext | undefined;
 
   constructor(options: ConnectorOptions) {
     this.#options = options;
     this.#identity = identityOf(options.key);
-    this.#owner = this.#ownerOf(undefined);
   }
 
   /** The node's public key, 64 bytes. */
@@ -70,6 +69,7 @@ export class Connector {
   }
 
   accept(wire: Wire): Connection {
+    this.#owner ??= this.#ownerOf(undefined);
     return this.#connect(wire, () => this.#accepting(), this.#owner, true);
   }
 

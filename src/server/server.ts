@@ -1,13 +1,11 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { compareBytes, equalBytes, toBareHex } from '../base/bytes.ts';
+import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
 import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
 import type { ServerMetrics } from '../observe/index.ts';
-import type { PeerInfo } from '../p2p/index.ts';
-import { Admission } from './admission.ts';
 import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
 import { type BanOptions, Bans, banTarget, checkBanOptions } from './bans.ts';
@@ -16,15 +14,12 @@ import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.t
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
-import type { Connection, ConnectionOwner } from './connection.ts';
-import { Connector, type Dialed } from './connector.ts';
+import { Connector } from './connector.ts';
 import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
 import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
 import { Dialer, type DialFailure } from './dialer.ts';
 import { Discovery } from './discovery.ts';
-import { Duplicates } from './duplicates.ts';
 import type { ServerEvent } from './events.ts';
-import { Evictor } from './evictor.ts';
 import { Lanes } from './lanes.ts';
 import { endpointsOf, type LocalEndpoints, LocalNode } from './local-node.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
@@ -33,9 +28,9 @@ import { mayBeDialed } from './net-restrict.ts';
 import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
 import { Observations } from './observations.ts';
-import { Peer } from './peer.ts';
-import { PeerSet, tooManyPeers } from './peers.ts';
-import { PendingInbound } from './pending-inbound.ts';
+import type { Peer } from './peer.ts';
+import { PeerSet } from './peers.ts';
+import { Reception } from './reception.ts';
 import type { ReputationHistory } from './reputation.ts';
 import { type MeteredParts, ServerMeter } from './server-meter.ts';
 
@@ -58,16 +53,13 @@ export class Server implements AsyncDisposable {
   readonly #peers: PeerSet;
   readonly #dialer: Dialer;
   readonly #connector: Connector;
-  readonly #pendingInbound: PendingInbound;
-  readonly #admission: Admission;
+  readonly #reception: Reception;
   readonly #observations: Observations;
   readonly #meter: ServerMeter;
   readonly #ending = new Closing();
   readonly #bans: Bans;
   readonly #banStore: BanStore;
   readonly #conduct: Conduct;
-  readonly #duplicates: Duplicates;
-  readonly #evictor: Evictor;
   /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
   readonly #trusted: Set<string>;
   #listener: Listener | undefined;
@@ -85,16 +77,12 @@ export class Server implements AsyncDisposable {
       ...this.#config,
       ...{ lanes: this.#lanes, budgets, traffic: meter.traffic },
       listenPort: () => this.#listener?.port ?? 0,
-      ownerOf: (dialed) => this.#ownerOf(dialed),
+      ownerOf: (dialed) => this.#reception.ownerOf(dialed),
     });
     this.#peers = new PeerSet(this.#config);
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#observations = new Observations(env);
-    const begin = (wire: Wire) => this.#connector.accept(wire);
-    this.#pendingInbound = new PendingInbound({ limit: maxPending, env, begin });
     this.#bans = new Bans(env);
-    this.#duplicates = new Duplicates(env);
-    this.#admission = new Admission(env, this.#config.allows, (ip) => this.#bans.ofIp(ip) !== undefined);
     this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
@@ -109,14 +97,9 @@ export class Server implements AsyncDisposable {
     this.#conduct = new Conduct({
       ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent: tell },
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
-      isKept: (key) => this.#isKept(key),
+      isKept: (key) => this.#reception.isKept(key),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
       banned: () => this.#banStore.changed(),
-    });
-    this.#evictor = new Evictor({
-      env,
-      peers: this.#peers,
-      score: (key) => this.#conduct.history(key).score,
     });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
     this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
@@ -126,7 +109,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => meter.dialing(() => this.#connector.dial(enode, signal)),
-      isShunned: (enode) => this.#isShunned(enode),
+      isShunned: (enode) => this.#reception.isShunned(enode),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
       resolve: async (publicKey, signal) =>
@@ -134,14 +117,19 @@ export class Server implements AsyncDisposable {
       moved: (target) => this.#observations.moved(target),
       searched: (target, error) => this.#observations.notMoved(target, error),
     });
+    const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
+    const [observations, trusted, conduct] = [this.#observations, this.#trusted, this.#conduct];
+    this.#reception = new Reception({
+      ...{ env, maxPending, onEvent, allows: this.#config.allows, publicKey, trusted, conduct, meter },
+      ...{ peers: this.#peers, dialer, bans: this.#bans, notes, observations },
+      begin: (wire) => this.#connector.accept(wire),
+    });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
     const bootnodes = this.#config.bootnodes.filter(isOther);
     const staticNodes = this.#config.staticNodes.filter(isOther);
     // v4 begins with bootnodes, and finds out whether they are nodes to be dialed.
     if (discovery?.v4 !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
     for (const node of staticNodes) this.#dialer.add(targetOf(node), true);
-    const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
-    const observations = this.#observations;
     const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey, observations };
     this.#discovery = discovery && new Discovery({ ...shared, ...discovery });
   }
@@ -187,6 +175,11 @@ export class Server implements AsyncDisposable {
     this.#requireOpen();
     this.#listener = listener;
     this.#connector.listens();
+  }
+
+  #accept(wire: Wire): void {
+    if (this.#state === 'running') this.#reception.accept(wire);
+    else wire.destroy();
   }
 
   #requireOpen(): void {
@@ -270,7 +263,7 @@ export class Server implements AsyncDisposable {
     this.#bans.add(target, durationMs, reason);
     this.#banStore.changed();
     for (const { peer, connection } of this.#peers.entries()) {
-      if (this.#banOf(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
+      if (this.#bans.of(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
         peer.disconnect(bannedError(reason));
       }
     }
@@ -317,7 +310,7 @@ export class Server implements AsyncDisposable {
     const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    const ban = this.#banOf(key, parsed.host);
+    const ban = this.#bans.of(key, parsed.host);
     if (ban !== undefined) throw bannedError(ban.reason);
     const peer = this.#peers.get(key);
     if (peer !== undefined) return peer;
@@ -402,9 +395,8 @@ export class Server implements AsyncDisposable {
     this.#ending.close();
     this.#meter.close();
     const listening = this.#listener?.close();
-    this.#pendingInbound.close();
+    this.#reception.close();
     this.#dialer.close();
-    this.#evictor.close();
     const unmapped = this.#nat.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
@@ -438,137 +430,10 @@ export class Server implements AsyncDisposable {
     const { nodeDatabase } = this.#config;
     return {
       ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
-      ...{ dials: this.#dialer.pending, inbound: this.#pendingInbound.size, lanes: this.#lanes.size },
+      ...{ dials: this.#dialer.pending, inbound: this.#reception.pending, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
       reputations: () => this.#conduct.scores(),
     };
-  }
-
-  // Connections
-
-  #accept(wire: Wire): void {
-    if (this.#state !== 'running') {
-      wire.destroy();
-      return;
-    }
-    const { remoteAddress, remotePort } = wire;
-    this.#meter.accepted();
-    const error = this.#admission.refusal(remoteAddress);
-    if (error !== undefined) {
-      wire.destroy();
-      this.#meter.inboundFailed(error);
-      this.#config.onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
-      return;
-    }
-    this.#pendingInbound.accept(wire);
-  }
-
-  #ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {
-    return {
-      identified: (connection, remoteId) => this.#identified(connection, remoteId),
-      opened: (connection, peer) => this.#opened(connection, peer, dialed),
-      closed: (connection, error) => this.#closed(connection, error, dialed),
-      reported: ({ remoteId }, kind) => {
-        if (remoteId !== undefined) this.#conduct.record(toBareHex(remoteId), kind);
-      },
-      handlerFailed: (connection, error) =>
-        this.#config.onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
-    };
-  }
-
-  /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
-  #identified(connection: Connection, remoteId: Uint8Array): void {
-    const key = toBareHex(remoteId);
-    const ban = this.#banOf(key, connection.remoteAddress);
-    if (ban !== undefined) throw bannedError(ban.reason);
-    if (this.#rival(key, connection) !== undefined) return;
-    this.#peers.place(key, connection, !connection.inbound || this.#isKept(key));
-  }
-
-  /** The peer of the node by a connection that has crossed this one, when none is held yet. */
-  #rival(key: string, connection: Connection): Peer | undefined {
-    return this.#duplicates.has(key) ? undefined : this.#peers.rival(key, connection);
-  }
-
-  #banOf(key: string, host: string): Ban | undefined {
-    return this.#bans.get('node', key) ?? this.#bans.ofIp(host);
-  }
-
-  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
-  #isShunned({ publicKey, host }: Enode): boolean {
-    const key = toBareHex(publicKey);
-    if (this.#banOf(key, host) !== undefined) return true;
-    return !this.#isKept(key) && this.#conduct.isPenalised(key);
-  }
-
-  /** Whom the user has named: beyond the limits. */
-  #isKept(key: string): boolean {
-    return this.#dialer.keeps(key) || this.#trusted.has(key);
-  }
-
-  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): 'held' | undefined {
-    const key = toBareHex(info.id);
-    const rival = this.#rival(key, connection);
-    if (rival === undefined) {
-      this.#admit(key, connection, info, dialed);
-      return undefined;
-    }
-    dialed?.resolve(rival);
-    this.#duplicates.hold(key, connection, compareBytes(this.id, info.id) > 0, () => {
-      try {
-        this.#admit(key, connection, info, dialed);
-      } catch (error) {
-        connection.close(toPeerlaneError(error));
-        return;
-      }
-      if (connection.endError === undefined) connection.begin();
-    });
-    return 'held';
-  }
-
-  #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
-    const { env, onEvent } = this.#config;
-    const { inbound } = connection;
-    // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
-    const isStatic = this.#isKept(key) || (!inbound && !this.#dialer.needsSlot(key));
-    const displaced = this.#peers.place(key, connection, isStatic);
-    const peer = new Peer(connection, info, env.now());
-    this.#meter.opened(info, env.now() - connection.openedAt);
-    this.#pendingInbound.delete(connection);
-    this.#peers.add(key, peer, connection, isStatic);
-    // Not before: the slot would be free for a moment, and somebody would be dialed for it.
-    displaced?.close(tooManyPeers());
-    this.#notes.connected(info, dialed?.enode);
-    this.#observations.connected(info);
-    dialed?.resolve(peer);
-    onEvent({ kind: 'peer-connected', peer: info });
-  }
-
-  #closed(connection: Connection, error: PeerlaneError, dialed: Dialed | undefined): void {
-    const { env, onEvent } = this.#config;
-    this.#pendingInbound.delete(connection);
-    dialed?.reject(error);
-    const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
-    const key = peer === undefined ? '' : toBareHex(peer.id);
-    const stayedMs = env.now() - (this.#peers.get(key)?.connectedAt ?? 0);
-    const wasPeer = peer !== undefined && this.#peers.remove(key, connection);
-    if (wasPeer) {
-      this.#meter.left(error);
-      this.#observations.disconnected(peer, error, stayedMs);
-      this.#dialer.left(key, stayedMs, error);
-      onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: this.#dialer.redialInMs(key) });
-    } else {
-      if (inbound) {
-        this.#meter.inboundFailed(error);
-        this.#observations.refused(connection.remoteId, remoteAddress, error);
-      }
-      onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
-    }
-    if (remoteId !== undefined) this.#conduct.ended(toBareHex(remoteId), error);
-    else if (inbound) this.#conduct.endedUnknown(remoteAddress, error);
-    if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.refused();
-    this.#duplicates.ended(key, connection, wasPeer);
-    this.#dialer.plan();
   }
 }
 

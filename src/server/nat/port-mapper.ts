@@ -154,11 +154,8 @@ class MappedPort {
     const held = this.#held;
     const method = held?.method ?? this.#asked;
     if (method === undefined) return;
-    try {
-      await method.unmap(this.#wanted, signal);
-    } catch {
-      // Its lease ends by itself.
-    }
+    // Whatever the router says: the mapping ends by itself when its lease does.
+    await method.unmap(this.#wanted, signal).catch(() => undefined);
     this.#let();
   }
 

@@ -1,0 +1,199 @@
+/** Who becomes a peer of a server, by which of its connections, and what is noted of each that ends. */
+import { compareBytes, toBareHex } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { Enode } from '../enr/index.ts';
+import type { Wire } from '../io/tcp.ts';
+import type { PeerInfo } from '../p2p/index.ts';
+import { Admission } from './admission.ts';
+import type { Bans } from './bans.ts';
+import { bannedError, type Conduct } from './conduct.ts';
+import type { Connection, ConnectionOwner } from './connection.ts';
+import type { Dialed } from './connector.ts';
+import type { Dialer } from './dialer.ts';
+import { Duplicates } from './duplicates.ts';
+import type { ServerEvent } from './events.ts';
+import { Evictor } from './evictor.ts';
+import type { AddressRule } from './net-restrict.ts';
+import type { NodeNotes } from './node-notes.ts';
+import type { Observations } from './observations.ts';
+import { Peer } from './peer.ts';
+import { type PeerSet, tooManyPeers } from './peers.ts';
+import { PendingInbound } from './pending-inbound.ts';
+import type { ServerMeter } from './server-meter.ts';
+
+export interface ReceptionOptions {
+  readonly env: Env;
+  /** Our own key: of two connections that have crossed each other, the node with the larger one decides. */
+  readonly publicKey: Uint8Array;
+  /** Inbound connections at a time that are no peers yet. */
+  readonly maxPending: number;
+  readonly allows: AddressRule;
+  readonly peers: PeerSet;
+  readonly dialer: Dialer;
+  /** Keys of nodes that are let in whatever the limits; it may change. */
+  readonly trusted: ReadonlySet<string>;
+  readonly bans: Bans;
+  readonly conduct: Conduct;
+  readonly meter: ServerMeter;
+  readonly notes: NodeNotes;
+  readonly observations: Observations;
+  /** Begins the handshake of a connection that came in. */
+  readonly begin: (wire: Wire) => Connection;
+  readonly onEvent: (event: ServerEvent) => void;
+}
+
+export class Reception {
+  readonly #options: ReceptionOptions;
+  readonly #pendingInbound: PendingInbound;
+  readonly #admission: Admission;
+  readonly #duplicates: Duplicates;
+  readonly #evictor: Evictor;
+
+  constructor(options: ReceptionOptions) {
+    const { env, maxPending: limit, allows, begin, bans, peers, conduct } = options;
+    this.#options = options;
+    this.#pendingInbound = new PendingInbound({ limit, env, begin });
+    this.#admission = new Admission(env, allows, (ip) => bans.ofIp(ip) !== undefined);
+    this.#duplicates = new Duplicates(env);
+    this.#evictor = new Evictor({ env, peers, score: (key) => conduct.history(key).score });
+  }
+
+  /** Inbound connections that are no peers yet. */
+  get pending(): number {
+    return this.#pendingInbound.size;
+  }
+
+  close(): void {
+    this.#pendingInbound.close();
+    this.#evictor.close();
+  }
+
+  /** A connection has come in. */
+  accept(wire: Wire): void {
+    const { meter, onEvent } = this.#options;
+    const { remoteAddress, remotePort } = wire;
+    meter.accepted();
+    const error = this.#admission.refusal(remoteAddress);
+    if (error === undefined) {
+      this.#pendingInbound.accept(wire);
+      return;
+    }
+    wire.destroy();
+    meter.inboundFailed(error);
+    onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
+  }
+
+  /** Who is told what happens to a connection, which came in unless it was dialed. */
+  ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {
+    const { conduct, onEvent } = this.#options;
+    return {
+      identified: (connection, remoteId) => this.#identified(connection, remoteId),
+      opened: (connection, peer) => this.#opened(connection, peer, dialed),
+      closed: (connection, error) => this.#closed(connection, error, dialed),
+      reported: ({ remoteId }, kind) => {
+        if (remoteId !== undefined) conduct.record(toBareHex(remoteId), kind);
+      },
+      handlerFailed: (connection, error) => onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
+    };
+  }
+
+  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
+  isShunned({ publicKey, host }: Enode): boolean {
+    const { bans, conduct } = this.#options;
+    const key = toBareHex(publicKey);
+    return bans.of(key, host) !== undefined || (!this.isKept(key) && conduct.isPenalised(key));
+  }
+
+  /** Whom the user has named: beyond the limits. */
+  isKept(key: string): boolean {
+    const { dialer, trusted } = this.#options;
+    return dialer.keeps(key) || trusted.has(key);
+  }
+
+  /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
+  #identified(connection: Connection, remoteId: Uint8Array): void {
+    const { bans, peers } = this.#options;
+    const key = toBareHex(remoteId);
+    const ban = bans.of(key, connection.remoteAddress);
+    if (ban !== undefined) throw bannedError(ban.reason);
+    if (this.#rival(key, connection) !== undefined) return;
+    peers.place(key, connection, !connection.inbound || this.isKept(key));
+  }
+
+  /** The peer of the node by a connection that has crossed this one, when none is held yet. */
+  #rival(key: string, connection: Connection): Peer | undefined {
+    return this.#duplicates.has(key) ? undefined : this.#options.peers.rival(key, connection);
+  }
+
+  #opened(connection: Connection, info: PeerInfo, dialed: Dialed | undefined): 'held' | undefined {
+    const key = toBareHex(info.id);
+    const rival = this.#rival(key, connection);
+    if (rival === undefined) {
+      this.#admit(key, connection, info, dialed);
+      return undefined;
+    }
+    dialed?.resolve(rival);
+    this.#duplicates.hold(key, connection, compareBytes(this.#options.publicKey, info.id) > 0, () => {
+      try {
+        this.#admit(key, connection, info, dialed);
+      } catch (error) {
+        connection.close(toPeerlaneError(error));
+        return;
+      }
+      if (connection.endError === undefined) connection.begin();
+    });
+    return 'held';
+  }
+
+  #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
+    const { env, peers, dialer, meter, notes, observations, onEvent } = this.#options;
+    const { inbound } = connection;
+    // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
+    const isStatic = this.isKept(key) || (!inbound && !dialer.needsSlot(key));
+    const displaced = peers.place(key, connection, isStatic);
+    const peer = new Peer(connection, info, env.now());
+    meter.opened(info, env.now() - connection.openedAt);
+    this.#pendingInbound.delete(connection);
+    peers.add(key, peer, connection, isStatic);
+    // Not before: the slot would be free for a moment, and somebody would be dialed for it.
+    displaced?.close(tooManyPeers());
+    notes.connected(info, dialed?.enode);
+    observations.connected(info);
+    dialed?.resolve(peer);
+    onEvent({ kind: 'peer-connected', peer: info });
+  }
+
+  #closed(connection: Connection, error: PeerlaneError, dialed: Dialed | undefined): void {
+    const { env, peers, dialer, meter, observations, onEvent } = this.#options;
+    this.#pendingInbound.delete(connection);
+    dialed?.reject(error);
+    const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
+    const key = peer === undefined ? '' : toBareHex(peer.id);
+    const stayedMs = env.now() - (peers.get(key)?.connectedAt ?? 0);
+    const wasPeer = peer !== undefined && peers.remove(key, connection);
+    if (wasPeer) {
+      meter.left(error);
+      observations.disconnected(peer, error, stayedMs);
+      dialer.left(key, stayedMs, error);
+      onEvent({ kind: 'peer-disconnected', peer, error, redialInMs: dialer.redialInMs(key) });
+    } else {
+      if (inbound) {
+        meter.inboundFailed(error);
+        observations.refused(remoteId, remoteAddress, error);
+      }
+      onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
+    }
+    this.#judge(connection, error);
+    if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.refused();
+    this.#duplicates.ended(key, connection, wasPeer);
+    dialer.plan();
+  }
+
+  /** What the end of a connection says of who was behind it. */
+  #judge({ inbound, remoteAddress, remoteId }: Connection, error: PeerlaneError): void {
+    const { conduct } = this.#options;
+    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error);
+    else if (inbound) conduct.endedUnknown(remoteAddress, error);
+  }
+}
