@@ -4,8 +4,10 @@ import { decodeBans, encodeBans } from './ban-codec.ts';
 import type { Bans } from './bans.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
-/** The most that a crash loses; also after a write that failed. */
+/** The most that a crash loses. */
 export const BANS_WRITE_DELAY_MS = 1_000;
+/** After a write that failed. */
+export const BANS_RETRY_MS = 30_000;
 
 export interface BanStoreOptions {
   readonly bans: Bans;
@@ -22,6 +24,7 @@ export class BanStore {
   readonly #options: BanStoreOptions;
   #timer: Timer | undefined;
   #isLoaded = false;
+  #isClosed = false;
 
   constructor(options: BanStoreOptions) {
     this.#options = options;
@@ -43,9 +46,11 @@ export class BanStore {
 
   /** The bans have changed. */
   changed(): void {
-    const { database, env } = this.#options;
-    if (database === undefined) return;
-    this.#timer ??= env.setTimer(BANS_WRITE_DELAY_MS, () => {
+    if (this.#options.database !== undefined) this.#schedule(BANS_WRITE_DELAY_MS);
+  }
+
+  #schedule(ms: number): void {
+    this.#timer ??= this.#options.env.setTimer(ms, () => {
       this.#timer = undefined;
       void this.#write();
     });
@@ -53,6 +58,7 @@ export class BanStore {
 
   /** Writes what waits. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     if (this.#timer === undefined) return;
     this.#timer.cancel();
     this.#timer = undefined;
@@ -67,6 +73,7 @@ export class BanStore {
       await database?.storeLocalBans(id, encodeBans(bans.all));
     } catch (error) {
       failed(toPeerlaneError(error));
+      if (!this.#isClosed) this.#schedule(BANS_RETRY_MS);
     }
   }
 }

@@ -5,9 +5,11 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
 import { type Ban, decodeBans, encodeBans, MAX_BAN_MS } from '../../src/server/ban-codec.ts';
+import { BANS_RETRY_MS, BANS_WRITE_DELAY_MS, BanStore } from '../../src/server/ban-store.ts';
 import { Bans, banNameOf, banTarget, MAX_BANS } from '../../src/server/bans.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
@@ -313,4 +315,33 @@ describe('over restarts', () => {
       expect(server.seen.find(isKind('bans-failed'))?.error.code).toBe('store-damaged');
     });
   });
+});
+
+it('bans that could not be written are written later', async () => {
+  const env = new VirtualEnv();
+  const bans = new Bans(env);
+  const problems: string[] = [];
+  const written: Uint8Array[] = [];
+  let isFull = true;
+  const database = {
+    localBans: async () => undefined,
+    storeLocalBans: async (_: Uint8Array, value: Uint8Array) => {
+      if (isFull) throw new PeerlaneError('file-unreadable', 'no space is left');
+      written.push(value);
+    },
+  } as unknown as NodeDatabase;
+  const failed = ({ code }: PeerlaneError) => void problems.push(code);
+  const store = new BanStore({ bans, id: new Uint8Array(32), database, env, failed });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  await store.load();
+  bans.add({ kind: 'ip', name: '9.9.9.9' }, 60_000, 'test');
+  store.changed();
+  env.advance(BANS_WRITE_DELAY_MS);
+  await settled();
+  expect([problems, written.length]).toEqual([['file-unreadable'], 0]);
+  isFull = false;
+  env.advance(BANS_RETRY_MS);
+  await settled();
+  expect(decodeBans(written[0] ?? new Uint8Array(0)).bans.map(({ name }) => name)).toEqual(['9.9.9.9']);
+  expect(env.timers).toBe(0);
 });
