@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the interoperability tests and the comparison benchmark run: two versions of geth, go-ethereum's tool
-# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, the name server NSD (with apt-get), and
-# Prometheus' client for Python (with pip).
+# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, the name server NSD, the router
+# miniupnpd and the STUN server coturn (with apt-get), and Prometheus' client for Python (with pip).
 # Run it again after a change; what is there is not built again.
 #
 #   PEERLANE_TOOLS   where to put it; default ~/.cache/peerlane-tools
@@ -42,7 +42,7 @@ as_root() {
 
 apt_install() {
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
 install_nsd() {
@@ -89,11 +89,9 @@ install_nat() {
     echo "setup-interop: needed, and there is no apt-get to install them: ${need[*]}" >&2
     exit 1
   fi
-  local as_root=()
-  [[ $(id -u) == 0 ]] || as_root=(sudo)
-  ${as_root[@]+"${as_root[@]}"} apt-get update -qq
-  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}"
-  ${as_root[@]+"${as_root[@]}"} systemctl disable --now miniupnpd coturn 2>/dev/null || true
+  apt_install "${need[@]}"
+  # As for NSD.
+  as_root systemctl disable --now miniupnpd coturn 2>/dev/null || true
 }
 
 mkdir -p "$tools"
