@@ -54,6 +54,11 @@ export class Observations {
     this.#note(enode.publicKey, { kind: 'dial-failed', code, message });
   }
 
+  /** A dial that a caller asked for has failed, which says nothing of how the server does by itself. */
+  callFailed(publicKey: Uint8Array, { code, message }: PeerlaneError): void {
+    this.#note(publicKey, { kind: 'dial-failed', code, message });
+  }
+
   moved({ publicKey, host, tcpPort }: DialTarget): void {
     this.#note(publicKey, { kind: 'moved', message: `its newest record names ${host}, TCP port ${tcpPort}` });
   }

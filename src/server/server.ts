@@ -319,8 +319,9 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       // It has dialed us meanwhile, and that connection was the first.
       const other = this.#peers.get(key);
-      if (other === undefined || signal?.aborted) throw error;
-      return other;
+      if (other !== undefined && !signal?.aborted) return other;
+      this.#observations.callFailed(parsed.publicKey, toPeerlaneError(error));
+      throw error;
     }
   }
 

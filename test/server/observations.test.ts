@@ -24,9 +24,12 @@ describe('the log of a node', () => {
     await server.until(isKind('peer-disconnected'));
     expect(kinds(server.log(listener.enode))).toEqual(['connected', 'disconnected disconnect-requested']);
     await listener.close();
+    expect(await rejectionOf(server.dial(listener.enode))).toBe('dial-failed');
+    expect(kinds(server.log(listener.enode)).at(-1)).toBe('dial-failed dial-failed');
+    expect(server.diagnose().findings.map(({ kind }) => kind)).not.toContain('offline');
     server.addPeer(listener.enode);
     await server.until(isKind('dial-failed'));
-    expect(kinds(server.log(listener.enode)).at(-1)).toBe('dial-failed dial-failed');
+    expect(server.log(listener.enode).at(-1)?.times).toBe(2);
     expect(server.log(listener.enr)).toEqual(server.log(listener.enode));
   });
 
