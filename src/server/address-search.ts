@@ -1,7 +1,6 @@
 /** Asks others where nodes are that cannot be reached where they were named. */
 import type { Env } from '../base/env.ts';
-import type { PeerlaneError } from '../base/errors.ts';
-import { toPeerlaneError } from '../base/errors.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type Backoff, MAX_DIAL_BACKOFF_MS } from './dial-backoff.ts';
 import { type DialTarget, movedTo } from './dial-target.ts';
@@ -20,7 +19,7 @@ export interface AddressSearchOptions {
   /** A node is elsewhere, too. */
   readonly found: (key: string, target: DialTarget) => void;
   /** Its search came to nothing. */
-  readonly failed: (key: string, target: DialTarget, error: PeerlaneError | undefined) => void;
+  readonly failed: (target: DialTarget, error: PeerlaneError | undefined) => void;
 }
 
 export class AddressSearch {
@@ -62,10 +61,10 @@ export class AddressSearch {
       const record = await resolve(target.publicKey, signal);
       if (signal.aborted || !this.#waits.has(key)) return;
       const moved = record && movedTo(target, record);
-      if (moved === undefined) failed(key, target, undefined);
+      if (moved === undefined) failed(target, undefined);
       else found(key, moved);
     } catch (error) {
-      if (!signal.aborted) failed(key, target, toPeerlaneError(error));
+      if (!signal.aborted) failed(target, toPeerlaneError(error));
     } finally {
       this.#searching.delete(key);
     }

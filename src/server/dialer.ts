@@ -76,7 +76,7 @@ export class Dialer {
     this.#search = new AddressSearch({
       ...{ env, resolve },
       found: (key, target) => this.#moved(key, target),
-      failed: (_, target, error) => options.searched?.(target, error),
+      failed: (target, error) => options.searched?.(target, error),
     });
   }
 
@@ -216,8 +216,8 @@ export class Dialer {
   }
 
   /** Dials a node now, for a caller. @throws PeerlaneError what `connect` throws, `aborted` */
-  dial(key: string, enode: Enode, signal: AbortSignal | undefined): Promise<Peer> {
-    return this.#dials.join(key, enode, signal);
+  dial(key: string, target: DialTarget, signal: AbortSignal | undefined): Promise<Peer> {
+    return this.#dials.join(key, target, signal);
   }
 
   /** Dials whom there is reason to dial; to be called when a peer is gone. */

@@ -120,16 +120,11 @@ export class Discovery {
     return { facts, clockSkew: service.clockSkew() };
   }
 
-  /** Whether there is anything to take nodes from. @internal */
+  /** Whether there is anything to take nodes from beside those that the user has named. @internal */
   get hasSources(): boolean {
-    const { bootnodes, nodeDatabase, dns, staticNodes } = this.#context;
-    return (
-      bootnodes.length + dns.length + staticNodes.length + (nodeDatabase?.size ?? 0) > 0 || this.#hasTable
-    );
-  }
-
-  get #hasTable(): boolean {
-    return (this.#service?.table.stats().entries ?? 0) > 0;
+    const { nodeDatabase, dns } = this.#context;
+    const known = nodeDatabase?.size ?? 0;
+    return dns.length + known + (this.#service?.table.stats().entries ?? 0) > 0;
   }
 
   /** Looks again whether the server wants nodes. @internal */

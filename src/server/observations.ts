@@ -113,10 +113,6 @@ export class Observations {
     return this.#logs.of(toBareHex(publicKey));
   }
 
-  latest(): IterableIterator<readonly [key: string, entry: NodeLogEntry]> {
-    return this.#logs.latest();
-  }
-
   /** What is of interest of late, and since the start. */
   facts(): {
     readonly uptimeMs: number;

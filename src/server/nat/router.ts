@@ -1,5 +1,6 @@
 import { defaultGateway, localAddressTo } from '../../io/gateway.ts';
 import { noRouter, PCP_PORT, SSDP_GROUP, SSDP_PORT } from '../../nat/index.ts';
+import { EVERY_IP, EVERY_IPV4 } from '../listen-host.ts';
 
 /** Where a router is asked. */
 export interface RouterPlace {
@@ -22,7 +23,7 @@ export async function findRouter(listenHost: string): Promise<RouterPlace> {
     throw noRouter('this machine has no default gateway by IPv4, or the system does not tell it');
   const local = await localAddressTo(host);
   if (local === undefined) throw noRouter(`there is no way to the default gateway ${host}`);
-  const listensOnAll = listenHost === '0.0.0.0' || listenHost === '::';
+  const listensOnAll = listenHost === EVERY_IPV4 || listenHost === EVERY_IP;
   if (!listensOnAll && listenHost !== local) {
     throw noRouter(
       `the router ${host} maps to ${local}, where the node does not listen, but on ${listenHost}`,
