@@ -387,6 +387,8 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     const { protocol } = channel.shared;
     try {
       await protocol.handler(channel);
+      // Most handlers return because the peer is gone; errors that nobody gets take their time to make.
+      if (this.#endError !== undefined) return;
       this.close(
         new PeerlaneError('handler-returned', `the handler of ${protocol.name} is done with the peer`),
       );

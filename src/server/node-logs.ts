@@ -44,35 +44,27 @@ export interface NodeLogEntry extends NodeLogNote {
 
 export class NodeLogs {
   /** By the key of the node, the one that was heard of last at the end; of each its oldest entry first. */
-  readonly #logs = new Map<string, readonly NodeLogEntry[]>();
+  readonly #logs = new Map<string, NodeLogEntry[]>();
 
   get size(): number {
     return this.#logs.size;
   }
 
   /** @param at Unix ms */
-  note(key: string, note: NodeLogNote, at: number): void {
+  note(key: string, { kind, code, message }: NodeLogNote, at: number): void {
     const log = this.#logs.get(key) ?? [];
-    const message = note.message.slice(0, MAX_MESSAGE_LENGTH);
     const last = log.at(-1);
-    const isSame = last !== undefined && last.kind === note.kind && last.code === note.code;
-    const entry = isSame
-      ? { ...last, message, at, times: last.times + 1 }
-      : { ...note, message, at, times: 1, firstAt: at };
-    const others = isSame ? log.slice(0, -1) : log.slice(-(MAX_LOG_LENGTH - 1));
-    setLatest(this.#logs, key, [...others, entry], MAX_LOGGED_NODES);
+    const isSame = last !== undefined && last.kind === kind && last.code === code;
+    if (isSame) log.pop();
+    else if (log.length === MAX_LOG_LENGTH) log.shift();
+    const [times, firstAt] = isSame ? [last.times + 1, last.firstAt] : [1, at];
+    const told = message.slice(0, MAX_MESSAGE_LENGTH);
+    log.push({ kind, ...(code !== undefined && { code }), message: told, at, times, firstAt });
+    setLatest(this.#logs, key, log, MAX_LOGGED_NODES);
   }
 
   /** Oldest first; empty for a node of which nothing is remembered. */
   of(key: string): readonly NodeLogEntry[] {
-    return this.#logs.get(key) ?? [];
-  }
-
-  /** All nodes of which something is remembered, with the latest entry of each; the one that was heard of last comes last. */
-  *latest(): IterableIterator<readonly [key: string, entry: NodeLogEntry]> {
-    for (const [key, log] of this.#logs) {
-      const entry = log.at(-1);
-      if (entry !== undefined) yield [key, entry];
-    }
+    return [...(this.#logs.get(key) ?? [])];
   }
 }
