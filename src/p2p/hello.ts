@@ -50,7 +50,7 @@ export function encodedHello(hello: Hello): Uint8Array {
 }
 
 /**
- * Reads and checks the Hello of the node that the handshake proved to have the key `remoteId`.
+ * Reads and checks the Hello of the node that has proved to have the key `remoteId`.
  * @throws PeerlaneError `hello-invalid`, `null-identity`, `unexpected-identity`
  */
 export function decodeHello(payload: Uint8Array, remoteId: Uint8Array): Hello {

@@ -46,7 +46,10 @@ export interface LinkHost {
   write(bytes: Uint8Array, lease?: Lease): void;
   /** The link has frames to decode or messages to encode: put it into the next `runSlice`. */
   schedule(link: Link): void;
-  /** The handshake has proved who the remote side is. Throw to refuse it. */
+  /**
+   * The handshake is over, and the remote side has claimed this key; nothing proves that it has it before its first frame
+   * comes (see `Link.proved`). Throw to refuse it.
+   */
   identified(remoteId: Uint8Array): void;
   /** Hellos have been exchanged. Throw to refuse the peer. */
   opened(hello: Hello, shared: readonly SharedProtocol[]): void;
@@ -90,6 +93,7 @@ export class Link {
   /** The ack, which leaves together with what follows it. */
   #reply: Uint8Array = EMPTY;
   #helloSent = false;
+  #proved = false;
   #closing = false;
   #now = 0;
 
@@ -115,6 +119,14 @@ export class Link {
   /** Whether the remote side has sent as much as its whole auth or ack. */
   get identified(): boolean {
     return this.#remoteId !== undefined;
+  }
+
+  /**
+   * Whether the remote side has proved its key, which its first frame does: whoever has not got it cannot make the frame's
+   * MAC, but can make an auth or an ack that names it.
+   */
+  get proved(): boolean {
+    return this.#proved;
   }
 
   /** Bytes held for input that is not whole yet. */
@@ -302,6 +314,9 @@ export class Link {
 
   /** @internal */
   afterDecode({ messages, error }: DecodeStep): void {
+    // Every other error of a frame is found behind the MAC of its header.
+    const hasFrame = messages.length > 0 || (error !== undefined && error.code !== 'frame-header-mac');
+    if (hasFrame) this.#proved = true;
     for (const { shared } of messages) this.#chunks.keep(shared);
     this.#chunks.decoded(this.#session?.pendingLength ?? 0);
     this.#guard(() => {

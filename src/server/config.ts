@@ -67,7 +67,10 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly maxPeers?: number;
   /** Connections at a time that have not become peers yet, in each direction; default 50. */
   readonly maxPendingPeers?: number;
-  /** A server dials at most `maxPeers / dialRatio` of its peers, static ones not counted; default 3. */
+  /**
+   * A server dials at most `maxPeers / dialRatio` of its peers, static ones not counted; default 3. Where it has discovery or
+   * bootnodes to choose from, so many slots are kept for those that it dials, and nodes that come in get the others.
+   */
   readonly dialRatio?: number;
   /** enode URLs or records of nodes that discovery begins with; without it they are dialed while there are slots. */
   readonly bootnodes?: readonly string[];
@@ -123,6 +126,8 @@ export interface ServerConfig {
   readonly maxPeers: number;
   readonly maxPendingPeers: number;
   readonly maxDialedPeers: number;
+  /** How many of `maxPeers` may be nodes that came in. */
+  readonly maxInboundPeers: number;
   /** With discovery v4 each has a UDP port. */
   readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly GivenNode[];
@@ -193,6 +198,8 @@ function checked(options: ServerOptions): ServerConfig {
   const discovery = checkDiscoveryOptions(options, listen);
   const allows = checkNetRestrict(options);
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
+  const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
+  const choosesPeers = discovery !== undefined || bootnodes.length > 0;
   return {
     key: key.slice(),
     listen,
@@ -201,7 +208,8 @@ function checked(options: ServerOptions): ServerConfig {
     name,
     maxPeers,
     maxPendingPeers,
-    maxDialedPeers: Math.max(1, Math.floor(maxPeers / dialRatio)),
+    maxDialedPeers,
+    maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
     bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
     staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
     trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),

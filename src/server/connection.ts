@@ -144,14 +144,19 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return this.#wire.remotePort;
   }
 
-  /** Whether the remote side has proved its key. */
+  /** Whether the remote side has claimed a key, at the cost of a handshake. */
   get hasIdentity(): boolean {
     return this.#link.identified;
   }
 
+  /** The public key that the remote side has claimed, which may be that of another node. */
+  get claimedId(): Uint8Array | undefined {
+    return this.#peer?.id ?? this.#remoteId;
+  }
+
   /** The public key that the remote side has proved. */
   get remoteId(): Uint8Array | undefined {
-    return this.#peer?.id ?? this.#remoteId;
+    return this.#link.proved ? this.claimedId : undefined;
   }
 
   /** The peer, from Hello on. */

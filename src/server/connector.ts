@@ -23,6 +23,8 @@ import type { Traffic } from './traffic.ts';
 /** A dial that waits for its peer. */
 export interface Dialed {
   readonly enode: Enode;
+  /** Whether it may become a peer within the limits only. */
+  readonly takesSlot: boolean;
   readonly resolve: (peer: Peer) => void;
   readonly reject: (error: PeerlaneError) => void;
 }
@@ -81,7 +83,7 @@ export class Connector {
    * @throws PeerlaneError what the dial or the handshake failed with, `invalid-public-key`, `remote-disconnect`,
    * `address-refused`, `aborted`
    */
-  async dial(target: DialTarget, signal: AbortSignal): Promise<Peer> {
+  async dial(target: DialTarget, signal: AbortSignal, takesSlot: boolean): Promise<Peer> {
     const { allows, env } = this.#options;
     const { publicKey: remoteId } = target;
     const randomness = freshRandomness(env);
@@ -94,7 +96,7 @@ export class Connector {
     }
     const enode = reachedAt(target, wire);
     return await new Promise<Peer>((resolve, reject) => {
-      const owner = this.#ownerOf({ enode, resolve, reject });
+      const owner = this.#ownerOf({ enode, takesSlot, resolve, reject });
       const connection = this.#connect(wire, () => handshake, owner, false);
       onAbort(signal, () => {
         if (connection.peer === undefined) connection.close(abortedError(signal));

@@ -157,7 +157,9 @@ export class Dialer {
   /** A peer that stayed for so long is gone. */
   left(key: string, stayedMs: number, error: PeerlaneError): void {
     const candidate = this.#candidates.get(key);
-    if (candidate !== undefined) this.#over(candidate, outcomeOfStay(error, stayedMs));
+    // The dial that is under way tells what becomes of it.
+    if (candidate !== undefined && !this.#dials.has(key))
+      this.#over(candidate, outcomeOfStay(error, stayedMs));
   }
 
   /** Whether what becomes of dials says nothing of the nodes: nobody is there at all. */
@@ -203,9 +205,10 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === true;
   }
 
-  /** Whether the node is dialed while there are slots only. */
-  needsSlot(key: string): boolean {
-    return this.#candidates.get(key)?.isStatic === false;
+  /** Whether there are nodes, beyond those that are kept, that could have the slot of one that was dialed. */
+  get hasOthers(): boolean {
+    const { kept, all } = this.waiting;
+    return all > kept;
   }
 
   /** Milliseconds until a node that is not connected is dialed again; undefined when that is not certain. */
@@ -239,7 +242,7 @@ export class Dialer {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
-      this.#dials.begin(key, candidate.target).then(
+      this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
         () => this.#search.forget(key),
         (error: unknown) => this.#failed(candidate, error),
       );
@@ -272,9 +275,7 @@ export class Dialer {
   }
 
   get #attemptsForSlots(): number {
-    let count = 0;
-    for (const key of this.#dials.keys()) if (!this.keeps(key)) count++;
-    return count;
+    return this.#dials.takingSlots().filter((key) => !this.keeps(key)).length;
   }
 }
 

@@ -9,10 +9,11 @@ interface Attempt {
   waiters: number;
   /** Begun by the server itself, which nobody's loss of interest ends. */
   readonly planned: boolean;
+  readonly takesSlot: boolean;
 }
 
-/** Makes the connection to a node; resolves when it is a peer. */
-export type Connect = (target: DialTarget, signal: AbortSignal) => Promise<Peer>;
+/** Makes the connection to a node; resolves when it is a peer, for which it needs a slot or not. */
+export type Connect = (target: DialTarget, signal: AbortSignal, takesSlot: boolean) => Promise<Peer>;
 
 /** The dials in progress, one at most to a node; several callers may wait for the same. */
 export class Dials {
@@ -39,9 +40,14 @@ export class Dials {
     return this.#attempts.has(key);
   }
 
+  /** Keys of those that are dialed for a slot. */
+  takingSlots(): string[] {
+    return [...this.#attempts].flatMap(([key, { takesSlot }]) => (takesSlot ? [key] : []));
+  }
+
   /** Dials for the server itself. */
-  begin(key: string, target: DialTarget): Promise<Peer> {
-    return (this.#attempts.get(key) ?? this.#start(key, target, true)).done;
+  begin(key: string, target: DialTarget, takesSlot: boolean): Promise<Peer> {
+    return (this.#attempts.get(key) ?? this.#start(key, target, true, takesSlot)).done;
   }
 
   /**
@@ -49,7 +55,7 @@ export class Dials {
    * the dial when nobody else wants it.
    */
   async join(key: string, target: DialTarget, signal: AbortSignal | undefined): Promise<Peer> {
-    const attempt = this.#attempts.get(key) ?? this.#start(key, target, false);
+    const attempt = this.#attempts.get(key) ?? this.#start(key, target, false, false);
     attempt.waiters++;
     let stop: () => void = () => undefined;
     const aborted = new Promise<never>((_, reject) => {
@@ -72,9 +78,10 @@ export class Dials {
     for (const { abort } of this.#attempts.values()) abort.abort();
   }
 
-  #start(key: string, target: DialTarget, planned: boolean): Attempt {
+  #start(key: string, target: DialTarget, planned: boolean, takesSlot: boolean): Attempt {
     const abort = new AbortController();
-    const attempt: Attempt = { abort, done: this.#connect(target, abort.signal), waiters: 0, planned };
+    const done = this.#connect(target, abort.signal, takesSlot);
+    const attempt: Attempt = { abort, done, waiters: 0, planned, takesSlot };
     this.#attempts.set(key, attempt);
     const settled = () => {
       this.#attempts.delete(key);

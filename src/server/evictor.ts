@@ -10,40 +10,55 @@ export interface EvictorOptions {
   readonly env: Pick<Env, 'now' | 'setTimer'>;
   readonly peers: PeerSet;
   readonly score: (key: string) => number;
+  /** Whether there may be other nodes to be dialed than those that are connected. */
+  readonly hasOthersToDial: () => boolean;
 }
 
-/** Makes room from time to time, while nodes that came in are refused for want of slots. */
+/** For nodes that come in, or for those that are dialed. */
+export type SlotKind = 'inbound' | 'dialed';
+
+/** Makes room from time to time, while there are other nodes that want a slot. */
 export class Evictor {
   readonly #options: EvictorOptions;
-  #timer: Timer | undefined;
+  readonly #timers = new Map<SlotKind, Timer>();
   #isClosed = false;
 
   constructor(options: EvictorOptions) {
     this.#options = options;
   }
 
-  /** A node that came in was refused. */
-  refused(): void {
-    if (this.#isClosed) return;
-    this.#timer ??= this.#options.env.setTimer(EVICTION_INTERVAL_MS, () => {
-      this.#timer = undefined;
-      this.#makeRoom();
-    });
+  /** The dialer has looked whom to dial: as long as there are others, nobody has a slot for being the first alone. */
+  dialsPlanned(): void {
+    const { peers, hasOthersToDial } = this.#options;
+    if (peers.freeDialSlots <= 0 && hasOthersToDial()) this.wanted('dialed');
+  }
+
+  /** A node could not have a slot. */
+  wanted(kind: SlotKind): void {
+    if (this.#isClosed || this.#timers.has(kind)) return;
+    const round = () => {
+      this.#timers.delete(kind);
+      this.#makeRoom(kind);
+    };
+    this.#timers.set(kind, this.#options.env.setTimer(EVICTION_INTERVAL_MS, round));
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#timer?.cancel();
+    for (const timer of this.#timers.values()) timer.cancel();
   }
 
-  #makeRoom(): void {
+  #makeRoom(kind: SlotKind): void {
     const { env, peers, score } = this.#options;
+    const inbound = kind === 'inbound';
     // Somebody has left meanwhile.
-    if (!peers.isFull) return;
-    const entries = new Map(peers.entries().map((entry) => [toBareHex(entry.peer.info.id), entry]));
+    if (inbound ? !peers.isFullForInbound : peers.freeDialSlots > 0) return;
+    const alike = peers.entries().filter(({ connection }) => connection.inbound === inbound);
+    const entries = new Map(alike.map((entry) => [toBareHex(entry.peer.info.id), entry]));
     const candidates = Array.from(entries, ([key, { peer, connection, isStatic }]) => ({
       ...{ key, isKept: isStatic, connectedAt: peer.connectedAt, score: score(key) },
-      network: networksOf(connection.remoteAddress)?.ofBucket,
+      // Whom we have chosen ourselves need not be of many networks.
+      network: inbound ? networksOf(connection.remoteAddress)?.ofBucket : undefined,
       usefulAt: connection.usedAt,
     }));
     for (const key of planEviction(candidates, env.now())) {
@@ -51,6 +66,7 @@ export class Evictor {
         .get(key)
         ?.connection.close(score(key) <= PENALTY_SCORE ? useless() : tooManyPeers('an idle peer makes room'));
     }
+    if (!inbound) this.dialsPlanned();
   }
 }
 

@@ -58,8 +58,7 @@ export class NodeLogs {
     if (isSame) log.pop();
     else if (log.length === MAX_LOG_LENGTH) log.shift();
     const [times, firstAt] = isSame ? [last.times + 1, last.firstAt] : [1, at];
-    const told = message.slice(0, MAX_MESSAGE_LENGTH);
-    log.push({ kind, ...(code !== undefined && { code }), message: told, at, times, firstAt });
+    log.push({ kind, ...(code !== undefined && { code }), message: cut(message), at, times, firstAt });
     setLatest(this.#logs, key, log, MAX_LOGGED_NODES);
   }
 
@@ -67,4 +66,10 @@ export class NodeLogs {
   of(key: string): readonly NodeLogEntry[] {
     return [...(this.#logs.get(key) ?? [])];
   }
+}
+
+/** A part of a string would keep all of it in memory. */
+function cut(message: string): string {
+  if (message.length <= MAX_MESSAGE_LENGTH) return message;
+  return Buffer.from(message.slice(0, MAX_MESSAGE_LENGTH), 'utf16le').toString('utf16le');
 }

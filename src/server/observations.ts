@@ -5,6 +5,7 @@ import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import type { Connection } from './connection.ts';
 import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { DialFailure } from './dialer.ts';
@@ -19,6 +20,9 @@ import type { ReputationDecision } from './reputation.ts';
 const PASSED_OVER = 'passed-over';
 
 const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
+
+/** A connection that has led to no peer. */
+export type Refused = Pick<Connection, 'claimedId' | 'remoteId' | 'remoteAddress'>;
 
 export class Observations {
   readonly #env: Pick<Env, 'now' | 'unixTime'>;
@@ -89,10 +93,12 @@ export class Observations {
     });
   }
 
-  /** A connection that came in has led to no peer. @param id if the node has proved its key */
-  refused(id: Uint8Array | undefined, remoteAddress: string, { code, message }: PeerlaneError): void {
+  /** A connection that came in has led to no peer. */
+  refused({ claimedId, remoteId, remoteAddress }: Refused, { code, message }: PeerlaneError): void {
     this.#reached(remoteAddress);
-    if (id !== undefined) this.#note(id, { kind: 'refused', code, message });
+    if (claimedId === undefined) return;
+    const who = remoteId === undefined ? 'whoever gave its key, without proof: ' : '';
+    this.#note(claimedId, { kind: 'refused', code, message: who + message });
   }
 
   /** What the parts of a server tell. */

@@ -15,6 +15,8 @@ export interface PeerLimits {
   readonly maxPeers: number;
   /** How many of them may be nodes that we dialed. */
   readonly maxDialedPeers: number;
+  /** How many of them may be nodes that came in. */
+  readonly maxInboundPeers: number;
 }
 
 /**
@@ -75,14 +77,23 @@ export class PeerSet {
 
   /** Slots left for nodes that we dial; negative when more are taken than there are. */
   get freeDialSlots(): number {
-    const { maxPeers, maxDialedPeers } = this.#limits;
-    let [dialed, counted] = [0, 0];
+    return this.#freeSlots(false);
+  }
+
+  /** Whether all slots are taken that nodes may have which come in. */
+  get isFullForInbound(): boolean {
+    return this.#freeSlots(true) <= 0;
+  }
+
+  #freeSlots(inbound: boolean): number {
+    const { maxPeers, maxDialedPeers, maxInboundPeers } = this.#limits;
+    let [alike, counted] = [0, 0];
     for (const { connection, isStatic } of this.#entries.values()) {
       if (isStatic) continue;
       counted++;
-      if (!connection.inbound) dialed++;
+      if (connection.inbound === inbound) alike++;
     }
-    return Math.min(maxDialedPeers - dialed, maxPeers - counted);
+    return Math.min((inbound ? maxInboundPeers : maxDialedPeers) - alike, maxPeers - counted);
   }
 
   /** The peer of the node by a connection that has crossed this one. */
@@ -100,7 +111,7 @@ export class PeerSet {
     if (this.#entries.has(key)) throw alreadyConnected();
     if (isStatic) return undefined;
     const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
-    if (crowded === undefined && !this.isFull) return undefined;
+    if (crowded === undefined && (inbound ? !this.isFullForInbound : !this.#isFull)) return undefined;
     const provisional = inbound ? this.#provisional(crowded) : undefined;
     if (provisional !== undefined) return provisional;
     throw tooManyPeers(crowded === undefined ? undefined : 'all peer slots for its network are taken');
@@ -110,6 +121,17 @@ export class PeerSet {
     const entry = { peer, connection, isStatic };
     this.#entries.set(key, entry);
     this.#count(entry, 'add');
+  }
+
+  /** Whether the limits hold for a peer from now on, which stays also where they are exceeded then. */
+  regrade(key: string, isStatic: boolean): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.isStatic === isStatic) return;
+    this.#count(entry, 'remove');
+    const regraded = { ...entry, isStatic };
+    // In its place: the order is that of their coming.
+    this.#entries.set(key, regraded);
+    this.#count(regraded, 'add');
   }
 
   /** Takes the peer of a connection away; false if the node is no peer, or is one by another connection. */
@@ -137,8 +159,7 @@ export class PeerSet {
     return undefined;
   }
 
-  /** Whether all slots are taken. */
-  get isFull(): boolean {
+  get #isFull(): boolean {
     let counted = 0;
     for (const { isStatic } of this.#entries.values()) if (!isStatic) counted++;
     return counted >= this.#limits.maxPeers;

@@ -38,6 +38,8 @@ export interface ReceptionOptions {
   readonly meter: ServerMeter;
   readonly notes: NodeNotes;
   readonly observations: Observations;
+  /** Whether there may be other nodes to be dialed than those that are connected. */
+  readonly hasOthersToDial: () => boolean;
   /** Begins the handshake of a connection that came in. */
   readonly begin: (wire: Wire) => Connection;
   readonly onEvent: (event: ServerEvent) => void;
@@ -51,12 +53,13 @@ export class Reception {
   readonly #evictor: Evictor;
 
   constructor(options: ReceptionOptions) {
-    const { env, maxPending: limit, allows, begin, bans, peers, conduct } = options;
+    const { env, maxPending: limit, allows, begin, bans, peers, conduct, hasOthersToDial } = options;
     this.#options = options;
     this.#pendingInbound = new PendingInbound({ limit, env, begin });
     this.#admission = new Admission(env, allows, (ip) => bans.ofIp(ip) !== undefined);
     this.#duplicates = new Duplicates(env);
-    this.#evictor = new Evictor({ env, peers, score: (key) => conduct.history(key).score });
+    const score = (key: string) => conduct.history(key).score;
+    this.#evictor = new Evictor({ env, peers, score, hasOthersToDial });
   }
 
   /** Inbound connections that are no peers yet. */
@@ -111,6 +114,16 @@ export class Reception {
     return dialer.keeps(key) || trusted.has(key);
   }
 
+  /** The user has named the node, or does not want it any more: the limits hold for it as they do now. */
+  regrade(key: string): void {
+    this.#options.peers.regrade(key, this.isKept(key));
+  }
+
+  /** The dialer has looked whom to dial. */
+  dialsPlanned(): void {
+    this.#evictor.dialsPlanned();
+  }
+
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
   #identified(connection: Connection, remoteId: Uint8Array): void {
     const { bans, peers } = this.#options;
@@ -147,10 +160,9 @@ export class Reception {
   }
 
   #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
-    const { env, peers, dialer, meter, notes, observations, onEvent } = this.#options;
-    const { inbound } = connection;
+    const { env, peers, meter, notes, observations, onEvent } = this.#options;
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
-    const isStatic = this.isKept(key) || (!inbound && !dialer.needsSlot(key));
+    const isStatic = this.isKept(key) || dialed?.takesSlot === false;
     const displaced = peers.place(key, connection, isStatic);
     const peer = new Peer(connection, info, env.now());
     meter.opened(info, env.now() - connection.openedAt);
@@ -168,7 +180,7 @@ export class Reception {
     const { env, peers, dialer, meter, observations, onEvent } = this.#options;
     this.#pendingInbound.delete(connection);
     dialed?.reject(error);
-    const { peer, inbound, remoteAddress, remotePort, remoteId } = connection;
+    const { peer, inbound, remoteAddress, remotePort } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const stayedMs = env.now() - (peers.get(key)?.connectedAt ?? 0);
     const wasPeer = peer !== undefined && peers.remove(key, connection);
@@ -180,12 +192,12 @@ export class Reception {
     } else {
       if (inbound) {
         meter.inboundFailed(error);
-        observations.refused(remoteId, remoteAddress, error);
+        observations.refused(connection, error);
       }
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
     this.#judge(connection, error);
-    if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.refused();
+    if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.wanted('inbound');
     this.#duplicates.ended(key, connection, wasPeer);
     dialer.plan();
   }

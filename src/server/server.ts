@@ -108,10 +108,13 @@ export class Server implements AsyncDisposable {
       env,
       maxPending,
       peers: this.#peers,
-      connect: (enode, signal) => meter.dialing(() => this.#connector.dial(enode, signal)),
+      connect: (...dial) => meter.dialing(() => this.#connector.dial(...dial)),
       isShunned: (enode) => this.#reception.isShunned(enode),
       failed: (failure) => this.#dialFailed(failure),
-      planned: () => this.#discovery?.wake(),
+      planned: () => {
+        this.#discovery?.wake();
+        this.#reception.dialsPlanned();
+      },
       resolve: async (publicKey, signal) =>
         discovery?.v4 === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
       moved: (target) => this.#observations.moved(target),
@@ -122,6 +125,7 @@ export class Server implements AsyncDisposable {
     this.#reception = new Reception({
       ...{ env, maxPending, onEvent, allows: this.#config.allows, publicKey, trusted, conduct, meter },
       ...{ peers: this.#peers, dialer, bans: this.#bans, notes, observations },
+      hasOthersToDial: () => this.#dialer.hasOthers || discovery !== undefined,
       begin: (wire) => this.#connector.accept(wire),
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
@@ -232,6 +236,7 @@ export class Server implements AsyncDisposable {
     this.#refuseSelf(parsed.publicKey);
     if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#dialer.add(targetOf(parsed), true);
+    this.#reception.regrade(toBareHex(parsed.publicKey));
   }
 
   /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError as `addPeer` */
@@ -243,12 +248,16 @@ export class Server implements AsyncDisposable {
 
   /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode` */
   addTrustedPeer(enode: string): void {
-    this.#trusted.add(toBareHex(parseEnode(enode).publicKey));
+    const key = toBareHex(parseEnode(enode).publicKey);
+    this.#trusted.add(key);
+    this.#reception.regrade(key);
   }
 
   /** The limits hold for the node again; if it is connected, it stays. @throws PeerlaneError `invalid-enode` */
   removeTrustedPeer(enode: string): void {
-    this.#trusted.delete(toBareHex(parseEnode(enode).publicKey));
+    const key = toBareHex(parseEnode(enode).publicKey);
+    this.#trusted.delete(key);
+    this.#reception.regrade(key);
   }
 
   /**

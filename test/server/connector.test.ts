@@ -38,7 +38,7 @@ function connector(options: Partial<ConnectorOptions> = {}): Connector {
 it('does not connect to a node whose key is no point of the curve', async () => {
   const { port, close, accepted } = await listener();
   const enode = { publicKey: new Uint8Array(64).fill(7), host: '127.0.0.1', tcpPort: port, udpPort: 0 };
-  const dial = connector().dial(enode, new AbortController().signal);
+  const dial = connector().dial(enode, new AbortController().signal, true);
   expect(await rejectionOf(dial)).toBe('invalid-public-key');
   await close();
   expect(accepted()).toBe(0);
@@ -52,7 +52,7 @@ it('leaves no socket open when a connection cannot be made', async () => {
   };
   const dialer = connector({ listenPort });
   const enode = { publicKey, host: '127.0.0.1', tcpPort: port, udpPort: 0 };
-  await expect(dialer.dial(enode, new AbortController().signal)).rejects.toThrow('a bug');
+  await expect(dialer.dial(enode, new AbortController().signal, true)).rejects.toThrow('a bug');
   // It resolves when no socket is open any more.
   await close();
 });

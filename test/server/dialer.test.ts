@@ -27,12 +27,14 @@ function dialing({
   const dials: { readonly port: number; readonly at: number }[] = [];
   const failures: (readonly [port: number, redialInMs: number | undefined])[] = [];
   const targets: DialTarget[] = [];
+  const forSlots: boolean[] = [];
   const pending = new Map<number, (error: PeerlaneError) => void>();
   const dialer = new Dialer({
     env,
     maxPending,
-    peers: new PeerSet({ maxPeers: 10, maxDialedPeers }),
-    connect: (target, signal) => {
+    peers: new PeerSet({ maxPeers: 10, maxDialedPeers, maxInboundPeers: 10 }),
+    connect: (target, signal, takesSlot) => {
+      forSlots.push(takesSlot);
       const { tcpPort: port } = target;
       dials.push({ port, at: env.now() });
       targets.push(target);
@@ -50,7 +52,7 @@ function dialing({
     pending.get(port)?.(error);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { env, dialer, dials, failures, fail, targets };
+  return { env, dialer, dials, failures, fail, targets, forSlots };
 }
 
 describe('a dialer', () => {
@@ -68,7 +70,22 @@ describe('a dialer', () => {
     for (const isStatic of [false, true, false]) dialer.add(node(1), isStatic);
     expect(dials).toHaveLength(1);
     expect(dialer.keeps(keyOf(1))).toBe(true);
-    expect(dialer.needsSlot(keyOf(1))).toBe(false);
+  });
+
+  it('says which nodes are to have a slot, whatever else is heard of them while they are dialed', async () => {
+    const { dialer, dials, forSlots, fail } = dialing();
+    dialer.add(node(1), true);
+    dialer.add(node(2), false);
+    dialer.start();
+    dialer.offer(node(3));
+    dialer.dial(keyOf(4), node(4), undefined).catch(() => undefined);
+    expect(dials.map(({ port }) => port)).toEqual([1, 2, 3, 4]);
+    expect(forSlots).toEqual([false, true, true, false]);
+    // It came in while it was dialed, and left.
+    dialer.left(keyOf(3), 1000, new PeerlaneError('remote-disconnect', 'it left'));
+    expect(dialer.waiting).toEqual({ kept: 1, all: 3 });
+    await fail(3);
+    expect(dialer.waiting).toEqual({ kept: 1, all: 2 });
   });
 
   it('dials a static node again at the time that it has named', async () => {
@@ -86,12 +103,12 @@ describe('a dialer', () => {
   });
 
   it('promises nothing for a node that needs a slot', async () => {
-    const { dialer, failures, fail } = dialing();
+    const { dialer, failures, fail, forSlots } = dialing();
     dialer.add(node(1), false);
     dialer.start();
     await fail(1);
     expect(failures).toEqual([[1, undefined]]);
-    expect(dialer.needsSlot(keyOf(1))).toBe(true);
+    expect(forSlots).toEqual([true]);
   });
 
   it('counts dials that are in progress as slots, and gives the slot on when one fails', async () => {

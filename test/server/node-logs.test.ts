@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { MAX_LOG_LENGTH, MAX_LOGGED_NODES, NodeLogs } from '../../src/server/node-logs.ts';
 
@@ -37,4 +39,19 @@ describe('what is remembered of nodes', () => {
     expect(logs.size).toBe(MAX_LOGGED_NODES);
     expect(logs.of('a')).toEqual([]);
   });
+
+  it('does not keep what was cut off', () => {
+    const logs = new NodeLogs();
+    const before = settledHeap();
+    for (let i = 0; i < 500; i++) logs.note(`${i}`, failed(`${i} ${'x'.repeat(100_000)}`), i);
+    expect(settledHeap() - before).toBeLessThan(10_000_000);
+    expect(logs.size).toBe(500);
+  });
 });
+
+/** Bytes of the heap that are in use, after a collection. */
+function settledHeap(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}

@@ -8,8 +8,8 @@ const connection = (remoteAddress: string, { inbound = true, confirmedPeer = tru
   ({ remoteAddress, inbound, confirmedPeer }) as Connection;
 
 /** A set that takes in whoever comes, as a server does. */
-function setUp(maxPeers: number) {
-  const set = new PeerSet({ maxPeers, maxDialedPeers: maxPeers });
+function setUp(maxPeers: number, maxInboundPeers = maxPeers) {
+  const set = new PeerSet({ maxPeers, maxDialedPeers: maxPeers, maxInboundPeers });
   const connections = new Map<string, Connection>();
   let count = 0;
   const come = (one: Connection, isStatic = false): Connection | undefined => {
@@ -32,7 +32,7 @@ function setUp(maxPeers: number) {
       return;
     }
   };
-  return { come, leave, fill };
+  return { set, come, leave, fill };
 }
 
 describe('inbound peers', () => {
@@ -56,6 +56,29 @@ describe('inbound peers', () => {
     for (let i = 0; i < 5; i++) come(connection('9.9.9.1'), true);
     for (let i = 0; i < 5; i++) come(connection('9.9.9.1', { inbound: false }));
     expect(fill((i) => `9.9.9.${i}`)).toBe(2);
+  });
+
+  it('leave the slots of those that are dialed', () => {
+    const { set, come, fill } = setUp(10, 7);
+    expect(fill((i) => `9.9.${i}.1`)).toBe(7);
+    expect([set.isFullForInbound, set.freeDialSlots]).toEqual([true, 3]);
+    for (let i = 0; i < 3; i++) come(connection('9.9.9.1', { inbound: false }));
+    expect(codeOf(() => come(connection('9.9.9.1', { inbound: false })))).toBe('too-many-peers');
+    expect([set.isFullForInbound, set.freeDialSlots]).toEqual([true, 0]);
+  });
+
+  it('take no slot from when the user names them, and one again when he does not any more', () => {
+    const { set, come } = setUp(2);
+    for (let i = 0; i < 2; i++) come(connection('9.9.9.1'), i > 0);
+    expect(codeOf(() => come(connection('9.9.9.2')))).toBe('too-many-peers');
+    set.regrade('0', true);
+    expect(set.counts.kept).toBe(2);
+    expect(come(connection('9.9.9.3'))).toBeUndefined();
+    set.regrade('0', false);
+    set.regrade('unknown', false);
+    expect(set.counts.kept).toBe(1);
+    expect(codeOf(() => come(connection('8.8.8.8'), true))).toBe('none');
+    expect(codeOf(() => come(connection('7.7.7.7')))).toBe('too-many-peers');
   });
 
   it('of a crowded network get the place of one of it that no protocol has confirmed', () => {

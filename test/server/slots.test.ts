@@ -1,0 +1,68 @@
+/** Whose slots are whose: of nodes that come in, of those that are dialed, and of those that the user has named. */
+import { describe, expect, it } from 'vitest';
+import { EVICTION_INTERVAL_MS, IDLE_MS } from '../../src/server/eviction.ts';
+import { ManualEnv } from '../support/manual-env.ts';
+import { manual, startedServer, type TestServer } from '../support/servers.ts';
+
+/** In steps that leave no peer without an answer for too long. */
+async function pass(env: ManualEnv, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 5_000) {
+    env.advance(Math.min(5_000, ms - passed));
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Nodes that never say a word of a protocol, and whose clocks stand. */
+const silent = () => startedServer({ env: new ManualEnv(), protocols: [manual().protocol] });
+
+const counts = (server: TestServer) => server.diagnose().peers;
+
+describe('a server that has nodes to choose from', () => {
+  it('keeps slots for those, whoever comes in', async () => {
+    const gone = await silent();
+    await gone.close();
+    const server = await startedServer({ maxPeers: 3, bootnodes: [gone.enode] });
+    const comers = [await silent(), await silent(), await silent()];
+    const codes: unknown[] = [];
+    for (const comer of comers) {
+      codes.push(
+        await comer.dial(server.enode).then(
+          () => 'taken',
+          ({ code }) => code,
+        ),
+      );
+    }
+    expect(codes).toEqual(['taken', 'taken', 'remote-disconnect']);
+    expect(counts(server)).toMatchObject({ inbound: 2, max: 3 });
+  });
+
+  it('gives the slot of an idle one that it dialed to another', async () => {
+    const env = new ManualEnv();
+    const nodes = [await silent(), await silent()];
+    const server = await startedServer({ env, maxPeers: 3, bootnodes: nodes.map(({ enode }) => enode) });
+    await server.until(({ kind }) => kind === 'peer-connected');
+    const [first] = server.peers;
+    await pass(env, IDLE_MS + EVICTION_INTERVAL_MS);
+    const evicted = await server.until((event) => event.kind === 'peer-disconnected');
+    expect(evicted.kind === 'peer-disconnected' && evicted.error.code).toBe('too-many-peers');
+    await server.until(({ kind }) => server.peers.length === 1 && kind === 'peer-disconnected');
+    await pass(env, 5_000);
+    expect(server.peers.map(({ info }) => info.enode)).not.toEqual([first?.info.enode]);
+  });
+});
+
+describe('a peer that the user names', () => {
+  it.each([
+    ['addPeer', (server: TestServer, enode: string) => server.addPeer(enode)],
+    ['addTrustedPeer', (server: TestServer, enode: string) => server.addTrustedPeer(enode)],
+  ])('by %s takes no slot from then on', async (_, name) => {
+    const server = await startedServer({ maxPeers: 1 });
+    const [first, second] = [await silent(), await silent()];
+    await first.dial(server.enode);
+    await server.until(({ kind }) => kind === 'peer-connected');
+    name(server, first.enode);
+    expect(counts(server)).toMatchObject({ inbound: 1, kept: 1 });
+    await second.dial(server.enode);
+    await server.until(({ kind }) => kind === 'peer-connected' && server.peers.length === 2);
+  });
+});
