@@ -1,14 +1,22 @@
 /**
  * `npm run bench:soak [-- --minutes N] [--peers N] [--rate N] [--churn N] [--smoke] [--json FILE] [--snapshots FOLDER]`: a
- * server while peers in other processes keep it busy, over loopback. It fails when an honest peer is dropped, when memory
- * grows, or when the event loop is late; with `--smoke`, which is for runs of minutes, the last two are only told.
+ * server while peers in other processes keep it busy, over loopback. It fails when an honest peer is dropped or not let in
+ * again, when memory grows, or when the event loop is late; with `--smoke`, which is for runs of minutes, the last two are only told.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tableText } from '../src/cli/bench/table.ts';
-import { DROPPED, MEMORY_KINDS, type Sample, sampleText, trends, trendTable } from './soak/report.ts';
+import {
+  DROPPED,
+  MEMORY_KINDS,
+  REFUSED,
+  type Sample,
+  sampleText,
+  trends,
+  trendTable,
+} from './soak/report.ts';
 import { type Answer, Worker } from './worker.ts';
 
 const SAMPLE_MS = 30_000;
@@ -21,6 +29,8 @@ const PEERS_OF_PROCESS = 250;
 /** Goals: the 99th percentile of the event loop's delay, and by how much of itself `rss` may grow in an hour. */
 const MAX_DELAY_MS = 20;
 const MAX_GROWTH = 0.1;
+/** At any moment some have left and are not back: so many are there at least. */
+const LEAST_PRESENT = 0.9;
 const POLL_MS = 200;
 
 const { values } = parseArgs({
@@ -70,12 +80,19 @@ if (failures.length > 0) process.exitCode = 1;
 function judged() {
   const rss = trends(samples).find(({ kind }) => kind === 'rss');
   const hourly = rss === undefined ? 0 : (60 * (rss.slope - 2 * rss.error)) / rss.last;
-  const dropped = Object.entries(sent).filter(([name]) => name.startsWith(DROPPED));
+  const counted = (start: string) => Object.entries(sent).filter(([name]) => name.startsWith(start));
+  const [dropped, refused] = [counted(DROPPED), counted(REFUSED)];
+  const present = samples.at(-1)?.peers ?? 0;
   const goals = [
     { text: `${messages} messages were carried`, isMet: messages > 0, isOfTime: false },
     {
-      text: `honest peers that were dropped: ${dropped.map(([name, count]) => `${count} ${name}`).join(', ') || 'none'}`,
-      isMet: dropped.length === 0,
+      text: `honest peers that were dropped: ${listed(dropped)}; that were not let in: ${listed(refused)}`,
+      isMet: dropped.length === 0 && refused.length === 0,
+      isOfTime: false,
+    },
+    {
+      text: `${present} of ${peers} peers are there at the end`,
+      isMet: present >= LEAST_PRESENT * peers,
       isOfTime: false,
     },
     {
@@ -93,6 +110,10 @@ function judged() {
     .filter(({ isMet, isOfTime }) => !isMet && !(values.smoke && isOfTime))
     .map(({ text }) => text);
   return { goals, failures };
+}
+
+function listed(counted: readonly (readonly [name: string, count: number])[]): string {
+  return counted.map(([name, count]) => `${count} ${name}`).join(', ') || 'none';
 }
 
 function positive(text: string): number {

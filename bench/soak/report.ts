@@ -5,6 +5,9 @@ import { summary } from '../measure.ts';
 /** How a count of honest peers begins that have lost the server, and not by leaving it; the code of the error follows. */
 export const DROPPED = 'dropped: ';
 
+/** The count of dials of honest peers that the server ended. */
+export const REFUSED = 'dials failed: remote-disconnect';
+
 /** As in `process.memoryUsage()`. */
 export const MEMORY_KINDS = ['rss', 'heapTotal', 'heapUsed', 'external', 'arrayBuffers'] as const;
 export type MemoryKind = (typeof MEMORY_KINDS)[number];
