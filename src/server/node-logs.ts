@@ -67,12 +67,4 @@ export class NodeLogs {
   of(key: string): readonly NodeLogEntry[] {
     return this.#logs.get(key) ?? [];
   }
-
-  /** All nodes of which something is remembered, with the latest entry of each; the one that was heard of last comes last. */
-  *latest(): IterableIterator<readonly [key: string, entry: NodeLogEntry]> {
-    for (const [key, log] of this.#logs) {
-      const entry = log.at(-1);
-      if (entry !== undefined) yield [key, entry];
-    }
-  }
 }
