@@ -20,12 +20,14 @@ export interface SimOptions {
   readonly tamperHeaders?: (items: Uint8Array[], request: HeadersRequest) => Uint8Array[] | undefined;
   readonly tamperBodies?: (items: Uint8Array[], hashes: readonly Uint8Array[]) => Uint8Array[] | undefined;
   readonly head?: SourceHead;
+  readonly earliest?: number;
 }
 
 /** A source over a chain in memory that answers as a server would, after a while. */
 export class SimSource implements BlockSource {
   readonly id: string;
   readonly head: SourceHead;
+  readonly earliest: number | undefined;
   /** Why it was failed. */
   failure: PeerlaneError | undefined;
   /** What was said of it while it stayed. */
@@ -46,6 +48,7 @@ export class SimSource implements BlockSource {
     this.#numbers = new Map(chain.blocks.map(({ hash, number }) => [toBareHex(hash), number]));
     const { number, hash } = blockAt(chain, chain.blocks.length - 1);
     this.head = options.head ?? { number, hash };
+    this.earliest = options.earliest;
   }
 
   get signal(): AbortSignal {
