@@ -11,6 +11,24 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortedError(signal);
 }
 
+/**
+ * `promise`, or the end of `signal` if that comes first, whether or not the other side heeds it. What becomes of the promise
+ * then concerns nobody.
+ * @param errorOf what is thrown then
+ * @throws PeerlaneError `aborted`, and what `promise` does
+ */
+export async function orAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  errorOf: (signal: AbortSignal) => unknown = abortedError,
+): Promise<T> {
+  if (signal === undefined) return await promise;
+  return await new Promise<T>((resolve, reject) => {
+    const off = onAbort(signal, () => reject(errorOf(signal)));
+    promise.then(resolve, reject).finally(off);
+  });
+}
+
 interface Wait {
   readonly runs: Set<{ readonly run: () => void }>;
   readonly end: () => void;

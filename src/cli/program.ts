@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { systemEnv } from '../base/env.ts';
+import { addBansCommands } from './bans.ts';
 import { addBenchCommand } from './bench.ts';
 import { EXIT } from './command.ts';
 import { addCrawlCommand } from './crawl.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addDnsCommands(program);
   addServeCommand(program);
   addSyncCommand(program);
+  addBansCommands(program);
   addCrawlCommand(program);
   addNodesetCommands(program);
   addPingCommand(program);

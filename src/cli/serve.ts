@@ -10,6 +10,8 @@ import { importChain } from '../sync/index.ts';
 import { collected, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { isConductEvent, reportConduct } from './conduct-events.ts';
+import { DiagnosisReport } from './diagnosing.ts';
 import {
   discoveryOf,
   FIND_OPTIONS,
@@ -118,6 +120,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   );
   await using _ = await metricsAt(options.metrics, server, output);
   warnings.release();
+  using _diagnosis = new DiagnosisReport(env, output, server);
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 
@@ -151,31 +154,12 @@ function report(output: Output, event: ServerEvent): void {
     reportMoved(output, event);
   } else if (isNatEvent(event)) {
     reportNat(output, event);
-  } else if (event.kind === 'reputation') {
-    reportJudged(output, event);
-  } else if (event.kind === 'bans-failed') {
-    const { code, message } = event.error;
-    output.event(event.kind, { code, message }, `the bans could not be kept: ${message} (${code})`);
+  } else if (isConductEvent(event)) {
+    reportConduct(output, event);
   } else if (event.kind === 'listener-failed') {
     const { code, message } = event.error;
     output.event(event.kind, { code, message }, `the listener failed: ${message} (${code})`);
   } else {
     reportDiscovery(output, event);
   }
-}
-
-/** Tells of nodes that are disconnected or refused for how they behave; `node` is a public key, or an address. */
-function reportJudged(
-  output: Output,
-  { node, decision }: Extract<ServerEvent, { readonly kind: 'reputation' }>,
-): void {
-  if (decision.kind !== 'disconnect' && decision.kind !== 'ban') return;
-  const { kind, reason } = decision;
-  const forMs = decision.kind === 'ban' ? { forMs: decision.forMs } : {};
-  const what = kind === 'ban' ? 'banned' : 'disconnected';
-  output.event(
-    'reputation',
-    { node, decision: kind, reason, ...forMs },
-    `${node} is ${what}: ${printable(reason)}`,
-  );
 }

@@ -10,6 +10,8 @@ import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '.
 import { block, checkedWith, collected } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { reportConduct } from './conduct-events.ts';
+import { DiagnosisReport } from './diagnosing.ts';
 import {
   discoveryOf,
   type FindOptions,
@@ -154,6 +156,7 @@ async function download(
     env,
   });
   await server.start();
+  using diagnosis = new DiagnosisReport(env, output, server);
   try {
     const first = await downloader.run({ signal });
     if (to?.kind === 'hash' || (peers.isSettled && !isUnheard)) return first;
@@ -169,6 +172,7 @@ async function download(
       seconds: first.seconds + seconds,
     };
   } catch (error) {
+    if (isPeerlaneError(error, 'no-peers')) diagnosis.tell();
     throw peers.explained(error);
   } finally {
     peers.silence();
@@ -250,6 +254,10 @@ class PeerReport {
         );
         break;
       }
+      case 'reputation':
+      case 'bans-failed':
+        reportConduct(this.#output, event);
+        break;
       default:
         reportDiscovery(this.#output, event);
     }

@@ -1,7 +1,7 @@
 /** TXT records and addresses, by what is part of Node.js: the only place that asks it. */
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { abortedError, onAbort } from '../base/abort.ts';
+import { abortedError, onAbort, orAborted, throwIfAborted } from '../base/abort.ts';
 import { checkDuration, checkNames, checkSignal, type NamesOf, reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 
@@ -121,20 +121,14 @@ export async function lookupHost(
   signal?: AbortSignal,
   prefers: (ip: string) => boolean = () => true,
 ): Promise<string> {
-  if (signal?.aborted) throw abortedError(signal);
-  let removeAbort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    removeAbort = onAbort(signal, () => reject(abortedError(signal)));
-  });
+  throwIfAborted(signal);
   try {
-    const found = await Promise.race([lookup(host, { all: true, order: 'ipv4first' }), aborted]);
+    const found = await orAborted(lookup(host, { all: true, order: 'ipv4first' }), signal);
     const { address } = found.find(({ address }) => prefers(address)) ?? found[0] ?? {};
     if (address === undefined) throw new TypeError('no address');
     return address;
   } catch (cause) {
     if (cause instanceof PeerlaneError) throw cause;
     throw failure(host, cause);
-  } finally {
-    removeAbort();
   }
 }

@@ -4,7 +4,7 @@
  */
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import { abortedError, onAbort } from '../base/abort.ts';
+import { abortedError, onAbort, orAborted, throwIfAborted } from '../base/abort.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { addressRefused, type ConnectOptions, connectTcp, type Endpoint, type Wire } from './tcp.ts';
@@ -49,8 +49,9 @@ export async function connectAny(endpoints: readonly Endpoint[], options: Connec
     ended.abort(new PeerlaneError('dial-timeout', `no connection to ${name} within ${timeoutMs} ms`));
   });
   try {
-    if (signal?.aborted) throw abortedError(signal);
-    const addresses = await untilEnded(addressesOf(endpoints, options), ended.signal);
+    throwIfAborted(signal);
+    const lookUp = addressesOf(endpoints, options);
+    const addresses = await orAborted(lookUp, ended.signal, ({ reason }) => reason);
     return await race(addresses, { ...options, ended, timeLeft });
   } finally {
     timer.cancel();
@@ -159,11 +160,4 @@ function alternating(hosts: readonly string[]): string[] {
   return ours
     .flatMap((host, i) => (others[i] === undefined ? [host] : [host, others[i]]))
     .concat(others.slice(ours.length));
-}
-
-function untilEnded<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const off = onAbort(signal, () => reject(signal.reason));
-    promise.then(resolve, reject).finally(off);
-  });
 }

@@ -243,7 +243,10 @@ export class Dialer {
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
       this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
-        () => this.#search.forget(key),
+        () => {
+          this.#search.forget(key);
+          this.plan();
+        },
         (error: unknown) => this.#failed(candidate, error),
       );
     }
@@ -257,7 +260,6 @@ export class Dialer {
     const { key, target: enode, isFound } = candidate;
     const error = toPeerlaneError(thrown);
     const outcome = outcomeOf(error);
-    const isForgotten = isFound && this.#candidates.get(key) === candidate;
     this.#over(candidate, outcome);
     candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);
@@ -265,9 +267,7 @@ export class Dialer {
     const isKept = !isFound && this.#candidates.get(key) === candidate;
     if (isKept && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
       this.#search.want(key, enode);
-    // It waits for longer now, and if it was found, it counted as one that waits.
-    if (isForgotten) this.#options.planned?.();
-    else this.plan();
+    this.plan();
   }
 
   #isShunned({ target }: Candidate): boolean {

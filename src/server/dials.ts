@@ -1,4 +1,4 @@
-import { abortedError, onAbort } from '../base/abort.ts';
+import { orAborted } from '../base/abort.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { Peer } from './peer.ts';
 
@@ -21,7 +21,7 @@ export class Dials {
   readonly #connect: Connect;
   readonly #settled: () => void;
 
-  /** @param settled called when a dial has ended, in either way */
+  /** @param settled called when a dial for a caller has ended, in either way */
   constructor(connect: Connect, settled: () => void) {
     this.#connect = connect;
     this.#settled = settled;
@@ -45,7 +45,7 @@ export class Dials {
     return [...this.#attempts].flatMap(([key, { takesSlot }]) => (takesSlot ? [key] : []));
   }
 
-  /** Dials for the server itself. */
+  /** Dials for the server itself, which learns of the end from the promise: by then the dial is no longer in progress. */
   begin(key: string, target: DialTarget, takesSlot: boolean): Promise<Peer> {
     return (this.#attempts.get(key) ?? this.#start(key, target, true, takesSlot)).done;
   }
@@ -57,14 +57,9 @@ export class Dials {
   async join(key: string, target: DialTarget, signal: AbortSignal | undefined): Promise<Peer> {
     const attempt = this.#attempts.get(key) ?? this.#start(key, target, false, false);
     attempt.waiters++;
-    let stop: () => void = () => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      stop = onAbort(signal, () => reject(abortedError(signal)));
-    });
     try {
-      return await Promise.race([attempt.done, aborted]);
+      return await orAborted(attempt.done, signal);
     } finally {
-      stop();
       attempt.waiters--;
       if (attempt.waiters === 0 && !attempt.planned && signal?.aborted) attempt.abort.abort();
     }
@@ -85,7 +80,7 @@ export class Dials {
     this.#attempts.set(key, attempt);
     const settled = () => {
       this.#attempts.delete(key);
-      this.#settled();
+      if (!planned) this.#settled();
     };
     attempt.done.then(settled, settled);
     return attempt;

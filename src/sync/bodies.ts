@@ -116,8 +116,9 @@ class BodyDownload implements FetchTask<Answer>, Disposable {
     }
   }
 
-  usable(): boolean {
-    return true;
+  /** Who has said that it does not have what is next would be blamed for saying so again. */
+  usable({ earliest = 0 }: BlockSource): boolean {
+    return earliest <= this.#context.store.head().number + 1;
   }
 
   isOpen(number: number): boolean {

@@ -1,4 +1,4 @@
-import { abortedError, onAbort } from '../base/abort.ts';
+import { orAborted } from '../base/abort.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type ErrorCode, isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import {
@@ -263,16 +263,4 @@ export function outOfPatience(sources: SourceSet): PeerlaneError {
   return sources.size === 0
     ? new PeerlaneError('no-peers', 'there were no peers to download from')
     : new PeerlaneError('chain-not-found', 'no peer has the blocks that are wanted');
-}
-
-/** `promise`, or the end of `signal` if that comes first, whether or not the other side heeds it. */
-export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // The loser of the race may still fail, which then concerns nobody.
-  promise.catch(() => undefined);
-  return await new Promise<T>((resolve, reject) => {
-    const removeListener = onAbort(signal, () => {
-      reject(signal.reason instanceof PeerlaneError ? signal.reason : abortedError(signal));
-    });
-    promise.then(resolve, reject).finally(removeListener);
-  });
 }

@@ -32,6 +32,8 @@ export interface BlockSource {
   /** Unique among the sources of a set. */
   readonly id: string;
   readonly head: SourceHead;
+  /** The first block whose body it says that it has; without it nothing is said. It may change. */
+  readonly earliest?: number | undefined;
   /** Aborted when the source is gone. */
   readonly signal: AbortSignal;
   headers(request: HeadersRequest, signal: AbortSignal): Promise<RlpList<Header>>;
@@ -52,6 +54,9 @@ export function peerSource(peer: EthPeer): BlockSource {
     id: toBareHex(peer.info.id),
     get head() {
       return peer.head;
+    },
+    get earliest() {
+      return peer.earliest;
     },
     signal: peer.signal,
     headers: (request, signal) => peer.getBlockHeaders(request, { signal, timeoutMs: PEER_TIMEOUT_MS }),

@@ -1,11 +1,11 @@
-import { onAbort, throwIfAborted } from '../base/abort.ts';
+import { onAbort, orAborted, throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { keccak256 } from '../crypto/index.ts';
 import { AbortGroup } from './abort-group.ts';
 import type { ChainStore } from './chain-store.ts';
-import { orAborted, outOfPatience } from './fetcher.ts';
+import { outOfPatience } from './fetcher.ts';
 import type { BlockSource, HeadersRequest, SourceSet } from './source.ts';
 import type { StageContext, Target } from './stages.ts';
 import { Wake } from './wake.ts';
@@ -118,7 +118,10 @@ export async function sight(
   questions: AbortGroup,
 ): Promise<Sighting | undefined> {
   const abort = questions.add();
-  const timer = env.setTimer(ANSWER_MS, () => abort.abort());
+  const timer = env.setTimer(ANSWER_MS, () => {
+    if (sources.has(source)) source.report?.('timeout');
+    abort.abort();
+  });
   const request: HeadersRequest = { start: wanted, limit: 1 };
   try {
     const answer = await orAborted(source.headers(request, abort.signal), abort.signal);

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { onAbort } from '../../src/base/abort.ts';
+import { onAbort, orAborted } from '../../src/base/abort.ts';
+import { rejectionOf } from '../support/errors.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
 
 const listenersOf = ({ signal }: AbortController) => getEventListeners(signal, 'abort').length;
@@ -50,5 +51,35 @@ describe('those who wait for a signal', () => {
     });
     expect(runs).toEqual(['last']);
     expect(uncaught).toMatchObject([{ message: 'a bug' }]);
+  });
+});
+
+describe('what is waited for', () => {
+  it('comes, or fails, as it would without a signal, and leaves no listener', async () => {
+    const abort = new AbortController();
+    for (const signal of [undefined, abort.signal]) {
+      expect(await orAborted(Promise.resolve(1), signal)).toBe(1);
+      await expect(orAborted(Promise.reject(new RangeError('none')), signal)).rejects.toThrow(RangeError);
+    }
+    expect(listenersOf(abort)).toBe(0);
+  });
+
+  it('is left when the signal aborts, even if it never comes, or fails afterwards', async () => {
+    const [abort, aborted] = [new AbortController(), AbortSignal.abort('why')];
+    let fail: (error: Error) => void = () => undefined;
+    const failing = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const uncaught = await uncaughtOf(async () => {
+      const waits = [new Promise(() => undefined), failing].map((promise) =>
+        rejectionOf(orAborted(promise, abort.signal)),
+      );
+      abort.abort();
+      expect(await Promise.all(waits)).toEqual(['aborted', 'aborted']);
+      fail(new Error('late'));
+      expect(await rejectionOf(orAborted(failing, aborted))).toBe('aborted');
+    });
+    expect(uncaught).toEqual([]);
+    await expect(orAborted(failing, aborted, ({ reason }) => reason)).rejects.toBe('why');
   });
 });

@@ -120,6 +120,37 @@ describe('a dialer', () => {
     expect(dials.map(({ port }) => port)).toEqual([1, 2, 3]);
   });
 
+  it.each(['static', 'given', 'found', "a caller's"])('plans once when a dial fails: %s', async (whose) => {
+    let plans = 0;
+    const { dialer, failures, fail } = dialing({ planned: () => void plans++ });
+    dialer.start();
+    if (whose === 'found') dialer.offer(node(1));
+    else if (whose === "a caller's") dialer.dial(keyOf(1), node(1), undefined).catch(() => undefined);
+    else dialer.add(node(1), whose === 'static');
+    plans = 0;
+    await fail(1);
+    expect(plans).toBe(1);
+    // A caller hears of it by itself.
+    expect(failures).toHaveLength(whose === "a caller's" ? 0 : 1);
+    expect(dialer.pending).toBe(0);
+  });
+
+  it('plans once when a dial leads to a peer', async () => {
+    let plans = 0;
+    let lead: (peer: Peer) => void = () => undefined;
+    const connect = () =>
+      new Promise<Peer>((resolve) => {
+        lead = resolve;
+      });
+    const { dialer } = dialing({ connect, planned: () => void plans++ });
+    dialer.add(node(1), true);
+    dialer.start();
+    plans = 0;
+    lead({} as Peer);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([plans, dialer.pending]).toEqual([1, 0]);
+  });
+
   it('dials a static node as soon as a dial ends when as many as may be are in progress', async () => {
     const { dialer, dials, fail } = dialing({ maxPending: 1 });
     for (const port of [1, 2]) dialer.add(node(port), true);

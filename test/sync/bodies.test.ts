@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { concatBytes } from '../../src/base/bytes.ts';
+import { concatBytes, equalBytes } from '../../src/base/bytes.ts';
 import { type BodiesOptions, BodiesStage, type StageContext, verifyChain } from '../../src/sync/index.ts';
 import { EMPTY_ROOT } from '../../src/trie/index.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -97,6 +97,32 @@ describe('the download of bodies', () => {
     await expectBodies(download);
     expect(pruned.failure).toBeUndefined();
     expect(pruned.served.bodies).toBeLessThanOrEqual(HEAD);
+  });
+
+  it('asks nobody for what it has said that it does not have, and everybody for the rest', async () => {
+    const download = await TestDownload.withHeaders(chain);
+    const asked: number[] = [];
+    const pruned = download.add('pruned', chain, {
+      earliest: 400,
+      latencyMs: 1,
+      tamperBodies: (items, hashes) => {
+        asked.push(chain.blocks.findIndex(({ hash }) => equalBytes(hash, hashes[0] ?? hash)));
+        return items;
+      },
+    });
+    const full = download.add('full', chain, { latencyMs: 5, itemMs: 20 });
+    await run(download);
+    await expectBodies(download);
+    expect(Math.min(...asked)).toBeGreaterThanOrEqual(400);
+    expect(pruned.served.bodies).toBeGreaterThan(0);
+    expect(full.served.bodies).toBeGreaterThanOrEqual(399);
+  });
+
+  it('says that nobody has what is next when all have said so', async () => {
+    const download = await TestDownload.withHeaders(chain);
+    const source = download.add('pruned', chain, { earliest: 2 });
+    expect(await rejectionOf(run(download, { noPeersTimeoutMs: 30_000 }))).toBe('chain-not-found');
+    expect([source.served.requests, source.failure]).toEqual([0, undefined]);
   });
 
   it('asks again after a while when nobody had it', async () => {

@@ -2,6 +2,7 @@ import { onAbort } from '../../src/base/abort.ts';
 import { toBareHex } from '../../src/base/bytes.ts';
 import type { Env } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import type { ReputationEventKind } from '../../src/base/reputation-events.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { type Body, bodyCodec } from '../../src/eth/body.ts';
 import { type Header, headerCodec } from '../../src/eth/header.ts';
@@ -19,14 +20,18 @@ export interface SimOptions {
   readonly tamperHeaders?: (items: Uint8Array[], request: HeadersRequest) => Uint8Array[] | undefined;
   readonly tamperBodies?: (items: Uint8Array[], hashes: readonly Uint8Array[]) => Uint8Array[] | undefined;
   readonly head?: SourceHead;
+  readonly earliest?: number;
 }
 
 /** A source over a chain in memory that answers as a server would, after a while. */
 export class SimSource implements BlockSource {
   readonly id: string;
   readonly head: SourceHead;
+  readonly earliest: number | undefined;
   /** Why it was failed. */
   failure: PeerlaneError | undefined;
+  /** What was said of it while it stayed. */
+  readonly reported: ReputationEventKind[] = [];
   /** Items that were asked for and given. */
   readonly served = { headers: 0, bodies: 0, requests: 0 };
   readonly #env: Env;
@@ -43,10 +48,15 @@ export class SimSource implements BlockSource {
     this.#numbers = new Map(chain.blocks.map(({ hash, number }) => [toBareHex(hash), number]));
     const { number, hash } = blockAt(chain, chain.blocks.length - 1);
     this.head = options.head ?? { number, hash };
+    this.earliest = options.earliest;
   }
 
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  report(kind: ReputationEventKind): void {
+    this.reported.push(kind);
   }
 
   fail(error: PeerlaneError): void {

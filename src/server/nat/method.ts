@@ -1,4 +1,4 @@
-import { abortedError, onAbort, throwIfAborted } from '../../base/abort.ts';
+import { orAborted, throwIfAborted } from '../../base/abort.ts';
 import type { Env, Timer } from '../../base/env.ts';
 import { bindUdp } from '../../io/udp.ts';
 import type { GrantedMapping, NatMethodName, WantedMapping } from '../../nat/index.ts';
@@ -64,7 +64,6 @@ export async function askByUdp<T>(question: Question<T>): Promise<T | undefined>
     },
   );
   let timer: Timer | undefined;
-  const removeAbort = onAbort(signal, () => reject(abortedError(signal)));
   const send = (round: number): void => {
     const wait = RESEND_MS[round];
     if (wait === undefined) {
@@ -76,9 +75,8 @@ export async function askByUdp<T>(question: Question<T>): Promise<T | undefined>
   };
   try {
     send(0);
-    return await answer;
+    return await orAborted(answer, signal);
   } finally {
     timer?.cancel();
-    removeAbort();
   }
 }

@@ -35,6 +35,15 @@ export function bansKeyOf(id: Uint8Array): Uint8Array {
   return localKeyOf(BANS_PREFIX, id);
 }
 
+/** Whose bans are kept under a key: the id of a node of this machine; undefined when it is no such key. */
+export function ownerOfBansKey(key: Uint8Array): Uint8Array | undefined {
+  return isUnder(BANS_PREFIX, key) ? key.slice(BANS_PREFIX.length) : undefined;
+}
+
+function isUnder(prefix: Uint8Array, key: Uint8Array): boolean {
+  return key.length === prefix.length + ID_LENGTH && prefix.every((byte, i) => key[i] === byte);
+}
+
 function localKeyOf(prefix: Uint8Array, id: Uint8Array): Uint8Array {
   const key = new Uint8Array(prefix.length + ID_LENGTH);
   key.set(prefix);
@@ -44,14 +53,10 @@ function localKeyOf(prefix: Uint8Array, id: Uint8Array): Uint8Array {
 
 /** Whether it is the key of something that a node database keeps beside its version. */
 export function isOwnKey(key: Uint8Array): boolean {
-  return [PREFIX, SEQ_PREFIX, BANS_PREFIX].some((prefix) => {
-    return key.length === prefix.length + ID_LENGTH && prefix.every((byte, i) => key[i] === byte);
-  });
+  return [PREFIX, SEQ_PREFIX, BANS_PREFIX].some((prefix) => isUnder(prefix, key));
 }
 
 /** The name of the node that a key of the disk stands for; undefined when it is no such key. */
 export function nameOfKey(key: Uint8Array): string | undefined {
-  if (key.length !== PREFIX.length + ID_LENGTH) return undefined;
-  if (PREFIX.some((byte, i) => key[i] !== byte)) return undefined;
-  return nameOf(key.subarray(PREFIX.length));
+  return isUnder(PREFIX, key) ? nameOf(key.subarray(PREFIX.length)) : undefined;
 }

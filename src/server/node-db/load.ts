@@ -5,6 +5,7 @@ import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import type { ScannableStore } from '../../base/kv.ts';
 import { clear, putBack, setAsideRepaired } from '../../io/level-repair.ts';
 import { type LevelOptions, LevelStore } from '../../io/level-store.ts';
+import { requireLevel } from '../../io/level-there.ts';
 import { decode, encode, struct, uint } from '../../rlp/index.ts';
 import type { NodeDatabaseEvent } from './events.ts';
 import { isOwnKey, nameOfKey, VERSION_KEY } from './keys.ts';
@@ -21,6 +22,8 @@ const LEVEL: LevelOptions = {
   // All of it: 20,000 nodes are at most some 20 MB.
   checkedBytes: Number.POSITIVE_INFINITY,
 };
+
+const DAMAGED_ADVICE = 'a node that is started with it sets it aside, and begins with what can be read of it';
 
 /** Nodes read at a time, in about a millisecond. */
 const SCAN_LENGTH = 256;
@@ -61,6 +64,24 @@ export async function openWhole<T>(
     // What is left is of no use.
     await clear(path);
     return await open();
+  }
+}
+
+/**
+ * Opens a database that is there, and leaves it as it is when it is damaged, or of something else.
+ * @throws PeerlaneError `store-locked`, `store-damaged`, `store-mismatch`, `file-unreadable`, also when there is none
+ */
+export async function openAsItIs(path: string): Promise<ScannableStore> {
+  await requireLevel(path, 'node database');
+  const store = await LevelStore.open(path, { ...LEVEL, advice: DAMAGED_ADVICE });
+  try {
+    const version = await store.get(VERSION_KEY);
+    if (version !== undefined) requireVersion(version);
+    else if (!(await store.isEmpty())) throw foreign();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
   }
 }
 

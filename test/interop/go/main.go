@@ -8,6 +8,7 @@
 //	devp2p-peer dns         makes and reads DNS node lists
 //	devp2p-peer discover    discovery v4 nodes that take orders
 //	devp2p-peer network     p2p.Servers that find each other by discovery v4
+//	devp2p-peer static      p2p.Servers that keep connected to whom they are told
 package main
 
 import (
@@ -32,9 +33,10 @@ func main() {
 		"dns":         runDNS,
 		"discover":    runDiscover,
 		"network":     runNetwork,
+		"static":      runStatic,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover|network [flags]")
+		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover|network|static [flags]")
 		os.Exit(2)
 	}
 	out := newReporter(os.Stdout)
