@@ -1,7 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import type { PeerlaneError } from '../../base/errors.ts';
 import type { MappedProtocol, NatMethodName } from '../../nat/index.ts';
-import type { LocalEndpoints, LocalNode } from '../local-node.ts';
+import { type LocalEndpoints, type LocalNode, portsBeside } from '../local-node.ts';
 import { type NatConfig, natMethods } from './options.ts';
 import { type ExternalEndpoint, PortMapper, type PortMapperEvent } from './port-mapper.ts';
 
@@ -99,7 +99,10 @@ export class NodeNat implements AsyncDisposable {
   }
 }
 
-/** Where others reach a node: ports that are not mapped are taken to be the same outside. */
+/**
+ * Where others reach a node. Ports that are not mapped are taken to be the same outside, unless others see the UDP port
+ * elsewhere.
+ */
 export function mappedEndpoints(
   own: LocalEndpoints,
   tcp: ExternalEndpoint | undefined,
@@ -108,5 +111,8 @@ export function mappedEndpoints(
   const host = (tcp ?? udp)?.ip;
   if (host === undefined) return own;
   // A router with two addresses has the other port elsewhere; a record has room for one.
-  return { host, tcp: tcp?.port ?? own.tcp, udp: udp?.ip === host ? udp.port : own.udp };
+  const there = udp?.ip === host ? udp : undefined;
+  const known = there === undefined || there.method === 'stun' ? 'address' : 'endpoint';
+  const ports = { tcp: tcp?.port ?? own.tcp, udp: there?.port ?? own.udp };
+  return { host, ...ports, known, beside: portsBeside(own) };
 }
