@@ -25,7 +25,13 @@ import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt } from './metrics.ts';
-import { checkedNat, type NatCliOptions, reportNat, withNatOptions } from './nat-options.ts';
+import {
+  checkedNat,
+  type NatCliOptions,
+  reportNat,
+  requireNatOptions,
+  withNatOptions,
+} from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
@@ -57,7 +63,10 @@ export function addListenCommand(program: Command): void {
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
     .option('--metrics <host:port>', METRICS_HELP, listenAddress)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
-    .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
+    .action((options: ListenOptions, command: Command) => {
+      requireNatOptions(command, options);
+      return runAction(options, (context) => listen(context, options));
+    });
 }
 
 async function listen(context: Context, options: ListenOptions): Promise<void> {

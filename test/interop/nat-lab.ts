@@ -129,6 +129,19 @@ export class NatLab implements AsyncDisposable {
     await this.startMapper();
   }
 
+  /** The provider gives the router another address. @returns it */
+  async readdress(): Promise<string> {
+    const address = this.externalIp.replace(/1$/, '3');
+    const change = (what: string, ip: string) =>
+      run('ip', ['-n', this.router, 'addr', what, `${ip}/24`, 'dev', 'outer']);
+    // Else the second address would go with the first.
+    const promote = 'echo 1 > /proc/sys/net/ipv4/conf/outer/promote_secondaries';
+    await run(...this.inside(this.router, 'sh', '-c', promote));
+    await change('add', address);
+    await change('del', this.externalIp);
+    return address;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopMapper();
     for (const name of [this.lan, this.router, this.wan]) {

@@ -1,5 +1,6 @@
 /** Nodes behind miniupnpd, a real router, and a STUN server (coturn), in network namespaces of our own. Needs root. */
 import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
@@ -106,6 +107,34 @@ it('a lease is renewed before it ends, and a router that restarts gets its mappi
   while (Date.now() < ends) await router.untilRules((rules) => leads(rules) === 2, 10);
   await router.restart();
   await router.untilRules((rules) => leads(rules) === 2);
+});
+
+it.each(['pcp', 'pmp'])(
+  'by %s a router that restarts is heard, long before a lease is renewed',
+  async (way) => {
+    const router = await lab();
+    const node = serve(router, '--nat', way);
+    await mapped(node, 'tcp');
+    await mapped(node, 'udp');
+    await router.untilRules((rules) => leads(rules) === 2);
+    // A clock that is back by two seconds may only be wrong (RFC 6887, section 8.5).
+    await pause(4_000);
+    await router.restart();
+    await router.untilRules((rules) => leads(rules) === 2);
+  },
+);
+
+it('a changed address of the router is heard, long before a lease is renewed', async () => {
+  const router = await lab();
+  const node = serve(router, '--nat', 'pcp');
+  const { external } = await mapped(node, 'tcp');
+  await mapped(node, 'udp');
+  expect(external).toContain(`${router.externalIp}:`);
+  const now = await router.readdress();
+  const isThere = (protocol: string) => (event: CliEvent) =>
+    event.event === 'mapped' && event.protocol === protocol && String(event.external).startsWith(`${now}:`);
+  await node.next('mapped tcp elsewhere', isThere('tcp'));
+  await node.next('mapped udp elsewhere', isThere('udp'));
 });
 
 it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s carrier-grade NAT is recognised and said', async (way) => {

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { EVERY_IP, EVERY_IPV4 } from '../../../src/server/listen-host.ts';
 import type { LocalEndpoints } from '../../../src/server/local-node.ts';
+import type { ExternalEndpoint } from '../../../src/server/nat/mapped-port.ts';
 import { mappedEndpoints } from '../../../src/server/nat/node-nat.ts';
-import type { ExternalEndpoint } from '../../../src/server/nat/port-mapper.ts';
 
 const OWN: LocalEndpoints = { host: EVERY_IPV4, tcp: 1, udp: 2 };
 const at = (port: number, method: ExternalEndpoint['method'] = 'pcp', ip = '8.8.8.8'): ExternalEndpoint => ({
