@@ -10,7 +10,7 @@ import type { TableStats } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
 import { Discv4Service, NodeDatabase } from '../server/index.ts';
 import { reachesFrom } from '../server/listen-host.ts';
-import { LocalNode } from '../server/local-node.ts';
+import { endpointsOf, LocalNode } from '../server/local-node.ts';
 import { LoopMeter } from '../server/loop-meter.ts';
 import { NodeNat } from '../server/nat/node-nat.ts';
 import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
@@ -25,7 +25,13 @@ import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt } from './metrics.ts';
-import { checkedNat, type NatCliOptions, reportNat, withNatOptions } from './nat-options.ts';
+import {
+  checkedNat,
+  type NatCliOptions,
+  reportNat,
+  requireNatOptions,
+  withNatOptions,
+} from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
@@ -57,7 +63,10 @@ export function addListenCommand(program: Command): void {
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
     .option('--metrics <host:port>', METRICS_HELP, listenAddress)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
-    .action((options: ListenOptions) => runAction(options, (context) => listen(context, options)));
+    .action((options: ListenOptions, command: Command) => {
+      requireNatOptions(command, options);
+      return runAction(options, (context) => listen(context, options));
+    });
 }
 
 async function listen(context: Context, options: ListenOptions): Promise<void> {
@@ -94,7 +103,8 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     },
   });
   await service.start();
-  local.listens({ host: externalIp ?? listen.host, tcp: undefined, udp: service.port });
+  const endpoint = { host: listen.host, port: service.port };
+  local.listens(endpointsOf(undefined, endpoint, externalIp));
   // Nobody sees a number that a crash could make the node use again.
   await local.stored();
   const { enode, record } = local;
@@ -117,7 +127,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     failed,
     onEvent: (event) => reportNat(output, event),
   });
-  mapping.start({ host: listen.host, tcp: undefined, udp: service.port });
+  mapping.start(endpointsOf(undefined, endpoint));
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   const isNamed = (node: GivenNode): boolean =>

@@ -42,6 +42,17 @@ function stunServer(text: string): ListenAddress {
   return { ...address, host: ip === undefined ? address.host : formatIp(ip) };
 }
 
+/** Ends the command when these options contradict each other: as they are typed, and before anything is done. */
+export function requireNatOptions(command: Command, { nat = 'none', stun, extip }: NatCliOptions): void {
+  const refuse = (message: string): never => command.error(`error: ${message}`);
+  if (nat === 'stun' && stun === undefined) refuse('--nat stun needs --stun HOST:PORT');
+  if (nat !== 'stun' && stun !== undefined) refuse('--stun is for --nat stun');
+  if (extip === undefined || nat === 'none') return;
+  if (typeof nat === 'string') {
+    refuse(`--extip says where others reach the node, and --nat ${nat} would find it out`);
+  } else if (extip !== nat.extip) refuse(`--extip is ${extip}, and --nat says ${nat.extip}`);
+}
+
 /** As options of a `Server`. */
 export function natOf({ nat, stun }: NatCliOptions): NatOptions {
   return { ...(nat !== undefined && { nat }), stunServer: stun };

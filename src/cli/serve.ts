@@ -30,6 +30,7 @@ import {
   type NatCliOptions,
   natOf,
   reportNat,
+  requireNatOptions,
   withNatOptions,
 } from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
@@ -60,6 +61,7 @@ export function addServeCommand(program: Command): void {
     .addOption(new Option('--no-discovery', 'neither find nodes nor be found').conflicts([...FIND_OPTIONS]))
     .action((options: ServeOptions, command: Command) => {
       requireUseOfDnsServer(command, options);
+      requireNatOptions(command, options);
       return runAction(options, (context) => serve(context, options));
     });
 }

@@ -1,7 +1,7 @@
 /** UDP for discovery: the only place that knows of datagram sockets. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
-import { PeerlaneError } from '../base/errors.ts';
+import { errorText, PeerlaneError } from '../base/errors.ts';
 
 /** What a socket reports. */
 export interface UdpEvents {
@@ -26,6 +26,8 @@ export interface UdpOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Takes what is sent to that group, too, on a port that others may share. */
+  readonly group?: string | undefined;
 }
 
 /** Asked of the system for either direction, in bytes: between two turns of the event loop packets wait there. */
@@ -75,7 +77,7 @@ function ignored(): void {
  * Binds a socket.
  * @throws PeerlaneError `invalid-argument`, `port-in-use`, `listen-failed`
  */
-export function bindUdp({ host, port }: UdpOptions, events: UdpEvents): Promise<UdpSocket> {
+export function bindUdp({ host, port, group }: UdpOptions, events: UdpEvents): Promise<UdpSocket> {
   return new Promise((resolve, reject) => {
     if (!isIPv4(host) && !isIPv6(host)) {
       reject(new PeerlaneError('invalid-argument', 'a UDP socket is bound to an IP address'));
@@ -84,7 +86,11 @@ export function bindUdp({ host, port }: UdpOptions, events: UdpEvents): Promise<
     const type = isIPv6(host) ? 'udp6' : 'udp4';
     const family = type === 'udp6' ? 6 : 4;
     // Addresses need no resolver, which would take a turn of the event loop for each datagram.
-    const socket = createSocket({ type, lookup: (address, _, found) => found(null, address, family) });
+    const socket = createSocket({
+      type,
+      reuseAddr: group !== undefined,
+      lookup: (address, _, found) => found(null, address, family),
+    });
     const failed = (cause: NodeJS.ErrnoException) => {
       const inUse = cause.code === 'EADDRINUSE';
       const message = inUse
@@ -100,6 +106,14 @@ export function bindUdp({ host, port }: UdpOptions, events: UdpEvents): Promise<
         events.failed(new PeerlaneError('listen-failed', cause.message, { cause })),
       );
       socket.on('message', (bytes, { address, port }) => events.message(bytes, unmapped(address), port));
+      try {
+        if (group !== undefined) socket.addMembership(group);
+      } catch (cause) {
+        socket.close();
+        const message = `cannot join the group ${group}: ${errorText(cause)}`;
+        reject(new PeerlaneError('listen-failed', message, { cause }));
+        return;
+      }
       enlargeBuffers(socket);
       resolve(new BoundSocket(socket, host));
     });

@@ -1,3 +1,4 @@
+export * from './announce.ts';
 export * from './mapping.ts';
 export * from './pcp.ts';
 export * from './plan.ts';

@@ -5,6 +5,7 @@ import { parseIp } from '../base/ip.ts';
 import { classOfIp, type IpClass } from '../base/ip-class.ts';
 import type { ClockSkew } from '../discv4/index.ts';
 import type { DialOutcome } from './dial-backoff.ts';
+import type { OutsideView } from './local-node.ts';
 
 /** A clock that is off by more makes packets of discovery, which are valid for 20 s, expire before they come. Seconds. */
 export const MAX_CLOCK_SKEW_S = 10;
@@ -48,6 +49,8 @@ export interface DiagnosisFacts {
   readonly v4:
     | { readonly table: number; readonly sent: number; readonly received: number; readonly expired: number }
     | undefined;
+  /** Where networks of the Internet see the node. */
+  readonly outside: readonly OutsideView[];
   /** Why ports are not mapped at present, where that was asked for. */
   readonly natFailure: ErrorCode | undefined;
   /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
@@ -65,7 +68,9 @@ export type FindingKind =
   | 'incompatible'
   | 'unreachable'
   | 'no-candidates'
+  | 'other-address'
   | 'nat'
+  | 'symmetric-nat'
   | 'closed-port'
   | 'static-missing';
 
@@ -106,7 +111,9 @@ const RULES: readonly Rule[] = [
   incompatible,
   unreachable,
   noCandidates,
+  otherAddress,
   nat,
+  symmetricNat,
   closedPort,
   staticMissing,
 ];
@@ -290,6 +297,32 @@ function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | und
         : 'the record of this node names an address that only its own network reaches',
     advice:
       "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port",
+  };
+}
+
+function otherAddress({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ ip, known, recordIp }) => known && recordIp !== undefined && ip !== recordIp);
+  if (seen === undefined) return undefined;
+  const { ip, voters, recordIp } = seen;
+  return {
+    kind: 'other-address',
+    count: voters,
+    message: `${voters} networks see this node at ${ip}, but its record names ${recordIp}, as it was told`,
+    advice:
+      'See whether externalIp is that of today, or, where a router maps the ports, whether it stands behind another one',
+  };
+}
+
+function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ udpPort, known }) => udpPort === undefined && known !== 'endpoint');
+  if (seen === undefined) return undefined;
+  const { voters, ports } = seen;
+  return {
+    kind: 'symmetric-nat',
+    count: ports,
+    message: `${voters} networks see this node at ${ports} UDP ports: the router maps each peer to another one`,
+    advice:
+      "Nobody reaches it by UDP whom it has not asked: use the option nat ('any'), forward the port, or have the router keep it",
   };
 }
 

@@ -5,16 +5,12 @@
 import { formatIp, parseIp } from '../base/ip.ts';
 import { classOfIp, type IpClass } from '../base/ip-class.ts';
 import { networksOf } from '../kad/index.ts';
+import { Ballot, type Majority, type SeenEndpoint } from './endpoint-ballot.ts';
 
-/** How long a statement counts: endpoints change, and mappings of translators end within minutes. */
-export const VOTE_LIFETIME_MS = 5 * 60 * 1000;
 /** So many networks, and more than all others together, must state a global endpoint; addresses cost an attacker. */
 export const MIN_GLOBAL_VOTES = 10;
 /** So many nodes, and more than all others together, must state another one: there, one host can be any number of nodes. */
 export const MIN_LOCAL_VOTES = 3;
-/** Votes of one family and reach; beyond it the oldest goes. */
-export const MAX_VOTES = 256;
-
 /** The classes of addresses that are believed, in the order of how far they reach. */
 const REACHES: readonly IpClass[] = ['loopback', 'link-local', 'private', 'special', 'global'];
 const GLOBAL = REACHES.indexOf('global');
@@ -25,15 +21,18 @@ export interface StatedEndpoint {
   readonly udpPort: number;
 }
 
-/** The address in canonical text: a dotted quad, or the form of RFC 5952. */
-export interface PredictedEndpoint {
+/** Where enough see this node, the address in canonical text; port undefined: each sees another one. */
+export interface Prediction {
   readonly ip: string;
-  readonly udpPort: number;
+  readonly udpPort: number | undefined;
+  /** Whether the address is reached from everywhere. */
+  readonly isGlobal: boolean;
 }
 
-export type IpFamily = 4 | 6;
+export const IP_FAMILIES = [4, 6] as const;
+export type IpFamily = (typeof IP_FAMILIES)[number];
 
-interface Located extends PredictedEndpoint {
+interface Located extends SeenEndpoint {
   readonly family: IpFamily;
   readonly reach: number;
 }
@@ -48,52 +47,22 @@ function located({ ip, udpPort }: StatedEndpoint): Located | undefined {
   return { ip: formatIp(address), udpPort, family: address.length === 4 ? 4 : 6, reach };
 }
 
-const keyOf = ({ ip, udpPort }: PredictedEndpoint): string => `${ip} ${udpPort}`;
+const keyOf = ({ ip, udpPort }: SeenEndpoint): string => `${ip} ${udpPort}`;
 
-/** The votes for addresses of one family and reach, one of each voter, the oldest first. */
-class Ballot {
-  readonly #votes = new Map<string, { readonly endpoint: string; readonly at: number }>();
-  readonly #counts = new Map<string, number>();
-
-  get size(): number {
-    return this.#votes.size;
-  }
-
-  expire(now: number): void {
-    for (const [voter, { at }] of this.#votes) {
-      if (now - at < VOTE_LIFETIME_MS) return;
-      this.#remove(voter);
-    }
-  }
-
-  /** The latest vote of a voter is the one that counts. @returns how many state that endpoint now */
-  add(voter: string, endpoint: string, at: number): number {
-    this.#remove(voter);
-    this.#votes.set(voter, { endpoint, at });
-    const count = (this.#counts.get(endpoint) ?? 0) + 1;
-    this.#counts.set(endpoint, count);
-    const oldest = this.#votes.size > MAX_VOTES ? this.#votes.keys().next().value : undefined;
-    if (oldest !== undefined) this.#remove(oldest);
-    return this.#counts.get(endpoint) ?? 0;
-  }
-
-  #remove(voter: string): void {
-    const vote = this.#votes.get(voter);
-    if (vote === undefined) return;
-    this.#votes.delete(voter);
-    const count = this.#counts.get(vote.endpoint) ?? 0;
-    if (count > 1) this.#counts.set(vote.endpoint, count - 1);
-    else this.#counts.delete(vote.endpoint);
-  }
+interface Predicted {
+  readonly ip: string;
+  readonly udpPort: number | undefined;
+  readonly reach: number;
 }
 
 interface FamilyState {
   /** By reach. */
   readonly ballots: readonly Ballot[];
-  prediction: Located | undefined;
+  prediction: Predicted | undefined;
 }
 
 const newFamily = (): FamilyState => ({ ballots: REACHES.map(() => new Ballot()), prediction: undefined });
+const minVotes = (reach: number): number => (reach === GLOBAL ? MIN_GLOBAL_VOTES : MIN_LOCAL_VOTES);
 
 /**
  * Predicts the external endpoint of each family from what nodes state that have answered a Ping. A prediction stays
@@ -119,23 +88,39 @@ export class EndpointVotes {
     if (as.reach > from.reach || (from.reach === GLOBAL) !== isGlobal) return false;
     const family = this.#families[as.family];
     for (const ballot of family.ballots) ballot.expire(now);
-    const ballot = family.ballots[as.reach];
+    const { reach } = as;
+    const ballot = family.ballots[reach];
     if (ballot === undefined) return false;
     const network = isGlobal ? networksOf(from.ip)?.ofTable : undefined;
-    const count = ballot.add(network ?? keyOf(from), keyOf(as), now);
-    if (count < (isGlobal ? MIN_GLOBAL_VOTES : MIN_LOCAL_VOTES) || 2 * count <= ballot.size) return false;
-    // Whoever reaches further sees the address by which more of the others reach us.
-    if (family.ballots.some(({ size }, reach) => reach > as.reach && size > 0)) return false;
+    ballot.add(network ?? keyOf(from), as, now);
     const before = family.prediction;
-    if (before !== undefined && (before.reach > as.reach || keyOf(before) === keyOf(as))) return false;
-    family.prediction = as;
+    // As nearly always: what it states is known.
+    if (before?.ip === as.ip && before.udpPort === as.udpPort) return false;
+    const majority = ballot.majority(minVotes(reach));
+    if (majority === undefined) return false;
+    // Whoever reaches further sees the address by which more of the others reach us.
+    if (family.ballots.some(({ size }, other) => other > reach && size > 0)) return false;
+    if (before !== undefined && before.reach > reach) return false;
+    const { ip, udpPort } = majority;
+    // That there is no port to be named any more is no reason to name another one.
+    if (before?.ip === ip && (udpPort === undefined || udpPort === before.udpPort)) return false;
+    family.prediction = { ip, udpPort, reach };
     return true;
   }
 
   /** Where others see us, as far as is known. */
-  prediction(family: IpFamily): PredictedEndpoint | undefined {
+  prediction(family: IpFamily): Prediction | undefined {
     const { prediction } = this.#families[family];
-    return prediction && { ip: prediction.ip, udpPort: prediction.udpPort };
+    if (prediction === undefined) return undefined;
+    const { ip, udpPort, reach } = prediction;
+    return { ip, udpPort, isGlobal: reach === GLOBAL };
+  }
+
+  /** What enough networks of the Internet state at present. @param now as for `add` */
+  fromOutside(family: IpFamily, now: number): Majority | undefined {
+    const ballot = this.#families[family].ballots[GLOBAL];
+    ballot?.expire(now);
+    return ballot?.majority(MIN_GLOBAL_VOTES);
   }
 
   /** Statements that are held. */

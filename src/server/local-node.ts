@@ -2,7 +2,8 @@
 import { checkObject, invalidArgument, refuseThenable } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { errorText, PeerlaneError } from '../base/errors.ts';
-import { parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { classOfIp, isLanClass } from '../base/ip-class.ts';
 import {
   type EntryChanges,
   firstSeq,
@@ -12,8 +13,15 @@ import {
   nodeIdOf,
 } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { EndpointVotes, type StatedEndpoint } from './endpoint-votes.ts';
-import { toldHost } from './listen-host.ts';
+import type { Majority } from './endpoint-ballot.ts';
+import {
+  EndpointVotes,
+  IP_FAMILIES,
+  type IpFamily,
+  type Prediction,
+  type StatedEndpoint,
+} from './endpoint-votes.ts';
+import { EVERY_IP, toldHost } from './listen-host.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 /** How old the entries may be that change while the node runs. */
@@ -27,11 +35,22 @@ const LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['::', '::1'],
 ]);
 
-/** Where a node listens; a port that is undefined: it does not. */
-export interface LocalEndpoints {
-  readonly host: string;
+/** Ports; one that is undefined: the node does not listen there. */
+interface Ports {
   readonly tcp: number | undefined;
   readonly udp: number | undefined;
+}
+
+/** Where a node listens, or others reach it. */
+export interface LocalEndpoints extends Ports {
+  readonly host: string;
+  /**
+   * What somebody has said who must know, the user or a router: that `host` is where others reach the node, or that they do
+   * so at the UDP port, too. Default: neither, the node only listens there.
+   */
+  readonly known?: 'address' | 'endpoint';
+  /** The ports by the other family, where the node listens on all addresses of both, and `host` is one that is known. */
+  readonly beside?: Ports | undefined;
 }
 
 export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
@@ -42,8 +61,15 @@ export function endpointsOf(
   discovery: Endpoint | undefined,
   externalIp?: string,
 ): LocalEndpoints {
-  const { host = NOWHERE.host } = listener ?? discovery ?? {};
-  return { host: externalIp ?? host, tcp: listener?.port, udp: discovery?.port };
+  const { host } = listener ?? discovery ?? NOWHERE;
+  const own = { host, tcp: listener?.port, udp: discovery?.port };
+  if (externalIp === undefined) return own;
+  return { ...own, host: externalIp, known: 'endpoint', beside: portsBeside(own) };
+}
+
+/** The ports of a node by the family of which its external address is not. @param own where it listens */
+export function portsBeside({ host, tcp, udp }: LocalEndpoints): Ports | undefined {
+  return host === EVERY_IP ? { tcp, udp } : undefined;
 }
 
 /** The entries of the record (EIP-778) of a node that listens there. */
@@ -55,24 +81,59 @@ function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
   return { ip, ip6, ...(host.includes(':') ? { tcp6: tcp, udp6: udp } : { tcp, udp }) };
 }
 
-/** Whether only others can tell where the node is reached. */
-function mustLearn({ host, udp }: LocalEndpoints): boolean {
-  return udp !== undefined && LOOPBACK.has(host);
+/** Whether others may know more than the node itself of where it is reached by the family of its host. */
+function mayLearn({ host, udp, known }: LocalEndpoints): boolean {
+  if (udp === undefined || known === 'endpoint') return false;
+  return known === 'address' || LOOPBACK.has(host) || isBehindSomething(host);
+}
+
+/** Whether the host is an address that others than this machine reach, but not everybody. */
+function isBehindSomething(host: string): boolean {
+  const address = parseIp(host);
+  const name = address && classOfIp(address);
+  return name !== undefined && (isLanClass(name) || name === 'special');
+}
+
+const familyOf = (host: string): IpFamily => (host.includes(':') ? 6 : 4);
+
+/** What others say of an endpoint, as far as it is of use to a node that knows so much of it itself. */
+function usefulTo({ host, known }: LocalEndpoints, seen: Prediction): boolean {
+  if (known === 'address') return seen.ip === host;
+  return LOOPBACK.has(host) || seen.isGlobal;
+}
+
+/** What a translator does to the TCP port nobody says: it is as often as not the same. */
+function seenEntry(family: IpFamily, { ip, udpPort }: Prediction, { tcp, udp }: Ports): EntryChanges {
+  // Where each sees another UDP port, others reach none of these; the own one may be forwarded.
+  const port = udpPort ?? udp;
+  return family === 4 ? { ip, tcp, udp: port } : { ip6: ip, tcp6: tcp, udp6: port };
 }
 
 /**
- * The entries of a node that listens on all addresses, as far as others have told where they see it. What a translator
- * does to the TCP port nobody says: it is as often as not the same.
+ * The entries that others have told of: where they see a node that listens on all addresses, or on one that is not reached
+ * from everywhere; and the UDP port at an address that is known.
  */
 function seenEntries(endpoints: LocalEndpoints, votes: EndpointVotes): EntryChanges {
-  if (!mustLearn(endpoints)) return {};
-  const { host, tcp } = endpoints;
-  const seen4 = votes.prediction(4);
-  const seen6 = host === '::' ? votes.prediction(6) : undefined;
-  return {
-    ...(seen4 && { ip: seen4.ip, tcp, udp: seen4.udpPort }),
-    ...(seen6 && { ip6: seen6.ip, tcp6: tcp, udp6: seen6.udpPort }),
-  };
+  const { host, udp, beside } = endpoints;
+  if (udp === undefined) return {};
+  let entries: EntryChanges = {};
+  for (const family of IP_FAMILIES) {
+    const seen = votes.prediction(family);
+    if (seen === undefined) continue;
+    const isOwn = host === EVERY_IP || family === familyOf(host);
+    if (isOwn && mayLearn(endpoints) && usefulTo(endpoints, seen)) {
+      entries = { ...entries, ...seenEntry(family, seen, endpoints) };
+    }
+    if (!isOwn && beside !== undefined) entries = { ...entries, ...seenEntry(family, seen, beside) };
+  }
+  return entries;
+}
+
+/** What a majority sees of the node from outside, beside what the node itself has been told. */
+export interface OutsideView extends Majority {
+  readonly known: LocalEndpoints['known'];
+  /** The address of the same family in the record. */
+  readonly recordIp: string | undefined;
 }
 
 export interface LocalNodeOptions {
@@ -141,14 +202,12 @@ export class LocalNode {
   }
 
   /**
-   * A node has answered a Ping of ours, and says where it sees us. Where the node listens on all addresses, the record
-   * names what enough of them say (`EndpointVotes`).
+   * A node has answered a Ping of ours, and says where it sees us. Where nobody knows better, the record names what enough
+   * of them say (`EndpointVotes`).
    */
   seen(voter: StatedEndpoint, stated: StatedEndpoint): void {
-    // Who is told where it is needs no votes.
-    if (this.#endpoints.udp !== undefined && !mustLearn(this.#endpoints)) return;
-    const isChanged = this.#votes.add(voter, stated, this.#options.env.now());
-    if (!isChanged || !mustLearn(this.#endpoints)) return;
+    if (!this.#votes.add(voter, stated, this.#options.env.now())) return;
+    if (this.#endpoints.udp === undefined) return;
     const { seq } = this.#local;
     this.#tryRefresh();
     if (this.#local.seq !== seq) this.#options.moved?.();
@@ -170,10 +229,23 @@ export class LocalNode {
     const { host, tcp = 0, udp = 0 } = this.#endpoints;
     const { publicKey } = this.#local;
     const here = LOOPBACK.get(host);
-    if (here === undefined) return formatEnode({ publicKey, host, tcpPort: tcp, udpPort: udp });
+    const isKnown = here === undefined && !mayLearn(this.#endpoints);
+    if (isKnown) return formatEnode({ publicKey, host, tcpPort: tcp, udpPort: udp });
     const { ip, udp: udp4, ip6, udp6 } = this.#entries;
     const udpPort = (ip === undefined ? udp6 : udp4) ?? udp;
-    return formatEnode({ publicKey, host: ip ?? ip6 ?? here, tcpPort: tcp, udpPort });
+    return formatEnode({ publicKey, host: ip ?? ip6 ?? here ?? host, tcpPort: tcp, udpPort });
+  }
+
+  /** What enough networks of the Internet say at present of where the node is, and whether its record has it from others. */
+  fromOutside(): OutsideView[] {
+    const { env } = this.#options;
+    const { host, known } = this.#endpoints;
+    const { ip, ip6 } = this.#entries;
+    return IP_FAMILIES.flatMap((family) => {
+      const seen = this.#votes.fromOutside(family, env.now());
+      const told = family === familyOf(host) ? known : undefined;
+      return seen === undefined ? [] : [{ ...seen, known: told, recordIp: family === 4 ? ip : ip6 }];
+    });
   }
 
   #tryRefresh(): void {

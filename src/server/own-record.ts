@@ -3,7 +3,7 @@ import type { NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { Discv4ServiceConfig } from './discv4-options.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
-import { LocalNode } from './local-node.ts';
+import { endpointsOf, LocalNode } from './local-node.ts';
 import { ServiceRecord } from './service-record.ts';
 
 /**
@@ -36,7 +36,9 @@ export class OwnRecord {
   /** @param at where the socket is; port 0: that is not known yet */
   listens({ host, port }: Endpoint): void {
     const { externalIp, tcpPort } = this.#config;
-    this.#local?.listens({ host: externalIp ?? host, tcp: tcpPort || undefined, udp: port || undefined });
+    const listener = tcpPort === 0 ? undefined : { host, port: tcpPort };
+    const discovery = port === 0 ? undefined : { host, port };
+    this.#local?.listens(endpointsOf(listener, discovery, externalIp));
   }
 
   /** A node has answered a Ping, and says where it sees us. */

@@ -358,6 +358,7 @@ export class Server implements AsyncDisposable {
       listens: this.#listener !== undefined,
       port: this.#listener?.port ?? 0,
       ownAddress: widestOf([ip, ip6]),
+      outside: this.#local.fromOutside(),
       hasSources: hasNodes || this.#discovery?.hasSources === true,
     });
   }

@@ -128,6 +128,25 @@ describe('the command line', () => {
       [[...command.split(' '), '--bootnode', NODE.replace('127.0.0.1', '0.0.0.0')], /address/],
     ]),
     [['serve', '--chain', 'x', '--listen', ':0', '--extip', 'here'], /the IP address of a host/],
+    ...[`serve --chain ${SMALL} --listen 127.0.0.1:0`, 'listen --listen 127.0.0.1:0'].flatMap(
+      (command): [string[], RegExp][] => [
+        [
+          [...command.split(' '), '--nat', 'upnpp'],
+          /expected any, upnp, pmp, pcp, stun, none or extip:ADDRESS/,
+        ],
+        [[...command.split(' '), '--nat', 'extip:here'], /the IP address of a host/],
+        [[...command.split(' '), '--nat', 'stun'], /--nat stun needs --stun HOST:PORT/],
+        [[...command.split(' '), '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],
+        [[...command.split(' '), '--nat', 'any', '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],
+        [[...command.split(' '), '--nat', 'stun', '--stun', '127.0.0.1:0'], /expected HOST:PORT of IPv4/],
+        [[...command.split(' '), '--nat', 'stun', '--stun', '[::1]:3478'], /expected HOST:PORT of IPv4/],
+        [[...command.split(' '), '--nat', 'pcp', '--extip', '8.8.8.8'], /--nat pcp would find it out/],
+        [
+          [...command.split(' '), '--nat', 'extip:8.8.4.4', '--extip', '8.8.8.8'],
+          /--extip is 8\.8\.8\.8, and --nat says 8\.8\.4\.4/,
+        ],
+      ],
+    ),
     [['nodeset', 'info'], /missing required argument 'file'/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.0/33'], /a prefix has at most 32 bits/],
     [['nodeset', 'filter', 'x', '--ip', '10.0.0.1/8'], /the block around it is 10.0.0.0\/8/],

@@ -23,6 +23,11 @@ export interface NatLabOptions {
   readonly config?: readonly string[];
   /** Whether the router maps ports; default yes. */
   readonly maps?: boolean;
+  /**
+   * What outside becomes of the UDP port `inside` of the host in the LAN: always `outside`, by which others reach it too, or
+   * another one for each whom it writes to. Default: the same, as long as it is free.
+   */
+  readonly udp?: { readonly inside: number; readonly outside: number | 'scattered' };
 }
 
 /** `lan` -- `router` -- `wan`. */
@@ -63,6 +68,15 @@ export class NatLab implements AsyncDisposable {
   /** The command that runs a program in a namespace. */
   inside(namespace: string, ...command: readonly string[]): [string, string[]] {
     return ['ip', ['netns', 'exec', namespace, ...command]];
+  }
+
+  /** More hosts outside, each of a network of its own; at most 16. @returns their addresses */
+  async addNetworks(count: number): Promise<string[]> {
+    const addresses = Array.from({ length: count }, (_, i) => `11.22.${48 + i}.1`);
+    for (const address of addresses)
+      await run('ip', ['-n', this.wan, 'addr', 'add', `${address}/32`, 'dev', 'lo']);
+    await run('ip', ['-n', this.router, 'route', 'add', '11.22.48.0/20', 'via', this.outsideIp]);
+    return addresses;
   }
 
   /** The rules of the router, as nftables lists them. */
@@ -115,6 +129,19 @@ export class NatLab implements AsyncDisposable {
     await this.startMapper();
   }
 
+  /** The provider gives the router another address. @returns it */
+  async readdress(): Promise<string> {
+    const address = this.externalIp.replace(/1$/, '3');
+    const change = (what: string, ip: string) =>
+      run('ip', ['-n', this.router, 'addr', what, `${ip}/24`, 'dev', 'outer']);
+    // Else the second address would go with the first.
+    const promote = 'echo 1 > /proc/sys/net/ipv4/conf/outer/promote_secondaries';
+    await run(...this.inside(this.router, 'sh', '-c', promote));
+    await change('add', address);
+    await change('del', this.externalIp);
+    return address;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopMapper();
     for (const name of [this.lan, this.router, this.wan]) {
@@ -153,13 +180,18 @@ export class NatLab implements AsyncDisposable {
 
   async #rule(): Promise<void> {
     const file = join(this.#directory, 'rules.nft');
-    await writeFile(file, RULES);
+    await writeFile(file, rulesOf(this.externalIp, this.#options.udp));
     await run(...this.inside(this.router, 'nft', '-f', file));
   }
 }
 
 /** What comes from outside is dropped unless a mapping lets it in; chains named `mapped-*` are the port mapper's. */
-const RULES = `
+function rulesOf(externalIp: string, udp: NatLabOptions['udp']): string {
+  const port = udp?.outside;
+  const isFixed = udp !== undefined && port !== 'scattered';
+  const into = isFixed ? `iifname "outer" udp dport ${port} dnat ip to ${LAN_HOST}:${udp.inside}` : '';
+  const out = isFixed ? `oifname "outer" udp sport ${udp.inside} snat ip to ${externalIp}:${port}` : '';
+  return `
 table inet nat_lab {
   chain mapped_in {}
   chain mapped_out {}
@@ -168,19 +200,23 @@ table inet nat_lab {
     type filter hook forward priority 0; policy drop;
     ct state established,related accept
     iifname "inner" accept
+    ${isFixed ? 'ct status dnat accept' : ''}
     jump mapped_pass
   }
   chain before {
     type nat hook prerouting priority -100; policy accept;
+    ${into}
     jump mapped_in
   }
   chain after {
     type nat hook postrouting priority 100; policy accept;
+    ${out}
     jump mapped_out
-    oifname "outer" masquerade
+    oifname "outer" masquerade ${port === 'scattered' ? 'fully-random' : ''}
   }
 }
 `;
+}
 
 const CONFIG = [
   'ext_ifname=outer',

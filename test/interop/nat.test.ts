@@ -1,7 +1,12 @@
 /** Nodes behind miniupnpd, a real router, and a STUN server (coturn), in network namespaces of our own. Needs root. */
 import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
-import { parseEnode } from '../../src/enr/index.ts';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import { MIN_GLOBAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { MAIN } from '../cli/cli.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { run, start, stop } from './child.ts';
@@ -104,6 +109,34 @@ it('a lease is renewed before it ends, and a router that restarts gets its mappi
   await router.untilRules((rules) => leads(rules) === 2);
 });
 
+it.each(['pcp', 'pmp'])(
+  'by %s a router that restarts is heard, long before a lease is renewed',
+  async (way) => {
+    const router = await lab();
+    const node = serve(router, '--nat', way);
+    await mapped(node, 'tcp');
+    await mapped(node, 'udp');
+    await router.untilRules((rules) => leads(rules) === 2);
+    // A clock that is back by two seconds may only be wrong (RFC 6887, section 8.5).
+    await pause(4_000);
+    await router.restart();
+    await router.untilRules((rules) => leads(rules) === 2);
+  },
+);
+
+it('a changed address of the router is heard, long before a lease is renewed', async () => {
+  const router = await lab();
+  const node = serve(router, '--nat', 'pcp');
+  const { external } = await mapped(node, 'tcp');
+  await mapped(node, 'udp');
+  expect(external).toContain(`${router.externalIp}:`);
+  const now = await router.readdress();
+  const isThere = (protocol: string) => (event: CliEvent) =>
+    event.event === 'mapped' && event.protocol === protocol && String(event.external).startsWith(`${now}:`);
+  await node.next('mapped tcp elsewhere', isThere('tcp'));
+  await node.next('mapped udp elsewhere', isThere('udp'));
+});
+
 it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s carrier-grade NAT is recognised and said', async (way) => {
   const router = await lab({ outside: SHARED_NET });
   const node = serve(router, '--nat', way);
@@ -122,6 +155,41 @@ it('a router that maps nothing costs no time at the start', async () => {
   expect(first.event).toBe('listening');
   const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
   expect(failed).toMatchObject({ code: 'nat-no-router' });
+});
+
+/** go-ethereum's nodes outside, each of a network of its own. @returns what they are called by a node that asks them */
+async function voters(router: NatLab, count: number): Promise<string[]> {
+  const nodes: string[] = [];
+  for (const host of await router.addNetworks(count)) {
+    const key = generateSecretKey(systemEnv);
+    const enode = formatEnode({ publicKey: publicKeyOf(key), host, tcpPort: 0, udpPort: 30_303 });
+    const args = ['discv4', 'listen', '--nodekey', toBareHex(key), '--addr', `${host}:30303`];
+    // They know of nobody else.
+    args.push('--extaddr', `${host}:30303`, '--bootnodes', nodes[0] ?? enode);
+    const node = start(...router.inside(router.wan, toolPath('devp2p-v1.17.5/devp2p'), ...args), {
+      stdio: 'ignore',
+    });
+    opened({ [Symbol.asyncDispose]: () => stop(node, 'SIGTERM', 2_000) });
+    nodes.push(enode);
+  }
+  return nodes;
+}
+
+it.each([
+  ['the same UDP port, which the record names, and others reach it there', 40_404],
+  ['another UDP port for each, and the record keeps the own one', 'scattered'],
+] as const)('go-ethereum sees a node behind a translator at %s', async (_, outside) => {
+  const router = await lab({ maps: false, udp: { inside: 30_303, outside } });
+  const bootnodes = (await voters(router, MIN_GLOBAL_VOTES + 2)).flatMap((enode) => ['--bootnode', enode]);
+  const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:30303', ...bootnodes);
+  const moved = await node.next('endpoint-changed', ({ event }) => event === 'endpoint-changed');
+  const udpPort = outside === 'scattered' ? 30_303 : outside;
+  expect(parseEnode(enodeOf(moved))).toMatchObject({ host: router.externalIp, udpPort });
+  expect(parseRecord(String(moved.enr)).entries()).toMatchObject({ ip: router.externalIp, udp: udpPort });
+  if (outside === 'scattered') return;
+  const go = toolPath('devp2p-v1.17.5/devp2p');
+  const ping = ['discv4', 'ping', '--addr', `${router.outsideIp}:0`, enodeOf(moved)];
+  expect(await run(...router.inside(router.wan, go, ...ping))).toContain('node responded');
 });
 
 it('a STUN server says where others see the node', async () => {

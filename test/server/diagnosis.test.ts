@@ -11,10 +11,13 @@ const HEALTHY: DiagnosisFacts = {
   passedOver: 0,
   ...{ listens: true, port: 30_303, wasReached: true, ownAddress: 'global' },
   natFailure: undefined,
+  outside: [],
   v4: V4,
   hasSources: true,
   clockSkew: { seconds: 1, samples: 20 },
 };
+/** As 20 networks see the node, on all of whose statements its record rests. */
+const SEEN = { ip: '8.8.8.8', udpPort: 30_303, voters: 20, ports: 1, known: undefined, recordIp: '8.8.8.8' };
 const NONE = { inbound: 0, dialed: 0, candidates: 0 };
 
 describe('why a server has few peers', () => {
@@ -98,6 +101,37 @@ describe('why a server has few peers', () => {
     ['a router', { ownAddress: 'private' }, ['nat'], 0],
     ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],
     ['a translator of the provider', { natFailure: 'nat-carrier-grade' }, ['nat'], 0],
+    ['an address that others see', { outside: [SEEN] }, [], 0],
+    [
+      'an address that was told, and is not that of today',
+      { outside: [{ ...SEEN, known: 'endpoint', recordIp: '9.9.9.9' }] },
+      ['other-address'],
+      20,
+    ],
+    [
+      'an address of a router that is behind another one',
+      { outside: [{ ...SEEN, known: 'address', recordIp: '9.9.9.9' }] },
+      ['other-address'],
+      20,
+    ],
+    [
+      'a translator that gives each peer another port',
+      { outside: [{ ...SEEN, udpPort: undefined, ports: 19 }] },
+      ['symmetric-nat'],
+      19,
+    ],
+    [
+      'such a translator for an address that STUN has told',
+      { outside: [{ ...SEEN, udpPort: undefined, ports: 19, known: 'address' }] },
+      ['symmetric-nat'],
+      19,
+    ],
+    [
+      'such a translator past which the port is mapped',
+      { outside: [{ ...SEEN, udpPort: undefined, ports: 19, known: 'endpoint' }] },
+      [],
+      0,
+    ],
     ['a closed port', { wasReached: false }, ['closed-port'], 0],
     ['static nodes that are gone', { missing: 2 }, ['static-missing'], 2],
     ['too few dials to say', { outcomes: new Map([['unreachable', 4]]) }, [], 0],

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MAX_VOTES, VOTE_LIFETIME_MS } from '../../src/server/endpoint-ballot.ts';
 import {
   EndpointVotes,
-  MAX_VOTES,
+  type IpFamily,
   MIN_GLOBAL_VOTES,
   MIN_LOCAL_VOTES,
   type StatedEndpoint,
-  VOTE_LIFETIME_MS,
 } from '../../src/server/endpoint-votes.ts';
 
 const at = (ip: string | undefined, udpPort = 30_303): StatedEndpoint => ({ ip, udpPort });
@@ -16,15 +16,31 @@ const global6 = (i: number, host = 1) => at(`2a00:${i.toString(16)}::${host}`);
 const local4 = (i: number) => at('127.0.0.1', 1_000 + i);
 const lan4 = (i: number) => at(`192.168.1.${1 + i}`);
 
+/** As through a translator that gives each peer another port. */
+const scattered = (ip: string) => (i: number) => at(ip, 20_000 + i);
+
 /** A machine in which `count` voters have stated an endpoint, from number `first` on. */
 function voted(
-  ...rounds: [voter: (i: number) => StatedEndpoint, stated: StatedEndpoint, count: number, first?: number][]
+  ...rounds: [
+    voter: (i: number) => StatedEndpoint,
+    stated: StatedEndpoint | ((i: number) => StatedEndpoint),
+    count: number,
+    first?: number,
+  ][]
 ) {
   const votes = new EndpointVotes();
   for (const [voter, stated, count, first = 0] of rounds) {
-    for (let i = first; i < first + count; i++) votes.add(voter(i), stated, 0);
+    for (let i = first; i < first + count; i++) {
+      votes.add(voter(i), typeof stated === 'function' ? stated(i) : stated, 0);
+    }
   }
   return votes;
+}
+
+/** What is predicted, without what follows from it. */
+function predicted(votes: EndpointVotes, family: IpFamily = 4) {
+  const prediction = votes.prediction(family);
+  return prediction && { ip: prediction.ip, udpPort: prediction.udpPort };
 }
 
 const OWN = at('8.8.8.8');
@@ -124,10 +140,64 @@ describe('an endpoint', () => {
       undefined,
       OWN6,
     ],
+    [
+      'whose port each sees elsewhere is an address',
+      voted([global4, scattered('8.8.8.8'), N]),
+      { ip: '8.8.8.8', udpPort: undefined },
+      undefined,
+    ],
+    [
+      'whose port each sees elsewhere needs as many',
+      voted([global4, scattered('8.8.8.8'), N - 1]),
+      undefined,
+      undefined,
+    ],
+    [
+      'whose port each node of one network sees elsewhere is none',
+      voted([(i) => global4(7, i + 1), scattered('8.8.8.8'), 200]),
+      undefined,
+      undefined,
+    ],
+    [
+      'of IPv6 whose port each sees elsewhere says nothing of IPv4',
+      voted([global4, OWN, N], [global6, scattered('2a01::8'), N]),
+      OWN,
+      { ip: '2a01::8', udpPort: undefined },
+    ],
+    [
+      'keeps its port when each sees another one',
+      voted([global4, OWN, N], [global4, scattered('8.8.8.8'), 3 * N]),
+      OWN,
+      undefined,
+    ],
+    [
+      'has no port any more where each sees another one at another address',
+      voted([global4, OWN, N], [global4, scattered('8.8.4.4'), 3 * N]),
+      { ip: '8.8.4.4', udpPort: undefined },
+      undefined,
+    ],
+    [
+      'gets a port when enough see the same',
+      voted([global4, scattered('8.8.8.8'), N], [global4, at('8.8.8.8', 9), N + 1, N]),
+      at('8.8.8.8', 9),
+      undefined,
+    ],
+    [
+      'that has a port for more than a quarter is waited for',
+      voted([global4, OWN, 4], [global4, scattered('8.8.8.8'), N, N]),
+      undefined,
+      undefined,
+    ],
+    [
+      'follows a translator that maps to another port',
+      voted([global4, OWN, N], [global4, at('8.8.8.8', 9), N]),
+      at('8.8.8.8', 9),
+      undefined,
+    ],
     ['of IPv4 may be mapped into IPv6', voted([global4, at('::ffff:8.8.8.8'), N]), OWN, undefined],
   ] as const)('%s', (_, votes, ip4, ip6) => {
-    expect(votes.prediction(4)).toEqual(ip4);
-    expect(votes.prediction(6)).toEqual(ip6);
+    expect(predicted(votes, 4)).toEqual(ip4);
+    expect(predicted(votes, 6)).toEqual(ip6);
   });
 
   it('is told of when it changes, and then only', () => {
@@ -137,10 +207,35 @@ describe('an endpoint', () => {
   });
 });
 
+describe('the view from outside', () => {
+  it.each([
+    ['is what enough see', voted([global4, OWN, N + 2]), { ...OWN, voters: N + 2, ports: 1 }],
+    [
+      'tells how many ports they see',
+      voted([global4, scattered('8.8.8.8'), N], [global4, OTHER, N - 1, N]),
+      { ip: '8.8.8.8', udpPort: undefined, voters: N, ports: N },
+    ],
+    ['is none where too few say anything', voted([global4, OWN, N - 1]), undefined],
+    ['is none where half say something else', voted([global4, OWN, N], [global4, OTHER, N, N]), undefined],
+    ['is not that of a LAN', voted([lan4, LAN, 2 * N]), undefined],
+  ] as const)('%s', (_, votes, view) => {
+    expect(votes.fromOutside(4, 0)).toEqual(view);
+    expect(votes.fromOutside(6, 0)).toBeUndefined();
+    expect(votes.fromOutside(4, VOTE_LIFETIME_MS)).toBeUndefined();
+  });
+
+  it('is that of now, while the prediction stays', () => {
+    const votes = voted([global4, OWN, N]);
+    for (let i = 0; i < 3 * N; i++) votes.add(global4(i), at('8.8.8.8', 20_000 + i), 1);
+    expect(votes.fromOutside(4, 1)).toMatchObject({ udpPort: undefined, ports: 3 * N });
+    expect(predicted(votes)).toEqual(OWN);
+  });
+});
+
 describe('a vote', () => {
   it('is replaced by the next one of its network', () => {
     const votes = voted([global4, OTHER, N], [global4, OWN, N]);
-    expect(votes.prediction(4)).toEqual(OWN);
+    expect(predicted(votes, 4)).toEqual(OWN);
     expect(votes.size).toBe(N);
   });
 
@@ -148,9 +243,9 @@ describe('a vote', () => {
     const votes = voted([global4, OWN, 2 * N]);
     for (let i = 0; i < N - 1; i++) votes.add(global4(i), OTHER, VOTE_LIFETIME_MS);
     expect(votes.size).toBe(N - 1);
-    expect(votes.prediction(4)).toEqual(OWN);
+    expect(predicted(votes, 4)).toEqual(OWN);
     expect(votes.add(global4(N), OTHER, VOTE_LIFETIME_MS)).toBe(true);
-    expect(votes.prediction(4)).toEqual(OTHER);
+    expect(predicted(votes, 4)).toEqual(OTHER);
   });
 
   it('for a global endpoint holds one for a LAN back as long as it counts', () => {
@@ -164,7 +259,7 @@ describe('a vote', () => {
     for (let i = 0; i < 3 * MAX_VOTES; i++) votes.add(lan4(0), at('192.168.1.9', 1 + i), 0);
     for (let i = 0; i < 3 * MAX_VOTES; i++) votes.add(global6(i), { ip: OWN6.ip, udpPort: 1 + i }, 0);
     expect(votes.size).toBe(3 * MAX_VOTES + 1);
-    expect(votes.prediction(4)).toEqual(OWN);
+    expect(predicted(votes, 4)).toEqual(OWN);
   });
 });
 
@@ -199,7 +294,47 @@ describe('liars', () => {
           now = Math.min(VOTE_LIFETIME_MS - 1, now + ms);
           expect(votes.add(global4(1_000 + (network % lyingNetworks), host), stated, now)).toBe(false);
         }
-        expect(votes.prediction(4)).toEqual(OWN);
+        expect(predicted(votes, 4)).toEqual(OWN);
+      }),
+    );
+  });
+
+  it('never have a say for more networks than they have, as a count from scratch tells', () => {
+    const ips = fc.constantFrom('8.8.8.8', '8.8.4.4', '1.2.3.4');
+    const statement = fc.record({
+      network: fc.nat(40),
+      host: fc.nat(3),
+      ip: ips,
+      port: fc.integer({ min: 1, max: 4 }),
+    });
+    const steps = fc.record({ statement, ms: fc.nat(VOTE_LIFETIME_MS / 20) });
+    fc.assert(
+      fc.property(fc.array(steps, { minLength: 50, maxLength: 400 }), (all) => {
+        const votes = new EndpointVotes();
+        const latest = new Map<number, { ip: string; port: number; at: number }>();
+        let now = 0;
+        for (const { statement, ms } of all) {
+          const { network, host, ip, port } = statement;
+          now += ms;
+          const isChange = votes.add(global4(network, host + 1), at(ip, port), now);
+          latest.set(network, { ip, port, at: now });
+          const counting = [...latest.values()].filter((vote) => now - vote.at < VOTE_LIFETIME_MS);
+          expect(votes.size).toBe(counting.length);
+          const prediction = votes.prediction(4);
+          const there = counting.filter((vote) => vote.ip === prediction?.ip);
+          if (isChange) {
+            expect(there.length).toBeGreaterThanOrEqual(N);
+            expect(2 * there.length).toBeGreaterThan(counting.length);
+          }
+          const same = there.filter((vote) => vote.port === prediction?.udpPort);
+          if (isChange && prediction?.udpPort !== undefined) {
+            expect(same.length).toBeGreaterThanOrEqual(N);
+            expect(2 * same.length).toBeGreaterThan(counting.length);
+          }
+          // Whatever has a majority is predicted at once.
+          const view = votes.fromOutside(4, now);
+          if (view?.udpPort !== undefined) expect(predicted(votes)).toEqual(at(view.ip, view.udpPort));
+        }
       }),
     );
   });
@@ -211,7 +346,7 @@ describe('liars', () => {
         for (const { network, host, stated } of lies)
           votes.add(global4(1_000 + (network % lyingNetworks), host), stated, 0);
         for (let i = 0; i < Math.max(N, lyingNetworks + 1); i++) votes.add(global4(i), OWN, 0);
-        expect(votes.prediction(4)).toEqual(OWN);
+        expect(predicted(votes, 4)).toEqual(OWN);
       }),
     );
   });
@@ -221,7 +356,7 @@ describe('liars', () => {
       fc.property(fc.array(fc.tuple(fc.nat(250), fc.integer({ min: 1, max: 65_535 }), lie)), (lies) => {
         const votes = voted([global4, OWN, N]);
         for (const [host, port, stated] of lies) votes.add(at(`10.0.0.${host}`, port), stated, 1);
-        expect(votes.prediction(4)).toEqual(OWN);
+        expect(predicted(votes, 4)).toEqual(OWN);
       }),
     );
   });

@@ -4,7 +4,13 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { type EntryChanges, parseEnode } from '../../src/enr/index.ts';
 import { MIN_GLOBAL_VOTES, MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
-import { ENTRIES_INTERVAL_MS, LocalNode, STORE_RETRY_MS } from '../../src/server/local-node.ts';
+import {
+  ENTRIES_INTERVAL_MS,
+  endpointsOf,
+  type LocalEndpoints,
+  LocalNode,
+  STORE_RETRY_MS,
+} from '../../src/server/local-node.ts';
 
 /** A local node whose entries the test sets. */
 async function node({
@@ -84,17 +90,98 @@ it('a record follows both families where both are listened on', async () => {
   expect(moves).toEqual(['8.8.8.8:0?discport=4']);
 });
 
-it.each(['127.0.0.1', '192.0.2.7'])(
-  'a record keeps to %s, which it was given, whatever others see',
+const LISTENING = { tcp: 1, udp: 2 };
+
+it.each<[string, LocalEndpoints]>([
+  ['loopback, on which it listens', { host: '127.0.0.1', ...LISTENING }],
+  ['a global address, on which it listens', { host: '9.9.9.1', ...LISTENING }],
+  ['an address that its user or a router has named', { host: '9.9.9.1', ...LISTENING, known: 'endpoint' }],
+  ['a private address that its user has named', { host: '10.0.0.1', ...LISTENING, known: 'endpoint' }],
+  ['another address that is known', { host: '9.9.9.1', ...LISTENING, known: 'address' }],
+  ['an address of the other family', { host: 'fd00::1', ...LISTENING }],
+])('a record keeps to %s, whatever others see', async (_, endpoints) => {
+  const { local, moves } = await node();
+  local.listens(endpoints);
+  const { record } = local;
+  seenAt(local, '8.8.8.8', 3);
+  expect(local.record).toBe(record);
+  expect(parseEnode(local.enode)).toMatchObject({ host: endpoints.host, tcpPort: 1, udpPort: 2 });
+  expect(moves).toEqual([]);
+});
+
+it('a record names the port that others see at an address that a router has told without mapping it', async () => {
+  const { local, moves } = await node();
+  local.listens({ host: '8.8.8.8', ...LISTENING, known: 'address' });
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 2 });
+  seenAt(local, '8.8.8.8', 40_000);
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 40_000 });
+  expect(moves).toEqual(['8.8.8.8:1?discport=40000']);
+  // Now it maps it.
+  local.listens({ host: '8.8.8.8', tcp: 1, udp: 7, known: 'endpoint' });
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 7 });
+  // And no more: what others have said meanwhile is there at once.
+  local.listens({ host: '0.0.0.0', ...LISTENING });
+  expect(local.enode).toMatch(/@8\.8\.8\.8:1\?discport=40000$/);
+});
+
+it.each(['192.168.1.5', '100.64.0.5'])(
+  'a node that listens on %s learns where it is seen from outside',
   async (host) => {
     const { local, moves } = await node();
-    local.listens({ host, tcp: 1, udp: 2 });
-    const { record } = local;
-    seenAt(local, '8.8.8.8', 2);
-    expect(local.record).toBe(record);
-    expect([parseEnode(local.enode).host, moves]).toEqual([host, []]);
+    local.listens({ host, ...LISTENING });
+    expect(parseEnode(local.enode).host).toBe(host);
+    // Others of its network see nothing that it does not know.
+    for (let i = 0; i < MIN_LOCAL_VOTES; i++)
+      local.seen({ ip: `192.168.1.${10 + i}`, udpPort: 1 }, { ip: '192.168.1.6', udpPort: 2 });
+    expect(local.record.get('ip')).toBe(host);
+    seenAt(local, '8.8.8.8', 40_000);
+    expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 40_000 });
+    expect(moves).toEqual(['8.8.8.8:1?discport=40000']);
   },
 );
+
+it('a record names the own UDP port where each sees another one, and follows the address all the same', async () => {
+  const { local, moves } = await node();
+  local.listens({ host: '0.0.0.0', ...LISTENING });
+  const scatteredAt = (ip: string, networks: number) => {
+    for (let i = 0; i < networks; i++)
+      local.seen({ ip: `9.9.${i}.1`, udpPort: 1 }, { ip, udpPort: 20_000 + i });
+  };
+  scatteredAt('8.8.8.8', MIN_GLOBAL_VOTES);
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 2 });
+  expect(local.fromOutside()).toEqual([
+    { ip: '8.8.8.8', udpPort: undefined, voters: 10, ports: 10, known: undefined, recordIp: '8.8.8.8' },
+  ]);
+  const { record } = local;
+  scatteredAt('8.8.8.8', 30);
+  expect(local.record).toBe(record);
+  // The router has begun anew.
+  scatteredAt('8.8.4.4', 30);
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.4.4', tcp: 1, udp: 2 });
+  expect(moves).toEqual(['8.8.8.8:1?discport=2', '8.8.4.4:1?discport=2']);
+});
+
+it('a node on all addresses of both families that is told of one learns of the other', async () => {
+  const { local } = await node();
+  const listener = { host: '::', port: 1 };
+  const own = endpointsOf(listener, { host: '::', port: 2 }, '9.9.9.9');
+  local.listens(own);
+  seenAt(local, '2a01::8', 3);
+  seenAt(local, '8.8.8.8', 4);
+  expect(local.record.entries()).toMatchObject({
+    ip: '9.9.9.9',
+    tcp: 1,
+    udp: 2,
+    ip6: '2a01::8',
+    tcp6: 1,
+    udp6: 3,
+  });
+  expect(parseEnode(local.enode)).toMatchObject({ host: '9.9.9.9', tcpPort: 1, udpPort: 2 });
+  expect(local.fromOutside()).toMatchObject([
+    { ip: '8.8.8.8', known: 'endpoint', recordIp: '9.9.9.9' },
+    { ip: '2a01::8', known: undefined, recordIp: '2a01::8' },
+  ]);
+});
 
 it('entries of the user go before what others see; without discovery nothing is seen', async () => {
   const { local, state } = await node();

@@ -1,9 +1,13 @@
 import type { Env } from '../../base/env.ts';
 import type { PeerlaneError } from '../../base/errors.ts';
-import type { MappedProtocol, NatMethodName } from '../../nat/index.ts';
-import type { LocalEndpoints, LocalNode } from '../local-node.ts';
+import type { UdpSocket } from '../../io/udp.ts';
+import type { Announcement, MappedProtocol, NatMethodName } from '../../nat/index.ts';
+import { type LocalEndpoints, type LocalNode, portsBeside } from '../local-node.ts';
+import { hearAnnouncements } from './announcements.ts';
+import type { ExternalEndpoint, PortMapperEvent } from './mapped-port.ts';
 import { type NatConfig, natMethods } from './options.ts';
-import { type ExternalEndpoint, PortMapper, type PortMapperEvent } from './port-mapper.ts';
+import { PortMapper } from './port-mapper.ts';
+import { NodeRouter } from './router.ts';
 
 /** What becomes of the ports of a node behind a router. */
 export type NatEvent =
@@ -45,6 +49,7 @@ export interface NodeNatOptions {
 export class NodeNat implements AsyncDisposable {
   readonly #options: NodeNatOptions;
   #mapper: PortMapper | undefined;
+  #announcements: Promise<UdpSocket | undefined> | undefined;
   #isClosed = false;
 
   constructor(options: NodeNatOptions) {
@@ -54,7 +59,8 @@ export class NodeNat implements AsyncDisposable {
   /** Begins; nobody has to wait. @param own where the node listens */
   start(own: LocalEndpoints): void {
     const { env, nat } = this.#options;
-    const methods = natMethods(nat, env, own.host);
+    const router = new NodeRouter(own.host);
+    const methods = natMethods(nat, env, router);
     if (methods.length === 0) return;
     const { tcp, udp } = own;
     this.#mapper = new PortMapper({
@@ -64,12 +70,24 @@ export class NodeNat implements AsyncDisposable {
       onEvent: (event) => this.#report(event, own),
     });
     this.#mapper.start();
+    if (nat.way !== 'stun') this.#announcements = this.#hear(router);
+  }
+
+  /** Where it cannot be heard, a router that begins anew is noticed when a mapping is renewed. */
+  async #hear(router: NodeRouter): Promise<UdpSocket | undefined> {
+    const heard = (announcement: Announcement): void => this.#mapper?.announced(announcement);
+    try {
+      return await hearAnnouncements({ router: () => router.host, heard });
+    } catch {
+      return undefined;
+    }
   }
 
   /** Takes the mappings back, within 2 s. May be called twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#mapper?.close();
+    const [socket] = await Promise.all([this.#announcements, this.#mapper?.close()]);
+    await socket?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -99,7 +117,10 @@ export class NodeNat implements AsyncDisposable {
   }
 }
 
-/** Where others reach a node: ports that are not mapped are taken to be the same outside. */
+/**
+ * Where others reach a node. Ports that are not mapped are taken to be the same outside, unless others see the UDP port
+ * elsewhere.
+ */
 export function mappedEndpoints(
   own: LocalEndpoints,
   tcp: ExternalEndpoint | undefined,
@@ -108,5 +129,8 @@ export function mappedEndpoints(
   const host = (tcp ?? udp)?.ip;
   if (host === undefined) return own;
   // A router with two addresses has the other port elsewhere; a record has room for one.
-  return { host, tcp: tcp?.port ?? own.tcp, udp: udp?.ip === host ? udp.port : own.udp };
+  const there = udp?.ip === host ? udp : undefined;
+  const known = there === undefined || there.method === 'stun' ? 'address' : 'endpoint';
+  const ports = { tcp: tcp?.port ?? own.tcp, udp: there?.port ?? own.udp };
+  return { host, ...ports, known, beside: portsBeside(own) };
 }

@@ -4,7 +4,7 @@ import type { Endpoint } from '../../io/tcp.ts';
 import { checkedExternalIp } from '../listen-host.ts';
 import type { NatMethod } from './method.ts';
 import { PcpMethod, PmpMethod } from './pcp.ts';
-import { findRouter } from './router.ts';
+import type { NodeRouter } from './router.ts';
 import { StunMethod } from './stun.ts';
 import { UpnpMethod } from './upnp.ts';
 
@@ -84,9 +84,9 @@ function checkedServer(server: Endpoint | undefined): Endpoint {
   return { host, port };
 }
 
-/** The ways to an external endpoint, in the order in which they are tried. @param listenHost where the node listens */
-export function natMethods({ way, stunServer }: NatConfig, env: Env, listenHost: string): NatMethod[] {
-  const options = { env, router: () => findRouter(listenHost) };
+/** The ways to an external endpoint, in the order in which they are tried. */
+export function natMethods({ way, stunServer }: NatConfig, env: Env, router: NodeRouter): NatMethod[] {
+  const options = { env, router: () => router.find() };
   switch (way) {
     case 'none':
       return [];

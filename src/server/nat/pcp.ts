@@ -21,21 +21,26 @@ export interface RouterMethodOptions {
   readonly router: () => Promise<RouterPlace>;
 }
 
-/** Asks the port of PCP and NAT-PMP. @throws PeerlaneError `nat-no-router`; what `read` throws */
-async function askRouter<T>(
-  { env }: RouterMethodOptions,
-  { host, from, pcpPort: port }: RouterPlace,
-  {
-    request,
-    read,
-    signal,
-  }: { request: Uint8Array; read: (packet: Uint8Array) => T | undefined; signal: AbortSignal },
-): Promise<T> {
+interface RouterQuestion<T> {
+  readonly request: (router: RouterPlace) => Uint8Array;
+  readonly read: (packet: Uint8Array) => T | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Asks the port of PCP and NAT-PMP. @throws PeerlaneError `nat-no-router`, `aborted`; what `request` and `read` throw */
+async function askRouter<T>({ env, router }: RouterMethodOptions, question: RouterQuestion<T>): Promise<T> {
+  const place = await router();
+  const { host, from, pcpPort: port } = place;
+  const { read, signal } = question;
+  const request = question.request(place);
   const to = [{ host, port }];
   const answer = await askByUdp({ env, signal, from, to, request, answerer: { host, port }, read });
   if (answer === undefined) throw noRouter(`the router ${host} does not answer on UDP port ${port}`);
   return answer;
 }
+
+/** That it grants no time is the answer to a request for none: any that is one will do. */
+const anyAnswer = (): true => true;
 
 export class PcpMethod implements NatMethod {
   readonly name = 'pcp';
@@ -46,32 +51,42 @@ export class PcpMethod implements NatMethod {
   }
 
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
-    const router = await this.#options.router();
-    const request = encodePcpMap(wanted, addressOf(router), wanted.lifetime);
     const read = (packet: Uint8Array) => decodePcpMap(packet, wanted);
-    const ask = askRouter(this.#options, router, { request, read, signal });
-    const answer = await ask.catch((error: unknown) => this.#reasonFor(error, router, signal));
-    if (answer.kind === 'other-version') throw noRouter(`the router ${router.host} does not speak PCP`);
+    const ask = this.#ask(wanted, wanted.lifetime, read, signal);
+    const answer = await ask.catch((error: unknown) => this.#failed(error, wanted, signal));
+    if (answer.kind === 'other-version') throw noRouter('the router does not speak PCP');
     return answer.granted;
   }
 
-  /** A refusal by PCP does not say that the router has no address; NAT-PMP, which it may speak as well, does. */
-  async #reasonFor(error: unknown, router: RouterPlace, signal: AbortSignal): Promise<never> {
+  async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    await this.#ask(wanted, 0, anyAnswer, signal);
+  }
+
+  #ask<T>(
+    wanted: WantedMapping,
+    lifetime: number,
+    read: (packet: Uint8Array) => T | undefined,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const request = (router: RouterPlace) => encodePcpMap(wanted, addressOf(router), lifetime);
+    return askRouter(this.#options, { request, read, signal });
+  }
+
+  async #failed(error: unknown, wanted: WantedMapping, signal: AbortSignal): Promise<never> {
+    // A grant names the address together with the port: the mapping is there, and leads nowhere.
+    const isUseless = isPeerlaneError(error, 'nat-carrier-grade') || isPeerlaneError(error, 'nat-lie');
+    if (isUseless) await this.unmap(wanted, signal).catch(() => undefined);
+    // A refusal by PCP does not say that the router has no address; NAT-PMP, which it may speak as well, does.
     if (!isPeerlaneError(error, 'nat-refused')) throw error;
-    const question = { request: encodePmpAddress(), read: decodePmpAddress, signal };
-    await askRouter(this.#options, router, question).catch((reason: unknown) => {
+    await askRouter(this.#options, { ...ADDRESS, signal }).catch((reason: unknown) => {
       if (isPeerlaneError(reason, 'nat-carrier-grade')) throw reason;
     });
     throw error;
   }
-
-  async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    const router = await this.#options.router();
-    const request = encodePcpMap(wanted, addressOf(router), 0);
-    // That it grants no time is the answer here: any that is one will do.
-    await askRouter(this.#options, router, { request, read: () => true, signal });
-  }
 }
+
+/** The question of NAT-PMP for the external address. */
+const ADDRESS = { request: encodePmpAddress, read: decodePmpAddress } as const;
 
 export class PmpMethod implements NatMethod {
   readonly name = 'pmp';
@@ -82,21 +97,24 @@ export class PmpMethod implements NatMethod {
   }
 
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
-    const router = await this.#options.router();
     // First, so that a router without an address of use keeps no mapping.
-    const externalIp = await askRouter(this.#options, router, {
-      ...{ request: encodePmpAddress(), read: decodePmpAddress, signal },
-    });
-    const request = encodePmpMap(wanted, wanted.lifetime);
+    const externalIp = await askRouter(this.#options, { ...ADDRESS, signal });
     const read = (packet: Uint8Array) => decodePmpMap(packet, wanted);
-    const mapped = await askRouter(this.#options, router, { request, read, signal });
+    const mapped = await this.#ask(wanted, wanted.lifetime, read, signal);
     return { externalIp, ...mapped };
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    const router = await this.#options.router();
-    const request = encodePmpMap(wanted, 0);
-    await askRouter(this.#options, router, { request, read: () => true, signal });
+    await this.#ask(wanted, 0, anyAnswer, signal);
+  }
+
+  #ask<T>(
+    wanted: WantedMapping,
+    lifetime: number,
+    read: (packet: Uint8Array) => T | undefined,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return askRouter(this.#options, { request: () => encodePmpMap(wanted, lifetime), read, signal });
   }
 }
 

@@ -32,3 +32,26 @@ export async function findRouter(listenHost: string): Promise<RouterPlace> {
   const ssdp = [SSDP_GROUP, host].map((to) => ({ host: to, port: SSDP_PORT }));
   return { host, from: local, pcpPort: PCP_PORT, ssdp };
 }
+
+/** The router of a node, asked for each time: machines move. */
+export class NodeRouter {
+  readonly #listenHost: string;
+  #host: string | undefined;
+
+  /** @param listenHost as for `findRouter` */
+  constructor(listenHost: string) {
+    this.#listenHost = listenHost;
+  }
+
+  /** Text of the address of the one that was found last. */
+  get host(): string | undefined {
+    return this.#host;
+  }
+
+  /** @throws PeerlaneError `nat-no-router` */
+  async find(): Promise<RouterPlace> {
+    const place = await findRouter(this.#listenHost);
+    this.#host = place.host;
+    return place;
+  }
+}

@@ -2,7 +2,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { systemEnv } from '../../../src/base/env.ts';
+import { type Env, systemEnv } from '../../../src/base/env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
 import type { WantedMapping } from '../../../src/nat/index.ts';
 import { PcpMethod, PmpMethod } from '../../../src/server/nat/pcp.ts';
@@ -42,8 +42,17 @@ async function answering(
   return socket.port;
 }
 
-const place = (pcpPort: number, ssdpPort = pcpPort) => ({
-  env: systemEnv,
+/** Waits pass forty times as fast: longer than it takes to answer on loopback, all the same. */
+const hurried: Env = {
+  now: () => systemEnv.now(),
+  unixTime: () => systemEnv.unixTime(),
+  randomBytes: (length) => systemEnv.randomBytes(length),
+  setImmediate: (run) => systemEnv.setImmediate(run),
+  setTimer: (ms, run) => systemEnv.setTimer(ms / 40, run),
+};
+
+const place = (pcpPort: number, ssdpPort = pcpPort, env: Env = systemEnv) => ({
+  env,
   router: async () => ({ host: HERE, from: HERE, pcpPort, ssdp: [{ host: HERE, port: ssdpPort }] }),
 });
 
@@ -108,13 +117,34 @@ it('a private external address is not believed, and no mapping is asked for', as
 });
 
 it.each([
+  ['a private external address', [192, 168, 0, 1], 0x9c40, 'nat-carrier-grade'],
+  ['a shared external address', [100, 64, 0, 1], 0x9c40, 'nat-carrier-grade'],
+  ['an external address that no host has', [0, 0, 0, 0], 0x9c40, 'nat-lie'],
+  ['port 0', [1, 2, 3, 4], 0, 'nat-lie'],
+] as const)('a mapping that PCP grants with %s is taken back at once', async (_, ip, external, code) => {
+  const lifetimes: number[] = [];
+  const port = await answering((request) => {
+    const lifetime = new DataView(request.buffer, request.byteOffset).getUint32(4);
+    lifetimes.push(lifetime);
+    const answer = request.slice();
+    answer[1] = 0x81;
+    answer.set([0xff, 0xff, ...ip], 54);
+    new DataView(answer.buffer).setUint16(42, external);
+    return answer;
+  });
+  expect(await rejectionOf(new PcpMethod(place(port)).map(WANTED, never))).toBe(code);
+  expect(lifetimes).toEqual([600, 0]);
+});
+
+it.each([
   ['answers from another host', '127.0.0.2', true],
   ['does not answer', HERE, false],
 ])('a router that %s is none', async (_, from, answers) => {
   const port = await answering((request) => (answers ? honest(request) : undefined), from);
-  expect(await rejectionOf(new PmpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
-  expect(await rejectionOf(new PcpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
-  expect(await rejectionOf(new UpnpMethod(place(port)).map(WANTED, never))).toBe('nat-no-router');
+  for (const Method of [PmpMethod, PcpMethod, UpnpMethod]) {
+    const method = new Method(place(port, port, hurried));
+    expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-no-router');
+  }
 });
 
 it('another external port than the one asked for is taken as it is', async () => {

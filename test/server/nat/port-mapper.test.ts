@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../../src/base/errors.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
-import { type GrantedMapping, MAX_RENEWAL_MS, type WantedMapping } from '../../../src/nat/index.ts';
+import {
+  type Announcement,
+  type GrantedMapping,
+  MAX_RENEWAL_MS,
+  type WantedMapping,
+} from '../../../src/nat/index.ts';
+import type { PortMapperEvent } from '../../../src/server/nat/mapped-port.ts';
 import type { NatMethod } from '../../../src/server/nat/method.ts';
-import { PortMapper, type PortMapperEvent, UNMAP_TIMEOUT_MS } from '../../../src/server/nat/port-mapper.ts';
+import {
+  ANNOUNCED_INTERVAL_MS,
+  MAX_ANNOUNCED_MS,
+  PortMapper,
+  UNMAP_TIMEOUT_MS,
+} from '../../../src/server/nat/port-mapper.ts';
 
 const GRANTED: GrantedMapping = { externalIp: '1.2.3.4', externalPort: 30_303, lifetime: 600, epoch: 0 };
 
@@ -142,6 +153,85 @@ describe('a port mapper', () => {
     second.answer = () => GRANTED;
     await pass(5_000);
     expect(events.at(-1)).toMatchObject({ kind: 'mapped', method: 'upnp' });
+  });
+
+  it.each<[string, Announcement, number, boolean]>([
+    ['that its clock goes on', { epoch: 60, externalIp: undefined }, 60_000, false],
+    ['that it has begun anew', { epoch: 0, externalIp: undefined }, 60_000, true],
+    ['that it has begun anew a while ago', { epoch: 30, externalIp: undefined }, 60_000, true],
+    ['the same address', { epoch: 60, externalIp: '1.2.3.4' }, 60_000, false],
+    ['another address', { epoch: 60, externalIp: '5.6.7.8' }, 60_000, true],
+  ])(
+    'asks again in a moment when the router tells all hosts %s, or does not',
+    async (_, told, afterMs, asks) => {
+      const router = new FakeRouter();
+      const { mapper, pass } = mapperOf([router]);
+      await settle();
+      await pass(afterMs);
+      mapper.announced(told);
+      await pass(MAX_ANNOUNCED_MS);
+      expect(router.mapped).toHaveLength(asks ? 2 : 1);
+    },
+  );
+
+  it('asks no more often than once in a while, whoever tells', async () => {
+    const router = new FakeRouter();
+    const { mapper, pass } = mapperOf([router], { tcp: 1, udp: 2 });
+    await settle();
+    await pass(60_000);
+    for (let ms = 0; ms < 4 * ANNOUNCED_INTERVAL_MS; ms += 100) {
+      // The answers go on to say that nothing was lost.
+      router.answer = () => ({ ...GRANTED, epoch: 60 + Math.round(ms / 1_000) });
+      mapper.announced({ epoch: 0, externalIp: undefined });
+      await pass(100);
+    }
+    expect(router.mapped).toHaveLength(2 + 4 * 2);
+  });
+
+  it.each([
+    [10, 1],
+    [0, 2],
+  ])(
+    'knows of a mapping by UPnP that is 10 s old whether the router began %i s ago',
+    async (epoch, asked) => {
+      const router = new FakeRouter(() => ({ ...GRANTED, epoch: undefined }), 'upnp');
+      const { mapper, pass } = mapperOf([router]);
+      await settle();
+      await pass(10_000);
+      mapper.announced({ epoch, externalIp: undefined });
+      await pass(MAX_ANNOUNCED_MS);
+      expect(router.mapped).toHaveLength(asked);
+    },
+  );
+
+  it('tries again at once when a router begins that gave nothing so far', async () => {
+    const router = new FakeRouter(failing('nat-no-router'));
+    const { events, mapper, pass } = mapperOf([router]);
+    await settle();
+    router.answer = () => GRANTED;
+    mapper.announced({ epoch: 0, externalIp: undefined });
+    await pass(MAX_ANNOUNCED_MS);
+    expect(kinds(events)).toEqual(['nat-failed', 'mapped']);
+    await mapper.close();
+    mapper.announced({ epoch: 0, externalIp: undefined });
+    await pass(10 * ANNOUNCED_INTERVAL_MS);
+    expect(router.mapped).toHaveLength(2);
+  });
+
+  it('takes a mapping back that leads nowhere any more: it may have no end', async () => {
+    const router = new FakeRouter(() => ({
+      ...GRANTED,
+      externalPort: 7,
+      lifetime: Number.POSITIVE_INFINITY,
+    }));
+    const { events, env, mapper, pass } = mapperOf([router]);
+    await settle();
+    router.answer = failing('nat-carrier-grade');
+    await pass(MAX_RENEWAL_MS);
+    expect(kinds(events)).toEqual(['mapped', 'unmapped', 'nat-failed']);
+    expect(router.unmapped).toMatchObject([{ externalPort: 7 }]);
+    await mapper.close();
+    expect([router.unmapped.length, env.timers]).toEqual([1, 0]);
   });
 
   it('takes its mappings back at the end', async () => {
