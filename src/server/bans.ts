@@ -111,6 +111,11 @@ export class Bans {
     return true;
   }
 
+  /** Milliseconds until a ban ends. */
+  leftMs({ until }: Ban): number {
+    return Math.max(0, until - this.#env.unixTime());
+  }
+
   remove({ kind, name }: BanTarget): boolean {
     return this.#bans.delete(keyOf({ kind, name }));
   }

@@ -7,6 +7,7 @@ import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
 import { MAX_BAN_MS } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
+import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import {
@@ -18,6 +19,7 @@ import {
   scoreAt,
   sparing,
   withEvent,
+  withoutLast,
 } from './reputation.ts';
 
 /** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
@@ -44,6 +46,7 @@ export class Conduct {
   readonly #histories = new Map<string, ReputationHistory>();
   /** Nodes that are not dialed for a while. */
   readonly #penalised = new Held(MAX_REPUTATIONS);
+  readonly #departures = new Departures();
   /** When nodes were dropped or banned. */
   readonly #dropped = new Map<string, number>();
 
@@ -69,16 +72,46 @@ export class Conduct {
     return this.#penalised.has(key, this.#options.env.now());
   }
 
+  /**
+   * Milliseconds for which a node is not dialed. No penalty holds for whom the user has named, nor while nobody is connected:
+   * better a bad peer than none.
+   */
+  shunnedForMs(key: string, host: string): number {
+    const { env, bans, isKept, others } = this.#options;
+    const ban = bans.of(key, host);
+    const bannedMs = ban === undefined ? 0 : bans.leftMs(ban);
+    const penalisedMs = this.#penalised.leftMs(key, env.now());
+    if (penalisedMs === 0 || isKept(key) || others(key) === 0) return bannedMs;
+    return Math.max(bannedMs, penalisedMs);
+  }
+
   /** Forgets what a node or an address did. */
   forgive({ kind, name }: BanTarget): void {
     this.#histories.delete(kind === 'ip' ? ADDRESS + name : name);
     this.#penalised.release(name);
   }
 
-  /** A connection of a node that has proved its key has ended. */
-  ended(key: string, error: PeerlaneError): void {
+  /**
+   * A connection of a node that has proved its key has ended.
+   * @param wasOfUse whether it was a peer, or one that we dialed: what others do says nothing of our own network
+   */
+  ended(key: string, error: PeerlaneError, wasOfUse = false): void {
     const kind = eventOf(error);
-    if (kind !== undefined) this.record(key, kind);
+    if (kind === undefined) return;
+    const { env, others } = this.#options;
+    const inVain =
+      kind === 'minor' && wasOfUse ? this.#departures.note(key, env.now(), others(key)) : undefined;
+    if (inVain === undefined) this.record(key, kind);
+    else for (const [node, times] of inVain) this.#takeBack(node, kind, times);
+  }
+
+  /** Events were our own network's fault. */
+  #takeBack(key: string, kind: ReputationEventKind, times: number): void {
+    const history = this.#histories.get(key);
+    if (history === undefined) return;
+    const cleared = withoutLast(history, kind, times);
+    this.#histories.set(key, cleared);
+    if (this.#decide(cleared).kind === 'keep') this.#penalised.release(key);
   }
 
   /**

@@ -9,10 +9,11 @@ import {
   DialHistory,
   type DialOutcome,
   isOfUse,
+  MAX_DIAL_BACKOFF_MS,
   outcomeOf,
   outcomeOfStay,
 } from './dial-backoff.ts';
-import { type DialCandidate, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
+import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
 import { type DialTarget, rotated } from './dial-target.ts';
 import { type Connect, Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
@@ -34,8 +35,8 @@ export interface DialerOptions {
   readonly maxPending: number;
   readonly peers: PeerSet;
   readonly connect: Connect;
-  /** Whether a node is not to be dialed at the moment, for how it has behaved. */
-  readonly isShunned?: (enode: Enode) => boolean;
+  /** For how many milliseconds a node is not to be dialed for how it has behaved, as things are; default: none. */
+  readonly shunnedForMs?: (enode: Enode) => number;
   /** Told of each dial that the dialer began by itself, and that failed. */
   readonly failed: (failure: DialFailure) => void;
   /** Told after each round: `demand` may have changed. */
@@ -129,8 +130,8 @@ export class Dialer {
     const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
     let waiting = 0;
     for (const candidate of this.#candidates.values()) {
-      if (candidate.isStatic || this.#isShunned(candidate)) continue;
-      if (!busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
+      if (candidate.isStatic || busy.has(candidate.key)) continue;
+      if (this.#dueAt(candidate) <= env.now()) waiting++;
     }
     return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
   }
@@ -148,7 +149,7 @@ export class Dialer {
   /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
   offer(target: DialTarget): void {
     const key = toBareHex(target.publicKey);
-    if (!this.#isRunning || this.leavesOut(key) || this.#options.isShunned?.(target)) return;
+    if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
     this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
     this.plan();
@@ -212,7 +213,7 @@ export class Dialer {
   redialInMs(key: string): number | undefined {
     const candidate = this.#candidates.get(key);
     if (!this.#isRunning || candidate?.isStatic !== true) return undefined;
-    return Math.max(0, Math.ceil(dueAt(candidate) - this.#options.env.now()));
+    return Math.max(0, Math.ceil(this.#dueAt(candidate) - this.#options.env.now()));
   }
 
   /** Dials a node now, for a caller. @throws PeerlaneError what `connect` throws, `aborted` */
@@ -229,7 +230,7 @@ export class Dialer {
     const now = env.now();
     const { dial, nextAt } = planDials({
       now,
-      candidates: [...this.#candidates.values()].filter((one) => !this.#isShunned(one)).map(candidateOf),
+      candidates: [...this.#candidates.values()].map((one) => ({ ...one, dueAt: this.#dueAt(one) })),
       busy: new Set([...peers.keys(), ...this.#dials.keys()]),
       pending: this.#dials.size,
       maxPending,
@@ -245,7 +246,9 @@ export class Dialer {
       );
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
-      this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.plan());
+      // Bans end by the wall clock, which may be set.
+      const waitMs = Math.min(Math.max(0, nextAt - now), MAX_DIAL_BACKOFF_MS);
+      this.#timer = env.setTimer(waitMs, () => this.plan());
     }
     planned?.();
   }
@@ -267,8 +270,17 @@ export class Dialer {
     else this.plan();
   }
 
-  #isShunned({ target }: Candidate): boolean {
-    return this.#options.isShunned?.(target) === true;
+  #shunnedForMs(target: DialTarget): number {
+    return this.#options.shunnedForMs?.(target) ?? 0;
+  }
+
+  /** When a node may be dialed again, by what came of its last dial and by how it has behaved. */
+  #dueAt({ dialedAt, backoff, target }: Candidate): number {
+    // A dial by a caller, or a peer that came in, leaves no wait.
+    const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
+    const due = Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
+    const shunnedMs = this.#shunnedForMs(target);
+    return shunnedMs === 0 ? due : Math.max(due, this.#options.env.now() + shunnedMs);
   }
 
   get #attemptsForSlots(): number {
@@ -276,17 +288,6 @@ export class Dialer {
     for (const key of this.#dials.keys()) if (!this.keeps(key)) count++;
     return count;
   }
-}
-
-function dueAt({ dialedAt, backoff }: Candidate): number {
-  // A dial by a caller, or a peer that came in, leaves no wait.
-  const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
-  return Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
-}
-
-function candidateOf(candidate: Candidate): DialCandidate {
-  const { key, isStatic } = candidate;
-  return { key, isStatic, dueAt: dueAt(candidate) };
 }
 
 /** Whoever takes a node away does not want it at once. */

@@ -2,7 +2,6 @@
 import { compareBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Enode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
@@ -98,13 +97,6 @@ export class Reception {
     };
   }
 
-  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
-  isShunned({ publicKey, host }: Enode): boolean {
-    const { bans, conduct } = this.#options;
-    const key = toBareHex(publicKey);
-    return bans.of(key, host) !== undefined || (!this.isKept(key) && conduct.isPenalised(key));
-  }
-
   /** Whom the user has named: beyond the limits. */
   isKept(key: string): boolean {
     const { dialer, trusted } = this.#options;
@@ -191,9 +183,9 @@ export class Reception {
   }
 
   /** What the end of a connection says of who was behind it. */
-  #judge({ inbound, remoteAddress, remoteId }: Connection, error: PeerlaneError): void {
+  #judge({ inbound, remoteAddress, remoteId, peer }: Connection, error: PeerlaneError): void {
     const { conduct } = this.#options;
-    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error);
+    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error, peer !== undefined || !inbound);
     else if (inbound) conduct.endedUnknown(remoteAddress, error);
   }
 }

@@ -109,7 +109,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (enode, signal) => meter.dialing(() => this.#connector.dial(enode, signal)),
-      isShunned: (enode) => this.#reception.isShunned(enode),
+      shunnedForMs: ({ publicKey, host }) => this.#conduct.shunnedForMs(toBareHex(publicKey), host),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => this.#discovery?.wake(),
       resolve: async (publicKey, signal) =>

@@ -14,6 +14,7 @@ import { Bans, banNameOf, banTarget, MAX_BANS } from '../../src/server/bans.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { Target } from '../support/hostile.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
 
 /** A wall clock that the test sets. */
@@ -173,6 +174,33 @@ describe('a server', () => {
     expect(server.seen.filter(isKind('dial-failed'))).toEqual([]);
   });
 
+  it('dials a static node again when its ban has ended', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer();
+    const server = await startedServer({ env, listen: undefined, staticNodes: [other.enode] });
+    await server.until(isKind('peer-connected'));
+    server.ban(other.enode, { durationMs: 600_000 });
+    expect((await server.until(isKind('peer-disconnected'))).redialInMs).toBe(600_000);
+    server.seen.length = 0;
+    env.advance(600_000);
+    await server.until(isKind('peer-connected'));
+  });
+
+  it('dials the only node that there is although it behaves badly', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer();
+    const server = await startedServer({ env, listen: undefined, bootnodes: [other.enode] });
+    await server.until(isKind('peer-connected'));
+    const [peer] = server.peers;
+    for (let i = 0; i < 6; i++) peer?.report('timeout');
+    expect(server.seen.filter(isKind('reputation'))).toMatchObject([{ decision: { kind: 'penalise' } }]);
+    peer?.disconnect();
+    await server.until(isKind('peer-disconnected'));
+    server.seen.length = 0;
+    env.advance(35_000);
+    await server.until(isKind('peer-connected'));
+  });
+
   it('refuses bad options of a ban', async () => {
     const server = await startedServer();
     for (const options of [
@@ -204,6 +232,20 @@ describe('a server', () => {
     expect(await target.serves()).toBe(true);
     const told = target.server.seen.filter(isKind('reputation')).map(({ decision }) => decision.kind);
     expect(told).toEqual(['penalise', 'disconnect', 'ban']);
+  });
+
+  it('holds it against nobody that most peers go at once', async () => {
+    await using target = await Target.start();
+    const { server } = target;
+    const scores: number[] = [];
+    const attackers = [await target.opened(), await target.opened()];
+    for (const attacker of attackers) {
+      attacker.destroy();
+      expect(await target.verdict(attacker)).toBe('network-error');
+      scores.push(...server.reputations());
+    }
+    expect(scores.map(Math.round)).toEqual([-4, 0]);
+    expect(await target.serves()).toBe(true);
   });
 
   it('does what the policy of the user says, and nothing when that fails', async () => {

@@ -124,6 +124,23 @@ describe('a dialer', () => {
     expect(env.timers).toBe(0);
   });
 
+  it.each([true, false])('dials a node when it is not shunned any more, a static one: %s', (isStatic) => {
+    let until = 600_000;
+    const { env, dialer, dials } = dialing({ shunnedForMs: () => Math.max(0, until - env.now()) });
+    dialer.add(node(1), isStatic);
+    dialer.start();
+    expect(dials).toEqual([]);
+    expect(dialer.redialInMs(keyOf(1))).toBe(isStatic ? until : undefined);
+    env.advance(until - 1);
+    expect(dials).toEqual([]);
+    // The end has moved, as that of a ban does when the clock is set back.
+    until += 1000;
+    env.advance(1);
+    expect(dials).toEqual([]);
+    env.advance(1000);
+    expect(dials).toEqual([{ port: 1, at: until }]);
+  });
+
   it('leaves no timer and begins no dial when it is closed', async () => {
     const { env, dialer, dials, failures, fail } = dialing();
     for (const port of [1, 2]) dialer.add(node(port), true);
