@@ -5,7 +5,7 @@ import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
-import { MAX_BAN_MS } from './ban-codec.ts';
+import { type Ban, MAX_BAN_MS } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
 import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
@@ -35,6 +35,8 @@ export interface ConductOptions {
   readonly others: (key: string) => number;
   /** Whether the user has named the node: it is kept whatever it does. */
   readonly isKept: (key: string) => boolean;
+  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  readonly isKeptAt: (name: string) => boolean;
   /** A node, by the hex of its public key, is banned, or to be disconnected. */
   readonly drop: (key: string, error: PeerlaneError) => void;
   readonly banned: () => void;
@@ -72,13 +74,25 @@ export class Conduct {
     return this.#penalised.has(key, this.#options.env.now());
   }
 
+  /** The ban that keeps us from a node: for whom the user has named none but the user's. */
+  banOf(key: string, host: string): Ban | undefined {
+    const { bans, isKept } = this.#options;
+    return bans.of(key, host, isKept(key) ? 'user' : undefined);
+  }
+
+  /** Whether nobody is let in from an address: where one is whom the user has named, the policy bans in vain. */
+  refusesAddress(ip: string): boolean {
+    const ban = this.#options.bans.ofIp(ip);
+    return ban !== undefined && !(ban.by === 'policy' && this.#options.isKeptAt(ban.name));
+  }
+
   /**
    * Milliseconds for which a node is not dialed. No penalty holds for whom the user has named, nor while nobody is connected:
    * better a bad peer than none.
    */
   shunnedForMs(key: string, host: string): number {
     const { env, bans, isKept, others } = this.#options;
-    const ban = bans.of(key, host);
+    const ban = this.banOf(key, host);
     const bannedMs = ban === undefined ? 0 : bans.leftMs(ban);
     const penalisedMs = this.#penalised.leftMs(key, env.now());
     if (penalisedMs === 0 || isKept(key) || others(key) === 0) return bannedMs;
@@ -178,8 +192,11 @@ export class Conduct {
   #ban(target: BanTarget, forMs: number, decision: ReputationDecision): void {
     const { bans, banned } = this.#options;
     const reason = 'reason' in decision ? decision.reason : '';
-    if (bans.get(target.kind, target.name) === undefined) this.#tell(target.name, decision);
-    bans.add(target, forMs, reason);
+    const known = bans.get(target.kind, target.name);
+    // That one may last for longer, and holds for all.
+    if (known?.by === 'user') return;
+    if (known === undefined) this.#tell(target.name, decision);
+    bans.add(target, forMs, reason, 'policy');
     banned();
   }
 

@@ -2,6 +2,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint, Wire } from '../io/tcp.ts';
+import { banNameOf } from './bans.ts';
 
 /** Places of one node: the one that was named, and others that its record names or named. */
 export const MAX_ENDPOINTS = 4;
@@ -15,6 +16,11 @@ export interface DialTarget extends Enode {
 /** All places of a node. */
 export function endpointsOf({ host, tcpPort, alternatives = [] }: DialTarget): readonly Endpoint[] {
   return [{ host, port: tcpPort }, ...alternatives];
+}
+
+/** Whether one of its places is at an address, by the name that `banNameOf` gives it. */
+export function isAt(target: DialTarget, name: string): boolean {
+  return endpointsOf(target).some(({ host }) => banNameOf(host) === name);
 }
 
 /** The node, with the places that its record names beside the one that it was found at: the other family's, usually. */

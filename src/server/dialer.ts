@@ -1,8 +1,8 @@
 import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Enode } from '../enr/index.ts';
-import { AddressSearch, type ResolveRecord } from './address-search.ts';
+import { AddressSearch } from './address-search.ts';
+import type { BanTarget } from './bans.ts';
 import {
   type Backoff,
   backoffAfter,
@@ -14,10 +14,10 @@ import {
   outcomeOfStay,
 } from './dial-backoff.ts';
 import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
-import { type DialTarget, rotated } from './dial-target.ts';
-import { type Connect, Dials } from './dials.ts';
+import { type DialTarget, isAt, rotated } from './dial-target.ts';
+import type { DialerOptions } from './dialer-options.ts';
+import { Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
-import type { PeerSet } from './peers.ts';
 
 interface Candidate {
   readonly key: string;
@@ -27,37 +27,6 @@ interface Candidate {
   target: DialTarget;
   dialedAt: number | undefined;
   backoff: Backoff | undefined;
-}
-
-export interface DialerOptions {
-  readonly env: Env;
-  /** Dials at a time that the dialer begins by itself. */
-  readonly maxPending: number;
-  readonly peers: PeerSet;
-  readonly connect: Connect;
-  /** For how many milliseconds a node is not to be dialed for how it has behaved, as things are; default: none. */
-  readonly shunnedForMs?: (enode: Enode) => number;
-  /** Told of each dial that the dialer began by itself, and that failed. */
-  readonly failed: (failure: DialFailure) => void;
-  /** Told after each round: `demand` may have changed. */
-  readonly planned?: () => void;
-  /** Asks discovery for the record of a node that is kept and cannot be reached; default: nobody is asked. */
-  readonly resolve?: ResolveRecord;
-  /** Told of a node that was found to be elsewhere, too. */
-  readonly moved?: (target: DialTarget) => void;
-  /** Told of a search that found nothing else; of its error if there was one. */
-  readonly searched?: (target: DialTarget, error: PeerlaneError | undefined) => void;
-  /** From 0 to 1, 1 not included; default: of `env`. */
-  readonly random?: () => number;
-}
-
-export interface DialFailure {
-  readonly enode: Enode;
-  readonly error: PeerlaneError;
-  readonly outcome: DialOutcome;
-  /** Milliseconds until the node is dialed again; undefined when that is not certain. */
-  readonly redialInMs: number | undefined;
-  readonly isFound: boolean;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -204,9 +173,27 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === true;
   }
 
+  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  keepsAt(name: string): boolean {
+    for (const { isStatic, target } of this.#candidates.values()) {
+      if (isStatic && isAt(target, name)) return true;
+    }
+    return false;
+  }
+
   /** Whether the node is dialed while there are slots only. */
   needsSlot(key: string): boolean {
     return this.#candidates.get(key)?.isStatic === false;
+  }
+
+  /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
+  forgive({ kind, name }: BanTarget): void {
+    if (kind === 'node') this.#history.delete(name);
+    for (const candidate of this.#candidates.values()) {
+      if (kind === 'node' ? candidate.key === name : isAt(candidate.target, name))
+        candidate.backoff = undefined;
+    }
+    this.plan();
   }
 
   /** Milliseconds until a node that is not connected is dialed again; undefined when that is not certain. */

@@ -5,7 +5,6 @@ import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
-import type { Bans } from './bans.ts';
 import { bannedError, type Conduct } from './conduct.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import type { Dialed } from './connector.ts';
@@ -20,6 +19,7 @@ import { Peer } from './peer.ts';
 import { type PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
 import type { ServerMeter } from './server-meter.ts';
+import type { Trusted } from './trusted.ts';
 
 export interface ReceptionOptions {
   readonly env: Env;
@@ -30,9 +30,8 @@ export interface ReceptionOptions {
   readonly allows: AddressRule;
   readonly peers: PeerSet;
   readonly dialer: Dialer;
-  /** Keys of nodes that are let in whatever the limits; it may change. */
-  readonly trusted: ReadonlySet<string>;
-  readonly bans: Bans;
+  /** Nodes that are let in whatever the limits; they may change. */
+  readonly trusted: Pick<Trusted, 'has'>;
   readonly conduct: Conduct;
   readonly meter: ServerMeter;
   readonly notes: NodeNotes;
@@ -50,10 +49,10 @@ export class Reception {
   readonly #evictor: Evictor;
 
   constructor(options: ReceptionOptions) {
-    const { env, maxPending: limit, allows, begin, bans, peers, conduct } = options;
+    const { env, maxPending: limit, allows, begin, peers, conduct } = options;
     this.#options = options;
     this.#pendingInbound = new PendingInbound({ limit, env, begin });
-    this.#admission = new Admission(env, allows, (ip) => bans.ofIp(ip) !== undefined);
+    this.#admission = new Admission(env, allows, (ip) => conduct.refusesAddress(ip));
     this.#duplicates = new Duplicates(env);
     this.#evictor = new Evictor({ env, peers, score: (key) => conduct.history(key).score });
   }
@@ -105,9 +104,9 @@ export class Reception {
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
   #identified(connection: Connection, remoteId: Uint8Array): void {
-    const { bans, peers } = this.#options;
+    const { conduct, peers } = this.#options;
     const key = toBareHex(remoteId);
-    const ban = bans.of(key, connection.remoteAddress);
+    const ban = conduct.banOf(key, connection.remoteAddress);
     if (ban !== undefined) throw bannedError(ban.reason);
     if (this.#rival(key, connection) !== undefined) return;
     peers.place(key, connection, !connection.inbound || this.isKept(key));

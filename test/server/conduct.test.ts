@@ -16,6 +16,7 @@ function setUp(others: number | { readonly left: number } = 10) {
       policy: defaultPolicy,
       others: () => (typeof others === 'number' ? others : others.left),
       isKept: (key) => key === 'static',
+      isKeptAt: (name) => name === '7.7.7.7',
     },
     drop: (key, { code }) => dropped.push(`${key} ${code}`),
     ...{ banned: () => undefined, onEvent: () => undefined },
@@ -38,6 +39,28 @@ describe('who is not known by a key', () => {
     expect(bans.all.map(({ name }) => name)).toEqual(expected);
     // An address is no node.
     expect([...conduct.scores()]).toEqual([]);
+  });
+});
+
+describe('what the policy holds against an address', () => {
+  it('keeps nobody from being dialed there, and whom the user has named from coming in', () => {
+    const { bans, conduct } = setUp();
+    for (let i = 0; i < 3; i++) for (const ip of ['7.7.7.7', '9.9.9.9']) conduct.endedUnknown(ip, breach);
+    expect(bans.all.map(({ name, by }) => [name, by])).toEqual([
+      ['7.7.7.7', 'policy'],
+      ['9.9.9.9', 'policy'],
+    ]);
+    for (const key of ['a', 'static']) expect(conduct.banOf(key, '9.9.9.9')).toBeUndefined();
+    expect(['7.7.7.7', '9.9.9.9'].map((ip) => conduct.refusesAddress(ip))).toEqual([false, true]);
+  });
+
+  it('is nothing to what the user holds against it', () => {
+    const { bans, conduct } = setUp();
+    for (const name of ['7.7.7.7', '9.9.9.9']) bans.add({ kind: 'ip', name }, 1e9, 'mine');
+    for (let i = 0; i < 5; i++) for (const ip of ['7.7.7.7', '9.9.9.9']) conduct.endedUnknown(ip, breach);
+    expect(bans.all.map(({ reason, by }) => [reason, by])).toEqual(Array(2).fill(['mine', 'user']));
+    for (const key of ['a', 'static']) expect(conduct.banOf(key, '9.9.9.9')?.reason).toBe('mine');
+    expect(conduct.refusesAddress('7.7.7.7')).toBe(true);
   });
 });
 
@@ -104,6 +127,17 @@ describe('a node', () => {
     expect(conduct.isPenalised('a')).toBe(true);
     env.advance(PENALTY_MS);
     expect(conduct.isPenalised('a')).toBe(false);
+  });
+
+  it('that the user has named since it was banned is banned no more, but by the user', () => {
+    const { bans, conduct } = setUp();
+    const target = { kind: 'node', name: 'static' } as const;
+    bans.add(target, 1000, '', 'policy');
+    expect(conduct.banOf('static', '9.9.9.9')).toBeUndefined();
+    bans.add({ kind: 'ip', name: '9.9.9.9' }, 1000, 'its address');
+    expect(conduct.banOf('static', '9.9.9.9')?.reason).toBe('its address');
+    bans.add(target, 1000, 'itself');
+    expect(conduct.banOf('static', '9.9.9.9')?.reason).toBe('itself');
   });
 
   it('is dropped, then banned, and static ones never', () => {
