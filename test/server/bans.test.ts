@@ -208,6 +208,17 @@ describe('a server', () => {
     await server.until((event) => event.kind === 'peer-connected' && equalBytes(event.peer.id, dialed.id));
   });
 
+  it('forgets why a node was left alone when the user takes it back', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer({ protocols: [manual('other').protocol] });
+    const server = await startedServer({ env, listen: undefined, staticNodes: [other.enode] });
+    expect((await server.until(isKind('dial-failed'))).error.code).toBe('no-shared-capability');
+    server.seen.length = 0;
+    server.unban(other.enode);
+    env.advance(35_000);
+    await server.until(isKind('dial-failed'));
+  });
+
   it('dials the only node that there is although it behaves badly', async () => {
     const env = new ManualEnv();
     const other = await startedServer();
