@@ -37,7 +37,12 @@ export class Held {
   }
 
   has(key: string, now: number): boolean {
-    return (this.#until.get(key) ?? Number.NEGATIVE_INFINITY) > now;
+    return this.leftMs(key, now) > 0;
+  }
+
+  /** For how much longer; 0 for what may be done. */
+  leftMs(key: string, now: number): number {
+    return Math.max(0, (this.#until.get(key) ?? Number.NEGATIVE_INFINITY) - now);
   }
 
   hold(key: string, now: number, ms: number): void {

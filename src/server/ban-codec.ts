@@ -12,6 +12,8 @@ export interface Ban {
   /** How long it was made for, in milliseconds: it never lasts longer, whatever becomes of the clock. */
   readonly durationMs: number;
   readonly reason: string;
+  /** Who has made it: the user, or the policy, whose bans do not hold for static and trusted nodes. */
+  readonly by: 'user' | 'policy';
 }
 
 /** Thirty days. */
@@ -20,6 +22,8 @@ export const MAX_BAN_MS: number = 30 * 24 * 60 * 60_000;
 export const MAX_BAN_REASON_LENGTH = 128;
 
 const KINDS: readonly BanKind[] = ['node', 'ip'];
+/** Beside the kind. */
+const BY_POLICY = 0x80;
 const MAX_NAME_LENGTH = 128;
 const LENGTH_SIZE = 2;
 /** Kind, `until`, `durationMs`, length of the name. */
@@ -30,12 +34,12 @@ export function encodeBans(bans: Iterable<Ban>): Uint8Array {
   return concatBytes(...Array.from(bans, encodeBan));
 }
 
-function encodeBan({ kind, name, until, durationMs, reason }: Ban): Uint8Array {
+function encodeBan({ kind, name, until, durationMs, reason, by }: Ban): Uint8Array {
   const text = Buffer.from(name + reason, 'utf8');
   const bytes = new Uint8Array(LENGTH_SIZE + HEAD_SIZE + text.length + CHECK_SIZE);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, bytes.length - LENGTH_SIZE);
-  view.setUint8(2, KINDS.indexOf(kind));
+  view.setUint8(2, KINDS.indexOf(kind) | (by === 'policy' ? BY_POLICY : 0));
   view.setBigUint64(3, BigInt(Math.max(0, Math.ceil(until))));
   view.setBigUint64(11, BigInt(Math.ceil(durationMs)));
   view.setUint8(19, Buffer.byteLength(name, 'utf8'));
@@ -70,7 +74,8 @@ function decodeBan(bytes: Uint8Array): Ban | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint32(bytes.length - CHECK_SIZE) !== checksum(bytes.subarray(0, -CHECK_SIZE)))
     return undefined;
-  const kind = KINDS[view.getUint8(2)];
+  const kind = KINDS[view.getUint8(2) & ~BY_POLICY];
+  const by = (view.getUint8(2) & BY_POLICY) === 0 ? 'user' : 'policy';
   const [until, durationMs] = [Number(view.getBigUint64(3)), Number(view.getBigUint64(11))];
   const nameEnd = LENGTH_SIZE + HEAD_SIZE + view.getUint8(19);
   if (kind === undefined || nameEnd > bytes.length - CHECK_SIZE) return undefined;
@@ -79,7 +84,7 @@ function decodeBan(bytes: Uint8Array): Ban | undefined {
   const name = textOf(LENGTH_SIZE + HEAD_SIZE, nameEnd);
   const reason = textOf(nameEnd, bytes.length - CHECK_SIZE).slice(0, MAX_BAN_REASON_LENGTH);
   if (name === '' || name.length > MAX_NAME_LENGTH) return undefined;
-  return { kind, name, until, durationMs, reason };
+  return { kind, name, until, durationMs, reason, by };
 }
 
 /** FNV-1a of 32 bits: against damage, which nobody makes on purpose. */

@@ -71,9 +71,16 @@ export class Bans {
     this.#env = env;
   }
 
-  /** The ban of a node, by the hex of its public key, or else of its host, which may be a name. */
-  of(key: string, host: string): Ban | undefined {
-    return this.get('node', key) ?? this.ofIp(host);
+  /**
+   * The ban of a node, by the hex of its public key, or else the user's of its host, which may be a name. What the policy holds
+   * against an address says nothing of the nodes that are known to be there.
+   * @param by whose ban of the node is asked for; default: any
+   */
+  of(key: string, host: string, by?: Ban['by']): Ban | undefined {
+    const ofNode = this.get('node', key);
+    if (ofNode !== undefined && (by === undefined || ofNode.by === by)) return ofNode;
+    const ofHost = this.ofIp(host);
+    return ofHost?.by === 'user' ? ofHost : undefined;
   }
 
   /** Those that hold now, in the order in which they were made. */
@@ -95,10 +102,10 @@ export class Bans {
     return name === undefined ? undefined : this.get('ip', name);
   }
 
-  add({ kind, name }: BanTarget, durationMs: number, reason: string): Ban {
+  add({ kind, name }: BanTarget, durationMs: number, reason: string, by: Ban['by'] = 'user'): Ban {
     const ms = Math.max(1, Math.min(MAX_BAN_MS, Math.ceil(durationMs)));
     const until = this.#env.unixTime() + ms;
-    const ban = { kind, name, until, durationMs: ms, reason: reason.slice(0, MAX_BAN_REASON_LENGTH) };
+    const ban = { kind, name, until, durationMs: ms, reason: reason.slice(0, MAX_BAN_REASON_LENGTH), by };
     this.#put(ban);
     return ban;
   }
@@ -109,6 +116,11 @@ export class Bans {
     const known = this.get(ban.kind, ban.name);
     if (known === undefined || known.until < ban.until) this.#put(this.#clamped(ban));
     return true;
+  }
+
+  /** Milliseconds until a ban ends. */
+  leftMs({ until }: Ban): number {
+    return Math.max(0, until - this.#env.unixTime());
   }
 
   remove({ kind, name }: BanTarget): boolean {

@@ -5,8 +5,9 @@ import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
-import { MAX_BAN_MS } from './ban-codec.ts';
+import { type Ban, MAX_BAN_MS } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
+import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import {
@@ -18,6 +19,7 @@ import {
   scoreAt,
   sparing,
   withEvent,
+  withoutLast,
 } from './reputation.ts';
 
 /** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
@@ -33,6 +35,8 @@ export interface ConductOptions {
   readonly others: (key: string) => number;
   /** Whether the user has named the node: it is kept whatever it does. */
   readonly isKept: (key: string) => boolean;
+  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  readonly isKeptAt: (name: string) => boolean;
   /** A node, by the hex of its public key, is banned, or to be disconnected. */
   readonly drop: (key: string, error: PeerlaneError) => void;
   readonly banned: () => void;
@@ -44,6 +48,7 @@ export class Conduct {
   readonly #histories = new Map<string, ReputationHistory>();
   /** Nodes that are not dialed for a while. */
   readonly #penalised = new Held(MAX_REPUTATIONS);
+  readonly #departures = new Departures();
   /** When nodes were dropped or banned. */
   readonly #dropped = new Map<string, number>();
 
@@ -69,16 +74,58 @@ export class Conduct {
     return this.#penalised.has(key, this.#options.env.now());
   }
 
+  /** The ban that keeps us from a node: for whom the user has named none but the user's. */
+  banOf(key: string, host: string): Ban | undefined {
+    const { bans, isKept } = this.#options;
+    return bans.of(key, host, isKept(key) ? 'user' : undefined);
+  }
+
+  /** Whether nobody is let in from an address: where one is whom the user has named, the policy bans in vain. */
+  refusesAddress(ip: string): boolean {
+    const ban = this.#options.bans.ofIp(ip);
+    return ban !== undefined && !(ban.by === 'policy' && this.#options.isKeptAt(ban.name));
+  }
+
+  /**
+   * Milliseconds for which a node is not dialed. No penalty holds for whom the user has named, nor while nobody is connected:
+   * better a bad peer than none.
+   */
+  shunnedForMs(key: string, host: string): number {
+    const { env, bans, isKept, others } = this.#options;
+    const ban = this.banOf(key, host);
+    const bannedMs = ban === undefined ? 0 : bans.leftMs(ban);
+    const penalisedMs = this.#penalised.leftMs(key, env.now());
+    if (penalisedMs === 0 || isKept(key) || others(key) === 0) return bannedMs;
+    return Math.max(bannedMs, penalisedMs);
+  }
+
   /** Forgets what a node or an address did. */
   forgive({ kind, name }: BanTarget): void {
     this.#histories.delete(kind === 'ip' ? ADDRESS + name : name);
     this.#penalised.release(name);
   }
 
-  /** A connection of a node that has proved its key has ended. */
-  ended(key: string, error: PeerlaneError): void {
+  /**
+   * A connection of a node that has proved its key has ended.
+   * @param wasOfUse whether it was a peer, or one that we dialed: what others do says nothing of our own network
+   */
+  ended(key: string, error: PeerlaneError, wasOfUse = false): void {
     const kind = eventOf(error);
-    if (kind !== undefined) this.record(key, kind);
+    if (kind === undefined) return;
+    const { env, others } = this.#options;
+    const inVain =
+      kind === 'minor' && wasOfUse ? this.#departures.note(key, env.now(), others(key)) : undefined;
+    if (inVain === undefined) this.record(key, kind);
+    else for (const [node, times] of inVain) this.#takeBack(node, kind, times);
+  }
+
+  /** Events were our own network's fault. */
+  #takeBack(key: string, kind: ReputationEventKind, times: number): void {
+    const history = this.#histories.get(key);
+    if (history === undefined) return;
+    const cleared = withoutLast(history, kind, times);
+    this.#histories.set(key, cleared);
+    if (this.#decide(cleared).kind === 'keep') this.#penalised.release(key);
   }
 
   /**
@@ -145,8 +192,11 @@ export class Conduct {
   #ban(target: BanTarget, forMs: number, decision: ReputationDecision): void {
     const { bans, banned } = this.#options;
     const reason = 'reason' in decision ? decision.reason : '';
-    if (bans.get(target.kind, target.name) === undefined) this.#tell(target.name, decision);
-    bans.add(target, forMs, reason);
+    const known = bans.get(target.kind, target.name);
+    // That one may last for longer, and holds for all.
+    if (known?.by === 'user') return;
+    if (known === undefined) this.#tell(target.name, decision);
+    bans.add(target, forMs, reason, 'policy');
     banned();
   }
 

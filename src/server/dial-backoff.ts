@@ -19,9 +19,17 @@ export const SHORT_STAY_MS = 60_000;
 /**
  * `stayed`: it was a peer for a while. `own`: our doing, which says nothing of the node. `unreachable`: no connection, or it
  * broke. `full`: it has no slot for us. `left`: it went soon, or asked us to. `useless`: it does not speak what we do, or is of
- * another chain. `breach`: it does not keep to the protocol, or is not who it should be.
+ * another chain. `refused`: we want no more of it, for how it has behaved. `breach`: it does not keep to the protocol, or is not who it should be.
  */
-export type DialOutcome = 'stayed' | 'own' | 'unreachable' | 'full' | 'left' | 'useless' | 'breach';
+export type DialOutcome =
+  | 'stayed'
+  | 'own'
+  | 'unreachable'
+  | 'full'
+  | 'left'
+  | 'useless'
+  | 'refused'
+  | 'breach';
 
 interface Wait {
   /** After the first failure; after each more in a row twice as long, ... */
@@ -38,19 +46,22 @@ const WAITS: Readonly<Record<DialOutcome, Wait>> = {
   left: { firstMs: REDIAL_INTERVAL_MS, maxMs: MAX_DIAL_BACKOFF_MS },
   full: { firstMs: 2 * MINUTE_MS, maxMs: 30 * MINUTE_MS },
   useless: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },
+  refused: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },
   breach: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },
 };
 
 const OUTCOMES: ReadonlyMap<ErrorCode, DialOutcome> = new Map<ErrorCode, DialOutcome>([
   ...group('own', ['aborted', 'closed', 'internal', 'already-connected', 'too-many-peers']),
   ...group('own', ['server-closing', 'disconnect-requested', 'handler-returned', 'handler-failed']),
-  ...group('own', ['pending-replaced', 'memory-budget', 'address-refused']),
+  // A ban has its own end.
+  ...group('own', ['pending-replaced', 'memory-budget', 'address-refused', 'banned']),
   ...group('unreachable', ['dial-failed', 'dial-timeout', 'network-error', 'handshake-timeout']),
   ...group('unreachable', ['ping-timeout', 'read-timeout', 'write-timeout', 'slow-peer', 'lookup-failed']),
   ...group('left', ['status-timeout', 'request-timeout']),
   ...group('useless', ['no-shared-capability', 'incompatible-version', 'protocol-version-mismatch']),
   ...group('useless', ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch', 'connected-to-self']),
   ...group('useless', ['chain-not-found']),
+  ...group('refused', ['bad-reputation']),
 ]);
 
 /** What a peer means by the reason of its Disconnect; by any other that it does not want us for now. */
@@ -78,7 +89,7 @@ export function outcomeOf({ code, details }: PeerlaneError): DialOutcome {
 
 /** Whether a node may be of use as soon as it can be reached, or has a slot. */
 export function isOfUse(outcome: DialOutcome): boolean {
-  return outcome !== 'useless' && outcome !== 'breach';
+  return outcome !== 'useless' && outcome !== 'refused' && outcome !== 'breach';
 }
 
 /** What a peer that has left was worth: however long it stayed, one that is useless is not dialed at once. */
@@ -146,6 +157,10 @@ export class DialHistory {
   /** Whether the node may be dialed. */
   isOpen(key: string, now: number): boolean {
     return (this.#dialed.get(key)?.until ?? Number.NEGATIVE_INFINITY) <= now;
+  }
+
+  delete(key: string): void {
+    this.#dialed.delete(key);
   }
 
   put(key: string, backoff: Backoff): void {

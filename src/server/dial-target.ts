@@ -1,7 +1,9 @@
 /** Where a node is dialed: at several places perhaps, of which the first is tried first. */
 import { equalBytes } from '../base/bytes.ts';
+import { mayRelay } from '../discv4/index.ts';
 import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint, Wire } from '../io/tcp.ts';
+import { banNameOf } from './bans.ts';
 
 /** Places of one node: the one that was named, and others that its record names or named. */
 export const MAX_ENDPOINTS = 4;
@@ -17,16 +19,41 @@ export function endpointsOf({ host, tcpPort, alternatives = [] }: DialTarget): r
   return [{ host, port: tcpPort }, ...alternatives];
 }
 
-/** The node, with the places that its record names beside the one that it was found at: the other family's, usually. */
+/** Whether one of its places is at an address, by the name that `banNameOf` gives it. */
+export function isAt(target: DialTarget, name: string): boolean {
+  return endpointsOf(target).some(({ host }) => banNameOf(host) === name);
+}
+
+/** The node, with the places that its record names beside the one that it was given by; the user has given both. */
 export function withRecordEndpoints(node: Enode, record: NodeRecord | undefined): DialTarget {
   if (record === undefined || !equalBytes(record.publicKey, node.publicKey)) return node;
   return withAlternatives(node, tcpEndpoints(record));
 }
 
-/** The node at the places that its newest record names; `undefined` if all of them are known. */
+/**
+ * A node that was found at an address, with the places of the other family that its record names. A record may name anybody's
+ * address: of this family it is where it was found, and of the other one no place is taken that somebody there could not name to
+ * us (`mayRelay`), so that nobody out in the net leads us into our own.
+ */
+export function foundAt(node: Enode, record: NodeRecord | undefined): DialTarget {
+  if (record === undefined || !equalBytes(record.publicKey, node.publicKey)) return node;
+  const { host } = node;
+  const others = tcpEndpoints(record).filter((one) => isIpv6(one.host) !== isIpv6(host));
+  return withAlternatives(
+    node,
+    others.filter((one) => mayRelay(host, one.host)),
+  );
+}
+
+/**
+ * The node at the places that its newest record names; `undefined` if all of them are known. Those are left out which nobody at
+ * the known ones could name to us (`mayRelay`); behind a host name may be anybody.
+ */
 export function movedTo(node: DialTarget, record: NodeRecord): DialTarget | undefined {
   const known = endpointsOf(node);
-  const [first, ...others] = tcpEndpoints(record);
+  const [first, ...others] = tcpEndpoints(record).filter(({ host }) =>
+    known.some((one) => mayRelay(one.host, host)),
+  );
   if (first === undefined || known.some((one) => isSame(one, first))) return undefined;
   return withAlternatives({ ...node, host: first.host, tcpPort: first.port }, [...others, ...known]);
 }
@@ -58,5 +85,7 @@ function tcpEndpoints(record: NodeRecord): Endpoint[] {
     .filter(({ tcpPort }) => tcpPort !== 0)
     .map(({ host, tcpPort: port }) => ({ host, port }));
 }
+
+const isIpv6 = (host: string): boolean => host.includes(':');
 
 const isSame = (a: Endpoint, b: Endpoint): boolean => a.host === b.host && a.port === b.port;

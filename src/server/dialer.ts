@@ -1,22 +1,23 @@
 import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Enode } from '../enr/index.ts';
-import { AddressSearch, type ResolveRecord } from './address-search.ts';
+import { AddressSearch } from './address-search.ts';
+import type { BanTarget } from './bans.ts';
 import {
   type Backoff,
   backoffAfter,
   DialHistory,
   type DialOutcome,
   isOfUse,
+  MAX_DIAL_BACKOFF_MS,
   outcomeOf,
   outcomeOfStay,
 } from './dial-backoff.ts';
-import { type DialCandidate, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
-import { type DialTarget, rotated } from './dial-target.ts';
-import { type Connect, Dials } from './dials.ts';
+import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
+import { type DialTarget, isAt, rotated } from './dial-target.ts';
+import type { DialerOptions } from './dialer-options.ts';
+import { Dials } from './dials.ts';
 import type { Peer } from './peer.ts';
-import type { PeerSet } from './peers.ts';
 
 interface Candidate {
   readonly key: string;
@@ -26,37 +27,6 @@ interface Candidate {
   target: DialTarget;
   dialedAt: number | undefined;
   backoff: Backoff | undefined;
-}
-
-export interface DialerOptions {
-  readonly env: Env;
-  /** Dials at a time that the dialer begins by itself. */
-  readonly maxPending: number;
-  readonly peers: PeerSet;
-  readonly connect: Connect;
-  /** Whether a node is not to be dialed at the moment, for how it has behaved. */
-  readonly isShunned?: (enode: Enode) => boolean;
-  /** Told of each dial that the dialer began by itself, and that failed. */
-  readonly failed: (failure: DialFailure) => void;
-  /** Told after each round: `demand` may have changed. */
-  readonly planned?: () => void;
-  /** Asks discovery for the record of a node that is kept and cannot be reached; default: nobody is asked. */
-  readonly resolve?: ResolveRecord;
-  /** Told of a node that was found to be elsewhere, too. */
-  readonly moved?: (target: DialTarget) => void;
-  /** Told of a search that found nothing else; of its error if there was one. */
-  readonly searched?: (target: DialTarget, error: PeerlaneError | undefined) => void;
-  /** From 0 to 1, 1 not included; default: of `env`. */
-  readonly random?: () => number;
-}
-
-export interface DialFailure {
-  readonly enode: Enode;
-  readonly error: PeerlaneError;
-  readonly outcome: DialOutcome;
-  /** Milliseconds until the node is dialed again; undefined when that is not certain. */
-  readonly redialInMs: number | undefined;
-  readonly isFound: boolean;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -129,8 +99,8 @@ export class Dialer {
     const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
     let waiting = 0;
     for (const candidate of this.#candidates.values()) {
-      if (candidate.isStatic || this.#isShunned(candidate)) continue;
-      if (!busy.has(candidate.key) && dueAt(candidate) <= env.now()) waiting++;
+      if (candidate.isStatic || busy.has(candidate.key)) continue;
+      if (this.#dueAt(candidate) <= env.now()) waiting++;
     }
     return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
   }
@@ -148,7 +118,7 @@ export class Dialer {
   /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
   offer(target: DialTarget): void {
     const key = toBareHex(target.publicKey);
-    if (!this.#isRunning || this.leavesOut(key) || this.#options.isShunned?.(target)) return;
+    if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
     this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
     this.plan();
@@ -211,11 +181,29 @@ export class Dialer {
     return all > kept;
   }
 
+  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  keepsAt(name: string): boolean {
+    for (const { isStatic, target } of this.#candidates.values()) {
+      if (isStatic && isAt(target, name)) return true;
+    }
+    return false;
+  }
+
+  /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
+  forgive({ kind, name }: BanTarget): void {
+    if (kind === 'node') this.#history.delete(name);
+    for (const candidate of this.#candidates.values()) {
+      if (kind === 'node' ? candidate.key === name : isAt(candidate.target, name))
+        candidate.backoff = undefined;
+    }
+    this.plan();
+  }
+
   /** Milliseconds until a node that is not connected is dialed again; undefined when that is not certain. */
   redialInMs(key: string): number | undefined {
     const candidate = this.#candidates.get(key);
     if (!this.#isRunning || candidate?.isStatic !== true) return undefined;
-    return Math.max(0, Math.ceil(dueAt(candidate) - this.#options.env.now()));
+    return Math.max(0, Math.ceil(this.#dueAt(candidate) - this.#options.env.now()));
   }
 
   /** Dials a node now, for a caller. @throws PeerlaneError what `connect` throws, `aborted` */
@@ -232,7 +220,7 @@ export class Dialer {
     const now = env.now();
     const { dial, nextAt } = planDials({
       now,
-      candidates: [...this.#candidates.values()].filter((one) => !this.#isShunned(one)).map(candidateOf),
+      candidates: [...this.#candidates.values()].map((one) => ({ ...one, dueAt: this.#dueAt(one) })),
       busy: new Set([...peers.keys(), ...this.#dials.keys()]),
       pending: this.#dials.size,
       maxPending,
@@ -251,7 +239,9 @@ export class Dialer {
       );
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
-      this.#timer = env.setTimer(Math.max(0, nextAt - now), () => this.plan());
+      // Bans end by the wall clock, which may be set.
+      const waitMs = Math.min(Math.max(0, nextAt - now), MAX_DIAL_BACKOFF_MS);
+      this.#timer = env.setTimer(waitMs, () => this.plan());
     }
     planned?.();
   }
@@ -270,24 +260,22 @@ export class Dialer {
     this.plan();
   }
 
-  #isShunned({ target }: Candidate): boolean {
-    return this.#options.isShunned?.(target) === true;
+  #shunnedForMs(target: DialTarget): number {
+    return this.#options.shunnedForMs?.(target) ?? 0;
+  }
+
+  /** When a node may be dialed again, by what came of its last dial and by how it has behaved. */
+  #dueAt({ dialedAt, backoff, target }: Candidate): number {
+    // A dial by a caller, or a peer that came in, leaves no wait.
+    const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
+    const due = Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
+    const shunnedMs = this.#shunnedForMs(target);
+    return shunnedMs === 0 ? due : Math.max(due, this.#options.env.now() + shunnedMs);
   }
 
   get #attemptsForSlots(): number {
     return this.#dials.takingSlots().filter((key) => !this.keeps(key)).length;
   }
-}
-
-function dueAt({ dialedAt, backoff }: Candidate): number {
-  // A dial by a caller, or a peer that came in, leaves no wait.
-  const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
-  return Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
-}
-
-function candidateOf(candidate: Candidate): DialCandidate {
-  const { key, isStatic } = candidate;
-  return { key, isStatic, dueAt: dueAt(candidate) };
 }
 
 /** Whoever takes a node away does not want it at once. */

@@ -11,7 +11,7 @@ import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
 import type { DiagnosisFacts } from './diagnosis.ts';
-import { withRecordEndpoints } from './dial-target.ts';
+import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import { type CallOptions, orNone } from './discv4-calls.ts';
@@ -93,7 +93,7 @@ export class Discovery {
     this.#mix = new NodeMix({
       ...this.#mixOptions(),
       demand: () => dialer.demand,
-      give: (node) => dialer.offer(withRecordEndpoints(node, node.record)),
+      give: (node) => dialer.offer(foundAt(node, node.record)),
       leavesOut: (key) => dialer.leavesOut(key),
     });
     if (v4) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);

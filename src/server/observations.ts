@@ -8,7 +8,7 @@ import type { PeerInfo } from '../p2p/index.ts';
 import type { Connection } from './connection.ts';
 import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
 import type { DialTarget } from './dial-target.ts';
-import type { DialFailure } from './dialer.ts';
+import type { DialFailure } from './dialer-options.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';

@@ -2,11 +2,9 @@
 import { compareBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { Enode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { Admission } from './admission.ts';
-import type { Bans } from './bans.ts';
 import { bannedError, type Conduct } from './conduct.ts';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import type { Dialed } from './connector.ts';
@@ -21,6 +19,7 @@ import { Peer } from './peer.ts';
 import { type PeerSet, tooManyPeers } from './peers.ts';
 import { PendingInbound } from './pending-inbound.ts';
 import type { ServerMeter } from './server-meter.ts';
+import type { Trusted } from './trusted.ts';
 
 export interface ReceptionOptions {
   readonly env: Env;
@@ -31,9 +30,8 @@ export interface ReceptionOptions {
   readonly allows: AddressRule;
   readonly peers: PeerSet;
   readonly dialer: Dialer;
-  /** Keys of nodes that are let in whatever the limits; it may change. */
-  readonly trusted: ReadonlySet<string>;
-  readonly bans: Bans;
+  /** Nodes that are let in whatever the limits; they may change. */
+  readonly trusted: Pick<Trusted, 'has'>;
   readonly conduct: Conduct;
   readonly meter: ServerMeter;
   readonly notes: NodeNotes;
@@ -53,10 +51,10 @@ export class Reception {
   readonly #evictor: Evictor;
 
   constructor(options: ReceptionOptions) {
-    const { env, maxPending: limit, allows, begin, bans, peers, conduct, hasOthersToDial } = options;
+    const { env, maxPending: limit, allows, begin, peers, conduct, hasOthersToDial } = options;
     this.#options = options;
     this.#pendingInbound = new PendingInbound({ limit, env, begin });
-    this.#admission = new Admission(env, allows, (ip) => bans.ofIp(ip) !== undefined);
+    this.#admission = new Admission(env, allows, (ip) => conduct.refusesAddress(ip));
     this.#duplicates = new Duplicates(env);
     const score = (key: string) => conduct.history(key).score;
     this.#evictor = new Evictor({ env, peers, score, hasOthersToDial });
@@ -105,13 +103,6 @@ export class Reception {
     };
   }
 
-  /** Who is not dialed for the time being. Whom the user has named is penalised in vain. */
-  isShunned({ publicKey, host }: Enode): boolean {
-    const { bans, conduct } = this.#options;
-    const key = toBareHex(publicKey);
-    return bans.of(key, host) !== undefined || (!this.isKept(key) && conduct.isPenalised(key));
-  }
-
   /** Whom the user has named: beyond the limits. */
   isKept(key: string): boolean {
     const { dialer, trusted } = this.#options;
@@ -130,9 +121,9 @@ export class Reception {
 
   /** The slots are looked at twice: before Hello to spare the work, after it because others may have come in. */
   #identified(connection: Connection, remoteId: Uint8Array): void {
-    const { bans, peers } = this.#options;
+    const { conduct, peers } = this.#options;
     const key = toBareHex(remoteId);
-    const ban = bans.of(key, connection.remoteAddress);
+    const ban = conduct.banOf(key, connection.remoteAddress);
     if (ban !== undefined) throw bannedError(ban.reason);
     if (this.#rival(key, connection) !== undefined) return;
     peers.place(key, connection, !connection.inbound || this.isKept(key));
@@ -207,9 +198,9 @@ export class Reception {
   }
 
   /** What the end of a connection says of who was behind it. */
-  #judge({ inbound, remoteAddress, remoteId }: Connection, error: PeerlaneError): void {
+  #judge({ inbound, remoteAddress, remoteId, peer }: Connection, error: PeerlaneError): void {
     const { conduct } = this.#options;
-    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error);
+    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error, peer !== undefined || !inbound);
     else if (inbound) conduct.endedUnknown(remoteAddress, error);
   }
 }

@@ -60,6 +60,21 @@ export function withEvent(history: ReputationHistory, event: ReputationEvent): R
   };
 }
 
+/** The history as if the last `times` events of a kind, which are not long past, had not been. */
+export function withoutLast(
+  { score, at, recent }: ReputationHistory,
+  kind: ReputationEventKind,
+  times: number,
+): ReputationHistory {
+  const left = [...recent];
+  for (let i = 0; i < times; i++) {
+    const last = left.findLastIndex((event) => event.kind === kind);
+    if (last >= 0) left.splice(last, 1);
+  }
+  const points = times * REPUTATION_EVENTS[kind];
+  return { score: Math.max(MIN_SCORE, Math.min(MAX_SCORE, score - points)), at, recent: left };
+}
+
 /** The rules that hold unless the user has others. */
 export function defaultPolicy({ score, recent }: ReputationHistory): ReputationDecision {
   if (score > PENALTY_SCORE) return { kind: 'keep' };

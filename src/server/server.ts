@@ -17,7 +17,8 @@ import { checkServerOptions, type ServerConfig, type ServerOptions } from './con
 import { Connector } from './connector.ts';
 import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
 import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
-import { Dialer, type DialFailure } from './dialer.ts';
+import { Dialer } from './dialer.ts';
+import type { DialFailure } from './dialer-options.ts';
 import { Discovery } from './discovery.ts';
 import type { ServerEvent } from './events.ts';
 import { Lanes } from './lanes.ts';
@@ -33,6 +34,7 @@ import { PeerSet } from './peers.ts';
 import { Reception } from './reception.ts';
 import type { ReputationHistory } from './reputation.ts';
 import { type MeteredParts, ServerMeter } from './server-meter.ts';
+import { Trusted } from './trusted.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -60,8 +62,8 @@ export class Server implements AsyncDisposable {
   readonly #bans: Bans;
   readonly #banStore: BanStore;
   readonly #conduct: Conduct;
-  /** Keys of nodes that are let in whatever the limits, and not dialed for that. */
-  readonly #trusted: Set<string>;
+  /** Not dialed for that. */
+  readonly #trusted = new Trusted();
   #listener: Listener | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
@@ -83,7 +85,7 @@ export class Server implements AsyncDisposable {
     const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#observations = new Observations(env);
     this.#bans = new Bans(env);
-    this.#trusted = new Set(this.#config.trustedNodes.map(({ publicKey }) => toBareHex(publicKey)));
+    for (const node of this.#config.trustedNodes) this.#trusted.add(node);
     this.#notes = new NodeNotes(database, env);
     const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
@@ -98,6 +100,7 @@ export class Server implements AsyncDisposable {
       ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent: tell },
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
       isKept: (key) => this.#reception.isKept(key),
+      isKeptAt: (name) => this.#trusted.hasAt(name) || this.#dialer.keepsAt(name),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
       banned: () => this.#banStore.changed(),
     });
@@ -109,7 +112,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (...dial) => meter.dialing(() => this.#connector.dial(...dial)),
-      isShunned: (enode) => this.#reception.isShunned(enode),
+      shunnedForMs: ({ publicKey, host }) => this.#conduct.shunnedForMs(toBareHex(publicKey), host),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => {
         this.#discovery?.wake();
@@ -124,7 +127,7 @@ export class Server implements AsyncDisposable {
     const [observations, trusted, conduct] = [this.#observations, this.#trusted, this.#conduct];
     this.#reception = new Reception({
       ...{ env, maxPending, onEvent, allows: this.#config.allows, publicKey, trusted, conduct, meter },
-      ...{ peers: this.#peers, dialer, bans: this.#bans, notes, observations },
+      ...{ peers: this.#peers, dialer, notes, observations },
       hasOthersToDial: () => this.#dialer.hasOthers || discovery !== undefined,
       begin: (wire) => this.#connector.accept(wire),
     });
@@ -248,9 +251,9 @@ export class Server implements AsyncDisposable {
 
   /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode` */
   addTrustedPeer(enode: string): void {
-    const key = toBareHex(parseEnode(enode).publicKey);
-    this.#trusted.add(key);
-    this.#reception.regrade(key);
+    const node = parseEnode(enode);
+    this.#trusted.add(node);
+    this.#reception.regrade(toBareHex(node.publicKey));
   }
 
   /** The limits hold for the node again; if it is connected, it stays. @throws PeerlaneError `invalid-enode` */
@@ -288,7 +291,7 @@ export class Server implements AsyncDisposable {
     this.#conduct.forgive(target);
     const wasBanned = this.#bans.remove(target);
     if (wasBanned) this.#banStore.changed();
-    this.#dialer.plan();
+    this.#dialer.forgive(target);
     return wasBanned;
   }
 
@@ -319,7 +322,7 @@ export class Server implements AsyncDisposable {
     const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    const ban = this.#bans.of(key, parsed.host);
+    const ban = this.#conduct.banOf(key, parsed.host);
     if (ban !== undefined) throw bannedError(ban.reason);
     const peer = this.#peers.get(key);
     if (peer !== undefined) return peer;

@@ -199,15 +199,15 @@ it('bans that are damaged are told of, and cost the others nothing', async () =>
   const nodedb = join(await temporaryDirectory(), 'nodes');
   await mkdir(nodedb);
   const now = Date.now();
-  const made = (name: string) => ({
-    ...({ kind: 'ip', name, until: now + 60_000, durationMs: 60_000, reason: '' } as const),
-  });
+  const made = (name: string) =>
+    ({ kind: 'ip', name, by: 'user', until: now + 60_000, durationMs: 60_000, reason: '' }) as const;
   const [first, second] = [encodeBans([made('9.9.9.9')]), encodeBans([made('8.8.8.8')])];
   first[20] = 0xff;
   await using database = await NodeDatabase.open(nodedb);
   const text = {
     kind: 'node',
     name: 'no key',
+    by: 'user',
     until: now + 1e6,
     durationMs: 1e6,
     reason: '\u001b[31m',

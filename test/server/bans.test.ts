@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { equalBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
@@ -14,6 +15,7 @@ import { Bans, banNameOf, banTarget, MAX_BANS } from '../../src/server/bans.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { Target } from '../support/hostile.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
 
 /** A wall clock that the test sets. */
@@ -36,6 +38,7 @@ const ban = fc.record({
   until: fc.integer({ min: 0, max: 2 ** 45 }),
   durationMs: fc.integer({ min: 1, max: MAX_BAN_MS }),
   reason: fc.string({ maxLength: 60 }),
+  by: fc.constantFrom<Ban['by'][]>('user', 'policy'),
 });
 
 describe('stored bans', () => {
@@ -173,6 +176,64 @@ describe('a server', () => {
     expect(server.seen.filter(isKind('dial-failed'))).toEqual([]);
   });
 
+  it('dials a static node again when its ban has ended', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer();
+    const server = await startedServer({ env, listen: undefined, staticNodes: [other.enode] });
+    await server.until(isKind('peer-connected'));
+    server.ban(other.enode, { durationMs: 600_000 });
+    expect((await server.until(isKind('peer-disconnected'))).redialInMs).toBe(600_000);
+    server.seen.length = 0;
+    env.advance(600_000);
+    await server.until(isKind('peer-connected'));
+  });
+
+  it('dials whom the user takes back as soon as it may', async () => {
+    const env = new ManualEnv();
+    const [dialed, came] = [await startedServer(), await startedServer()];
+    const server = await startedServer({ env, staticNodes: [dialed.enode] });
+    await server.until(isKind('peer-connected'));
+    await came.dial(server.enode);
+    await server.until((event) => event.kind === 'peer-connected' && event.peer.inbound);
+    server.addPeer(came.enode);
+    for (const { enode } of [dialed, came]) server.ban(enode);
+    await server.until(isKind('peer-disconnected'));
+    await came.until(isKind('peer-disconnected'));
+    server.seen.length = 0;
+    for (const { enode } of [dialed, came]) expect(server.unban(enode)).toBe(true);
+    // Nobody has dialed it yet; the other was dialed at the start.
+    const { peer } = await server.until(isKind('peer-connected'));
+    expect([peer.inbound, peer.id]).toEqual([false, came.id]);
+    env.advance(35_000);
+    await server.until((event) => event.kind === 'peer-connected' && equalBytes(event.peer.id, dialed.id));
+  });
+
+  it('forgets why a node was left alone when the user takes it back', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer({ protocols: [manual('other').protocol] });
+    const server = await startedServer({ env, listen: undefined, staticNodes: [other.enode] });
+    expect((await server.until(isKind('dial-failed'))).error.code).toBe('no-shared-capability');
+    server.seen.length = 0;
+    server.unban(other.enode);
+    env.advance(35_000);
+    await server.until(isKind('dial-failed'));
+  });
+
+  it('dials the only node that there is although it behaves badly', async () => {
+    const env = new ManualEnv();
+    const other = await startedServer();
+    const server = await startedServer({ env, listen: undefined, bootnodes: [other.enode] });
+    await server.until(isKind('peer-connected'));
+    const [peer] = server.peers;
+    for (let i = 0; i < 6; i++) peer?.report('timeout');
+    expect(server.seen.filter(isKind('reputation'))).toMatchObject([{ decision: { kind: 'penalise' } }]);
+    peer?.disconnect();
+    await server.until(isKind('peer-disconnected'));
+    server.seen.length = 0;
+    env.advance(35_000);
+    await server.until(isKind('peer-connected'));
+  });
+
   it('refuses bad options of a ban', async () => {
     const server = await startedServer();
     for (const options of [
@@ -204,6 +265,20 @@ describe('a server', () => {
     expect(await target.serves()).toBe(true);
     const told = target.server.seen.filter(isKind('reputation')).map(({ decision }) => decision.kind);
     expect(told).toEqual(['penalise', 'disconnect', 'ban']);
+  });
+
+  it('holds it against nobody that most peers go at once', async () => {
+    await using target = await Target.start();
+    const { server } = target;
+    const scores: number[] = [];
+    const attackers = [await target.opened(), await target.opened()];
+    for (const attacker of attackers) {
+      attacker.destroy();
+      expect(await target.verdict(attacker)).toBe('network-error');
+      scores.push(...server.reputations());
+    }
+    expect(scores.map(Math.round)).toEqual([-4, 0]);
+    expect(await target.serves()).toBe(true);
   });
 
   it('does what the policy of the user says, and nothing when that fails', async () => {
@@ -297,6 +372,31 @@ describe('over restarts', () => {
       { kind: 'ip', name: '9.9.9.9' },
     ]);
     expect(await run(path, ({ bans }) => bans)).toMatchObject([{ name: '9.9.9.9' }]);
+  });
+
+  it('what the policy held against an address keeps strangers out, and nobody whom we dial or trust', async () => {
+    const path = await directory();
+    const [trusted, other] = [await startedServer(), await startedServer()];
+    const stored: Ban = {
+      ...{ kind: 'ip', name: '127.0.0.1', until: Date.now() + 60_000, durationMs: 60_000 },
+      ...{ reason: '3 breach', by: 'policy' },
+    };
+    await (async () => {
+      await using database = await NodeDatabase.open(path);
+      await database.storeLocalBans(id, encodeBans([stored]));
+    })();
+    await run(path, async (server) => {
+      expect(server.bans).toEqual([stored]);
+      expect(await rejectionOf(other.dial(server.enode))).toBe('network-error');
+      await server.dial(other.enode);
+      server.addTrustedPeer(trusted.enode);
+      await trusted.dial(server.enode);
+      server.removeTrustedPeer(trusted.enode);
+      const third = await startedServer();
+      expect(await rejectionOf(third.dial(server.enode))).toBe('network-error');
+      server.addPeer(trusted.enode);
+      await third.dial(server.enode);
+    });
   });
 
   it('what was cut is skipped and told', async () => {

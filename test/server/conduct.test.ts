@@ -5,12 +5,19 @@ import { Bans } from '../../src/server/bans.ts';
 import { Conduct, MAX_REPUTATIONS } from '../../src/server/conduct.ts';
 import { defaultPolicy, PENALTY_MS } from '../../src/server/reputation.ts';
 
-function setUp(others = 10) {
+function setUp(others: number | { readonly left: number } = 10) {
   const env = new VirtualEnv({ seed: 1 });
   const bans = new Bans(env);
   const dropped: string[] = [];
   const conduct = new Conduct({
-    ...{ env, bans, policy: defaultPolicy, others: () => others, isKept: (key) => key === 'static' },
+    ...{
+      env,
+      bans,
+      policy: defaultPolicy,
+      others: () => (typeof others === 'number' ? others : others.left),
+      isKept: (key) => key === 'static',
+      isKeptAt: (name) => name === '7.7.7.7',
+    },
     drop: (key, { code }) => dropped.push(`${key} ${code}`),
     ...{ banned: () => undefined, onEvent: () => undefined },
   });
@@ -35,13 +42,102 @@ describe('who is not known by a key', () => {
   });
 });
 
+describe('what the policy holds against an address', () => {
+  it('keeps nobody from being dialed there, and whom the user has named from coming in', () => {
+    const { bans, conduct } = setUp();
+    for (let i = 0; i < 3; i++) for (const ip of ['7.7.7.7', '9.9.9.9']) conduct.endedUnknown(ip, breach);
+    expect(bans.all.map(({ name, by }) => [name, by])).toEqual([
+      ['7.7.7.7', 'policy'],
+      ['9.9.9.9', 'policy'],
+    ]);
+    for (const key of ['a', 'static']) expect(conduct.banOf(key, '9.9.9.9')).toBeUndefined();
+    expect(['7.7.7.7', '9.9.9.9'].map((ip) => conduct.refusesAddress(ip))).toEqual([false, true]);
+  });
+
+  it('is nothing to what the user holds against it', () => {
+    const { bans, conduct } = setUp();
+    for (const name of ['7.7.7.7', '9.9.9.9']) bans.add({ kind: 'ip', name }, 1e9, 'mine');
+    for (let i = 0; i < 5; i++) for (const ip of ['7.7.7.7', '9.9.9.9']) conduct.endedUnknown(ip, breach);
+    expect(bans.all.map(({ reason, by }) => [reason, by])).toEqual(Array(2).fill(['mine', 'user']));
+    for (const key of ['a', 'static']) expect(conduct.banOf(key, '9.9.9.9')?.reason).toBe('mine');
+    expect(conduct.refusesAddress('7.7.7.7')).toBe(true);
+  });
+});
+
+describe('our own network', () => {
+  const cut = new PeerlaneError('ping-timeout', '');
+
+  it('that fails again and again costs no peer anything', () => {
+    const others = { left: 0 };
+    const { env, conduct } = setUp(others);
+    const keys = ['a', 'b', 'c', 'd'];
+    for (let round = 0; round < 30; round++) {
+      others.left = keys.length;
+      for (const key of keys) {
+        others.left--;
+        conduct.ended(key, cut, true);
+      }
+      others.left = 1;
+      for (const key of keys) expect(conduct.shunnedForMs(key, '9.9.9.9')).toBe(0);
+      env.advance(120_000);
+    }
+    for (const key of keys) expect(conduct.history(key)).toMatchObject({ score: 0, recent: [] });
+  });
+
+  it('is not to blame for who goes alone, or was never a peer', () => {
+    const { conduct } = setUp();
+    for (let i = 0; i < 6; i++) conduct.ended('a', cut, true);
+    for (let i = 0; i < 30; i++) conduct.ended(`${i}`, cut);
+    conduct.ended('b', cut, true);
+    expect(conduct.isPenalised('a')).toBe(true);
+    expect(conduct.history('b').score).toBe(-4);
+    expect(conduct.history('0').score).toBe(-4);
+  });
+
+  it('clears those that it made look bad at last, and nobody else', () => {
+    const others = { left: 10 };
+    const { conduct } = setUp(others);
+    for (let i = 0; i < 4; i++) conduct.record('a', 'timeout');
+    for (let i = 0; i < 4; i++) conduct.record('b', 'minor');
+    conduct.ended('b', cut, true);
+    expect(['a', 'b'].map((key) => conduct.isPenalised(key))).toEqual([true, true]);
+    others.left = 1;
+    conduct.ended('c', cut, true);
+    expect(['a', 'b', 'c'].map((key) => conduct.history(key).score)).toEqual([-20, -16, 0]);
+    expect(['a', 'b'].map((key) => conduct.isPenalised(key))).toEqual([true, false]);
+  });
+});
+
 describe('a node', () => {
+  it('that is penalised or banned is not dialed for as long, but when nobody else is there', () => {
+    const others = { left: 2 };
+    const { env, bans, conduct } = setUp(others);
+    for (const key of ['a', 'static']) conduct.record(key, 'breach');
+    bans.add({ kind: 'node', name: 'b' }, 1000, '');
+    env.advance(400);
+    const left = () => ['a', 'static', 'b', 'c'].map((key) => conduct.shunnedForMs(key, '9.9.9.9'));
+    expect(left()).toEqual([PENALTY_MS - 400, 0, 600, 0]);
+    others.left = 0;
+    expect(left()).toEqual([0, 0, 600, 0]);
+  });
+
   it('that is penalised is not dialed for a while', () => {
     const { env, conduct } = setUp();
     conduct.ended('a', breach);
     expect(conduct.isPenalised('a')).toBe(true);
     env.advance(PENALTY_MS);
     expect(conduct.isPenalised('a')).toBe(false);
+  });
+
+  it('that the user has named since it was banned is banned no more, but by the user', () => {
+    const { bans, conduct } = setUp();
+    const target = { kind: 'node', name: 'static' } as const;
+    bans.add(target, 1000, '', 'policy');
+    expect(conduct.banOf('static', '9.9.9.9')).toBeUndefined();
+    bans.add({ kind: 'ip', name: '9.9.9.9' }, 1000, 'its address');
+    expect(conduct.banOf('static', '9.9.9.9')?.reason).toBe('its address');
+    bans.add(target, 1000, 'itself');
+    expect(conduct.banOf('static', '9.9.9.9')?.reason).toBe('itself');
   });
 
   it('is dropped, then banned, and static ones never', () => {

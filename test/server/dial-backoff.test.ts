@@ -20,6 +20,7 @@ const OUTCOMES: readonly DialOutcome[] = [
   'full',
   'left',
   'useless',
+  'refused',
   'breach',
 ];
 const DIAL = { from: 0, isStatic: false, isLonely: false, random: 0 };
@@ -111,6 +112,8 @@ describe('what an error says of a node', () => {
     ['handshake-timeout', 'unreachable'],
     ['too-many-peers', 'own'],
     ['server-closing', 'own'],
+    ['banned', 'own'],
+    ['bad-reputation', 'refused'],
     ['fork-id-mismatch', 'useless'],
     ['no-shared-capability', 'useless'],
     ['unexpected-identity', 'breach'],

@@ -5,7 +5,8 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { type Enode, signRecord } from '../../src/enr/index.ts';
 import type { DialTarget } from '../../src/server/dial-target.ts';
-import { Dialer, type DialerOptions } from '../../src/server/dialer.ts';
+import { Dialer } from '../../src/server/dialer.ts';
+import type { DialerOptions } from '../../src/server/dialer-options.ts';
 import type { Peer } from '../../src/server/peer.ts';
 import { PeerSet } from '../../src/server/peers.ts';
 
@@ -170,6 +171,48 @@ describe('a dialer', () => {
     env.advance(100_000);
     expect(dials).toHaveLength(1);
     expect(env.timers).toBe(0);
+  });
+
+  it.each([true, false])('dials a node when it is not shunned any more, a static one: %s', (isStatic) => {
+    let until = 600_000;
+    const { env, dialer, dials } = dialing({ shunnedForMs: () => Math.max(0, until - env.now()) });
+    dialer.add(node(1), isStatic);
+    dialer.start();
+    expect(dials).toEqual([]);
+    expect(dialer.redialInMs(keyOf(1))).toBe(isStatic ? until : undefined);
+    env.advance(until - 1);
+    expect(dials).toEqual([]);
+    // The end has moved, as that of a ban does when the clock is set back.
+    until += 1000;
+    env.advance(1);
+    expect(dials).toEqual([]);
+    env.advance(1000);
+    expect(dials).toEqual([{ port: 1, at: until }]);
+  });
+
+  it('dials whom the user has taken back, or all at an address, as if they had never failed', async () => {
+    const { env, dialer, dials, fail } = dialing();
+    const useless = new PeerlaneError('genesis-mismatch', 'another chain');
+    for (const port of [1, 2, 3]) dialer.add({ ...node(port), host: `127.0.0.${port === 3 ? 3 : 1}` }, true);
+    dialer.start();
+    for (const port of [1, 2, 3]) await fail(port, useless);
+    env.advance(35_000);
+    expect(dials).toHaveLength(3);
+    dialer.forgive({ kind: 'ip', name: '127.0.0.3' });
+    dialer.forgive({ kind: 'node', name: keyOf(1) });
+    expect(dials.slice(3).map(({ port }) => port)).toEqual([3, 1]);
+  });
+
+  it('takes a found node again that the user has taken back', async () => {
+    const { env, dialer, dials, fail } = dialing();
+    dialer.start();
+    dialer.offer(node(1));
+    await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
+    env.advance(35_000);
+    expect(dialer.leavesOut(keyOf(1))).toBe(true);
+    dialer.forgive({ kind: 'node', name: keyOf(1) });
+    dialer.offer(node(1));
+    expect(dials).toHaveLength(2);
   });
 
   it('leaves no timer and begins no dial when it is closed', async () => {
