@@ -1,6 +1,7 @@
 import { abortedError, onAbort } from '../base/abort.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { ProtocolChannel } from '../p2p/protocol.ts';
 import {
   answerTo,
@@ -16,6 +17,12 @@ import { RequestTracker } from './requests.ts';
 
 /** How long an answer is waited for unless the caller says otherwise. */
 export const REQUEST_TIMEOUT_MS = 10_000;
+
+/**
+ * Each of these counts once in so many milliseconds: who lacks a chain lacks it in a hundred answers of one second, and a
+ * line that is cut for a moment makes all requests under way late.
+ */
+const COUNTED_EVERY_MS = { 'useless-answer': 10_000, timeout: 1_000 } as const;
 
 export interface RequestOptions {
   /** Gives the request up; its answer, should it still come, is dropped. */
@@ -51,6 +58,8 @@ export class Requester {
   readonly #env: Env;
   readonly #onStart: () => void;
   readonly #tracker: RequestTracker<Waiting>;
+  /** When a peer was blamed for the last time. */
+  readonly #blamedAt = new Map<ReputationEventKind, number>();
   #timer: Timer | undefined;
   #timerAt: number | undefined;
   #closed: PeerlaneError | undefined;
@@ -113,7 +122,7 @@ export class Requester {
     if (waiting === undefined) return;
     // Pooled transactions are gone when they are in a block, and nobody is to blame for that.
     if (items.length > 0) this.#channel.report?.('good-answer');
-    else if (name !== 'PooledTransactions') this.#channel.report?.('useless-answer');
+    else if (name !== 'PooledTransactions') this.#blame('useless-answer');
     waiting.resolve(items);
   }
 
@@ -140,6 +149,13 @@ export class Requester {
     this.#tracker.giveUp(id)?.reject(toPeerlaneError(error));
   }
 
+  #blame(kind: keyof typeof COUNTED_EVERY_MS): void {
+    const now = this.#env.now();
+    if (now < (this.#blamedAt.get(kind) ?? Number.NEGATIVE_INFINITY) + COUNTED_EVERY_MS[kind]) return;
+    this.#blamedAt.set(kind, now);
+    this.#channel.report?.(kind);
+  }
+
   /** Keeps one timer, at the earliest deadline or before. */
   #schedule(): void {
     const next = this.#closed === undefined ? this.#tracker.nextDeadline() : undefined;
@@ -154,7 +170,7 @@ export class Requester {
     this.#timer = this.#env.setTimer(Math.max(0, next - this.#env.now()), () => {
       this.#timer = undefined;
       for (const { reject } of this.#tracker.expire(this.#env.now())) {
-        this.#channel.report?.('timeout');
+        this.#blame('timeout');
         reject(new PeerlaneError('request-timeout', 'the peer did not answer in time'));
       }
       this.#schedule();

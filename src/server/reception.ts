@@ -1,7 +1,7 @@
 /** Who becomes a peer of a server, by which of its connections, and what is noted of each that ends. */
 import { compareBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
-import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { PeerInfo } from '../p2p/index.ts';
@@ -94,7 +94,11 @@ export class Reception {
       reported: ({ remoteId }, kind) => {
         if (remoteId !== undefined) conduct.record(toBareHex(remoteId), kind);
       },
-      handlerFailed: (connection, error) => onEvent({ kind: 'handler-failed', peer: connection.peer, error }),
+      handlerFailed: (connection, error) => {
+        onEvent({ kind: 'handler-failed', peer: connection.peer, error });
+        // Of our family it is a fault in the last words of a peer that has left: who leaves in time would get away with it.
+        if (isPeerlaneError(error)) this.#judge(connection, error);
+      },
     };
   }
 

@@ -118,7 +118,10 @@ export async function sight(
   questions: AbortGroup,
 ): Promise<Sighting | undefined> {
   const abort = questions.add();
-  const timer = env.setTimer(ANSWER_MS, () => abort.abort());
+  const timer = env.setTimer(ANSWER_MS, () => {
+    if (sources.has(source)) source.report?.('timeout');
+    abort.abort();
+  });
   const request: HeadersRequest = { start: wanted, limit: 1 };
   try {
     const answer = await orAborted(source.headers(request, abort.signal), abort.signal);

@@ -1,4 +1,5 @@
 import { PeerlaneError } from '../../src/base/errors.ts';
+import type { ReputationEventKind } from '../../src/base/reputation-events.ts';
 import type { Message, PeerInfo, ProtocolChannel } from '../../src/p2p/protocol.ts';
 
 export interface ChannelPairOptions {
@@ -19,6 +20,8 @@ export class MemoryChannel implements ProtocolChannel {
   peak = 0;
   /** Whether the handler at this end has called `confirm`. */
   confirmed = false;
+  /** What the handler at this end has said of the other one. */
+  readonly reported: ReputationEventKind[] = [];
   readonly #capacity: number;
   readonly #abort = new AbortController();
   readonly #inbox: Message[] = [];
@@ -72,6 +75,10 @@ export class MemoryChannel implements ProtocolChannel {
 
   confirm(): void {
     this.confirmed = true;
+  }
+
+  report(kind: ReputationEventKind): void {
+    this.reported.push(kind);
   }
 
   disconnect(error: PeerlaneError): void {

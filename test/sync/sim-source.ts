@@ -2,6 +2,7 @@ import { onAbort } from '../../src/base/abort.ts';
 import { toBareHex } from '../../src/base/bytes.ts';
 import type { Env } from '../../src/base/env.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
+import type { ReputationEventKind } from '../../src/base/reputation-events.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { type Body, bodyCodec } from '../../src/eth/body.ts';
 import { type Header, headerCodec } from '../../src/eth/header.ts';
@@ -27,6 +28,8 @@ export class SimSource implements BlockSource {
   readonly head: SourceHead;
   /** Why it was failed. */
   failure: PeerlaneError | undefined;
+  /** What was said of it while it stayed. */
+  readonly reported: ReputationEventKind[] = [];
   /** Items that were asked for and given. */
   readonly served = { headers: 0, bodies: 0, requests: 0 };
   readonly #env: Env;
@@ -47,6 +50,10 @@ export class SimSource implements BlockSource {
 
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  report(kind: ReputationEventKind): void {
+    this.reported.push(kind);
   }
 
   fail(error: PeerlaneError): void {
