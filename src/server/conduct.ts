@@ -22,13 +22,15 @@ import {
 
 /** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
 export const MAX_REPUTATIONS = 4096;
-/** Nodes that were dropped of late, for the mercy that may follow from that. */
+/** Peers that were dropped of late, for the mercy that may follow from that. */
 const MAX_DROPPED = 256;
 
 export interface ConductOptions {
   readonly env: Pick<Env, 'now'>;
   readonly policy: ReputationPolicy;
   readonly bans: Bans;
+  /** Whether the node is connected, or just being disconnected. */
+  readonly isPeer: (key: string) => boolean;
   /** How many nodes are connected besides this one. */
   readonly others: (key: string) => number;
   /** Whether the user has named the node: it is kept whatever it does. */
@@ -44,7 +46,7 @@ export class Conduct {
   readonly #histories = new Map<string, ReputationHistory>();
   /** Nodes that are not dialed for a while. */
   readonly #penalised = new Held(MAX_REPUTATIONS);
-  /** When nodes were dropped or banned. */
+  /** When peers were dropped or banned. */
   readonly #dropped = new Map<string, number>();
 
   constructor(options: ConductOptions) {
@@ -97,22 +99,24 @@ export class Conduct {
   /** A node has done something. */
   record(key: string, kind: ReputationEventKind): void {
     const history = this.#note(key, kind);
-    const { isKept, drop, others } = this.#options;
+    const { isKept, isPeer, drop, others } = this.#options;
     const wanted = this.#decide(history);
     // Many more events are good than bad.
     if (wanted.kind === 'keep' || isKept(key)) return;
-    const decision = sparing(wanted, others(key), this.#droppedOfLate(key));
+    // Keys cost nothing: whoever comes with many and is no peer must not buy mercy for those who are.
+    const wasPeer = isPeer(key);
+    const decision = sparing(wanted, others(key), wasPeer ? this.#droppedOfLate(key) : 0);
     switch (decision.kind) {
       case 'penalise':
         this.#penalise(key, decision.forMs, decision);
         break;
       case 'disconnect':
-        this.#noteDropped(key);
+        if (wasPeer) this.#noteDropped(key);
         this.#tell(key, decision);
         drop(key, new PeerlaneError('bad-reputation', `the peer behaves badly: ${decision.reason}`));
         break;
       case 'ban':
-        this.#noteDropped(key);
+        if (wasPeer) this.#noteDropped(key);
         this.#ban({ kind: 'node', name: key }, decision.forMs, decision);
         drop(key, bannedError(decision.reason));
         break;
@@ -158,7 +162,7 @@ export class Conduct {
     setLatest(this.#dropped, key, this.#options.env.now(), MAX_DROPPED);
   }
 
-  /** Other nodes that were dropped or banned of late. */
+  /** Other peers that were dropped or banned of late. */
   #droppedOfLate(key: string): number {
     const since = this.#options.env.now() - DROPPED_WINDOW_MS;
     let count = 0;

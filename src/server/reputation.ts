@@ -99,11 +99,11 @@ export function replayPolicy(
   });
 }
 
-/** For how long a node that was dropped or banned counts for `isOursToBlame`. */
+/** For how long a peer that was dropped or banned counts for `isOursToBlame`. */
 export const DROPPED_WINDOW_MS: number = 10 * 60_000;
 
 /**
- * Whether more than half of all would be dropped with one more: of the `others` that are connected, those that were
+ * Whether more than half of all peers would be dropped with one more: of the `others` that are connected, those that were
  * dropped or banned within `DROPPED_WINDOW_MS`, and the one in question. When so many behave badly at once, the fault is
  * probably ours (our network, our clock, our rules), and we had better keep them.
  */

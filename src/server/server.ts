@@ -96,6 +96,7 @@ export class Server implements AsyncDisposable {
     this.#banStore = new BanStore({ ...kept, failed: bansFailed });
     this.#conduct = new Conduct({
       ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent: tell },
+      isPeer: (key) => this.#peers.get(key) !== undefined,
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
       isKept: (key) => this.#reception.isKept(key),
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),

@@ -10,7 +10,14 @@ function setUp(others = 10) {
   const bans = new Bans(env);
   const dropped: string[] = [];
   const conduct = new Conduct({
-    ...{ env, bans, policy: defaultPolicy, others: () => others, isKept: (key) => key === 'static' },
+    ...{
+      env,
+      bans,
+      policy: defaultPolicy,
+      isPeer: () => true,
+      others: () => others,
+      isKept: (key) => key === 'static',
+    },
     drop: (key, { code }) => dropped.push(`${key} ${code}`),
     ...{ banned: () => undefined, onEvent: () => undefined },
   });
