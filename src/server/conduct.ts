@@ -1,17 +1,16 @@
 /** How nodes behave, and what a server does about it: the reputations, the bans, and the policy between them. */
-import { invalidArgument, isObject, reading } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
-import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
-import { MAX_BAN_MS } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import {
   BLANK_HISTORY,
   DROPPED_WINDOW_MS,
+  decide,
   type ReputationDecision,
   type ReputationHistory,
   type ReputationPolicy,
@@ -132,12 +131,10 @@ export class Conduct {
   }
 
   #decide(history: ReputationHistory): ReputationDecision {
-    try {
-      return checkedDecision(this.#options.policy(history));
-    } catch (error) {
-      this.#options.onEvent({ kind: 'policy-failed', error: toPeerlaneError(error) });
-      return { kind: 'keep' };
-    }
+    const { policy, onEvent } = this.#options;
+    const { decision, error } = decide(policy, history);
+    if (error !== undefined) onEvent({ kind: 'policy-failed', error });
+    return decision;
   }
 
   #penalise(key: string, forMs: number, decision: ReputationDecision): void {
@@ -178,23 +175,4 @@ const ADDRESS = 'ip:';
 
 export function bannedError(reason: string): PeerlaneError {
   return remoteError('banned', reason === '' ? 'the node is banned' : `the node is banned: ${reason}`);
-}
-
-/** @throws PeerlaneError `invalid-argument` */
-function checkedDecision(decision: ReputationDecision): ReputationDecision {
-  return reading('the decision of the policy', () => {
-    const { kind } = isObject(decision) ? decision : { kind: undefined };
-    if (kind === 'keep') return { kind };
-    if (kind !== 'penalise' && kind !== 'disconnect' && kind !== 'ban') {
-      throw invalidArgument('the policy decides what there is not: it is keep, penalise, disconnect or ban');
-    }
-    const { reason } = decision as { readonly reason: unknown };
-    if (typeof reason !== 'string') throw invalidArgument('a decision of the policy has no reason');
-    if (kind === 'disconnect') return { kind, reason };
-    const { forMs } = decision as { readonly forMs: unknown };
-    if (!(typeof forMs === 'number' && forMs >= 1 && forMs <= MAX_BAN_MS)) {
-      throw invalidArgument(`forMs of a decision must be a number of milliseconds from 1 to ${MAX_BAN_MS}`);
-    }
-    return { kind, forMs, reason };
-  });
 }
