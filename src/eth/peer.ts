@@ -1,4 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
+import { checkNames, type NamesOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { PeerInfo, ProtocolChannel } from '../p2p/protocol.ts';
@@ -31,6 +32,8 @@ export interface HeadersRequest {
   /** Falling numbers; default false. */
   readonly reverse?: boolean;
 }
+
+const HEADERS_REQUEST: NamesOf<HeadersRequest> = { start: true, limit: true, skip: true, reverse: true };
 
 /** The end of a peer's chain. */
 export interface PeerHead {
@@ -97,6 +100,7 @@ export class EthPeer {
 
   /** Canonical headers, `skip` apart (caps/eth.md, "GetBlockHeaders (0x03)"). */
   async getBlockHeaders(request: HeadersRequest, options?: RequestOptions): Promise<RlpList<Header>> {
+    checkNames('a request for headers', request, HEADERS_REQUEST);
     const { start, limit, skip = 0, reverse = false } = request;
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new PeerlaneError('invalid-argument', 'limit must be a positive integer');

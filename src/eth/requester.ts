@@ -1,4 +1,5 @@
 import { abortedError, onAbort } from '../base/abort.ts';
+import { checkNames, type NamesOf } from '../base/checks.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { ProtocolChannel } from '../p2p/protocol.ts';
@@ -39,6 +40,8 @@ export interface RequestOptions {
   /** Milliseconds from the call to the answer, the wait for room to send included; default 10,000. */
   readonly timeoutMs?: number;
 }
+
+const OPTIONS: NamesOf<RequestOptions> = { signal: true, timeoutMs: true };
 
 /** What a request is about, without its id. */
 export type Query<N extends RequestName> = Omit<MessageInputs[N], 'id'>;
@@ -99,9 +102,11 @@ export class Requester {
     name: N,
     query: Query<N>,
     maxItems: number,
-    { signal, timeoutMs = REQUEST_TIMEOUT_MS }: RequestOptions = {},
+    options: RequestOptions = {},
     claim: Claim = 'unknown',
   ): Promise<Items<N>> {
+    checkNames('the options of a request', options, OPTIONS);
+    const { signal, timeoutMs = REQUEST_TIMEOUT_MS } = options;
     if (!(timeoutMs > 0)) throw new PeerlaneError('invalid-argument', 'timeoutMs must be positive');
     if (signal?.aborted) throw abortedError(signal);
     if (this.#closed !== undefined) throw this.#closed;
