@@ -434,7 +434,7 @@ export class Server implements AsyncDisposable {
       ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
       ...{ dials: this.#dialer.pending, inbound: this.#reception.pending, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
-      reputations: () => this.#conduct.scores(),
+      reputations: () => this.peers.map(({ info }) => this.#conduct.history(toBareHex(info.id)).score),
     };
   }
 }
