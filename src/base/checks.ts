@@ -170,13 +170,19 @@ function isSignal(value: unknown): boolean {
   );
 }
 
-/** The signal among the options of a call, which have nothing else that is looked at here. */
+const ONLY_SIGNAL: Readonly<Record<string, true>> = { signal: true };
+
+/**
+ * The signal among the options of a call, which are looked at by whoever has others.
+ * @param names of all options that the call has
+ */
 export function signalOf(
   options: { readonly signal?: AbortSignal | undefined } | undefined,
+  names: Readonly<Record<string, true>> = ONLY_SIGNAL,
 ): AbortSignal | undefined {
   if (options === undefined) return undefined;
   return reading('the options of the call', () => {
-    checkObject('the options of the call', options);
+    checkNames<object>('the options of the call', options, names);
     const { signal } = options;
     checkSignal(signal);
     return signal;

@@ -110,9 +110,8 @@ const SYNC_OPTIONS: NamesOf<SyncOptions> = {
 export function checkSyncOptions(
   options: SyncOptions,
 ): Required<Omit<SyncOptions, 'signal'>> & { readonly signal: AbortSignal | undefined } {
-  const signal = signalOf(options);
+  const signal = signalOf(options, SYNC_OPTIONS);
   return reading('the options of the call', () => {
-    checkNames('the options of the call', options, SYNC_OPTIONS);
     const {
       minSeq = 0n,
       onMissing = () => undefined,

@@ -1,3 +1,5 @@
+import { equalBytes } from '../base/bytes.ts';
+import { checkNames, type NamesOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { PeerInfo, ProtocolChannel } from '../p2p/protocol.ts';
@@ -15,7 +17,7 @@ import {
 } from './messages.ts';
 import { type AnnouncedTransaction, announcementsOf, checkTransactions } from './notifications.ts';
 import type { Receipt } from './receipt.ts';
-import type { Requester, RequestOptions } from './requester.ts';
+import type { Claim, Requester, RequestOptions } from './requester.ts';
 import type { BlockRange, Status } from './status.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -30,6 +32,8 @@ export interface HeadersRequest {
   /** Falling numbers; default false. */
   readonly reverse?: boolean;
 }
+
+const HEADERS_REQUEST: NamesOf<HeadersRequest> = { start: true, limit: true, skip: true, reverse: true };
 
 /** The end of a peer's chain. */
 export interface PeerHead {
@@ -96,6 +100,7 @@ export class EthPeer {
 
   /** Canonical headers, `skip` apart (caps/eth.md, "GetBlockHeaders (0x03)"). */
   async getBlockHeaders(request: HeadersRequest, options?: RequestOptions): Promise<RlpList<Header>> {
+    checkNames('a request for headers', request, HEADERS_REQUEST);
     const { start, limit, skip = 0, reverse = false } = request;
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new PeerlaneError('invalid-argument', 'limit must be a positive integer');
@@ -106,7 +111,7 @@ export class EthPeer {
       skip: toUint64(skip, 'skip'),
       reverse,
     };
-    return this.#requester.request('GetBlockHeaders', { query }, limit, options);
+    return this.#requester.request('GetBlockHeaders', { query }, limit, options, this.#claimOf(start));
   }
 
   /** Bodies of the blocks with these hashes, in their order, up to the first that the peer does not have. */
@@ -176,6 +181,14 @@ export class EthPeer {
   /** Sends a message of this peer's version as `ProtocolChannel.offer` does. @internal */
   offer({ code, payload }: EncodedMessage): Promise<boolean> {
     return this.#channel.offer(code, payload);
+  }
+
+  /** Whether the peer has said that it has the block. */
+  #claimOf(block: number | bigint | Uint8Array): Claim {
+    const { number, hash } = this.#head;
+    if (block instanceof Uint8Array) return equalBytes(block, hash) ? 'announced' : 'unknown';
+    if (number === undefined) return 'unknown';
+    return block > number ? 'beyond' : 'announced';
   }
 
   async #notify<N extends NotificationName>(name: N, ...values: readonly MessageInputs[N][]): Promise<void> {

@@ -1,7 +1,7 @@
 import { abortedError, onAbort } from '../base/abort.ts';
+import { checkNames, type NamesOf } from '../base/checks.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import type { ReputationEventKind } from '../base/reputation-events.ts';
 import type { ProtocolChannel } from '../p2p/protocol.ts';
 import {
   answerTo,
@@ -19,10 +19,20 @@ import { RequestTracker } from './requests.ts';
 export const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
- * Each of these counts once in so many milliseconds: who lacks a chain lacks it in a hundred answers of one second, and a
- * line that is cut for a moment makes all requests under way late.
+ * An answer with nothing counts once in so many milliseconds, by what the peer has said of its chain. Who has announced a block
+ * and gives nothing lacks it in a hundred answers of one second. Where it may just not have the block yet, so few count that
+ * they never come up to half of a penalty, however long one that follows the chain asks. What lies `beyond` all that it has
+ * announced it need not have.
  */
-const COUNTED_EVERY_MS = { 'useless-answer': 10_000, timeout: 1_000 } as const;
+export const USELESS_EVERY_MS = {
+  announced: 10_000,
+  unknown: 5 * 60_000,
+} as const;
+/** Requests that are late within so many milliseconds count once: a line that is cut for a moment makes all of them late. */
+const LATE_TOGETHER_MS = 1_000;
+
+/** Whether a peer should have what it is asked for, by the end of the chain that it has announced. */
+export type Claim = keyof typeof USELESS_EVERY_MS | 'beyond';
 
 export interface RequestOptions {
   /** Gives the request up; its answer, should it still come, is dropped. */
@@ -30,6 +40,8 @@ export interface RequestOptions {
   /** Milliseconds from the call to the answer, the wait for room to send included; default 10,000. */
   readonly timeoutMs?: number;
 }
+
+const OPTIONS: NamesOf<RequestOptions> = { signal: true, timeoutMs: true };
 
 /** What a request is about, without its id. */
 export type Query<N extends RequestName> = Omit<MessageInputs[N], 'id'>;
@@ -39,11 +51,13 @@ export type Items<N extends RequestName> = MessageValues[ResponseOf<N>]['items']
 
 /** A request whose answer is waited for. */
 class Waiting {
+  readonly claim: Claim;
   readonly answer: Promise<unknown>;
   resolve: (items: unknown) => void = () => undefined;
   reject: (error: PeerlaneError) => void = () => undefined;
 
-  constructor() {
+  constructor(claim: Claim) {
+    this.claim = claim;
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -58,8 +72,8 @@ export class Requester {
   readonly #env: Env;
   readonly #onStart: () => void;
   readonly #tracker: RequestTracker<Waiting>;
-  /** When a peer was blamed for the last time. */
-  readonly #blamedAt = new Map<ReputationEventKind, number>();
+  /** When the peer was blamed for the last time. */
+  readonly #blamedAt = { 'useless-answer': Number.NEGATIVE_INFINITY, timeout: Number.NEGATIVE_INFINITY };
   #timer: Timer | undefined;
   #timerAt: number | undefined;
   #closed: PeerlaneError | undefined;
@@ -81,19 +95,23 @@ export class Requester {
 
   /**
    * Sends a request and gives the items of its answer, at most `maxItems`.
+   * @param claim whether the peer has said that it has them
    * @throws PeerlaneError `invalid-argument`, `request-overload`, `request-timeout`, `aborted`, `closed`
    */
   async request<N extends RequestName>(
     name: N,
     query: Query<N>,
     maxItems: number,
-    { signal, timeoutMs = REQUEST_TIMEOUT_MS }: RequestOptions = {},
+    options: RequestOptions = {},
+    claim: Claim = 'unknown',
   ): Promise<Items<N>> {
+    checkNames('the options of a request', options, OPTIONS);
+    const { signal, timeoutMs = REQUEST_TIMEOUT_MS } = options;
     if (!(timeoutMs > 0)) throw new PeerlaneError('invalid-argument', 'timeoutMs must be positive');
     if (signal?.aborted) throw abortedError(signal);
     if (this.#closed !== undefined) throw this.#closed;
 
-    const waiting = new Waiting();
+    const waiting = new Waiting(claim);
     const began = this.#env.now();
     const deadline = began + timeoutMs;
     const id = this.#tracker.track({ answer: answerTo(name), maxItems, deadline, context: waiting });
@@ -120,9 +138,12 @@ export class Requester {
   settle(name: ResponseName, id: bigint, items: { readonly length: number }): void {
     const waiting = this.#tracker.answer(name, id, items.length);
     if (waiting === undefined) return;
-    // Pooled transactions are gone when they are in a block, and nobody is to blame for that.
+    const { claim } = waiting;
     if (items.length > 0) this.#channel.report?.('good-answer');
-    else if (name !== 'PooledTransactions') this.#blame('useless-answer');
+    // Pooled transactions are gone when they are in a block, and nobody is to blame for that.
+    else if (name !== 'PooledTransactions' && claim !== 'beyond') {
+      this.#blame('useless-answer', USELESS_EVERY_MS[claim]);
+    }
     waiting.resolve(items);
   }
 
@@ -149,10 +170,10 @@ export class Requester {
     this.#tracker.giveUp(id)?.reject(toPeerlaneError(error));
   }
 
-  #blame(kind: keyof typeof COUNTED_EVERY_MS): void {
+  #blame(kind: 'useless-answer' | 'timeout', everyMs: number): void {
     const now = this.#env.now();
-    if (now < (this.#blamedAt.get(kind) ?? Number.NEGATIVE_INFINITY) + COUNTED_EVERY_MS[kind]) return;
-    this.#blamedAt.set(kind, now);
+    if (now - this.#blamedAt[kind] < everyMs) return;
+    this.#blamedAt[kind] = now;
     this.#channel.report?.(kind);
   }
 
@@ -170,7 +191,7 @@ export class Requester {
     this.#timer = this.#env.setTimer(Math.max(0, next - this.#env.now()), () => {
       this.#timer = undefined;
       for (const { reject } of this.#tracker.expire(this.#env.now())) {
-        this.#blame('timeout');
+        this.#blame('timeout', LATE_TOGETHER_MS);
         reject(new PeerlaneError('request-timeout', 'the peer did not answer in time'));
       }
       this.#schedule();

@@ -26,6 +26,9 @@ export interface UdpOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+}
+
+export interface BindUdpOptions extends UdpOptions {
   /** Takes what is sent to that group, too, on a port that others may share. */
   readonly group?: string | undefined;
 }
@@ -77,7 +80,7 @@ function ignored(): void {
  * Binds a socket.
  * @throws PeerlaneError `invalid-argument`, `port-in-use`, `listen-failed`
  */
-export function bindUdp({ host, port, group }: UdpOptions, events: UdpEvents): Promise<UdpSocket> {
+export function bindUdp({ host, port, group }: BindUdpOptions, events: UdpEvents): Promise<UdpSocket> {
   return new Promise((resolve, reject) => {
     if (!isIPv4(host) && !isIPv6(host)) {
       reject(new PeerlaneError('invalid-argument', 'a UDP socket is bound to an IP address'));

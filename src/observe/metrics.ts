@@ -101,7 +101,7 @@ export interface ServerMetrics {
   readonly discovery: DiscoveryMetrics | undefined;
   /** Nodes of the node database; undefined without one. */
   readonly knownNodes: number | undefined;
-  /** Undefined where nobody keeps it. */
+  /** Of the nodes that are connected, 0 for one of which nothing is known. Undefined where nobody keeps it. */
   readonly reputations: HistogramSnapshot | undefined;
   /** Measured from the first time on that metrics are asked for; undefined where the clock is not the system's. */
   readonly eventLoopDelay: EventLoopMetrics | undefined;

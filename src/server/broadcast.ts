@@ -1,3 +1,4 @@
+import { checkNames, type NamesOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { offerToAll } from '../p2p/index.ts';
 import type { Channel } from './channel.ts';
@@ -23,6 +24,8 @@ export interface BroadcastResult {
   readonly skipped: readonly Peer[];
 }
 
+const BROADCAST: NamesOf<Broadcast> = { protocol: true, code: true, payload: true };
+
 /**
  * Sends one message to many peers: in the batch of a turn it is compressed once, and framed for all side by side. As
  * many are served at a time as there is memory for, while their sockets take it.
@@ -45,9 +48,7 @@ function receiversOf(
   peers: Iterable<Peer>,
   message: Broadcast,
 ): { readonly receivers: readonly Receiver[]; readonly others: readonly Peer[] } {
-  if (typeof message !== 'object' || message === null) {
-    throw new PeerlaneError('invalid-argument', 'a broadcast is an object of protocol, code and payload');
-  }
+  checkNames('a broadcast', message, BROADCAST);
   const { protocol, code, payload } = message;
   if (typeof protocol !== 'string')
     throw new PeerlaneError('invalid-argument', 'protocol is the name of one');

@@ -1,11 +1,10 @@
 /** How nodes behave, and what a server does about it: the reputations, the bans, and the policy between them. */
-import { invalidArgument, isObject, reading } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
-import { PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
-import { type Ban, MAX_BAN_MS } from './ban-codec.ts';
+import type { Ban } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
 import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
@@ -13,6 +12,7 @@ import { addressOf } from './net-restrict.ts';
 import {
   BLANK_HISTORY,
   DROPPED_WINDOW_MS,
+  decide,
   type ReputationDecision,
   type ReputationHistory,
   type ReputationPolicy,
@@ -24,13 +24,15 @@ import {
 
 /** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
 export const MAX_REPUTATIONS = 4096;
-/** Nodes that were dropped of late, for the mercy that may follow from that. */
+/** Peers that were dropped of late, for the mercy that may follow from that. */
 const MAX_DROPPED = 256;
 
 export interface ConductOptions {
   readonly env: Pick<Env, 'now'>;
   readonly policy: ReputationPolicy;
   readonly bans: Bans;
+  /** Whether the node is connected, or just being disconnected. */
+  readonly isPeer: (key: string) => boolean;
   /** How many nodes are connected besides this one. */
   readonly others: (key: string) => number;
   /** Whether the user has named the node: it is kept whatever it does. */
@@ -49,7 +51,7 @@ export class Conduct {
   /** Nodes that are not dialed for a while. */
   readonly #penalised = new Held(MAX_REPUTATIONS);
   readonly #departures = new Departures();
-  /** When nodes were dropped or banned. */
+  /** When peers were dropped or banned. */
   readonly #dropped = new Map<string, number>();
 
   constructor(options: ConductOptions) {
@@ -144,22 +146,24 @@ export class Conduct {
   /** A node has done something. */
   record(key: string, kind: ReputationEventKind): void {
     const history = this.#note(key, kind);
-    const { isKept, drop, others } = this.#options;
+    const { isKept, isPeer, drop, others } = this.#options;
     const wanted = this.#decide(history);
     // Many more events are good than bad.
     if (wanted.kind === 'keep' || isKept(key)) return;
-    const decision = sparing(wanted, others(key), this.#droppedOfLate(key));
+    // Keys cost nothing: whoever comes with many and is no peer must not buy mercy for those who are.
+    const wasPeer = isPeer(key);
+    const decision = sparing(wanted, others(key), wasPeer ? this.#droppedOfLate(key) : 0);
     switch (decision.kind) {
       case 'penalise':
         this.#penalise(key, decision.forMs, decision);
         break;
       case 'disconnect':
-        this.#noteDropped(key);
+        if (wasPeer) this.#noteDropped(key);
         this.#tell(key, decision);
         drop(key, new PeerlaneError('bad-reputation', `the peer behaves badly: ${decision.reason}`));
         break;
       case 'ban':
-        this.#noteDropped(key);
+        if (wasPeer) this.#noteDropped(key);
         this.#ban({ kind: 'node', name: key }, decision.forMs, decision);
         drop(key, bannedError(decision.reason));
         break;
@@ -175,12 +179,10 @@ export class Conduct {
   }
 
   #decide(history: ReputationHistory): ReputationDecision {
-    try {
-      return checkedDecision(this.#options.policy(history));
-    } catch (error) {
-      this.#options.onEvent({ kind: 'policy-failed', error: toPeerlaneError(error) });
-      return { kind: 'keep' };
-    }
+    const { policy, onEvent } = this.#options;
+    const { decision, error } = decide(policy, history);
+    if (error !== undefined) onEvent({ kind: 'policy-failed', error });
+    return decision;
   }
 
   #penalise(key: string, forMs: number, decision: ReputationDecision): void {
@@ -208,7 +210,7 @@ export class Conduct {
     setLatest(this.#dropped, key, this.#options.env.now(), MAX_DROPPED);
   }
 
-  /** Other nodes that were dropped or banned of late. */
+  /** Other peers that were dropped or banned of late. */
   #droppedOfLate(key: string): number {
     const since = this.#options.env.now() - DROPPED_WINDOW_MS;
     let count = 0;
@@ -224,23 +226,4 @@ const ADDRESS = 'ip:';
 
 export function bannedError(reason: string): PeerlaneError {
   return remoteError('banned', reason === '' ? 'the node is banned' : `the node is banned: ${reason}`);
-}
-
-/** @throws PeerlaneError `invalid-argument` */
-function checkedDecision(decision: ReputationDecision): ReputationDecision {
-  return reading('the decision of the policy', () => {
-    const { kind } = isObject(decision) ? decision : { kind: undefined };
-    if (kind === 'keep') return { kind };
-    if (kind !== 'penalise' && kind !== 'disconnect' && kind !== 'ban') {
-      throw invalidArgument('the policy decides what there is not: it is keep, penalise, disconnect or ban');
-    }
-    const { reason } = decision as { readonly reason: unknown };
-    if (typeof reason !== 'string') throw invalidArgument('a decision of the policy has no reason');
-    if (kind === 'disconnect') return { kind, reason };
-    const { forMs } = decision as { readonly forMs: unknown };
-    if (!(typeof forMs === 'number' && forMs >= 1 && forMs <= MAX_BAN_MS)) {
-      throw invalidArgument(`forMs of a decision must be a number of milliseconds from 1 to ${MAX_BAN_MS}`);
-    }
-    return { kind, forMs, reason };
-  });
 }

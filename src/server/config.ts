@@ -1,5 +1,6 @@
 /** The options of a server, checked early and completed with named defaults. */
 import {
+  checkBoolean,
   checkEnv,
   checkFunction,
   checkInteger,
@@ -257,13 +258,25 @@ function checkedBandwidth(bandwidth: BandwidthOptions = {}): BandwidthOptions {
   return { ...limits };
 }
 
+const ENDPOINT: NamesOf<Endpoint> = { host: true, port: true };
+
 /** A copy, with the one text of its host: it stays as it was checked. */
 function checkedEndpoint(listen: Endpoint): Endpoint {
-  checkObject('listen', listen);
+  checkNames('listen', listen, ENDPOINT);
   const { host, port } = listen;
   checkPort('listen.port', port);
   return { host: checkedListenHost(host), port };
 }
+
+const PROTOCOL: NamesOf<Protocol> = {
+  name: true,
+  version: true,
+  length: true,
+  maxMessageSize: true,
+  messageNames: true,
+  confirms: true,
+  handler: true,
+};
 
 function checkProtocols(protocols: readonly Protocol[]): void {
   if (!Array.isArray(protocols) || protocols.length === 0) {
@@ -271,8 +284,16 @@ function checkProtocols(protocols: readonly Protocol[]): void {
   }
   const seen = new Set<string>();
   readEach('protocols', protocols, (protocol) => {
-    checkObject('a protocol', protocol);
-    const { name, version, length, handler, messageNames = [] } = protocol;
+    checkNames('a protocol', protocol, PROTOCOL);
+    const {
+      name,
+      version,
+      length,
+      handler,
+      maxMessageSize = 0,
+      confirms = false,
+      messageNames = [],
+    } = protocol;
     if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
       throw invalid(`the name of a protocol has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
     }
@@ -280,6 +301,8 @@ function checkProtocols(protocols: readonly Protocol[]): void {
     checkInteger(`${name}: version`, version, 0, Number.MAX_SAFE_INTEGER);
     const label = `${name}/${version}`;
     checkInteger(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
+    checkInteger(`${label}: maxMessageSize`, maxMessageSize, 0, Number.MAX_SAFE_INTEGER);
+    checkBoolean(`${label}: confirms`, confirms);
     checkFunction(`${label}: handler`, handler);
     readEach(`${label}: messageNames`, messageNames, checkMessageName);
     if (seen.has(label)) throw invalid(`${label} is given twice`);

@@ -54,7 +54,7 @@ export class Discv4Calls {
     begin: (done: (result: T | undefined, failure?: RequestFailure) => void) => void,
   ): Promise<T> {
     const { closing, begun } = this.#options;
-    const signal = signalOf(options);
+    const signal = signalOf(options, name === PING ? { signal: true, named: true } : undefined);
     const leave = await this.#enter(this.#requests, signal);
     return await new Promise<T>((resolve, reject) => {
       const offs: (() => void)[] = [];

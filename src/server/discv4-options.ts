@@ -94,6 +94,8 @@ export interface Discv4ServiceConfig {
   readonly env: Env;
 }
 
+const LISTEN: NamesOf<UdpOptions> = { host: true, port: true };
+
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
 export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4ServiceConfig {
   return reading('the options of discovery', () => {
@@ -113,7 +115,7 @@ export function checkDiscv4Options(options: Discv4ServiceOptions): Discv4Service
     if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
       throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
     }
-    checkObject('listen', listen);
+    checkNames('listen', listen, LISTEN);
     const { host: listenHost, port } = listen;
     const host = checkedListenHost(listenHost);
     if (!isIpHost(host)) throw invalidArgument('listen.host is not an IP address');

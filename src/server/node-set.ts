@@ -54,7 +54,7 @@ export async function parseNodeSet(
   text: string,
   options: { readonly env?: Env; readonly signal?: AbortSignal } = {},
 ): Promise<NodeSet> {
-  const signal = signalOf(options);
+  const signal = signalOf(options, { env: true, signal: true });
   const { env } = reading('the options of the call', () => {
     const { env = systemEnv } = options;
     checkEnv(env);

@@ -178,6 +178,8 @@ export class Reception {
     const { peer, inbound, remoteAddress, remotePort } = connection;
     const key = peer === undefined ? '' : toBareHex(peer.id);
     const stayedMs = env.now() - (peers.get(key)?.connectedAt ?? 0);
+    // While it is still one of the peers, which has a say in what follows.
+    this.#judge(connection, error);
     const wasPeer = peer !== undefined && peers.remove(key, connection);
     if (wasPeer) {
       meter.left(error);
@@ -191,7 +193,6 @@ export class Reception {
       }
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
-    this.#judge(connection, error);
     if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.wanted('inbound');
     this.#duplicates.ended(key, connection, wasPeer);
     dialer.plan();

@@ -1,5 +1,21 @@
 /** What follows from how a node behaves: pure, so that a policy can be tried on what was recorded. */
-import { isMajor, REPUTATION_EVENTS, type ReputationEventKind } from '../base/reputation-events.ts';
+import {
+  checkFunction,
+  checkObject,
+  invalidArgument,
+  isObject,
+  readEach,
+  reading,
+  refuseThenable,
+} from '../base/checks.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import {
+  checkReputationEvent,
+  isMajor,
+  REPUTATION_EVENTS,
+  type ReputationEventKind,
+} from '../base/reputation-events.ts';
+import { MAX_BAN_MS } from './ban-codec.ts';
 
 /** After this time half of a score is forgotten. */
 export const REPUTATION_HALF_LIFE_MS: number = 30 * 60_000;
@@ -96,29 +112,78 @@ function reasonOf(recent: readonly ReputationEvent[]): string {
   return sorted.map(([kind, count]) => `${count} ${kind}`).join(', ');
 }
 
-/** One event of a dry run, and what the policy makes of it. */
+/** What a policy decides, and what is wrong with that: a node is kept whose policy fails. */
+export interface CheckedDecision {
+  readonly decision: ReputationDecision;
+  /** The policy threw, or decided what there is not. */
+  readonly error?: PeerlaneError;
+}
+
+export function decide(policy: ReputationPolicy, history: ReputationHistory): CheckedDecision {
+  try {
+    return { decision: checkedDecision(policy(history)) };
+  } catch (error) {
+    return { decision: { kind: 'keep' }, error: toPeerlaneError(error) };
+  }
+}
+
+/** @throws PeerlaneError `invalid-argument` */
+function checkedDecision(decision: ReputationDecision): ReputationDecision {
+  refuseThenable('the policy', decision);
+  return reading('the decision of the policy', () => {
+    const { kind } = isObject(decision) ? decision : { kind: undefined };
+    if (kind === 'keep') return { kind };
+    if (kind !== 'penalise' && kind !== 'disconnect' && kind !== 'ban') {
+      throw invalidArgument('the policy decides what there is not: it is keep, penalise, disconnect or ban');
+    }
+    const { reason } = decision as { readonly reason: unknown };
+    if (typeof reason !== 'string') throw invalidArgument('a decision of the policy has no reason');
+    if (kind === 'disconnect') return { kind, reason };
+    const { forMs } = decision as { readonly forMs: unknown };
+    if (!(typeof forMs === 'number' && forMs >= 1 && forMs <= MAX_BAN_MS)) {
+      throw invalidArgument(`forMs of a decision must be a number of milliseconds from 1 to ${MAX_BAN_MS}`);
+    }
+    return { kind, forMs, reason };
+  });
+}
+
+/** One event of a dry run, and what a server makes of it with the policy. */
 export interface ReplayedEvent extends ReputationEvent {
   readonly score: number;
   readonly decision: ReputationDecision;
+  /** What the server tells by `policy-failed`: the policy threw, or decided what there is not. */
+  readonly error?: PeerlaneError;
 }
 
-/** A dry run: what `policy` would have decided after each event of one node, oldest first. Nothing is done. */
+/**
+ * A dry run: what a server would have decided by `policy` after each event of one node, oldest first. Nothing is done.
+ * @throws PeerlaneError `invalid-argument` for what are no events, and no policy
+ */
 export function replayPolicy(
   events: readonly ReputationEvent[],
   policy: ReputationPolicy = defaultPolicy,
 ): ReplayedEvent[] {
+  checkFunction('policy', policy);
   let history = BLANK_HISTORY;
-  return events.map((event) => {
+  return reading('the events', () => readEach('events', events, checkedEvent)).map((event) => {
     history = withEvent(history, event);
-    return { ...event, score: history.score, decision: policy(history) };
+    return { ...event, score: history.score, ...decide(policy, history) };
   });
 }
 
-/** For how long a node that was dropped or banned counts for `isOursToBlame`. */
+function checkedEvent(event: ReputationEvent): ReputationEvent {
+  checkObject('an event', event);
+  const { kind, at } = event;
+  checkReputationEvent(kind);
+  if (!Number.isFinite(at)) throw invalidArgument('at is not a number of milliseconds');
+  return { kind, at };
+}
+
+/** For how long a peer that was dropped or banned counts for `isOursToBlame`. */
 export const DROPPED_WINDOW_MS: number = 10 * 60_000;
 
 /**
- * Whether more than half of all would be dropped with one more: of the `others` that are connected, those that were
+ * Whether more than half of all peers would be dropped with one more: of the `others` that are connected, those that were
  * dropped or banned within `DROPPED_WINDOW_MS`, and the one in question. When so many behave badly at once, the fault is
  * probably ours (our network, our clock, our rules), and we had better keep them.
  */

@@ -40,7 +40,7 @@ export interface MeteredParts {
   readonly lanes: number;
   readonly discovery: Discv4Service | undefined;
   readonly nodeDatabase: NodeDatabase | undefined;
-  /** Of all peers, where somebody keeps them. */
+  /** Of all peers, 0 for one of which nothing is known; where somebody keeps them. */
   readonly reputations?: (() => Iterable<number>) | undefined;
 }
 

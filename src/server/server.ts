@@ -98,6 +98,7 @@ export class Server implements AsyncDisposable {
     this.#banStore = new BanStore({ ...kept, failed: bansFailed });
     this.#conduct = new Conduct({
       ...{ env, bans: this.#bans, policy: this.#config.policy, onEvent: tell },
+      isPeer: (key) => this.#peers.get(key) !== undefined,
       others: (key) => this.#peers.size - (this.#peers.get(key) === undefined ? 0 : 1),
       isKept: (key) => this.#reception.isKept(key),
       isKeptAt: (name) => this.#trusted.hasAt(name) || this.#dialer.keepsAt(name),
@@ -446,7 +447,7 @@ export class Server implements AsyncDisposable {
       ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
       ...{ dials: this.#dialer.pending, inbound: this.#reception.pending, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
-      reputations: () => this.#conduct.scores(),
+      reputations: () => this.peers.map(({ info }) => this.#conduct.history(toBareHex(info.id)).score),
     };
   }
 }

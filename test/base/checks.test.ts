@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { checkNames } from '../../src/base/checks.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { MemoryKv } from '../../src/base/kv.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { DnsClient } from '../../src/dnsdisc/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
 import { ethDiscovery, ethProtocols } from '../../src/eth/index.ts';
 import { DnsResolver } from '../../src/io/dns.ts';
 import type { Protocol } from '../../src/p2p/index.ts';
-import { Crawler, Discv4Service, NodeDatabase, Server } from '../../src/server/index.ts';
+import { Crawler, Discv4Service, NodeDatabase, parseNodeSet, Server } from '../../src/server/index.ts';
 import { Downloader } from '../../src/sync/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 
@@ -43,7 +44,10 @@ describe('names of options', () => {
     const wrong: readonly ((more: object) => unknown)[] = [
       (more) => new Server({ key, protocols: [], ...more }),
       (more) => new Server({ key, protocols: [echo], discovery: { ...more } }),
+      (more) => new Server({ key, protocols: [{ ...echo, ...more }] }),
+      (more) => new Server({ key, protocols: [echo], listen: { ...listen, ...more } }),
       (more) => new Discv4Service({ key, listen, ...more }),
+      (more) => new Discv4Service({ key, listen: { ...listen, ...more } }),
       (more) => new Discv4Service({ key, listen, limits: { ...more } }),
       (more) => new DnsClient({ resolver: new DnsResolver(), ...more }),
       (more) => new DnsResolver({ ...more }),
@@ -55,6 +59,23 @@ describe('names of options', () => {
     for (const make of wrong) {
       expect(codeOf(() => make({ unheardOf: 5 }))).toBe('invalid-argument');
       expect(() => make({ unheardOf: 5 })).toThrow(/no "unheardOf"/);
+    }
+    const server = new Server({ key, protocols: [echo] });
+    const service = new Discv4Service({ key, listen });
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const node = formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 9, udpPort: 9 });
+    const later: readonly ((more: object) => Promise<unknown>)[] = [
+      (more) => server.dial(node, more),
+      (more) => service.ping(node, more),
+      (more) => service.requestRecord(node, more),
+      (more) => service.resolve(publicKey, more),
+      (more) => service.random(more).next(),
+      (more) => parseNodeSet('{}', more),
+    ];
+    for (const call of later) {
+      await expect((async () => await call({ sginal: undefined }))()).rejects.toThrow(
+        'did you mean "signal"?',
+      );
     }
     const opened = NodeDatabase.over(new MemoryKv(), { unheardOf: 5 } as never);
     expect(await rejectionOf(opened)).toBe('invalid-argument');

@@ -11,7 +11,7 @@ import {
   type RequestName,
   type ResponseOf,
 } from '../../src/eth/messages.ts';
-import { REQUEST_TIMEOUT_MS } from '../../src/eth/requester.ts';
+import { REQUEST_TIMEOUT_MS, USELESS_EVERY_MS } from '../../src/eth/requester.ts';
 import { Transaction } from '../../src/eth/transaction.ts';
 import { decode } from '../../src/rlp/index.ts';
 import { Server } from '../../src/server/index.ts';
@@ -131,7 +131,10 @@ describe('nobody is blamed', () => {
     for (let i = 0; i < 20; i++) await bodies([]);
     await bodies([body]);
     expect(handler.channel.reported.splice(0)).toEqual(['useless-answer', 'good-answer']);
-    env.advance(10_000);
+    env.advance(USELESS_EVERY_MS.unknown - 1);
+    await bodies([]);
+    expect(handler.channel.reported.splice(0)).toEqual([]);
+    env.advance(1);
     await bodies([]);
     expect(handler.channel.reported.splice(0)).toEqual(['useless-answer']);
 
@@ -178,7 +181,7 @@ describe('the reputation that a server keeps', () => {
     const peer = await asking.peer;
     const kinds = () => asking.server.reputation(asked.server.enode).recent.map(({ kind }) => kind);
     await peer.getBlockHeaders({ start: 1, limit: 1 });
-    await peer.getBlockHeaders({ start: 1_000, limit: 1 });
+    await peer.getBlockHeaders({ start: new Uint8Array(32).fill(7), limit: 1 });
     await rejectionOf(peer.getBlockBodies([own.head().hash], { timeoutMs: 1 }));
     expect(kinds()).toEqual(['good-answer', 'useless-answer', 'timeout']);
     // As the download does when it has looked at what came.

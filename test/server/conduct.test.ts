@@ -14,6 +14,7 @@ function setUp(others: number | { readonly left: number } = 10) {
       env,
       bans,
       policy: defaultPolicy,
+      isPeer: () => true,
       others: () => (typeof others === 'number' ? others : others.left),
       isKept: (key) => key === 'static',
       isKeptAt: (name) => name === '7.7.7.7',

@@ -178,3 +178,23 @@ it('gives numbers that do not change any more when they are given', async () => 
   expect(before).toEqual(copy);
   expect(listener.metrics().inbound).toBe(1);
 });
+
+it('reputations are those of the peers that are connected, of whom nothing may be known', async () => {
+  const server = await startedServer({ listen: undefined });
+  const nodes = await Promise.all(Array.from({ length: 4 }, () => startedServer()));
+  const peers = await Promise.all(nodes.map(({ enode }) => server.dial(enode)));
+  const counts = () => {
+    const { count, sum, bounds, counts } = server.metrics().reputations ?? {};
+    return { count, sum: Math.round(sum ?? Number.NaN), atMost0: counts?.[bounds?.indexOf(0) ?? 0] };
+  };
+  expect(counts()).toEqual({ count: 4, sum: 0, atMost0: 4 });
+  peers[0]?.report('timeout');
+  peers[1]?.report('good-answer');
+  expect(counts()).toEqual({ count: 4, sum: -4, atMost0: 3 });
+  peers[0]?.disconnect();
+  peers[2]?.disconnect();
+  await server.until(() => server.peers.length === 2);
+  expect(counts()).toEqual({ count: 2, sum: 1, atMost0: 1 });
+  // What is remembered of nodes is more.
+  expect([...server.reputations()].map(Math.round)).toEqual([-5, 1]);
+});

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CONSEQUENCES, type ErrorCode, PeerlaneError } from '../../src/base/errors.ts';
 import { eventOf, REPUTATION_EVENTS, type ReputationEventKind } from '../../src/base/reputation-events.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { Bans } from '../../src/server/bans.ts';
+import { Conduct } from '../../src/server/conduct.ts';
 import {
   BAN_MS,
   BLANK_HISTORY,
@@ -18,10 +21,15 @@ import {
   sparing,
   withEvent,
 } from '../../src/server/reputation.ts';
+import { codeOf } from '../support/errors.ts';
 
 const having = (...kinds: ReputationEventKind[]): ReputationHistory =>
   kinds.reduce((history, kind) => withEvent(history, { kind, at: 0 }), BLANK_HISTORY);
 const times = (count: number, kind: ReputationEventKind) => Array.from({ length: count }, () => kind);
+
+const unreadable = (): never => {
+  throw new Error('unreadable');
+};
 
 const kinds = Object.keys(REPUTATION_EVENTS) as ReputationEventKind[];
 const event = fc.record({ kind: fc.constantFrom(...kinds), wait: fc.integer({ min: 0, max: 3_600_000 }) });
@@ -122,6 +130,61 @@ describe('the default policy', () => {
       recent.length > 1 ? { kind: 'ban', forMs: 1, reason: 'twice' } : { kind: 'keep' },
     );
     expect(strict.map(({ decision }) => decision.kind)).toEqual(['keep', 'ban', 'ban']);
+  });
+});
+
+describe('a dry run', () => {
+  it.each<[string, unknown]>([
+    ['no array', {}],
+    ['nothing', undefined],
+    ['no event', [null]],
+    ['a number', [1]],
+    ['an event that there is not', [{ kind: 'nope', at: 0 }]],
+    ['the name of what every object has', [{ kind: 'toString', at: 0 }]],
+    ['no time', [{ kind: 'breach' }]],
+    ['a time that is no number', [{ kind: 'breach', at: Number.NaN }]],
+    ['a time without an end', [{ kind: 'breach', at: Number.POSITIVE_INFINITY }]],
+    ['an event that cannot be read', [new Proxy({}, { get: () => unreadable() })]],
+    ['a list that cannot be read', new Proxy([], { get: () => unreadable() })],
+  ])('refuses %s', (_name, events) => {
+    expect(codeOf(() => replayPolicy(events as never))).toBe('invalid-argument');
+  });
+
+  it('refuses what is no policy', () => {
+    for (const policy of ['x', null, {}]) {
+      expect(codeOf(() => replayPolicy([], policy as never))).toBe('invalid-argument');
+    }
+  });
+
+  it.each<[string, () => unknown]>([
+    ['throws', () => unreadable()],
+    ['decides nothing', () => undefined],
+    ['decides what there is not', () => ({ kind: 'bann' })],
+    ['gives no reason', () => ({ kind: 'disconnect' })],
+    ['bans for too long', () => ({ kind: 'ban', forMs: 1e15, reason: '' })],
+    ['bans for no time', () => ({ kind: 'ban', reason: '' })],
+    ['has to be waited for', () => Promise.resolve({ kind: 'ban', forMs: 1, reason: '' })],
+    ['has to be waited for in vain', () => Promise.reject(new Error('later'))],
+    ['gives what cannot be read', () => new Proxy({}, { get: () => unreadable() })],
+  ])('shows what a server does with a policy that %s: it keeps the node, and says so', (_name, policy) => {
+    const env = new VirtualEnv();
+    const told: unknown[] = [];
+    const conduct = new Conduct({
+      ...{ env, bans: new Bans(env), policy: policy as never, isKept: () => false, isKeptAt: () => false },
+      isPeer: () => true,
+      ...{ others: () => 10, drop: () => told.push('dropped'), banned: () => told.push('banned') },
+      onEvent: (event) => told.push(event.kind === 'policy-failed' ? event.error.message : event.kind),
+    });
+    conduct.record('a', 'breach');
+    const [replayed] = replayPolicy([{ kind: 'breach', at: 0 }], policy as never);
+    expect(replayed?.decision).toEqual({ kind: 'keep' });
+    expect(told).toEqual([replayed?.error?.message]);
+  });
+
+  it('has no error with a good policy', () => {
+    expect(replayPolicy([{ kind: 'timeout', at: 3 }])).toEqual([
+      { kind: 'timeout', at: 3, score: -5, decision: { kind: 'keep' } },
+    ]);
   });
 });
 
