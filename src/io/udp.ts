@@ -1,7 +1,7 @@
 /** UDP for discovery: the only place that knows of datagram sockets. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
-import { errorText, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError } from '../base/errors.ts';
 
 /** What a socket reports. */
 export interface UdpEvents {
@@ -29,7 +29,7 @@ export interface UdpOptions {
 }
 
 export interface BindUdpOptions extends UdpOptions {
-  /** Takes what is sent to that group, too, on a port that others may share. */
+  /** Takes what is sent to that group, too, as far as the system joins it, on a port that others may share. */
   readonly group?: string | undefined;
 }
 
@@ -109,18 +109,19 @@ export function bindUdp({ host, port, group }: BindUdpOptions, events: UdpEvents
         events.failed(new PeerlaneError('listen-failed', cause.message, { cause })),
       );
       socket.on('message', (bytes, { address, port }) => events.message(bytes, unmapped(address), port));
-      try {
-        if (group !== undefined) socket.addMembership(group);
-      } catch (cause) {
-        socket.close();
-        const message = `cannot join the group ${group}: ${errorText(cause)}`;
-        reject(new PeerlaneError('listen-failed', message, { cause }));
-        return;
-      }
+      if (group !== undefined) join(socket, group);
       enlargeBuffers(socket);
       resolve(new BoundSocket(socket, host));
     });
   });
+}
+
+function join(socket: Socket, group: string): void {
+  try {
+    socket.addMembership(group);
+  } catch {
+    // Without a way to the group; of that of all hosts (RFC 1112, section 4) this one is a member all the same.
+  }
 }
 
 function enlargeBuffers(socket: Socket): void {

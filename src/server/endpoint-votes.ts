@@ -93,13 +93,11 @@ export class EndpointVotes {
     if (ballot === undefined) return false;
     const network = isGlobal ? networksOf(from.ip)?.ofTable : undefined;
     ballot.add(network ?? keyOf(from), as, now);
-    const before = family.prediction;
-    // As nearly always: what it states is known.
-    if (before?.ip === as.ip && before.udpPort === as.udpPort) return false;
     const majority = ballot.majority(minVotes(reach));
     if (majority === undefined) return false;
     // Whoever reaches further sees the address by which more of the others reach us.
     if (family.ballots.some(({ size }, other) => other > reach && size > 0)) return false;
+    const before = family.prediction;
     if (before !== undefined && before.reach > reach) return false;
     const { ip, udpPort } = majority;
     // That there is no port to be named any more is no reason to name another one.

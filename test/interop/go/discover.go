@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/netip"
@@ -317,19 +318,10 @@ func (d *discovery) tables() []fields {
 	return tables
 }
 
-// closeAll ends all nodes at once: one by one, each would wait for its lookups.
 func (d *discovery) closeAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var closing sync.WaitGroup
-	for _, n := range d.nodes {
-		closing.Add(1)
-		go func() {
-			defer closing.Done()
-			n.close()
-		}()
-	}
-	closing.Wait()
+	endAll(maps.Values(d.nodes), (*discoveryNode).close)
 }
 
 // rest waits for the lookups that are under way.

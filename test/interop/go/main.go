@@ -16,9 +16,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
@@ -55,6 +57,19 @@ func keyFlag(hexKey string) (*ecdsa.PrivateKey, error) {
 		return crypto.GenerateKey()
 	}
 	return crypto.HexToECDSA(strings.TrimPrefix(hexKey, "0x"))
+}
+
+// endAll ends all nodes at once: one by one, each would wait for what it is about.
+func endAll[T any](nodes iter.Seq[T], end func(T)) {
+	var ending sync.WaitGroup
+	for n := range nodes {
+		ending.Add(1)
+		go func() {
+			defer ending.Done()
+			end(n)
+		}()
+	}
+	ending.Wait()
 }
 
 func publicID(key *ecdsa.PublicKey) string {

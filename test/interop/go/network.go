@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -142,13 +143,5 @@ func (n *network) peers() []fields {
 func (n *network) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var stopping sync.WaitGroup
-	for _, server := range n.servers {
-		stopping.Add(1)
-		go func() {
-			defer stopping.Done()
-			server.Stop()
-		}()
-	}
-	stopping.Wait()
+	endAll(slices.Values(n.servers), (*p2p.Server).Stop)
 }
