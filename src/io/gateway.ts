@@ -46,6 +46,9 @@ export function localAddressTo(ip: string): Promise<string | undefined> {
       resolve(address);
     };
     socket.once('error', () => done(undefined));
-    socket.connect(ANY_PORT, ip, () => done(socket.address().address));
+    // An error is given to the callback, which the types do not say.
+    const connected = (error?: Error): void =>
+      done(error === undefined ? socket.address().address : undefined);
+    socket.connect(ANY_PORT, ip, connected);
   });
 }

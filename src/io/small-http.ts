@@ -1,7 +1,10 @@
 /** HTTP with a host of the local network that may be anybody: one exchange, bounded, that goes nowhere else. */
-import { request } from 'node:http';
-import { abortedError, throwIfAborted } from '../base/abort.ts';
+import { type IncomingMessage, request } from 'node:http';
+import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { PeerlaneError } from '../base/errors.ts';
+
+/** Interim answers (status 1xx) before the one that counts; honest ones send none, or one. */
+export const MAX_INTERIM_ANSWERS = 8;
 
 export interface SmallHttpRequest {
   /** Text of an IP address. */
@@ -22,45 +25,67 @@ export interface SmallHttpAnswer {
 }
 
 /**
- * Follows no redirect and keeps no connection. Text is read as UTF-8.
+ * Follows no redirect, keeps no connection and changes to no other protocol. Text is read as UTF-8. Whatever is answered,
+ * it ends when the signal aborts.
  * @throws PeerlaneError `aborted`; `message-too-large`; `network-error`
  */
 export async function smallHttp(options: SmallHttpRequest): Promise<SmallHttpAnswer> {
   const { host, port, path, method, headers, body = '', maxLength, signal } = options;
   throwIfAborted(signal);
-  return new Promise((resolve, reject) => {
-    const failed = (cause: Error): void => {
-      if (cause instanceof PeerlaneError) reject(cause);
-      else if (signal.aborted) reject(abortedError(signal));
-      else
-        reject(new PeerlaneError('network-error', `HTTP with ${host}:${port}: ${cause.message}`, { cause }));
-    };
-    const length = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
-    const sent = request({
-      ...{ host, port, path, method, signal },
-      headers: { ...headers, ...length, Connection: 'close' },
-      agent: false,
-      maxHeaderSize: maxLength,
-    });
-    sent.once('error', failed);
-    sent.once('response', (answer) => {
-      const chunks: Buffer[] = [];
-      let total = 0;
-      answer.on('error', failed);
-      answer.on('data', (chunk: Buffer) => {
-        total += chunk.length;
-        if (total <= maxLength) {
-          chunks.push(chunk);
-          return;
-        }
-        failed(new PeerlaneError('message-too-large', `${host} answers with more than ${maxLength} bytes`));
-        sent.destroy();
-      });
-      answer.once('close', () => {
-        if (!answer.complete) failed(new Error('the connection was cut'));
-        else resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
-      });
-    });
-    sent.end(body);
+  const length = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
+  const sent = request({
+    ...{ host, port, path, method },
+    headers: { ...headers, ...length, Connection: 'close' },
+    agent: false,
+    maxHeaderSize: maxLength,
   });
+  let removeAbort: () => void = () => undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      const failed = (cause: Error): void => {
+        if (cause instanceof PeerlaneError) reject(cause);
+        else
+          reject(
+            new PeerlaneError('network-error', `HTTP with ${host}:${port}: ${cause.message}`, { cause }),
+          );
+      };
+      removeAbort = onAbort(signal, () => reject(abortedError(signal)));
+      let interim = 0;
+      let answer: IncomingMessage | undefined;
+      sent.on('error', failed);
+      sent.on('information', () => {
+        if (++interim > MAX_INTERIM_ANSWERS) failed(new Error('one interim answer comes after the other'));
+      });
+      // Node closes the connection for these by itself only when nobody listens, and then it says nothing else.
+      sent.on('upgrade', (_, socket) => {
+        socket.destroy();
+        failed(new Error('the answer would change the protocol'));
+      });
+      sent.on('close', () => {
+        if (answer === undefined) failed(new Error('the connection was closed without an answer'));
+      });
+      sent.on('response', (response) => {
+        answer = response;
+        const chunks: Buffer[] = [];
+        let total = 0;
+        response.on('error', failed);
+        response.on('data', (chunk: Buffer) => {
+          total += chunk.length;
+          if (total <= maxLength) chunks.push(chunk);
+          else
+            failed(
+              new PeerlaneError('message-too-large', `${host} answers with more than ${maxLength} bytes`),
+            );
+        });
+        response.on('close', () => {
+          if (!response.complete) failed(new Error('the connection was cut'));
+          else resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+        });
+      });
+      sent.end(body);
+    });
+  } finally {
+    removeAbort();
+    sent.destroy();
+  }
 }

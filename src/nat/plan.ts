@@ -6,12 +6,23 @@ export const LEASE = 600;
 export const MAX_RENEWAL_MS = 2 * 60 * 1000;
 /** However short a lease a router grants, it is not asked more often. */
 export const MIN_RENEWAL_MS = 1_000;
+/** Within this time a router is believed one restart: its clock may say anything, and each has all ports asked for. */
+export const MIN_RESTART_MS = 60 * 1000;
 export const FIRST_RETRY_MS = 5_000;
 export const MAX_RETRY_MS = 10 * 60 * 1000;
 
 /** @param lifetime seconds that the router grants; @returns milliseconds: half of them, within bounds */
 export function renewalAfter(lifetime: number): number {
   return Math.min(MAX_RENEWAL_MS, Math.max(MIN_RENEWAL_MS, lifetime * 500));
+}
+
+/**
+ * @param lifetime seconds that the router grants
+ * @returns milliseconds after which a mapping that could not be renewed is given up: a router that is gone, or does not want
+ * it any more, does not keep a promise without an end
+ */
+export function keptFor(lifetime: number): number {
+  return Math.min(lifetime, LEASE) * 1_000;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import {
   hasRestarted,
+  keptFor,
   MAX_RENEWAL_MS,
   MAX_RETRY_MS,
   MIN_RENEWAL_MS,
@@ -15,6 +16,15 @@ it.each([
   [Number.POSITIVE_INFINITY, MAX_RENEWAL_MS],
 ])('a lease of %d s is renewed after %d ms', (lifetime, ms) => {
   expect(renewalAfter(lifetime)).toBe(ms);
+});
+
+it.each([
+  [60, 60_000],
+  [600, 600_000],
+  [2 ** 32 - 1, 600_000],
+  [Number.POSITIVE_INFINITY, 600_000],
+])('a lease of %d s is relied on for %d ms without a renewal', (lifetime, ms) => {
+  expect(keptFor(lifetime)).toBe(ms);
 });
 
 it('tries again ever later, and before a mapping ends', () => {

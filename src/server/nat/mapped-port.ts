@@ -4,6 +4,7 @@ import { type ErrorCode, type PeerlaneError, toPeerlaneError } from '../../base/
 import {
   type Announcement,
   hasRestarted,
+  keptFor,
   LEASE,
   type MappedProtocol,
   type NatMethodName,
@@ -53,9 +54,11 @@ const TELLING: readonly ErrorCode[] = ['nat-carrier-grade', 'nat-lie', 'nat-refu
 interface Held {
   readonly method: NatMethod;
   readonly external: ExternalEndpoint;
-  /** When it was granted and when it ends, by the clock of the node. */
+  /** When it was granted, and when it is given up unless it has been renewed, by the clock of the node. */
   readonly atMs: number;
   readonly endsAt: number;
+  /** The router keeps it longer than that. */
+  readonly outlives: boolean;
   /** The router's clock at `atMs`, if it told. */
   readonly epoch: number | undefined;
 }
@@ -111,12 +114,12 @@ export class MappedPort {
   }
 
   async close(signal: AbortSignal): Promise<void> {
-    await this.#running;
+    await settled(this.#running, signal);
     const held = this.#held;
     const method = held?.method ?? this.#asked;
     if (method === undefined) return;
     // Whatever the router says: the mapping ends by itself when its lease does.
-    await method.unmap(this.#wanted, signal).catch(() => undefined);
+    await settled(method.unmap(this.#wanted, signal), signal);
     this.#let();
   }
 
@@ -152,14 +155,14 @@ export class MappedPort {
       const leftMs = (this.#held?.endsAt ?? 0) - env.now();
       // An address that leads nowhere any more, or a mapping that is over, is told nobody.
       const isUseless = error.code === 'nat-carrier-grade' || error.code === 'nat-lie';
-      const useless = isUseless ? this.#held?.method : undefined;
+      const useless = isUseless || (leftMs <= 0 && this.#held?.outlives) ? this.#held?.method : undefined;
       const wanted = this.#wanted;
       if (leftMs <= 0 || isUseless) this.#let();
       const isHeld = this.#held !== undefined;
       const retryInMs = retryAfter(++this.#failures, isHeld ? leftMs : undefined);
       onEvent({ kind: 'nat-failed', protocol: this.protocol, error, retryInMs });
       // It may have no end of its own.
-      await useless?.unmap(wanted, signal).catch(() => undefined);
+      await settled(useless?.unmap(wanted, signal), signal);
       return retryInMs;
     }
   }
@@ -192,7 +195,8 @@ export class MappedPort {
       method,
       external,
       atMs,
-      endsAt: atMs + lifetime * 1_000,
+      endsAt: atMs + keptFor(lifetime),
+      outlives: lifetime > LEASE,
       epoch,
     };
     const isSame = before?.external.ip === externalIp && before.external.port === externalPort;
@@ -230,4 +234,14 @@ function hasLost({ epoch, atMs }: Held, now: { readonly epoch: number; readonly 
   if (epoch !== undefined) return hasRestarted({ epoch, atMs }, now);
   // One that was made without a word of the clock, by UPnP.
   return now.epoch + TOLERANCE_S < (now.atMs - atMs) / 1_000;
+}
+
+/** Resolves when the promise has settled either way, or the signal has aborted: a method may not heed it. */
+async function settled(promise: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+  let removeAbort: () => void = () => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    removeAbort = onAbort(signal, resolve);
+  });
+  await Promise.race([promise?.catch(() => undefined), aborted]);
+  removeAbort();
 }

@@ -1,5 +1,5 @@
 import type { Timer } from '../../base/env.ts';
-import type { Announcement, MappedProtocol } from '../../nat/index.ts';
+import { type Announcement, type MappedProtocol, MIN_RESTART_MS } from '../../nat/index.ts';
 import { type ExternalEndpoint, MappedPort, type MappedPortOptions } from './mapped-port.ts';
 
 /** How long the node waits at its end for the router to take its mappings back. */
@@ -22,10 +22,14 @@ export class PortMapper implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #waking: Timer | undefined;
   #wokenAt = Number.NEGATIVE_INFINITY;
+  #restartedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PortMapperOptions) {
     this.#options = options;
     const restarted = (): void => {
+      const now = options.env.now();
+      if (now - this.#restartedAt < MIN_RESTART_MS) return;
+      this.#restartedAt = now;
       for (const port of this.#ports) port.wake();
     };
     const ports: MappedPort[] = [];

@@ -4,7 +4,10 @@ import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import {
   type Announcement,
   type GrantedMapping,
+  LEASE,
   MAX_RENEWAL_MS,
+  MIN_RENEWAL_MS,
+  MIN_RESTART_MS,
   type WantedMapping,
 } from '../../../src/nat/index.ts';
 import type { PortMapperEvent } from '../../../src/server/nat/mapped-port.ts';
@@ -114,6 +117,55 @@ describe('a port mapper', () => {
     });
     await pass(10_000);
     expect(router.mapped.map(({ protocol }) => protocol)).toEqual(['tcp', 'udp', 'tcp', 'udp']);
+  });
+
+  it('does not ask the more often the more a router says that it has restarted', async () => {
+    let restarts = 0;
+    const router = new FakeRouter(async ({ protocol }) => {
+      // The other port has come to wait meanwhile.
+      for (let i = 0; i < (protocol === 'tcp' ? 5 : 20); i++) await Promise.resolve();
+      return { ...GRANTED, lifetime: 1, epoch: 1_000_003 * ++restarts };
+    });
+    const { pass } = mapperOf([router], { tcp: 1, udp: 2 });
+    await settle();
+    const periods = 5;
+    for (let ms = 0; ms < periods * MIN_RESTART_MS; ms += MIN_RENEWAL_MS / 2) await pass(MIN_RENEWAL_MS / 2);
+    // Each port by itself, and once for each restart that is believed.
+    const renewals = (periods * MIN_RESTART_MS) / MIN_RENEWAL_MS;
+    expect(router.mapped.length).toBeGreaterThan(renewals);
+    expect(router.mapped.length).toBeLessThanOrEqual(2 * (1 + renewals + periods));
+  });
+
+  it.each([Number.POSITIVE_INFINITY, 2 ** 32 - 1])(
+    'gives a mapping of %d s up when it cannot be renewed for long, takes it back, and tries the other ways',
+    async (lifetime) => {
+      const [other, router] = [
+        new FakeRouter(failing('nat-no-router')),
+        new FakeRouter(() => ({ ...GRANTED, lifetime, epoch: undefined }), 'upnp'),
+      ];
+      const { events, mapper, pass } = mapperOf([other, router]);
+      await settle();
+      router.answer = failing('nat-no-router');
+      other.answer = () => ({ ...GRANTED, externalIp: '5.6.7.8' });
+      for (let s = 0; s < LEASE - 1; s++) await pass(1_000);
+      expect(mapper.external('tcp')?.method).toBe('upnp');
+      for (let s = 0; s < LEASE; s++) await pass(1_000);
+      expect(mapper.external('tcp')).toEqual({ ip: '5.6.7.8', port: 30_303, method: 'pcp' });
+      expect(router.unmapped.map(({ externalPort }) => externalPort)).toEqual([30_303]);
+      expect(kinds(events).filter((kind) => kind !== 'nat-failed')).toEqual(['mapped', 'unmapped', 'mapped']);
+    },
+  );
+
+  it('does not wait at the end for a method that never answers at all', async () => {
+    const router = new FakeRouter(() => new Promise(() => undefined));
+    router.back = () => new Promise(() => undefined);
+    const { env, mapper, pass } = mapperOf([router]);
+    await settle();
+    const closed = mapper.close();
+    await settle();
+    await pass(UNMAP_TIMEOUT_MS);
+    await closed;
+    expect(env.timers).toBe(0);
   });
 
   it('keeps a mapping while its lease lasts, tries again before, and tells when it is over', async () => {
