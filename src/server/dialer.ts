@@ -17,6 +17,7 @@ import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
 import { type DialTarget, isAt, rotated } from './dial-target.ts';
 import type { DialerOptions } from './dialer-options.ts';
 import { Dials } from './dials.ts';
+import { Outage } from './outage.ts';
 import type { Peer } from './peer.ts';
 
 interface Candidate {
@@ -35,6 +36,7 @@ export class Dialer {
   readonly #candidates = new Map<string, Candidate>();
   readonly #dials: Dials;
   readonly #history = new DialHistory();
+  readonly #outage = new Outage();
   readonly #search: AddressSearch;
   #isRunning = false;
   #timer: Timer | undefined;
@@ -130,17 +132,17 @@ export class Dialer {
     if (candidate !== undefined) this.#over(candidate, outcomeOfStay(error, stayedMs));
   }
 
-  /** Whether what becomes of dials says nothing of the nodes: nobody is there at all. */
-  get #isLonely(): boolean {
-    return this.#options.peers.size === 0;
+  /** Whether that a node cannot be reached says nothing of it: nobody is there at all, or can be reached. */
+  #isLonely({ host }: DialTarget): boolean {
+    return this.#options.peers.size === 0 || this.#outage.hides(host);
   }
 
   /** A dial, or the peer that it led to, is over. */
   #over(candidate: Candidate, outcome: DialOutcome): void {
-    const { key, isStatic, isFound, backoff } = candidate;
+    const { key, target, isStatic, isFound, backoff } = candidate;
     const { env, random = () => randomOf(env) } = this.#options;
     const from = isOfUse(outcome) ? (candidate.dialedAt ?? Number.NEGATIVE_INFINITY) : env.now();
-    const result = { outcome, from, isStatic, isLonely: this.#isLonely, random: random() };
+    const result = { outcome, from, isStatic, isLonely: this.#isLonely(target), random: random() };
     candidate.backoff = backoffAfter(backoff, result);
     if (!isFound || this.#candidates.get(key) !== candidate) return;
     this.#candidates.delete(key);
@@ -228,7 +230,10 @@ export class Dialer {
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
       this.#dials.begin(key, candidate.target).then(
-        () => this.#search.forget(key),
+        () => {
+          this.#search.forget(key);
+          this.#outage.dialed(candidate.target.host, 'stayed');
+        },
         (error: unknown) => this.#failed(candidate, error),
       );
     }
@@ -245,6 +250,7 @@ export class Dialer {
     const error = toPeerlaneError(thrown);
     const outcome = outcomeOf(error);
     const isForgotten = isFound && this.#candidates.get(key) === candidate;
+    this.#outage.dialed(enode.host, outcome);
     this.#over(candidate, outcome);
     candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);
