@@ -78,15 +78,16 @@ export class Dialer {
     this.plan();
   }
 
-  /** Nodes that are known and not connected: the static ones, and all. */
-  get waiting(): { readonly kept: number; readonly all: number } {
-    let [kept, all] = [0, 0];
-    for (const { key, isStatic } of this.#candidates.values()) {
+  /** Nodes that are known and not connected: the static ones, those that are not dialed for how they behaved, and all. */
+  get waiting(): { readonly kept: number; readonly shunned: number; readonly all: number } {
+    let [kept, shunned, all] = [0, 0, 0];
+    for (const { key, isStatic, target } of this.#candidates.values()) {
       if (this.#options.peers.get(key) !== undefined) continue;
       all++;
       if (isStatic) kept++;
+      if (this.#shunnedForMs(target) > 0) shunned++;
     }
-    return { kept, all };
+    return { kept, shunned, all };
   }
 
   /** Dials under way. */

@@ -341,18 +341,20 @@ export class Server implements AsyncDisposable {
   /** Why there are no or few peers, as far as the server can tell, and what to do about it. */
   diagnose(): Diagnosis {
     const { maxPeers, bootnodes, staticNodes } = this.#config;
-    const { kept: missing, all: candidates } = this.#dialer.waiting;
+    const { kept: missing, all: candidates, shunned } = this.#dialer.waiting;
     const { facts: v4, clockSkew } = this.#discovery?.v4Facts ?? {};
     const { ip, ip6 } = this.#local.record.entries();
+    const isDiscovering = this.#discovery?.hasSources === true;
     const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
     return diagnose({
       ...this.#observations.facts(),
       ...this.#peers.counts,
-      ...{ maxPeers, missing, candidates, v4, clockSkew },
+      ...{ maxPeers, missing, candidates, shunned, v4, clockSkew },
       listens: this.#listener !== undefined,
       port: this.#listener?.port ?? 0,
       ownAddress: widestOf([ip, ip6]),
-      hasSources: hasNodes || this.#discovery?.hasSources === true,
+      hasSources: hasNodes || isDiscovering,
+      hasOthers: bootnodes.length > 0 || candidates > missing || isDiscovering,
     });
   }
 

@@ -5,6 +5,7 @@ import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
 import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { isKind, startedServer as started } from '../support/servers.ts';
 
 const kinds = (log: readonly { readonly kind: string; readonly code?: string }[]) =>
@@ -78,6 +79,30 @@ describe('what a server says of itself', () => {
     const { state, findings } = server.diagnose();
     expect(state).toBe('none');
     expect(findings.map(({ kind, count }) => [kind, count])).toEqual([['static-missing', 1]]);
+  });
+
+  it('is that it refuses all that it knows itself', async () => {
+    const others = [await started(), await started()];
+    const server = await started({ listen: undefined, bootnodes: others.map(({ enode }) => enode) });
+    await server.until(() => server.peers.length === 2);
+    server.ban('127.0.0.1');
+    await server.until(() => server.peers.length === 0);
+    const { state, findings, summary } = server.diagnose();
+    expect([state, ...findings.map(({ kind, count }) => [kind, count])]).toEqual(['none', ['shunned', 2]]);
+    expect(summary).toContain('server.bans');
+  });
+
+  it('is that all who are to be dialed are where it dials nobody', async () => {
+    const env = new ManualEnv();
+    const enodes = [1, 2, 3, 4, 5].map((port) =>
+      formatEnode({
+        publicKey: publicKeyOf(generateSecretKey(systemEnv)),
+        ...{ host: 'localhost', tcpPort: port, udpPort: 0 },
+      }),
+    );
+    const server = await started({ env, listen: undefined, bootnodes: enodes, netRestrict: ['10.0.0.0/8'] });
+    await server.until(() => server.seen.filter(isKind('dial-failed')).length === enodes.length);
+    expect(server.diagnose().findings.map(({ kind, count }) => [kind, count])).toEqual([['restricted', 5]]);
   });
 
   it('is that its clock is wrong, when those of others say so', async () => {
