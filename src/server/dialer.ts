@@ -176,12 +176,14 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === true;
   }
 
-  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */
+  keysAt(name: string): string[] {
+    return [...this.#candidates.values()].filter(({ target }) => isAt(target, name)).map(({ key }) => key);
+  }
+
+  /** Whether a node that is kept connected is at an address. */
   keepsAt(name: string): boolean {
-    for (const { isStatic, target } of this.#candidates.values()) {
-      if (isStatic && isAt(target, name)) return true;
-    }
-    return false;
+    return this.keysAt(name).some((key) => this.keeps(key));
   }
 
   /** Whether the node is dialed while there are slots only. */
@@ -192,9 +194,9 @@ export class Dialer {
   /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
   forgive({ kind, name }: BanTarget): void {
     if (kind === 'node') this.#history.delete(name);
-    for (const candidate of this.#candidates.values()) {
-      if (kind === 'node' ? candidate.key === name : isAt(candidate.target, name))
-        candidate.backoff = undefined;
+    for (const key of kind === 'node' ? [name] : this.keysAt(name)) {
+      const candidate = this.#candidates.get(key);
+      if (candidate !== undefined) candidate.backoff = undefined;
     }
     this.plan();
   }

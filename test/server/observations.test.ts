@@ -60,6 +60,39 @@ describe('the log of a node', () => {
     expect(server.metrics().reputations?.count).toBeGreaterThan(0);
   });
 
+  it('tells until when a node is banned or not dialed, by whomever, and that it was taken back', async () => {
+    const env = new ManualEnv();
+    const policy: ReputationPolicy = ({ score }) =>
+      score < -50
+        ? { kind: 'ban', forMs: 120_000, reason: 'bad' }
+        : { kind: 'penalise', forMs: 60_000, reason: 'poor' };
+    const server = await started({ env, policy, listen: undefined });
+    const [judged, named, gone] = [await started(), await started(), await started()];
+    const peer = await server.dial(judged.enode);
+    for (const { enode } of [named, gone]) await server.dial(enode);
+    const lastOf = ({ enode }: { readonly enode: string }) => {
+      const notes = server.log(enode).filter(({ kind }) => kind !== 'disconnected');
+      return [notes.at(-1)?.kind, notes.at(-1)?.message];
+    };
+    peer.report('timeout');
+    expect(lastOf(judged)).toEqual(['penalised', 'not dialed until 1970-01-01T00:01:00.000Z: poor']);
+    peer.report('hostile');
+    expect(lastOf(judged)).toEqual(['banned', 'banned until 1970-01-01T00:02:00.000Z: bad']);
+    server.ban(named.enode, { durationMs: 1000, reason: 'mine' });
+    expect(lastOf(named)).toEqual(['banned', 'banned until 1970-01-01T00:00:01.000Z: mine']);
+    await server.until(() => server.peers.length === 1);
+    const last = server.log(named.enode).at(-1);
+    expect(last?.message).toContain('is banned until 1970-01-01T00:00:01.000Z: mine');
+    server.addPeer(named.enode);
+    server.ban('127.0.0.1', { durationMs: 3000 });
+    for (const other of [named, gone]) {
+      const message = 'its address is banned until 1970-01-01T00:00:03.000Z: banned by the user';
+      expect(lastOf(other)).toEqual(['banned', message]);
+    }
+    server.unban('127.0.0.1');
+    expect(lastOf(named)).toEqual(['unbanned', 'taken back by the user']);
+  });
+
   it('is empty for others, and refuses what is no node', async () => {
     const server = await started({ listen: undefined });
     const publicKey = publicKeyOf(generateSecretKey(systemEnv));
