@@ -21,6 +21,11 @@ export const MAX_BAN_MS: number = 30 * 24 * 60 * 60_000;
 /** Characters; what is longer is cut. */
 export const MAX_BAN_REASON_LENGTH = 128;
 
+/** When a ban ends, for people to read. */
+export function endOfBan({ until }: Pick<Ban, 'until'>): string {
+  return new Date(until).toISOString();
+}
+
 const KINDS: readonly BanKind[] = ['node', 'ip'];
 /** Beside the kind. */
 const BY_POLICY = 0x80;

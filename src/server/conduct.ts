@@ -4,7 +4,7 @@ import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
 import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
-import type { Ban } from './ban-codec.ts';
+import { type Ban, endOfBan } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
 import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
@@ -164,8 +164,7 @@ export class Conduct {
         break;
       case 'ban':
         if (wasPeer) this.#noteDropped(key);
-        this.#ban({ kind: 'node', name: key }, decision.forMs, decision);
-        drop(key, bannedError(decision.reason));
+        drop(key, bannedError(this.#ban({ kind: 'node', name: key }, decision.forMs, decision)));
         break;
       default:
     }
@@ -191,15 +190,16 @@ export class Conduct {
     this.#penalised.hold(key, this.#options.env.now(), forMs);
   }
 
-  #ban(target: BanTarget, forMs: number, decision: ReputationDecision): void {
+  #ban(target: BanTarget, forMs: number, decision: ReputationDecision): Ban {
     const { bans, banned } = this.#options;
     const reason = 'reason' in decision ? decision.reason : '';
     const known = bans.get(target.kind, target.name);
     // That one may last for longer, and holds for all.
-    if (known?.by === 'user') return;
+    if (known?.by === 'user') return known;
     if (known === undefined) this.#tell(target.name, decision);
-    bans.add(target, forMs, reason, 'policy');
+    const ban = bans.add(target, forMs, reason, 'policy');
     banned();
+    return ban;
   }
 
   #tell(node: string, decision: ReputationDecision): void {
@@ -224,6 +224,10 @@ export class Conduct {
 
 const ADDRESS = 'ip:';
 
-export function bannedError(reason: string): PeerlaneError {
-  return remoteError('banned', reason === '' ? 'the node is banned' : `the node is banned: ${reason}`);
+export function bannedError(ban: Ban): PeerlaneError {
+  const { reason } = ban;
+  return remoteError(
+    'banned',
+    `the node is banned until ${endOfBan(ban)}${reason === '' ? '' : `: ${reason}`}`,
+  );
 }

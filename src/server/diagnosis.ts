@@ -32,6 +32,8 @@ export interface DiagnosisFacts {
   readonly missing: number;
   /** Nodes that wait to be dialed or for their time to be dialed again. */
   readonly candidates: number;
+  /** Of these, nodes that are banned here, or left alone for how they behaved. */
+  readonly shunned: number;
   /** Dials of late by what came of them; `stayed`: all that led to a peer. */
   readonly outcomes: ReadonlyMap<DialOutcome, number>;
   /** Why they failed. */
@@ -55,6 +57,8 @@ export interface DiagnosisFacts {
   readonly natFailure: ErrorCode | undefined;
   /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
   readonly hasSources: boolean;
+  /** Whether any that are not static do. */
+  readonly hasOthers: boolean;
   readonly clockSkew: ClockSkew | undefined;
 }
 
@@ -65,6 +69,8 @@ export type FindingKind =
   | 'discovery-blocked'
   | 'wrong-fork'
   | 'saturated'
+  | 'restricted'
+  | 'shunned'
   | 'incompatible'
   | 'unreachable'
   | 'no-candidates'
@@ -72,7 +78,8 @@ export type FindingKind =
   | 'nat'
   | 'symmetric-nat'
   | 'closed-port'
-  | 'static-missing';
+  | 'static-missing'
+  | 'waiting';
 
 export interface Finding {
   readonly kind: FindingKind;
@@ -84,7 +91,10 @@ export interface Finding {
 }
 
 export interface Diagnosis {
-  /** `full`: all slots are taken. `healthy`: a quarter of them at least. */
+  /**
+   * `full`: all slots are taken. `healthy`: a quarter of them at least, or, where there is nobody but static nodes to be dialed, one
+   * of these.
+   */
   readonly state: 'none' | 'few' | 'healthy' | 'full';
   readonly peers: {
     readonly inbound: number;
@@ -107,6 +117,8 @@ const RULES: readonly Rule[] = [
   offline,
   discoveryBlocked,
   wrongFork,
+  restricted,
+  shunned,
   saturated,
   incompatible,
   unreachable,
@@ -119,22 +131,23 @@ const RULES: readonly Rule[] = [
 ];
 
 export function diagnose(facts: DiagnosisFacts): Diagnosis {
-  const { inbound, dialed, kept, maxPeers: max } = facts;
+  const { inbound, dialed, kept, maxPeers: max, hasOthers } = facts;
   const counted = inbound + dialed - kept;
   const state =
     counted >= max
       ? 'full'
       : inbound + dialed === 0
         ? 'none'
-        : counted < max * FEW_PART && kept === 0
+        : counted < max * FEW_PART && (kept === 0 || hasOthers)
           ? 'few'
           : 'healthy';
-  const findings = RULES.map((rule) => rule(facts)).filter((finding) => finding !== undefined);
+  const found = RULES.map((rule) => rule(facts)).filter((finding) => finding !== undefined);
+  const findings = found.length === 0 && state === 'none' ? waiting(facts) : found;
   const [first] = findings;
   const peers = `${inbound + dialed} of ${max} peers`;
   const summary =
     first === undefined
-      ? `${peers}; nothing is wrong as far as can be seen`
+      ? `${peers}; ${state === 'few' ? 'why there are so few cannot be seen' : 'nothing is wrong as far as can be seen'}`
       : `${peers}: ${first.message}. ${first.advice}`;
   return { state, peers: { inbound, dialed, kept, max }, findings, summary };
 }
@@ -216,6 +229,42 @@ function wrongFork({ outcomes, codes, passedOver }: DiagnosisFacts): Finding | u
     advice:
       'If that is nearly all of them, see whether this node has the right genesis and schedule of forks, and a head that is not years old',
   };
+}
+
+function restricted({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
+  const count = codes.get('address-refused') ?? 0;
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * (failures(outcomes) + count)) return undefined;
+  return {
+    kind: 'restricted',
+    count,
+    message: `${count} dials were for addresses that netRestrict or netDeny refuses`,
+    advice:
+      'See whether netRestrict and netDeny are meant like that, and where the names of those nodes lead',
+  };
+}
+
+function shunned({ shunned: count, candidates, inbound, dialed }: DiagnosisFacts): Finding | undefined {
+  const isTelling = count >= MIN_FAILED_DIALS && count >= TELLING_PART * candidates;
+  if (count === 0 || (inbound + dialed > 0 && !isTelling)) return undefined;
+  return {
+    kind: 'shunned',
+    count,
+    message: `${count} of ${candidates} nodes that could be dialed are banned here, or left alone for how they behaved`,
+    advice: 'See server.bans, and server.log(node) for why and until when; server.unban(node) takes one back',
+  };
+}
+
+/** At least that, where nothing else is to be said of why nobody is there. */
+function waiting({ candidates }: DiagnosisFacts): Finding[] {
+  if (candidates === 0) return [];
+  return [
+    {
+      kind: 'waiting',
+      count: candidates,
+      message: `${candidates} nodes are being dialed, or wait for it`,
+      advice: 'Wait; server.log(node) says what came of the last dials',
+    },
+  ];
 }
 
 function saturated({ outcomes }: DiagnosisFacts): Finding | undefined {

@@ -9,9 +9,9 @@ export const MAX_DIAL_HISTORY = 4096;
 export const MAX_DIAL_BACKOFF_MS: number = 60 * 60_000;
 /** A static node is wanted in any case. */
 export const MAX_STATIC_BACKOFF_MS: number = 5 * 60_000;
-/** While there is no peer at all, that a node cannot be reached says more of our own network than of the node. */
+/** While nobody can be reached, that a node cannot says more of our own network than of the node. */
 export const MAX_LONELY_BACKOFF_MS = 60_000;
-/** A wait is longer by up to this part of itself: who failed together does not come back together. */
+/** A wait is longer by up to this part of itself, also the longest: who failed together does not come back together. */
 export const BACKOFF_JITTER = 1 / 4;
 /** A peer that stayed for less than this counts as a failed dial. */
 export const SHORT_STAY_MS = 60_000;
@@ -110,7 +110,7 @@ export interface DialResult {
   /** When the dial began, or, for a wait that is long, when it came to nothing. */
   readonly from: number;
   readonly isStatic: boolean;
-  /** There was no peer at all. */
+  /** There was no peer at all, or no dial has reached anybody for a while. */
   readonly isLonely: boolean;
   /** From 0 to 1, 1 not included. */
   readonly random: number;
@@ -130,8 +130,8 @@ export function backoffAfter(before: Backoff | undefined, result: DialResult): B
   );
   const grown = firstMs * 2 ** Math.max(0, failures - 1);
   const isFailure = outcome !== 'stayed' && outcome !== 'own';
-  const ms = Math.min(most, isFailure ? grown * (1 + BACKOFF_JITTER * random) : firstMs);
-  return { until: from + ms, failures };
+  const ms = Math.min(grown, most / (1 + BACKOFF_JITTER)) * (1 + BACKOFF_JITTER * random);
+  return { until: from + (isFailure ? ms : firstMs), failures };
 }
 
 function failuresAfter(known: number, { outcome, isLonely }: DialResult): number {

@@ -17,6 +17,7 @@ import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
 import { type DialTarget, isAt, rotated } from './dial-target.ts';
 import type { DialerOptions } from './dialer-options.ts';
 import { Dials } from './dials.ts';
+import { Outage } from './outage.ts';
 import type { Peer } from './peer.ts';
 
 interface Candidate {
@@ -35,6 +36,7 @@ export class Dialer {
   readonly #candidates = new Map<string, Candidate>();
   readonly #dials: Dials;
   readonly #history = new DialHistory();
+  readonly #outage = new Outage();
   readonly #search: AddressSearch;
   #isRunning = false;
   #timer: Timer | undefined;
@@ -76,15 +78,16 @@ export class Dialer {
     this.plan();
   }
 
-  /** Nodes that are known and not connected: the static ones, and all. */
-  get waiting(): { readonly kept: number; readonly all: number } {
-    let [kept, all] = [0, 0];
-    for (const { key, isStatic } of this.#candidates.values()) {
+  /** Nodes that are known and not connected: the static ones, those that are not dialed for how they behaved, and all. */
+  get waiting(): { readonly kept: number; readonly shunned: number; readonly all: number } {
+    let [kept, shunned, all] = [0, 0, 0];
+    for (const { key, isStatic, target } of this.#candidates.values()) {
       if (this.#options.peers.get(key) !== undefined) continue;
       all++;
       if (isStatic) kept++;
+      if (this.#shunnedForMs(target) > 0) shunned++;
     }
-    return { kept, all };
+    return { kept, shunned, all };
   }
 
   /** Dials under way. */
@@ -132,17 +135,17 @@ export class Dialer {
       this.#over(candidate, outcomeOfStay(error, stayedMs));
   }
 
-  /** Whether what becomes of dials says nothing of the nodes: nobody is there at all. */
-  get #isLonely(): boolean {
-    return this.#options.peers.size === 0;
+  /** Whether that a node cannot be reached says nothing of it: nobody is there at all, or can be reached. */
+  #isLonely({ host }: DialTarget): boolean {
+    return this.#options.peers.size === 0 || this.#outage.hides(host);
   }
 
   /** A dial, or the peer that it led to, is over. */
   #over(candidate: Candidate, outcome: DialOutcome): void {
-    const { key, isStatic, isFound, backoff } = candidate;
+    const { key, target, isStatic, isFound, backoff } = candidate;
     const { env, random = () => randomOf(env) } = this.#options;
     const from = isOfUse(outcome) ? (candidate.dialedAt ?? Number.NEGATIVE_INFINITY) : env.now();
-    const result = { outcome, from, isStatic, isLonely: this.#isLonely, random: random() };
+    const result = { outcome, from, isStatic, isLonely: this.#isLonely(target), random: random() };
     candidate.backoff = backoffAfter(backoff, result);
     if (!isFound || this.#candidates.get(key) !== candidate) return;
     this.#candidates.delete(key);
@@ -181,20 +184,22 @@ export class Dialer {
     return all > kept;
   }
 
-  /** Whether such a node is at an address, by the name that `banNameOf` gives it. */
+  /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */
+  keysAt(name: string): string[] {
+    return [...this.#candidates.values()].filter(({ target }) => isAt(target, name)).map(({ key }) => key);
+  }
+
+  /** Whether a node that is kept connected is at an address. */
   keepsAt(name: string): boolean {
-    for (const { isStatic, target } of this.#candidates.values()) {
-      if (isStatic && isAt(target, name)) return true;
-    }
-    return false;
+    return this.keysAt(name).some((key) => this.keeps(key));
   }
 
   /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
   forgive({ kind, name }: BanTarget): void {
     if (kind === 'node') this.#history.delete(name);
-    for (const candidate of this.#candidates.values()) {
-      if (kind === 'node' ? candidate.key === name : isAt(candidate.target, name))
-        candidate.backoff = undefined;
+    for (const key of kind === 'node' ? [name] : this.keysAt(name)) {
+      const candidate = this.#candidates.get(key);
+      if (candidate !== undefined) candidate.backoff = undefined;
     }
     this.plan();
   }
@@ -233,6 +238,7 @@ export class Dialer {
       this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
         () => {
           this.#search.forget(key);
+          this.#outage.dialed(candidate.target.host, 'stayed');
           this.plan();
         },
         (error: unknown) => this.#failed(candidate, error),
@@ -250,6 +256,7 @@ export class Dialer {
     const { key, target: enode, isFound } = candidate;
     const error = toPeerlaneError(thrown);
     const outcome = outcomeOf(error);
+    this.#outage.dialed(enode.host, outcome);
     this.#over(candidate, outcome);
     candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);

@@ -11,7 +11,7 @@ const MAX_MESSAGE_LENGTH = 200;
 /**
  * `found`: by discovery. `passed-over`: its record says that it is of no use. `dial-failed`, `connected`, `disconnected`.
  * `refused`: it came in, and was not let in. `moved`: its record names another place. `not-found`: nobody knows of another.
- * `penalised`, `dropped`, `banned`: for how it behaves.
+ * `penalised`, `dropped`, `banned`: for how it behaves, or, the last, by the user, who may take it back: `unbanned`.
  */
 export type NodeLogKind =
   | 'found'
@@ -24,7 +24,8 @@ export type NodeLogKind =
   | 'not-found'
   | 'penalised'
   | 'dropped'
-  | 'banned';
+  | 'banned'
+  | 'unbanned';
 
 export interface NodeLogNote {
   readonly kind: NodeLogKind;

@@ -5,6 +5,7 @@ import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
+import { type Ban, endOfBan } from './ban-codec.ts';
 import type { Connection } from './connection.ts';
 import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
 import type { DialTarget } from './dial-target.ts';
@@ -112,7 +113,22 @@ export class Observations {
   #judged(node: string, decision: ReputationDecision): void {
     if (decision.kind === 'keep' || node.length !== 2 * PUBLIC_KEY_LENGTH) return;
     const kind = JUDGEMENTS[decision.kind];
-    this.#logs.note(node, { kind, message: decision.reason }, this.#env.unixTime());
+    const now = this.#env.unixTime();
+    const what = kind === 'banned' ? 'banned' : 'not dialed';
+    const until = 'forMs' in decision ? `${what} until ${endOfBan({ until: now + decision.forMs })}: ` : '';
+    this.#logs.note(node, { kind, message: until + decision.reason }, now);
+  }
+
+  /** The user has banned a node, or its address. @param key the hex of its public key */
+  banned(key: string, ban: Ban): void {
+    const what = ban.kind === 'ip' ? 'its address is banned' : 'banned';
+    const message = `${what} until ${endOfBan(ban)}: ${ban.reason}`;
+    this.#logs.note(key, { kind: 'banned', message }, this.#env.unixTime());
+  }
+
+  /** The user has taken a node back, or its address. */
+  unbanned(key: string): void {
+    this.#logs.note(key, { kind: 'unbanned', message: 'taken back by the user' }, this.#env.unixTime());
   }
 
   log(publicKey: Uint8Array): readonly NodeLogEntry[] {

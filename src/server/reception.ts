@@ -124,7 +124,7 @@ export class Reception {
     const { conduct, peers } = this.#options;
     const key = toBareHex(remoteId);
     const ban = conduct.banOf(key, connection.remoteAddress);
-    if (ban !== undefined) throw bannedError(ban.reason);
+    if (ban !== undefined) throw bannedError(ban);
     if (this.#rival(key, connection) !== undefined) return;
     peers.place(key, connection, !connection.inbound || this.isKept(key));
   }

@@ -8,7 +8,7 @@ import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } fr
 import type { ServerMetrics } from '../observe/index.ts';
 import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
-import { type BanOptions, Bans, banTarget, checkBanOptions } from './bans.ts';
+import { type BanOptions, Bans, type BanTarget, banNameOf, banTarget, checkBanOptions } from './bans.ts';
 import { type GivenNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
@@ -273,11 +273,12 @@ export class Server implements AsyncDisposable {
   ban(node: string, options: BanOptions = {}): void {
     const target = banTarget(node);
     const { durationMs, reason } = checkBanOptions(options);
-    this.#bans.add(target, durationMs, reason);
+    const ban = this.#bans.add(target, durationMs, reason);
     this.#banStore.changed();
+    for (const key of this.#keysOf(target)) this.#observations.banned(key, ban);
     for (const { peer, connection } of this.#peers.entries()) {
       if (this.#bans.of(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
-        peer.disconnect(bannedError(reason));
+        peer.disconnect(bannedError(ban));
       }
     }
   }
@@ -291,7 +292,10 @@ export class Server implements AsyncDisposable {
     const target = banTarget(node);
     this.#conduct.forgive(target);
     const wasBanned = this.#bans.remove(target);
-    if (wasBanned) this.#banStore.changed();
+    if (wasBanned) {
+      this.#banStore.changed();
+      for (const key of this.#keysOf(target)) this.#observations.unbanned(key);
+    }
     this.#dialer.forgive(target);
     return wasBanned;
   }
@@ -324,7 +328,7 @@ export class Server implements AsyncDisposable {
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
     const ban = this.#conduct.banOf(key, parsed.host);
-    if (ban !== undefined) throw bannedError(ban.reason);
+    if (ban !== undefined) throw bannedError(ban);
     const peer = this.#peers.get(key);
     if (peer !== undefined) return peer;
     try {
@@ -351,19 +355,21 @@ export class Server implements AsyncDisposable {
   /** Why there are no or few peers, as far as the server can tell, and what to do about it. */
   diagnose(): Diagnosis {
     const { maxPeers, bootnodes, staticNodes } = this.#config;
-    const { kept: missing, all: candidates } = this.#dialer.waiting;
+    const { kept: missing, all: candidates, shunned } = this.#dialer.waiting;
     const { facts: v4, clockSkew } = this.#discovery?.v4Facts ?? {};
     const { ip, ip6 } = this.#local.record.entries();
+    const isDiscovering = this.#discovery?.hasSources === true;
     const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
     return diagnose({
       ...this.#observations.facts(),
       ...this.#peers.counts,
-      ...{ maxPeers, missing, candidates, v4, clockSkew },
+      ...{ maxPeers, missing, candidates, shunned, v4, clockSkew },
       listens: this.#listener !== undefined,
       port: this.#listener?.port ?? 0,
       ownAddress: widestOf([ip, ip6]),
       outside: this.#local.fromOutside(),
-      hasSources: hasNodes || this.#discovery?.hasSources === true,
+      hasSources: hasNodes || isDiscovering,
+      hasOthers: bootnodes.length > 0 || candidates > missing || isDiscovering,
     });
   }
 
@@ -433,6 +439,16 @@ export class Server implements AsyncDisposable {
     this.#observations.dialFailed(failure);
     this.#notes.dialFailed(enode, error);
     this.#config.onEvent({ kind: 'dial-failed', enode: formatEnode(enode), error, redialInMs, isFound });
+  }
+
+  /** Whom a ban is about, as far as the server knows. */
+  #keysOf({ kind, name }: BanTarget): Iterable<string> {
+    if (kind === 'node') return [name];
+    const connected = this.#peers
+      .entries()
+      .filter(({ connection }) => banNameOf(connection.remoteAddress) === name)
+      .map(({ peer }) => toBareHex(peer.info.id));
+    return new Set([...connected, ...this.#dialer.keysAt(name)]);
   }
 
   #refuseSelf(publicKey: Uint8Array): void {

@@ -5,7 +5,7 @@ const MINUTE = 60_000;
 const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };
 const HEALTHY: DiagnosisFacts = {
   uptimeMs: 60 * MINUTE,
-  ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5 },
+  ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5, shunned: 0 },
   outcomes: new Map(),
   codes: new Map(),
   passedOver: 0,
@@ -14,6 +14,7 @@ const HEALTHY: DiagnosisFacts = {
   outside: [],
   v4: V4,
   hasSources: true,
+  hasOthers: true,
   clockSkew: { seconds: 1, samples: 20 },
 };
 /** As 20 networks see the node, on all of whose statements its record rests. */
@@ -32,7 +33,9 @@ describe('why a server has few peers', () => {
     [{ inbound: 1, dialed: 2 }, 'few'],
     [{ inbound: 40, dialed: 10 }, 'full'],
     [{ inbound: 40, dialed: 11, kept: 1 }, 'full'],
-    [{ inbound: 0, dialed: 1, kept: 1 }, 'healthy'],
+    [{ inbound: 0, dialed: 1, kept: 1 }, 'few'],
+    [{ inbound: 0, dialed: 1, kept: 1, hasOthers: false }, 'healthy'],
+    [{ inbound: 1, dialed: 0, hasOthers: false }, 'few'],
   ] as const)('%o: %s', (change, state) => {
     expect(diagnose({ ...HEALTHY, ...change }).state).toBe(state);
   });
@@ -97,6 +100,16 @@ describe('why a server has few peers', () => {
       ['unreachable'],
       30,
     ],
+    [
+      'addresses that we refuse',
+      { ...NONE, candidates: 7, codes: new Map([['address-refused', 9]]), outcomes: new Map([['own', 9]]) },
+      ['restricted'],
+      9,
+    ],
+    ['nobody but the banned', { ...NONE, candidates: 2, shunned: 1 }, ['shunned'], 1],
+    ['many who are banned', { candidates: 12, shunned: 5 }, ['shunned'], 5],
+    ['some who are banned', { candidates: 12, shunned: 4 }, [], 0],
+    ['nodes whose time has not come', { ...NONE, candidates: 3 }, ['waiting'], 3],
     ['no node of use', NONE, ['no-candidates'], 0],
     ['a router', { ownAddress: 'private' }, ['nat'], 0],
     ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],
@@ -151,6 +164,11 @@ describe('why a server has few peers', () => {
       expect(advice).toMatch(/^[A-Z].{10,}[^.]$/);
     }
     if (findings[0] !== undefined) expect(summary).toContain(findings[0].message);
+  });
+
+  it('is never nothing while there are few', () => {
+    const few = diagnose({ ...HEALTHY, inbound: 1, dialed: 1 });
+    expect([few.state, few.summary]).toEqual(['few', '2 of 50 peers; why there are so few cannot be seen']);
   });
 
   it('names the cause of others first', () => {

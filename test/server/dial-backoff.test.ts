@@ -41,11 +41,11 @@ describe('how long a node is left alone', () => {
   it.each<[DialOutcome, number[]]>([
     [
       'unreachable',
-      [35_000, 70_000, 140_000, 280_000, 560_000, 1_120_000, 2_240_000, 60 * MINUTE, 60 * MINUTE],
+      [35_000, 70_000, 140_000, 280_000, 560_000, 1_120_000, 2_240_000, 48 * MINUTE, 48 * MINUTE],
     ],
     ['left', [35_000, 70_000, 140_000]],
-    ['full', [2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 16 * MINUTE, 30 * MINUTE, 30 * MINUTE]],
-    ['useless', [10 * MINUTE, 20 * MINUTE, 40 * MINUTE, 60 * MINUTE, 60 * MINUTE]],
+    ['full', [2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 16 * MINUTE, 24 * MINUTE, 24 * MINUTE]],
+    ['useless', [10 * MINUTE, 20 * MINUTE, 40 * MINUTE, 48 * MINUTE, 48 * MINUTE]],
     ['breach', [10 * MINUTE, 20 * MINUTE]],
     ['own', [35_000, 35_000, 35_000]],
     ['stayed', [35_000, 35_000, 35_000]],
@@ -54,20 +54,14 @@ describe('how long a node is left alone', () => {
   });
 
   it('is five minutes at most for a static node', () => {
-    expect(waits('unreachable', 5, { isStatic: true })).toEqual([
-      35_000,
-      70_000,
-      140_000,
-      300_000 - 20_000,
-      300_000,
-    ]);
-    expect(waits('useless', 2, { isStatic: true })).toEqual([300_000, 300_000]);
+    expect(waits('unreachable', 5, { isStatic: true })).toEqual([35_000, 70_000, 140_000, 240_000, 240_000]);
+    expect(waits('useless', 2, { isStatic: true })).toEqual([240_000, 240_000]);
   });
 
   it('is a minute at most while no peer is there, and does not grow of that: the network may be ours', () => {
     const before = { until: 0, failures: 6 };
     const after = backoffAfter(before, { ...DIAL, outcome: 'unreachable', isLonely: true });
-    expect(after).toEqual({ until: 60_000, failures: 6 });
+    expect(after).toEqual({ until: 48_000, failures: 6 });
     expect(waits('unreachable', 3, { isLonely: true })).toEqual([35_000, 35_000, 35_000]);
     expect(waits('useless', 1, { isLonely: true })).toEqual([10 * MINUTE]);
   });
@@ -100,6 +94,26 @@ describe('how long a node is left alone', () => {
       { numRuns: 30 },
     );
     expect(waits('unreachable', 1, { random: 0.8 })).toEqual([42_000]);
+  });
+
+  it('is drawn also where it grows no more, so that nobody comes back with all others', () => {
+    const draws = [0, 0.25, 0.5, 0.75, 0.999];
+    for (const [outcome, change, maxMs] of [
+      ['unreachable', {}, 60 * MINUTE],
+      ['unreachable', { isStatic: true }, 5 * MINUTE],
+      ['full', {}, 30 * MINUTE],
+    ] as const) {
+      const last = draws.map((random) => waits(outcome, 12, { ...change, random }).at(-1) ?? 0);
+      expect(new Set(last).size).toBe(draws.length);
+      expect(Math.min(...last)).toBeCloseTo(maxMs / 1.25, 0);
+      expect(Math.max(...last)).toBeGreaterThan(0.999 * maxMs);
+      expect(Math.max(...last)).toBeLessThanOrEqual(maxMs);
+    }
+    const lonely = { ...DIAL, outcome: 'unreachable', isLonely: true } as const;
+    const waited = draws.map(
+      (random) => backoffAfter({ until: 0, failures: 6 }, { ...lonely, random }).until,
+    );
+    expect(new Set(waited).size).toBe(draws.length);
   });
 });
 

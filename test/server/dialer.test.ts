@@ -243,7 +243,7 @@ describe('a dialer', () => {
       await lonely.fail(1);
       lonely.env.advance(35_000);
     }
-    expect(useless.failures).toEqual([[1, 300_000]]);
+    expect(useless.failures).toEqual([[1, 240_000]]);
     expect(lonely.failures).toEqual(Array(4).fill([1, 35_000]));
   });
 

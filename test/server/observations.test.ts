@@ -5,6 +5,7 @@ import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
 import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { isKind, startedServer as started } from '../support/servers.ts';
 
 const kinds = (log: readonly { readonly kind: string; readonly code?: string }[]) =>
@@ -59,6 +60,39 @@ describe('the log of a node', () => {
     expect(server.metrics().reputations?.count).toBeGreaterThan(0);
   });
 
+  it('tells until when a node is banned or not dialed, by whomever, and that it was taken back', async () => {
+    const env = new ManualEnv();
+    const policy: ReputationPolicy = ({ score }) =>
+      score < -50
+        ? { kind: 'ban', forMs: 120_000, reason: 'bad' }
+        : { kind: 'penalise', forMs: 60_000, reason: 'poor' };
+    const server = await started({ env, policy, listen: undefined });
+    const [judged, named, gone] = [await started(), await started(), await started()];
+    const peer = await server.dial(judged.enode);
+    for (const { enode } of [named, gone]) await server.dial(enode);
+    const lastOf = ({ enode }: { readonly enode: string }) => {
+      const notes = server.log(enode).filter(({ kind }) => kind !== 'disconnected');
+      return [notes.at(-1)?.kind, notes.at(-1)?.message];
+    };
+    peer.report('timeout');
+    expect(lastOf(judged)).toEqual(['penalised', 'not dialed until 1970-01-01T00:01:00.000Z: poor']);
+    peer.report('hostile');
+    expect(lastOf(judged)).toEqual(['banned', 'banned until 1970-01-01T00:02:00.000Z: bad']);
+    server.ban(named.enode, { durationMs: 1000, reason: 'mine' });
+    expect(lastOf(named)).toEqual(['banned', 'banned until 1970-01-01T00:00:01.000Z: mine']);
+    await server.until(() => server.peers.length === 1);
+    const last = server.log(named.enode).at(-1);
+    expect(last?.message).toContain('is banned until 1970-01-01T00:00:01.000Z: mine');
+    server.addPeer(named.enode);
+    server.ban('127.0.0.1', { durationMs: 3000 });
+    for (const other of [named, gone]) {
+      const message = 'its address is banned until 1970-01-01T00:00:03.000Z: banned by the user';
+      expect(lastOf(other)).toEqual(['banned', message]);
+    }
+    server.unban('127.0.0.1');
+    expect(lastOf(named)).toEqual(['unbanned', 'taken back by the user']);
+  });
+
   it('is empty for others, and refuses what is no node', async () => {
     const server = await started({ listen: undefined });
     const publicKey = publicKeyOf(generateSecretKey(systemEnv));
@@ -78,6 +112,30 @@ describe('what a server says of itself', () => {
     const { state, findings } = server.diagnose();
     expect(state).toBe('none');
     expect(findings.map(({ kind, count }) => [kind, count])).toEqual([['static-missing', 1]]);
+  });
+
+  it('is that it refuses all that it knows itself', async () => {
+    const others = [await started(), await started()];
+    const server = await started({ listen: undefined, bootnodes: others.map(({ enode }) => enode) });
+    await server.until(() => server.peers.length === 2);
+    server.ban('127.0.0.1');
+    await server.until(() => server.peers.length === 0);
+    const { state, findings, summary } = server.diagnose();
+    expect([state, ...findings.map(({ kind, count }) => [kind, count])]).toEqual(['none', ['shunned', 2]]);
+    expect(summary).toContain('server.bans');
+  });
+
+  it('is that all who are to be dialed are where it dials nobody', async () => {
+    const env = new ManualEnv();
+    const enodes = [1, 2, 3, 4, 5].map((port) =>
+      formatEnode({
+        publicKey: publicKeyOf(generateSecretKey(systemEnv)),
+        ...{ host: 'localhost', tcpPort: port, udpPort: 0 },
+      }),
+    );
+    const server = await started({ env, listen: undefined, bootnodes: enodes, netRestrict: ['10.0.0.0/8'] });
+    await server.until(() => server.seen.filter(isKind('dial-failed')).length === enodes.length);
+    expect(server.diagnose().findings.map(({ kind, count }) => [kind, count])).toEqual([['restricted', 5]]);
   });
 
   it('is that its clock is wrong, when those of others say so', async () => {
