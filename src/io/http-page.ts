@@ -1,6 +1,6 @@
 /** One page over HTTP, for programs on the same network that ask for it now and then. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { PeerlaneError } from '../base/errors.ts';
 
 /** Connections at a time; others are closed at once. */
@@ -13,9 +13,13 @@ const MAX_HEADER_BYTES = 8 * 1024;
 /** Requests on one connection, before it is closed. */
 const MAX_REQUESTS = 1_000;
 
+/** Requests of one connection that have no answer yet; one that sends more ahead is closed. */
+export const MAX_HTTP_PIPELINED = 8;
+
 export interface HttpPage {
   readonly contentType: string;
-  readonly text: string;
+  /** Given to the socket as it is: not to be written to any more. */
+  readonly body: Uint8Array;
 }
 
 export interface HttpPageOptions {
@@ -30,16 +34,14 @@ export interface HttpPageOptions {
   readonly failed?: ((error: unknown) => void) | undefined;
 }
 
-interface Answer {
+interface Answer extends HttpPage {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly text: string;
-  readonly contentType: string;
 }
 
 const PLAIN = 'text/plain; charset=utf-8';
 const refusal = (status: number, text: string, headers = {}): Answer => ({
-  ...{ status, headers, text: `${text}\n`, contentType: PLAIN },
+  ...{ status, headers, body: Buffer.from(`${text}\n`), contentType: PLAIN },
 });
 
 export class HttpPageServer implements AsyncDisposable {
@@ -72,6 +74,7 @@ export class HttpPageServer implements AsyncDisposable {
 /** @throws PeerlaneError `port-in-use`, `listen-failed` */
 export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer> {
   const { host, port } = options;
+  const turns = new WeakMap<Socket, Turn>();
   const server = createServer(
     {
       headersTimeout: HTTP_TIMEOUT_MS,
@@ -80,7 +83,7 @@ export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer>
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
-    (request, response) => void respond(options, request, response),
+    (request, response) => void respondInTurn(turns, options, request, response),
   );
   server.maxConnections = MAX_HTTP_CONNECTIONS;
   server.maxRequestsPerSocket = MAX_REQUESTS;
@@ -103,21 +106,59 @@ export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer>
   });
 }
 
+/** What waits on one connection. */
+interface Turn {
+  waiting: number;
+  /** Resolves when all that came so far has been answered. */
+  last: Promise<void>;
+}
+
+/** One answer of a connection at a time: who sends many requests and reads nothing has only one page waiting for him. */
+function respondInTurn(
+  turns: WeakMap<Socket, Turn>,
+  options: HttpPageOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { socket } = request;
+  const turn = turns.get(socket) ?? { waiting: 0, last: Promise.resolve() };
+  turns.set(socket, turn);
+  if (turn.waiting === MAX_HTTP_PIPELINED) {
+    socket.destroy();
+    return;
+  }
+  turn.waiting++;
+  turn.last = turn.last.then(async () => {
+    if (!socket.destroyed) await respond(options, request, response);
+    turn.waiting--;
+  });
+}
+
+/** Resolves when the system has taken the answer, or the connection is gone. */
 async function respond(
   options: HttpPageOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { status, headers, text, contentType } = await answerTo(options, request);
-  const body = Buffer.from(text);
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': body.length,
-    // Whoever asks for what there is not has nothing more to ask; nor is a body waited for.
-    ...(status === 200 ? {} : { connection: 'close' }),
-    ...headers,
+  const { status, headers, body, contentType } = await answerTo(options, request);
+  const { socket } = request;
+  if (socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      socket.off('close', done);
+      resolve();
+    };
+    response.once('close', done);
+    socket.once('close', done);
+    response.writeHead(status, {
+      'content-type': contentType,
+      'content-length': body.length,
+      // Whoever asks for what there is not has nothing more to ask; nor is a body waited for.
+      ...(status === 200 ? {} : { connection: 'close' }),
+      ...headers,
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
   });
-  response.end(request.method === 'HEAD' ? undefined : body);
 }
 
 async function answerTo(

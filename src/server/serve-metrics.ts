@@ -88,7 +88,9 @@ class MetricsPages {
   }
 
   async #make(format: ExpositionFormat): Promise<HttpPage> {
-    return await expose(this.#source.metrics(), format);
+    const { contentType, text } = await expose(this.#source.metrics(), format);
+    // Once, for all who ask.
+    return { contentType, body: Buffer.from(text) };
   }
 }
 

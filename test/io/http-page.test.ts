@@ -6,6 +6,7 @@ import {
   type HttpPageOptions,
   type HttpPageServer,
   MAX_HTTP_CONNECTIONS,
+  MAX_HTTP_PIPELINED,
   serveHttpPage,
 } from '../../src/io/http-page.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -13,7 +14,7 @@ import { rejectionOf } from '../support/errors.ts';
 const TEXT = 'a page\n';
 
 async function started(options: Partial<HttpPageOptions> = {}): Promise<HttpPageServer> {
-  const page = async () => ({ contentType: 'text/plain', text: TEXT });
+  const page = async () => ({ contentType: 'text/plain', body: Buffer.from(TEXT) });
   const server = await serveHttpPage({ host: '127.0.0.1', port: 0, path: '/page', page, ...options });
   onTestFinished(() => server.close());
   return server;
@@ -97,6 +98,47 @@ it('closes connections that are more than it takes, and takes others when those 
   first?.socket.end();
   await first?.closed;
   expect(await ask(server, '/page')).toMatchObject({ status: 200 });
+});
+
+const GET = 'GET /page HTTP/1.1\r\nhost: x\r\n\r\n';
+const LAST = GET.replace('host: x', 'host: x\r\nconnection: close');
+
+it('answers what a connection has sent ahead, one after another', async () => {
+  let [made, atOnce, most] = [0, 0, 0];
+  const server = await started({
+    page: async () => {
+      most = Math.max(most, ++atOnce);
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnce--;
+      return { contentType: 'text/plain', body: Buffer.from(`page ${++made}.`) };
+    },
+  });
+  const { socket, closed } = socketTo(server);
+  socket.write(GET.repeat(MAX_HTTP_PIPELINED - 1) + LAST);
+  expect((await closed).match(/page \d/g)).toEqual(
+    Array.from({ length: MAX_HTTP_PIPELINED }, (_, i) => `page ${i + 1}`),
+  );
+  expect(most).toBe(1);
+});
+
+it('makes one page for a connection that reads nothing, and closes one that sends much ahead', async () => {
+  let made = 0;
+  const body = Buffer.alloc(32 * 1024 * 1024, 'x');
+  const server = await started({
+    page: async () => {
+      made++;
+      return { contentType: 'text/plain', body };
+    },
+  });
+  const greedy = socketTo(server);
+  greedy.socket.pause();
+  greedy.socket.write(GET.repeat(MAX_HTTP_PIPELINED));
+  const eager = socketTo(server);
+  eager.socket.write(GET.repeat(1_000));
+  expect((await eager.closed).length).toBeLessThan(body.length);
+  expect(made).toBeLessThanOrEqual(2);
+  greedy.socket.destroy();
+  expect(await ask(server, '/page', 'HEAD')).toMatchObject({ status: 200 });
 });
 
 it('closes a connection that sends too large a head', async () => {
