@@ -24,7 +24,7 @@ import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
-import { metricsAt } from './metrics.ts';
+import { metricsAt, reportMetrics } from './metrics.ts';
 import { checkedNat, type NatCliOptions, reportNat, withNatOptions } from './nat-options.ts';
 import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts';
 import { nodeKey } from './node.ts';
@@ -95,19 +95,20 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   });
   await service.start();
   local.listens({ host: externalIp ?? listen.host, tcp: undefined, udp: service.port });
-  // Nobody sees a number that a crash could make the node use again.
-  await local.stored();
-  const { enode, record } = local;
-  const { fields, lines } = listeningView({ enode, record, isLearning: true });
-  output.event('listening', fields, lines.join('\n'));
-  isTold = true;
   using loop = new LoopMeter(env);
   const metrics = () => ({
     ...service.metrics(),
     knownNodes: database.size,
     eventLoopDelay: loop.read(),
   });
-  await using _ = await metricsAt(options.metrics, { metrics }, output);
+  await using endpoint = await metricsAt(options.metrics, { metrics });
+  // Nobody sees a number that a crash could make the node use again.
+  await local.stored();
+  const { enode, record } = local;
+  const { fields, lines } = listeningView({ enode, record, isLearning: true });
+  output.event('listening', fields, lines.join('\n'));
+  isTold = true;
+  reportMetrics(output, endpoint);
   warnings.release();
   await using mapping = new NodeNat({
     env,
