@@ -24,7 +24,7 @@ import { durationOption } from './durations.ts';
 import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
-import { metricsAt } from './metrics.ts';
+import { metricsAt, reportMetrics } from './metrics.ts';
 import {
   checkedNat,
   type NatCliOptions,
@@ -103,21 +103,22 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     },
   });
   await service.start();
-  const endpoint = { host: listen.host, port: service.port };
-  local.listens(endpointsOf(undefined, endpoint, externalIp));
-  // Nobody sees a number that a crash could make the node use again.
-  await local.stored();
-  const { enode, record } = local;
-  const { fields, lines } = listeningView({ enode, record, isLearning: true });
-  output.event('listening', fields, lines.join('\n'));
-  isTold = true;
+  const own = { host: listen.host, port: service.port };
+  local.listens(endpointsOf(undefined, own, externalIp));
   using loop = new LoopMeter(env);
   const metrics = () => ({
     ...service.metrics(),
     knownNodes: database.size,
     eventLoopDelay: loop.read(),
   });
-  await using _ = await metricsAt(options.metrics, { metrics }, output);
+  await using endpoint = await metricsAt(options.metrics, { metrics });
+  // Nobody sees a number that a crash could make the node use again.
+  await local.stored();
+  const { enode, record } = local;
+  const { fields, lines } = listeningView({ enode, record, isLearning: true });
+  output.event('listening', fields, lines.join('\n'));
+  isTold = true;
+  reportMetrics(output, endpoint);
   warnings.release();
   await using mapping = new NodeNat({
     env,
@@ -127,7 +128,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     failed,
     onEvent: (event) => reportNat(output, event),
   });
-  mapping.start(endpointsOf(undefined, endpoint));
+  mapping.start(endpointsOf(undefined, own));
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   const isNamed = (node: GivenNode): boolean =>

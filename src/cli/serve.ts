@@ -23,7 +23,7 @@ import {
 import { formatBytes, formatCount, printable } from './format.ts';
 import { listenOn } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
-import { metricsAt } from './metrics.ts';
+import { metricsAt, reportMetrics } from './metrics.ts';
 import {
   checkedNat,
   isNatEvent,
@@ -74,7 +74,6 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   const listen = await listenOn(options.listen);
   checkedNat(options, listen.host);
   await requireFree(listen, options);
-  if (options.metrics !== undefined) await requireTcpFree(await listenOn(options.metrics));
   using warnings = new NodeDatabaseWarnings(output);
   await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
   await using opened = await openStore(genesis, options.store);
@@ -107,6 +106,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     env,
   });
   await server.start();
+  await using metrics = await metricsAt(options.metrics, server);
   const { enode, enr } = server;
   const { number, hash } = store.head();
   const record = parseRecord(enr);
@@ -120,23 +120,26 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
       ...lines,
     ].join('\n'),
   );
-  await using _ = await metricsAt(options.metrics, server, output);
+  reportMetrics(output, metrics);
   warnings.release();
   using _diagnosis = new DiagnosisReport(env, output, server);
   await new Promise<void>((resolve) => void onAbort(signal, resolve));
 }
 
-/** An import takes long: that the port is taken is said before it. @throws PeerlaneError `port-in-use`, `listen-failed` */
+/**
+ * An import takes long: that a port is taken, or wanted twice, is said before it.
+ * @throws PeerlaneError `port-in-use`, `listen-failed`
+ */
 async function requireFree(listen: ListenAddress, options: ServeOptions): Promise<void> {
-  await requireTcpFree(listen);
+  await using _listen = await tcpProbe(listen);
+  await using _metrics = options.metrics && (await tcpProbe(await listenOn(options.metrics)));
   if (!options.discovery) return;
   const { discoveryPort: port = listen.port } = options;
   await using _ = await bindUdp({ ...listen, port }, { message: () => undefined, failed: () => undefined });
 }
 
-async function requireTcpFree(listen: ListenAddress): Promise<void> {
-  const probe = await listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
-  await probe.close();
+function tcpProbe(listen: ListenAddress): Promise<AsyncDisposable> {
+  return listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
 }
 
 /** Tells of peers as they come and go. */

@@ -1,6 +1,7 @@
 /** The numbers of a node under the names that docs/metrics.md lists. */
+import { OTHER } from './counter-table.ts';
 import type { HistogramSnapshot } from './histogram.ts';
-import type { Counts, NodeMetrics } from './metrics.ts';
+import type { Counts, NodeMetrics, PeerCount } from './metrics.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -62,10 +63,17 @@ function histograms(
   return Object.entries(all ?? {}).map(([name, histogram]) => ({ labels: { [label]: name }, histogram }));
 }
 
+/** There is always a row of each direction: a sum that is missing where it is 0 raises no alarm. */
+function peerRows(peers: readonly PeerCount[]): Sample[] {
+  const rows = peers.map(({ direction, client, count }) => ({ labels: { direction, client }, value: count }));
+  const missing = (['inbound', 'outbound'] as const).filter(
+    (direction) => !peers.some((peer) => peer.direction === direction && peer.client === OTHER),
+  );
+  return [...rows, ...missing.map((direction) => ({ labels: { direction, client: OTHER }, value: 0 }))];
+}
+
 const FAMILIES = [
-  gauge('peers', 'Peers that are connected.', ({ peers = [] }) =>
-    peers.map(({ direction, client, count }) => ({ labels: { direction, client }, value: count })),
-  ),
+  gauge('peers', 'Peers that are connected.', ({ peers }) => (peers === undefined ? [] : peerRows(peers))),
   gauge('protocol_peers', 'Peers that share a protocol, at a version.', ({ peersOfProtocol = [] }) =>
     peersOfProtocol.map(({ protocol, version, count }) => ({
       labels: { protocol, version: String(version) },

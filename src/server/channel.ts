@@ -86,7 +86,8 @@ export class Channel implements ProtocolChannel {
   async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
     this.#refuseEnd();
     this.check(code, payload);
-    const room = this.#host.output.send(payload.length, () => this.#send(code, payload, priority));
+    const { output } = this.#host;
+    const room = output.send(payload.length, priority, () => this.#send(code, payload, priority));
     if (room === undefined) return;
     await room;
     this.#refuseEnd();

@@ -19,7 +19,7 @@ import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
-import { type BandwidthOptions, MIN_BANDWIDTH } from './bandwidth.ts';
+import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
 import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
@@ -218,7 +218,7 @@ function checked(options: ServerOptions): ServerConfig {
     netDeny: options.netDeny?.slice() ?? [],
     allows,
     memoryBudget,
-    bandwidth: checkedBandwidth(options.bandwidth),
+    bandwidth: checkedBandwidth(options.bandwidth, maxPeers),
     policy,
     discovery,
     nodeDatabase: options.nodeDatabase,
@@ -247,13 +247,19 @@ const BANDWIDTH: NamesOf<BandwidthOptions> = {
   downloadPerPeer: true,
 };
 
-function checkedBandwidth(bandwidth: BandwidthOptions = {}): BandwidthOptions {
+function checkedBandwidth(bandwidth: BandwidthOptions = {}, maxPeers: number): BandwidthOptions {
   checkObject('bandwidth', bandwidth);
   checkNames('bandwidth', bandwidth, BANDWIDTH);
   const { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer } = bandwidth;
   const limits = { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer };
   for (const [name, rate] of Object.entries(limits)) {
     if (rate !== undefined) checkInteger(`bandwidth.${name}`, rate, MIN_BANDWIDTH, Number.MAX_SAFE_INTEGER);
+  }
+  const least = maxPeers * MIN_DOWNLOAD_OF_PEER;
+  if (download !== undefined && download < least) {
+    throw invalid(
+      `bandwidth.download is at least ${least} with maxPeers ${maxPeers}, 16 KiB/s for each: nodes leave a peer that does not read`,
+    );
   }
   return { ...limits };
 }

@@ -34,14 +34,15 @@ function listenAddressOf(host: string): ListenAddress | undefined {
 /**
  * The one text of a host that can be listened on: of an address the canonical one, with its zone; a host name is its own.
  * An address of a group gets what is meant for others, and nobody reaches the node there.
+ * @param name of the option, for errors
  * @throws PeerlaneError `invalid-argument`
  */
-export function checkedListenHost(host: string): string {
-  if (typeof host !== 'string' || host === '') throw invalidArgument('listen.host is not an address');
+export function checkedListenHost(host: string, name = 'listen.host'): string {
+  if (typeof host !== 'string' || host === '') throw invalidArgument(`${name} is not an address`);
   const listening = listenAddressOf(host);
   if (listening === undefined) {
     if (!host.includes('%') && !OLD_ADDRESS.test(host)) return host;
-    throw invalidArgument(`listen.host is neither an address nor a host name: ${host}`);
+    throw invalidArgument(`${name} is neither an address nor a host name: ${host}`);
   }
   const { address, zone } = listening;
   const text = formatIp(address);

@@ -3,6 +3,7 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Lease } from '../base/slabs.ts';
 import type { Wire } from '../io/tcp.ts';
+import type { MessagePriority } from '../p2p/index.ts';
 import type { BandwidthShare, Throttle } from './bandwidth.ts';
 
 /** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
@@ -80,8 +81,7 @@ export class Output implements BudgetHolder {
   takes(size: number): boolean {
     if (this.#isOver || this.isCongested || this.#line.length > 0) return false;
     if (this.#bandwidth?.isAmple === false || !this.#share.take(size)) return false;
-    this.#spent += size;
-    this.#bandwidth?.spendGossip(size);
+    this.#spend(size, 'gossip');
     return true;
   }
 
@@ -89,36 +89,38 @@ export class Output implements BudgetHolder {
    * Runs `send`, which queues so many bytes, at once or when there is memory for them.
    * @returns undefined when there is room for the next message, else what resolves when there is
    */
-  send(size: number, send: () => void): Promise<void> | undefined {
-    if (this.#hasBandwidth(size)) return this.#send(size, send);
-    return this.#throttled(size, () => this.#send(size, send));
+  send(size: number, priority: MessagePriority, send: () => void): Promise<void> | undefined {
+    if (this.#hasBandwidth(size, priority)) return this.#send(size, send);
+    return this.#throttled(size, priority, () => this.#send(size, send));
   }
 
   /** Whether bandwidth is there, which is taken then. */
-  #hasBandwidth(size: number): boolean {
-    if (this.#bandwidth === undefined || this.#isOver) return true;
-    if (!this.#bandwidth.isOpen) return false;
-    this.#spend(size);
+  #hasBandwidth(size: number, priority: MessagePriority): boolean {
+    const bandwidth = this.#bandwidth;
+    if (bandwidth === undefined || this.#isOver) return true;
+    if (!(priority === 'gossip' ? bandwidth.isAmple : bandwidth.isOpen)) return false;
+    this.#spend(size, priority);
     return true;
   }
 
-  #spend(size: number): void {
+  #spend(size: number, priority: MessagePriority): void {
     this.#spent += size;
-    this.#bandwidth?.spend(size);
+    if (priority === 'gossip') this.#bandwidth?.spendGossip(size);
+    else this.#bandwidth?.spend(size);
   }
 
-  #throttled(size: number, run: () => Promise<void> | undefined): Promise<void> {
+  #throttled(size: number, priority: MessagePriority, run: () => Promise<void> | undefined): Promise<void> {
     this.#throttledLength += size;
     // Only a handler that awaits nothing gets here.
     if (this.#throttledLength > Math.max(size, this.#budget.limit)) this.giveUp();
     return new Promise((resolve) => {
       const go = (): void => {
         this.#throttledLength -= size;
-        if (!this.#isOver) this.#spend(size);
+        if (!this.#isOver) this.#spend(size, priority);
         resolve(run());
       };
       if (this.#isOver) go();
-      else this.#bandwidth?.wait(go);
+      else this.#bandwidth?.wait(go, { size, priority });
     });
   }
 
@@ -129,7 +131,7 @@ export class Output implements BudgetHolder {
 
   /** Resolves when so many bytes can be sent without any waiting, if they are sent at once. */
   async writable(size: number): Promise<void> {
-    if (this.#bandwidth?.isOpen === false) await this.#throttled(0, () => undefined);
+    if (this.#bandwidth?.isOpen === false) await this.#throttled(0, 'answer', () => undefined);
     await this.#uncongested();
     const reserve = (): void => {
       if (!this.#isOver) this.#share.set(this.#share.held + size);

@@ -5,6 +5,7 @@ import {
   checkObject,
   checkPort,
   checkSignal,
+  invalidArgument,
   type NamesOf,
   reading,
 } from '../base/checks.ts';
@@ -20,6 +21,7 @@ export const SAME_PAGE_MS = 100;
 
 /** What has metrics: a server, a discovery service, or an object of one's own. */
 export interface MetricsSource {
+  /** Called for each page; not async. */
   metrics(): NodeMetrics;
 }
 
@@ -30,7 +32,10 @@ export interface ServeMetricsOptions {
   readonly port: number;
   /** Closes the endpoint when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what went wrong with a page, or with the listener; the endpoint goes on. For observation only. */
+  /**
+   * Told what went wrong with a page, also `invalid-argument` when `metrics()` gives none, or with the listener; the endpoint
+   * goes on. For observation only.
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -88,7 +93,11 @@ class MetricsPages {
   }
 
   async #make(format: ExpositionFormat): Promise<HttpPage> {
-    const { contentType, text } = await expose(this.#source.metrics(), format);
+    const metrics = this.#source.metrics();
+    checkObject('what metrics() of the source gives', metrics);
+    if (metrics instanceof Promise)
+      throw invalidArgument('metrics() of the source gives a promise of metrics');
+    const { contentType, text } = await expose(metrics, format);
     // Once, for all who ask.
     return { contentType, body: Buffer.from(text) };
   }
@@ -99,7 +108,9 @@ class MetricsPages {
  * asked for. The library opens no port for them unless this is called.
  *
  * ```js
- * await using endpoint = await serveMetrics(server, { host: '127.0.0.1', port: 9464 });
+ * const endpoint = await serveMetrics(server, { host: '127.0.0.1', port: 9464 });
+ * // At the end:
+ * await endpoint.close();
  * ```
  * @throws PeerlaneError `invalid-argument`, `port-in-use`, `listen-failed`, `aborted`
  */
@@ -128,7 +139,7 @@ function checkedOptions(source: MetricsSource, options: ServeMetricsOptions): Se
     checkFunction('metrics of the source', source.metrics);
     checkNames('the options of serveMetrics', options, OPTIONS);
     const { host, port, signal, onError } = options;
-    const checked = checkedListenHost(host);
+    const checked = checkedListenHost(host, 'host');
     checkPort('port', port);
     checkSignal(signal);
     if (onError !== undefined) checkFunction('onError', onError);

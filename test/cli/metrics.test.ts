@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readExposition } from '../support/exposition.ts';
 import { bootnode, ownNode } from './bootnode.ts';
@@ -13,8 +13,21 @@ async function read(url: unknown) {
 }
 
 async function occupied(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
+  const server = createServer();
   onTestFinished(() => void server.close());
+  return await placeOf(server);
+}
+
+/** One that nobody else has, most likely. */
+async function freePort(): Promise<string> {
+  const server = createServer();
+  const place = await placeOf(server);
+  await new Promise((resolve) => server.close(resolve));
+  return place;
+}
+
+async function placeOf(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
@@ -65,8 +78,19 @@ describe('--metrics', () => {
     const { status, stdout } = await run(...serve, '--json', '--metrics', taken);
     expect(status).toBe(1);
     expect(eventsOf(stdout)).toEqual([{ event: 'error', code: 'port-in-use', message: expect.any(String) }]);
-    const listen = await run('listen', '--listen', '127.0.0.1:0', '--metrics', taken);
-    expect([listen.status, listen.stderr]).toEqual([1, expect.stringContaining('(port-in-use)')]);
+    const listen = await run('listen', '--listen', '127.0.0.1:0', '--json', '--metrics', taken);
+    expect(listen.status).toBe(1);
+    expect(eventsOf(listen.stdout)).toMatchObject([{ event: 'error', code: 'port-in-use' }]);
+  });
+
+  it('of serve is not the port that it listens on, which is said before anything is told', async () => {
+    const port = await freePort();
+    const serve = ['serve', '--chain', SMALL, '--listen', port, '--metrics', port];
+    const { status, stdout } = await run(...serve, '--json');
+    expect(status).toBe(1);
+    expect(eventsOf(stdout)).toMatchObject([
+      { event: 'error', code: 'port-in-use', message: expect.stringContaining(port) },
+    ]);
   });
 
   it('refuses what is no address', async () => {

@@ -22,7 +22,11 @@ it.each(FORMATS)('writes metrics that a strict reader takes (%s)', async (format
   const family = (name: string) => families.get(`peerlane_${name}`);
   expect(family('peers')).toMatchObject({
     type: 'gauge',
-    samples: [{ labels: { direction: 'inbound', client: 'geth' }, value: 3 }],
+    samples: [
+      { labels: { direction: 'inbound', client: 'geth' }, value: 3 },
+      { labels: { direction: 'inbound', client: 'other' }, value: 0 },
+      { labels: { direction: 'outbound', client: 'other' }, value: 0 },
+    ],
   });
   expect(family(`dial_results${suffix}`)).toMatchObject({
     type: 'counter',
@@ -45,6 +49,18 @@ it.each(FORMATS)('writes metrics that a strict reader takes (%s)', async (format
   // What a node does not have is not there.
   expect(family('known_nodes')).toBeUndefined();
 });
+
+it.each(FORMATS)(
+  'has rows of both directions where there is no peer, so that sums are 0 (%s)',
+  async (format) => {
+    const { text } = await expose({ peers: [] }, format);
+    const samples = readExposition(text, format === 'openmetrics').get('peerlane_peers')?.samples;
+    expect(samples?.map(({ labels, value }) => [labels.direction, labels.client, value])).toEqual([
+      ['inbound', 'other', 0],
+      ['outbound', 'other', 0],
+    ]);
+  },
+);
 
 it.each(FORMATS)('writes nothing as a text that is read too (%s)', async (format) => {
   const { text } = await expose({}, format);

@@ -6,11 +6,15 @@ import type { ProtocolChannel } from '../../src/p2p/index.ts';
 import {
   type BandwidthOptions,
   type BandwidthShare,
-  Bucket,
   bandwidthOf,
+  CHUNK_MS,
+  GOSSIP_PART,
   MIN_BANDWIDTH,
+  MIN_DOWNLOAD_OF_PEER,
   Throttle,
 } from '../../src/server/bandwidth.ts';
+import { Bucket } from '../../src/server/bucket.ts';
+import { FRAME_WRITE_TIMEOUT_MS } from '../../src/server/output.ts';
 import { codeOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 import { isKind, manual, startedServer as started, TestServer } from '../support/servers.ts';
@@ -96,15 +100,102 @@ describe('those who wait for bandwidth', () => {
   });
 
   it('are read one after another where nobody knows what each will bring', () => {
-    const { env, throttle, went, wait } = line({ total: 64 * 1024, oneByOne: true });
+    const { env, throttle, went } = line({ total: 64 * 1024, oneByOne: true });
     const shares = [1, 2, 3].map(() => throttle.share());
-    for (const [i, share] of shares.entries()) wait(share, `${i}`, 0);
+    shares[0]?.spend(64 * 1024);
+    for (const [i, share] of shares.entries()) {
+      share.wait(() => {
+        went.push([`${i}`, env.now()]);
+        // The first has nothing, the others bring a chunk at once.
+        if (i > 0) env.setTimer(1, () => share.spend(64 * 1024));
+      });
+    }
     env.advance(10_000);
     expect(went).toEqual([
       ['0', 1],
-      ['1', 1_001],
-      ['2', 2_001],
+      ['1', 1 + CHUNK_MS],
+      ['2', 1_001],
     ]);
+  });
+
+  /** So many connections that bring so much whenever they are read: when each was read, and the bytes of all. */
+  function busy({ count, chunk, total }: { count: number; chunk: number; total: number }) {
+    const env = new VirtualEnv();
+    const throttle = new Throttle({ env, total, perPeer: undefined, oneByOne: true });
+    const reads = Array.from({ length: count }, (): number[] => []);
+    let bytes = 0;
+    for (const times of reads) {
+      const share = throttle.share();
+      const bring = (): void => {
+        times.push(env.now());
+        bytes += chunk;
+        share.spend(chunk);
+        if (share.isOpen) env.setTimer(1, bring);
+        else share.wait(() => env.setTimer(1, bring));
+      };
+      env.setTimer(0, bring);
+    }
+    env.advance(120_000);
+    const gaps = reads.flatMap((times) => times.map((at, i) => at - (times[i - 1] ?? 0)));
+    return { longest: Math.max(...gaps), rate: bytes / 120 };
+  }
+
+  it('are each read long before they take us for dead, with the least that may be asked for', () => {
+    const { longest, rate } = busy({ count: 50, chunk: 64 * 1024, total: 50 * MIN_DOWNLOAD_OF_PEER });
+    expect(longest).toBeLessThan(FRAME_WRITE_TIMEOUT_MS / 2);
+    // What all bring at once before the first waits, and a second's worth.
+    expect(rate).toBeLessThan(50 * MIN_DOWNLOAD_OF_PEER * 1.1);
+  });
+
+  it('are read the sooner the less they bring, so that no bandwidth is left lying', () => {
+    const total = 50 * MIN_DOWNLOAD_OF_PEER;
+    const { longest, rate } = busy({ count: 50, chunk: 8 * 1024, total });
+    expect(longest).toBeLessThan(1_500);
+    expect(rate).toBeGreaterThan(0.95 * total);
+  });
+
+  it('wait as gossip until a half is there, and behind all answers', () => {
+    const { env, throttle, went, wait } = line({ total: RATE });
+    const [a, b] = [throttle.share(), throttle.share()];
+    const gossip = (name: string) =>
+      b.wait(() => went.push([name, env.now()]), { priority: 'gossip', size: 1 });
+    a.spend(0.8 * RATE);
+    gossip('g1');
+    expect([a.isOpen, b.isOpen, b.isAmple]).toEqual([true, true, false]);
+    env.advance(1_000);
+    expect(went).toEqual([['g1', 301]]);
+    a.spend(1.5 * RATE);
+    gossip('g2');
+    wait(a, 'a', RATE / 4);
+    wait(b, 'b', RATE / 4);
+    env.advance(10_000);
+    expect(went.slice(1, 3)).toEqual([
+      ['a', 1_501],
+      ['b', 1_751],
+    ]);
+    expect(went.at(3)?.[0]).toBe('g2');
+    expect(throttle.waiting).toBe(0);
+  });
+
+  it('have, as gossip, a small part where answers take everything, of their connection as of all', () => {
+    for (const limits of [{ total: RATE }, { perPeer: RATE }]) {
+      const { env, throttle } = line(limits);
+      const share = throttle.share();
+      const bytes = { answer: 0, gossip: 0 };
+      const SIZE = 10_000;
+      const send = (priority: 'answer' | 'gossip') => (): void => {
+        bytes[priority] += SIZE;
+        share.spend(SIZE);
+        share.wait(send(priority), { size: SIZE, priority });
+      };
+      // Two senders, each of which always has a next message.
+      send('answer')();
+      send('gossip')();
+      env.advance(100_000);
+      expect(bytes.gossip / bytes.answer).toBeGreaterThan(0.8 / GOSSIP_PART);
+      expect(bytes.gossip / bytes.answer).toBeLessThan(1.3 / GOSSIP_PART);
+      expect(bytes.gossip + bytes.answer).toBeGreaterThan(99 * RATE);
+    }
   });
 
   it('wait no more when their connection is over', () => {
@@ -192,6 +283,51 @@ describe('a server with limits', () => {
     for (let i = 0; i < 4; i++) await ours.send(0, noise());
   });
 
+  it('has the limits of gossip for what a handler sends as gossip, too, and loses none of it', async () => {
+    const { env, limited, ours, theirs } = await pair({ uploadGossip: MIN_BANDWIDTH });
+    const codes: number[] = [];
+    const done = (async () => {
+      for await (const { code } of theirs) codes.push(code);
+    })();
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < 8; sent++) await ours.send(1, noise(), 'gossip');
+    })();
+    await turns();
+    expect(sent).toBeLessThanOrEqual(3);
+    // Nothing overtakes it but answers.
+    expect(await ours.offer(2, noise())).toBe(false);
+    await ours.send(0, noise());
+    while (!codes.includes(0)) await turns(1);
+    expect(codes.filter((code) => code === 1).length).toBeLessThanOrEqual(3);
+    while (sent < 8) {
+      env.advance(100);
+      await turns(5);
+    }
+    await sending;
+    expect(env.now()).toBeGreaterThanOrEqual(2_000);
+    while (codes.length < 9) await turns(1);
+    await limited.close();
+    await done;
+  });
+
+  it('has what is sent as gossip yield to answers', async () => {
+    const { env, ours } = await pair({ upload: 4 * SIZE });
+    for (let i = 0; i < 2; i++) await ours.send(1, noise(), 'gossip');
+    let isSent = false;
+    void ours.send(1, noise(), 'gossip').then(() => {
+      isSent = true;
+    });
+    // The other half is there for them.
+    await ours.send(0, noise());
+    await ours.send(0, noise());
+    await turns();
+    expect(isSent).toBe(false);
+    env.advance(10_000);
+    await turns();
+    expect(isSent).toBe(true);
+  });
+
   it('reads no faster, and loses nothing', async () => {
     const { env, ours, theirs } = await pair({ downloadPerPeer: MIN_BANDWIDTH });
     const { count } = counting(ours);
@@ -226,11 +362,20 @@ describe('a server with limits', () => {
   it.each([
     { upload: MIN_BANDWIDTH - 1 },
     { download: 1.5e6 + 0.5 },
+    { download: 50 * MIN_DOWNLOAD_OF_PEER - 1 },
     { uplaod: 1e6 },
     { downloadPerPeer: '1e6' },
     null,
   ])('refuses %o', (bandwidth) => {
     expect(codeOf(() => new TestServer({ bandwidth: bandwidth as BandwidthOptions }))).toBe(
+      'invalid-argument',
+    );
+  });
+
+  it('takes a limit for reading that leaves enough for each of the peers that it may have', () => {
+    expect(() => new TestServer({ bandwidth: { download: 50 * MIN_DOWNLOAD_OF_PEER } })).not.toThrow();
+    expect(() => new TestServer({ maxPeers: 4, bandwidth: { download: MIN_BANDWIDTH } })).not.toThrow();
+    expect(codeOf(() => new TestServer({ maxPeers: 5, bandwidth: { download: MIN_BANDWIDTH } }))).toBe(
       'invalid-argument',
     );
   });

@@ -97,6 +97,7 @@ it('makes no labels of what peers say of themselves', async () => {
   const peers = readExposition(text, true).get('peerlane_peers')?.samples;
   expect(peers).toEqual([
     { name: 'peerlane_peers', labels: { direction: 'inbound', client: 'other' }, value: 4 },
+    { name: 'peerlane_peers', labels: { direction: 'outbound', client: 'other' }, value: 0 },
   ]);
 });
 

@@ -67,6 +67,26 @@ it('goes on when its source fails, and tells of it', async () => {
   expect(errors).toEqual([error, error]);
 });
 
+it.each([
+  ['a promise', async () => ({ dials: 1 })],
+  ['nothing', () => undefined],
+  ['a text', () => 'dials 1'],
+])('says that its source gives %s, and no metrics', async (_, metrics) => {
+  const errors: unknown[] = [];
+  const source = { metrics } as unknown as MetricsSource;
+  const { url } = await served(source, { onError: (one) => errors.push(one) });
+  expect((await fetch(url)).status).toBe(500);
+  expect(errors.map((error) => (error as PeerlaneError).code)).toEqual(['invalid-argument']);
+});
+
+it('names its own options in errors', async () => {
+  const source = { metrics: () => ({}) };
+  for (const options of [{ host: '' }, { host: '127.1' }, { port: -1 }]) {
+    const failure = await served(source, options).catch((error: Error) => error.message);
+    expect(failure).toMatch(/^(host|port) /);
+  }
+});
+
 it('is over when its signal aborts, or it is closed', async () => {
   const abort = new AbortController();
   const source = { metrics: () => ({}) };
