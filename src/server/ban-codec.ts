@@ -1,4 +1,4 @@
-/** How bans are kept on the disk: one behind another, each with its length, so that damage to one costs the others nothing. */
+/** How bans are kept on the disk: one behind another, each with its length and a checksum, by which those behind damage are found again. */
 import { concatBytes } from '../base/bytes.ts';
 
 /** Whom a ban is about: a node by the hex of its 64-byte public key, or an address (IPv6: its /64), as `banNameOf` writes it. */
@@ -34,6 +34,8 @@ const LENGTH_SIZE = 2;
 /** Kind, `until`, `durationMs`, length of the name. */
 const HEAD_SIZE = 1 + 8 + 8 + 1;
 const CHECK_SIZE = 4;
+/** None is longer: a name of 255 bytes, and a reason of 128 characters of three. */
+const MAX_BAN_SIZE = 1024;
 
 export function encodeBans(bans: Iterable<Ban>): Uint8Array {
   return concatBytes(...Array.from(bans, encodeBan));
@@ -55,21 +57,24 @@ function encodeBan({ kind, name, until, durationMs, reason, by }: Ban): Uint8Arr
 
 export interface DecodedBans {
   readonly bans: readonly Ban[];
-  /** Entries that were damaged, and what is left at the end where the value was cut. */
+  /** Places that were damaged: of one ban, or more that stand side by side, or the end where the value was cut. */
   readonly damaged: number;
 }
 
-/** Reads what can be read of any bytes. */
+/** Reads what can be read of any bytes: wherever a ban is whole. */
 export function decodeBans(bytes: Uint8Array): DecodedBans {
   const bans: Ban[] = [];
   let damaged = 0;
+  let isLost = false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at < bytes.length; ) {
     const end = at + LENGTH_SIZE <= bytes.length ? at + LENGTH_SIZE + view.getUint16(at) : bytes.length + 1;
-    const ban = end <= bytes.length ? decodeBan(bytes.subarray(at, end)) : undefined;
-    if (ban === undefined) damaged++;
-    else bans.push(ban);
-    at = end;
+    const isPossible = end <= bytes.length && end - at <= MAX_BAN_SIZE;
+    const ban = isPossible ? decodeBan(bytes.subarray(at, end)) : undefined;
+    if (ban !== undefined) bans.push(ban);
+    else if (!isLost) damaged++;
+    isLost = ban === undefined;
+    at = isLost ? at + 1 : end;
   }
   return { bans, damaged };
 }

@@ -36,8 +36,13 @@ export class BanStore {
       const value = await database?.localBans(id);
       const { bans: stored, damaged } = decodeBans(value ?? new Uint8Array(0));
       for (const ban of stored) bans.restore(ban);
-      if (damaged > 0)
-        failed(new PeerlaneError('store-damaged', `${damaged} of the stored bans were damaged`));
+      const cause = database?.damage;
+      if (damaged > 0) {
+        failed(new PeerlaneError('store-damaged', `the stored bans were damaged in ${damaged} places`));
+      } else if (cause !== undefined) {
+        const message = `the node database was damaged: bans may be lost, ${stored.length} were read`;
+        failed(new PeerlaneError('store-damaged', message, { cause }));
+      }
     } catch (error) {
       failed(toPeerlaneError(error));
     }

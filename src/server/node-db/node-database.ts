@@ -16,6 +16,7 @@ import { isPeerlaneError, PeerlaneError } from '../../base/errors.ts';
 import { MemoryKv, type ScannableStore } from '../../base/kv.ts';
 import { decodeRecord, nodeIdOf } from '../../enr/index.ts';
 import { TOUCHED } from './changes.ts';
+import type { NodeDatabaseEvent } from './events.ts';
 import { applyToHistory, newHistory } from './history.ts';
 import { bansKeyOf, nameOf } from './keys.ts';
 import { load, openWhole } from './load.ts';
@@ -55,6 +56,7 @@ export class NodeDatabase implements AsyncDisposable {
   readonly #writer: WriteBehind;
   readonly #seqs: LocalSeqs;
   readonly #bans: LocalValues;
+  #damage: PeerlaneError | undefined;
   #expiry: Timer | undefined;
   #closed: Promise<void> | undefined;
 
@@ -78,7 +80,14 @@ export class NodeDatabase implements AsyncDisposable {
     if (typeof path !== 'string' || path === '') throw invalid('a node database takes a path');
     const config = checkOptions(options);
     throwIfAborted(config.signal);
-    return await openWhole(path, (kv) => NodeDatabase.#over(kv, config), config.env, config.onEvent);
+    let damage: PeerlaneError | undefined;
+    const onEvent = (event: NodeDatabaseEvent): void => {
+      if (event.kind === 'node-database-set-aside') damage = event.error;
+      config.onEvent(event);
+    };
+    const database = await openWhole(path, (kv) => NodeDatabase.#over(kv, config), config.env, onEvent);
+    database.#damage = damage;
+    return database;
   }
 
   /** A database that is gone when the process is. @throws PeerlaneError `invalid-argument` */
@@ -172,6 +181,11 @@ export class NodeDatabase implements AsyncDisposable {
     checkUint64('seq', seq);
     this.#requireOpen();
     await this.#seqs.store(id, seq);
+  }
+
+  /** @internal What was wrong with it when it was opened: it has what could be read. */
+  get damage(): PeerlaneError | undefined {
+    return this.#damage;
   }
 
   /** @internal The bans of the local node `id`. @throws PeerlaneError `closed`, `file-unreadable`, `store-damaged` */
