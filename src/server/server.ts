@@ -159,15 +159,20 @@ export class Server implements AsyncDisposable {
       await this.#discovery?.start(this.#listener);
       this.#requireOpen();
       this.#local.listens(this.#endpoints);
+      // Whoever is told of anything may close the server.
+      this.#requireOpen();
+      if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
+      this.#requireOpen();
+      this.#dialer.start();
+      this.#requireOpen();
+      this.#discovery?.wake();
+      this.#nat.start(this.#endpoints);
+      this.#requireOpen();
     } catch (error) {
       const isClosed = this.#isClosed;
       await this.close();
       throw isClosed ? closedWhileStarting() : error;
     }
-    if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
-    this.#dialer.start();
-    this.#discovery?.wake();
-    this.#nat.start(this.#endpoints);
   }
 
   get #endpoints(): LocalEndpoints {

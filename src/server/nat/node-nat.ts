@@ -58,6 +58,7 @@ export class NodeNat implements AsyncDisposable {
 
   /** Begins; nobody has to wait. @param own where the node listens */
   start(own: LocalEndpoints): void {
+    if (this.#isClosed) return;
     const { env, nat } = this.#options;
     const router = new NodeRouter(own.host);
     const methods = natMethods(nat, env, router);

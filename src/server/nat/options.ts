@@ -99,6 +99,8 @@ export function natMethods({ way, stunServer }: NatConfig, env: Env, router: Nod
     case 'upnp':
       return [new UpnpMethod(options)];
     case 'stun':
-      return stunServer === undefined ? [] : [new StunMethod({ env, server: stunServer })];
+      return stunServer === undefined
+        ? []
+        : [new StunMethod({ env, server: stunServer, listenHost: router.listenHost })];
   }
 }

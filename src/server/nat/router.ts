@@ -12,6 +12,11 @@ export interface RouterPlace {
   readonly ssdp: readonly { readonly host: string; readonly port: number }[];
 }
 
+/** Whether what comes to the IPv4 address `local` comes to a node that listens on `listenHost`. */
+export function listensAt(listenHost: string, local: string): boolean {
+  return listenHost === EVERY_IPV4 || listenHost === EVERY_IP || listenHost === local;
+}
+
 /**
  * The router of the default route: nobody else in the network is asked.
  * @param listenHost where the node listens: a router maps to an address from which it is asked
@@ -23,8 +28,7 @@ export async function findRouter(listenHost: string): Promise<RouterPlace> {
     throw noRouter('this machine has no default gateway by IPv4, or the system does not tell it');
   const local = await localAddressTo(host);
   if (local === undefined) throw noRouter(`there is no way to the default gateway ${host}`);
-  const listensOnAll = listenHost === EVERY_IPV4 || listenHost === EVERY_IP;
-  if (!listensOnAll && listenHost !== local) {
+  if (!listensAt(listenHost, local)) {
     throw noRouter(
       `the router ${host} maps to ${local}, where the node does not listen, but on ${listenHost}`,
     );
@@ -35,12 +39,12 @@ export async function findRouter(listenHost: string): Promise<RouterPlace> {
 
 /** The router of a node, asked for each time: machines move. */
 export class NodeRouter {
-  readonly #listenHost: string;
+  readonly listenHost: string;
   #host: string | undefined;
 
   /** @param listenHost as for `findRouter` */
   constructor(listenHost: string) {
-    this.#listenHost = listenHost;
+    this.listenHost = listenHost;
   }
 
   /** Text of the address of the one that was found last. */
@@ -50,7 +54,7 @@ export class NodeRouter {
 
   /** @throws PeerlaneError `nat-no-router` */
   async find(): Promise<RouterPlace> {
-    const place = await findRouter(this.#listenHost);
+    const place = await findRouter(this.listenHost);
     this.#host = place.host;
     return place;
   }

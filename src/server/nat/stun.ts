@@ -14,10 +14,13 @@ import {
   type WantedMapping,
 } from '../../nat/index.ts';
 import { askByUdp, type NatMethod } from './method.ts';
+import { listensAt } from './router.ts';
 
 export interface StunMethodOptions {
   readonly env: Env;
   readonly server: Endpoint;
+  /** Where the node listens. */
+  readonly listenHost: string;
 }
 
 /** Makes no mapping: a server says at which address it sees this machine, and the ports are taken to be the same there. */
@@ -31,11 +34,16 @@ export class StunMethod implements NatMethod {
 
   async map({ internalPort }: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
     throwIfAborted(signal);
-    const { env, server } = this.#options;
+    const { env, server, listenHost } = this.#options;
     const { port } = server;
     const host = await this.#hostOf(signal);
     const from = await localAddressTo(host);
     if (from === undefined) throw noRouter(`there is no way to the STUN server ${host}`);
+    if (!listensAt(listenHost, from)) {
+      throw noRouter(
+        `the STUN server ${host} sees what comes from ${from}, where the node does not listen, but on ${listenHost}`,
+      );
+    }
     const id = env.randomBytes(STUN_ID_LENGTH);
     const to = [{ host, port }];
     const read = (packet: Uint8Array) => decodeStunAnswer(packet, id);
