@@ -327,6 +327,12 @@ function noCandidates({
   };
 }
 
+const NAT_FAILURES: ReadonlyMap<ErrorCode, string> = new Map([
+  ['nat-no-router', 'no router answers that would map its port'],
+  ['nat-refused', 'the router refuses to map its port'],
+  ['nat-lie', 'what the router says of the address outside cannot be'],
+]);
+
 function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
   if (listens && natFailure === 'nat-carrier-grade') {
     return {
@@ -337,15 +343,19 @@ function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | und
     };
   }
   if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
+  const named =
+    ownAddress === undefined
+      ? 'the record of this node names no address'
+      : 'the record of this node names an address that only its own network reaches';
+  const failure = natFailure === undefined ? undefined : NAT_FAILURES.get(natFailure);
   return {
     kind: 'nat',
     count: 0,
-    message:
-      ownAddress === undefined
-        ? 'the record of this node names no address'
-        : 'the record of this node names an address that only its own network reaches',
+    message: failure === undefined ? named : `${named}, and ${failure}`,
     advice:
-      "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port",
+      failure === undefined
+        ? "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port"
+        : 'Have the router map ports (UPnP, PCP), or forward the port there and name the address by externalIp',
   };
 }
 

@@ -5,9 +5,9 @@ import {
   checkObject,
   checkPort,
   checkSignal,
-  invalidArgument,
   type NamesOf,
   reading,
+  refuseThenable,
 } from '../base/checks.ts';
 import { systemEnv } from '../base/env.ts';
 import { detached } from '../base/observer.ts';
@@ -94,9 +94,8 @@ class MetricsPages {
 
   async #make(format: ExpositionFormat): Promise<HttpPage> {
     const metrics = this.#source.metrics();
+    refuseThenable('metrics() of the source', metrics);
     checkObject('what metrics() of the source gives', metrics);
-    if (metrics instanceof Promise)
-      throw invalidArgument('metrics() of the source gives a promise of metrics');
     const { contentType, text } = await expose(metrics, format);
     // Once, for all who ask.
     return { contentType, body: Buffer.from(text) };

@@ -64,6 +64,8 @@ it.each(['openmetrics', 'prometheus'])('a busy server is read by the parser of %
   ]);
   expect(family('peers')?.samples).toEqual([
     ['peerlane_peers', { direction: 'outbound', client: 'peerlane' }, 1],
+    ['peerlane_peers', { direction: 'inbound', client: 'other' }, 0],
+    ['peerlane_peers', { direction: 'outbound', client: 'other' }, 0],
   ]);
   expect(families.every(({ name }) => name.startsWith('peerlane_'))).toBe(true);
 });

@@ -113,6 +113,7 @@ describe('why a server has few peers', () => {
     ['no node of use', NONE, ['no-candidates'], 0],
     ['a router', { ownAddress: 'private' }, ['nat'], 0],
     ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],
+    ['a router that refuses', { ownAddress: 'private', natFailure: 'nat-refused' }, ['nat'], 0],
     ['a translator of the provider', { natFailure: 'nat-carrier-grade' }, ['nat'], 0],
     ['an address that others see', { outside: [SEEN] }, [], 0],
     [
@@ -180,6 +181,15 @@ describe('why a server has few peers', () => {
       ownAddress: 'private',
     });
     expect(all.findings.map(({ kind }) => kind)).toEqual(['clock', 'no-candidates', 'nat', 'static-missing']);
+  });
+
+  it('does not advise what has been tried and has failed', () => {
+    const adviceOf = (change: Partial<DiagnosisFacts>) =>
+      diagnose({ ...HEALTHY, ownAddress: 'private', ...change }).findings.map(({ advice }) => advice);
+    expect(adviceOf({})[0]).toContain("nat ('any')");
+    for (const natFailure of ['nat-no-router', 'nat-refused', 'nat-lie'] as const) {
+      expect(adviceOf({ natFailure })[0]).not.toContain('option nat');
+    }
   });
 
   it('takes the address that is reached from farthest away', () => {

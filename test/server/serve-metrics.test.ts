@@ -68,15 +68,16 @@ it('goes on when its source fails, and tells of it', async () => {
 });
 
 it.each([
-  ['a promise', async () => ({ dials: 1 })],
-  ['nothing', () => undefined],
-  ['a text', () => 'dials 1'],
-])('says that its source gives %s, and no metrics', async (_, metrics) => {
+  ['a promise', async () => ({ dials: 1 }), /promise/],
+  ['a promise that fails', async () => Promise.reject(new Error('later')), /promise/],
+  ['nothing', () => undefined, /not an object/],
+  ['a text', () => 'dials 1', /not an object/],
+])('says that its source gives %s, and no metrics', async (_, metrics, says) => {
   const errors: unknown[] = [];
   const source = { metrics } as unknown as MetricsSource;
   const { url } = await served(source, { onError: (one) => errors.push(one) });
   expect((await fetch(url)).status).toBe(500);
-  expect(errors.map((error) => (error as PeerlaneError).code)).toEqual(['invalid-argument']);
+  expect(errors).toMatchObject([{ code: 'invalid-argument', message: expect.stringMatching(says) }]);
 });
 
 it('names its own options in errors', async () => {

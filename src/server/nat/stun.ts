@@ -9,6 +9,7 @@ import {
   encodeStunRequest,
   type GrantedMapping,
   LEASE,
+  lie,
   noRouter,
   STUN_ID_LENGTH,
   type WantedMapping,
@@ -50,6 +51,8 @@ export class StunMethod implements NatMethod {
     const request = encodeStunRequest(id);
     const seen = await askByUdp({ env, signal, from, to, request, answerer: { host, port }, read });
     if (seen === undefined) throw noRouter(`the STUN server ${host}:${port} does not answer`);
+    // A server of IPv4 may answer with an address of IPv6 all the same.
+    if (parseIpv4(seen.ip) === undefined) throw lie(`the external address ${seen.ip}, which is not of IPv4`);
     return { externalIp: seen.ip, externalPort: internalPort, lifetime: LEASE, epoch: undefined };
   }
 

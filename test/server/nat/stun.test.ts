@@ -18,16 +18,21 @@ const WANTED: WantedMapping = {
 };
 const never = new AbortController().signal;
 
-async function stunFor(listenHost: string): Promise<{ method: StunMethod; asked: () => number }> {
+// MAPPED-ADDRESS: IPv4, port 5, 1.2.3.4; and one of IPv6.
+const SEEN = Uint8Array.of(0, 1, 0, 8, 0, 1, 0, 5, 1, 2, 3, 4);
+const SEEN_IPV6 = Uint8Array.of(0, 1, 0, 20, 0, 2, 0, 5, 0x2a, 1, ...new Uint8Array(13), 1);
+
+async function stunFor(
+  listenHost: string,
+  attribute = SEEN,
+): Promise<{ method: StunMethod; asked: () => number }> {
   let asked = 0;
   const server = await bindUdp(
     { host: HERE, port: 0 },
     {
       message: (request, ip, port) => {
         asked++;
-        const head = Uint8Array.of(1, 1, 0, 12);
-        // MAPPED-ADDRESS: IPv4, port 5, 1.2.3.4.
-        const attribute = Uint8Array.of(0, 1, 0, 8, 0, 1, 0, 5, 1, 2, 3, 4);
+        const head = Uint8Array.of(1, 1, 0, attribute.length);
         server.send(concatBytes(head, request.subarray(4, 20), attribute), ip, port);
       },
       failed: () => undefined,
@@ -47,4 +52,9 @@ it.each(['127.0.0.9', '::1'])('a node that listens on %s alone is not reached th
   const { method, asked } = await stunFor(host);
   expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-no-router');
   expect(asked()).toBe(0);
+});
+
+it('an address of IPv6 is not believed, as it is of no use to what is mapped', async () => {
+  const { method } = await stunFor(HERE, SEEN_IPV6);
+  expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-lie');
 });
