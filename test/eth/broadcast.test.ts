@@ -20,9 +20,11 @@ import {
   Transaction,
 } from '../../src/eth/index.ts';
 import { decode } from '../../src/rlp/index.ts';
+import { MIN_BANDWIDTH } from '../../src/server/bandwidth.ts';
 import { Channel } from '../../src/server/channel.ts';
 import { OUTPUT_HIGH_WATER } from '../../src/server/output.ts';
 import { rejectionOf } from '../support/errors.ts';
+import { ManualEnv } from '../support/manual-env.ts';
 import { endOf, manual, TestServer } from '../support/servers.ts';
 import { chain, network } from './sessions.ts';
 
@@ -77,7 +79,9 @@ class Told {
 }
 
 /** A node whose eth peers are kept as they come. */
-async function hub(): Promise<{ readonly server: TestServer; readonly nextPeer: () => Promise<EthPeer> }> {
+async function hub(
+  options: ConstructorParameters<typeof TestServer>[0] = {},
+): Promise<{ readonly server: TestServer; readonly nextPeer: () => Promise<EthPeer> }> {
   const peers: EthPeer[] = [];
   const waiting: ((peer: EthPeer) => void)[] = [];
   const onPeer = (peer: EthPeer): void => {
@@ -85,7 +89,7 @@ async function hub(): Promise<{ readonly server: TestServer; readonly nextPeer: 
     if (take === undefined) peers.push(peer);
     else take(peer);
   };
-  const server = await started({ protocols: ethProtocols({ network, chain, onPeer }) });
+  const server = await started({ ...options, protocols: ethProtocols({ network, chain, onPeer }) });
   const nextPeer = async (): Promise<EthPeer> =>
     peers.shift() ?? (await new Promise((resolve) => waiting.push(resolve)));
   return { server, nextPeer };
@@ -94,8 +98,9 @@ async function hub(): Promise<{ readonly server: TestServer; readonly nextPeer: 
 /** A node with a peer of each of these versions, and what each of them is told. */
 async function connected(
   versions: readonly EthVersion[],
+  options: ConstructorParameters<typeof TestServer>[0] = {},
 ): Promise<{ readonly peers: EthPeer[]; readonly told: Told[] }> {
-  const { server, nextPeer } = await hub();
+  const { server, nextPeer } = await hub(options);
   const peers: EthPeer[] = [];
   const told: Told[] = [];
   for (const version of versions) {
@@ -236,6 +241,29 @@ describe('a long list of announced transactions', () => {
     expect(await told[0]?.until(3)).toEqual(parts);
     expect(hashes.equals(Buffer.concat(told[0]?.bytes ?? []))).toBe(true);
   });
+});
+
+it('waits for the bandwidth of gossip when it is told to one peer, too', async () => {
+  const env = new ManualEnv();
+  const { peers, told } = await connected([68], { env, bandwidth: { uploadGossip: MIN_BANDWIDTH } });
+  const [peer] = peers;
+  // More than there is of it, and then a little of each kind.
+  await peer?.sendTransactions(transactions(4, MIN_BANDWIDTH / 2));
+  let isSent = false;
+  const rest = Promise.all([
+    peer?.announceTransactions(announcements(1)),
+    peer?.sendNewBlock(newBlock),
+    peer?.sendTransactions(transactions(2)),
+  ]).then(() => {
+    isSent = true;
+  });
+  expect(await told[0]?.until(1)).toEqual(['transactions 4']);
+  env.advance(900);
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect([isSent, told[0]?.heard.length]).toEqual([false, 1]);
+  env.advance(200);
+  await rest;
+  expect(await told[0]?.until(4)).toEqual(['transactions 4', 'hashes 1 1 1', 'block 9', 'transactions 2']);
 });
 
 describe('what cannot be sent to one peer is sent to none', () => {
