@@ -84,9 +84,9 @@ describe('a dialer', () => {
     expect(forSlots).toEqual([false, true, true, false]);
     // It came in while it was dialed, and left.
     dialer.left(keyOf(3), 1000, new PeerlaneError('remote-disconnect', 'it left'));
-    expect(dialer.waiting).toEqual({ kept: 1, all: 3 });
+    expect(dialer.waiting).toMatchObject({ kept: 1, all: 3 });
     await fail(3);
-    expect(dialer.waiting).toEqual({ kept: 1, all: 2 });
+    expect(dialer.waiting).toMatchObject({ kept: 1, all: 2 });
   });
 
   it('dials a static node again at the time that it has named', async () => {
