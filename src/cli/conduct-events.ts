@@ -16,7 +16,7 @@ export function reportConduct(output: Output, event: ConductEvent): void {
     output.event(
       event.kind,
       { code, message },
-      `the bans could not be kept: ${printable(message)} (${code})`,
+      `warning: bans were lost, or are not kept: ${printable(message)} (${code})`,
     );
     return;
   }

@@ -30,28 +30,32 @@ export async function requireOwnDirectory(
 }
 
 /**
- * Warnings wait until the command has said what comes first in its output: where it listens. To be declared before the
- * database, so that they come out however the command ends.
+ * Warnings, and whatever else there is to be said, wait until the command has said what comes first in its output: where it
+ * listens. To be declared before the database, so that they come out however the command ends.
  */
 export class NodeDatabaseWarnings implements Disposable {
   readonly #output: Output;
-  #waiting: NodeDatabaseEvent[] | undefined = [];
+  #waiting: (() => void)[] | undefined = [];
 
   constructor(output: Output) {
     this.#output = output;
   }
 
-  /** Before the release there are few, of the opening. */
   tell(event: NodeDatabaseEvent): void {
-    if (this.#waiting === undefined) printWarning(this.#output, event);
-    else this.#waiting.push(event);
+    this.after(() => printWarning(this.#output, event));
+  }
+
+  /** Has something said when its turn has come. Before the release there is little, of the opening. */
+  after(say: () => void): void {
+    if (this.#waiting === undefined) say();
+    else this.#waiting.push(say);
   }
 
   /** Prints those that wait, and from now on each as it comes. */
   release(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const event of waiting) printWarning(this.#output, event);
+    for (const say of waiting) say();
   }
 
   [Symbol.dispose](): void {

@@ -102,7 +102,7 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     ...netRestrictOf(options),
     ...natOf(options),
     nodeDatabase,
-    onEvent: (event) => report(output, event),
+    onEvent: (event) => warnings.after(() => report(output, event)),
     env,
   });
   await server.start();

@@ -39,7 +39,7 @@ describe('of nodes that behave badly is said', () => {
     [
       { kind: 'bans-failed', error: new PeerlaneError('store-damaged', 'some') },
       { event: 'bans-failed', code: 'store-damaged', message: 'some' },
-      'the bans could not be kept: some (store-damaged)\n',
+      'warning: bans were lost, or are not kept: some (store-damaged)\n',
     ],
   ])('%j', (event, fields, text) => {
     expect(said(event, false)).toBe(text);

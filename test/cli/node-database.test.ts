@@ -22,7 +22,13 @@ describe('a damaged node database', () => {
     const cli = new Cli([...SERVE, '--nodedb', nodedb, '--json']);
     const warning = await cli.event(({ event }) => event === 'node-database-set-aside');
     expect(warning).toMatchObject({ path: nodedb, code: 'store-damaged', message: expect.any(String) });
-    expect(cli.events.map(({ event }) => event)).toEqual(['listening', 'node-database-set-aside']);
+    // The bans are in it, too.
+    await cli.event(({ event }) => event === 'bans-failed');
+    expect(cli.events.map(({ event }) => event)).toEqual([
+      'listening',
+      'node-database-set-aside',
+      'bans-failed',
+    ]);
   });
 
   it('is set aside by `serve`, which says so in words, and when it cannot listen', async () => {
