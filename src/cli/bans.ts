@@ -112,7 +112,8 @@ function fieldsOf({ ban, local }: StoredBan, now: number): Fields {
     until: formatTime(until),
     leftMs: Math.ceil(until - now),
     reason,
-    by: `0x${local}`,
+    by: ban.by,
+    local: `0x${local}`,
   };
 }
 
@@ -128,12 +129,13 @@ function tableOf(all: readonly StoredBan[], now: number): string {
     return [
       formatTime(Math.ceil(ban.until / 1000) * 1000),
       left,
+      ban.by,
       printable(ban.reason),
       nameOf(ban),
     ] as const;
   });
-  const lines = [['until', 'left', 'reason', 'who'] as const, ...rows];
+  const lines = [['until', 'left', 'by', 'reason', 'who'] as const, ...rows];
   const width = (column: number) => Math.max(...lines.map((line) => line[column]?.length ?? 0));
-  const widths = [width(0), width(1), width(2)];
+  const widths = [width(0), width(1), width(2), width(3)];
   return lines.map((line) => line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')).join('\n');
 }

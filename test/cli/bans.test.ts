@@ -49,10 +49,10 @@ describe('bans', () => {
     const { status, stdout, stderr } = await bans(nodedb);
     expect([status, stderr]).toEqual([0, '']);
     const lines = stdout.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^until +left +reason +who$/);
+    expect(lines[0]).toMatch(/^until +left +by +reason +who$/);
     const rows = lines.slice(1).toSorted();
     expect(rows).toHaveLength(3);
-    const day = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  2[34] h \d+ min  reason `;
+    const day = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  2[34] h \d+ min  user  reason `;
     for (const who of [`0·  node ${toBareHex(key)}`, '1·  9.9.9.9', '0·  2a01::/64']) {
       expect(rows.filter((row) => new RegExp(`${day}${who}$`).test(row))).toHaveLength(1);
     }
@@ -67,10 +67,11 @@ describe('bans', () => {
       until: expect.stringMatching(/^\d{4}-.*Z$/),
       leftMs: expect.any(Number),
       reason: 'reason 0\n',
-      by: expect.stringMatching(/^0x[0-9a-f]{64}$/),
+      by: 'user',
+      local: expect.stringMatching(/^0x[0-9a-f]{64}$/),
     });
     const [of] = events.filter(({ ip }) => ip === '2a01::/64');
-    expect(of?.by).toBe(`0x${toBareHex(nodeIdOf(other.id))}`);
+    expect(of?.local).toBe(`0x${toBareHex(nodeIdOf(other.id))}`);
   });
 
   it('are none in a database without any', async () => {
