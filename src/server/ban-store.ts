@@ -24,6 +24,7 @@ export class BanStore {
   readonly #options: BanStoreOptions;
   #timer: Timer | undefined;
   #isLoaded = false;
+  #hasChanged = false;
   #isClosed = false;
 
   constructor(options: BanStoreOptions) {
@@ -47,11 +48,14 @@ export class BanStore {
       failed(toPeerlaneError(error));
     }
     this.#isLoaded = true;
+    if (this.#hasChanged && !this.#isClosed) this.changed();
   }
 
   /** The bans have changed. */
   changed(): void {
-    if (this.#options.database !== undefined) this.#schedule(BANS_WRITE_DELAY_MS);
+    this.#hasChanged = true;
+    // Before that, the bans of the last run would be overwritten.
+    if (this.#options.database !== undefined && this.#isLoaded) this.#schedule(BANS_WRITE_DELAY_MS);
   }
 
   #schedule(ms: number): void {
@@ -64,10 +68,10 @@ export class BanStore {
   /** Writes what waits. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#timer === undefined) return;
-    this.#timer.cancel();
+    const isWaiting = this.#timer !== undefined || (this.#hasChanged && !this.#isLoaded);
+    if (!isWaiting || this.#options.database === undefined) return;
+    this.#timer?.cancel();
     this.#timer = undefined;
-    // Before that, the bans of the last run would be overwritten.
     if (!this.#isLoaded) await this.load();
     await this.#write();
   }

@@ -178,10 +178,15 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === true;
   }
 
-  /** Whether there are nodes, beyond those that are kept, that could have the slot of one that was dialed. */
+  /** Whether there are nodes, beyond those that are kept, that would be dialed now if one had left a slot. */
   get hasOthers(): boolean {
-    const { kept, all } = this.waiting;
-    return all > kept;
+    const now = this.#options.env.now();
+    for (const candidate of this.#candidates.values()) {
+      const { key, isStatic } = candidate;
+      const isBusy = this.#dials.has(key) || this.#options.peers.get(key) !== undefined;
+      if (!isStatic && !isBusy && this.#dueAt(candidate) <= now) return true;
+    }
+    return false;
   }
 
   /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */

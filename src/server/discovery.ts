@@ -127,6 +127,13 @@ export class Discovery {
     return dns.length + known + (this.#service?.table.stats().entries ?? 0) > 0;
   }
 
+  /** How many nodes there are to be taken, at most; nobody knows how many a list in DNS has. @internal */
+  get knownNodes(): number {
+    const { nodeDatabase, dns } = this.#context;
+    if (dns.length > 0) return Number.POSITIVE_INFINITY;
+    return Math.max(nodeDatabase?.size ?? 0, this.#service?.table.size ?? 0);
+  }
+
   /** Looks again whether the server wants nodes. @internal */
   wake(): void {
     this.#mix?.wake();

@@ -1,6 +1,6 @@
 /** Two nodes that dial each other at the same moment: which of the two connections stays. */
 import type { Env, Timer } from '../base/env.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 import type { Connection } from './connection.ts';
 
 /** Connections to and from a node that began within this time may have crossed each other. */
@@ -14,6 +14,14 @@ export const AWAIT_DECISION_MS = 10_000;
 export function haveCrossed(a: Connection, b: Connection): boolean {
   return a.inbound !== b.inbound && Math.abs(a.openedAt - b.openedAt) <= SIMULTANEOUS_MS;
 }
+
+/** Why we end the connection to a node, and not one of two to it. */
+const UNWANTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'disconnect-requested',
+  'banned',
+  'bad-reputation',
+  'server-closing',
+]);
 
 interface Held {
   readonly connection: Connection;
@@ -56,12 +64,15 @@ export class Duplicates {
   }
 
   /** A connection of the node is over: if it was the one that is held, it is forgotten, else it gets the place. */
-  ended(key: string, connection: Connection, wasPeer: boolean): void {
+  ended(key: string, connection: Connection, ofPeer: PeerlaneError | undefined): void {
     const held = this.#held.get(key);
-    if (held === undefined || (held.connection !== connection && !wasPeer)) return;
+    if (held === undefined || (held.connection !== connection && ofPeer === undefined)) return;
     this.#held.delete(key);
     held.timer.cancel();
-    if (held.connection !== connection) held.admit();
+    if (held.connection === connection || ofPeer === undefined) return;
+    // Whom we do not want does not come back by the other one.
+    if (UNWANTED.has(ofPeer.code)) held.connection.close(ofPeer);
+    else held.admit();
   }
 }
 

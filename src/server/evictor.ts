@@ -27,10 +27,9 @@ export class Evictor {
     this.#options = options;
   }
 
-  /** The dialer has looked whom to dial: as long as there are others, nobody has a slot for being the first alone. */
+  /** The dialer has looked whom to dial: when there are others, nobody keeps a slot for having been the first alone. */
   dialsPlanned(): void {
-    const { peers, hasOthersToDial } = this.#options;
-    if (peers.freeDialSlots <= 0 && hasOthersToDial()) this.wanted('dialed');
+    if (this.#options.peers.freeDialSlots <= 0) this.wanted('dialed');
   }
 
   /** A node could not have a slot. */
@@ -49,10 +48,17 @@ export class Evictor {
   }
 
   #makeRoom(kind: SlotKind): void {
-    const { env, peers, score } = this.#options;
+    const { peers, hasOthersToDial } = this.#options;
     const inbound = kind === 'inbound';
     // Somebody has left meanwhile.
     if (inbound ? !peers.isFullForInbound : peers.freeDialSlots > 0) return;
+    // Those that could be dialed may be gone: better an idle peer than none.
+    if (inbound || (peers.size > 1 && hasOthersToDial())) this.#evict(inbound);
+    if (!inbound) this.dialsPlanned();
+  }
+
+  #evict(inbound: boolean): void {
+    const { env, peers, score } = this.#options;
     const alike = peers.entries().filter(({ connection }) => connection.inbound === inbound);
     const entries = new Map(alike.map((entry) => [toBareHex(entry.peer.info.id), entry]));
     const candidates = Array.from(entries, ([key, { peer, connection, isStatic }]) => ({
@@ -66,7 +72,6 @@ export class Evictor {
         .get(key)
         ?.connection.close(score(key) <= PENALTY_SCORE ? useless() : tooManyPeers('an idle peer makes room'));
     }
-    if (!inbound) this.dialsPlanned();
   }
 }
 

@@ -111,7 +111,10 @@ export class Reception {
 
   /** The user has named the node, or does not want it any more: the limits hold for it as they do now. */
   regrade(key: string): void {
-    this.#options.peers.regrade(key, this.isKept(key));
+    const { peers, dialer } = this.#options;
+    peers.regrade(key, this.isKept(key));
+    // A slot may be free now, and a ban may not hold any more.
+    dialer.plan();
   }
 
   /** The dialer has looked whom to dial. */
@@ -155,7 +158,10 @@ export class Reception {
   }
 
   #admit(key: string, connection: Connection, info: PeerInfo, dialed: Dialed | undefined): void {
-    const { env, peers, meter, notes, observations, onEvent } = this.#options;
+    const { env, peers, conduct, meter, notes, observations, onEvent } = this.#options;
+    // Since the handshake it may have been banned.
+    const ban = conduct.banOf(key, connection.remoteAddress);
+    if (ban !== undefined) throw bannedError(ban);
     // Whom the user has given, by `staticNodes`, `addPeer` or `dial`, is beyond the limits.
     const isStatic = this.isKept(key) || dialed?.takesSlot === false;
     const displaced = peers.place(key, connection, isStatic);
@@ -194,7 +200,7 @@ export class Reception {
       onEvent({ kind: 'connection-failed', inbound, remoteAddress, remotePort, error });
     }
     if (inbound && !wasPeer && error.code === 'too-many-peers') this.#evictor.wanted('inbound');
-    this.#duplicates.ended(key, connection, wasPeer);
+    this.#duplicates.ended(key, connection, wasPeer ? error : undefined);
     dialer.plan();
   }
 

@@ -129,7 +129,7 @@ export class Server implements AsyncDisposable {
     this.#reception = new Reception({
       ...{ env, maxPending, onEvent, allows: this.#config.allows, publicKey, trusted, conduct, meter },
       ...{ peers: this.#peers, dialer, notes, observations },
-      hasOthersToDial: () => this.#dialer.hasOthers || discovery !== undefined,
+      hasOthersToDial: () => this.#dialer.hasOthers || (this.#discovery?.knownNodes ?? 0) > this.#peers.size,
       begin: (wire) => this.#connector.accept(wire),
     });
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
@@ -277,14 +277,14 @@ export class Server implements AsyncDisposable {
    */
   ban(node: string, options: BanOptions = {}): void {
     const target = banTarget(node);
+    const { kind } = target;
     const { durationMs, reason } = checkBanOptions(options);
     const ban = this.#bans.add(target, durationMs, reason);
     this.#banStore.changed();
     for (const key of this.#keysOf(target)) this.#observations.banned(key, ban);
     for (const { peer, connection } of this.#peers.entries()) {
-      if (this.#bans.of(toBareHex(peer.info.id), connection.remoteAddress) !== undefined) {
-        peer.disconnect(bannedError(ban));
-      }
+      const name = kind === 'node' ? toBareHex(peer.info.id) : banNameOf(connection.remoteAddress);
+      if (name === target.name) peer.disconnect(bannedError(ban));
     }
   }
 

@@ -13,6 +13,7 @@ import { type Ban, decodeBans, encodeBans, MAX_BAN_MS } from '../../src/server/b
 import { BANS_RETRY_MS, BANS_WRITE_DELAY_MS, BanStore } from '../../src/server/ban-store.ts';
 import { Bans, banNameOf, banTarget, MAX_BANS } from '../../src/server/bans.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
+import { Attacker } from '../support/attacker.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { Target } from '../support/hostile.ts';
 import { ManualEnv } from '../support/manual-env.ts';
@@ -164,6 +165,31 @@ describe('a server', () => {
     server.ban('127.0.0.1');
     expect(await rejectionOf(other.dial(server.enode))).toBe('network-error');
     expect((await server.until(isKind('connection-failed'))).error.code).toBe('banned');
+  });
+
+  it('makes no peer of whom the user bans in the middle of the handshake', async () => {
+    const server = await startedServer();
+    const attacker = await (await Attacker.connect(server.enode)).handshake();
+    server.ban(formatEnode({ publicKey: attacker.id, host: '127.0.0.1', tcpPort: 1, udpPort: 1 }));
+    await attacker.sendHello();
+    expect(await attacker.ending()).toBe('useless-peer');
+    expect(server.peers).toEqual([]);
+  });
+
+  it('disconnects by a ban nobody but whom it is about', async () => {
+    const [bad, ...others] = await Promise.all([startedServer(), startedServer(), startedServer()]);
+    const server = await startedServer({ listen: undefined });
+    for (const { enode } of others) await server.dial(enode);
+    const peer = await server.dial(bad.enode);
+    peer.report('hostile');
+    await endOf(peer);
+    expect(server.bans.map(({ by }) => by)).toEqual(['policy']);
+    // It does not hold for whom the user names.
+    server.addPeer(bad.enode);
+    await server.until(() => server.peers.length === 3);
+    server.ban('9.9.9.9');
+    expect(server.peers).toHaveLength(3);
+    expect(server.peers.some(({ signal }) => signal.aborted)).toBe(false);
   });
 
   it('dials no static node that is banned', async () => {
@@ -438,6 +464,29 @@ it('bans that may be lost with a damaged database are told', async () => {
   expect(events).toEqual(['node-database-set-aside']);
   expect(message).toMatch(/^the node database was damaged: bans may be lost, 1 were read/);
   expect(await told()).toEqual({ events: [], message: undefined });
+});
+
+it('bans of before the start do not take the place of those of the last run', async () => {
+  const env = new VirtualEnv();
+  const bans = new Bans(env);
+  let value = encodeBans([new Bans(env).add({ kind: 'ip', name: '8.8.8.8' }, 3_600_000, 'of the last run')]);
+  const database = {
+    localBans: async () => value,
+    storeLocalBans: async (_: Uint8Array, written: Uint8Array) => {
+      value = written;
+    },
+  } as unknown as NodeDatabase;
+  const store = new BanStore({ bans, id: new Uint8Array(32), database, env, failed: () => undefined });
+  bans.add({ kind: 'ip', name: '9.9.9.9' }, 3_600_000, 'test');
+  store.changed();
+  env.advance(2 * BANS_WRITE_DELAY_MS);
+  const names = () => decodeBans(value).bans.map(({ name }) => name);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(names()).toEqual(['8.8.8.8']);
+  await store.load();
+  env.advance(BANS_WRITE_DELAY_MS);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(names().toSorted()).toEqual(['8.8.8.8', '9.9.9.9']);
 });
 
 it('bans that could not be written are written later', async () => {

@@ -105,6 +105,19 @@ describe.each([
     expect(server.peers).toEqual([peer]);
   });
 
+  it.each([
+    ['bans', (server: TestServer, enode: string) => server.ban(enode)],
+    ['removes', (server: TestServer, enode: string) => server.removePeer(enode)],
+  ])('takes no connection of a node that the user %s', async (_, leave) => {
+    const { server, second, peer } = await setUp();
+    // It is held by now.
+    await second.send(2, Uint8Array.of(0xc0));
+    await second.until(3);
+    leave(server, peer.info.enode);
+    expect(['requested', 'useless-peer']).toContain(await second.ending());
+    expect(server.peers).toEqual([]);
+  });
+
   it('holds no third one', async () => {
     const { server, second } = await setUp();
     await second.send(2, Uint8Array.of(0xc0));

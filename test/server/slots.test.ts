@@ -42,16 +42,44 @@ describe('a server that has nodes to choose from', () => {
     const server = await startedServer({ env, maxPeers: 3, bootnodes: nodes.map(({ enode }) => enode) });
     await server.until(({ kind }) => kind === 'peer-connected');
     const [first] = server.peers;
+    await (await silent()).dial(server.enode);
+    await server.until(() => server.peers.length === 2);
     await pass(env, IDLE_MS + EVICTION_INTERVAL_MS);
     const evicted = await server.until((event) => event.kind === 'peer-disconnected');
     expect(evicted.kind === 'peer-disconnected' && evicted.error.code).toBe('too-many-peers');
-    await server.until(({ kind }) => server.peers.length === 1 && kind === 'peer-disconnected');
-    await pass(env, 5_000);
-    expect(server.peers.map(({ info }) => info.enode)).not.toEqual([first?.info.enode]);
+    await server.until(() => server.peers.length === 2);
+    const dialed = server.peers.filter(({ info }) => !info.inbound);
+    expect(dialed.map(({ info }) => info.enode)).not.toEqual([first?.info.enode]);
+  });
+});
+
+describe('a server that has one peer, and another node that is gone', () => {
+  it('keeps the peer', async () => {
+    const env = new ManualEnv();
+    const [good, gone] = [await silent(), await silent()];
+    await gone.close();
+    const server = await startedServer({ env, maxPeers: 3, bootnodes: [gone.enode, good.enode] });
+    await server.until(({ kind }) => kind === 'dial-failed');
+    await server.until(({ kind }) => kind === 'peer-connected');
+    await pass(env, IDLE_MS);
+    await pass(env, 2 * EVICTION_INTERVAL_MS);
+    expect(server.seen.filter(({ kind }) => kind === 'peer-disconnected')).toEqual([]);
   });
 });
 
 describe('a peer that the user names', () => {
+  it.each([
+    ['addPeer', (server: TestServer, enode: string) => server.addPeer(enode)],
+    ['addTrustedPeer', (server: TestServer, enode: string) => server.addTrustedPeer(enode)],
+  ])('by %s leaves its slot to another that is dialed at once', async (_, name) => {
+    const nodes = [await silent(), await silent()];
+    const server = await startedServer({ maxPeers: 3, bootnodes: nodes.map(({ enode }) => enode) });
+    await server.until(({ kind }) => kind === 'peer-connected');
+    const [first] = server.peers;
+    name(server, first?.info.enode ?? '');
+    await server.until(() => server.peers.length === 2);
+  });
+
   it.each([
     ['addPeer', (server: TestServer, enode: string) => server.addPeer(enode)],
     ['addTrustedPeer', (server: TestServer, enode: string) => server.addTrustedPeer(enode)],
