@@ -38,7 +38,8 @@ export class Histogram {
       count += fell;
       return count;
     });
-    return { bounds: this.#bounds, counts: all.slice(0, -1), count, sum: this.#sum };
+    // A copy, as all of it: whoever changes it changes no other.
+    return { bounds: [...this.#bounds], counts: all.slice(0, -1), count, sum: this.#sum };
   }
 }
 

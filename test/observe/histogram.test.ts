@@ -8,6 +8,16 @@ it('counts a value that is a bound in its bucket, and one above all of them in t
   expect(histogram.snapshot()).toEqual({ bounds: [1, 2, 4], counts: [2, 3, 4], count: 5, sum: 10.6 });
 });
 
+it('is not changed by what is done to a snapshot of it', () => {
+  const bounds = [1, 2];
+  const histogram = new Histogram(bounds);
+  (histogram.snapshot().bounds as number[]).length = 0;
+  expect([bounds, histogram.snapshot().bounds]).toEqual([
+    [1, 2],
+    [1, 2],
+  ]);
+});
+
 it('takes no value that is no number', () => {
   const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   expect(histogramOf([1], values)).toEqual({ bounds: [1], counts: [0], count: 0, sum: 0 });

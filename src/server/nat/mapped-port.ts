@@ -116,7 +116,9 @@ export class MappedPort {
   async close(signal: AbortSignal): Promise<void> {
     await settled(this.#running, signal);
     const held = this.#held;
-    const method = held?.method ?? this.#asked;
+    // What UPnP has not granted yet may be the mapping of another host, which a router may take away for anybody.
+    const asked = this.#asked?.name === 'upnp' ? undefined : this.#asked;
+    const method = held?.method ?? asked;
     if (method === undefined) return;
     // Whatever the router says: the mapping ends by itself when its lease does.
     await settled(method.unmap(this.#wanted, signal), signal);

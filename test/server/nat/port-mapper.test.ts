@@ -311,6 +311,22 @@ describe('a port mapper', () => {
     expect(router.unmapped).toHaveLength(1);
   });
 
+  it.each([
+    ['pcp', 1],
+    ['pmp', 1],
+    // It would take away what may be the mapping of another host.
+    ['upnp', 0],
+  ] as const)('takes back by %s what it has asked for and heard nothing of: %i', async (name, taken) => {
+    const router = new FakeRouter(() => new Promise(() => undefined), name);
+    const { mapper, pass } = mapperOf([router]);
+    await settle();
+    const closed = mapper.close();
+    await settle();
+    await pass(UNMAP_TIMEOUT_MS);
+    await closed;
+    expect([router.mapped.length, router.unmapped.length]).toEqual([1, taken]);
+  });
+
   it('asks nobody at the end when nothing was mapped', async () => {
     const router = new FakeRouter(failing('nat-no-router'));
     const { mapper } = mapperOf([router]);
