@@ -45,13 +45,18 @@ async function* snapshots(
   intervalMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<ServerMetrics, void, undefined> {
+  while (!closing.isClosed) {
+    yield snapshot();
+    await untilNext(env, closing, intervalMs, signal);
+  }
+}
+
+/** Nothing holds a stream but what waits for its next: it may be left where it stands. @throws PeerlaneError `aborted` */
+async function untilNext(env: Env, closing: Closing, ms: number, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   const offs = [onAbort(signal, () => stop.abort(signal.reason)), closing.onClose(() => stop.abort())];
   try {
-    while (!closing.isClosed) {
-      yield snapshot();
-      await sleep(env, intervalMs, stop.signal);
-    }
+    await sleep(env, ms, stop.signal);
   } catch (error) {
     if (!closing.isClosed) throw error;
   } finally {

@@ -3,6 +3,11 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { MessageCount, ServerMetrics } from '../../src/observe/index.ts';
 import { clientFamily, expose } from '../../src/observe/index.ts';
 import type { Server } from '../../src/server/index.ts';
+import {
+  DEFAULT_METRICS_INTERVAL_MS,
+  type MetricsStreamContext,
+  metricsStream,
+} from '../../src/server/metrics-stream.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { readExposition } from '../support/exposition.ts';
 import { echo, endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
@@ -149,6 +154,27 @@ it('ends a stream whose signal aborts, or that its reader leaves', async () => {
   expect(await rejectionOf(next)).toBe('aborted');
   for await (const _ of server.metricsStream()) break;
   expect(env.timers).toBe(0);
+});
+
+it('holds no stream that is left where it stands', async () => {
+  let held = 0;
+  const closing = {
+    isClosed: false,
+    onClose: () => {
+      held++;
+      return () => void held--;
+    },
+  };
+  const context = { env: new VirtualEnv(), closing, snapshot: () => ({}) };
+  const stream = metricsStream(context as unknown as MetricsStreamContext);
+  await stream.next();
+  expect(held).toBe(0);
+  const waiting = stream.next();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(held).toBe(1);
+  context.env.advance(DEFAULT_METRICS_INTERVAL_MS);
+  await waiting;
+  expect(held).toBe(0);
 });
 
 it('refuses names of messages that are none', () => {
