@@ -16,7 +16,7 @@ import { collected, count, dnsServer, type ListenAddress, listenAddress } from '
 import { startAsking, waysOfMachine, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
-import { KeptSet, repeated } from './crawl/kept-set.ts';
+import { KeptSet } from './crawl/kept-set.ts';
 import { type Listed, nodesOfLists } from './crawl/lists.ts';
 import { crawlPageOf } from './crawl/page.ts';
 import { printProgress, printSummary, printUnreached } from './crawl/report.ts';
@@ -26,6 +26,7 @@ import { formatCount } from './format.ts';
 import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
+import { repeated } from './repeated.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 /** How often it is said how far the crawl is. */

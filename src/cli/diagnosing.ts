@@ -1,9 +1,9 @@
 /** What commands that run a server say when it has no or few peers. */
 import type { Env } from '../base/env.ts';
 import type { Diagnosis, Finding } from '../server/index.ts';
-import { repeated } from './crawl/kept-set.ts';
 import { printable } from './format.ts';
 import type { Output } from './output.ts';
+import { repeated } from './repeated.ts';
 
 /** So long a server has had no or few peers before a word is said: to begin takes a moment. */
 export const PATIENCE_MS = 60_000;

@@ -8,6 +8,8 @@ import { isIntactTable } from './level-table.ts';
 
 /** What LevelDB calls its files; those of other programs may end in `.log` too. */
 export const DATA_FILE = /^\d{6,}\.(?:ldb|sst|log)$/;
+/** By these LevelDB knows the others. */
+export const HEAD_FILE = /^(?:CURRENT|MANIFEST-\d{6,})$/;
 export const LEVEL_FILE = /^(?:\d{6,}\.(?:ldb|sst|log|dbtmp)|MANIFEST-\d{6,}|CURRENT|LOCK|LOG|LOG\.old)$/;
 const LOG = /^(\d+)\.log$/;
 

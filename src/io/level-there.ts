@@ -1,9 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { PeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
-
-/** What LevelDB keeps in its directory. */
-const LEVEL_FILE = /^(?:CURRENT|MANIFEST-\d+|\d+\.(?:ldb|sst|log))$/;
+import { DATA_FILE, HEAD_FILE } from './level-damage.ts';
 
 /**
  * For who would not have a database made where there is none, as opening it does.
@@ -19,5 +17,6 @@ export async function requireLevel(path: string, what: string): Promise<void> {
   } catch (error) {
     throw missing(fileProblem(error), error);
   }
-  if (!names.some((name) => LEVEL_FILE.test(name))) throw missing('the directory holds none');
+  const isThere = names.some((name) => HEAD_FILE.test(name) || DATA_FILE.test(name));
+  if (!isThere) throw missing('the directory holds none');
 }

@@ -109,27 +109,24 @@ export function bindUdp({ host, port, group }: BindUdpOptions, events: UdpEvents
         events.failed(new PeerlaneError('listen-failed', cause.message, { cause })),
       );
       socket.on('message', (bytes, { address, port }) => events.message(bytes, unmapped(address), port));
-      if (group !== undefined) join(socket, group);
-      enlargeBuffers(socket);
+      // Without a way to the group; of that of all hosts (RFC 1112, section 4) this machine is a member all the same.
+      if (group !== undefined) asFarAsAllowed(() => socket.addMembership(group));
+      // Systems that refuse a size, rather than give less, keep their own.
+      asFarAsAllowed(() => {
+        socket.setRecvBufferSize(SOCKET_BUFFER_SIZE);
+        socket.setSendBufferSize(SOCKET_BUFFER_SIZE);
+      });
       resolve(new BoundSocket(socket, host));
     });
   });
 }
 
-function join(socket: Socket, group: string): void {
+/** The socket is of use also where the system refuses this. */
+function asFarAsAllowed(set: () => void): void {
   try {
-    socket.addMembership(group);
+    set();
   } catch {
-    // Without a way to the group; of that of all hosts (RFC 1112, section 4) this one is a member all the same.
-  }
-}
-
-function enlargeBuffers(socket: Socket): void {
-  try {
-    socket.setRecvBufferSize(SOCKET_BUFFER_SIZE);
-    socket.setSendBufferSize(SOCKET_BUFFER_SIZE);
-  } catch {
-    // Systems that refuse a size, rather than give less, keep their own.
+    // The caller says why nothing is missing then.
   }
 }
 

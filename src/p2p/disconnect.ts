@@ -1,5 +1,5 @@
 /** Disconnect (rlpx.md, "Disconnect (0x01)"): the reasons, and the three forms in which they arrive. */
-import type { DisconnectReasonName } from '../base/errors.ts';
+import { type DisconnectReasonName, type PeerlaneError, remoteError } from '../base/errors.ts';
 import { decode, either, encode, list, mapped, struct, uint } from '../rlp/index.ts';
 
 export const DISCONNECT_REASONS = {
@@ -51,4 +51,13 @@ export function decodeDisconnect(payload: Uint8Array): number {
   } catch {
     return DISCONNECT_REASONS.requested;
   }
+}
+
+/** The error of a peer that has sent a Disconnect, with this payload. */
+export function remoteDisconnect(payload: Uint8Array): PeerlaneError {
+  const code = decodeDisconnect(payload);
+  const reason = disconnectReasonName(code);
+  return remoteError('remote-disconnect', `the peer disconnected: ${reason}`, {
+    details: { reason, reasonCode: code, quitting: code === DISCONNECT_REASONS['client-quitting'] },
+  });
 }

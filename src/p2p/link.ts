@@ -3,13 +3,7 @@
  * Bytes and times go in; what goes out is told to a `LinkHost`. It owns no socket and sets no timer.
  */
 import { ByteQueue, concatBytes, EMPTY } from '../base/bytes.ts';
-import {
-  consequenceOf,
-  type DisconnectReasonName,
-  PeerlaneError,
-  remoteError,
-  toPeerlaneError,
-} from '../base/errors.ts';
+import { consequenceOf, type DisconnectReasonName, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Lease } from '../base/slabs.ts';
 import {
   type DecodeStep,
@@ -21,12 +15,7 @@ import {
 import { BASE_PROTOCOL_LENGTH, matchProtocols, routeCode, type SharedProtocol } from './capability.ts';
 import { Chunks } from './chunks.ts';
 import { Deadlines } from './deadlines.ts';
-import {
-  DISCONNECT_REASONS,
-  decodeDisconnect,
-  disconnectReasonName,
-  encodeDisconnect,
-} from './disconnect.ts';
+import { encodeDisconnect, remoteDisconnect } from './disconnect.ts';
 import { decodeHello, encodedHello, type Hello, SNAPPY_VERSION } from './hello.ts';
 import { type MessagePriority, Outbox } from './outbox.ts';
 import type { Protocol } from './protocol.ts';
@@ -400,12 +389,4 @@ export class Link {
       // The other codes below 0x10 are reserved; a later version of the base protocol may use them.
     }
   }
-}
-
-function remoteDisconnect(payload: Uint8Array): PeerlaneError {
-  const code = decodeDisconnect(payload);
-  const reason = disconnectReasonName(code);
-  return remoteError('remote-disconnect', `the peer disconnected: ${reason}`, {
-    details: { reason, reasonCode: code, quitting: code === DISCONNECT_REASONS['client-quitting'] },
-  });
 }

@@ -13,7 +13,7 @@ export interface BanStoreOptions {
   readonly bans: Bans;
   /** 32 bytes: the bans of this node, of those that may share a database. */
   readonly id: Uint8Array;
-  readonly database: NodeDatabase | undefined;
+  readonly database: Pick<NodeDatabase, 'localBans' | 'storeLocalBans' | 'damage'> | undefined;
   readonly env: Pick<Env, 'setTimer'>;
   /** Told of damage, and of reads and writes that failed; none of it is a reason to stop. */
   readonly failed: (error: PeerlaneError) => void;
@@ -23,8 +23,9 @@ export interface BanStoreOptions {
 export class BanStore {
   readonly #options: BanStoreOptions;
   #timer: Timer | undefined;
+  /** There is something to be written. */
+  #isDirty = false;
   #isLoaded = false;
-  #hasChanged = false;
   #isClosed = false;
 
   constructor(options: BanStoreOptions) {
@@ -48,14 +49,15 @@ export class BanStore {
       failed(toPeerlaneError(error));
     }
     this.#isLoaded = true;
-    if (this.#hasChanged && !this.#isClosed) this.changed();
+    if (this.#isDirty && !this.#isClosed) this.#schedule(BANS_WRITE_DELAY_MS);
   }
 
   /** The bans have changed. */
   changed(): void {
-    this.#hasChanged = true;
+    if (this.#options.database === undefined) return;
+    this.#isDirty = true;
     // Before that, the bans of the last run would be overwritten.
-    if (this.#options.database !== undefined && this.#isLoaded) this.#schedule(BANS_WRITE_DELAY_MS);
+    if (this.#isLoaded) this.#schedule(BANS_WRITE_DELAY_MS);
   }
 
   #schedule(ms: number): void {
@@ -68,19 +70,20 @@ export class BanStore {
   /** Writes what waits. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const isWaiting = this.#timer !== undefined || (this.#hasChanged && !this.#isLoaded);
-    if (!isWaiting || this.#options.database === undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
+    if (!this.#isDirty) return;
     if (!this.#isLoaded) await this.load();
     await this.#write();
   }
 
   async #write(): Promise<void> {
     const { bans, id, database, failed } = this.#options;
+    this.#isDirty = false;
     try {
       await database?.storeLocalBans(id, encodeBans(bans.all));
     } catch (error) {
+      this.#isDirty = true;
       failed(toPeerlaneError(error));
       if (!this.#isClosed) this.#schedule(BANS_RETRY_MS);
     }

@@ -27,12 +27,7 @@ export class Bucket {
     return this.#tokens;
   }
 
-  /** Whether there is more than the part that gossip leaves. */
-  isAmple(now: number): boolean {
-    return this.available(now) > this.#most * GOSSIP_RESERVE;
-  }
-
-  /** Milliseconds until there is more than that; 0 when there is. */
+  /** Milliseconds until there is more than the part that gossip leaves; 0 when there is. */
   ampleMs(now: number): number {
     return this.#untilMs(this.#most * GOSSIP_RESERVE, now);
   }

@@ -98,14 +98,22 @@ export class Dialer {
   /** How many more nodes there are slots for, and dials that may begin now. */
   get demand(): number {
     if (!this.#isRunning) return 0;
-    const { env, peers, maxPending } = this.#options;
-    const busy = new Set([...peers.keys(), ...this.#dials.keys()]);
-    let waiting = 0;
+    const { peers, maxPending } = this.#options;
+    const slots = peers.freeDialSlots - this.#attemptsForSlots;
+    return Math.min(slots, maxPending - this.#dials.size) - this.#waitingForSlots;
+  }
+
+  /** Nodes that are to be dialed as soon as there is a slot. */
+  get #waitingForSlots(): number {
+    const { env, peers } = this.#options;
+    const now = env.now();
+    let count = 0;
     for (const candidate of this.#candidates.values()) {
-      if (candidate.isStatic || busy.has(candidate.key)) continue;
-      if (this.#dueAt(candidate) <= env.now()) waiting++;
+      const { key, isStatic } = candidate;
+      const isBusy = this.#dials.has(key) || peers.get(key) !== undefined;
+      if (!isStatic && !isBusy && this.#dueAt(candidate) <= now) count++;
     }
-    return Math.min(peers.freeDialSlots - this.#attemptsForSlots, maxPending - this.#dials.size) - waiting;
+    return count;
   }
 
   /** Whether there is no reason to dial the node if it is found: it is here, known, or was dialed a short time ago. */
@@ -180,13 +188,7 @@ export class Dialer {
 
   /** Whether there are nodes, beyond those that are kept, that would be dialed now if one had left a slot. */
   get hasOthers(): boolean {
-    const now = this.#options.env.now();
-    for (const candidate of this.#candidates.values()) {
-      const { key, isStatic } = candidate;
-      const isBusy = this.#dials.has(key) || this.#options.peers.get(key) !== undefined;
-      if (!isStatic && !isBusy && this.#dueAt(candidate) <= now) return true;
-    }
-    return false;
+    return this.#waitingForSlots > 0;
   }
 
   /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */

@@ -10,7 +10,7 @@ import { type Enode, isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
-import type { DiagnosisFacts } from './diagnosis.ts';
+import type { DiagnosisFacts } from './diagnosis-facts.ts';
 import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';

@@ -12,7 +12,8 @@ export {
 export type { CrawlStats } from './crawl-checks.ts';
 export type { CrawlerOptions, CrawlService } from './crawl-options.ts';
 export { Crawler } from './crawler.ts';
-export type { Diagnosis, Finding, FindingKind } from './diagnosis.ts';
+export type { Diagnosis } from './diagnosis.ts';
+export type { Finding, FindingKind } from './diagnosis-facts.ts';
 export type { DialOutcome } from './dial-backoff.ts';
 export {
   type DialCandidate,

@@ -77,23 +77,29 @@ export class PeerSet {
 
   /** Slots left for nodes that we dial; negative when more are taken than there are. */
   get freeDialSlots(): number {
-    return this.#freeSlots(false);
+    const { dialed, all } = this.#freeSlots;
+    return Math.min(dialed, all);
   }
 
   /** Whether all slots are taken that nodes may have which come in. */
   get isFullForInbound(): boolean {
-    return this.#freeSlots(true) <= 0;
+    const { inbound, all } = this.#freeSlots;
+    return Math.min(inbound, all) <= 0;
   }
 
-  #freeSlots(inbound: boolean): number {
+  get #freeSlots(): { readonly inbound: number; readonly dialed: number; readonly all: number } {
     const { maxPeers, maxDialedPeers, maxInboundPeers } = this.#limits;
-    let [alike, counted] = [0, 0];
+    let [inbound, dialed] = [0, 0];
     for (const { connection, isStatic } of this.#entries.values()) {
       if (isStatic) continue;
-      counted++;
-      if (connection.inbound === inbound) alike++;
+      if (connection.inbound) inbound++;
+      else dialed++;
     }
-    return Math.min((inbound ? maxInboundPeers : maxDialedPeers) - alike, maxPeers - counted);
+    return {
+      inbound: maxInboundPeers - inbound,
+      dialed: maxDialedPeers - dialed,
+      all: maxPeers - inbound - dialed,
+    };
   }
 
   /** The peer of the node by a connection that has crossed this one. */
@@ -111,7 +117,7 @@ export class PeerSet {
     if (this.#entries.has(key)) throw alreadyConnected();
     if (isStatic) return undefined;
     const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
-    if (crowded === undefined && (inbound ? !this.isFullForInbound : !this.#isFull)) return undefined;
+    if (crowded === undefined && this.#hasRoom(inbound)) return undefined;
     const provisional = inbound ? this.#provisional(crowded) : undefined;
     if (provisional !== undefined) return provisional;
     throw tooManyPeers(crowded === undefined ? undefined : 'all peer slots for its network are taken');
@@ -159,10 +165,8 @@ export class PeerSet {
     return undefined;
   }
 
-  get #isFull(): boolean {
-    let counted = 0;
-    for (const { isStatic } of this.#entries.values()) if (!isStatic) counted++;
-    return counted >= this.#limits.maxPeers;
+  #hasRoom(inbound: boolean): boolean {
+    return inbound ? !this.isFullForInbound : this.#freeSlots.all > 0;
   }
 
   #provisional(isCounted: (ip: string) => boolean = () => true): Connection | undefined {

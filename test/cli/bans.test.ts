@@ -52,7 +52,7 @@ describe('bans', () => {
     expect(lines[0]).toMatch(/^until +left +by +reason +who$/);
     const rows = lines.slice(1).toSorted();
     expect(rows).toHaveLength(3);
-    const day = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  2[34] h \d+ min  user  reason `;
+    const day = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  2[34] h \d+ min +user  reason `;
     for (const who of [`0·  node ${toBareHex(key)}`, '1·  9.9.9.9', '0·  2a01::/64']) {
       expect(rows.filter((row) => new RegExp(`${day}${who}$`).test(row))).toHaveLength(1);
     }

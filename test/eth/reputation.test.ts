@@ -1,10 +1,8 @@
 /** What a peer's answers do for its reputation. */
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemEnv } from '../../src/base/env.ts';
+import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
 import { headerCodec } from '../../src/eth/header.ts';
-import { type ChainReader, type EthPeer, ethProtocols } from '../../src/eth/index.ts';
+import type { ChainReader, EthPeer } from '../../src/eth/index.ts';
 import {
   ETH_VERSIONS,
   type MessageInputs,
@@ -14,9 +12,9 @@ import {
 import { REQUEST_TIMEOUT_MS, USELESS_EVERY_MS } from '../../src/eth/requester.ts';
 import { Transaction } from '../../src/eth/transaction.ts';
 import { decode } from '../../src/rlp/index.ts';
-import { Server } from '../../src/server/index.ts';
 import { peerSource } from '../../src/sync/index.ts';
 import { rejectionOf } from '../support/errors.ts';
+import { ethServer, withoutBodies } from '../support/eth-server.ts';
 import { MemoryChain } from '../support/memory-chain.ts';
 
 import { chain, meet, network, settle } from './sessions.ts';
@@ -151,29 +149,9 @@ describe('the reputation that a server keeps', () => {
   const own = new MemoryChain(20);
   const ofChain = { ...network, genesisHash: own.genesisHash };
 
-  async function node(served: ChainReader) {
-    let met: (peer: EthPeer) => void = () => undefined;
-    const peer = new Promise<EthPeer>((resolve) => {
-      met = resolve;
-    });
-    const server = new Server({
-      key: generateSecretKey(systemEnv),
-      listen: { host: '127.0.0.1', port: 0 },
-      protocols: ethProtocols({ network: ofChain, chain: served, onPeer: (other) => met(other) }),
-    });
-    onTestFinished(() => server.close());
-    await server.start();
-    return { server, peer };
-  }
+  const node = (served: ChainReader) => ethServer({ network: ofChain, chain: served });
 
-  /** A chain whose bodies never come. */
-  const silent: ChainReader = new Proxy(own, {
-    get(target, name) {
-      if (name === 'body') return () => new Promise(() => undefined);
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const silent = withoutBodies(own);
 
   it('follows from answers, their absence, and blocks that are not what they should be', async () => {
     const [asked, asking] = [await node(silent), await node(own)];

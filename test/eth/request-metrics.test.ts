@@ -1,9 +1,7 @@
-import { expect, it, onTestFinished } from 'vitest';
-import { systemEnv } from '../../src/base/env.ts';
-import { generateSecretKey } from '../../src/crypto/index.ts';
-import { type ChainReader, type EthNetwork, type EthPeer, ethProtocols } from '../../src/eth/index.ts';
-import { Server } from '../../src/server/index.ts';
+import { expect, it } from 'vitest';
+import type { ChainReader, EthNetwork } from '../../src/eth/index.ts';
 import { rejectionOf } from '../support/errors.ts';
+import { ethServer, withoutBodies } from '../support/eth-server.ts';
 import { MemoryChain } from '../support/memory-chain.ts';
 
 const chain = new MemoryChain(20);
@@ -13,31 +11,10 @@ const network: EthNetwork = {
   schedule: { blocks: [], times: [] },
 };
 
-async function node(served: ChainReader) {
-  let met: (peer: EthPeer) => void = () => undefined;
-  const peer = new Promise<EthPeer>((resolve) => {
-    met = resolve;
-  });
-  const server = new Server({
-    key: generateSecretKey(systemEnv),
-    listen: { host: '127.0.0.1', port: 0 },
-    protocols: ethProtocols({ network, chain: served, versions: [69], onPeer: (other) => met(other) }),
-  });
-  onTestFinished(() => server.close());
-  await server.start();
-  return { server, peer };
-}
+const node = (served: ChainReader) => ethServer({ network, chain: served, versions: [69] });
 
 it('measures how long answers take, and counts messages by their names', async () => {
-  const silent: ChainReader = new Proxy(chain, {
-    get(target, name) {
-      // Bodies never come.
-      if (name === 'body') return () => new Promise(() => undefined);
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  const [asked, asking] = [await node(silent), await node(chain)];
+  const [asked, asking] = [await node(withoutBodies(chain)), await node(chain)];
   await asking.server.dial(asked.server.enode);
   const peer = await asking.peer;
   for (const start of [1, 2, 3]) await peer.getBlockHeaders({ start, limit: 1 });

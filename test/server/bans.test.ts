@@ -475,7 +475,8 @@ it('bans of before the start do not take the place of those of the last run', as
     storeLocalBans: async (_: Uint8Array, written: Uint8Array) => {
       value = written;
     },
-  } as unknown as NodeDatabase;
+    damage: undefined,
+  };
   const store = new BanStore({ bans, id: new Uint8Array(32), database, env, failed: () => undefined });
   bans.add({ kind: 'ip', name: '9.9.9.9' }, 3_600_000, 'test');
   store.changed();
@@ -501,7 +502,8 @@ it('bans that could not be written are written later', async () => {
       if (isFull) throw new PeerlaneError('file-unreadable', 'no space is left');
       written.push(value);
     },
-  } as unknown as NodeDatabase;
+    damage: undefined,
+  };
   const failed = ({ code }: PeerlaneError) => void problems.push(code);
   const store = new BanStore({ bans, id: new Uint8Array(32), database, env, failed });
   const settled = () => new Promise((resolve) => setImmediate(resolve));

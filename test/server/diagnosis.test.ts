@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type DiagnosisFacts, diagnose, type FindingKind, widestOf } from '../../src/server/diagnosis.ts';
+import { diagnose, widestOf } from '../../src/server/diagnosis.ts';
+import type { DiagnosisFacts, FindingKind } from '../../src/server/diagnosis-facts.ts';
 
 const MINUTE = 60_000;
 const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };

@@ -104,22 +104,15 @@ describe('a full server', () => {
     await busy.dial(server.enode);
     const channel = await next();
     await server.until(() => server.peers.length === 2);
-    const pass = async (ms: number) => {
-      // Not so long that the peers would be silent for too long.
-      for (let passed = 0; passed < ms; passed += 5_000) {
-        env.advance(Math.min(5_000, ms - passed));
-        for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-      }
-    };
-    await pass(IDLE_MS);
+    await env.pass(IDLE_MS);
     await channel.send(1, Uint8Array.of(1));
     await channel[Symbol.asyncIterator]().next();
     // Nobody was refused: nobody goes.
-    await pass(2 * EVICTION_INTERVAL_MS);
+    await env.pass(2 * EVICTION_INTERVAL_MS);
     expect(server.peers).toHaveLength(2);
     expect(await third.dial(server.enode).catch(({ code }) => code)).toBe('remote-disconnect');
     await server.until(isKind('connection-failed'));
-    await pass(EVICTION_INTERVAL_MS);
+    await env.pass(EVICTION_INTERVAL_MS);
     const end = await endOf(first);
     expect(end instanceof PeerlaneError && end.details.reason).toBe('too-many-peers');
     await server.until(isKind('peer-disconnected'));

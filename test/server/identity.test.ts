@@ -3,12 +3,17 @@ import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
-import { eciesEncrypt, generateSecretKey, publicKeyOf, SIGNATURE_LENGTH } from '../../src/crypto/index.ts';
+import {
+  ECIES_OVERHEAD,
+  eciesEncrypt,
+  generateSecretKey,
+  publicKeyOf,
+  SIGNATURE_LENGTH,
+} from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
 import { bytes as bytesOf, encode, struct, uint } from '../../src/rlp/index.ts';
 import { LOOPBACK, startedServer } from '../support/servers.ts';
 
-const ECIES_OVERHEAD = 113;
 /** A signature that is drawn gives a key every second time or so. */
 const MAX_TRIES = 64;
 const BANNED_AFTER = 3;

@@ -1,13 +1,10 @@
 import { expect, it, onTestFinished } from 'vitest';
+import { Closing } from '../../src/base/closing.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { MessageCount, ServerMetrics } from '../../src/observe/index.ts';
 import { clientFamily, expose } from '../../src/observe/index.ts';
 import type { Server } from '../../src/server/index.ts';
-import {
-  DEFAULT_METRICS_INTERVAL_MS,
-  type MetricsStreamContext,
-  metricsStream,
-} from '../../src/server/metrics-stream.ts';
+import { DEFAULT_METRICS_INTERVAL_MS, metricsStream } from '../../src/server/metrics-stream.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { readExposition } from '../support/exposition.ts';
 import { echo, endOf, isKind, manual, startedServer, TestServer } from '../support/servers.ts';
@@ -158,21 +155,24 @@ it('ends a stream whose signal aborts, or that its reader leaves', async () => {
 
 it('holds no stream that is left where it stands', async () => {
   let held = 0;
-  const closing = {
-    isClosed: false,
-    onClose: () => {
+  class CountedClosing extends Closing {
+    override onClose(run: () => void): () => void {
+      const off = super.onClose(run);
       held++;
-      return () => void held--;
-    },
-  };
-  const context = { env: new VirtualEnv(), closing, snapshot: () => ({}) };
-  const stream = metricsStream(context as unknown as MetricsStreamContext);
+      return () => {
+        held--;
+        off();
+      };
+    }
+  }
+  const { env, server } = virtualServer();
+  const stream = metricsStream({ env, closing: new CountedClosing(), snapshot: () => server.metrics() });
   await stream.next();
   expect(held).toBe(0);
   const waiting = stream.next();
   await new Promise((resolve) => setImmediate(resolve));
   expect(held).toBe(1);
-  context.env.advance(DEFAULT_METRICS_INTERVAL_MS);
+  env.advance(DEFAULT_METRICS_INTERVAL_MS);
   await waiting;
   expect(held).toBe(0);
 });

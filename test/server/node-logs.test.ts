@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { MAX_LOG_LENGTH, MAX_LOGGED_NODES, NodeLogs } from '../../src/server/node-logs.ts';
+import { bytesInUse } from '../support/collect.ts';
 
 const failed = (message: string) => ({ kind: 'dial-failed', code: 'dial-failed', message }) as const;
 
@@ -42,16 +41,9 @@ describe('what is remembered of nodes', () => {
 
   it('does not keep what was cut off', () => {
     const logs = new NodeLogs();
-    const before = settledHeap();
+    const before = bytesInUse();
     for (let i = 0; i < 500; i++) logs.note(`${i}`, failed(`${i} ${'x'.repeat(100_000)}`), i);
-    expect(settledHeap() - before).toBeLessThan(10_000_000);
+    expect(bytesInUse() - before).toBeLessThan(10_000_000);
     expect(logs.size).toBe(500);
   });
 });
-
-/** Bytes of the heap that are in use, after a collection. */
-function settledHeap(): number {
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
-  return process.memoryUsage().heapUsed;
-}

@@ -4,14 +4,6 @@ import { EVICTION_INTERVAL_MS, IDLE_MS } from '../../src/server/eviction.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 import { manual, startedServer, type TestServer } from '../support/servers.ts';
 
-/** In steps that leave no peer without an answer for too long. */
-async function pass(env: ManualEnv, ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 5_000) {
-    env.advance(Math.min(5_000, ms - passed));
-    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 /** Nodes that never say a word of a protocol, and whose clocks stand. */
 const silent = () => startedServer({ env: new ManualEnv(), protocols: [manual().protocol] });
 
@@ -44,7 +36,7 @@ describe('a server that has nodes to choose from', () => {
     const [first] = server.peers;
     await (await silent()).dial(server.enode);
     await server.until(() => server.peers.length === 2);
-    await pass(env, IDLE_MS + EVICTION_INTERVAL_MS);
+    await env.pass(IDLE_MS + EVICTION_INTERVAL_MS);
     const evicted = await server.until((event) => event.kind === 'peer-disconnected');
     expect(evicted.kind === 'peer-disconnected' && evicted.error.code).toBe('too-many-peers');
     await server.until(() => server.peers.length === 2);
@@ -61,8 +53,8 @@ describe('a server that has one peer, and another node that is gone', () => {
     const server = await startedServer({ env, maxPeers: 3, bootnodes: [gone.enode, good.enode] });
     await server.until(({ kind }) => kind === 'dial-failed');
     await server.until(({ kind }) => kind === 'peer-connected');
-    await pass(env, IDLE_MS);
-    await pass(env, 2 * EVICTION_INTERVAL_MS);
+    await env.pass(IDLE_MS);
+    await env.pass(2 * EVICTION_INTERVAL_MS);
     expect(server.seen.filter(({ kind }) => kind === 'peer-disconnected')).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { markOf, requireReplaceable } from '../../io/text-file.ts';
 import type { NodeSet } from '../../server/node-set.ts';
 import type { Context } from '../command.ts';
 import { NODE_SET, readNodeSet, writeNodeSet } from '../node-set-file.ts';
+import { repeated } from '../repeated.ts';
 
 /** How often the file is written, so that a crash loses little. */
 const WRITE_INTERVAL_MS = 30_000;
@@ -89,14 +90,4 @@ async function readIfThere(path: string, context: Context): Promise<NodeSet | un
 
 function isMissing(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-}
-
-/** Calls `run` every `ms`; returns what ends it. */
-export function repeated(env: Env, ms: number, run: () => void): () => void {
-  const again = (): void => {
-    run();
-    timer = env.setTimer(ms, again);
-  };
-  let timer = env.setTimer(ms, again);
-  return () => timer.cancel();
 }

@@ -116,8 +116,8 @@ export class MappedPort {
   async close(signal: AbortSignal): Promise<void> {
     await settled(this.#running, signal);
     const held = this.#held;
-    // What UPnP has not granted yet may be the mapping of another host, which a router may take away for anybody.
-    const asked = this.#asked?.name === 'upnp' ? undefined : this.#asked;
+    // What has not been granted yet may be the mapping of another host.
+    const asked = this.#asked?.unmapsOwnOnly === true ? this.#asked : undefined;
     const method = held?.method ?? asked;
     if (method === undefined) return;
     // Whatever the router says: the mapping ends by itself when its lease does.

@@ -6,6 +6,8 @@ import type { GrantedMapping, NatMethodName, WantedMapping } from '../../nat/ind
 /** A way to come by an external endpoint. Calls may run side by side. */
 export interface NatMethod {
   readonly name: NatMethodName;
+  /** Whether a router takes back only what this node has been granted, and not the mapping of another host at that port. */
+  readonly unmapsOwnOnly: boolean;
   /**
    * Makes a mapping, or renews it.
    * @throws PeerlaneError `nat-no-router`, `nat-refused`, `nat-carrier-grade`, `nat-lie`, `aborted`

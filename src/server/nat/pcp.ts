@@ -42,20 +42,25 @@ async function askRouter<T>({ env, router }: RouterMethodOptions, question: Rout
 /** That it grants no time is the answer to a request for none: any that is one will do. */
 const anyAnswer = (): true => true;
 
-export class PcpMethod implements NatMethod {
-  readonly name = 'pcp';
-  readonly #options: RouterMethodOptions;
+/** A request for a mapping. @param lifetime seconds; 0 takes it back */
+type EncodeMap = (wanted: WantedMapping, router: RouterPlace, lifetime: number) => Uint8Array;
 
-  constructor(options: RouterMethodOptions) {
+/** What both protocols have in common: the router is asked for a mapping, and for none, in the same words. */
+class MapRequests {
+  readonly #options: RouterMethodOptions;
+  readonly #encode: EncodeMap;
+
+  constructor(options: RouterMethodOptions, encode: EncodeMap) {
     this.#options = options;
+    this.#encode = encode;
   }
 
-  async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
-    const read = (packet: Uint8Array) => decodePcpMap(packet, wanted);
-    const ask = this.#ask(wanted, wanted.lifetime, read, signal);
-    const answer = await ask.catch((error: unknown) => this.#failed(error, wanted, signal));
-    if (answer.kind === 'other-version') throw noRouter('the router does not speak PCP');
-    return answer.granted;
+  map<T>(
+    wanted: WantedMapping,
+    read: (packet: Uint8Array) => T | undefined,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return this.#ask(wanted, wanted.lifetime, read, signal);
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
@@ -68,8 +73,34 @@ export class PcpMethod implements NatMethod {
     read: (packet: Uint8Array) => T | undefined,
     signal: AbortSignal,
   ): Promise<T> {
-    const request = (router: RouterPlace) => encodePcpMap(wanted, addressOf(router), lifetime);
+    const request = (router: RouterPlace) => this.#encode(wanted, router, lifetime);
     return askRouter(this.#options, { request, read, signal });
+  }
+}
+
+export class PcpMethod implements NatMethod {
+  readonly name = 'pcp';
+  readonly unmapsOwnOnly = true;
+  readonly #options: RouterMethodOptions;
+  readonly #requests: MapRequests;
+
+  constructor(options: RouterMethodOptions) {
+    this.#options = options;
+    this.#requests = new MapRequests(options, (wanted, router, lifetime) =>
+      encodePcpMap(wanted, addressOf(router), lifetime),
+    );
+  }
+
+  async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
+    const read = (packet: Uint8Array) => decodePcpMap(packet, wanted);
+    const ask = this.#requests.map(wanted, read, signal);
+    const answer = await ask.catch((error: unknown) => this.#failed(error, wanted, signal));
+    if (answer.kind === 'other-version') throw noRouter('the router does not speak PCP');
+    return answer.granted;
+  }
+
+  unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    return this.#requests.unmap(wanted, signal);
   }
 
   async #failed(error: unknown, wanted: WantedMapping, signal: AbortSignal): Promise<never> {
@@ -90,31 +121,25 @@ const ADDRESS = { request: encodePmpAddress, read: decodePmpAddress } as const;
 
 export class PmpMethod implements NatMethod {
   readonly name = 'pmp';
+  readonly unmapsOwnOnly = true;
   readonly #options: RouterMethodOptions;
+  readonly #requests: MapRequests;
 
   constructor(options: RouterMethodOptions) {
     this.#options = options;
+    this.#requests = new MapRequests(options, (wanted, _, lifetime) => encodePmpMap(wanted, lifetime));
   }
 
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
     // First, so that a router without an address of use keeps no mapping.
     const externalIp = await askRouter(this.#options, { ...ADDRESS, signal });
     const read = (packet: Uint8Array) => decodePmpMap(packet, wanted);
-    const mapped = await this.#ask(wanted, wanted.lifetime, read, signal);
+    const mapped = await this.#requests.map(wanted, read, signal);
     return { externalIp, ...mapped };
   }
 
-  async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    await this.#ask(wanted, 0, anyAnswer, signal);
-  }
-
-  #ask<T>(
-    wanted: WantedMapping,
-    lifetime: number,
-    read: (packet: Uint8Array) => T | undefined,
-    signal: AbortSignal,
-  ): Promise<T> {
-    return askRouter(this.#options, { request: () => encodePmpMap(wanted, lifetime), read, signal });
+  unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    return this.#requests.unmap(wanted, signal);
   }
 }
 

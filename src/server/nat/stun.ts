@@ -27,6 +27,7 @@ export interface StunMethodOptions {
 /** Makes no mapping: a server says at which address it sees this machine, and the ports are taken to be the same there. */
 export class StunMethod implements NatMethod {
   readonly name = 'stun';
+  readonly unmapsOwnOnly = true;
   readonly #options: StunMethodOptions;
 
   constructor(options: StunMethodOptions) {

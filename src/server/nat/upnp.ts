@@ -42,6 +42,7 @@ interface Found extends RouterPlace {
 
 export class UpnpMethod implements NatMethod {
   readonly name = 'upnp';
+  readonly unmapsOwnOnly = false;
   readonly #options: RouterMethodOptions;
   /** Kept as long as it answers. */
   #found: Found | undefined;

@@ -89,14 +89,10 @@ type discoveryNode struct {
 func runDiscover(out *reporter, args []string) error {
 	set := flag.NewFlagSet("discover", flag.ContinueOnError)
 	logs := set.Bool("log", false, "report go-ethereum's log as `log` events")
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	restrict, err := netutil.ParseNetlist(loopbackNet)
+	restrict, err := parseLocal(set, args)
 	if err != nil {
 		return err
 	}
-	forbidDNS()
 	d := &discovery{
 		logger:   log.NewLogger(log.DiscardHandler()),
 		restrict: restrict,
@@ -117,6 +113,15 @@ func runDiscover(out *reporter, args []string) error {
 	})
 	d.closeAll()
 	return err
+}
+
+// parseLocal reads the flags of a mode whose nodes keep to loopback; it gives what they may hear of.
+func parseLocal(set *flag.FlagSet, args []string) (*netutil.Netlist, error) {
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	forbidDNS()
+	return netutil.ParseNetlist(loopbackNet)
 }
 
 // forbidDNS keeps go-ethereum from asking a public time server, as it does when 33 replies in a row are late.

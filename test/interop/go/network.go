@@ -39,14 +39,10 @@ type network struct {
 //	peers   whom each node is connected to
 func runNetwork(out *reporter, args []string) error {
 	set := flag.NewFlagSet("network", flag.ContinueOnError)
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	restrict, err := netutil.ParseNetlist(loopbackNet)
+	restrict, err := parseLocal(set, args)
 	if err != nil {
 		return err
 	}
-	forbidDNS()
 	n := &network{restrict: restrict}
 	out.report("ready", nil)
 	err = serveCommands(os.Stdin, out, func(c *command) (fields, error) {

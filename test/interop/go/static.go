@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -39,14 +39,10 @@ type staticNode struct {
 //	look   the connections of each node, and how many it has had
 func runStatic(out *reporter, args []string) error {
 	set := flag.NewFlagSet("static", flag.ContinueOnError)
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	restrict, err := netutil.ParseNetlist(loopbackNet)
+	restrict, err := parseLocal(set, args)
 	if err != nil {
 		return err
 	}
-	forbidDNS()
 	var nodes []*staticNode
 	out.report("ready", nil)
 	err = serveCommands(os.Stdin, out, func(c *command) (fields, error) {
@@ -79,16 +75,10 @@ func runStatic(out *reporter, args []string) error {
 		}
 		return nil, fmt.Errorf("unknown command %q", c.Cmd)
 	})
-	var stopping sync.WaitGroup
-	for _, node := range nodes {
-		stopping.Add(1)
-		go func() {
-			defer stopping.Done()
-			node.server.Stop()
-			node.sub.Unsubscribe()
-		}()
-	}
-	stopping.Wait()
+	endAll(slices.Values(nodes), func(node *staticNode) {
+		node.server.Stop()
+		node.sub.Unsubscribe()
+	})
 	return err
 }
 

@@ -8,15 +8,10 @@ import type { WantedMapping } from '../../../src/nat/index.ts';
 import { PcpMethod, PmpMethod } from '../../../src/server/nat/pcp.ts';
 import { UpnpMethod } from '../../../src/server/nat/upnp.ts';
 import { rejectionOf } from '../../support/errors.ts';
+import { WANTED as WANTED_MAPPING } from '../../support/wanted-mapping.ts';
 
 const HERE = '127.0.0.1';
-const WANTED: WantedMapping = {
-  protocol: 'tcp',
-  internalPort: 1,
-  externalPort: 1,
-  lifetime: 600,
-  nonce: new Uint8Array(12),
-};
+const WANTED: WantedMapping = { ...WANTED_MAPPING, internalPort: 1, externalPort: 1 };
 const never = new AbortController().signal;
 
 /** A UDP port that answers; @param from the address that it answers from */

@@ -24,6 +24,7 @@ const GRANTED: GrantedMapping = { externalIp: '1.2.3.4', externalPort: 30_303, l
 /** A router that answers what the test says, and keeps what it was asked. */
 class FakeRouter implements NatMethod {
   readonly name: NatMethod['name'];
+  readonly unmapsOwnOnly: boolean;
   readonly mapped: WantedMapping[] = [];
   readonly unmapped: WantedMapping[] = [];
   answer: (wanted: WantedMapping) => GrantedMapping | Promise<GrantedMapping>;
@@ -32,6 +33,7 @@ class FakeRouter implements NatMethod {
   constructor(answer: FakeRouter['answer'] = () => GRANTED, name: NatMethod['name'] = 'pcp') {
     this.answer = answer;
     this.name = name;
+    this.unmapsOwnOnly = name !== 'upnp';
   }
 
   async map(wanted: WantedMapping): Promise<GrantedMapping> {
@@ -59,7 +61,14 @@ function mapperOf(methods: readonly NatMethod[], ports: { tcp?: number; udp?: nu
     env.advance(ms);
     await settle();
   };
-  return { env, events, mapper, pass };
+  /** Closes it, with a router that does not answer. */
+  const closeInVain = async (): Promise<void> => {
+    const closed = mapper.close();
+    await settle();
+    await pass(UNMAP_TIMEOUT_MS);
+    await closed;
+  };
+  return { env, events, mapper, pass, closeInVain };
 }
 
 const failing = (code: PeerlaneError['code']) => (): never => {
@@ -160,12 +169,9 @@ describe('a port mapper', () => {
   it('does not wait at the end for a method that never answers at all', async () => {
     const router = new FakeRouter(() => new Promise(() => undefined));
     router.back = () => new Promise(() => undefined);
-    const { env, mapper, pass } = mapperOf([router]);
+    const { env, closeInVain } = mapperOf([router]);
     await settle();
-    const closed = mapper.close();
-    await settle();
-    await pass(UNMAP_TIMEOUT_MS);
-    await closed;
+    await closeInVain();
     expect(env.timers).toBe(0);
   });
 
@@ -302,12 +308,9 @@ describe('a port mapper', () => {
     const router = new FakeRouter();
     router.back = (signal) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-    const { mapper, pass } = mapperOf([router]);
+    const { closeInVain } = mapperOf([router]);
     await settle();
-    const closed = mapper.close();
-    await settle();
-    await pass(UNMAP_TIMEOUT_MS);
-    await closed;
+    await closeInVain();
     expect(router.unmapped).toHaveLength(1);
   });
 
@@ -318,12 +321,9 @@ describe('a port mapper', () => {
     ['upnp', 0],
   ] as const)('takes back by %s what it has asked for and heard nothing of: %i', async (name, taken) => {
     const router = new FakeRouter(() => new Promise(() => undefined), name);
-    const { mapper, pass } = mapperOf([router]);
+    const { closeInVain } = mapperOf([router]);
     await settle();
-    const closed = mapper.close();
-    await settle();
-    await pass(UNMAP_TIMEOUT_MS);
-    await closed;
+    await closeInVain();
     expect([router.mapped.length, router.unmapped.length]).toEqual([1, taken]);
   });
 

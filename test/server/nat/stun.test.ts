@@ -3,19 +3,12 @@ import { expect, it, onTestFinished } from 'vitest';
 import { concatBytes } from '../../../src/base/bytes.ts';
 import { systemEnv } from '../../../src/base/env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
-import type { WantedMapping } from '../../../src/nat/index.ts';
 import { EVERY_IP, EVERY_IPV4 } from '../../../src/server/listen-host.ts';
 import { StunMethod } from '../../../src/server/nat/stun.ts';
 import { rejectionOf } from '../../support/errors.ts';
+import { WANTED } from '../../support/wanted-mapping.ts';
 
 const HERE = '127.0.0.1';
-const WANTED: WantedMapping = {
-  protocol: 'tcp',
-  internalPort: 30_303,
-  externalPort: 30_303,
-  lifetime: 600,
-  nonce: new Uint8Array(12),
-};
 const never = new AbortController().signal;
 
 // MAPPED-ADDRESS: IPv4, port 5, 1.2.3.4; and one of IPv6.

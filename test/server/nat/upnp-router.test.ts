@@ -5,23 +5,17 @@ import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../../src/base/env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
-import { CONFLICT, ONLY_PERMANENT, type WantedMapping } from '../../../src/nat/index.ts';
+import { CONFLICT, ONLY_PERMANENT } from '../../../src/nat/index.ts';
 import { PortMapper } from '../../../src/server/nat/port-mapper.ts';
 import { UpnpMethod } from '../../../src/server/nat/upnp.ts';
 import { rejectionOf } from '../../support/errors.ts';
+import { WANTED } from '../../support/wanted-mapping.ts';
 
 const HERE = '127.0.0.1';
 const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
 const SERVICE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
 const DESCRIPTION = `<root><device><serviceList><service><serviceType>${SERVICE}</serviceType>
   <controlURL>/control</controlURL></service></serviceList></device></root>`;
-const WANTED: WantedMapping = {
-  protocol: 'tcp',
-  internalPort: 30_303,
-  externalPort: 30_303,
-  lifetime: 600,
-  nonce: new Uint8Array(12),
-};
 const never = new AbortController().signal;
 
 interface Asked {

@@ -1,0 +1,76 @@
+/** What a server knows of itself when it is asked why it has no or few peers, and what may be found out of that. */
+import type { ErrorCode } from '../base/errors.ts';
+import type { IpClass } from '../base/ip-class.ts';
+import type { ClockSkew } from '../discv4/index.ts';
+import type { DialOutcome } from './dial-backoff.ts';
+import type { OutsideView } from './local-node.ts';
+
+export interface DiagnosisFacts {
+  /** Milliseconds since the start. */
+  readonly uptimeMs: number;
+  readonly maxPeers: number;
+  readonly inbound: number;
+  readonly dialed: number;
+  /** Of these, nodes that are kept whatever the limits. */
+  readonly kept: number;
+  /** Static nodes that are not connected. */
+  readonly missing: number;
+  /** Nodes that wait to be dialed or for their time to be dialed again. */
+  readonly candidates: number;
+  /** Of these, nodes that are banned here, or left alone for how they behaved. */
+  readonly shunned: number;
+  /** Dials of late by what came of them; `stayed`: all that led to a peer. */
+  readonly outcomes: ReadonlyMap<DialOutcome, number>;
+  /** Why they failed. */
+  readonly codes: ReadonlyMap<ErrorCode, number>;
+  /** Nodes of late that were not dialed, since their records say that they are of no use. */
+  readonly passedOver: number;
+  /** Whether the server listens, and on which TCP port. */
+  readonly listens: boolean;
+  readonly port: number;
+  /** Whether somebody from the Internet has ever come in. */
+  readonly wasReached: boolean;
+  /** The class of the address that the node's record names; `undefined`: it names none. */
+  readonly ownAddress: IpClass | undefined;
+  /** Undefined: no discovery v4. */
+  readonly v4:
+    | { readonly table: number; readonly sent: number; readonly received: number; readonly expired: number }
+    | undefined;
+  /** Where networks of the Internet see the node. */
+  readonly outside: readonly OutsideView[];
+  /** Why ports are not mapped at present, where that was asked for. */
+  readonly natFailure: ErrorCode | undefined;
+  /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
+  readonly hasSources: boolean;
+  /** Whether any that are not static do. */
+  readonly hasOthers: boolean;
+  readonly clockSkew: ClockSkew | undefined;
+}
+
+export type FindingKind =
+  | 'clock'
+  | 'no-sources'
+  | 'offline'
+  | 'discovery-blocked'
+  | 'wrong-fork'
+  | 'saturated'
+  | 'restricted'
+  | 'shunned'
+  | 'incompatible'
+  | 'unreachable'
+  | 'no-candidates'
+  | 'other-address'
+  | 'nat'
+  | 'symmetric-nat'
+  | 'closed-port'
+  | 'static-missing'
+  | 'waiting';
+
+export interface Finding {
+  readonly kind: FindingKind;
+  /** How many nodes, dials or seconds it is about. */
+  readonly count: number;
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice: string;
+}

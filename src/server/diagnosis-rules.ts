@@ -1,0 +1,295 @@
+/** What may be wrong with a server that has no or few peers: a pure function for each. */
+import type { ErrorCode } from '../base/errors.ts';
+import type { DiagnosisFacts, Finding, FindingKind } from './diagnosis-facts.ts';
+import type { DialOutcome } from './dial-backoff.ts';
+
+/** A clock that is off by more makes packets of discovery, which are valid for 20 s, expire before they come. Seconds. */
+export const MAX_CLOCK_SKEW_S = 10;
+/** Of fewer dials that failed nothing is said. */
+export const MIN_FAILED_DIALS = 5;
+/** A cause is named if so large a part of the dials that failed has it. */
+const TELLING_PART = 1 / 3;
+/** After this time somebody should have come in. Milliseconds. */
+export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
+/** After this time discovery should have heard of somebody. Milliseconds. */
+export const DISCOVERY_PATIENCE_MS = 60_000;
+type Rule = (facts: DiagnosisFacts) => Finding | undefined;
+
+/** In the order in which they are to be mended: one that stands above may be the cause of those below. */
+export const RULES: readonly Rule[] = [
+  clock,
+  noSources,
+  offline,
+  discoveryBlocked,
+  wrongFork,
+  restricted,
+  shunned,
+  saturated,
+  incompatible,
+  unreachable,
+  noCandidates,
+  otherAddress,
+  nat,
+  symmetricNat,
+  closedPort,
+  staticMissing,
+];
+
+function clock({ clockSkew }: DiagnosisFacts): Finding | undefined {
+  if (clockSkew === undefined || Math.abs(clockSkew.seconds) < MAX_CLOCK_SKEW_S) return undefined;
+  const { seconds, samples } = clockSkew;
+  const count = Math.abs(Math.round(seconds));
+  return {
+    kind: 'clock',
+    count,
+    message: `the clock of this machine is ${count} s ${seconds > 0 ? 'behind' : 'ahead of'} those of ${samples} networks`,
+    advice: 'Set it, by NTP for example: packets of discovery are valid for 20 s',
+  };
+}
+
+function noSources({ hasSources }: DiagnosisFacts): Finding | undefined {
+  if (hasSources) return undefined;
+  return {
+    kind: 'no-sources',
+    count: 0,
+    message: 'the server has nobody to dial',
+    advice: 'Give it bootnodes with discovery, a list in DNS, or static nodes',
+  };
+}
+
+function offline({ outcomes, codes, inbound, dialed, v4 }: DiagnosisFacts): Finding | undefined {
+  const failed = outcomes.get('unreachable') ?? 0;
+  const isHeard = inbound + dialed > 0 || (v4 !== undefined && v4.received > 0);
+  if (
+    isHeard ||
+    failed < MIN_FAILED_DIALS ||
+    failed < failures(outcomes) ||
+    (outcomes.get('stayed') ?? 0) > 0
+  )
+    return undefined;
+  const refused = codes.get('dial-failed') ?? 0;
+  return {
+    kind: 'offline',
+    count: failed,
+    message: `none of ${failed} dials has reached anybody (${refused} failed at once)`,
+    advice: 'See whether this machine has a network, and whether a firewall forbids connections that go out',
+  };
+}
+
+function discoveryBlocked({ v4, uptimeMs }: DiagnosisFacts): Finding | undefined {
+  if (v4 === undefined || uptimeMs < DISCOVERY_PATIENCE_MS || v4.received > 0 || v4.sent === 0)
+    return undefined;
+  return {
+    kind: 'discovery-blocked',
+    count: v4.sent,
+    message: `none of ${v4.sent} packets of discovery was answered`,
+    advice: 'See whether a firewall forbids UDP, and whether the bootnodes are alive',
+  };
+}
+
+function wrongFork({ outcomes, codes, passedOver }: DiagnosisFacts): Finding | undefined {
+  const refused = sum(codes, ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch']);
+  const count = refused + passedOver;
+  if (
+    count < MIN_FAILED_DIALS ||
+    count < TELLING_PART * (failures(outcomes) + (outcomes.get('stayed') ?? 0) + passedOver)
+  )
+    return undefined;
+  return {
+    kind: 'wrong-fork',
+    count,
+    message: `${count} nodes are of another chain or fork`,
+    advice:
+      'If that is nearly all of them, see whether this node has the right genesis and schedule of forks, and a head that is not years old',
+  };
+}
+
+function restricted({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
+  const count = codes.get('address-refused') ?? 0;
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * (failures(outcomes) + count)) return undefined;
+  return {
+    kind: 'restricted',
+    count,
+    message: `${count} dials were for addresses that netRestrict or netDeny refuses`,
+    advice:
+      'See whether netRestrict and netDeny are meant like that, and where the names of those nodes lead',
+  };
+}
+
+function shunned({ shunned: count, candidates, inbound, dialed }: DiagnosisFacts): Finding | undefined {
+  const isTelling = count >= MIN_FAILED_DIALS && count >= TELLING_PART * candidates;
+  if (count === 0 || (inbound + dialed > 0 && !isTelling)) return undefined;
+  return {
+    kind: 'shunned',
+    count,
+    message: `${count} of ${candidates} nodes that could be dialed are banned here, or left alone for how they behaved`,
+    advice: 'See server.bans, and server.log(node) for why and until when; server.unban(node) takes one back',
+  };
+}
+
+function saturated({ outcomes }: DiagnosisFacts): Finding | undefined {
+  return ofDials(
+    outcomes,
+    'full',
+    'saturated',
+    'have no slot for this node',
+    'Wait: it is tried again. Static nodes may name it as trusted; being reachable from outside helps',
+  );
+}
+
+function incompatible({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
+  const count =
+    (outcomes.get('breach') ?? 0) +
+    sum(codes, ['no-shared-capability', 'incompatible-version', 'protocol-version-mismatch']);
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * failures(outcomes)) return undefined;
+  return {
+    kind: 'incompatible',
+    count,
+    message: `${count} nodes do not speak what this one does`,
+    advice: 'See whether the offered protocols are those of today; server.log(node) says more of each',
+  };
+}
+
+function unreachable(facts: DiagnosisFacts): Finding | undefined {
+  if (offline(facts) !== undefined) return undefined;
+  return ofDials(
+    facts.outcomes,
+    'unreachable',
+    'unreachable',
+    'could not be reached',
+    'Many nodes are gone when they are found: that is usual, up to a half',
+  );
+}
+
+function noCandidates({
+  candidates,
+  hasSources,
+  inbound,
+  dialed,
+  outcomes,
+  v4,
+  uptimeMs,
+}: DiagnosisFacts): Finding | undefined {
+  if (
+    !hasSources ||
+    candidates > 0 ||
+    inbound + dialed > 0 ||
+    failures(outcomes) > 0 ||
+    uptimeMs < DISCOVERY_PATIENCE_MS
+  )
+    return undefined;
+  const table = v4 === undefined ? '' : ` (${v4.table} in the table of discovery)`;
+  return {
+    kind: 'no-candidates',
+    count: 0,
+    message: `no node of use was found so far${table}`,
+    advice: 'Give it more bootnodes, or a list in DNS',
+  };
+}
+
+const NAT_FAILURES: ReadonlyMap<ErrorCode, string> = new Map([
+  ['nat-no-router', 'no router answers that would map its port'],
+  ['nat-refused', 'the router refuses to map its port'],
+  ['nat-lie', 'what the router says of the address outside cannot be'],
+]);
+
+function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
+  if (listens && natFailure === 'nat-carrier-grade') {
+    return {
+      kind: 'nat',
+      count: 0,
+      message: 'the router is behind a translator of the provider: nobody can connect from outside',
+      advice: 'Ask the provider for an address of your own, or use IPv6; dialing others works all the same',
+    };
+  }
+  if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
+  const named =
+    ownAddress === undefined
+      ? 'the record of this node names no address'
+      : 'the record of this node names an address that only its own network reaches';
+  const failure = natFailure === undefined ? undefined : NAT_FAILURES.get(natFailure);
+  return {
+    kind: 'nat',
+    count: 0,
+    message: failure === undefined ? named : `${named}, and ${failure}`,
+    advice:
+      failure === undefined
+        ? "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port"
+        : 'Have the router map ports (UPnP, PCP), or forward the port there and name the address by externalIp',
+  };
+}
+
+function otherAddress({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ ip, known, recordIp }) => known && recordIp !== undefined && ip !== recordIp);
+  if (seen === undefined) return undefined;
+  const { ip, voters, recordIp } = seen;
+  return {
+    kind: 'other-address',
+    count: voters,
+    message: `${voters} networks see this node at ${ip}, but its record names ${recordIp}, as it was told`,
+    advice:
+      'See whether externalIp is that of today, or, where a router maps the ports, whether it stands behind another one',
+  };
+}
+
+function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ udpPort, known }) => udpPort === undefined && known !== 'endpoint');
+  if (seen === undefined) return undefined;
+  const { voters, ports } = seen;
+  return {
+    kind: 'symmetric-nat',
+    count: ports,
+    message: `${voters} networks see this node at ${ports} UDP ports: the router maps each peer to another one`,
+    advice:
+      "Nobody reaches it by UDP whom it has not asked: use the option nat ('any'), forward the port, or have the router keep it",
+  };
+}
+
+function closedPort({
+  listens,
+  ownAddress,
+  wasReached,
+  uptimeMs,
+  port,
+}: DiagnosisFacts): Finding | undefined {
+  if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
+  return {
+    kind: 'closed-port',
+    count: 0,
+    message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
+    advice: `See whether TCP port ${port} is open in the firewall, and forwarded by the router`,
+  };
+}
+
+function staticMissing({ missing }: DiagnosisFacts): Finding | undefined {
+  if (missing === 0) return undefined;
+  return {
+    kind: 'static-missing',
+    count: missing,
+    message: `${missing} static nodes are not connected`,
+    advice: 'See server.log(node) for what happened with each',
+  };
+}
+
+function ofDials(
+  outcomes: DiagnosisFacts['outcomes'],
+  outcome: DialOutcome,
+  kind: FindingKind,
+  words: string,
+  advice: string,
+): Finding | undefined {
+  const count = outcomes.get(outcome) ?? 0;
+  const all = failures(outcomes);
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * all) return undefined;
+  return { kind, count, message: `${count} of ${all} nodes that were dialed in vain ${words}`, advice };
+}
+
+function failures(outcomes: DiagnosisFacts['outcomes']): number {
+  let count = 0;
+  for (const [outcome, times] of outcomes) if (outcome !== 'stayed' && outcome !== 'own') count += times;
+  return count;
+}
+
+function sum(codes: DiagnosisFacts['codes'], of: readonly ErrorCode[]): number {
+  return of.reduce((count, code) => count + (codes.get(code) ?? 0), 0);
+}
