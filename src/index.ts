@@ -15,6 +15,7 @@ export {
   PeerlaneError,
 } from './base/errors.ts';
 export type { KeyValueStore, KvChange, KvEntry, ScannableStore } from './base/kv.ts';
+export type { Rate } from './base/rate-limit.ts';
 export { REPUTATION_EVENTS, type ReputationEventKind } from './base/reputation-events.ts';
 export { VirtualEnv } from './base/virtual-env.ts';
 export type { AddonFile } from './crypto/addon-file.ts';
@@ -25,7 +26,6 @@ export type { IntakeLimits } from './discv4/intake.ts';
 export type { WireEndpoint } from './discv4/messages.ts';
 export type { PacketName } from './discv4/packet.ts';
 export type { PingResult } from './discv4/pending.ts';
-export type { Rate } from './discv4/rate-limit.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {

@@ -8,10 +8,9 @@ import {
   MAX_NEIGHBORS,
   type Message,
   packetHash,
-  type UdpEndpoint,
 } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
-import { BUCKET_SIZE, compareDistance, type KadNode } from '../../src/kad/index.ts';
+import { BUCKET_SIZE, compareDistance, type KadNode, type UdpEndpoint } from '../../src/kad/index.ts';
 import type { Port, Receiver } from './links.ts';
 import type { SimNetwork } from './network.ts';
 import { type Identity, newIdentity } from './node.ts';

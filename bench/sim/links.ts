@@ -1,6 +1,6 @@
 /** A simulated UDP network: links with delay, loss and reordering, and hosts behind NAT. */
 import type { Env } from '../../src/base/env.ts';
-import type { UdpEndpoint } from '../../src/discv4/index.ts';
+import type { UdpEndpoint } from '../../src/kad/index.ts';
 import { Random } from './random.ts';
 
 /** A host is at a random place of a square; the light takes so long along one of its sides. */

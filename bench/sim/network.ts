@@ -1,8 +1,7 @@
 import { formatIpv4 } from '../../src/base/ip.ts';
 import { isGlobal } from '../../src/base/ip-class.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import type { UdpEndpoint } from '../../src/discv4/index.ts';
-import type { KadNode } from '../../src/kad/index.ts';
+import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
 import { Links } from './links.ts';
 import { type Identity, newIdentity, SimNode } from './node.ts';
 import { Random } from './random.ts';

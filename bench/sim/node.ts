@@ -1,15 +1,9 @@
 import type { Timer } from '../../src/base/env.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import {
-  Discv4Engine,
-  type LookupRun,
-  type PacketCrypto,
-  packetCrypto,
-  type UdpEndpoint,
-} from '../../src/discv4/index.ts';
+import { Discv4Engine, type PacketCrypto, packetCrypto } from '../../src/discv4/index.ts';
 import { type NodeRecord, signRecord } from '../../src/enr/index.ts';
-import { type KadNode, kadNode } from '../../src/kad/index.ts';
+import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
 import type { Links, Port } from './links.ts';
 import { cheapCrypto } from './signer.ts';
 

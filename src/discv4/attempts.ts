@@ -1,6 +1,6 @@
 /** Sending something until it is answered. */
+import type { Agenda } from '../base/agenda.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { Agenda } from './agenda.ts';
 import type { Outbox } from './outbox.ts';
 import { packetHash } from './packet.ts';
 import type { Pending, Remote } from './pending.ts';

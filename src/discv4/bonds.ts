@@ -1,5 +1,5 @@
 /** Proofs both ways (discv4.md, "Endpoint Proof"), which a node wants before it answers a request. */
-import type { Agenda } from './agenda.ts';
+import type { Agenda } from '../base/agenda.ts';
 import type { BondDone, BondWaiter, Done, PingResult, Remote } from './pending.ts';
 import type { Proofs } from './proofs.ts';
 

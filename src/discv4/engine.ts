@@ -1,16 +1,25 @@
 /** Discovery v4 (discv4.md) as a machine: packets and times go in, packets and events come out. */
+
+import { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { type KadNode, kadNode, sameEndpoint, Table } from '../kad/index.ts';
-import type { UdpEndpoint } from './address.ts';
-import { Agenda } from './agenda.ts';
+import {
+  type KadNode,
+  kadNode,
+  LookupRun,
+  type LookupRunContext,
+  type LookupRunEvents,
+  sameEndpoint,
+  Table,
+  type UdpEndpoint,
+  Upkeep,
+} from '../kad/index.ts';
 import type { ClockSkew } from './clock-samples.ts';
 import type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events.ts';
 import { DEFAULT_LIMITS, type Incoming, Intake, type IntakeLimits } from './intake.ts';
-import { LookupRun, type LookupRunEvents } from './lookup-run.ts';
 import type { WireEndpoint } from './messages.ts';
 import { noneOfEach, Outbox } from './outbox.ts';
 import type { PacketBatch, PacketCrypto, PacketResults } from './packet.ts';
@@ -20,7 +29,6 @@ import { Requests } from './requests.ts';
 import { Responder } from './responder.ts';
 import { type Reception, Screening } from './screening.ts';
 import { Signatures } from './signatures.ts';
-import { Upkeep } from './upkeep.ts';
 
 /** What an engine needs of the outside. */
 export interface Discv4Host {
@@ -96,11 +104,25 @@ export class Discv4Engine {
     const requests = this.#requests;
     this.#screening = new Screening({ ...base, intake: this.#intake, requests });
     this.#responder = new Responder({ ...base, requests, localRecord: () => host.localRecord() });
-    const renew = (node: KadNode) => {
-      if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
-    };
     const reached = seeds.filter(({ ip }) => this.#reaches(ip));
-    this.#upkeep = new Upkeep({ ...base, requests, randomBytes, renew }, reached);
+    this.#upkeep = new Upkeep(
+      {
+        ...this.#lookupContext,
+        table,
+        localTarget: publicKey,
+        randomTarget: () => randomBytes(PUBLIC_KEY_LENGTH),
+        check: (node, isSeed, done) => requests[isSeed ? 'ping' : 'pingNamed'](node, done),
+        renew: (node) => {
+          if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
+        },
+      },
+      reached,
+    );
+  }
+
+  get #lookupContext(): LookupRunContext {
+    const [agenda, requests, table] = [this.#agenda, this.#requests, this.table];
+    return { agenda, requests, table, localId: table.localId, idOf: nodeIdOf };
   }
 
   get #unixSeconds(): number {
@@ -218,9 +240,7 @@ export class Discv4Engine {
     if (!(target instanceof Uint8Array) || target.length !== PUBLIC_KEY_LENGTH) {
       throw new PeerlaneError('invalid-argument', `a target is a Uint8Array of ${PUBLIC_KEY_LENGTH} bytes`);
     }
-    const { publicKey } = this.#options;
-    const [agenda, requests, table] = [this.#agenda, this.#requests, this.table];
-    return new LookupRun({ agenda, requests, table, publicKey }, target, events);
+    return new LookupRun(this.#lookupContext, target, events);
   }
 
   /** Lets a lookup go on. */

@@ -1,8 +1,8 @@
 /** FindNode requests that await their Neighbors. */
+
+import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { BUCKET_SIZE, type KadNode, kadNode } from '../kad/index.ts';
-import { LOWEST_RELAYED_PORT, mayRelay } from './address.ts';
-import type { Agenda } from './agenda.ts';
+import { BUCKET_SIZE, type KadNode, kadNode, LOWEST_RELAYED_PORT, mayRelay } from '../kad/index.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
 import {

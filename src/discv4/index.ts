@@ -1,6 +1,5 @@
 /** Node discovery v4 (discv4.md), as a machine. */
 
-export { mayRelay, normalIp, type UdpEndpoint } from './address.ts';
 export { PACKET_LIFETIME_S, REPLY_TIMEOUT_MS } from './attempts.ts';
 export type { ClockSkew } from './clock-samples.ts';
 export {
@@ -10,7 +9,6 @@ export {
 } from './engine.ts';
 export type { Discv4Event, Discv4Sizes, Discv4Stats, DropReason } from './events.ts';
 export { DEFAULT_LIMITS, type IntakeLimits } from './intake.ts';
-export type { LookupRun, LookupRunEvents } from './lookup-run.ts';
 export {
   decodeMessage,
   encodeMessage,
@@ -35,4 +33,3 @@ export type { PingResult, RequestFailure } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
 export { MAX_REQUESTS } from './requests.ts';
 export { MAX_EXPIRATION_S, type Reception } from './screening.ts';
-export { EMPTY_REFRESH_INTERVAL_MS, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from './upkeep.ts';

@@ -1,8 +1,8 @@
 /** What of all that comes in is looked at, and in which order: known nodes first, others as far as there is time. */
-import { FairQueue } from './fair-queue.ts';
+import { FairQueue } from '../base/fair-queue.ts';
+import { type Rate, RateLimit } from '../base/rate-limit.ts';
+import type { Origin } from '../kad/index.ts';
 import type { Message } from './messages.ts';
-import type { Origin } from './origin.ts';
-import { type Rate, RateLimit } from './rate-limit.ts';
 
 export interface IntakeLimits {
   /** Packets of one endpoint that has proved itself, ... */

@@ -4,6 +4,7 @@
  */
 import { isPeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import { addressBytes, addressText } from '../kad/index.ts';
 import {
   bigUint,
   bytes,
@@ -18,7 +19,6 @@ import {
   struct,
   uint,
 } from '../rlp/index.ts';
-import { addressBytes, addressText } from './address.ts';
 import { PACKET_TYPE, packetData, packetName } from './packet.ts';
 
 export const PROTOCOL_VERSION = 4;

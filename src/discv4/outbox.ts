@@ -1,4 +1,4 @@
-import type { UdpEndpoint } from './address.ts';
+import type { UdpEndpoint } from '../kad/index.ts';
 import { encodeMessage, type Message } from './messages.ts';
 import { HEAD_LENGTH, type PacketName, packetName } from './packet.ts';
 

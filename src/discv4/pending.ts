@@ -1,11 +1,10 @@
 /** What requests keep while they await their answers. */
+
+import type { Appointment } from '../base/agenda.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { PeerlaneError } from '../base/errors.ts';
-import type { KadNode } from '../kad/index.ts';
-import { endpointKey, type UdpEndpoint } from './address.ts';
-import type { Appointment } from './agenda.ts';
+import { endpointKey, type KadNode, type Origin, type UdpEndpoint } from '../kad/index.ts';
 import type { WireEndpoint } from './messages.ts';
-import type { Origin } from './origin.ts';
 
 /** Who sent a packet, as its signature says, and from where. */
 export interface Sender {

@@ -1,8 +1,8 @@
 /** Pings that await their Pongs: those of our own, and those that go back to strangers. */
+
+import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
-import type { KadNode } from '../kad/index.ts';
-import type { UdpEndpoint } from './address.ts';
-import type { Agenda } from './agenda.ts';
+import type { KadNode, UdpEndpoint } from '../kad/index.ts';
 import type { Attempts } from './attempts.ts';
 import { encodeMessage, type Pong, type WireEndpoint } from './messages.ts';
 import { packetSize } from './outbox.ts';

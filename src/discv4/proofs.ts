@@ -1,7 +1,7 @@
 /** Endpoint proofs (discv4.md, "Endpoint Proof"): who has answered a Ping, and whose Pings were answered. */
 import { equalBytes } from '../base/bytes.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { addressBytes, endpointKey, siteOf, subnetOf, type UdpEndpoint } from './address.ts';
+import { addressBytes, endpointKey, siteOf, subnetOf, type UdpEndpoint } from '../kad/index.ts';
 
 /** How long a proof is good for: longer than the text's 12 h, as go-ethereum has it. */
 export const PROOF_LIFETIME_MS = 24 * 60 * 60 * 1000;

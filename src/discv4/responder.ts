@@ -1,9 +1,17 @@
 /** Answers to the requests of others. */
+
+import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { BUCKET_SIZE, type KadNode, kadNode, sameEndpoint, type Table } from '../kad/index.ts';
-import { mayRelay, type UdpEndpoint } from './address.ts';
-import type { Agenda } from './agenda.ts';
+import {
+  BUCKET_SIZE,
+  type KadNode,
+  kadNode,
+  mayRelay,
+  sameEndpoint,
+  type Table,
+  type UdpEndpoint,
+} from '../kad/index.ts';
 import { PACKET_LIFETIME_S } from './attempts.ts';
 import { Debts } from './debts.ts';
 import { encodeMessage, type FindNode, MAX_NEIGHBORS, type Ping } from './messages.ts';

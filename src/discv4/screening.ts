@@ -1,11 +1,10 @@
 /** What is seen of a packet before its signature is: whatever is of no use, whoever signed it, costs little. */
 import { isPeerlaneError } from '../base/errors.ts';
-import type { UdpEndpoint } from './address.ts';
+import { originOf, type UdpEndpoint } from '../kad/index.ts';
 import { ClockSamples, type ClockSkew } from './clock-samples.ts';
 import type { DropReason } from './events.ts';
 import type { Intake } from './intake.ts';
 import { decodeMessage, type Message } from './messages.ts';
-import { originOf } from './origin.ts';
 import { isPacket, type PacketName, packetName } from './packet.ts';
 import type { Proofs } from './proofs.ts';
 import type { Requests } from './requests.ts';

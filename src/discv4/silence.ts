@@ -1,7 +1,7 @@
 /** Addresses that others have named, and where nobody answers: somebody may be there who never asked to be pinged. */
 import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
-import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from './address.ts';
+import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from '../kad/index.ts';
 import type { Proofs } from './proofs.ts';
 
 /** Pings without an answer after which an address is left alone, ... */

@@ -1,4 +1,16 @@
 /** The Kademlia table and lookups (discv4.md, "Kademlia Table" and "Recursive Lookup"), without any packets. */
+export {
+  addressBytes,
+  addressText,
+  endpointKey,
+  LOWEST_RELAYED_PORT,
+  mayRelay,
+  normalIp,
+  placeOf,
+  siteOf,
+  subnetOf,
+  type UdpEndpoint,
+} from './address.ts';
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
 export {
@@ -10,6 +22,13 @@ export {
 } from './ip-limits.ts';
 export { ALPHA, Lookup, type LookupOptions, MAX_ASKED, MAX_FOUND, MAX_PLACES } from './lookup.ts';
 export {
+  type FindNodeDone,
+  type LookupRequests,
+  LookupRun,
+  type LookupRunContext,
+  type LookupRunEvents,
+} from './lookup-run.ts';
+export {
   type KadNode,
   type KadNodeFields,
   kadNode,
@@ -17,6 +36,7 @@ export {
   reachedNode,
   sameEndpoint,
 } from './node.ts';
+export { type Origin, originOf } from './origin.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export {
   type AddOutcome,
@@ -27,3 +47,10 @@ export {
   type TableStats,
 } from './table.ts';
 export { TableView } from './table-view.ts';
+export {
+  EMPTY_REFRESH_INTERVAL_MS,
+  FIRST_REFRESH_INTERVAL_MS,
+  REFRESH_INTERVAL_MS,
+  Upkeep,
+  type UpkeepContext,
+} from './upkeep.ts';

@@ -53,6 +53,8 @@ export interface ClosestOptions {
  * Times are those of `Env.now`.
  */
 export class Table {
+  /** 32 bytes. */
+  readonly localId: Uint8Array;
   readonly #randomBytes: Env['randomBytes'];
   readonly #onAdded: (node: KadNode) => void;
   readonly #onRemoved: (node: KadNode) => void;
@@ -66,7 +68,8 @@ export class Table {
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ localId, randomBytes, onAdded, onRemoved }: TableOptions) {
     checkId(localId, 'the local id');
-    this.#buckets = new Buckets(localId.slice());
+    this.localId = localId.slice();
+    this.#buckets = new Buckets(this.localId);
     this.#randomBytes = randomBytes;
     this.#onAdded = onAdded ?? nothing;
     this.#onRemoved = onRemoved ?? nothing;

@@ -1,8 +1,8 @@
 /** Where a node is dialed: at several places perhaps, of which the first is tried first. */
 import { equalBytes } from '../base/bytes.ts';
-import { mayRelay } from '../discv4/index.ts';
 import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint, Wire } from '../io/tcp.ts';
+import { mayRelay } from '../kad/index.ts';
 import { banNameOf } from './bans.ts';
 
 /** Places of one node: the one that was named, and others that its record names or named. */

@@ -1,8 +1,7 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import type { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import type { LookupRun, LookupRunEvents } from '../discv4/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import type { KadNode, LookupRun, LookupRunEvents } from '../kad/index.ts';
 
 export interface LookupNodesOptions {
   /** Resolves, when it is the lookup's turn, with what ends that. @throws PeerlaneError `aborted`, `closed` */

@@ -8,11 +8,10 @@ import {
   MAX_REQUESTS,
   type Message,
   type Neighbor,
-  type UdpEndpoint,
   withHash,
 } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
-import type { KadNode } from '../../src/kad/index.ts';
+import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
 import { encode, encodeList, uint } from '../../src/rlp/index.ts';
 import { runs } from '../support/runs.ts';
 import { Network, Puppet, SimNode } from './network.ts';

@@ -9,10 +9,9 @@ import {
   encodeMessage,
   type Message,
   packetHash,
-  type UdpEndpoint,
 } from '../../src/discv4/index.ts';
 import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
-import { kadNode } from '../../src/kad/index.ts';
+import { kadNode, type UdpEndpoint } from '../../src/kad/index.ts';
 import { cheapCrypto } from './network.ts';
 
 const OWN = { ip: '8.8.8.8', udpPort: 30303, tcpPort: 30303 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../src/base/bytes.ts';
-import { endpointKey } from '../../src/discv4/address.ts';
+import { RateLimit } from '../../src/base/rate-limit.ts';
 import { DEBT_LIFETIME_MS, Debts, MAX_DEBTORS, MAX_SUBNET_DEBTORS } from '../../src/discv4/debts.ts';
 import {
   DEFAULT_LIMITS,
@@ -11,11 +11,11 @@ import {
   withHash,
 } from '../../src/discv4/index.ts';
 import { Intake, MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
-import { type Origin, originOf } from '../../src/discv4/origin.ts';
 import { PACKET_TYPE } from '../../src/discv4/packet.ts';
 import { MAX_PROOFS, MAX_SUBNET_PROOFS, PROOF_LIFETIME_MS, Proofs } from '../../src/discv4/proofs.ts';
-import { RateLimit } from '../../src/discv4/rate-limit.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
+import { endpointKey } from '../../src/kad/address.ts';
+import { type Origin, originOf } from '../../src/kad/origin.ts';
 import { encodeList } from '../../src/rlp/index.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { DEFAULT_LIMITS, packetHash } from '../../src/discv4/index.ts';
 import { Intake } from '../../src/discv4/intake.ts';
-import { originOf } from '../../src/discv4/origin.ts';
 import type { KadNode } from '../../src/kad/index.ts';
+import { originOf } from '../../src/kad/origin.ts';
 import { Network, Puppet, SimNode } from './network.ts';
 
 /** As fast as signatures are without the addon: so many each time, of about a millisecond each. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decodeMessage, isPacket, type Message, type UdpEndpoint } from '../../src/discv4/index.ts';
-import type { KadNode } from '../../src/kad/index.ts';
+import { decodeMessage, isPacket, type Message } from '../../src/discv4/index.ts';
+import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
 import { Network, SimNode } from './network.ts';
 
 /** Loses the first packet of a kind that a host sends. */

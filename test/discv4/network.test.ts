@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareBytes, toBareHex } from '../../src/base/bytes.ts';
-import { FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
-import { compareDistance } from '../../src/kad/index.ts';
+import { compareDistance, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from '../../src/kad/index.ts';
 import { Network, SimNode } from './network.ts';
 
 /** A bootnode, and others that know only it, each starting some time after the one before. */

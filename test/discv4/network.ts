@@ -11,16 +11,14 @@ import {
   encodeMessage,
   type IntakeLimits,
   isPacket,
-  type LookupRun,
   type Message,
   type PacketCrypto,
   packetCrypto,
   packetHash,
-  type UdpEndpoint,
   withHash,
 } from '../../src/discv4/index.ts';
 import { type NodeRecord, signRecord } from '../../src/enr/index.ts';
-import { type KadNode, kadNode } from '../../src/kad/index.ts';
+import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
 
 /** A signature that is the key itself: it costs nothing, and anybody can make it. */
 export function cheapCrypto(publicKey: Uint8Array): PacketCrypto {

@@ -1,8 +1,7 @@
 import { toBareHex } from '../base/bytes.ts';
-import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
-import type { KadNode, Table } from '../kad/index.ts';
 import { LookupRun, type LookupRunContext } from './lookup-run.ts';
-import type { Requests } from './requests.ts';
+import type { KadNode } from './node.ts';
+import type { Table } from './table.ts';
 
 /** How often lookups look for nodes that are missing in the table, once the node has been there for a while; ... */
 export const REFRESH_INTERVAL_MS = 30 * 60 * 1000;
@@ -20,11 +19,22 @@ const RANDOM_LOOKUPS = 3;
 const MAX_CHECKS = 16;
 
 export interface UpkeepContext extends LookupRunContext {
-  readonly requests: Requests;
   readonly table: Table;
-  randomBytes(length: number): Uint8Array;
+  /** A target of the protocol that stands for ourselves, and one that nobody can foresee. */
+  readonly localTarget: Uint8Array;
+  randomTarget(): Uint8Array;
+  /**
+   * Pings an entry: `done` is told of the Pong, or that there was none. Whoever sees to Pongs tells the table of each.
+   * @param isSeed it is not named by strangers, and may come later than we
+   */
+  check(node: KadNode, isSeed: boolean, done: (pong: CheckedPong | undefined) => void): void;
   /** Asks for the record of a node that says it has one newer than ours. */
   renew(node: KadNode): void;
+}
+
+export interface CheckedPong {
+  /** Sequence number of the node's record, if it has one. */
+  readonly enrSeq: bigint | undefined;
 }
 
 /** Keeps the table: checks its entries, and looks for more. */
@@ -88,24 +98,22 @@ export class Upkeep {
   }
 
   run(): void {
-    const { agenda, requests, table, renew } = this.#context;
+    const { agenda, requests, table } = this.#context;
     while (this.#checks < MAX_CHECKS && !requests.isFull) {
       const node = table.nextCheck(agenda.now);
       if (node === undefined) break;
       this.#checks++;
-      // Seeds are not named by strangers, and may come later than we.
-      const isSeed = this.#seeds.has(placeOf(node));
-      requests[isSeed ? 'ping' : 'pingNamed'](node, (pong) => {
+      this.#context.check(node, this.#seeds.has(placeOf(node)), (pong) => {
         this.#checks--;
         if (pong === undefined) table.checked(node.id, undefined, agenda.now);
-        else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) renew(node);
+        else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) this.#context.renew(node);
       });
     }
     if (!this.#isRefreshing && agenda.now >= this.#nextRefresh) this.#refresh();
   }
 
   #refresh(): void {
-    const { agenda, table, publicKey } = this.#context;
+    const { agenda, table, localTarget } = this.#context;
     this.#isRefreshing = true;
     // Where nobody is known yet, a refresh has not been one.
     if (table.isEmpty) this.#refreshMs = FIRST_REFRESH_INTERVAL_MS;
@@ -113,13 +121,12 @@ export class Upkeep {
     this.#refreshMs = Math.min(REFRESH_INTERVAL_MS, this.#refreshMs * REFRESH_GROWTH);
     this.#emptyRefreshAt = agenda.now + EMPTY_REFRESH_INTERVAL_MS;
     for (const seed of this.#seeds.values()) table.addFound(seed, agenda.now);
-    this.#lookUp(publicKey, RANDOM_LOOKUPS);
+    this.#lookUp(localTarget, RANDOM_LOOKUPS);
   }
 
   #lookUp(target: Uint8Array, more: number): void {
-    const { randomBytes } = this.#context;
     const done = () => {
-      if (more > 0) this.#lookUp(randomBytes(PUBLIC_KEY_LENGTH), more - 1);
+      if (more > 0) this.#lookUp(this.#context.randomTarget(), more - 1);
       else this.#isRefreshing = false;
     };
     new LookupRun(this.#context, target, { done }).advance();

@@ -1,7 +1,8 @@
-import { nodeIdOf } from '../enr/index.ts';
-import { BUCKET_SIZE, type KadNode, Lookup, type Table } from '../kad/index.ts';
-import type { Agenda } from './agenda.ts';
-import type { Requests } from './requests.ts';
+import type { Agenda } from '../base/agenda.ts';
+import { BUCKET_SIZE } from './bucket.ts';
+import { Lookup } from './lookup.ts';
+import type { KadNode } from './node.ts';
+import type { Table } from './table.ts';
 
 /**
  * Nodes of the table that a lookup begins with: more than it looks for, since of those of one network it asks few
@@ -9,11 +10,26 @@ import type { Requests } from './requests.ts';
  */
 const START_NODES = 4 * BUCKET_SIZE;
 
+/** The nodes of an answer; `undefined` for none. Of failures only `no-turn` counts here: the node has not been asked. */
+export type FindNodeDone = (nodes: readonly KadNode[] | undefined, failure?: string | Error) => void;
+
+/** The part of a protocol that a lookup asks nodes by. */
+export interface LookupRequests {
+  /** Whether no more can be asked at present. */
+  readonly isFull: boolean;
+  /** Calls `run` once, as soon as there is room. */
+  awaitRoom(run: () => void): void;
+  forgoRoom(run: () => void): void;
+  findNode(node: KadNode, target: Uint8Array, done: FindNodeDone): void;
+}
+
 export interface LookupRunContext {
   readonly agenda: Agenda;
-  readonly requests: Pick<Requests, 'isFull' | 'findNode' | 'awaitRoom' | 'forgoRoom'>;
+  readonly requests: LookupRequests;
   readonly table: Pick<Table, 'closest' | 'addFound' | 'trackRequest'>;
-  readonly publicKey: Uint8Array;
+  readonly localId: Uint8Array;
+  /** The node id, 32 bytes, that a target of the protocol stands for: in v4 that of a public key, in v5 itself. */
+  idOf(target: Uint8Array): Uint8Array;
 }
 
 export interface LookupRunEvents {
@@ -39,18 +55,18 @@ export class LookupRun {
   #isDone = false;
 
   /**
-   * @param target a public key, 64 bytes
+   * @param target as the protocol has it
    * @throws PeerlaneError `invalid-argument`
    */
   constructor(context: LookupRunContext, target: Uint8Array, events: LookupRunEvents) {
-    const { table, publicKey } = context;
+    const { table, localId } = context;
     this.#context = context;
     this.#events = events;
     this.#target = target;
-    const id = nodeIdOf(target);
+    const id = context.idOf(target);
     const start = table.closest(id, START_NODES, { onlyLive: false });
     this.#start = start;
-    this.#lookup = new Lookup({ target: id, start, localId: nodeIdOf(publicKey) });
+    this.#lookup = new Lookup({ target: id, start, localId });
   }
 
   get isDone(): boolean {

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import { Agenda } from '../../src/discv4/agenda.ts';
-import { LookupRun, type LookupRunContext } from '../../src/discv4/lookup-run.ts';
-import type { RequestFailure } from '../../src/discv4/pending.ts';
+import { Agenda } from '../../src/base/agenda.ts';
+import type { RequestFailure } from '../../src/discv4/index.ts';
+import { nodeIdOf } from '../../src/enr/index.ts';
 import { type KadNode, kadNode } from '../../src/kad/index.ts';
+import { LookupRun, type LookupRunContext } from '../../src/kad/lookup-run.ts';
 
 const node = kadNode({ publicKey: new Uint8Array(64).fill(7), ip: '9.9.9.9', udpPort: 1, tcpPort: 1 });
 
@@ -12,7 +13,8 @@ function told(...answers: readonly (readonly KadNode[] | RequestFailure | undefi
   const left = [...answers];
   const context: LookupRunContext = {
     agenda: new Agenda(),
-    publicKey: new Uint8Array(64).fill(1),
+    localId: new Uint8Array(32).fill(1),
+    idOf: nodeIdOf,
     table: {
       closest: () => [node],
       addFound: () => 'refused',

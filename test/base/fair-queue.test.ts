@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FairQueue } from '../../src/discv4/fair-queue.ts';
+import { FairQueue } from '../../src/base/fair-queue.ts';
 
 interface Item {
   readonly owner: string;
