@@ -32,6 +32,8 @@ export type Status = (typeof STATUS)[keyof typeof STATUS];
 
 /** Bytes of a public key: x and y, big-endian, without the prefix byte. */
 export const PUBLIC_KEY_LENGTH = 64;
+/** The parity of y (2 or 3), and x. */
+export const COMPRESSED_KEY_LENGTH = 33;
 export const SECRET_KEY_LENGTH = 32;
 /** r, s (32 bytes each, s in the lower half) and the recovery id. */
 export const SIGNATURE_LENGTH = 65;
@@ -155,6 +157,13 @@ export interface Backend {
   recover(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined;
   /** x coordinate of the shared point, 32 bytes; `undefined` for a bad key or a point off the curve. */
   ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+
+  /** The compressed form of the shared point, 33 bytes; `undefined` likewise. */
+  sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+  /** Whether r || s, of which s lies in the lower half, is a signature of the key's. */
+  verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean;
+  /** The 64 bytes of a compressed public key; `undefined` if it is none. */
+  decompress(compressed: Uint8Array): Uint8Array | undefined;
 
   /**
    * ECIES of RLPx (rlpx.md, "ECIES Encryption") with the ephemeral key and the IV given. Returns

@@ -6,7 +6,13 @@
 import { fromHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import { ECIES_OVERHEAD, PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, SIGNATURE_LENGTH } from './backend.ts';
+import {
+  COMPRESSED_KEY_LENGTH,
+  ECIES_OVERHEAD,
+  PUBLIC_KEY_LENGTH,
+  SECRET_KEY_LENGTH,
+  SIGNATURE_LENGTH,
+} from './backend.ts';
 import { checkBytes, checkObject, checkObjects, checkOwnBytes, isUint8Array, lengthOf } from './checks.ts';
 import { equalConstantTime as equalInConstantTime } from './js/node.ts';
 import { backend } from './load.ts';
@@ -122,6 +128,38 @@ export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   const shared = backend.ecdh(secretKey, publicKey);
   if (shared === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return shared;
+}
+
+/**
+ * The compressed form, 33 bytes, of the point that both sides share.
+ * @throws PeerlaneError `invalid-secret-key`, `invalid-public-key`
+ */
+export function sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  checkSecretKey(secretKey);
+  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  const shared = backend.sharedPoint(secretKey, publicKey);
+  if (shared === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
+  return shared;
+}
+
+/**
+ * Whether r and s, 64 bytes, are a signature of a 32-byte digest by the key. One with s in the upper half is none, so that nobody
+ * but the signer can give it a second form.
+ * @throws PeerlaneError `invalid-argument` for the digest, `invalid-signature` and `invalid-public-key` for another length
+ */
+export function verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  checkBytes(digest, 'the digest', DIGEST_LENGTH);
+  checkBytes(signature, 'the signature', SIGNATURE_LENGTH - 1, 'invalid-signature');
+  checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
+  return backend.verify(digest, signature, publicKey);
+}
+
+/** The 64-byte public key of its compressed form. @throws PeerlaneError `invalid-public-key` */
+export function decompressPublicKey(compressed: Uint8Array): Uint8Array {
+  checkBytes(compressed, 'the compressed public key', COMPRESSED_KEY_LENGTH, 'invalid-public-key');
+  const publicKey = backend.decompress(compressed);
+  if (publicKey === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
+  return publicKey;
 }
 
 export interface EciesEncryptOptions {

@@ -1,5 +1,6 @@
 /** Cryptography of Ethereum's peer-to-peer protocols, by an addon or in JavaScript, byte for byte alike. */
 export {
+  COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   FRAME_HEADER_LENGTH,
   FRAME_MAC_LENGTH,
@@ -18,6 +19,7 @@ export {
 } from './backend.ts';
 export {
   DIGEST_LENGTH,
+  decompressPublicKey,
   type EciesDecryptOptions,
   type EciesEncryptOptions,
   ecdh,
@@ -30,7 +32,9 @@ export {
   keccak256Many,
   publicKeyOf,
   recover,
+  sharedPoint,
   sign,
+  verify,
 } from './crypto.ts';
 export { type DecodedLane, type FramesToDecode, INLINE_LIMIT } from './decode-lanes.ts';
 export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';
@@ -38,4 +42,13 @@ export { type EnvelopeResults, type EnvelopeWork, EnvelopeWorker } from './envel
 export { createFrameSession } from './frame-session.ts';
 export { type DecodedFrames, type DecodedMessage, decodeFrames, frameErrorOf } from './frames.ts';
 export { type BackendInfo, info as backend } from './load.ts';
+export {
+  aes128Ctr,
+  GCM_TAG_LENGTH,
+  type GcmFields,
+  gcmOpen,
+  gcmSeal,
+  hkdfSha256,
+  sha256,
+} from './packets.ts';
 export { compress, uncompress, uncompressedLength } from './snappy.ts';

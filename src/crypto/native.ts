@@ -7,6 +7,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { type AddonFile, findAddon, thisPlatform } from './addon-file.ts';
 import {
   type Backend,
+  COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   type EnvelopeBatch,
   type FrameSession,
@@ -49,6 +50,12 @@ interface Addon {
   recoverOfScratch(): boolean;
   /** Of the secret key and the public key. */
   ecdhOfScratch(): boolean;
+  /** Likewise. */
+  sharedPointOfScratch(): boolean;
+  /** Of the digest, the signature and the public key. */
+  verifyOfScratch(): boolean;
+  /** Of the compressed key. */
+  decompressOfScratch(): boolean;
   /** Of the public key, the ephemeral key, the IV, the plaintext and the authenticated data. */
   eciesEncryptOfScratch(plaintextLength: number, authDataLength: number): boolean;
   eciesEncrypt(
@@ -213,6 +220,23 @@ class NativeBackend implements Backend {
     const shared = this.#result(this.#addon.ecdhOfScratch(), SECRET_KEY_LENGTH);
     this.#scratch.fill(0, 0, SECRET_KEY_LENGTH);
     return shared;
+  }
+
+  sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+    this.#give(secretKey, publicKey);
+    const shared = this.#result(this.#addon.sharedPointOfScratch(), COMPRESSED_KEY_LENGTH);
+    this.#scratch.fill(0, 0, COMPRESSED_KEY_LENGTH);
+    return shared;
+  }
+
+  verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+    this.#give(digest, signature, publicKey);
+    return this.#addon.verifyOfScratch();
+  }
+
+  decompress(compressed: Uint8Array): Uint8Array | undefined {
+    this.#give(compressed);
+    return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
   }
 
   eciesEncrypt(

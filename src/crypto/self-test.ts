@@ -74,6 +74,10 @@ function same(actual: Uint8Array | undefined, expected: Uint8Array): boolean {
   return actual !== undefined && equalBytes(actual, expected);
 }
 
+function compressed(publicKey: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(2 + ((publicKey[63] ?? 0) & 1)), publicKey.subarray(0, 32));
+}
+
 function secp256k1(backend: Backend): boolean {
   const other = backend.publicKey(OTHER_KEY);
   const zero = new Uint8Array(32);
@@ -84,6 +88,11 @@ function secp256k1(backend: Backend): boolean {
     same(backend.recover(DIGEST, KNOWN.signature), KNOWN.publicKey) &&
     same(backend.ecdh(SECRET_KEY, other), KNOWN.shared) &&
     same(backend.ecdh(OTHER_KEY, KNOWN.publicKey), KNOWN.shared) &&
+    same(backend.sharedPoint(SECRET_KEY, other)?.subarray(1), KNOWN.shared) &&
+    same(backend.sharedPoint(OTHER_KEY, KNOWN.publicKey), backend.sharedPoint(SECRET_KEY, other) ?? zero) &&
+    same(backend.decompress(compressed(other)), other) &&
+    backend.verify(DIGEST, KNOWN.signature.subarray(0, 64), KNOWN.publicKey) &&
+    !backend.verify(DIGEST, KNOWN.signature.subarray(0, 64), other) &&
     backend.publicKey(zero) === undefined &&
     backend.ecdh(SECRET_KEY, pattern(64, 9)) === undefined
   );

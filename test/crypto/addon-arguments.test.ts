@@ -57,6 +57,12 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       return given([KEY, addon.scratch.slice(0, 65)]);
     },
     ecdhOfScratch: () => given([KEY, publicKey()]),
+    sharedPointOfScratch: () => given([KEY, publicKey()]),
+    verifyOfScratch: () => {
+      addon.signOfScratch?.(...given([KEY, KEY]));
+      return given([KEY, addon.scratch.slice(0, 64), publicKey()]);
+    },
+    decompressOfScratch: () => given([concatBytes(Uint8Array.of(2), publicKey().subarray(0, 32))]),
     eciesEncrypt: () => {
       return [
         publicKey(),

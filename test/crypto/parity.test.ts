@@ -1,19 +1,22 @@
 /** Feeds both backends the same operations. Where there is no addon, npm's libraries stand in for it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concatBytes, EMPTY, fromHex } from '../../src/base/bytes.ts';
+import { concatBytes, EMPTY, fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { type Backend, snappyBound } from '../../src/crypto/backend.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
 import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
 import {
+  oracleDecompress,
   oracleEcdh,
   oracleEciesEncrypt,
   oracleKeccak256,
   oraclePublicKey,
   oracleRecover,
+  oracleSharedPoint,
   oracleSign,
   oracleUncompress,
+  oracleVerify,
 } from './oracles.ts';
 import { hex, native, reason, shifted } from './parity.ts';
 
@@ -35,6 +38,17 @@ const publicKeys = fc.oneof(
   fc.constantFrom(new Uint8Array(64), new Uint8Array(64).fill(0xff)),
 );
 
+function flip(bytes: Uint8Array, bit: number): void {
+  const at = bit >> 3;
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
+}
+
+/** The order without s: what makes a second signature of each. */
+function negated(s: Uint8Array): Uint8Array {
+  const rest = BigInt(`0x${toBareHex(ORDER)}`) - BigInt(`0x${toBareHex(s)}`);
+  return fromHex(rest.toString(16).padStart(64, '0'));
+}
+
 type Functions = Pick<
   Backend,
   | 'keccak256'
@@ -43,6 +57,9 @@ type Functions = Pick<
   | 'sign'
   | 'recover'
   | 'ecdh'
+  | 'sharedPoint'
+  | 'verify'
+  | 'decompress'
   | 'eciesEncrypt'
   | 'snappyUncompress'
 >;
@@ -54,6 +71,9 @@ const oracle: Functions = {
   sign: oracleSign,
   recover: (digest, signature) => ((signature[64] ?? 0) > 3 ? undefined : oracleRecover(digest, signature)),
   ecdh: oracleEcdh,
+  sharedPoint: oracleSharedPoint,
+  verify: oracleVerify,
+  decompress: oracleDecompress,
   eciesEncrypt: oracleEciesEncrypt,
   snappyUncompress: (input, out) => {
     const decoded = oracleUncompress(input);
@@ -141,9 +161,50 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
       fc.property(
         secretKeys,
         publicKeys,
-        same((backend, key, publicKey) => hex(backend.ecdh(key, publicKey))),
+        same((backend, key, publicKey) => [
+          hex(backend.ecdh(key, publicKey)),
+          hex(backend.sharedPoint(key, publicKey)),
+        ]),
       ),
       { numRuns: runs(30) },
+    );
+  });
+
+  it('on who has signed', () => {
+    const changes = fc.constantFrom('none', 'digest', 'r', 's', 'high s', 'key', 'zero');
+    fc.assert(
+      fc.property(
+        secretKeys.map((key) => (js.publicKey(key) === undefined ? new Uint8Array(32).fill(1) : key)),
+        digests,
+        changes,
+        fc.nat(255),
+        same((backend, key, digest, change, bit) => {
+          const signature = js.sign(digest, key)?.slice(0, 64) ?? EMPTY;
+          const publicKey = js.publicKey(key) ?? EMPTY;
+          const signed = digest.slice();
+          if (change === 'digest') flip(signed, bit);
+          if (change === 'r') flip(signature, bit);
+          if (change === 's') flip(signature, 256 + bit);
+          if (change === 'key') flip(publicKey, bit);
+          if (change === 'zero') signature.fill(0, bit & 32);
+          if (change === 'high s') signature.set(negated(signature.subarray(32)), 32);
+          const isSigned = backend.verify(signed, signature, publicKey);
+          expect(isSigned).toBe(change === 'none');
+          return isSigned;
+        }),
+      ),
+      { numRuns: runs(60) },
+    );
+  });
+
+  it('on compressed keys', () => {
+    fc.assert(
+      fc.property(
+        byteArrays(32),
+        fc.constantFrom(0, 1, 2, 3, 4, 6),
+        same((backend, x, prefix) => hex(backend.decompress(concatBytes(Uint8Array.of(prefix), x)))),
+      ),
+      { numRuns: runs(60) },
     );
   });
 

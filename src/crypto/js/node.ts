@@ -1,5 +1,12 @@
 /** The algorithms that Node.js brings along: AES, SHA-256, HMAC, and a comparison in constant time. */
-import { createCipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
 
 /** A cipher that turns bytes into as many bytes, going on where the last call ended. */
 export interface ByteCipher {
@@ -21,6 +28,53 @@ export function aes256Block(key: Uint8Array): ByteCipher {
 /** AES-128-CTR of a whole message. Returns new bytes. */
 export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array {
   return new Uint8Array(createCipheriv('aes-128-ctr', key, iv).update(message));
+}
+
+const TAG_LENGTH = 16;
+
+/** AES-128-GCM: the ciphertext and its tag of 16 bytes. */
+export function aes128GcmSeal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  authData: Uint8Array,
+): Uint8Array {
+  const cipher = createCipheriv('aes-128-gcm', key, nonce).setAAD(authData);
+  const sealed = new Uint8Array(plaintext.length + TAG_LENGTH);
+  sealed.set(cipher.update(plaintext));
+  cipher.final();
+  sealed.set(cipher.getAuthTag(), plaintext.length);
+  return sealed;
+}
+
+/** The plaintext; `undefined` when the tag is wrong. `sealed` has 16 bytes or more. */
+export function aes128GcmOpen(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  authData: Uint8Array,
+): Uint8Array | undefined {
+  const end = sealed.length - TAG_LENGTH;
+  const decipher = createDecipheriv('aes-128-gcm', key, nonce, { authTagLength: TAG_LENGTH });
+  decipher.setAAD(authData).setAuthTag(sealed.subarray(end));
+  const plaintext = decipher.update(sealed.subarray(0, end));
+  try {
+    decipher.final();
+  } catch {
+    // All that it throws for is the tag.
+    return undefined;
+  }
+  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length);
+}
+
+/** HKDF with SHA-256 (RFC 5869). */
+export function hkdfSha256(
+  secret: Uint8Array,
+  salt: Uint8Array,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, salt, info, length));
 }
 
 /** SHA-256 of the concatenation of `parts`. */

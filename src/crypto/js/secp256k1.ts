@@ -2,6 +2,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { PUBLIC_KEY_LENGTH } from '../backend.ts';
 
 const UNCOMPRESSED = 0x04;
+const COMPACT = { prehash: false, format: 'compact', lowS: true } as const;
 const RAW_DIGEST = { prehash: false, format: 'recovered', lowS: true } as const;
 
 /** The library throws for whatever is no key, point or signature. */
@@ -51,4 +52,17 @@ export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array |
 
 export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   return attempt(() => secp256k1.getSharedSecret(secretKey, prefixed(publicKey), true).slice(1));
+}
+
+export function sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  return attempt(() => secp256k1.getSharedSecret(secretKey, prefixed(publicKey), true));
+}
+
+export function verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  const isMade = attempt(() => secp256k1.verify(signature, digest, prefixed(publicKey), COMPACT));
+  return isMade ?? false;
+}
+
+export function decompress(compressed: Uint8Array): Uint8Array | undefined {
+  return attempt(() => secp256k1.Point.fromBytes(compressed).toBytes(false).slice(1));
 }
