@@ -132,6 +132,12 @@ export class Table {
     return nodes;
   }
 
+  /** The entries at a log-distance from us that have passed a check, the least recently seen first. */
+  liveAt(distance: number): KadNode[] {
+    const bucket = this.#buckets.all.find((one) => one.distance === distance);
+    return (bucket?.entries ?? []).filter(({ isLive }) => isLive).map(({ node }) => node);
+  }
+
   /**
    * What came of a FindNode request to an entry, at the place where it is. That it was answered does not make it live: an
    * answer can be sent from a forged address, as a Pong cannot, which repeats what only the true address was sent.

@@ -1,0 +1,374 @@
+/** Discovery v5 (discv5-wire.md, discv5-theory.md) as a machine: packets and times go in, packets and events come out. */
+import { Agenda } from '../base/agenda.ts';
+import { checkLength } from '../base/checks.ts';
+import type { Env } from '../base/env.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import {
+  ID_LENGTH,
+  type KadNode,
+  LookupRun,
+  type LookupRunContext,
+  type LookupRunEvents,
+  nodeOfRecord,
+  type Origin,
+  sameEndpoint,
+  Table,
+  type UdpEndpoint,
+  Upkeep,
+} from '../kad/index.ts';
+import { lookupDistances } from './distances.ts';
+import type { Discv5DropReason, Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
+import type { Identity } from './handshake.ts';
+import { KnownRecords } from './known-records.ts';
+import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
+import { decodeMessage, MESSAGE_TYPE, type Message, type MessageKind } from './messages.ts';
+import {
+  type Done,
+  findNodeQuestion,
+  nodesOf,
+  type PingResult,
+  pingQuestion,
+  recordQuestion,
+  talkQuestion,
+} from './questions.ts';
+import type { Remote } from './remote.ts';
+import { type Question, Requests } from './requests.ts';
+import { Responder, type TalkCall } from './responder.ts';
+import { Wire } from './wire.ts';
+
+/** What an engine needs of the outside. */
+export interface Discv5Host {
+  /** The packet belongs to the host from now on. */
+  send(packet: Uint8Array, to: UdpEndpoint): void;
+  /** Asked each time: it may change. */
+  localRecord(): NodeRecord;
+  /**
+   * Whether there is a way to the address: a socket of IPv4 has none to IPv6. Nodes at others are not taken from anybody.
+   * Asked often; default: to all.
+   */
+  reaches?(ip: string): boolean;
+  /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
+  talk?(call: TalkCall): boolean;
+  event?(event: Discv5Event): void;
+}
+
+export interface Discv5Options {
+  readonly identity: Identity;
+  readonly host: Discv5Host;
+  readonly env: Pick<Env, 'randomBytes'>;
+  /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
+  readonly seeds?: readonly KadNode[];
+  readonly limits?: Partial<Discv5Limits>;
+}
+
+/** What came of a datagram: `foreign`: it is none of this protocol, nor of this node's. */
+export type Discv5Reception = 'taken' | 'foreign';
+
+export class Discv5Engine {
+  readonly table: Table;
+  readonly #host: Discv5Host;
+  readonly #agenda = new Agenda();
+  readonly #known = new KnownRecords();
+  readonly #wire: Wire;
+  readonly #requests: Requests;
+  readonly #responder: Responder;
+  readonly #upkeep: Upkeep;
+  readonly #lookups: LookupRunContext;
+  #received = 0;
+  readonly #receivedOf = noneOfEach();
+  readonly #dropped: Record<Discv5DropReason, number> = {
+    ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
+  };
+
+  constructor({ identity, host, env, seeds = [], limits }: Discv5Options) {
+    this.#host = host;
+    const randomBytes = (length: number) => env.randomBytes(length);
+    const table = new Table({
+      ...{ localId: identity.id, randomBytes },
+      onAdded: (node) => host.event?.({ kind: 'node-added', node }),
+      onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
+    });
+    this.table = table;
+    const localRecord = () => host.localRecord();
+    this.#wire = new Wire({
+      ...{ identity, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
+      send: (packet, to) => host.send(packet, to),
+      recordOf: (id) => table.get(id)?.record,
+    });
+    const [agenda, wire] = [this.#agenda, this.#wire];
+    const silent = (node: KadNode) => host.event?.({ kind: 'node-silent', node });
+    const requests = new Requests({ agenda, wire, randomBytes, silent });
+    this.#requests = requests;
+    const talk = (call: TalkCall) => host.talk?.(call) ?? false;
+    this.#responder = new Responder({ wire, table, localRecord, talk });
+    this.#lookups = {
+      ...{ agenda, table, localId: identity.id, idOf: (id) => id },
+      requests: {
+        get isFull() {
+          return requests.isFull;
+        },
+        awaitRoom: (run) => requests.awaitRoom(run),
+        forgoRoom: (run) => requests.forgoRoom(run),
+        findNode: (node, target, done) => this.#findClose(node, target, done),
+      },
+    };
+    this.#upkeep = new Upkeep(
+      {
+        ...this.#lookups,
+        ...{ table, localTarget: identity.id, randomTarget: () => randomBytes(ID_LENGTH) },
+        check: (node, _isSeed, done) => this.#ping(node, done),
+        renew: (node) => this.#renew(node),
+      },
+      seeds.filter(({ ip }) => this.#reaches(ip)),
+    );
+  }
+
+  /** Begins to fill the table, and to check it. Without it the engine only answers, and asks when it is told to. */
+  start(now: number): void {
+    this.#enter(now);
+    this.#upkeep.start();
+    this.#upkeep.run();
+  }
+
+  /** One more node to begin with, as those of the options. */
+  addSeed(seed: KadNode, now: number): void {
+    if (!this.#reaches(seed.ip)) return;
+    this.#enter(now);
+    this.#upkeep.addSeed(seed);
+  }
+
+  /** A node that somebody else has named, to be checked like those that answers name. */
+  addNamed(node: KadNode, now: number): void {
+    if (!this.#reaches(node.ip)) return;
+    this.#enter(now);
+    this.#upkeep.addNamed(node);
+  }
+
+  /** When `tick` has something to do next; `Infinity` for never. */
+  get deadline(): number {
+    return Math.min(this.#agenda.deadline, this.#upkeep.deadline);
+  }
+
+  /** Does what is due. */
+  tick(now: number): void {
+    this.#enter(now);
+    this.#agenda.runDue(now);
+    this.#upkeep.run();
+  }
+
+  /**
+   * Handles a datagram of any content, which belongs to the engine from now on.
+   * @param now milliseconds of `Env.now`, here and elsewhere
+   */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): Discv5Reception {
+    this.#enter(now);
+    const received = this.#wire.receive(packet, from, this.#agenda.now);
+    switch (received.kind) {
+      case 'dropped':
+        this.#dropped[received.reason]++;
+        return received.reason === 'foreign' ? 'foreign' : 'taken';
+      case 'whoareyou':
+        if (!this.#requests.challenged(received.origin.endpoint, received.challenge))
+          this.#dropped.unsolicited++;
+        return 'taken';
+      case 'message': {
+        const { remote, origin, plaintext, record, isNew } = received;
+        if (isNew && record !== undefined) this.#met(record, origin);
+        const message = messageOf(plaintext);
+        if (message === undefined) this.#dropped.malformed++;
+        else this.#handle(message, remote, record);
+        // Last, so that what waited for the session leaves behind the answer.
+        this.#requests.heard(remote);
+        return 'taken';
+      }
+    }
+  }
+
+  /** Sends a Ping. @throws PeerlaneError `request-overload` */
+  ping(node: KadNode, now: number, done: Done<PingResult>): void {
+    this.#begin(now);
+    this.#ping(node, done);
+  }
+
+  /**
+   * Asks a node for the records of those that it knows at `distances` from itself: 0 is its own.
+   * @throws PeerlaneError `request-overload`
+   */
+  findNode(node: KadNode, distances: readonly number[], now: number, done: Done<NodeRecord[]>): void {
+    this.#begin(now);
+    this.#requests.ask(node, findNodeQuestion(this.#asked(node), distances, done));
+  }
+
+  /**
+   * Asks a node for its own record. The error `invalid-record` goes to `done` when it answers without one that is valid.
+   * @throws PeerlaneError `request-overload`
+   */
+  requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
+    this.#begin(now);
+    this.#record(node, done);
+  }
+
+  /** Says something to a node in a protocol of the caller's. @throws PeerlaneError `request-overload`, `invalid-argument` */
+  talk(node: KadNode, protocol: Uint8Array, request: Uint8Array, now: number, done: Done<Uint8Array>): void {
+    this.#begin(now);
+    this.#requests.ask(node, talkQuestion(protocol, request, done));
+  }
+
+  /** Begins a lookup of a node id, 32 bytes. Nobody is asked before `resumeLookup`. @throws PeerlaneError `invalid-argument` */
+  lookup(target: Uint8Array, events: LookupRunEvents = {}): LookupRun {
+    checkLength('the target', target, ID_LENGTH);
+    return new LookupRun(this.#lookups, target, events);
+  }
+
+  /** Lets a lookup go on. */
+  resumeLookup(run: LookupRun, now: number): void {
+    this.#enter(now);
+    run.resume();
+  }
+
+  stats(): Discv5Stats {
+    return {
+      received: this.#received,
+      receivedOf: { ...this.#receivedOf },
+      dropped: { ...this.#dropped },
+      sent: this.#wire.sent,
+      sentBytes: this.#wire.sentBytes,
+      challenges: this.#wire.challenged,
+      requests: this.#requests.open,
+      sessions: this.#wire.sessions.size,
+    };
+  }
+
+  /** How many entries there are in all that others can fill. */
+  sizes(): Discv5Sizes {
+    return { ...this.#wire.sizes, sessions: this.#wire.sessions.size, requests: this.#requests.open };
+  }
+
+  #enter(now: number): void {
+    this.#agenda.now = Math.max(this.#agenda.now, now);
+  }
+
+  #begin(now: number): void {
+    if (this.#requests.isFull) {
+      throw new PeerlaneError('request-overload', 'too many requests await their answers');
+    }
+    this.#enter(now);
+  }
+
+  #reaches(ip: string): boolean {
+    return this.#host.reaches?.(ip) ?? true;
+  }
+
+  #asked(node: KadNode) {
+    return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
+  }
+
+  #ping(node: KadNode, done: Done<PingResult>): void {
+    const question: Question = pingQuestion(
+      () => this.#host.localRecord().seq,
+      (pong, failure) => {
+        if (pong !== undefined) this.#answered(node, pong);
+        done(pong, failure);
+      },
+    );
+    this.#requests.ask(node, question);
+  }
+
+  #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
+    const asked = this.#asked(node);
+    const question = findNodeQuestion(asked, lookupDistances(node.id, target), (records, failure) =>
+      done(records === undefined ? undefined : nodesOf(records, asked), failure),
+    );
+    this.#requests.ask(node, question);
+  }
+
+  #record(node: KadNode, done: Done<NodeRecord>): void {
+    const question = recordQuestion(this.#asked(node), (record, failure) => {
+      if (record !== undefined) this.#recordOf(node, record);
+      done(record, failure);
+    });
+    this.#requests.ask(node, question);
+  }
+
+  #renew(node: KadNode): void {
+    if (!this.#requests.isFull) this.#record(node, () => undefined);
+  }
+
+  /** A node has answered a Ping, at the endpoint that it was sent to. */
+  #answered(node: KadNode, { rtt, seenAs }: PingResult): void {
+    const entry = this.table.get(node.id);
+    if (entry !== undefined && sameEndpoint(entry, node))
+      this.table.checked(node.id, entry, this.#agenda.now);
+    this.#host.event?.({ kind: 'node-answered', node, rtt, seenAs });
+  }
+
+  #recordOf(node: KadNode, record: NodeRecord): void {
+    const found = nodeOfRecord(record, ({ ip }) => this.#reaches(ip));
+    if (found !== undefined && this.table.has(node.id)) this.table.addFound(found, this.#agenda.now);
+    this.#host.event?.({ kind: 'record-received', node, record });
+  }
+
+  /**
+   * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says has passed a check;
+   * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
+   */
+  #met(record: NodeRecord, { endpoint: { ip, port } }: Origin): void {
+    const { now } = this.#agenda;
+    const isHere = (node: KadNode) => node.ip === ip && node.udpPort === port;
+    const here = nodeOfRecord(record, isHere);
+    if (here === undefined) {
+      const elsewhere = nodeOfRecord(record, (node) => this.#reaches(node.ip));
+      if (elsewhere !== undefined) this.table.addFound(elsewhere, now);
+      return;
+    }
+    this.table.addInbound(here, now);
+    const entry = this.table.get(here.id);
+    if (entry !== undefined && sameEndpoint(entry, here)) this.table.checked(here.id, entry, now);
+  }
+
+  #handle(message: Message, remote: Remote, record: NodeRecord | undefined): void {
+    this.#received++;
+    this.#receivedOf[message.kind]++;
+    switch (message.kind) {
+      case 'ping':
+        this.#responder.ping(remote, message);
+        this.#sawSeq(remote, message.enrSeq);
+        return;
+      case 'findNode':
+        this.#responder.findNode(remote, message);
+        return;
+      case 'talkRequest':
+        this.#responder.talk(remote, record, message);
+        return;
+      // Topics are looked up and advertised by nobody yet.
+      case 'regTopic':
+      case 'topicQuery':
+        return;
+      default:
+        if (!this.#requests.take(remote, message)) this.#dropped.unsolicited++;
+    }
+  }
+
+  /** A node of the table says that it has a record of that number. */
+  #sawSeq({ id, endpoint }: Remote, seq: bigint): void {
+    const entry = this.table.get(id);
+    if (entry === undefined || seq <= (entry.record?.seq ?? 0n)) return;
+    if (entry.ip === endpoint.ip && entry.udpPort === endpoint.port) this.#renew(entry);
+  }
+}
+
+function messageOf(plaintext: Uint8Array): Message | undefined {
+  try {
+    return decodeMessage(plaintext);
+  } catch (error) {
+    if (isPeerlaneError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Counts of messages of each kind. */
+function noneOfEach(): Record<MessageKind, number> {
+  const kinds = Object.keys(MESSAGE_TYPE) as MessageKind[];
+  return Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<MessageKind, number>;
+}

@@ -1,0 +1,43 @@
+import type { NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { MessageKind } from './messages.ts';
+import type { PingResult } from './questions.ts';
+import type { WireDrop } from './wire.ts';
+
+/** What an engine tells of; for observation, and for the node database. */
+export type Discv5Event =
+  /** The node has become an entry of the table, or is none any more. */
+  | { readonly kind: 'node-added'; readonly node: KadNode }
+  | { readonly kind: 'node-removed'; readonly node: KadNode }
+  /** The node has answered a Ping, after so many milliseconds; it says at which endpoint it sees us. */
+  | ({ readonly kind: 'node-answered'; readonly node: KadNode } & Pick<PingResult, 'rtt' | 'seenAs'>)
+  /** The node has left a request without an answer. */
+  | { readonly kind: 'node-silent'; readonly node: KadNode }
+  | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
+
+/** Why packets and messages are dropped; `unsolicited`: an answer or a challenge that nobody asked for. */
+export type Discv5DropReason = WireDrop | 'unsolicited';
+
+/** Entries of what an engine keeps beside its table. */
+export interface Discv5Sizes {
+  readonly sessions: number;
+  /** Those who have been sent a WHOAREYOU, and have time to answer it. */
+  readonly challenged: number;
+  /** Endpoints, addresses and subnets whose rates are remembered. */
+  readonly rated: number;
+  /** Requests of our own. */
+  readonly requests: number;
+}
+
+export interface Discv5Stats {
+  /** Messages that were read, by kind. */
+  readonly received: number;
+  readonly receivedOf: Readonly<Record<MessageKind, number>>;
+  readonly dropped: Readonly<Record<Discv5DropReason, number>>;
+  readonly sent: number;
+  readonly sentBytes: number;
+  /** WHOAREYOUs among `sent`. */
+  readonly challenges: number;
+  readonly requests: number;
+  readonly sessions: number;
+}

@@ -1,0 +1,108 @@
+/** The two sides of a handshake (discv5-theory.md, "Handshake Steps"). */
+import { equalBytes } from '../base/bytes.ts';
+import { type ErrorCode, isPeerlaneError } from '../base/errors.ts';
+import { decompressPublicKey, generateSecretKey, publicKeyOf } from '../crypto/index.ts';
+import { compressPublicKey, decodeRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { Challenge } from './challenges.ts';
+import { deriveKeys, signIdentity, verifyIdentity } from './keys.ts';
+import { type HandshakePacket, openMessage, type WhoareyouPacket } from './packet.ts';
+import type { DirectedKeys } from './sessions.ts';
+
+/** Who we are. */
+export interface Identity {
+  readonly secretKey: Uint8Array;
+  /** 64 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+}
+
+/** @throws PeerlaneError `invalid-secret-key` */
+export function identityOf(secretKey: Uint8Array): Identity {
+  const publicKey = publicKeyOf(secretKey);
+  return { secretKey, publicKey, id: nodeIdOf(publicKey) };
+}
+
+/** What the handshake packet of an initiator has in front of its message. */
+export interface Begun {
+  readonly keys: DirectedKeys;
+  readonly idSignature: Uint8Array;
+  readonly ephemeralKey: Uint8Array;
+  /** Our record, if the other side has none that is as new. */
+  readonly record: Uint8Array | undefined;
+}
+
+/** Step 3. @throws PeerlaneError `invalid-public-key` for a node whose key is none */
+export function beginHandshake(
+  { secretKey, id }: Identity,
+  { challengeData, enrSeq }: WhoareyouPacket,
+  recipient: Pick<KadNode, 'id' | 'publicKey'>,
+  localRecord: NodeRecord,
+  randomBytes: (length: number) => Uint8Array,
+): Begun {
+  const ephemeralSecret = generateSecretKey({ randomBytes });
+  const ephemeralKey = compressPublicKey(publicKeyOf(ephemeralSecret));
+  const { initiatorKey, recipientKey } = deriveKeys({
+    ...{ secretKey: ephemeralSecret, publicKey: recipient.publicKey, challengeData },
+    ...{ initiatorId: id, recipientId: recipient.id },
+  });
+  return {
+    keys: { write: initiatorKey, read: recipientKey },
+    idSignature: signIdentity({ secretKey, challengeData, ephemeralKey, recipientId: recipient.id }),
+    ephemeralKey,
+    record: enrSeq < localRecord.seq ? localRecord.encoded : undefined,
+  };
+}
+
+/** What a recipient has of a handshake that proves who began it. */
+export interface Accepted {
+  readonly keys: DirectedKeys;
+  readonly record: NodeRecord;
+  readonly plaintext: Uint8Array;
+}
+
+/** Step 4; `undefined` when the packet proves nothing, or its message does not open. */
+export function acceptHandshake(
+  identity: Identity,
+  packet: HandshakePacket,
+  challenge: Challenge,
+): Accepted | undefined {
+  const { idSignature, ephemeralKey, srcId } = packet;
+  const { challengeData } = challenge;
+  const sent = packet.record === undefined ? undefined : recordOf(packet.record, srcId);
+  if (sent === 'invalid') return undefined;
+  const record = newest(sent, challenge.record);
+  const proof = { signature: idSignature, challengeData, ephemeralKey, recipientId: identity.id };
+  if (record === undefined || !verifyIdentity({ publicKey: record.publicKey, ...proof })) return undefined;
+  const ephemeral = unless('invalid-public-key', () => decompressPublicKey(ephemeralKey));
+  if (ephemeral === undefined) return undefined;
+  const { initiatorKey, recipientKey } = deriveKeys({
+    ...{ secretKey: identity.secretKey, publicKey: ephemeral, challengeData },
+    ...{ initiatorId: srcId, recipientId: identity.id },
+  });
+  const plaintext = openMessage(packet, initiatorKey);
+  if (plaintext === undefined) return undefined;
+  return { keys: { write: recipientKey, read: initiatorKey }, record, plaintext };
+}
+
+/** A record that came in a handshake packet, which has to be its sender's. */
+function recordOf(encoded: Uint8Array, id: Uint8Array): NodeRecord | 'invalid' {
+  // The record outlives the packet.
+  const record = unless('invalid-record', () => decodeRecord(encoded.slice()));
+  return record !== undefined && equalBytes(record.nodeId, id) ? record : 'invalid';
+}
+
+function newest(a: NodeRecord | undefined, b: NodeRecord | undefined): NodeRecord | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a.seq >= b.seq ? a : b;
+}
+
+function unless<T>(code: ErrorCode, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isPeerlaneError(error, code)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,13 @@
+/** Node discovery v5.1 (discv5-wire.md, discv5-theory.md), as a machine. */
+export { HANDSHAKE_TIMEOUT_MS, MAX_CHALLENGED } from './challenges.ts';
+export { lookupDistances, MAX_DISTANCE } from './distances.ts';
+export { Discv5Engine, type Discv5Host, type Discv5Options, type Discv5Reception } from './engine.ts';
+export type { Discv5DropReason, Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
+export { type Identity, identityOf } from './handshake.ts';
+export { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
+export { decodeMessage, encodeMessage, type Message, type MessageKind } from './messages.ts';
+export { MAX_PACKET_SIZE, MIN_PACKET_SIZE } from './packet.ts';
+export type { Done, PingResult } from './questions.ts';
+export { MAX_REQUESTS, REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';
+export type { TalkCall } from './responder.ts';
+export { MAX_SESSIONS } from './sessions.ts';

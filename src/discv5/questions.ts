@@ -1,0 +1,157 @@
+/** What nodes are asked, and what counts as an answer. */
+import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import {
+  BUCKET_SIZE,
+  type KadNode,
+  LOWEST_RELAYED_PORT,
+  logDistance,
+  mayRelay,
+  nodeOfRecord,
+} from '../kad/index.ts';
+import type { KnownRecords } from './known-records.ts';
+import type { Message } from './messages.ts';
+import type { Question, RequestFailure } from './requests.ts';
+
+/** Messages of one answer that are taken, whatever its `total` says: as other clients do. */
+export const MAX_ANSWER_MESSAGES = 5;
+/** Records of one answer that are taken. */
+export const MAX_ANSWER_RECORDS = BUCKET_SIZE;
+
+/** The result, or `undefined`: no answer in time, or what `failure` says. */
+export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;
+
+/** The answer to a Ping. */
+export interface PingResult {
+  /** Sequence number of the node's record. */
+  readonly enrSeq: bigint;
+  /** The endpoint at which the node sees us; `undefined` for what is no address. */
+  readonly seenAs: { readonly ip: string | undefined; readonly udpPort: number };
+  /** Milliseconds from the packet that was answered to the Pong. */
+  readonly rtt: number;
+}
+
+export function pingQuestion(enrSeq: () => bigint, done: Done<PingResult>): Question {
+  let result: PingResult | undefined;
+  return {
+    message: (requestId) => ({ kind: 'ping', requestId, enrSeq: enrSeq() }),
+    take(answer, rtt) {
+      if (answer.kind !== 'pong') return 'refused';
+      result = { enrSeq: answer.enrSeq, seenAs: { ip: answer.ip, udpPort: answer.port }, rtt };
+      return 'done';
+    },
+    ended: (failure) => done(result, failure),
+  };
+}
+
+export function talkQuestion(protocol: Uint8Array, request: Uint8Array, done: Done<Uint8Array>): Question {
+  let result: Uint8Array | undefined;
+  return {
+    message: (requestId) => ({ kind: 'talkRequest', requestId, protocol, request }),
+    take(answer) {
+      if (answer.kind !== 'talkResponse') return 'refused';
+      result = answer.response;
+      return 'done';
+    },
+    ended: (failure) => done(result, failure),
+  };
+}
+
+/** Whose records are taken of an answer. */
+export interface Asked {
+  readonly node: KadNode;
+  readonly known: KnownRecords;
+  /** Whether there is a way to the address. */
+  reaches(ip: string): boolean;
+}
+
+/** Counts the messages of an answer, and collects the records of which something holds. */
+export class Answer {
+  readonly records: NodeRecord[] = [];
+  readonly #known: KnownRecords;
+  readonly #accepts: (record: NodeRecord) => boolean;
+  readonly #seen = new Set<string>();
+  #received = 0;
+  #total = 0;
+
+  constructor(known: KnownRecords, accepts: (record: NodeRecord) => boolean) {
+    this.#known = known;
+    this.#accepts = accepts;
+  }
+
+  get isComplete(): boolean {
+    return this.#received > 0 && this.#received >= Math.min(this.#total, MAX_ANSWER_MESSAGES);
+  }
+
+  get isBegun(): boolean {
+    return this.#received > 0;
+  }
+
+  /** The first message says how many there are. */
+  count(total: number): void {
+    if (this.#received++ === 0) this.#total = total;
+  }
+
+  /** Of records that are none, or none that was asked for, nothing is taken; the others are as good as they were. */
+  add(encoded: readonly Uint8Array[]): void {
+    for (const bytes of encoded) {
+      if (this.records.length >= MAX_ANSWER_RECORDS) return;
+      const record = this.#known.read(bytes);
+      if (record === undefined || !this.#accepts(record)) continue;
+      const id = toBareHex(record.nodeId);
+      if (this.#seen.has(id)) continue;
+      this.#seen.add(id);
+      this.records.push(record);
+    }
+  }
+}
+
+/** The nodes of records that the asked one may name, where they are reached. */
+export function nodesOf(
+  records: readonly NodeRecord[],
+  { node, reaches }: Pick<Asked, 'node' | 'reaches'>,
+): KadNode[] {
+  return records.flatMap((record) => {
+    const found = nodeOfRecord(
+      record,
+      ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
+    );
+    return found === undefined ? [] : [found];
+  });
+}
+
+/** Asks for nodes at distances from the asked one, of which the records hold. */
+export function findNodeQuestion(
+  asked: Asked,
+  distances: readonly number[],
+  done: Done<NodeRecord[]>,
+): Question {
+  const { id } = asked.node;
+  const answer = new Answer(asked.known, (record) => distances.includes(logDistance(id, record.nodeId)));
+  return {
+    message: (requestId) => ({ kind: 'findNode', requestId, distances }),
+    take: (message) => collect(answer, message),
+    ended: (failure) => done(answer.isBegun ? answer.records : undefined, failure),
+  };
+}
+
+function collect(answer: Answer, message: Message): 'done' | 'more' | 'refused' {
+  if (message.kind !== 'nodes') return 'refused';
+  answer.count(message.total);
+  answer.add(message.records);
+  return answer.isComplete ? 'done' : 'more';
+}
+
+/** Asks a node for its own record. */
+export function recordQuestion(asked: Asked, done: Done<NodeRecord>): Question {
+  return findNodeQuestion(asked, [0], (records, failure) => {
+    if (records === undefined) return done(undefined, failure);
+    const own = records.find((record) => equalBytes(record.nodeId, asked.node.id));
+    if (own !== undefined) return done(own);
+    done(
+      undefined,
+      new PeerlaneError('invalid-record', 'the node has answered without a record of its own that is valid'),
+    );
+  });
+}

@@ -1,0 +1,250 @@
+/** Requests to others, and the handshakes that come before them where there is no session. */
+import type { Agenda, Appointment } from '../base/agenda.ts';
+import { toBareHex } from '../base/bytes.ts';
+import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
+import { setLatest } from '../base/recent.ts';
+import type { KadNode, UdpEndpoint } from '../kad/index.ts';
+import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
+import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
+import type { WhoareyouPacket } from './packet.ts';
+import { type Remote, remoteOf } from './remote.ts';
+import type { Wire } from './wire.ts';
+
+/** How long an answer is awaited, and each further message of one (discv5-wire.md, "UDP Communication"). */
+export const REQUEST_TIMEOUT_MS = 500;
+/** Requests of our own at a time, those that wait for a handshake included. */
+export const MAX_REQUESTS = 256;
+/** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
+const CHALLENGED_FOR_MS = 2_000;
+const MAX_SENT = 2_048;
+
+/** The error says what is wrong with the node or its answer; `undefined`: no answer in time. */
+export type RequestFailure = PeerlaneError;
+
+/** What is asked, and what becomes of the answers. */
+export interface Question {
+  /** The request, to be given an id. */
+  message(requestId: Uint8Array): Message;
+  /** A message with that id: `done` with the last one, `refused` for one that is no answer to it. */
+  take(answer: Message, rtt: number): 'done' | 'more' | 'refused';
+  /** No more will come: after `done`, or too late, or for another reason. */
+  ended(failure?: RequestFailure): void;
+}
+
+/** A packet of ours that a WHOAREYOU may name. It may name that of a request that nobody waits for any more. */
+interface Sent {
+  readonly remote: Remote;
+  /** Of the call, as text. */
+  readonly id: string;
+  readonly until: number;
+}
+
+interface Call {
+  readonly node: KadNode;
+  readonly remote: Remote;
+  readonly question: Question;
+  /** Of the request, as text. */
+  readonly id: string;
+  readonly plaintext: Uint8Array;
+  sentAt: number;
+  timeout: Appointment | undefined;
+  /** A WHOAREYOU has been answered with it. Each call does so once. */
+  hasShaken: boolean;
+  isAnswered: boolean;
+}
+
+/** All calls to one remote. */
+interface Line {
+  readonly active: Map<string, Call>;
+  /** Those that are sent when there is a session. */
+  readonly waiting: Set<Call>;
+  /** The one that is to bring it about. */
+  shaking: Call | undefined;
+}
+
+export interface RequestsContext {
+  readonly agenda: Agenda;
+  readonly wire: Wire;
+  randomBytes(length: number): Uint8Array;
+  /** A node has left a request without an answer. */
+  silent(node: KadNode): void;
+}
+
+export class Requests {
+  readonly #context: RequestsContext;
+  readonly #lines = new Map<string, Line>();
+  /** By nonce, the oldest first. */
+  readonly #sent = new Map<string, Sent>();
+  #open = 0;
+  /** Who goes on when there is room: lookups, which are as many as their callers let run. */
+  readonly #waiters = new Set<() => void>();
+
+  constructor(context: RequestsContext) {
+    this.#context = context;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  get isFull(): boolean {
+    return this.#open >= MAX_REQUESTS;
+  }
+
+  /** Calls `run` once, as soon as there is room; whoever came first is called first. */
+  awaitRoom(run: () => void): void {
+    this.#waiters.add(run);
+  }
+
+  forgoRoom(run: () => void): void {
+    this.#waiters.delete(run);
+  }
+
+  ask(node: KadNode, question: Question): void {
+    const remote = remoteOf(node);
+    const requestId = this.#context.randomBytes(MAX_REQUEST_ID_LENGTH);
+    const call: Call = {
+      ...{
+        node,
+        remote,
+        question,
+        id: toBareHex(requestId),
+        plaintext: encodeMessage(question.message(requestId)),
+      },
+      ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
+    };
+    this.#open++;
+    const line = this.#lines.get(remote.key) ?? { active: new Map(), waiting: new Set(), shaking: undefined };
+    this.#lines.set(remote.key, line);
+    if (line.shaking === undefined) this.#send(line, call);
+    else line.waiting.add(call);
+  }
+
+  #send(line: Line, call: Call): void {
+    const { wire } = this.#context;
+    const { remote, plaintext, id } = call;
+    line.active.set(id, call);
+    let nonce = wire.write(remote, plaintext);
+    if (nonce === undefined) {
+      line.shaking = call;
+      nonce = wire.knock(remote);
+    }
+    this.#remember(toBareHex(nonce), { remote, id, until: this.#context.agenda.now + CHALLENGED_FOR_MS });
+    this.#await(line, call, REQUEST_TIMEOUT_MS);
+  }
+
+  #remember(nonce: string, sent: Sent): void {
+    const { now } = this.#context.agenda;
+    for (const [oldest, { until }] of this.#sent) {
+      if (until > now) break;
+      this.#sent.delete(oldest);
+    }
+    setLatest(this.#sent, nonce, sent, MAX_SENT);
+  }
+
+  #await(line: Line, call: Call, ms: number): void {
+    const { agenda } = this.#context;
+    call.timeout?.cancel();
+    call.sentAt = agenda.now;
+    call.timeout = agenda.in(ms, () => this.#late(line, call));
+  }
+
+  /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
+  challenged({ ip, port }: UdpEndpoint, challenge: WhoareyouPacket): boolean {
+    const sent = this.#sent.get(toBareHex(challenge.nonce));
+    if (sent === undefined || sent.until <= this.#context.agenda.now) return false;
+    const { endpoint, key } = sent.remote;
+    const line = this.#lines.get(key);
+    if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
+    const call = shakenFor(line, sent.id);
+    if (call === undefined) return false;
+    call.hasShaken = true;
+    // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
+    for (const [id, other] of line.active) {
+      if (other === call || other.isAnswered) continue;
+      other.timeout?.cancel();
+      line.active.delete(id);
+      line.waiting.add(other);
+    }
+    line.waiting.delete(call);
+    line.active.set(call.id, call);
+    line.shaking = call;
+    this.#await(line, call, HANDSHAKE_TIMEOUT_MS);
+    try {
+      this.#context.wire.answer(call.node, call.remote, challenge, call.plaintext);
+    } catch (error) {
+      if (!isPeerlaneError(error, 'invalid-public-key')) throw error;
+      this.#fail(line, call, error);
+    }
+    return true;
+  }
+
+  /** A message of the remote has been opened: there is a session that both sides know of. */
+  heard({ key }: Remote): void {
+    const line = this.#lines.get(key);
+    if (line?.shaking === undefined) return;
+    line.shaking = undefined;
+    const waiting = [...line.waiting];
+    line.waiting.clear();
+    for (const call of waiting) {
+      if (line.shaking === undefined) this.#send(line, call);
+      else line.waiting.add(call);
+    }
+  }
+
+  /** Whether a message was asked for. */
+  take({ key }: Remote, message: Message): boolean {
+    const line = this.#lines.get(key);
+    const call = line?.active.get(toBareHex(message.requestId));
+    if (line === undefined || call === undefined) return false;
+    const taken = call.question.take(message, this.#context.agenda.now - call.sentAt);
+    if (taken === 'refused') return false;
+    call.isAnswered = true;
+    if (taken === 'done') this.#finish(line, call);
+    else this.#awaitMore(line, call);
+    return true;
+  }
+
+  #awaitMore(line: Line, call: Call): void {
+    call.timeout?.cancel();
+    call.timeout = this.#context.agenda.in(REQUEST_TIMEOUT_MS, () => this.#late(line, call));
+  }
+
+  #late(line: Line, call: Call): void {
+    if (!call.isAnswered) this.#context.silent(call.node);
+    if (line.shaking === call) this.#fail(line, call);
+    else this.#finish(line, call);
+  }
+
+  /** There is no session with the remote, and nobody who asks for one. */
+  #fail(line: Line, call: Call, failure?: RequestFailure): void {
+    const waiting = [...line.waiting];
+    line.waiting.clear();
+    line.shaking = undefined;
+    // The other side may not have taken up what we answered with.
+    if (call.hasShaken) this.#context.wire.sessions.drop(call.remote);
+    for (const other of [call, ...waiting]) this.#finish(line, other, failure);
+  }
+
+  #finish(line: Line, call: Call, failure?: RequestFailure): void {
+    const { remote, id, question, timeout } = call;
+    timeout?.cancel();
+    line.active.delete(id);
+    line.waiting.delete(call);
+    if (line.active.size === 0 && line.waiting.size === 0) this.#lines.delete(remote.key);
+    this.#open--;
+    question.ended(failure);
+    for (const run of this.#waiters) {
+      if (this.isFull) break;
+      this.#waiters.delete(run);
+      run();
+    }
+  }
+}
+
+/** The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one. */
+function shakenFor(line: Line, id: string): Call | undefined {
+  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id);
+  const chosen = challenged ?? line.shaking;
+  return chosen === undefined || chosen.hasShaken ? undefined : chosen;
+}

@@ -1,0 +1,150 @@
+/** Session keys, and whose they are (discv5-theory.md, "Session Cache"). */
+import { setLatest } from '../base/recent.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import { NetworkCounts } from '../kad/index.ts';
+import { NONCE_LENGTH, type OpenedPacket, openMessage } from './packet.ts';
+import type { Remote } from './remote.ts';
+
+type Keyed = Pick<Remote, 'key'>;
+
+/** Sessions that are kept, those that were used last; ... */
+export const MAX_SESSIONS = 2_000;
+/**
+ * ... of one /24 (IPv6: /48), but in a LAN and on this machine, at most so many: a key costs nothing, and whoever has many would
+ * else have all others shake hands again and again.
+ */
+export const MAX_SESSIONS_OF_NETWORK = 200;
+
+/** Of a nonce so many bytes are a count, and the others are random. */
+const COUNT_LENGTH = 4;
+/** What a count of 4 bytes can count. No key is used for more. */
+const MAX_MESSAGES = 2 ** 32;
+
+/** The keys that one handshake gives, as one of both sides uses them: 16 bytes each. */
+export interface DirectedKeys {
+  readonly write: Uint8Array;
+  readonly read: Uint8Array;
+}
+
+interface Generation extends DirectedKeys {
+  /** Messages that were written with these keys. */
+  written: number;
+}
+
+/** What two nodes agreed on. */
+export class Session {
+  /** The record of the other side, as far as it is known. */
+  record: NodeRecord | undefined;
+  /**
+   * Those of the last two handshakes, the ones to write with first. When both sides begin one at the same time, each holds the
+   * other's for the later one: both are read, and the ones that the other side was last seen to use are written with.
+   */
+  #generations: readonly Generation[] = [];
+
+  constructor(keys: DirectedKeys, record: NodeRecord | undefined) {
+    this.record = record;
+    this.renew(keys, record);
+  }
+
+  /** The keys of one more handshake. */
+  renew(keys: DirectedKeys, record: NodeRecord | undefined): void {
+    this.#generations = [{ ...keys, written: 0 }, ...this.#generations.slice(0, 1)];
+    this.record = record ?? this.record;
+  }
+
+  /** Whether there are keys left to write with: each only serves for so many messages. */
+  get isUsable(): boolean {
+    return (this.#generations[0]?.written ?? MAX_MESSAGES) < MAX_MESSAGES;
+  }
+
+  /** The key for the next message, and its nonce, which never comes again. */
+  nextWrite(randomBytes: (length: number) => Uint8Array): { key: Uint8Array; nonce: Uint8Array } | undefined {
+    const [latest] = this.#generations;
+    if (latest === undefined || !this.isUsable) return undefined;
+    const nonce = new Uint8Array(NONCE_LENGTH);
+    new DataView(nonce.buffer).setUint32(0, latest.written++);
+    nonce.set(randomBytes(NONCE_LENGTH - COUNT_LENGTH), COUNT_LENGTH);
+    return { key: latest.write, nonce };
+  }
+
+  /** The plaintext of a packet; `undefined` if none of the keys opens it. */
+  open(packet: OpenedPacket): Uint8Array | undefined {
+    for (const generation of this.#generations) {
+      const plaintext = openMessage(packet, generation.read);
+      if (plaintext === undefined) continue;
+      if (generation !== this.#generations[0]) this.#generations = this.#generations.toReversed();
+      return plaintext;
+    }
+    return undefined;
+  }
+}
+
+interface Kept {
+  readonly session: Session;
+  readonly network: string | undefined;
+}
+
+/** Sessions by node and endpoint. */
+export class Sessions {
+  /** The one that was used last at the end. */
+  readonly #kept = new Map<string, Kept>();
+  readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** One that is used from now on. */
+  use({ key }: Keyed): Session | undefined {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) setLatest(this.#kept, key, kept, MAX_SESSIONS);
+    return kept?.session;
+  }
+
+  /** Without any sign of its use. */
+  get({ key }: Keyed): Session | undefined {
+    return this.#kept.get(key)?.session;
+  }
+
+  /** @param network with whom it shares a limit, as in `Origin` */
+  establish(
+    { key }: Keyed,
+    network: string | undefined,
+    keys: DirectedKeys,
+    record: NodeRecord | undefined,
+  ): Session {
+    const known = this.use({ key });
+    if (known !== undefined) {
+      known.renew(keys, record);
+      return known;
+    }
+    if (network !== undefined && !this.#networks.hasRoom(network)) this.#dropOldestOf(network);
+    else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest();
+    const session = new Session(keys, record);
+    this.#kept.set(key, { session, network });
+    if (network !== undefined) this.#networks.add(network);
+    return session;
+  }
+
+  drop({ key }: Keyed): void {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#kept.delete(key);
+    if (kept.network !== undefined) this.#networks.remove(kept.network);
+  }
+
+  #dropOldest(): void {
+    for (const key of this.#kept.keys()) {
+      this.drop({ key });
+      return;
+    }
+  }
+
+  #dropOldestOf(network: string): void {
+    for (const [key, kept] of this.#kept) {
+      if (kept.network !== network) continue;
+      this.drop({ key });
+      return;
+    }
+  }
+}

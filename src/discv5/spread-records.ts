@@ -1,0 +1,22 @@
+import { MAX_PACKET_SIZE, MESSAGE_OVERHEAD } from './packet.ts';
+
+/** What a message of records has beside them: the type, and at most 21 bytes of RLP: two lists, the request's id and the total. */
+const ROOM = MAX_PACKET_SIZE - MESSAGE_OVERHEAD - 1 - 21;
+
+/**
+ * Records in groups that fit into a packet each, in order; one group without any where there are none. Those that do not fit into
+ * `maxGroups` are left out: nobody would take them.
+ */
+export function spreadRecords(records: readonly Uint8Array[], maxGroups: number): Uint8Array[][] {
+  const groups: Uint8Array[][] = [];
+  let [group, size]: [Uint8Array[], number] = [[], 0];
+  for (const record of records) {
+    if (size + record.length > ROOM) {
+      groups.push(group);
+      [group, size] = [[], 0];
+    }
+    group.push(record);
+    size += record.length;
+  }
+  return [...groups, group].slice(0, maxGroups);
+}

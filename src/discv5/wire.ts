@@ -1,0 +1,186 @@
+/** Packets to messages and back, by the sessions that there are (discv5-theory.md, "Sessions"). */
+import { equalBytes } from '../base/bytes.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import { type KadNode, type Origin, originOf, type UdpEndpoint } from '../kad/index.ts';
+import { type Challenge, Challenges, HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
+import { acceptHandshake, beginHandshake, type Identity } from './handshake.ts';
+import { type Discv5Limits, Limits } from './limits.ts';
+import {
+  type HandshakePacket,
+  ID_NONCE_LENGTH,
+  MASKING_IV_LENGTH,
+  type MessagePacket,
+  NONCE_LENGTH,
+  randomMessage,
+  sealHandshake,
+  sealMessage,
+  sealWhoareyou,
+  unmask,
+  type WhoareyouPacket,
+} from './packet.ts';
+import { type Remote, remoteAt } from './remote.ts';
+import { Sessions } from './sessions.ts';
+
+/** Of the message of a packet that cannot be opened: the size of a Ping with its tag. */
+const RANDOM_LENGTH = 27;
+
+/**
+ * Why a packet is dropped. `foreign`: none of this protocol. `challenged`: no session opens it, and a WHOAREYOU has been sent.
+ * `shed`: there is no time for it. `handshake`: it proves nothing.
+ */
+export type WireDrop = 'foreign' | 'malformed' | 'own' | 'shed' | 'challenged' | 'handshake';
+
+export type Received =
+  | { readonly kind: 'dropped'; readonly reason: WireDrop }
+  | {
+      readonly kind: 'message';
+      readonly remote: Remote;
+      readonly origin: Origin;
+      readonly plaintext: Uint8Array;
+      /** Of the sender, if it is known. */
+      readonly record: NodeRecord | undefined;
+      /** It came with the handshake: the sender has just proved that it is there. */
+      readonly isNew: boolean;
+    }
+  | { readonly kind: 'whoareyou'; readonly origin: Origin; readonly challenge: WhoareyouPacket };
+
+export interface WireContext {
+  readonly identity: Identity;
+  readonly limits: Discv5Limits;
+  randomBytes(length: number): Uint8Array;
+  send(packet: Uint8Array, to: UdpEndpoint): void;
+  localRecord(): NodeRecord;
+  /** The record of a node, as far as we know it. */
+  recordOf(id: Uint8Array): NodeRecord | undefined;
+}
+
+export class Wire {
+  readonly sessions = new Sessions();
+  readonly #challenges = new Challenges();
+  readonly #limits: Limits;
+  readonly #context: WireContext;
+  /** Packets and bytes that have left, and the WHOAREYOUs among them. */
+  sent = 0;
+  sentBytes = 0;
+  challenged = 0;
+
+  constructor(context: WireContext) {
+    this.#context = context;
+    this.#limits = new Limits(context.limits);
+  }
+
+  /** How many entries others can fill, beside sessions. */
+  get sizes(): { readonly challenged: number; readonly rated: number } {
+    return { challenged: this.#challenges.size, rated: this.#limits.rated };
+  }
+
+  /** Takes in a datagram of any content. */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): Received {
+    const { identity } = this.#context;
+    const unmasked = unmask(packet, identity.id);
+    const origin = originOf(from);
+    if (unmasked === undefined || origin === undefined) return dropped('foreign');
+    if (unmasked === 'malformed') return dropped('malformed');
+    if (unmasked.kind === 'whoareyou') return { kind: 'whoareyou', origin, challenge: unmasked };
+    if (equalBytes(unmasked.srcId, identity.id)) return dropped('own');
+    return unmasked.kind === 'message'
+      ? this.#message(unmasked, origin, now)
+      : this.#handshake(unmasked, origin, now);
+  }
+
+  #message(packet: MessagePacket, origin: Origin, now: number): Received {
+    const known = remoteAt(packet.srcId, origin.endpoint);
+    const session = this.sessions.get(known);
+    if (session !== undefined && !this.#limits.admitsKnown(origin, now)) return dropped('shed');
+    const plaintext = session?.open(packet);
+    if (session === undefined || plaintext === undefined) return this.#challenge(packet, origin, now);
+    this.sessions.use(known);
+    const remote = remoteAt(packet.srcId.slice(), origin.endpoint);
+    return { kind: 'message', remote, origin, plaintext, record: session.record, isNew: false };
+  }
+
+  /** Step 2. */
+  #challenge({ srcId, nonce }: MessagePacket, origin: Origin, now: number): Received {
+    const remote = remoteAt(srcId, origin.endpoint);
+    if (!this.#limits.admitsChallenge(origin, now)) return dropped('shed');
+    const known = this.#challenges.get(remote, now);
+    if (known === undefined && !this.#challenges.hasRoom(now)) return dropped('shed');
+    const challenge = known ?? this.#newChallenge(remote, nonce, now);
+    this.challenged++;
+    this.#send(challenge.packet, remote);
+    return dropped('challenged');
+  }
+
+  #newChallenge(remote: Remote, nonce: Uint8Array, now: number): Challenge {
+    const { randomBytes, recordOf } = this.#context;
+    const record = recordOf(remote.id);
+    const whoareyou = sealWhoareyou({
+      ...{ destId: remote.id, nonce, maskingIv: randomBytes(MASKING_IV_LENGTH) },
+      ...{ idNonce: randomBytes(ID_NONCE_LENGTH), enrSeq: record?.seq ?? 0n },
+    });
+    const challenge = { ...whoareyou, record, until: now + HANDSHAKE_TIMEOUT_MS };
+    this.#challenges.add(remote, challenge);
+    return challenge;
+  }
+
+  #handshake(packet: HandshakePacket, origin: Origin, now: number): Received {
+    const remote = remoteAt(packet.srcId.slice(), origin.endpoint);
+    const challenge = this.#challenges.get(remote, now);
+    if (challenge === undefined) return dropped('handshake');
+    if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');
+    const accepted = acceptHandshake(this.#context.identity, packet, challenge);
+    if (accepted === undefined) return dropped('handshake');
+    const { keys, record, plaintext } = accepted;
+    this.#challenges.settle(remote);
+    this.sessions.establish(remote, origin.network, keys, record);
+    return { kind: 'message', remote, origin, plaintext, record, isNew: true };
+  }
+
+  /** Sends a message to somebody with a session. The nonce of its packet; `undefined` without a session. */
+  write(remote: Remote, plaintext: Uint8Array): Uint8Array | undefined {
+    const { identity, randomBytes } = this.#context;
+    const write = this.sessions.use(remote)?.nextWrite(randomBytes);
+    if (write === undefined) return undefined;
+    const maskingIv = randomBytes(MASKING_IV_LENGTH);
+    this.#send(
+      sealMessage({ destId: remote.id, srcId: identity.id, maskingIv, ...write, plaintext }),
+      remote,
+    );
+    return write.nonce;
+  }
+
+  /** Step 1: asks somebody without a session for a WHOAREYOU. The nonce of the packet. */
+  knock(remote: Remote): Uint8Array {
+    const { identity, randomBytes } = this.#context;
+    const nonce = randomBytes(NONCE_LENGTH);
+    const random = randomBytes(RANDOM_LENGTH);
+    const maskingIv = randomBytes(MASKING_IV_LENGTH);
+    this.#send(randomMessage({ destId: remote.id, srcId: identity.id, nonce, maskingIv, random }), remote);
+    return nonce;
+  }
+
+  /**
+   * Step 3: answers a WHOAREYOU, with a message behind it. There is a session from now on, as far as we are concerned.
+   * @throws PeerlaneError `invalid-public-key`
+   */
+  answer(node: KadNode, remote: Remote, challenge: WhoareyouPacket, plaintext: Uint8Array): void {
+    const { identity, randomBytes, localRecord } = this.#context;
+    const { keys, ...proof } = beginHandshake(identity, challenge, node, localRecord(), randomBytes);
+    const network = originOf(remote.endpoint)?.network;
+    const write = this.sessions.establish(remote, network, keys, node.record).nextWrite(randomBytes);
+    if (write === undefined) return;
+    const maskingIv = randomBytes(MASKING_IV_LENGTH);
+    const fields = { destId: node.id, srcId: identity.id, maskingIv, ...write, plaintext, ...proof };
+    this.#send(sealHandshake(fields), remote);
+  }
+
+  #send(packet: Uint8Array, { endpoint }: Remote): void {
+    this.sent++;
+    this.sentBytes += packet.length;
+    this.#context.send(packet, endpoint);
+  }
+}
+
+function dropped(reason: WireDrop): Received {
+  return { kind: 'dropped', reason };
+}

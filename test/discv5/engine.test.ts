@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import { equalBytes, toBareHex } from '../../src/base/bytes.ts';
+import { MAX_DISTANCE } from '../../src/discv5/index.ts';
+import { compareDistance, logDistance } from '../../src/kad/index.ts';
+import { freshEndpoint, Network, SimNode } from './network.ts';
+
+/** A network of two that have not met. */
+function pair(options: { log?: boolean } = {}) {
+  const network = new Network({ log: true, ...options });
+  return { network, a: new SimNode(network), b: new SimNode(network) };
+}
+
+describe('a session', () => {
+  it('takes a WHOAREYOU and a handshake, and then serves both ways', () => {
+    const { network, a, b } = pair();
+    const first = a.ping(b.node);
+    network.env.advance(1_000);
+    expect(first.result).toMatchObject({ enrSeq: 1n, seenAs: { ip: a.endpoint.ip, udpPort: 30303 } });
+    expect(network.log?.slice(0, 4).map(({ from }) => from)).toEqual(
+      [a, b, a, b].map(({ endpoint }) => endpoint),
+    );
+    const length = network.log?.length ?? 0;
+    const [second, back] = [a.ping(b.node), b.ping(a.node)];
+    network.env.advance(1_000);
+    expect([second.result, back.result]).toEqual([expect.anything(), expect.anything()]);
+    expect(network.log).toHaveLength(length + 4);
+  });
+
+  it('is made by nodes that know only the key of each other', () => {
+    const { network, a, b } = pair();
+    const ping = a.ping(b.bareNode);
+    network.env.advance(1_000);
+    expect(ping.result).toBeDefined();
+  });
+
+  it('what is asked before there is one waits, and all of it is answered by one handshake', () => {
+    const { network, a, b } = pair();
+    const asked = Array.from({ length: 10 }, () => a.ping(b.node));
+    network.env.advance(1_000);
+    expect(asked.every(({ result }) => result !== undefined)).toBe(true);
+    expect(b.engine.stats()).toMatchObject({ challenges: 1, received: 10 });
+  });
+
+  it('is made anew with a node that has lost it, and what was asked meanwhile is asked again', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    const again = new SimNode(network, { secretKey: b.secretKey, endpoint: b.endpoint });
+    const asked = Array.from({ length: 5 }, () => a.ping(again.node));
+    network.env.advance(2_000);
+    expect(asked.map(({ result }) => result !== undefined)).toEqual([true, true, true, true, true]);
+  });
+
+  it('is good on both sides when both begin one at the same time', () => {
+    const { network, a, b } = pair();
+    const asked = [a.ping(b.node), b.ping(a.node)];
+    network.env.advance(1_000);
+    asked.push(a.ping(b.node), b.ping(a.node));
+    network.env.advance(1_000);
+    expect(asked.map(({ result }) => result !== undefined)).toEqual([true, true, true, true]);
+  });
+
+  it('is bound to the endpoint: a node that has moved is challenged there', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    a.moveTo(freshEndpoint());
+    const ping = a.ping(b.node);
+    network.env.advance(1_000);
+    expect(ping.result).toMatchObject({ seenAs: { ip: a.endpoint.ip } });
+    expect(b.engine.stats().challenges).toBe(2);
+  });
+
+  it('a packet that comes twice is challenged twice in the same words', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    const [knock] = network.log ?? [];
+    if (knock === undefined) throw new Error('nothing was sent');
+    const other = new SimNode(network, { secretKey: b.secretKey, endpoint: b.endpoint });
+    const said: Uint8Array[] = [];
+    network.attach(a.endpoint, { receive: (packet) => said.push(packet) });
+    other.receive(knock.packet.slice(), a.endpoint);
+    other.receive(knock.packet.slice(), a.endpoint);
+    network.env.advance(100);
+    expect(said).toHaveLength(2);
+    expect(said[0]).toEqual(said[1]);
+  });
+
+  it('no answer ends a request, and those that wait behind it, in time', () => {
+    const { network, a, b } = pair();
+    b.stop();
+    const asked = [a.ping(b.node), a.ping(b.node)];
+    network.env.advance(499);
+    expect(asked.some(({ isDone }) => isDone)).toBe(false);
+    network.env.advance(1);
+    expect(asked).toEqual([
+      { result: undefined, failure: undefined, isDone: true },
+      { result: undefined, failure: undefined, isDone: true },
+    ]);
+    expect(a.engine.sizes()).toMatchObject({ requests: 0, sessions: 0 });
+  });
+
+  it('a lost handshake packet costs one request, not the next', () => {
+    const { network, a, b } = pair();
+    let packets = 0;
+    network.loses = ({ to }) => to.ip === b.endpoint.ip && ++packets === 2;
+    const first = a.ping(b.node);
+    network.env.advance(3_000);
+    const second = a.ping(b.node);
+    network.env.advance(3_000);
+    expect([first.isDone, first.result, second.result !== undefined]).toEqual([true, undefined, true]);
+  });
+
+  it('a handshake that comes once more proves nothing', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    const handshake = network.log?.[2];
+    if (handshake === undefined) throw new Error('no handshake');
+    const sent = b.engine.stats().sent;
+    b.receive(handshake.packet.slice(), a.endpoint);
+    b.receive(handshake.packet.slice(), freshEndpoint());
+    network.env.advance(1_000);
+    expect(b.engine.stats()).toMatchObject({ sent, dropped: { handshake: 2 } });
+  });
+});
+
+describe('the table', () => {
+  it('takes whoever is where its record says, and has it checked elsewhere', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    expect(b.engine.table.isLive(a.id)).toBe(true);
+    // Its record still names the old place, where nobody is.
+    const c = new SimNode(network).start();
+    a.moveTo(freshEndpoint());
+    a.ping(c.node);
+    network.env.advance(1_000);
+    expect(c.engine.table.isLive(a.id)).toBe(false);
+  });
+
+  it('answers a node behind a translator, and names it to nobody', () => {
+    const network = new Network();
+    const [hidden, b, c] = [
+      new SimNode(network, { isPublic: false }),
+      new SimNode(network).start(),
+      new SimNode(network),
+    ];
+    const ping = hidden.ping(b.node);
+    network.env.advance(1_000);
+    expect([ping.result !== undefined, b.engine.table.has(hidden.id)]).toEqual([true, false]);
+    const found = c.findNode(
+      b.node,
+      Array.from({ length: MAX_DISTANCE }, (_, i) => i + 1),
+    );
+    network.env.advance(1_000);
+    expect(found.result?.some((record) => equalBytes(record.nodeId, hidden.id))).toBe(false);
+  });
+
+  it('fetches the record of a node that says that it has a newer one', () => {
+    const { network, a, b } = pair();
+    a.ping(b.node);
+    network.env.advance(1_000);
+    a.record = a.signed(2n, a.endpoint, { tcp: 4 });
+    a.ping(b.node);
+    network.env.advance(1_000);
+    expect(b.engine.table.get(a.id)?.record?.seq).toBe(2n);
+    expect(b.events.some((event) => event.kind === 'record-received' && event.record.seq === 2n)).toBe(true);
+  });
+});
+
+describe('FindNode', () => {
+  it('is answered at distance 0 with the own record, and with nobody at others', () => {
+    const { network, a, b } = pair();
+    const own = a.findNode(b.node, [0, 257, 300, 0]);
+    const nobody = a.findNode(b.node, [257, 2 ** 40]);
+    const many = a.findNode(
+      b.node,
+      Array.from({ length: 300 }, (_, i) => i),
+    );
+    network.env.advance(1_000);
+    expect(own.result?.map(({ nodeId }) => toBareHex(nodeId))).toEqual([toBareHex(b.id)]);
+    expect([nobody.result, many.result?.length]).toEqual([[], 1]);
+  });
+
+  it('gives sixteen records in packets of at most 1,280 bytes, at the distances that were asked for', () => {
+    const network = new Network({ log: true });
+    const hub = new SimNode(network);
+    const others = Array.from({ length: 60 }, () => new SimNode(network));
+    for (const other of others) other.ping(hub.node);
+    network.env.advance(1_000);
+    const asking = new SimNode(network);
+    const distances = [256, 255, 254];
+    const found = asking.findNode(hub.node, distances);
+    network.env.advance(1_000);
+    expect(found.result).toHaveLength(16);
+    const at = (found.result ?? []).map(({ nodeId }) => logDistance(hub.id, nodeId));
+    expect(at.every((distance) => distances.includes(distance))).toBe(true);
+    expect(Math.max(...(network.log ?? []).map(({ packet }) => packet.length))).toBeLessThanOrEqual(1_280);
+  });
+});
+
+describe('TalkReq', () => {
+  it('is answered by whoever knows the protocol, at once or later, and with nothing where nobody does', () => {
+    const network = new Network();
+    const later: (() => void)[] = [];
+    const b = new SimNode(network, {
+      talk({ protocol, request, respond }) {
+        const name = new TextDecoder().decode(protocol);
+        if (name === 'echo') respond(request);
+        if (name === 'later') later.push(() => respond(Uint8Array.of(9)));
+        return name === 'echo' || name === 'later';
+      },
+    });
+    const a = new SimNode(network);
+    const say = (protocol: string) =>
+      a.ask<Uint8Array>((done) =>
+        a.engine.talk(b.node, new TextEncoder().encode(protocol), Uint8Array.of(1, 2), a.now, done),
+      );
+    const [echo, slow, unknown] = [say('echo'), say('later'), say('none')];
+    network.env.advance(300);
+    expect([echo.result, slow.isDone, unknown.result]).toEqual([
+      Uint8Array.of(1, 2),
+      false,
+      new Uint8Array(),
+    ]);
+    for (const respond of [...later, ...later]) respond();
+    network.env.advance(100);
+    expect(slow.result).toEqual(Uint8Array.of(9));
+  });
+});
+
+describe('lookups', () => {
+  it('find the nodes closest to an id', () => {
+    const network = new Network({ seed: 7 });
+    const first = new SimNode(network).start();
+    const nodes = [
+      first,
+      ...Array.from({ length: 29 }, () => new SimNode(network, { seeds: [first.node] }).start()),
+    ];
+    network.env.advance(30_000);
+    const target = network.env.randomBytes(32);
+    const run = first.lookup(target);
+    network.env.advance(10_000);
+    expect(run.isDone).toBe(true);
+    const closest = nodes
+      .filter((node) => node !== first)
+      .toSorted((a, b) => compareDistance(target, a.id, b.id))
+      .slice(0, 16)
+      .map(({ id }) => toBareHex(id));
+    const found = run.result.map(({ id }) => toBareHex(id));
+    const recall = closest.filter((id) => found.includes(id)).length;
+    expect(recall).toBeGreaterThanOrEqual(15);
+  });
+});

@@ -1,0 +1,199 @@
+/** Engines of v5 in one process with a virtual clock, joined by links that have delay and loss. */
+import type { Timer } from '../../src/base/env.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { Discv5Engine, type Discv5Event, type Discv5Limits, type TalkCall } from '../../src/discv5/index.ts';
+import { type EntryChanges, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
+import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
+
+export interface SentPacket {
+  readonly packet: Uint8Array;
+  readonly from: UdpEndpoint;
+  readonly to: UdpEndpoint;
+}
+
+/** Somebody with an address. */
+interface Host {
+  receive(packet: Uint8Array, from: UdpEndpoint): void;
+}
+
+export class Network {
+  readonly env: VirtualEnv;
+  /** All that was sent, when it is wanted. */
+  readonly log: SentPacket[] | undefined;
+  lossRate = 0;
+  delayMs = 20;
+  /** Packets for which it answers true are lost. */
+  loses: (sent: SentPacket) => boolean = () => false;
+  readonly #hosts = new Map<string, Host>();
+
+  constructor({ seed = 1, log = false }: { seed?: number; log?: boolean } = {}) {
+    this.env = new VirtualEnv({ now: 1_700_000_000_000, seed });
+    this.log = log ? [] : undefined;
+  }
+
+  attach({ ip, port }: UdpEndpoint, host: Host): void {
+    this.#hosts.set(`${ip} ${port}`, host);
+  }
+
+  detach({ ip, port }: UdpEndpoint): void {
+    this.#hosts.delete(`${ip} ${port}`);
+  }
+
+  send(packet: Uint8Array, from: UdpEndpoint, to: UdpEndpoint): void {
+    this.log?.push({ packet, from, to });
+    if (this.loses({ packet, from, to })) return;
+    if (this.lossRate > 0 && (this.env.randomBytes(1)[0] ?? 0) < 256 * this.lossRate) return;
+    const { ip, port } = to;
+    // A copy, as the other side may write into what it gets.
+    this.env.setTimer(this.delayMs, () => this.#hosts.get(`${ip} ${port}`)?.receive(packet.slice(), from));
+  }
+}
+
+export interface NodeOptions {
+  readonly endpoint?: UdpEndpoint;
+  /** Whether the record says where the node is. Default: true. */
+  readonly isPublic?: boolean;
+  readonly seeds?: readonly KadNode[];
+  readonly secretKey?: Uint8Array;
+  /** Default: all addresses. */
+  readonly reaches?: (ip: string) => boolean;
+  readonly limits?: Partial<Discv5Limits>;
+  readonly entries?: EntryChanges;
+  readonly talk?: (call: TalkCall) => boolean;
+}
+
+let nextHost = 0;
+
+/** An address of its own, each in another /24. */
+export function freshEndpoint(): UdpEndpoint {
+  nextHost++;
+  return { ip: `${20 + (nextHost >> 16)}.${(nextHost >> 8) & 255}.${nextHost & 255}.1`, port: 30303 };
+}
+
+/** An engine with an address and a timer. */
+export class SimNode {
+  readonly engine: Discv5Engine;
+  endpoint: UdpEndpoint;
+  readonly secretKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly id: Uint8Array;
+  readonly events: Discv5Event[] = [];
+  record: NodeRecord;
+  readonly #network: Network;
+  #timer: Timer | undefined;
+
+  constructor(network: Network, options: NodeOptions = {}) {
+    const { endpoint = freshEndpoint(), isPublic = true, seeds = [], reaches = () => true, talk } = options;
+    const { env } = network;
+    this.secretKey = options.secretKey ?? generateSecretKey(env);
+    this.publicKey = publicKeyOf(this.secretKey);
+    this.id = nodeIdOf(this.publicKey);
+    this.#network = network;
+    this.endpoint = endpoint;
+    this.record = this.signed(1n, isPublic ? endpoint : undefined, options.entries);
+    this.engine = new Discv5Engine({
+      identity: { secretKey: this.secretKey, publicKey: this.publicKey, id: this.id },
+      ...{ env, seeds, limits: options.limits ?? {} },
+      host: {
+        send: (packet, to) => network.send(packet, this.endpoint, to),
+        localRecord: () => this.record,
+        reaches,
+        ...(talk === undefined ? {} : { talk }),
+        event: (event) => this.events.push(event),
+      },
+    });
+    network.attach(endpoint, this);
+  }
+
+  /** A record of this node's. */
+  signed(seq: bigint, endpoint: UdpEndpoint | undefined, more: EntryChanges = {}): NodeRecord {
+    const place =
+      endpoint === undefined
+        ? {}
+        : endpoint.ip.includes(':')
+          ? { ip6: endpoint.ip, udp6: endpoint.port }
+          : { ip: endpoint.ip, udp: endpoint.port };
+    return signRecord(this.secretKey, { seq, entries: { ...place, tcp: 30303, ...more } });
+  }
+
+  get now(): number {
+    return this.#network.env.now();
+  }
+
+  /** As somebody knows it who has its record, wherever that says it is. */
+  get node(): KadNode {
+    const { ip, port } = this.endpoint;
+    const { publicKey, record } = this;
+    return kadNode({ publicKey, ip, udpPort: port, tcpPort: 30303, record });
+  }
+
+  /** As somebody knows it who has only its URL. */
+  get bareNode(): KadNode {
+    return { ...this.node, record: undefined };
+  }
+
+  start(): this {
+    this.engine.start(this.now);
+    this.schedule();
+    return this;
+  }
+
+  /** Leaves without a word. */
+  stop(): void {
+    this.#network.detach(this.endpoint);
+    this.#timer?.cancel();
+  }
+
+  /** Goes on at another place, with another record or with none. */
+  moveTo(endpoint: UdpEndpoint): void {
+    this.#network.detach(this.endpoint);
+    this.endpoint = endpoint;
+    this.#network.attach(endpoint, this);
+  }
+
+  receive(packet: Uint8Array, from: UdpEndpoint): void {
+    this.engine.receive(packet, from, this.now);
+    this.schedule();
+  }
+
+  schedule(): void {
+    this.#timer?.cancel();
+    const { deadline } = this.engine;
+    if (deadline === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#network.env.setTimer(Math.max(0, deadline - this.now), () => {
+      this.engine.tick(this.now);
+      this.schedule();
+    });
+  }
+
+  ask<T>(begin: (done: (result: T | undefined, failure?: Error) => void) => void): Asked<T> {
+    const state: Asked<T> = { result: undefined, failure: undefined, isDone: false };
+    begin((result, failure) => {
+      Object.assign(state, { result, failure, isDone: true });
+    });
+    this.schedule();
+    return state;
+  }
+
+  ping(node: KadNode) {
+    return this.ask<{ enrSeq: bigint }>((done) => this.engine.ping(node, this.now, done));
+  }
+
+  findNode(node: KadNode, distances: readonly number[]) {
+    return this.ask<NodeRecord[]>((done) => this.engine.findNode(node, distances, this.now, done));
+  }
+
+  lookup(target: Uint8Array): LookupRun {
+    const run = this.engine.lookup(target);
+    this.engine.resumeLookup(run, this.now);
+    this.schedule();
+    return run;
+  }
+}
+
+export interface Asked<T> {
+  result: T | undefined;
+  failure: Error | undefined;
+  isDone: boolean;
+}
