@@ -77,8 +77,8 @@ export {
 } from './p2p/index.ts';
 export type { MessagePriority } from './p2p/outbox.ts';
 export type { HostLookup } from './server/bootnodes.ts';
+export type { CallOptions } from './server/discovery-calls.ts';
 export type { DiscoveryServerOptions } from './server/discovery-options.ts';
-export type { CallOptions } from './server/discv4-calls.ts';
 export type {
   Ban,
   BanKind,

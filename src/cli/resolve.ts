@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import { isFaultOfNode } from '../server/discv4-calls.ts';
+import { isFaultOfNode } from '../server/discovery-calls.ts';
 import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';

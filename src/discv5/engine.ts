@@ -98,7 +98,9 @@ export class Discv5Engine {
     });
     const [agenda, wire] = [this.#agenda, this.#wire];
     const silent = (node: KadNode) => host.event?.({ kind: 'node-silent', node });
-    const requests = new Requests({ agenda, wire, randomBytes, silent });
+    const nobody = (): void => undefined;
+    const greeting = () => pingQuestion(() => localRecord().seq, nobody);
+    const requests = new Requests({ agenda, wire, randomBytes, silent, greeting });
     this.#requests = requests;
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });

@@ -29,6 +29,11 @@ const PROOF_LENGTH = HEAD_LENGTH + ID_SIGNATURE_LENGTH + COMPRESSED_KEY_LENGTH;
 /** Bytes of a message packet beside the plaintext. */
 export const MESSAGE_OVERHEAD = MASKING_IV_LENGTH + STATIC_LENGTH + ID_LENGTH + GCM_TAG_LENGTH;
 
+/** The longest plaintext of a packet, and the longest of one that has a handshake with the largest record in it. */
+export const MAX_MESSAGE_LENGTH = MAX_PACKET_SIZE - MESSAGE_OVERHEAD;
+export const MAX_FIRST_LENGTH =
+  MAX_PACKET_SIZE - MASKING_IV_LENGTH - STATIC_LENGTH - PROOF_LENGTH - MAX_RECORD_SIZE - GCM_TAG_LENGTH;
+
 /** What of a packet it takes to open its message. */
 export interface OpenedPacket {
   /** 12 bytes. */

@@ -1,12 +1,12 @@
 /** Requests to others, and the handshakes that come before them where there is no session. */
 import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
-import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
 import type { KadNode, UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
-import type { WhoareyouPacket } from './packet.ts';
+import { MAX_FIRST_LENGTH, MAX_MESSAGE_LENGTH, type WhoareyouPacket } from './packet.ts';
 import { type Remote, remoteOf } from './remote.ts';
 import type { Wire } from './wire.ts';
 
@@ -66,6 +66,8 @@ export interface RequestsContext {
   readonly agenda: Agenda;
   readonly wire: Wire;
   randomBytes(length: number): Uint8Array;
+  /** A Ping that nobody waits for. */
+  greeting(): Question;
   /** A node has left a request without an answer. */
   silent(node: KadNode): void;
 }
@@ -74,7 +76,7 @@ export class Requests {
   readonly #context: RequestsContext;
   readonly #lines = new Map<string, Line>();
   /** By nonce, the oldest first. */
-  readonly #sent = new Map<string, Sent>();
+  readonly #packets = new Map<string, Sent>();
   #open = 0;
   /** Who goes on when there is room: lookups, which are as many as their callers let run. */
   readonly #waiters = new Set<() => void>();
@@ -100,46 +102,63 @@ export class Requests {
     this.#waiters.delete(run);
   }
 
+  /** @throws PeerlaneError `invalid-argument` for what does not fit into a packet */
   ask(node: KadNode, question: Question): void {
-    const remote = remoteOf(node);
-    const requestId = this.#context.randomBytes(MAX_REQUEST_ID_LENGTH);
-    const call: Call = {
-      ...{
-        node,
-        remote,
-        question,
-        id: toBareHex(requestId),
-        plaintext: encodeMessage(question.message(requestId)),
-      },
-      ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
-    };
-    this.#open++;
-    const line = this.#lines.get(remote.key) ?? { active: new Map(), waiting: new Set(), shaking: undefined };
-    this.#lines.set(remote.key, line);
+    const call = this.#call(node, question);
+    const { key } = call.remote;
+    const line = this.#lines.get(key) ?? { active: new Map(), waiting: new Set(), shaking: undefined };
+    this.#lines.set(key, line);
     if (line.shaking === undefined) this.#send(line, call);
     else line.waiting.add(call);
   }
 
+  #call(node: KadNode, question: Question): Call {
+    const requestId = this.#context.randomBytes(MAX_REQUEST_ID_LENGTH);
+    const plaintext = encodeMessage(question.message(requestId));
+    if (plaintext.length > MAX_MESSAGE_LENGTH) {
+      throw new PeerlaneError('invalid-argument', `the request is longer than ${MAX_MESSAGE_LENGTH} bytes`);
+    }
+    this.#open++;
+    return {
+      ...{ node, remote: remoteOf(node), question, id: toBareHex(requestId), plaintext },
+      ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
+    };
+  }
+
+  /** What is sent with a handshake: a Ping before a call that does not fit into one packet with it. */
+  #opening(line: Line, call: Call): Call {
+    if (call.plaintext.length <= MAX_FIRST_LENGTH) return call;
+    line.waiting.add(call);
+    return this.#call(call.node, this.#context.greeting());
+  }
+
   #send(line: Line, call: Call): void {
     const { wire } = this.#context;
-    const { remote, plaintext, id } = call;
-    line.active.set(id, call);
-    let nonce = wire.write(remote, plaintext);
-    if (nonce === undefined) {
-      line.shaking = call;
-      nonce = wire.knock(remote);
+    const { remote, plaintext } = call;
+    const nonce = wire.write(remote, plaintext);
+    if (nonce !== undefined) {
+      this.#sent(line, call, nonce);
+      return;
     }
+    const opening = this.#opening(line, call);
+    line.shaking = opening;
+    this.#sent(line, opening, wire.knock(remote));
+  }
+
+  #sent(line: Line, call: Call, nonce: Uint8Array): void {
+    const { remote, id } = call;
+    line.active.set(id, call);
     this.#remember(toBareHex(nonce), { remote, id, until: this.#context.agenda.now + CHALLENGED_FOR_MS });
     this.#await(line, call, REQUEST_TIMEOUT_MS);
   }
 
   #remember(nonce: string, sent: Sent): void {
     const { now } = this.#context.agenda;
-    for (const [oldest, { until }] of this.#sent) {
+    for (const [oldest, { until }] of this.#packets) {
       if (until > now) break;
-      this.#sent.delete(oldest);
+      this.#packets.delete(oldest);
     }
-    setLatest(this.#sent, nonce, sent, MAX_SENT);
+    setLatest(this.#packets, nonce, sent, MAX_SENT);
   }
 
   #await(line: Line, call: Call, ms: number): void {
@@ -151,13 +170,15 @@ export class Requests {
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
   challenged({ ip, port }: UdpEndpoint, challenge: WhoareyouPacket): boolean {
-    const sent = this.#sent.get(toBareHex(challenge.nonce));
+    const sent = this.#packets.get(toBareHex(challenge.nonce));
     if (sent === undefined || sent.until <= this.#context.agenda.now) return false;
     const { endpoint, key } = sent.remote;
     const line = this.#lines.get(key);
     if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
-    const call = shakenFor(line, sent.id);
-    if (call === undefined) return false;
+    const challenged = shakenFor(line, sent.id);
+    if (challenged === undefined) return false;
+    challenged.hasShaken = true;
+    const call = this.#opening(line, challenged);
     call.hasShaken = true;
     // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
     for (const [id, other] of line.active) {

@@ -13,8 +13,8 @@ import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts'
 import type { DiagnosisFacts } from './diagnosis-facts.ts';
 import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
+import { type CallOptions, orNone } from './discovery-calls.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import { type CallOptions, orNone } from './discv4-calls.ts';
 import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';

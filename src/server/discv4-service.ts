@@ -15,9 +15,10 @@ import { addressRefused } from '../io/tcp.ts';
 import { bindUdp, type UdpSocket } from '../io/udp.ts';
 import { type KadNode, TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
+import { type CallOptions, closedError, DiscoveryCalls, PING } from './discovery-calls.ts';
+import { DiscoveryLookups } from './discovery-lookups.ts';
 import { discoveryMetrics } from './discovery-metrics.ts';
-import { type CallOptions, closedError, Discv4Calls, PING } from './discv4-calls.ts';
-import { Discv4Lookups } from './discv4-lookups.ts';
+import { DiscoveryTicker } from './discovery-ticker.ts';
 import {
   checkDiscv4Options,
   type Discv4ServiceConfig,
@@ -25,7 +26,6 @@ import {
   type NodeSource,
   nodeOf,
 } from './discv4-options.ts';
-import { Discv4Ticker } from './discv4-ticker.ts';
 import { toldHost } from './listen-host.ts';
 import { OwnRecord } from './own-record.ts';
 import { resolveRecord } from './resolve-record.ts';
@@ -54,10 +54,10 @@ export class Discv4Service implements AsyncDisposable {
   readonly table: TableView;
   readonly #config: Discv4ServiceConfig;
   readonly #engine: Discv4Engine;
-  readonly #ticker: Discv4Ticker;
+  readonly #ticker: DiscoveryTicker;
   readonly #closing = new Closing();
-  readonly #calls: Discv4Calls;
-  readonly #lookups: Discv4Lookups;
+  readonly #calls: DiscoveryCalls;
+  readonly #lookups: DiscoveryLookups;
   readonly #record: OwnRecord;
   #socket: UdpSocket | undefined;
   #binding: Promise<UdpSocket> | undefined;
@@ -91,14 +91,15 @@ export class Discv4Service implements AsyncDisposable {
       },
     });
     this.table = new TableView(this.#engine.table);
-    const ticker = new Discv4Ticker(this.#engine, env);
+    const ticker = new DiscoveryTicker(this.#engine, env);
     this.#ticker = ticker;
     const shared = { env, closing: this.#closing };
     const schedule = () => ticker.schedule();
     const isRunning = () => this.#socket !== undefined;
-    this.#calls = new Discv4Calls({ ...shared, isRunning, begun: schedule });
+    this.#calls = new DiscoveryCalls({ ...shared, isRunning, begun: schedule });
     const asking = { engine: this.#engine, calls: this.#calls, resumed: schedule };
-    this.#lookups = new Discv4Lookups({ ...shared, ...asking });
+    const targetLength = PUBLIC_KEY_LENGTH;
+    this.#lookups = new DiscoveryLookups({ ...shared, ...asking, targetLength });
   }
 
   /**

@@ -2,7 +2,7 @@ import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
-import { type CallOptions, isFaultOfNode } from './discv4-calls.ts';
+import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
 
 /** What a record is searched with. */
 export interface RecordSearch {

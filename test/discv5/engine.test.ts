@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { equalBytes, toBareHex } from '../../src/base/bytes.ts';
 import { MAX_DISTANCE } from '../../src/discv5/index.ts';
 import { compareDistance, logDistance } from '../../src/kad/index.ts';
+import { codeOf } from '../support/errors.ts';
 import { freshEndpoint, Network, SimNode } from './network.ts';
 
 /** A network of two that have not met. */
@@ -228,6 +229,32 @@ describe('TalkReq', () => {
     for (const respond of [...later, ...later]) respond();
     network.env.advance(100);
     expect(slow.result).toEqual(Uint8Array.of(9));
+  });
+});
+
+describe('long requests', () => {
+  it('wait for a session, as they do not fit into a packet with a handshake; what fits into none is refused', () => {
+    const network = new Network({ log: true });
+    const b = new SimNode(network, {
+      talk({ request, respond }) {
+        respond(request.subarray(0, 9));
+        return true;
+      },
+    });
+    const a = new SimNode(network);
+    const talk = (length: number, done: (answer: Uint8Array | undefined) => void = () => undefined) =>
+      a.engine.talk(b.node, Uint8Array.of(1), new Uint8Array(length), a.now, done);
+    const long = a.ask<Uint8Array>((done) => talk(1_170, done));
+    network.env.advance(1_000);
+    // In a session of which the other side has lost the keys, too.
+    const again = new SimNode(network, { secretKey: b.secretKey, endpoint: b.endpoint });
+    const longAgain = a.ask<Uint8Array>((done) => talk(1_170, done));
+    network.env.advance(1_000);
+    expect([long.result?.length, longAgain.result?.length]).toEqual([9, 0]);
+    expect(again.engine.stats().receivedOf.talkRequest).toBe(1);
+    expect(Math.max(...(network.log ?? []).map(({ packet }) => packet.length))).toBeLessThanOrEqual(1_280);
+    expect(codeOf(() => talk(1_190))).toBe('invalid-argument');
+    expect(a.engine.sizes().requests).toBe(0);
   });
 });
 

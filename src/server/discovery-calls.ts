@@ -5,20 +5,27 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, remoteError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
 import { sleep } from '../base/sleep.ts';
-import type { RequestFailure } from '../discv4/index.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
 const MAX_LOOKUPS = 32;
 const MAX_CALLS = 64;
 
+/**
+ * Why there is no result, unless it is that no answer came in time: the question was not even put, since the Ping that has to come
+ * before it had no answer, or was not sent, or it had no turn behind others; or the error says what is wrong with the answer.
+ */
+export type CallFailure = 'unanswered-ping' | 'withheld-ping' | 'no-turn' | PeerlaneError;
+
 /** The name of a Ping as a request. */
 export const PING = 'Ping';
+
+const PING_NAMES = { signal: true, named: true } as const;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Discv4CallsOptions {
+export interface DiscoveryCallsOptions {
   readonly env: Env;
   readonly closing: Closing;
   /** Whether there is a socket: without one nothing is begun. */
@@ -28,12 +35,12 @@ export interface Discv4CallsOptions {
 }
 
 /** What callers wait for in a service of discovery: their turn, and answers. All of it ends with the service. */
-export class Discv4Calls {
-  readonly #options: Discv4CallsOptions;
+export class DiscoveryCalls {
+  readonly #options: DiscoveryCallsOptions;
   readonly #lookups = new Gate(MAX_LOOKUPS);
   readonly #requests = new Gate(MAX_CALLS);
 
-  constructor(options: Discv4CallsOptions) {
+  constructor(options: DiscoveryCallsOptions) {
     this.#options = options;
   }
 
@@ -51,10 +58,10 @@ export class Discv4Calls {
   async request<T>(
     name: string,
     options: CallOptions,
-    begin: (done: (result: T | undefined, failure?: RequestFailure) => void) => void,
+    begin: (done: (result: T | undefined, failure?: CallFailure) => void) => void,
   ): Promise<T> {
     const { closing, begun } = this.#options;
-    const signal = signalOf(options, name === PING ? { signal: true, named: true } : undefined);
+    const signal = signalOf(options, name === PING ? PING_NAMES : undefined);
     const leave = await this.#enter(this.#requests, signal);
     return await new Promise<T>((resolve, reject) => {
       const offs: (() => void)[] = [];
@@ -117,7 +124,7 @@ export class Discv4Calls {
 }
 
 /** @param failure `undefined`: no answer in time */
-function failureError(name: string, failure: RequestFailure | undefined): PeerlaneError {
+function failureError(name: string, failure: CallFailure | undefined): PeerlaneError {
   if (isPeerlaneError(failure)) return failure;
   const ping = name === PING ? 'the Ping' : `the Ping that comes before ${name}`;
   if (failure === 'withheld-ping') {

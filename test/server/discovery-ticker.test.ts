@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { Discv4Ticker } from '../../src/server/discv4-ticker.ts';
+import { DiscoveryTicker } from '../../src/server/discovery-ticker.ts';
 
 it('a machine that throws is called again when it has something to do', () => {
   const env = new VirtualEnv();
@@ -13,7 +13,7 @@ it('a machine that throws is called again when it has something to do', () => {
       if (ticks.length === 1) throw new TypeError('a bug');
     },
   };
-  const ticker = new Discv4Ticker(machine, env);
+  const ticker = new DiscoveryTicker(machine, env);
   ticker.start();
   expect(() => env.advance(10)).toThrow('a bug');
   env.advance(20);

@@ -7,7 +7,7 @@ export interface TickedMachine {
 }
 
 /** Calls a machine of discovery when it has something to do; what one turn brings is handled together. */
-export class Discv4Ticker {
+export class DiscoveryTicker {
   readonly #machine: TickedMachine;
   readonly #env: Env;
   #timer: Timer | undefined;

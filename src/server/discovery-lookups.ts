@@ -1,30 +1,36 @@
 import type { Closing } from '../base/closing.ts';
 import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
-import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
-import type { Discv4Engine } from '../discv4/index.ts';
 import { isPublicKey } from '../enr/index.ts';
-import type { KadNode } from '../kad/index.ts';
-import type { Discv4Calls } from './discv4-calls.ts';
+import type { KadNode, LookupRun, LookupRunEvents } from '../kad/index.ts';
+import type { DiscoveryCalls } from './discovery-calls.ts';
 import { LookupNodes } from './lookup-nodes.ts';
 
 /** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
 const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
 
-export interface Discv4LookupsOptions {
+/** The part of an engine that lookups are made with. */
+export interface LookupEngine {
+  lookup(target: Uint8Array, events: LookupRunEvents): LookupRun;
+  resumeLookup(run: LookupRun, now: number): void;
+}
+
+export interface DiscoveryLookupsOptions {
   readonly env: Env;
   readonly closing: Closing;
-  readonly engine: Pick<Discv4Engine, 'lookup' | 'resumeLookup'>;
-  readonly calls: Discv4Calls;
+  readonly engine: LookupEngine;
+  /** Bytes of a target: a public key's, or an id's. */
+  readonly targetLength: number;
+  readonly calls: DiscoveryCalls;
   /** A lookup has gone on, and may have something to do at once. */
   readonly resumed: () => void;
 }
 
 /** The lookups of a service of discovery: its docstrings say what each gives. Targets have been checked. */
-export class Discv4Lookups {
-  readonly #options: Discv4LookupsOptions;
+export class DiscoveryLookups {
+  readonly #options: DiscoveryLookupsOptions;
 
-  constructor(options: Discv4LookupsOptions) {
+  constructor(options: DiscoveryLookupsOptions) {
     this.#options = options;
   }
 
@@ -61,10 +67,10 @@ export class Discv4Lookups {
   }
 
   async *#random(signal: AbortSignal): AsyncGenerator<KadNode, void, undefined> {
-    const { env, calls } = this.#options;
+    const { env, calls, targetLength } = this.#options;
     for (;;) {
       const begunAt = env.now();
-      yield* this.#lookup(env.randomBytes(PUBLIC_KEY_LENGTH), signal);
+      yield* this.#lookup(env.randomBytes(targetLength), signal);
       await calls.sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
     }
   }
