@@ -26,6 +26,7 @@ export type { IntakeLimits } from './discv4/intake.ts';
 export type { WireEndpoint } from './discv4/messages.ts';
 export type { PacketName } from './discv4/packet.ts';
 export type { PingResult } from './discv4/pending.ts';
+export type { Discv5Event, Discv5Limits, Discv5Ping, Discv5Stats, MessageKind } from './discv5/index.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {
@@ -88,6 +89,7 @@ export type {
   DialResult,
   DiscoveryPart,
   Discv4ServiceEvent,
+  Discv5ServiceEvent,
   NatEvent,
   NatOption,
   NatOptions,
@@ -109,6 +111,8 @@ export {
   type DiscoveryOptions,
   Discv4Service,
   type Discv4ServiceOptions,
+  Discv5Service,
+  type Discv5ServiceOptions,
   defaultPolicy,
   type Finding,
   type FindingKind,
@@ -138,7 +142,12 @@ export {
   Server,
   type ServerEvent,
   type ServerOptions,
+  type ServiceEvent,
+  type ServiceOptions,
+  SharedUdp,
   serveMetrics,
+  type TalkHandler,
+  type TalkSender,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';
 export type { NodeFacts } from './server/node-db/stored-node.ts';

@@ -24,10 +24,10 @@ import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 import { decodeMessage, MESSAGE_TYPE, type Message, type MessageKind } from './messages.ts';
 import {
+  type Discv5Ping,
   type Done,
   findNodeQuestion,
   nodesOf,
-  type PingResult,
   pingQuestion,
   recordQuestion,
   talkQuestion,
@@ -188,7 +188,7 @@ export class Discv5Engine {
   }
 
   /** Sends a Ping. @throws PeerlaneError `request-overload` */
-  ping(node: KadNode, now: number, done: Done<PingResult>): void {
+  ping(node: KadNode, now: number, done: Done<Discv5Ping>): void {
     this.#begin(now);
     this.#ping(node, done);
   }
@@ -266,7 +266,7 @@ export class Discv5Engine {
     return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
   }
 
-  #ping(node: KadNode, done: Done<PingResult>): void {
+  #ping(node: KadNode, done: Done<Discv5Ping>): void {
     const question: Question = pingQuestion(
       () => this.#host.localRecord().seq,
       (pong, failure) => {
@@ -298,7 +298,7 @@ export class Discv5Engine {
   }
 
   /** A node has answered a Ping, at the endpoint that it was sent to. */
-  #answered(node: KadNode, { rtt, seenAs }: PingResult): void {
+  #answered(node: KadNode, { rtt, seenAs }: Discv5Ping): void {
     const entry = this.table.get(node.id);
     if (entry !== undefined && sameEndpoint(entry, node))
       this.table.checked(node.id, entry, this.#agenda.now);

@@ -1,7 +1,7 @@
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { MessageKind } from './messages.ts';
-import type { PingResult } from './questions.ts';
+import type { Discv5Ping } from './questions.ts';
 import type { WireDrop } from './wire.ts';
 
 /** What an engine tells of; for observation, and for the node database. */
@@ -10,7 +10,7 @@ export type Discv5Event =
   | { readonly kind: 'node-added'; readonly node: KadNode }
   | { readonly kind: 'node-removed'; readonly node: KadNode }
   /** The node has answered a Ping, after so many milliseconds; it says at which endpoint it sees us. */
-  | ({ readonly kind: 'node-answered'; readonly node: KadNode } & Pick<PingResult, 'rtt' | 'seenAs'>)
+  | ({ readonly kind: 'node-answered'; readonly node: KadNode } & Pick<Discv5Ping, 'rtt' | 'seenAs'>)
   /** The node has left a request without an answer. */
   | { readonly kind: 'node-silent'; readonly node: KadNode }
   | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };

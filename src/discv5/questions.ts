@@ -23,7 +23,7 @@ export const MAX_ANSWER_RECORDS = BUCKET_SIZE;
 export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;
 
 /** The answer to a Ping. */
-export interface PingResult {
+export interface Discv5Ping {
   /** Sequence number of the node's record. */
   readonly enrSeq: bigint;
   /** The endpoint at which the node sees us; `undefined` for what is no address. */
@@ -32,8 +32,8 @@ export interface PingResult {
   readonly rtt: number;
 }
 
-export function pingQuestion(enrSeq: () => bigint, done: Done<PingResult>): Question {
-  let result: PingResult | undefined;
+export function pingQuestion(enrSeq: () => bigint, done: Done<Discv5Ping>): Question {
+  let result: Discv5Ping | undefined;
   return {
     message: (requestId) => ({ kind: 'ping', requestId, enrSeq: enrSeq() }),
     take(answer, rtt) {

@@ -4,6 +4,7 @@ import type { NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, mayRelay, type Table, type UdpEndpoint } from '../kad/index.ts';
 import { MAX_DISTANCE } from './distances.ts';
 import { encodeMessage, type FindNode, type Ping, type TalkRequest } from './messages.ts';
+import { MAX_MESSAGE_LENGTH } from './packet.ts';
 import { MAX_ANSWER_MESSAGES } from './questions.ts';
 import type { Remote } from './remote.ts';
 import { spreadRecords } from './spread-records.ts';
@@ -14,6 +15,9 @@ const MAX_RECORDS = BUCKET_SIZE;
 /** Distances of a question that are looked at: no more are of use, and there are only so many. */
 const MAX_DISTANCES = MAX_DISTANCE + 1;
 
+/** Type, and RLP of at most 15 bytes: a list, the request's id, the response. */
+export const MAX_TALK_RESPONSE = MAX_MESSAGE_LENGTH - 1 - 15;
+
 /** Somebody talks to us in a protocol of its own (discv5-wire.md, "TALKREQ Request"). */
 export interface TalkCall {
   readonly id: Uint8Array;
@@ -23,7 +27,7 @@ export interface TalkCall {
   /** A view of the packet, as is `request`. */
   readonly protocol: Uint8Array;
   readonly request: Uint8Array;
-  /** Answers, once; empty: the protocol is not known. What is longer than `MAX_TALK_LENGTH` cannot be sent. */
+  /** Answers, once; empty: the protocol is not known. It has at most `MAX_TALK_RESPONSE` bytes. */
   respond(response: Uint8Array): void;
 }
 

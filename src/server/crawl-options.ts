@@ -20,8 +20,8 @@ import { detached } from '../base/observer.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import { nodeOf } from './discv4-options.ts';
 import { checkNodeSet, MAX_NODE_SET_NODES, type NodeSet, type NodeSetEntry } from './node-set.ts';
+import { nodeOf } from './service-options.ts';
 
 /** Checks that begin in a second. */
 export const DEFAULT_CRAWL_RATE = 50;

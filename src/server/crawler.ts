@@ -13,8 +13,8 @@ import {
   type CrawlService,
   checkCrawlerOptions,
 } from './crawl-options.ts';
-import { nodeOf } from './discv4-options.ts';
 import type { NodeSetEntry } from './node-set.ts';
+import { nodeOf } from './service-options.ts';
 
 /** Nodes that are checked at a time: one that is gone takes a second. */
 export const CRAWL_WORKERS = 48;

@@ -15,7 +15,6 @@ import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import { type CallOptions, orNone } from './discovery-calls.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import type { NodeSource } from './discv4-options.ts';
 import { Discv4Service, type PingOptions } from './discv4-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
@@ -25,6 +24,7 @@ import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMi
 import type { NodeNotes } from './node-notes.ts';
 import { databaseSource, dnsSource, seedsOf, staticSource, v4Source } from './node-sources.ts';
 import type { Observations } from './observations.ts';
+import type { NodeSource } from './service-options.ts';
 
 export interface DiscoveryContext extends DiscoveryConfig {
   /** The secret key, and the public key of 64 bytes. */

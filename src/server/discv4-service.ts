@@ -12,23 +12,19 @@ import {
 } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import { addressRefused } from '../io/tcp.ts';
-import { bindUdp, type UdpSocket } from '../io/udp.ts';
+import type { UdpSocket } from '../io/udp.ts';
 import { type KadNode, TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
 import { type CallOptions, closedError, DiscoveryCalls, PING } from './discovery-calls.ts';
 import { DiscoveryLookups } from './discovery-lookups.ts';
 import { discoveryMetrics } from './discovery-metrics.ts';
 import { DiscoveryTicker } from './discovery-ticker.ts';
-import {
-  checkDiscv4Options,
-  type Discv4ServiceConfig,
-  type Discv4ServiceOptions,
-  type NodeSource,
-  nodeOf,
-} from './discv4-options.ts';
+import { checkDiscv4Options, type Discv4ServiceConfig, type Discv4ServiceOptions } from './discv4-options.ts';
 import { toldHost } from './listen-host.ts';
 import { OwnRecord } from './own-record.ts';
 import { resolveRecord } from './resolve-record.ts';
+import { type NodeSource, nodeOf } from './service-options.ts';
+import { openUdp } from './shared-udp.ts';
 
 export interface PingOptions extends CallOptions {
   /**
@@ -110,10 +106,9 @@ export class Discv4Service implements AsyncDisposable {
     if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
     if (this.#closing.isClosed) throw closedError();
     const { listen, onEvent, env } = this.#config;
-    this.#binding = bindUdp(listen, {
-      message: (bytes, ip, port) => this.#receive(bytes, ip, port),
-      failed: (error) => onEvent({ kind: 'listener-failed', error }),
-    });
+    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
+    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, ip, port);
+    this.#binding = openUdp(listen, { message, failed }, false);
     const socket = await this.#bound(this.#binding);
     if (this.#closing.isClosed) {
       await socket.close();
@@ -310,9 +305,12 @@ export class Discv4Service implements AsyncDisposable {
     throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
   }
 
-  #receive(bytes: Uint8Array, ip: string, port: number): void {
+  /** Whether the datagram is one of this protocol. */
+  #receive(bytes: Uint8Array, ip: string, port: number): boolean {
     const { env } = this.#config;
-    if (this.#engine.receive(bytes, { ip, port }, env.now()) === 'queued') this.#ticker.schedule();
+    const reception = this.#engine.receive(bytes, { ip, port }, env.now());
+    if (reception === 'queued') this.#ticker.schedule();
+    return reception !== 'foreign';
   }
 }
 

@@ -24,8 +24,10 @@ export {
 } from './dial-plan.ts';
 export { Discovery } from './discovery.ts';
 export type { DiscoveryOptions } from './discovery-options.ts';
-export type { Discv4ServiceEvent, Discv4ServiceOptions, NodeSource } from './discv4-options.ts';
+export type { Discv4ServiceEvent, Discv4ServiceOptions } from './discv4-options.ts';
 export { Discv4Service, type PingOptions } from './discv4-service.ts';
+export type { Discv5ServiceEvent, Discv5ServiceOptions } from './discv5-options.ts';
+export { Discv5Service } from './discv5-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
 export type { MetricsStreamOptions } from './metrics-stream.ts';
 export type { NatEvent } from './nat/node-nat.ts';
@@ -60,3 +62,6 @@ export {
   serveMetrics,
 } from './serve-metrics.ts';
 export { Server } from './server.ts';
+export type { NodeSource, ServiceEvent, ServiceOptions } from './service-options.ts';
+export { SharedUdp } from './shared-udp.ts';
+export type { TalkHandler, TalkSender } from './talk.ts';

@@ -1,23 +1,28 @@
 import { toPeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import type { Discv4ServiceConfig } from './discv4-options.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
 import { endpointsOf, LocalNode } from './local-node.ts';
+import type { ServiceConfig, ServiceEvent } from './service-options.ts';
 import { ServiceRecord } from './service-record.ts';
+
+type Config = Pick<
+  ServiceConfig<never, ServiceEvent>,
+  'key' | 'env' | 'listen' | 'record' | 'externalIp' | 'tcpPort' | 'onEvent'
+>;
 
 /**
  * The record of a service: what its user gives, or else one that names `externalIp`, the address that is listened on, or,
  * where these are all, what enough nodes say that have answered a Ping.
  */
 export class OwnRecord {
-  readonly #config: Discv4ServiceConfig;
+  readonly #config: Config;
   readonly #shown: ServiceRecord;
   /** Unless the user gives one. */
   #local: LocalNode | undefined;
 
   /** @param publicKey 64 bytes */
-  constructor(config: Discv4ServiceConfig, publicKey: Uint8Array) {
+  constructor(config: Config, publicKey: Uint8Array) {
     this.#config = config;
     const { key, env, listen, record } = config;
     const failed = (error: unknown): void =>

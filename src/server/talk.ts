@@ -1,0 +1,106 @@
+/** Protocols that others may speak with us in TalkReq (discv5-wire.md, "TALKREQ Request"). */
+import { toBareHex } from '../base/bytes.ts';
+import { checkFunction, invalidArgument } from '../base/checks.ts';
+import { MAX_TALK_RESPONSE, type TalkCall } from '../discv5/index.ts';
+import type { NodeRecord } from '../enr/index.ts';
+
+/** Protocols of a node. */
+const MAX_PROTOCOLS = 256;
+/** Bytes of a protocol's name. */
+const MAX_NAME_LENGTH = 256;
+/** Requests whose answers are not there yet: what comes while there are so many has no answer. */
+export const MAX_TALKS = 64;
+/** Those of one node among them. */
+export const MAX_TALKS_OF_ONE = 16;
+
+/** Who talks to us. */
+export interface TalkSender {
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+  readonly ip: string;
+  readonly port: number;
+  /** The record that the node has shown. */
+  readonly record: NodeRecord | undefined;
+}
+
+/** Answers a request, which is its own; nothing is an empty answer, which says that the protocol is not known. */
+export type TalkHandler = (
+  request: Uint8Array,
+  from: TalkSender,
+) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
+
+export type TalkFailed = (protocol: string, error: unknown) => void;
+
+/** A name of a protocol, which is any bytes, as bytes. @throws PeerlaneError `invalid-argument` */
+export function talkProtocol(name: string | Uint8Array): Uint8Array {
+  const bytes = typeof name === 'string' ? new TextEncoder().encode(name) : name;
+  if (!(bytes instanceof Uint8Array) || bytes.length > MAX_NAME_LENGTH) {
+    throw invalidArgument(`a protocol is a text, or a Uint8Array, of at most ${MAX_NAME_LENGTH} bytes`);
+  }
+  return bytes.slice();
+}
+
+export class TalkHandlers {
+  readonly #failed: TalkFailed;
+  readonly #handlers = new Map<string, { readonly name: string; readonly handler: TalkHandler }>();
+  readonly #open = new Map<string, number>();
+  #count = 0;
+
+  constructor(failed: TalkFailed) {
+    this.#failed = failed;
+  }
+
+  /** Requests that wait for the answers of handlers. */
+  get open(): number {
+    return this.#count;
+  }
+
+  /** Takes requests of a protocol from now on; what it returns ends that. @throws PeerlaneError `invalid-argument` */
+  serve(protocol: string | Uint8Array, handler: TalkHandler): () => void {
+    const key = toBareHex(talkProtocol(protocol));
+    checkFunction('the handler', handler);
+    if (this.#handlers.has(key)) throw invalidArgument('the protocol has a handler already');
+    if (this.#handlers.size >= MAX_PROTOCOLS) throw invalidArgument(`there are ${MAX_PROTOCOLS} protocols`);
+    const entry = { name: typeof protocol === 'string' ? protocol : `0x${key}`, handler };
+    this.#handlers.set(key, entry);
+    return () => {
+      if (this.#handlers.get(key) === entry) this.#handlers.delete(key);
+    };
+  }
+
+  /** Whether the protocol is known. */
+  take(call: TalkCall): boolean {
+    const entry = this.#handlers.get(toBareHex(call.protocol));
+    if (entry === undefined) return false;
+    const key = toBareHex(call.id);
+    const ofOne = this.#open.get(key) ?? 0;
+    if (this.#count >= MAX_TALKS || ofOne >= MAX_TALKS_OF_ONE) return true;
+    this.#open.set(key, ofOne + 1);
+    this.#count++;
+    void this.#answer(entry.name, entry.handler, call).finally(() => {
+      this.#count--;
+      const left = (this.#open.get(key) ?? 0) - 1;
+      if (left > 0) this.#open.set(key, left);
+      else this.#open.delete(key);
+    });
+    return true;
+  }
+
+  async #answer(name: string, handler: TalkHandler, call: TalkCall): Promise<void> {
+    const { id, endpoint, record } = call;
+    try {
+      const from = { id: id.slice(), ip: endpoint.ip, port: endpoint.port, record };
+      call.respond(checkedAnswer(await handler(call.request.slice(), from)));
+    } catch (error) {
+      call.respond(new Uint8Array());
+      this.#failed(name, error);
+    }
+  }
+}
+
+function checkedAnswer(answer: Uint8Array | undefined): Uint8Array {
+  if (answer === undefined) return new Uint8Array();
+  if (!(answer instanceof Uint8Array)) throw invalidArgument('the answer of a handler is no Uint8Array');
+  if (answer.length <= MAX_TALK_RESPONSE) return answer;
+  throw invalidArgument(`the answer of a handler is longer than ${MAX_TALK_RESPONSE} bytes`);
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { nodeIdOf } from '../../src/enr/index.ts';
+import { Discv4Service } from '../../src/server/discv4-service.ts';
+import type { Discv5ServiceEvent, Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
+import { Discv5Service } from '../../src/server/discv5-service.ts';
+import { SharedUdp } from '../../src/server/shared-udp.ts';
+import { MAX_TALKS_OF_ONE } from '../../src/server/talk.ts';
+import { EventQueue } from '../interop/event-queue.ts';
+import { codeOf, rejectionOf } from '../support/errors.ts';
+
+const HOST = '127.0.0.1';
+const newKey = () => generateSecretKey(systemEnv);
+
+async function started(options: Partial<Discv5ServiceOptions> = {}): Promise<Discv5Service> {
+  const service = new Discv5Service({ key: newKey(), listen: { host: HOST, port: 0 }, ...options });
+  await service.start();
+  return service;
+}
+
+/** Runs with services that are closed behind it. */
+async function within(services: readonly AsyncDisposable[], run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } finally {
+    await Promise.all(services.map((service) => service[Symbol.asyncDispose]()));
+  }
+}
+
+const text = (record: { toString(): string }) => record.toString();
+
+describe('a service of discovery v5', () => {
+  it('pings, asks for records and nodes, and talks', async () => {
+    const [a, b] = [await started(), await started()];
+    await within([a, b], async () => {
+      const pong = await a.ping(text(b.record));
+      expect(pong).toMatchObject({ enrSeq: b.record.seq, seenAs: { ip: HOST, udpPort: a.port } });
+      expect((await a.requestRecord(text(b.record))).encoded).toEqual(b.record.encoded);
+      expect((await a.findNode(text(b.record), [0]))[0]?.nodeId).toEqual(b.id);
+      b.serveTalk('echo', (request, from) => {
+        expect([toBareHex(from.id), from.ip, from.port]).toEqual([toBareHex(a.id), HOST, a.port]);
+        return request;
+      });
+      b.serveTalk(Uint8Array.of(0xff), async () => await Promise.resolve(undefined));
+      expect(await a.talk(text(b.record), 'echo', Uint8Array.of(1, 2, 3))).toEqual(Uint8Array.of(1, 2, 3));
+      expect(await a.talk(text(b.record), Uint8Array.of(0xff), Uint8Array.of(1))).toEqual(new Uint8Array());
+      expect(await a.talk(text(b.record), 'unknown', new Uint8Array())).toEqual(new Uint8Array());
+    });
+  });
+
+  it('finds nodes from one bootnode, and resolves an id', async () => {
+    const added = new EventQueue<string>();
+    const onEvent = (event: Discv5ServiceEvent) => {
+      if (event.kind === 'node-added') added.push(toBareHex(event.node.id));
+    };
+    const boot = await started({ onEvent });
+    const others: Discv5Service[] = [];
+    for (let i = 0; i < 8; i++) {
+      const other = await started({ bootnodes: [text(boot.record)] });
+      others.push(other);
+      await added.next('the node', (id) => id === toBareHex(other.id));
+    }
+    const last = await started({ bootnodes: [text(boot.record)] });
+    await within([boot, last, ...others], async () => {
+      const found = await last.findClosest(boot.id);
+      expect(found.map(({ id }) => toBareHex(id))).toContain(toBareHex(boot.id));
+      for (const { id, record } of others) expect((await last.resolve(id))?.encoded).toEqual(record.encoded);
+      expect(await last.resolve(nodeIdOf(new Uint8Array(64)))).toBeUndefined();
+      const met = new Set<string>();
+      for await (const { id } of last.random()) {
+        met.add(toBareHex(id));
+        if (met.size === others.length) break;
+      }
+    });
+  });
+
+  it('shares a socket with version 4, whichever starts or ends first', async () => {
+    const key = newKey();
+    const listen = new SharedUdp({ host: HOST, port: 0 });
+    const [v4, v5] = [new Discv4Service({ key, listen }), new Discv5Service({ key, listen })];
+    await v4.start();
+    await v5.start();
+    const [far4, far5] = [
+      new Discv4Service({ key: newKey(), listen: { host: HOST, port: 0 } }),
+      await started(),
+    ];
+    await far4.start();
+    await within([v4, v5, far4, far5], async () => {
+      expect([v4.port, listen.port]).toEqual([v5.port, v5.port]);
+      await far4.ping(text(v4.record));
+      await far5.ping(text(v5.record));
+      await v4.ping(text(far4.record));
+      await v5.ping(text(far5.record));
+      await v4.close();
+      await far5.ping(text(v5.record));
+      expect(v4.stats().dropped.foreign).toBe(0);
+      await v5.close();
+      const again = await started({ listen: new SharedUdp({ host: HOST, port: listen.port }) });
+      await again.close();
+    });
+  });
+
+  it('answers a handler that fails, or has too much, with nothing, and tells', async () => {
+    const events = new EventQueue<Discv5ServiceEvent>();
+    const [a, b] = [await started(), await started({ onEvent: (event) => events.push(event) })];
+    await within([a, b], async () => {
+      b.serveTalk('bad', () => {
+        throw new Error('no');
+      });
+      b.serveTalk('long', () => new Uint8Array(2_000));
+      for (const protocol of ['bad', 'long']) {
+        expect(await a.talk(text(b.record), protocol, new Uint8Array())).toEqual(new Uint8Array());
+        await events.next(
+          'the failure',
+          (event) => event.kind === 'talk-failed' && event.protocol === protocol,
+        );
+      }
+    });
+  });
+
+  it('has only so many answers under way for one node', async () => {
+    const [a, b] = [await started(), await started()];
+    await within([a, b], async () => {
+      const waiting: ((answer: Uint8Array) => void)[] = [];
+      b.serveTalk('slow', async () => await new Promise<Uint8Array>((resolve) => waiting.push(resolve)));
+      await a.ping(text(b.record));
+      const asked = Array.from({ length: MAX_TALKS_OF_ONE + 3 }, () =>
+        rejectionOf(a.talk(text(b.record), 'slow', new Uint8Array())),
+      );
+      expect(await Promise.all(asked)).toHaveLength(MAX_TALKS_OF_ONE + 3);
+      expect(waiting).toHaveLength(MAX_TALKS_OF_ONE);
+      for (const answer of waiting) answer(Uint8Array.of(1));
+    });
+  });
+
+  it('refuses what cannot be, early', async () => {
+    const service = new Discv5Service({ key: newKey(), listen: { host: HOST, port: 0 } });
+    const other = await started();
+    await within([service, other], async () => {
+      const record = text(other.record);
+      expect(await rejectionOf(service.ping(record))).toBe('closed');
+      expect(await rejectionOf(other.ping(record))).toBe('invalid-argument');
+      expect(await rejectionOf(service.findNode(record, [257]))).toBe('invalid-argument');
+      expect(await rejectionOf(service.findNode(record, []))).toBe('invalid-argument');
+      expect(codeOf(() => service.lookup(new Uint8Array(64)))).toBe('invalid-argument');
+      service.serveTalk('once', () => undefined);
+      expect(codeOf(() => service.serveTalk('once', () => undefined))).toBe('invalid-argument');
+      const misspelt = { key: newKey(), listen: { host: HOST, port: 0 }, bootnode: [] };
+      expect(() => new Discv5Service(misspelt)).toThrow('did you mean "bootnodes"');
+    });
+  });
+});
