@@ -104,6 +104,29 @@ napi_value ecdh_of_scratch(napi_env env, napi_callback_info) {
   return boolean(env, curve_ecdh(secret_key, public_key, here->scratch));
 }
 
+// sharedPointOfScratch(), of secretKey || publicKey: 33 bytes
+napi_value shared_point_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 96);
+  const uint8_t *const secret_key = given.take(32), *const public_key = given.take(64);
+  return boolean(env, curve_shared_point(secret_key, public_key, here->scratch));
+}
+
+// verifyOfScratch(), of digest || signature without recovery id || publicKey
+napi_value verify_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 160);
+  const uint8_t *const digest = given.take(32), *const signature = given.take(64), *const key = given.take(64);
+  return boolean(env, curve_verify(digest, signature, key));
+}
+
+// decompressOfScratch(), of 33 bytes: 64 bytes
+napi_value decompress_of_scratch(napi_env env, napi_callback_info) {
+  Environment *here = environment(env);
+  ScratchArguments given(here, 33);
+  return boolean(env, curve_decompress(given.take(33), here->scratch));
+}
+
 // eciesEncryptOfScratch(plaintextLength, authDataLength), of publicKey || ephemeralKey || iv || plaintext || authData
 napi_value ecies_encrypt_of_scratch(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -234,6 +257,9 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
       {"signOfScratch", sign_of_scratch},
       {"recoverOfScratch", recover_of_scratch},
       {"ecdhOfScratch", ecdh_of_scratch},
+      {"sharedPointOfScratch", shared_point_of_scratch},
+      {"verifyOfScratch", verify_of_scratch},
+      {"decompressOfScratch", decompress_of_scratch},
       {"eciesEncrypt", ecies_encrypt_export},
       {"eciesEncryptOfScratch", ecies_encrypt_of_scratch},
       {"eciesDecrypt", ecies_decrypt_export},

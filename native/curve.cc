@@ -46,6 +46,12 @@ int x_coordinate(unsigned char *output, const unsigned char *x, const unsigned c
   return 1;
 }
 
+int compressed_point(unsigned char *output, const unsigned char *x, const unsigned char *y, void *) {
+  output[0] = static_cast<unsigned char>(2 + (y[31] & 1));
+  memcpy(output + 1, x, 32);
+  return 1;
+}
+
 }  // namespace
 
 const char *const curve_library = PEERLANE_SECP256K1_VERSION;
@@ -83,4 +89,25 @@ int curve_ecdh(const uint8_t secret_key[32], const uint8_t public_key[64], uint8
   secp256k1_pubkey point;
   if (!parse(public_key, &point)) return 0;
   return secp256k1_ecdh(context(), x, &point, secret_key, x_coordinate, nullptr);
+}
+
+int curve_shared_point(const uint8_t secret_key[32], const uint8_t public_key[64], uint8_t point[33]) {
+  secp256k1_pubkey theirs;
+  if (!parse(public_key, &theirs)) return 0;
+  return secp256k1_ecdh(context(), point, &theirs, secret_key, compressed_point, nullptr);
+}
+
+int curve_verify(const uint8_t digest[32], const uint8_t signature[64], const uint8_t public_key[64]) {
+  secp256k1_ecdsa_signature parsed;
+  secp256k1_pubkey point;
+  // The library itself refuses s in the upper half.
+  return secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature) == 1 && parse(public_key, &point) &&
+         secp256k1_ecdsa_verify(context(), &parsed, digest, &point) == 1;
+}
+
+int curve_decompress(const uint8_t compressed[33], uint8_t public_key[64]) {
+  secp256k1_pubkey point;
+  if (secp256k1_ec_pubkey_parse(context(), &point, compressed, 33) != 1) return 0;
+  serialize(point, public_key);
+  return 1;
 }

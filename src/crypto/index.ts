@@ -1,11 +1,15 @@
 /** Cryptography of Ethereum's peer-to-peer protocols, by an addon or in JavaScript, byte for byte alike. */
+export { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './aes.ts';
 export {
+  COMPACT_SIGNATURE_LENGTH,
+  COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   FRAME_HEADER_LENGTH,
   FRAME_MAC_LENGTH,
   type FrameSession,
   type FrameSessionInit,
   frameBound,
+  GCM_TAG_LENGTH,
   MAX_FRAME_SIZE,
   MAX_MESSAGE_CODE,
   MAX_MESSAGE_SIZE,
@@ -18,6 +22,7 @@ export {
 } from './backend.ts';
 export {
   DIGEST_LENGTH,
+  decompressPublicKey,
   type EciesDecryptOptions,
   type EciesEncryptOptions,
   ecdh,
@@ -30,7 +35,9 @@ export {
   keccak256Many,
   publicKeyOf,
   recover,
+  sharedPoint,
   sign,
+  verify,
 } from './crypto.ts';
 export { type DecodedLane, type FramesToDecode, INLINE_LIMIT } from './decode-lanes.ts';
 export { type EncodedFrame, EncodedFrames, encodeFrames, type FrameToEncode } from './encode-frames.ts';

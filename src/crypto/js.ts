@@ -17,7 +17,8 @@ import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
 import { envelopes } from './js/envelopes.ts';
 import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
 import { keccak256, keccak256Many } from './js/keccak.ts';
-import { ecdh, publicKey, recover, sign } from './js/secp256k1.ts';
+import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
+import { decompress, ecdh, publicKey, recover, sharedPoint, sign, verify } from './js/secp256k1.ts';
 import { snappyCompress, snappyUncompress } from './js/snappy.ts';
 
 function own(session: FrameSession | undefined): JsFrameSession {
@@ -126,6 +127,12 @@ export const jsBackend: Backend = {
   sign,
   recover,
   ecdh,
+  sharedPoint,
+  verify,
+  decompress,
+  aes128Ctr,
+  gcmSeal,
+  gcmOpen,
   eciesEncrypt,
   eciesDecrypt,
   envelopes,

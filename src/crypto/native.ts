@@ -7,6 +7,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { type AddonFile, findAddon, thisPlatform } from './addon-file.ts';
 import {
   type Backend,
+  COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   type EnvelopeBatch,
   type FrameSession,
@@ -19,6 +20,7 @@ import {
 } from './backend.ts';
 import { lengthOf } from './checks.ts';
 import { isCutOff } from './elf.ts';
+import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
 
 const DIGEST_LENGTH = 32;
 const NO_SLOTS = new Uint32Array(0);
@@ -49,6 +51,12 @@ interface Addon {
   recoverOfScratch(): boolean;
   /** Of the secret key and the public key. */
   ecdhOfScratch(): boolean;
+  /** Of the secret key and the public key. */
+  sharedPointOfScratch(): boolean;
+  /** Of the digest, the signature without a recovery id, and the public key. */
+  verifyOfScratch(): boolean;
+  /** Of the compressed key. */
+  decompressOfScratch(): boolean;
   /** Of the public key, the ephemeral key, the IV, the plaintext and the authenticated data. */
   eciesEncryptOfScratch(plaintextLength: number, authDataLength: number): boolean;
   eciesEncrypt(
@@ -215,6 +223,27 @@ class NativeBackend implements Backend {
     return shared;
   }
 
+  sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+    this.#give(secretKey, publicKey);
+    const point = this.#result(this.#addon.sharedPointOfScratch(), COMPRESSED_KEY_LENGTH);
+    this.#scratch.fill(0, 0, COMPRESSED_KEY_LENGTH);
+    return point;
+  }
+
+  verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+    this.#give(digest, signature, publicKey);
+    return this.#addon.verifyOfScratch();
+  }
+
+  decompress(compressed: Uint8Array): Uint8Array | undefined {
+    this.#give(compressed);
+    return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
+  }
+
+  readonly aes128Ctr = aes128Ctr;
+  readonly gcmSeal = gcmSeal;
+  readonly gcmOpen = gcmOpen;
+
   eciesEncrypt(
     publicKey: Uint8Array,
     ephemeralKey: Uint8Array,
@@ -375,7 +404,9 @@ function unusable(addon: object): string | undefined {
 }
 
 function isAddon(addon: object): addon is Addon {
-  return 'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon;
+  return (
+    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'verifyOfScratch' in addon
+  );
 }
 
 /** Loads the addon. Never throws; `reason` is a sentence for people. `PEERLANE_ADDON` names another file. */

@@ -1,7 +1,7 @@
 /** Node ids and the "v4" identity scheme (enr.md, '"v4" Identity Scheme'). */
 import { compareBytes, concatBytes, toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { keccak256, PUBLIC_KEY_LENGTH, recover, sign } from '../crypto/index.ts';
+import { decompressPublicKey, keccak256, PUBLIC_KEY_LENGTH, sign, verify } from '../crypto/index.ts';
 
 /** r and s; the recovery id is left out. */
 export const SIGNATURE_LENGTH = 64;
@@ -62,21 +62,16 @@ export function verifyContent(
   if (compareBytes(signature.subarray(32), HALF_ORDER) > 0) {
     throw new PeerlaneError('invalid-record', 'the signature has s above half of the group order');
   }
-  const digest = keccak256(content);
-  // The signature lacks the recovery id: the signer's key is among the keys that can have made it. Ids 2 and 3
-  // stand for an r that the order was subtracted from, which no signer meets.
-  for (const id of [0, 1]) {
-    const key = recovered(digest, concatBytes(signature, Uint8Array.of(id)));
-    if (key !== undefined && compareBytes(compressPublicKey(key), compressed) === 0) return key;
-  }
+  const key = decompressed(compressed);
+  if (key !== undefined && verify(keccak256(content), signature, key)) return key;
   throw new PeerlaneError('invalid-record', 'the signature was not made by the key in the record');
 }
 
-function recovered(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
+function decompressed(compressed: Uint8Array): Uint8Array | undefined {
   try {
-    return recover(digest, signature);
+    return decompressPublicKey(compressed);
   } catch (error) {
-    if (isPeerlaneError(error, 'invalid-signature')) return undefined;
+    if (isPeerlaneError(error, 'invalid-public-key')) return undefined;
     throw error;
   }
 }

@@ -57,6 +57,13 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       return given([KEY, addon.scratch.slice(0, 65)]);
     },
     ecdhOfScratch: () => given([KEY, publicKey()]),
+    sharedPointOfScratch: () => given([KEY, publicKey()]),
+    verifyOfScratch: () => {
+      addon.signOfScratch?.(...given([KEY, KEY]));
+      const signature = addon.scratch.slice(0, 64);
+      return given([KEY, signature, publicKey()]);
+    },
+    decompressOfScratch: () => given([Uint8Array.of(2), publicKey().subarray(0, 32)]),
     eciesEncrypt: () => {
       return [
         publicKey(),

@@ -12,6 +12,8 @@ interface KeccakHash {
 }
 
 interface Secp256k1 {
+  ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
+  publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array;
   publicKeyCreate(secretKey: Uint8Array, compressed: boolean): Uint8Array;
   ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { signature: Uint8Array; recid: number };
   ecdsaRecover(signature: Uint8Array, recid: number, digest: Uint8Array, compressed: boolean): Uint8Array;
@@ -61,6 +63,21 @@ export function oracleEcdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8A
   const point = concatBytes(Uint8Array.of(4), publicKey);
   // A hash function may not return its argument itself.
   return attempt(() => secp256k1.ecdh(point, secretKey, { hashfn: (x) => x.slice() }, new Uint8Array(32)));
+}
+
+export function oracleSharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  const point = concatBytes(Uint8Array.of(4), publicKey);
+  const hashfn = (x: Uint8Array, y: Uint8Array) => concatBytes(Uint8Array.of(2 + ((y[31] ?? 0) & 1)), x);
+  return attempt(() => secp256k1.ecdh(point, secretKey, { hashfn }, new Uint8Array(33)));
+}
+
+export function oracleVerify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  const point = concatBytes(Uint8Array.of(4), publicKey);
+  return attempt(() => secp256k1.ecdsaVerify(signature, digest, point)) ?? false;
+}
+
+export function oracleDecompress(compressed: Uint8Array): Uint8Array | undefined {
+  return attempt(() => secp256k1.publicKeyConvert(compressed, false).slice(1));
 }
 
 /** rlpx.md, "ECIES Encryption". */

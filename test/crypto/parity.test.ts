@@ -1,19 +1,22 @@
 /** Feeds both backends the same operations. Where there is no addon, npm's libraries stand in for it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concatBytes, EMPTY, fromHex } from '../../src/base/bytes.ts';
+import { concatBytes, EMPTY, fromHex, toHex } from '../../src/base/bytes.ts';
 import { type Backend, snappyBound } from '../../src/crypto/backend.ts';
 import { jsBackend as js } from '../../src/crypto/js.ts';
 import { runs } from '../support/runs.ts';
 import { byteArrays, payloads } from './arbitraries.ts';
 import {
+  oracleDecompress,
   oracleEcdh,
   oracleEciesEncrypt,
   oracleKeccak256,
   oraclePublicKey,
   oracleRecover,
+  oracleSharedPoint,
   oracleSign,
   oracleUncompress,
+  oracleVerify,
 } from './oracles.ts';
 import { hex, native, reason, shifted } from './parity.ts';
 
@@ -22,6 +25,12 @@ const GENERATOR = fromHex(
   '79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798' +
     '483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8',
 );
+
+/** The order less `scalar`. */
+function negated(scalar: Uint8Array): Uint8Array {
+  const value = (BigInt(toHex(ORDER)) - BigInt(toHex(scalar)) + 2n ** 256n) % 2n ** 256n;
+  return fromHex(value.toString(16).padStart(64, '0'));
+}
 
 const secretKeys = fc.oneof(
   { weight: 8, arbitrary: byteArrays(32) },
@@ -43,6 +52,9 @@ type Functions = Pick<
   | 'sign'
   | 'recover'
   | 'ecdh'
+  | 'sharedPoint'
+  | 'verify'
+  | 'decompress'
   | 'eciesEncrypt'
   | 'snappyUncompress'
 >;
@@ -54,6 +66,9 @@ const oracle: Functions = {
   sign: oracleSign,
   recover: (digest, signature) => ((signature[64] ?? 0) > 3 ? undefined : oracleRecover(digest, signature)),
   ecdh: oracleEcdh,
+  sharedPoint: oracleSharedPoint,
+  verify: oracleVerify,
+  decompress: oracleDecompress,
   eciesEncrypt: oracleEciesEncrypt,
   snappyUncompress: (input, out) => {
     const decoded = oracleUncompress(input);
@@ -141,9 +156,62 @@ describe.each(others)(`JavaScript and %s agree${native ? '' : ` (no addon here: 
       fc.property(
         secretKeys,
         publicKeys,
-        same((backend, key, publicKey) => hex(backend.ecdh(key, publicKey))),
+        same((backend, key, publicKey) => [
+          hex(backend.ecdh(key, publicKey)),
+          hex(backend.sharedPoint(key, publicKey)),
+        ]),
       ),
       { numRuns: runs(30) },
+    );
+  });
+
+  it('on what a signature proves', () => {
+    const edges = fc.constantFrom<[Uint8Array, number] | undefined>(
+      undefined,
+      [new Uint8Array(32), 0],
+      [new Uint8Array(32), 32],
+      [ORDER, 0],
+      [ORDER, 32],
+      [new Uint8Array(32).fill(0xff), 32],
+    );
+    let valid = 0;
+    fc.assert(
+      fc.property(
+        byteArrays(32),
+        digests,
+        edges,
+        fc.option(publicKeys, { freq: 3, nil: undefined }),
+        fc.boolean(),
+        (key, digest, edge, other, upper) => {
+          const signature = (js.sign(digest, key) ?? new Uint8Array(65)).slice(0, 64);
+          if (edge !== undefined) signature.set(edge[0], edge[1]);
+          if (upper) signature.set(negated(signature.subarray(32)), 32);
+          const publicKey = other ?? js.publicKey(key) ?? GENERATOR;
+          same((backend) => backend.verify(digest, signature, publicKey))();
+          const isTrue =
+            edge === undefined && other === undefined && !upper && js.publicKey(key) !== undefined;
+          expect(js.verify(digest, signature, publicKey)).toBe(isTrue);
+          if (isTrue) valid++;
+        },
+      ),
+      { numRuns: runs(60) },
+    );
+    expect(valid).toBeGreaterThan(0);
+  });
+
+  it('on compressed keys', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          byteArrays(33),
+          fc
+            .tuple(fc.constantFrom(2, 3, 4, 6), byteArrays(32))
+            .map(([first, x]) => Uint8Array.of(first, ...x)),
+          fc.constantFrom(Uint8Array.of(2, ...new Uint8Array(32).fill(0xff)), new Uint8Array(33)),
+        ),
+        same((backend, compressed) => hex(backend.decompress(compressed))),
+      ),
+      { numRuns: runs(60) },
     );
   });
 

@@ -1,5 +1,13 @@
 /** The algorithms that Node.js brings along: AES, SHA-256, HMAC, and a comparison in constant time. */
-import { createCipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
+import { GCM_TAG_LENGTH } from '../backend.ts';
 
 /** A cipher that turns bytes into as many bytes, going on where the last call ended. */
 export interface ByteCipher {
@@ -21,6 +29,55 @@ export function aes256Block(key: Uint8Array): ByteCipher {
 /** AES-128-CTR of a whole message. Returns new bytes. */
 export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array {
   return new Uint8Array(createCipheriv('aes-128-ctr', key, iv).update(message));
+}
+
+const GCM_OPTIONS = { authTagLength: GCM_TAG_LENGTH } as const;
+
+/** The ciphertext and the tag. */
+export function gcmSeal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  authData: Uint8Array,
+): Uint8Array {
+  const cipher = createCipheriv('aes-128-gcm', key, nonce, GCM_OPTIONS);
+  cipher.setAAD(authData);
+  const sealed = new Uint8Array(plaintext.length + GCM_TAG_LENGTH);
+  sealed.set(cipher.update(plaintext));
+  cipher.final();
+  sealed.set(cipher.getAuthTag(), plaintext.length);
+  return sealed;
+}
+
+/** The plaintext; `undefined` if the tag is wrong. */
+export function gcmOpen(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  authData: Uint8Array,
+): Uint8Array | undefined {
+  const end = sealed.length - GCM_TAG_LENGTH;
+  const decipher = createDecipheriv('aes-128-gcm', key, nonce, GCM_OPTIONS);
+  decipher.setAAD(authData);
+  decipher.setAuthTag(sealed.subarray(end));
+  const plaintext = new Uint8Array(decipher.update(sealed.subarray(0, end)));
+  try {
+    // It throws for a wrong tag, and for nothing else.
+    decipher.final();
+    return plaintext;
+  } catch {
+    return undefined;
+  }
+}
+
+/** HKDF with SHA-256 (RFC 5869). */
+export function hkdfSha256(
+  secret: Uint8Array,
+  salt: Uint8Array,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, salt, info, length));
 }
 
 /** SHA-256 of the concatenation of `parts`. */

@@ -3,6 +3,7 @@ import { PUBLIC_KEY_LENGTH } from '../backend.ts';
 
 const UNCOMPRESSED = 0x04;
 const RAW_DIGEST = { prehash: false, format: 'recovered', lowS: true } as const;
+const COMPACT = { prehash: false, format: 'compact', lowS: true } as const;
 
 /** The library throws for whatever is no key, point or signature. */
 function attempt<T>(run: () => T): T | undefined {
@@ -51,4 +52,16 @@ export function recover(digest: Uint8Array, signature: Uint8Array): Uint8Array |
 
 export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   return attempt(() => secp256k1.getSharedSecret(secretKey, prefixed(publicKey), true).slice(1));
+}
+
+export function sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  return attempt(() => secp256k1.getSharedSecret(secretKey, prefixed(publicKey), true));
+}
+
+export function verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  return attempt(() => secp256k1.verify(signature, digest, prefixed(publicKey), COMPACT)) ?? false;
+}
+
+export function decompress(compressed: Uint8Array): Uint8Array | undefined {
+  return attempt(() => secp256k1.Point.fromBytes(compressed).toBytes(false).slice(1));
 }
