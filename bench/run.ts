@@ -26,10 +26,12 @@ const OURS: Readonly<Record<string, () => Promise<Question>>> = {
       },
     ]),
   ),
+  'v5-packets': async () => (await import('./v5-packets.ts')).v5Packets,
   sync: async () => (await import('./sync.ts')).sync,
   'worker-pool': async () => (await import('./worker-pool.ts')).workerPool,
 };
 const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
+  'v5-packets of others': async () => (await import('./v5-packets.ts')).v5PacketsOfOthers,
   'tcp of go-ethereum': async () => (await import('./go-ethereum.ts')).goEthereumTcp,
   'frame-limit': async () => (await import('./limit.ts')).frameLimit,
   npm: async () => (await import('./primitives.ts')).npmPrimitives,

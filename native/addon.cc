@@ -112,15 +112,15 @@ napi_value shared_point_of_scratch(napi_env env, napi_callback_info) {
   return boolean(env, curve_shared_point(secret_key, public_key, here->scratch));
 }
 
-// verifyOfScratch(), of digest || signature || publicKey
+// verifyOfScratch(), of digest || signature without recovery id || publicKey
 napi_value verify_of_scratch(napi_env env, napi_callback_info) {
   Environment *here = environment(env);
   ScratchArguments given(here, 160);
-  const uint8_t *const digest = given.take(32), *const signature = given.take(64), *const public_key = given.take(64);
-  return boolean(env, curve_verify(digest, signature, public_key));
+  const uint8_t *const digest = given.take(32), *const signature = given.take(64), *const key = given.take(64);
+  return boolean(env, curve_verify(digest, signature, key));
 }
 
-// decompressOfScratch(), of a compressed key: 64 bytes
+// decompressOfScratch(), of 33 bytes: 64 bytes
 napi_value decompress_of_scratch(napi_env env, napi_callback_info) {
   Environment *here = environment(env);
   ScratchArguments given(here, 33);

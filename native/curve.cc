@@ -47,7 +47,7 @@ int x_coordinate(unsigned char *output, const unsigned char *x, const unsigned c
 }
 
 int compressed_point(unsigned char *output, const unsigned char *x, const unsigned char *y, void *) {
-  output[0] = 2 + (y[31] & 1);
+  output[0] = static_cast<unsigned char>(2 + (y[31] & 1));
   memcpy(output + 1, x, 32);
   return 1;
 }
@@ -92,14 +92,15 @@ int curve_ecdh(const uint8_t secret_key[32], const uint8_t public_key[64], uint8
 }
 
 int curve_shared_point(const uint8_t secret_key[32], const uint8_t public_key[64], uint8_t point[33]) {
-  secp256k1_pubkey parsed;
-  if (!parse(public_key, &parsed)) return 0;
-  return secp256k1_ecdh(context(), point, &parsed, secret_key, compressed_point, nullptr);
+  secp256k1_pubkey theirs;
+  if (!parse(public_key, &theirs)) return 0;
+  return secp256k1_ecdh(context(), point, &theirs, secret_key, compressed_point, nullptr);
 }
 
 int curve_verify(const uint8_t digest[32], const uint8_t signature[64], const uint8_t public_key[64]) {
   secp256k1_ecdsa_signature parsed;
   secp256k1_pubkey point;
+  // The library itself refuses s in the upper half.
   return secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature) == 1 && parse(public_key, &point) &&
          secp256k1_ecdsa_verify(context(), &parsed, digest, &point) == 1;
 }

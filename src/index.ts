@@ -26,7 +26,14 @@ export type { IntakeLimits } from './discv4/intake.ts';
 export type { WireEndpoint } from './discv4/messages.ts';
 export type { PacketName } from './discv4/packet.ts';
 export type { PingResult } from './discv4/pending.ts';
-export type { Discv5Event, Discv5Limits, Discv5Ping, Discv5Stats, MessageKind } from './discv5/index.ts';
+export type {
+  Discv5DropReason,
+  Discv5Event,
+  Discv5Limits,
+  Discv5MessageKind,
+  Discv5Ping,
+  Discv5Stats,
+} from './discv5/index.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {

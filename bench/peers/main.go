@@ -13,6 +13,7 @@
 //	handshake             both sides of a handshake, one after another in one thread, over net.Pipe
 //	frame-encode-SIZE-xN  rlpx.Conn.Write into a connection that drops what it gets
 //	frame-decode-SIZE-xN  rlpx.Conn.Read from a connection that replays recorded frames from memory
+//	v5-packet-*           v5wire.Codec.Encode and Decode of a Ping and of a Nodes with three records, in a session
 //	tcp-100k              two p2p.Server in this process, one connection over loopback, messages of 100 KB
 //	tcp-100k-one-core     the same with GOMAXPROCS=1
 //
@@ -50,9 +51,11 @@ type effort struct {
 	streamBytes, streamFrames int
 	// tcpMessages go over the connection in one run.
 	tcpMessages int
+	// v5Packets is how long packets of discovery v5 are made or read in one run.
+	v5Packets time.Duration
 }
 
-var work = effort{runs: 5, handshakes: 400, streamBytes: 64 << 20, streamFrames: 200_000, tcpMessages: 2000}
+var work = effort{runs: 5, handshakes: 400, streamBytes: 64 << 20, streamFrames: 200_000, tcpMessages: 2000, v5Packets: 500 * time.Millisecond}
 
 type row struct {
 	ID      string  `json:"id"`
@@ -88,7 +91,7 @@ func main() {
 	only := flag.String("only", "", "rows whose id begins so")
 	flag.Parse()
 	if *quick {
-		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000, tcpMessages: 100}
+		work = effort{runs: 3, handshakes: 20, streamBytes: 4 << 20, streamFrames: 2_000, tcpMessages: 100, v5Packets: 20 * time.Millisecond}
 	}
 	if *payload != "random" && *payload != "zero" {
 		fmt.Fprintln(os.Stderr, "-payload is random or zero")
@@ -114,6 +117,10 @@ func main() {
 			emit("frame-encode-"+name, "MB/s", *payload, func() float64 { return measureEncode(data, streams) })
 			emit("frame-decode-"+name, "MB/s", *payload, func() float64 { return measureDecode(data, streams) })
 		}
+	}
+	for name, message := range v5Messages() {
+		emit("v5-packet-encode-"+name, "packets/s", "", func() float64 { return measureV5Encode(message) })
+		emit("v5-packet-decode-"+name, "packets/s", "", func() float64 { return measureV5Decode(message) })
 	}
 	link := newTCPLink()
 	emit("tcp-100k-one-core", "MB/s", "random", link.measure)

@@ -32,11 +32,15 @@ export type Status = (typeof STATUS)[keyof typeof STATUS];
 
 /** Bytes of a public key: x and y, big-endian, without the prefix byte. */
 export const PUBLIC_KEY_LENGTH = 64;
-/** The parity of y (2 or 3), and x. */
-export const COMPRESSED_KEY_LENGTH = 33;
 export const SECRET_KEY_LENGTH = 32;
+/** The parity of y (2 for even, 3 for odd), and x. */
+export const COMPRESSED_KEY_LENGTH = 33;
 /** r, s (32 bytes each, s in the lower half) and the recovery id. */
 export const SIGNATURE_LENGTH = 65;
+/** r and s alone. */
+export const COMPACT_SIGNATURE_LENGTH = 64;
+/** What AES-GCM adds to a plaintext. */
+export const GCM_TAG_LENGTH = 16;
 /** R (65) || iv (16) || c || d (32): what ECIES adds to a plaintext. */
 export const ECIES_OVERHEAD = 65 + 16 + 32;
 /** header (16) || header MAC (16), and the MAC behind the body. */
@@ -157,13 +161,27 @@ export interface Backend {
   recover(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined;
   /** x coordinate of the shared point, 32 bytes; `undefined` for a bad key or a point off the curve. */
   ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
-
-  /** The compressed form of the shared point, 33 bytes; `undefined` likewise. */
+  /** The shared point, compressed to 33 bytes; `undefined` as for `ecdh`. */
   sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
-  /** Whether r || s, of which s lies in the lower half, is a signature of the key's. */
+  /**
+   * Whether `signature`, r and s, is that of the key for a 32-byte digest. One with s in the upper half is none, and neither
+   * has a point off the curve any.
+   */
   verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean;
-  /** The 64 bytes of a compressed public key; `undefined` if it is none. */
+  /** The 64-byte form of a compressed public key; `undefined` if it is none. */
   decompress(compressed: Uint8Array): Uint8Array | undefined;
+
+  /** AES-128-CTR of a whole message, which encrypts and decrypts alike. */
+  aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array;
+  /** AES-128-GCM with a nonce of 12 bytes: the ciphertext and the tag. */
+  gcmSeal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, authData: Uint8Array): Uint8Array;
+  /** The plaintext; `undefined` if the tag is wrong. `sealed` has at least `GCM_TAG_LENGTH` bytes. */
+  gcmOpen(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    authData: Uint8Array,
+  ): Uint8Array | undefined;
 
   /**
    * ECIES of RLPx (rlpx.md, "ECIES Encryption") with the ephemeral key and the IV given. Returns

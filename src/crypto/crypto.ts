@@ -7,6 +7,7 @@ import { fromHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
+  COMPACT_SIGNATURE_LENGTH,
   COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   PUBLIC_KEY_LENGTH,
@@ -131,32 +132,33 @@ export function ecdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
 }
 
 /**
- * The compressed form, 33 bytes, of the point that both sides share.
+ * The point that both sides share, 33 bytes: 2 if its y is even, else 3, and its x coordinate.
  * @throws PeerlaneError `invalid-secret-key`, `invalid-public-key`
  */
 export function sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   checkSecretKey(secretKey);
   checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
-  const shared = backend.sharedPoint(secretKey, publicKey);
-  if (shared === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
-  return shared;
+  const point = backend.sharedPoint(secretKey, publicKey);
+  if (point === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
+  return point;
 }
 
 /**
- * Whether r and s, 64 bytes, are a signature of a 32-byte digest by the key. One with s in the upper half is none, so that nobody
- * but the signer can give it a second form.
- * @throws PeerlaneError `invalid-argument` for the digest, `invalid-signature` and `invalid-public-key` for another length
+ * Whether a 64-byte signature, r and s, of a 32-byte digest is that of a 64-byte public key. One with s in the upper half of
+ * the order is refused, so that nobody but the signer can give it a second form; and no signature is that of a key that is
+ * not on the curve.
+ * @throws PeerlaneError for what has another length: `invalid-argument` (the digest), `invalid-signature`, `invalid-public-key`
  */
 export function verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
   checkBytes(digest, 'the digest', DIGEST_LENGTH);
-  checkBytes(signature, 'the signature', SIGNATURE_LENGTH - 1, 'invalid-signature');
+  checkBytes(signature, 'the signature', COMPACT_SIGNATURE_LENGTH, 'invalid-signature');
   checkBytes(publicKey, 'the public key', PUBLIC_KEY_LENGTH, 'invalid-public-key');
   return backend.verify(digest, signature, publicKey);
 }
 
-/** The 64-byte public key of its compressed form. @throws PeerlaneError `invalid-public-key` */
+/** The 64-byte form of a 33-byte public key. @throws PeerlaneError `invalid-public-key` */
 export function decompressPublicKey(compressed: Uint8Array): Uint8Array {
-  checkBytes(compressed, 'the compressed public key', COMPRESSED_KEY_LENGTH, 'invalid-public-key');
+  checkBytes(compressed, 'the public key', COMPRESSED_KEY_LENGTH, 'invalid-public-key');
   const publicKey = backend.decompress(compressed);
   if (publicKey === undefined) throw new PeerlaneError('invalid-public-key', 'not a point of secp256k1');
   return publicKey;

@@ -1,5 +1,7 @@
 /** Cryptography of Ethereum's peer-to-peer protocols, by an addon or in JavaScript, byte for byte alike. */
+export { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './aes.ts';
 export {
+  COMPACT_SIGNATURE_LENGTH,
   COMPRESSED_KEY_LENGTH,
   ECIES_OVERHEAD,
   FRAME_HEADER_LENGTH,
@@ -7,6 +9,7 @@ export {
   type FrameSession,
   type FrameSessionInit,
   frameBound,
+  GCM_TAG_LENGTH,
   MAX_FRAME_SIZE,
   MAX_MESSAGE_CODE,
   MAX_MESSAGE_SIZE,
@@ -42,13 +45,4 @@ export { type EnvelopeResults, type EnvelopeWork, EnvelopeWorker } from './envel
 export { createFrameSession } from './frame-session.ts';
 export { type DecodedFrames, type DecodedMessage, decodeFrames, frameErrorOf } from './frames.ts';
 export { type BackendInfo, info as backend } from './load.ts';
-export {
-  aes128Ctr,
-  GCM_TAG_LENGTH,
-  type GcmFields,
-  gcmOpen,
-  gcmSeal,
-  hkdfSha256,
-  sha256,
-} from './packets.ts';
 export { compress, uncompress, uncompressedLength } from './snappy.ts';

@@ -17,6 +17,7 @@ import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
 import { envelopes } from './js/envelopes.ts';
 import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
 import { keccak256, keccak256Many } from './js/keccak.ts';
+import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
 import { decompress, ecdh, publicKey, recover, sharedPoint, sign, verify } from './js/secp256k1.ts';
 import { snappyCompress, snappyUncompress } from './js/snappy.ts';
 
@@ -129,6 +130,9 @@ export const jsBackend: Backend = {
   sharedPoint,
   verify,
   decompress,
+  aes128Ctr,
+  gcmSeal,
+  gcmOpen,
   eciesEncrypt,
   eciesDecrypt,
   envelopes,

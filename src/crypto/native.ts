@@ -20,6 +20,7 @@ import {
 } from './backend.ts';
 import { lengthOf } from './checks.ts';
 import { isCutOff } from './elf.ts';
+import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
 
 const DIGEST_LENGTH = 32;
 const NO_SLOTS = new Uint32Array(0);
@@ -50,9 +51,9 @@ interface Addon {
   recoverOfScratch(): boolean;
   /** Of the secret key and the public key. */
   ecdhOfScratch(): boolean;
-  /** Likewise. */
+  /** Of the secret key and the public key. */
   sharedPointOfScratch(): boolean;
-  /** Of the digest, the signature and the public key. */
+  /** Of the digest, the signature without a recovery id, and the public key. */
   verifyOfScratch(): boolean;
   /** Of the compressed key. */
   decompressOfScratch(): boolean;
@@ -224,9 +225,9 @@ class NativeBackend implements Backend {
 
   sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
     this.#give(secretKey, publicKey);
-    const shared = this.#result(this.#addon.sharedPointOfScratch(), COMPRESSED_KEY_LENGTH);
+    const point = this.#result(this.#addon.sharedPointOfScratch(), COMPRESSED_KEY_LENGTH);
     this.#scratch.fill(0, 0, COMPRESSED_KEY_LENGTH);
-    return shared;
+    return point;
   }
 
   verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
@@ -238,6 +239,10 @@ class NativeBackend implements Backend {
     this.#give(compressed);
     return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
   }
+
+  readonly aes128Ctr = aes128Ctr;
+  readonly gcmSeal = gcmSeal;
+  readonly gcmOpen = gcmOpen;
 
   eciesEncrypt(
     publicKey: Uint8Array,
@@ -399,7 +404,9 @@ function unusable(addon: object): string | undefined {
 }
 
 function isAddon(addon: object): addon is Addon {
-  return 'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon;
+  return (
+    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'verifyOfScratch' in addon
+  );
 }
 
 /** Loads the addon. Never throws; `reason` is a sentence for people. `PEERLANE_ADDON` names another file. */

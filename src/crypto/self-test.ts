@@ -37,11 +37,22 @@ export const KNOWN = {
   ),
   /** Between `SECRET_KEY` and the public key of `OTHER_KEY`. */
   shared: fromHex('32dd841231698fd06b7b0906fa1a641e5796b0a56da45b03ec90afe3314a7096'),
+  /** AES-128-GCM of `PLAINTEXT`, and the tag. */
+  sealed: fromHex(
+    '56a2c04b0b15e03d1972686621866fb219ce53f7c796322734721f87e3f602f8ef884a3ec810b8acbbee635fcce997912f902e982e10ab84267081327b858b7953322db3b22254a3a46e761123236276fcd5e5b07f65976b8e68235bb7',
+  ),
+  /** AES-128-CTR of `PLAINTEXT`, from a counter that overflows. */
+  masked: fromHex(
+    'c9ab6f8b4e3d899dea4f35575ae37381e80d5d1954508fc7768d439cff3be76ab98a62e48c917ee3364124f47639e8d0e5a74332996351c4ea86a494c2043c14434ef3567f43f928411e6fddb0',
+  ),
   /** Keccak-256 of the ECIES packet. */
   packet: fromHex('86c608029b57acbf96df9c8f2ebd35fb678ab4b155dc1c008ed25b4d22db8539'),
   /** Keccak-256 of the frames of `MESSAGES`. */
   frames: fromHex('4c3edb0504dbc8f17c7ceaed13a61adc1def80ab535201c3fc33d9c10bb4709a'),
 } as const;
+
+/** After one block all of it is zero. */
+const LAST_COUNTER = new Uint8Array(16).fill(0xff);
 
 /** Enough lanes for the widest instruction set and a rest. */
 const LANES = 11;
@@ -70,12 +81,14 @@ function keccak(backend: Backend): boolean {
   );
 }
 
+const COMPACT = KNOWN.signature.subarray(0, 64);
+/** The y of the key is even. */
+const COMPRESSED = concatBytes(Uint8Array.of(2), KNOWN.publicKey.subarray(0, 32));
+/** Of the point whose x coordinate is `KNOWN.shared`. */
+const SHARED_PARITY = 2;
+
 function same(actual: Uint8Array | undefined, expected: Uint8Array): boolean {
   return actual !== undefined && equalBytes(actual, expected);
-}
-
-function compressed(publicKey: Uint8Array): Uint8Array {
-  return concatBytes(Uint8Array.of(2 + ((publicKey[63] ?? 0) & 1)), publicKey.subarray(0, 32));
 }
 
 function secp256k1(backend: Backend): boolean {
@@ -88,11 +101,11 @@ function secp256k1(backend: Backend): boolean {
     same(backend.recover(DIGEST, KNOWN.signature), KNOWN.publicKey) &&
     same(backend.ecdh(SECRET_KEY, other), KNOWN.shared) &&
     same(backend.ecdh(OTHER_KEY, KNOWN.publicKey), KNOWN.shared) &&
-    same(backend.sharedPoint(SECRET_KEY, other)?.subarray(1), KNOWN.shared) &&
-    same(backend.sharedPoint(OTHER_KEY, KNOWN.publicKey), backend.sharedPoint(SECRET_KEY, other) ?? zero) &&
-    same(backend.decompress(compressed(other)), other) &&
-    backend.verify(DIGEST, KNOWN.signature.subarray(0, 64), KNOWN.publicKey) &&
-    !backend.verify(DIGEST, KNOWN.signature.subarray(0, 64), other) &&
+    same(backend.sharedPoint(SECRET_KEY, other), concatBytes(Uint8Array.of(SHARED_PARITY), KNOWN.shared)) &&
+    same(backend.decompress(COMPRESSED), KNOWN.publicKey) &&
+    backend.verify(DIGEST, COMPACT, KNOWN.publicKey) &&
+    !backend.verify(DIGEST, COMPACT, other) &&
+    !backend.verify(PLAINTEXT.subarray(0, 32), COMPACT, KNOWN.publicKey) &&
     backend.publicKey(zero) === undefined &&
     backend.ecdh(SECRET_KEY, pattern(64, 9)) === undefined
   );
@@ -104,6 +117,16 @@ function ecies(backend: Backend): boolean {
   if (!same(backend.eciesDecrypt(SECRET_KEY, packet, AUTH_DATA), PLAINTEXT)) return false;
   packet[100] = (packet[100] ?? 0) ^ 1;
   return backend.eciesDecrypt(SECRET_KEY, packet, AUTH_DATA) === undefined;
+}
+
+function aes(backend: Backend): boolean {
+  const [key, nonce] = [pattern(16, 15), pattern(12, 16)];
+  const sealed = backend.gcmSeal(key, nonce, PLAINTEXT, AUTH_DATA);
+  if (!same(sealed, KNOWN.sealed) || !same(backend.aes128Ctr(key, LAST_COUNTER, PLAINTEXT), KNOWN.masked))
+    return false;
+  if (!same(backend.gcmOpen(key, nonce, sealed, AUTH_DATA), PLAINTEXT)) return false;
+  sealed[80] = (sealed[80] ?? 0) ^ 1;
+  return backend.gcmOpen(key, nonce, sealed, AUTH_DATA) === undefined;
 }
 
 function frames(backend: Backend): boolean {
@@ -170,7 +193,7 @@ function snappy(backend: Backend): boolean {
   return block.length < long.length && backend.snappyUncompress(block, back) && equalBytes(back, long);
 }
 
-const CHECKS = { keccak, secp256k1, ecies, frames, snappy } as const;
+const CHECKS = { keccak, secp256k1, ecies, aes, frames, snappy } as const;
 
 /** The name of the first check that `backend` fails, or `undefined`. @throws whatever the backend throws */
 export function failedSelfTest(backend: Backend): string | undefined {

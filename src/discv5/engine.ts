@@ -22,7 +22,7 @@ import type { Discv5DropReason, Discv5Event, Discv5Sizes, Discv5Stats } from './
 import type { Identity } from './handshake.ts';
 import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
-import { decodeMessage, MESSAGE_TYPE, type Message, type MessageKind } from './messages.ts';
+import { type Discv5MessageKind, decodeMessage, MESSAGE_TYPE, type Message } from './messages.ts';
 import {
   type Discv5Ping,
   type Done,
@@ -370,7 +370,7 @@ function messageOf(plaintext: Uint8Array): Message | undefined {
 }
 
 /** Counts of messages of each kind. */
-function noneOfEach(): Record<MessageKind, number> {
-  const kinds = Object.keys(MESSAGE_TYPE) as MessageKind[];
-  return Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<MessageKind, number>;
+function noneOfEach(): Record<Discv5MessageKind, number> {
+  const kinds = Object.keys(MESSAGE_TYPE) as Discv5MessageKind[];
+  return Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Discv5MessageKind, number>;
 }

@@ -1,6 +1,6 @@
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { MessageKind } from './messages.ts';
+import type { Discv5MessageKind } from './messages.ts';
 import type { Discv5Ping } from './questions.ts';
 import type { WireDrop } from './wire.ts';
 
@@ -32,7 +32,7 @@ export interface Discv5Sizes {
 export interface Discv5Stats {
   /** Messages that were read, by kind. */
   readonly received: number;
-  readonly receivedOf: Readonly<Record<MessageKind, number>>;
+  readonly receivedOf: Readonly<Record<Discv5MessageKind, number>>;
   readonly dropped: Readonly<Record<Discv5DropReason, number>>;
   readonly sent: number;
   readonly sentBytes: number;

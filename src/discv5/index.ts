@@ -5,7 +5,7 @@ export { Discv5Engine, type Discv5Host, type Discv5Options, type Discv5Reception
 export type { Discv5DropReason, Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 export { type Identity, identityOf } from './handshake.ts';
 export { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
-export { decodeMessage, encodeMessage, type Message, type MessageKind } from './messages.ts';
+export { type Discv5MessageKind, decodeMessage, encodeMessage, type Message } from './messages.ts';
 export { MAX_PACKET_SIZE, MIN_PACKET_SIZE } from './packet.ts';
 export type { Discv5Ping, Done } from './questions.ts';
 export { MAX_REQUESTS, REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';

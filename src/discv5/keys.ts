@@ -1,41 +1,61 @@
-/** The cryptography of a handshake (discv5-theory.md, "Handshake Steps"). */
+/** The keys of a session, and the proof of an identity (discv5-theory.md, "Handshake"). */
+
 import { concatBytes } from '../base/bytes.ts';
-import { hkdfSha256, sha256, sharedPoint, sign, verify } from '../crypto/index.ts';
-import { ID_SIGNATURE_LENGTH } from './packet.ts';
+import {
+  COMPACT_SIGNATURE_LENGTH,
+  COMPRESSED_KEY_LENGTH,
+  decompressPublicKey,
+  hkdfSha256,
+  sha256,
+  sharedPoint,
+  sign,
+  verify,
+} from '../crypto/index.ts';
+import { SESSION_KEY_LENGTH } from './packet.ts';
 
-const encoder = new TextEncoder();
-const KEY_AGREEMENT = encoder.encode('discovery v5 key agreement');
-const IDENTITY_PROOF = encoder.encode('discovery v5 identity proof');
-const KEY_LENGTH = 16;
+const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
+const KEY_AGREEMENT = ascii('discovery v5 key agreement');
+const IDENTITY_PROOF = ascii('discovery v5 identity proof');
 
-/** 16 bytes each. */
+/** 16 bytes each: what the initiator encrypts with, who sent the handshake packet, and what the recipient does. */
 export interface SessionKeys {
   readonly initiatorKey: Uint8Array;
   readonly recipientKey: Uint8Array;
 }
 
 export interface KeyAgreement {
-  /** The initiator's ephemeral key and the recipient's static one: of one the secret key, of the other the public key. */
+  /** Of the initiator the ephemeral one, of the recipient that of its identity. */
   readonly secretKey: Uint8Array;
+  /** Of the other side; 64 bytes, or the 33 of a handshake packet. */
   readonly publicKey: Uint8Array;
   readonly initiatorId: Uint8Array;
   readonly recipientId: Uint8Array;
   readonly challengeData: Uint8Array;
 }
 
-/** The keys of a session, the same on both sides. @throws PeerlaneError `invalid-secret-key`, `invalid-public-key` */
+/**
+ * The same on both sides (discv5-theory.md, "Step 3: Node A processes the challenge").
+ * @throws PeerlaneError `invalid-secret-key`; `invalid-public-key` also if the key is not a point of the curve
+ */
 export function deriveKeys(agreement: KeyAgreement): SessionKeys {
   const { secretKey, publicKey, initiatorId, recipientId, challengeData } = agreement;
+  const compressed = publicKey.length === COMPRESSED_KEY_LENGTH;
+  const secret = sharedPoint(secretKey, compressed ? decompressPublicKey(publicKey) : publicKey);
   const info = concatBytes(KEY_AGREEMENT, initiatorId, recipientId);
-  const data = hkdfSha256(sharedPoint(secretKey, publicKey), challengeData, info, 2 * KEY_LENGTH);
-  return { initiatorKey: data.slice(0, KEY_LENGTH), recipientKey: data.slice(KEY_LENGTH) };
+  const keys = hkdfSha256(secret, challengeData, info, 2 * SESSION_KEY_LENGTH);
+  secret.fill(0);
+  const initiatorKey = keys.slice(0, SESSION_KEY_LENGTH);
+  const recipientKey = keys.slice(SESSION_KEY_LENGTH);
+  keys.fill(0);
+  return { initiatorKey, recipientKey };
 }
 
-/** What an id signature is of. */
+/** What the signature of a handshake packet is over. */
 export interface IdentityProof {
   readonly challengeData: Uint8Array;
-  /** Compressed: 33 bytes. */
+  /** The compressed public key, 33 bytes. */
   readonly ephemeralKey: Uint8Array;
+  /** Of who sent WHOAREYOU. */
   readonly recipientId: Uint8Array;
 }
 
@@ -43,19 +63,22 @@ function digestOf({ challengeData, ephemeralKey, recipientId }: IdentityProof): 
   return sha256(IDENTITY_PROOF, challengeData, ephemeralKey, recipientId);
 }
 
-/** r and s of the initiator. @throws PeerlaneError `invalid-secret-key` */
-export function signIdentity({
-  secretKey,
-  ...proof
-}: IdentityProof & { readonly secretKey: Uint8Array }): Uint8Array {
-  return sign(digestOf(proof), secretKey).slice(0, ID_SIGNATURE_LENGTH);
+/**
+ * The `id-signature`, 64 bytes (discv5-theory.md, "Identity-Specific Cryptography in the Handshake").
+ * @param proof `secretKey`: of our identity
+ * @throws PeerlaneError `invalid-secret-key`
+ */
+export function signIdentity(proof: IdentityProof & { readonly secretKey: Uint8Array }): Uint8Array {
+  return sign(digestOf(proof), proof.secretKey).slice(0, COMPACT_SIGNATURE_LENGTH);
 }
 
-/** Whether the initiator with that public key, 64 bytes, has signed; as other clients have it, s in the upper half is not signed. */
-export function verifyIdentity({
-  publicKey,
-  signature,
-  ...proof
-}: IdentityProof & { readonly publicKey: Uint8Array; readonly signature: Uint8Array }): boolean {
-  return verify(digestOf(proof), signature, publicKey);
+/**
+ * Whether the signature was made by `publicKey`, the 64 bytes of the initiator's record. As in go-ethereum s above half of
+ * the order is refused.
+ * @throws PeerlaneError `invalid-signature`, `invalid-public-key` for what has another length
+ */
+export function verifyIdentity(
+  proof: IdentityProof & { readonly publicKey: Uint8Array; readonly signature: Uint8Array },
+): boolean {
+  return verify(digestOf(proof), proof.signature, proof.publicKey);
 }

@@ -117,7 +117,18 @@ export type Message =
   | RegConfirmation
   | TopicQuery
   | TopicNodes;
-export type MessageKind = Message['kind'];
+
+export type Discv5MessageKind =
+  | 'ping'
+  | 'pong'
+  | 'findNode'
+  | 'nodes'
+  | 'talkRequest'
+  | 'talkResponse'
+  | 'regTopic'
+  | 'regConfirmation'
+  | 'topicQuery'
+  | 'topicNodes';
 
 /** `message-type` of each. */
 export const MESSAGE_TYPE = {
@@ -131,13 +142,13 @@ export const MESSAGE_TYPE = {
   regConfirmation: 0x08,
   topicQuery: 0x09,
   topicNodes: 0x0a,
-} as const satisfies Record<MessageKind, number>;
+} as const satisfies Record<Discv5MessageKind, number>;
 
 const KINDS = new Map(
-  Object.entries(MESSAGE_TYPE).map(([kind, type]) => [type as number, kind as MessageKind]),
+  Object.entries(MESSAGE_TYPE).map(([kind, type]) => [type as number, kind as Discv5MessageKind]),
 );
 const TYPES = new Map(
-  Object.entries(MESSAGE_TYPE).map(([kind, type]) => [kind as MessageKind, Uint8Array.of(type)]),
+  Object.entries(MESSAGE_TYPE).map(([kind, type]) => [kind as Discv5MessageKind, Uint8Array.of(type)]),
 );
 
 const trailing = { trailing: 'ignore' } as const;
@@ -161,7 +172,7 @@ const CODECS = {
 };
 
 /** What a plaintext says it is. */
-export function messageKind(plaintext: Uint8Array): MessageKind | undefined {
+export function messageKind(plaintext: Uint8Array): Discv5MessageKind | undefined {
   return KINDS.get(plaintext[0] ?? 0);
 }
 

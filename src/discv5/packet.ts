@@ -1,242 +1,343 @@
-/** Packets (discv5-wire.md, "Packet Encoding"): a masked header, and behind it an encrypted message. */
-import { concatBytes, EMPTY, equalBytes } from '../base/bytes.ts';
-import { aes128Ctr, COMPRESSED_KEY_LENGTH, GCM_TAG_LENGTH, gcmOpen, gcmSeal } from '../crypto/index.ts';
+/** Packets: the masked header, and the message behind it (discv5-wire.md, "Packet Encoding"). */
+import { PeerlaneError } from '../base/errors.ts';
+import {
+  aes128Ctr,
+  COMPACT_SIGNATURE_LENGTH,
+  COMPRESSED_KEY_LENGTH,
+  GCM_TAG_LENGTH,
+  gcmOpen,
+  gcmSeal,
+} from '../crypto/index.ts';
 import { MAX_RECORD_SIZE } from '../enr/index.ts';
-import { ID_LENGTH } from '../kad/index.ts';
 
-/** "UDP Communication": what is shorter or longer is no packet. */
+/** discv5-wire.md, "UDP Communication". The shortest is WHOAREYOU, which has no other length. */
 export const MIN_PACKET_SIZE = 63;
 export const MAX_PACKET_SIZE = 1280;
 
-export const MASKING_IV_LENGTH = 16;
+export const NODE_ID_LENGTH = 32;
 export const NONCE_LENGTH = 12;
+export const MASKING_IV_LENGTH = 16;
 export const ID_NONCE_LENGTH = 16;
-/** r and s. */
-export const ID_SIGNATURE_LENGTH = 64;
+export const SESSION_KEY_LENGTH = 16;
 
-const PROTOCOL_ID = new TextEncoder().encode('discv5');
-const VERSION = [0x00, 0x01] as const;
+/** "discv5" and the version, 1. */
+const PROTOCOL = Uint8Array.of(0x64, 0x69, 0x73, 0x63, 0x76, 0x35, 0, 1);
+const PROTOCOL_ID_LENGTH = 6;
+/** The masking key is the beginning of the recipient's id. */
+const MASKING_KEY_LENGTH = 16;
+
+// Where the fields of the header are in a packet (discv5-wire.md, "Protocol Header").
+const PROTOCOL_AT = MASKING_IV_LENGTH;
+const FLAG_AT = PROTOCOL_AT + PROTOCOL.length;
+const NONCE_AT = FLAG_AT + 1;
+const SIZE_AT = NONCE_AT + NONCE_LENGTH;
+const AUTHDATA_AT = SIZE_AT + 2;
+
 const FLAG = { message: 0, whoareyou: 1, handshake: 2 } as const;
-/** Where the parts of a static header begin, and its length. */
-const FLAG_AT = 8;
-const NONCE_AT = 9;
-const SIZE_AT = 21;
-const STATIC_LENGTH = 23;
-const WHOAREYOU_LENGTH = ID_NONCE_LENGTH + 8;
-/** `authdata-head`: the source id, and one byte for the length of each of the signature and the key. */
-const HEAD_LENGTH = ID_LENGTH + 2;
-const PROOF_LENGTH = HEAD_LENGTH + ID_SIGNATURE_LENGTH + COMPRESSED_KEY_LENGTH;
-/** Bytes of a message packet beside the plaintext. */
-export const MESSAGE_OVERHEAD = MASKING_IV_LENGTH + STATIC_LENGTH + ID_LENGTH + GCM_TAG_LENGTH;
 
-/** The longest plaintext of a packet, and the longest of one that has a handshake with the largest record in it. */
-export const MAX_MESSAGE_LENGTH = MAX_PACKET_SIZE - MESSAGE_OVERHEAD;
-export const MAX_FIRST_LENGTH =
-  MAX_PACKET_SIZE - MASKING_IV_LENGTH - STATIC_LENGTH - PROOF_LENGTH - MAX_RECORD_SIZE - GCM_TAG_LENGTH;
+const MESSAGE_SIZE = NODE_ID_LENGTH;
+const WHOAREYOU_SIZE = ID_NONCE_LENGTH + 8;
+/** `authdata-head` of a handshake: src-id, sig-size, eph-key-size. */
+const HANDSHAKE_HEAD_LENGTH = NODE_ID_LENGTH + 2;
+/** Without a record. Both sizes are those of the identity scheme "v4". */
+const HANDSHAKE_SIZE = HANDSHAKE_HEAD_LENGTH + COMPACT_SIGNATURE_LENGTH + COMPRESSED_KEY_LENGTH;
 
-/** What of a packet it takes to open its message. */
-export interface OpenedPacket {
-  /** 12 bytes. */
+/** Where the message of an ordinary packet begins: all of the header that most packets have. */
+const MESSAGE_AT = AUTHDATA_AT + MESSAGE_SIZE;
+
+/** The longest plaintext that `sealMessage` takes, in bytes. */
+export const MAX_PLAINTEXT_SIZE = MAX_PACKET_SIZE - MESSAGE_AT - GCM_TAG_LENGTH;
+
+/** The longest that `sealHandshake` takes whatever record comes with it. */
+export const MAX_FIRST_SIZE =
+  MAX_PACKET_SIZE - AUTHDATA_AT - HANDSHAKE_SIZE - MAX_RECORD_SIZE - GCM_TAG_LENGTH;
+
+export interface Header {
+  readonly kind: 'message' | 'whoareyou' | 'handshake';
+  /** 12 bytes; of WHOAREYOU that of the packet which it answers. */
   readonly nonce: Uint8Array;
-  /** `masking-iv || header`: what is authenticated. */
+}
+
+/** What `openMessage` needs of a packet. */
+export interface SealedMessage {
+  readonly nonce: Uint8Array;
+  /** masking-iv || header: the `message-ad`. */
   readonly authData: Uint8Array;
-  /** The ciphertext: a view of the packet. */
+  /** Ciphertext and tag, 16 bytes at least. A view of the packet. */
   readonly message: Uint8Array;
 }
 
-/** "Ordinary Message Packet (flag = 0)" */
-export interface MessagePacket extends OpenedPacket {
+/** An ordinary message packet (discv5-wire.md, "Ordinary Message Packet"). */
+export interface MessagePacket extends Header, SealedMessage {
   readonly kind: 'message';
+  /** Of who says that he sent it. */
   readonly srcId: Uint8Array;
 }
 
-/** "WHOAREYOU Packet (flag = 1)" */
-export interface WhoareyouPacket {
+/** discv5-wire.md, "WHOAREYOU Packet". */
+export interface WhoareyouPacket extends Header {
   readonly kind: 'whoareyou';
-  /** Of the packet that it answers. */
-  readonly nonce: Uint8Array;
   /** 16 bytes. */
   readonly idNonce: Uint8Array;
-  /** Sequence number of the record that the sender has of the recipient; 0 for none. */
+  /** Of our record, as far as the sender knows it; 0: he has none. */
   readonly enrSeq: bigint;
-  /** `masking-iv || static-header || authdata`, what both sides derive keys from. */
+  /** masking-iv || header, from which the keys of the session follow. */
   readonly challengeData: Uint8Array;
 }
 
-/** "Handshake Message Packet (flag = 2)" */
-export interface HandshakePacket extends OpenedPacket {
+/** discv5-wire.md, "Handshake Message Packet". Nothing of it has been verified. */
+export interface HandshakePacket extends Header, SealedMessage {
   readonly kind: 'handshake';
   readonly srcId: Uint8Array;
-  /** r and s. */
+  /** r and s, 64 bytes. */
   readonly idSignature: Uint8Array;
-  /** A compressed public key, 33 bytes, which need not be one. */
+  /** Compressed, 33 bytes, which need not be a point. */
   readonly ephemeralKey: Uint8Array;
-  /** The RLP of a record, which has not been verified. */
+  /** RLP that need not be a record, at most 300 bytes; `undefined` if there is none. */
   readonly record: Uint8Array | undefined;
 }
 
-export type Packet = MessagePacket | WhoareyouPacket | HandshakePacket;
+export type Unmasked = MessagePacket | WhoareyouPacket | HandshakePacket;
 
 /**
- * Reads a packet as far as that takes no key. `undefined`: it is none that was masked for us, and may be of another protocol;
- * `malformed`: it is one, and wrong. All but `message` is memory of its own.
+ * Reads the header of a packet. `undefined`: it is none of discovery v5 for the node `localId` (and may be one of v4); its
+ * size is not one of 63 to 1,280 bytes, or `protocol-id` is not there. `malformed`: it is one, with a version other than
+ * 1, an unknown flag, an `authdata-size` that its flag does not have or that leaves no room for the tag of a message, a
+ * WHOAREYOU with a message, or a handshake with sizes that the identity scheme "v4" lacks or a record of over 300 bytes.
+ *
+ * `message` is a view of the packet, and must be copied by whoever keeps it longer than that. All else lies in memory of
+ * its own, as long as the header: all are views of that one.
+ *
+ * @param localId 32 bytes
+ * @throws PeerlaneError `invalid-argument` if `localId` has not even 16, or the packet lies in shared memory
  */
-export function unmask(packet: Uint8Array, localId: Uint8Array): Packet | 'malformed' | undefined {
-  if (packet.length < MIN_PACKET_SIZE || packet.length > MAX_PACKET_SIZE) return undefined;
-  const first = unmasked(
-    packet,
-    localId,
-    Math.min(STATIC_LENGTH + ID_LENGTH, packet.length - MASKING_IV_LENGTH),
-  );
-  if (!isOfProtocol(first)) return undefined;
-  const size = ((first[SIZE_AT] ?? 0) << 8) | (first[SIZE_AT + 1] ?? 0);
-  const end = STATIC_LENGTH + size;
-  if (MASKING_IV_LENGTH + end > packet.length) return 'malformed';
-  const header = end <= first.length ? first.subarray(0, end) : unmasked(packet, localId, end);
-  const authData = concatBytes(packet.subarray(0, MASKING_IV_LENGTH), header);
-  const nonce = header.subarray(NONCE_AT, NONCE_AT + NONCE_LENGTH);
-  const data = header.subarray(STATIC_LENGTH);
-  const message = packet.subarray(MASKING_IV_LENGTH + end);
-  switch (header[FLAG_AT]) {
+export function unmask(packet: Uint8Array, localId: Uint8Array): Unmasked | 'malformed' | undefined {
+  const { length } = packet;
+  if (length < MIN_PACKET_SIZE || length > MAX_PACKET_SIZE) return undefined;
+  const head = unmaskedHead(packet, localId, Math.min(length, MESSAGE_AT));
+  for (let i = 0; i < PROTOCOL_ID_LENGTH; i++) if (head[PROTOCOL_AT + i] !== PROTOCOL[i]) return undefined;
+  for (let i = PROTOCOL_ID_LENGTH; i < PROTOCOL.length; i++)
+    if (head[PROTOCOL_AT + i] !== PROTOCOL[i]) return 'malformed';
+  const size = ((head[SIZE_AT] ?? 0) << 8) | (head[SIZE_AT + 1] ?? 0);
+  switch (head[FLAG_AT]) {
     case FLAG.message:
-      if (size !== ID_LENGTH) return 'malformed';
-      return { kind: 'message', nonce, srcId: data, authData, message };
+      if (size !== MESSAGE_SIZE || length < MESSAGE_AT + GCM_TAG_LENGTH) return 'malformed';
+      return {
+        kind: 'message',
+        nonce: head.subarray(NONCE_AT, SIZE_AT),
+        srcId: head.subarray(AUTHDATA_AT),
+        authData: head,
+        message: packet.subarray(MESSAGE_AT),
+      };
     case FLAG.whoareyou:
-      if (size !== WHOAREYOU_LENGTH || message.length > 0) return 'malformed';
-      return { kind: 'whoareyou', nonce, ...challengeOf(data), challengeData: authData };
+      if (size !== WHOAREYOU_SIZE || length !== AUTHDATA_AT + WHOAREYOU_SIZE) return 'malformed';
+      return whoareyou(head);
     case FLAG.handshake: {
-      const proof = proofOf(data);
-      return proof === undefined ? 'malformed' : { kind: 'handshake', nonce, ...proof, authData, message };
+      const end = AUTHDATA_AT + size;
+      if (size < HANDSHAKE_SIZE || size > HANDSHAKE_SIZE + MAX_RECORD_SIZE) return 'malformed';
+      if (length < end + GCM_TAG_LENGTH) return 'malformed';
+      return handshake(unmaskedHead(packet, localId, end), packet.subarray(end));
     }
     default:
       return 'malformed';
   }
 }
 
-/** The first `length` bytes of the header. */
-function unmasked(packet: Uint8Array, id: Uint8Array, length: number): Uint8Array {
+/** New bytes: masking-iv and what follows, unmasked. */
+function unmaskedHead(packet: Uint8Array, localId: Uint8Array, end: number): Uint8Array {
   const iv = packet.subarray(0, MASKING_IV_LENGTH);
-  const masked = packet.subarray(MASKING_IV_LENGTH, MASKING_IV_LENGTH + length);
-  return aes128Ctr(maskingKey(id), iv, masked);
+  const head = new Uint8Array(end);
+  head.set(iv);
+  const header = packet.subarray(MASKING_IV_LENGTH, end);
+  head.set(aes128Ctr(localId.subarray(0, MASKING_KEY_LENGTH), iv, header), MASKING_IV_LENGTH);
+  return head;
 }
 
-function maskingKey(id: Uint8Array): Uint8Array {
-  return id.subarray(0, 16);
-}
-
-function isOfProtocol(header: Uint8Array): boolean {
-  const { length } = PROTOCOL_ID;
-  const isNamed = equalBytes(header.subarray(0, length), PROTOCOL_ID);
-  return isNamed && header[length] === VERSION[0] && header[length + 1] === VERSION[1];
-}
-
-function challengeOf(data: Uint8Array): Pick<WhoareyouPacket, 'idNonce' | 'enrSeq'> {
-  const enrSeq = new DataView(data.buffer, data.byteOffset).getBigUint64(ID_NONCE_LENGTH);
-  return { idNonce: data.subarray(0, ID_NONCE_LENGTH), enrSeq };
-}
-
-/** Of the "v4" identity scheme, the only one: other lengths are those of others. */
-function proofOf(
-  data: Uint8Array,
-): Pick<HandshakePacket, 'srcId' | 'idSignature' | 'ephemeralKey' | 'record'> | undefined {
-  const [signatureLength, keyLength] = data.subarray(ID_LENGTH, HEAD_LENGTH);
-  if (signatureLength !== ID_SIGNATURE_LENGTH || keyLength !== COMPRESSED_KEY_LENGTH) return undefined;
-  if (data.length < PROOF_LENGTH || data.length > PROOF_LENGTH + MAX_RECORD_SIZE) return undefined;
-  const keyAt = HEAD_LENGTH + ID_SIGNATURE_LENGTH;
+function whoareyou(head: Uint8Array): WhoareyouPacket {
+  const seqAt = AUTHDATA_AT + ID_NONCE_LENGTH;
   return {
-    srcId: data.subarray(0, ID_LENGTH),
-    idSignature: data.subarray(HEAD_LENGTH, keyAt),
-    ephemeralKey: data.subarray(keyAt, PROOF_LENGTH),
-    record: data.length === PROOF_LENGTH ? undefined : data.subarray(PROOF_LENGTH),
+    kind: 'whoareyou',
+    nonce: head.subarray(NONCE_AT, SIZE_AT),
+    idNonce: head.subarray(AUTHDATA_AT, seqAt),
+    enrSeq: new DataView(head.buffer, head.byteOffset).getBigUint64(seqAt),
+    challengeData: head,
   };
 }
 
-/** The plaintext of a packet's message, in memory of its own; `undefined` if the key, of 16 bytes, is not that of the sender. */
-export function openMessage(
-  { nonce, authData, message }: OpenedPacket,
-  key: Uint8Array,
-): Uint8Array | undefined {
-  return gcmOpen({ key, nonce, authData }, message);
+function handshake(head: Uint8Array, message: Uint8Array): HandshakePacket | 'malformed' {
+  const sizesAt = AUTHDATA_AT + NODE_ID_LENGTH;
+  if (head[sizesAt] !== COMPACT_SIGNATURE_LENGTH || head[sizesAt + 1] !== COMPRESSED_KEY_LENGTH)
+    return 'malformed';
+  const signatureAt = AUTHDATA_AT + HANDSHAKE_HEAD_LENGTH;
+  const keyAt = signatureAt + COMPACT_SIGNATURE_LENGTH;
+  const recordAt = keyAt + COMPRESSED_KEY_LENGTH;
+  return {
+    kind: 'handshake',
+    nonce: head.subarray(NONCE_AT, SIZE_AT),
+    srcId: head.subarray(AUTHDATA_AT, sizesAt),
+    idSignature: head.subarray(signatureAt, keyAt),
+    ephemeralKey: head.subarray(keyAt, recordAt),
+    record: recordAt === head.length ? undefined : head.subarray(recordAt),
+    authData: head,
+    message,
+  };
 }
 
-/** What all packets have. */
-interface Fields {
-  /** Ids are 32 bytes. */
+/**
+ * The plaintext, `message-type || message-data`, in new memory; it may be empty. `undefined` if the key is another one, or
+ * anything in the packet was changed.
+ *
+ * @param key 16 bytes
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function openMessage(packet: SealedMessage, key: Uint8Array): Uint8Array | undefined {
+  return gcmOpen(key, packet.nonce, packet.message, packet.authData);
+}
+
+interface Addressed {
+  /** Of the recipient, 32 bytes. */
   readonly destId: Uint8Array;
+  /** 12 bytes; never twice with one key. Of WHOAREYOU that of the packet which it answers. */
   readonly nonce: Uint8Array;
   /** 16 random bytes. */
   readonly maskingIv: Uint8Array;
 }
 
-interface MessageFields extends Fields {
+export interface MessageToSeal extends Addressed {
+  /** Our own, 32 bytes. */
   readonly srcId: Uint8Array;
   /** 16 bytes. */
   readonly key: Uint8Array;
-  /** Type and data. */
+  /** message-type || message-data, at most `MAX_PLAINTEXT_SIZE` bytes. */
   readonly plaintext: Uint8Array;
 }
 
-/** A packet of somebody with a session. */
-export function sealMessage({ srcId, key, plaintext, ...fields }: MessageFields): Uint8Array {
-  const authData = headerOf('message', fields, srcId);
-  return masked(fields.destId, authData, gcmSeal({ key, nonce: fields.nonce, authData }, plaintext));
+/** An ordinary message packet. @throws PeerlaneError `invalid-argument` for what has a wrong length */
+export function sealMessage(options: MessageToSeal): Uint8Array {
+  const { destId, srcId, nonce, maskingIv, key, plaintext } = options;
+  const packet = newPacket(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, plaintext.length + GCM_TAG_LENGTH);
+  packet.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  packet.set(gcmSeal(key, nonce, plaintext, packet.subarray(0, MESSAGE_AT)), MESSAGE_AT);
+  return masked(packet, destId, MESSAGE_AT);
 }
 
-/** A packet of somebody without one: `random` bytes are its message, which nobody can open. */
-export function randomMessage({
-  srcId,
-  random,
-  ...fields
-}: Fields & { srcId: Uint8Array; random: Uint8Array }): Uint8Array {
-  return masked(fields.destId, headerOf('message', fields, srcId), random);
+export interface RandomMessage extends Addressed {
+  readonly srcId: Uint8Array;
+  /** Stands in for a ciphertext: 16 to `MAX_PLAINTEXT_SIZE + 16` random bytes. */
+  readonly random: Uint8Array;
 }
 
-/** Its `nonce` is that of the packet that is challenged. */
-export function sealWhoareyou({
-  idNonce,
-  enrSeq,
-  ...fields
-}: Fields & Pick<WhoareyouPacket, 'idNonce' | 'enrSeq'>): {
+/**
+ * An ordinary message packet that nobody can decrypt, for a node with which there is no session, so that it answers with
+ * WHOAREYOU (discv5-theory.md, "Step 1: Node A sends message packet").
+ * @throws PeerlaneError `invalid-argument` for what has a wrong length
+ */
+export function randomMessage({ destId, srcId, nonce, maskingIv, random }: RandomMessage): Uint8Array {
+  if (random.length < GCM_TAG_LENGTH) throw wrongLength('random', random.length);
+  const packet = newPacket(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, random.length);
+  packet.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  packet.set(random, MESSAGE_AT);
+  return masked(packet, destId, MESSAGE_AT);
+}
+
+export interface WhoareyouToSeal extends Addressed {
+  /** 16 random bytes. */
+  readonly idNonce: Uint8Array;
+  /** Of the record that we have of the recipient; 0: none. */
+  readonly enrSeq: bigint;
+}
+
+export interface SealedWhoareyou {
   readonly packet: Uint8Array;
+  /** masking-iv || header, in memory of its own. */
   readonly challengeData: Uint8Array;
-} {
-  const data = new Uint8Array(WHOAREYOU_LENGTH);
-  data.set(idNonce);
-  new DataView(data.buffer).setBigUint64(ID_NONCE_LENGTH, enrSeq);
-  const challengeData = headerOf('whoareyou', fields, data);
-  return { packet: masked(fields.destId, challengeData, EMPTY), challengeData };
 }
 
-export function sealHandshake({
-  srcId,
-  key,
-  plaintext,
-  idSignature,
-  ephemeralKey,
-  record,
-  ...fields
-}: MessageFields & Pick<HandshakePacket, 'idSignature' | 'ephemeralKey' | 'record'>): Uint8Array {
-  const lengths = Uint8Array.of(idSignature.length, ephemeralKey.length);
-  const data = concatBytes(srcId, lengths, idSignature, ephemeralKey, record ?? EMPTY);
-  const authData = headerOf('handshake', fields, data);
-  return masked(fields.destId, authData, gcmSeal({ key, nonce: fields.nonce, authData }, plaintext));
+/** A WHOAREYOU packet. @throws PeerlaneError `invalid-argument` for what has a wrong length, or no number of 64 bits */
+export function sealWhoareyou(options: WhoareyouToSeal): SealedWhoareyou {
+  const { destId, nonce, maskingIv, idNonce, enrSeq } = options;
+  if (enrSeq < 0n || enrSeq >= 1n << 64n) {
+    throw new PeerlaneError('invalid-argument', 'enrSeq is not a number of 64 bits');
+  }
+  const packet = newPacket(FLAG.whoareyou, nonce, maskingIv, WHOAREYOU_SIZE, 0);
+  packet.set(exactly(idNonce, 'idNonce', ID_NONCE_LENGTH), AUTHDATA_AT);
+  new DataView(packet.buffer).setBigUint64(AUTHDATA_AT + ID_NONCE_LENGTH, enrSeq);
+  const challengeData = packet.slice();
+  return { packet: masked(packet, destId, packet.length), challengeData };
 }
 
-/** `masking-iv || static-header || authdata` */
-function headerOf(kind: Packet['kind'], { maskingIv, nonce }: Fields, data: Uint8Array): Uint8Array {
-  const header = new Uint8Array(MASKING_IV_LENGTH + STATIC_LENGTH + data.length);
-  header.set(maskingIv);
-  header.set(PROTOCOL_ID, MASKING_IV_LENGTH);
-  header.set(VERSION, MASKING_IV_LENGTH + PROTOCOL_ID.length);
-  header[MASKING_IV_LENGTH + FLAG_AT] = FLAG[kind];
-  header.set(nonce, MASKING_IV_LENGTH + NONCE_AT);
-  header.set([data.length >> 8, data.length & 0xff], MASKING_IV_LENGTH + SIZE_AT);
-  header.set(data, MASKING_IV_LENGTH + STATIC_LENGTH);
-  return header;
+export interface HandshakeToSeal extends MessageToSeal {
+  /** Of `signIdentity`, 64 bytes. */
+  readonly idSignature: Uint8Array;
+  /** The compressed public key, 33 bytes. */
+  readonly ephemeralKey: Uint8Array;
+  /** The RLP of our record, where the recipient lacks it. */
+  readonly record?: Uint8Array | undefined;
 }
 
-/** The packet of a header with its IV, and of a message. */
-function masked(destId: Uint8Array, header: Uint8Array, message: Uint8Array): Uint8Array {
-  const iv = header.subarray(0, MASKING_IV_LENGTH);
-  return concatBytes(iv, aes128Ctr(maskingKey(destId), iv, header.subarray(MASKING_IV_LENGTH)), message);
+/**
+ * A handshake message packet. Its plaintext has to be shorter than that of an ordinary one: by 99 bytes and the record.
+ * @throws PeerlaneError `invalid-argument` for what has a wrong length
+ */
+export function sealHandshake(options: HandshakeToSeal): Uint8Array {
+  const { destId, srcId, nonce, maskingIv, key, plaintext, idSignature, ephemeralKey, record } = options;
+  const recordLength = record?.length ?? 0;
+  if (recordLength > MAX_RECORD_SIZE) throw wrongLength('record', recordLength);
+  const size = HANDSHAKE_SIZE + recordLength;
+  const packet = newPacket(FLAG.handshake, nonce, maskingIv, size, plaintext.length + GCM_TAG_LENGTH);
+  let at = AUTHDATA_AT;
+  const put = (bytes: Uint8Array): void => {
+    packet.set(bytes, at);
+    at += bytes.length;
+  };
+  put(exactly(srcId, 'srcId', NODE_ID_LENGTH));
+  packet[at++] = COMPACT_SIGNATURE_LENGTH;
+  packet[at++] = COMPRESSED_KEY_LENGTH;
+  put(exactly(idSignature, 'idSignature', COMPACT_SIGNATURE_LENGTH));
+  put(exactly(ephemeralKey, 'ephemeralKey', COMPRESSED_KEY_LENGTH));
+  if (record !== undefined) put(record);
+  packet.set(gcmSeal(key, nonce, plaintext, packet.subarray(0, at)), at);
+  return masked(packet, destId, at);
+}
+
+/** With its masking-iv and static header, the rest still to be written. */
+function newPacket(
+  flag: number,
+  nonce: Uint8Array,
+  maskingIv: Uint8Array,
+  authDataSize: number,
+  messageLength: number,
+): Uint8Array {
+  const length = AUTHDATA_AT + authDataSize + messageLength;
+  if (length > MAX_PACKET_SIZE) {
+    throw new PeerlaneError(
+      'invalid-argument',
+      `a packet of ${length} bytes, of which there may be ${MAX_PACKET_SIZE}`,
+    );
+  }
+  const packet = new Uint8Array(length);
+  packet.set(exactly(maskingIv, 'maskingIv', MASKING_IV_LENGTH));
+  packet.set(PROTOCOL, PROTOCOL_AT);
+  packet[FLAG_AT] = flag;
+  packet.set(exactly(nonce, 'nonce', NONCE_LENGTH), NONCE_AT);
+  packet[SIZE_AT] = authDataSize >> 8;
+  packet[SIZE_AT + 1] = authDataSize;
+  return packet;
+}
+
+/** `packet`, whose header ends at `end`, with that masked. */
+function masked(packet: Uint8Array, destId: Uint8Array, end: number): Uint8Array {
+  const key = exactly(destId, 'destId', NODE_ID_LENGTH).subarray(0, MASKING_KEY_LENGTH);
+  const header = packet.subarray(MASKING_IV_LENGTH, end);
+  header.set(aes128Ctr(key, packet.subarray(0, MASKING_IV_LENGTH), header));
+  return packet;
+}
+
+function exactly(bytes: Uint8Array, name: string, length: number): Uint8Array {
+  if (bytes.length !== length) throw wrongLength(name, bytes.length);
+  return bytes;
+}
+
+function wrongLength(name: string, length: number): PeerlaneError {
+  return new PeerlaneError('invalid-argument', `${name} must not have ${length} bytes`);
 }

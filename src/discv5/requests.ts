@@ -6,7 +6,7 @@ import { setLatest } from '../base/recent.ts';
 import type { KadNode, UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
-import { MAX_FIRST_LENGTH, MAX_MESSAGE_LENGTH, type WhoareyouPacket } from './packet.ts';
+import { MAX_FIRST_SIZE, MAX_PLAINTEXT_SIZE, type WhoareyouPacket } from './packet.ts';
 import { type Remote, remoteOf } from './remote.ts';
 import type { Wire } from './wire.ts';
 
@@ -115,8 +115,8 @@ export class Requests {
   #call(node: KadNode, question: Question): Call {
     const requestId = this.#context.randomBytes(MAX_REQUEST_ID_LENGTH);
     const plaintext = encodeMessage(question.message(requestId));
-    if (plaintext.length > MAX_MESSAGE_LENGTH) {
-      throw new PeerlaneError('invalid-argument', `the request is longer than ${MAX_MESSAGE_LENGTH} bytes`);
+    if (plaintext.length > MAX_PLAINTEXT_SIZE) {
+      throw new PeerlaneError('invalid-argument', `the request is longer than ${MAX_PLAINTEXT_SIZE} bytes`);
     }
     this.#open++;
     return {
@@ -127,7 +127,7 @@ export class Requests {
 
   /** What is sent with a handshake: a Ping before a call that does not fit into one packet with it. */
   #opening(line: Line, call: Call): Call {
-    if (call.plaintext.length <= MAX_FIRST_LENGTH) return call;
+    if (call.plaintext.length <= MAX_FIRST_SIZE) return call;
     line.waiting.add(call);
     return this.#call(call.node, this.#context.greeting());
   }

@@ -4,7 +4,7 @@ import type { NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE, type KadNode, mayRelay, type Table, type UdpEndpoint } from '../kad/index.ts';
 import { MAX_DISTANCE } from './distances.ts';
 import { encodeMessage, type FindNode, type Ping, type TalkRequest } from './messages.ts';
-import { MAX_MESSAGE_LENGTH } from './packet.ts';
+import { MAX_PLAINTEXT_SIZE } from './packet.ts';
 import { MAX_ANSWER_MESSAGES } from './questions.ts';
 import type { Remote } from './remote.ts';
 import { spreadRecords } from './spread-records.ts';
@@ -16,7 +16,7 @@ const MAX_RECORDS = BUCKET_SIZE;
 const MAX_DISTANCES = MAX_DISTANCE + 1;
 
 /** Type, and RLP of at most 15 bytes: a list, the request's id, the response. */
-export const MAX_TALK_RESPONSE = MAX_MESSAGE_LENGTH - 1 - 15;
+export const MAX_TALK_RESPONSE = MAX_PLAINTEXT_SIZE - 1 - 15;
 
 /** Somebody talks to us in a protocol of its own (discv5-wire.md, "TALKREQ Request"). */
 export interface TalkCall {

@@ -2,7 +2,7 @@
 import { setLatest } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { NetworkCounts } from '../kad/index.ts';
-import { NONCE_LENGTH, type OpenedPacket, openMessage } from './packet.ts';
+import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
 import type { Remote } from './remote.ts';
 
 type Keyed = Pick<Remote, 'key'>;
@@ -68,7 +68,7 @@ export class Session {
   }
 
   /** The plaintext of a packet; `undefined` if none of the keys opens it. */
-  open(packet: OpenedPacket): Uint8Array | undefined {
+  open(packet: SealedMessage): Uint8Array | undefined {
     for (const generation of this.#generations) {
       const plaintext = openMessage(packet, generation.read);
       if (plaintext === undefined) continue;

@@ -1,7 +1,7 @@
-import { MAX_MESSAGE_LENGTH } from './packet.ts';
+import { MAX_PLAINTEXT_SIZE } from './packet.ts';
 
 /** What a message of records has beside them: the type, and at most 21 bytes of RLP: two lists, the request's id and the total. */
-const ROOM = MAX_MESSAGE_LENGTH - 1 - 21;
+const ROOM = MAX_PLAINTEXT_SIZE - 1 - 21;
 
 /**
  * Records in groups that fit into a packet each, in order; one group without any where there are none. Those that do not fit into

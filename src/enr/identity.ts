@@ -62,13 +62,12 @@ export function verifyContent(
   if (compareBytes(signature.subarray(32), HALF_ORDER) > 0) {
     throw new PeerlaneError('invalid-record', 'the signature has s above half of the group order');
   }
-  const key = keyOf(compressed);
+  const key = decompressed(compressed);
   if (key !== undefined && verify(keccak256(content), signature, key)) return key;
   throw new PeerlaneError('invalid-record', 'the signature was not made by the key in the record');
 }
 
-/** `undefined` for what is no point of the curve. */
-function keyOf(compressed: Uint8Array): Uint8Array | undefined {
+function decompressed(compressed: Uint8Array): Uint8Array | undefined {
   try {
     return decompressPublicKey(compressed);
   } catch (error) {

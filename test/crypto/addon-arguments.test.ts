@@ -60,9 +60,10 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
     sharedPointOfScratch: () => given([KEY, publicKey()]),
     verifyOfScratch: () => {
       addon.signOfScratch?.(...given([KEY, KEY]));
-      return given([KEY, addon.scratch.slice(0, 64), publicKey()]);
+      const signature = addon.scratch.slice(0, 64);
+      return given([KEY, signature, publicKey()]);
     },
-    decompressOfScratch: () => given([concatBytes(Uint8Array.of(2), publicKey().subarray(0, 32))]),
+    decompressOfScratch: () => given([Uint8Array.of(2), publicKey().subarray(0, 32)]),
     eciesEncrypt: () => {
       return [
         publicKey(),

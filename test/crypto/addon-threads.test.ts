@@ -29,6 +29,9 @@ function work(addon, seed) {
     give(key(n), publicKey(n + 7));
     addon.ecdhOfScratch();
     keep(addon.scratch.subarray(0, 32));
+    give(key(n), publicKey(n + 7));
+    addon.sharedPointOfScratch();
+    keep(addon.scratch.subarray(0, 33));
     const packet = new Uint8Array(113 + 200), plain = new Uint8Array(200);
     addon.eciesEncrypt(publicKey(n), key(n + 3), key(n).slice(16), plain.fill(n), key(n), packet);
     if (!addon.eciesDecrypt(key(n), packet, key(n), plain)) throw new Error('decrypt');

@@ -117,6 +117,11 @@ describe('the self-test', () => {
     ['sign', 'secp256k1'],
     ['recover', 'secp256k1'],
     ['ecdh', 'secp256k1'],
+    ['sharedPoint', 'secp256k1'],
+    ['decompress', 'secp256k1'],
+    ['aes128Ctr', 'aes'],
+    ['gcmSeal', 'aes'],
+    ['gcmOpen', 'aes'],
     ['eciesEncrypt', 'ecies'],
     ['eciesDecrypt', 'ecies'],
   ] as const)('finds a wrong %s', (name, check) => {

@@ -12,10 +12,10 @@ interface KeccakHash {
 }
 
 interface Secp256k1 {
-  publicKeyCreate(secretKey: Uint8Array, compressed: boolean): Uint8Array;
-  ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { signature: Uint8Array; recid: number };
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
   publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array;
+  publicKeyCreate(secretKey: Uint8Array, compressed: boolean): Uint8Array;
+  ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { signature: Uint8Array; recid: number };
   ecdsaRecover(signature: Uint8Array, recid: number, digest: Uint8Array, compressed: boolean): Uint8Array;
   ecdh(
     publicKey: Uint8Array,
@@ -67,8 +67,8 @@ export function oracleEcdh(secretKey: Uint8Array, publicKey: Uint8Array): Uint8A
 
 export function oracleSharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   const point = concatBytes(Uint8Array.of(4), publicKey);
-  const compressed = (x: Uint8Array, y: Uint8Array) => concatBytes(Uint8Array.of(2 + ((y[31] ?? 0) & 1)), x);
-  return attempt(() => secp256k1.ecdh(point, secretKey, { hashfn: compressed }, new Uint8Array(33)));
+  const hashfn = (x: Uint8Array, y: Uint8Array) => concatBytes(Uint8Array.of(2 + ((y[31] ?? 0) & 1)), x);
+  return attempt(() => secp256k1.ecdh(point, secretKey, { hashfn }, new Uint8Array(33)));
 }
 
 export function oracleVerify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {

@@ -4,17 +4,20 @@ import { describe, expect, it } from 'vitest';
 import { fromHex, toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import {
+  decompressPublicKey,
   ecdh,
   generateSecretKey,
   isValidSecretKey,
   keccak256,
   publicKeyOf,
   recover,
+  sharedPoint,
   sign,
+  verify,
 } from '../../src/crypto/index.ts';
 import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
-import { oracleEcdh, oraclePublicKey, oracleRecover, oracleSign } from './oracles.ts';
+import { oracleEcdh, oraclePublicKey, oracleRecover, oracleSharedPoint, oracleSign } from './oracles.ts';
 
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const FIELD = 2n ** 256n - 2n ** 32n - 977n;
@@ -203,6 +206,18 @@ describe('key agreement', () => {
     );
   });
 
+  it('gives both sides the same point, whose x is the same', () => {
+    fc.assert(
+      fc.property(secretKeys, secretKeys, (a, b) => {
+        const point = sharedPoint(a, publicKeyOf(b));
+        expect(point).toEqual(sharedPoint(b, publicKeyOf(a)));
+        expect(point.slice(1)).toEqual(ecdh(a, publicKeyOf(b)));
+        expect(point).toEqual(oracleSharedPoint(a, publicKeyOf(b)));
+      }),
+      { numRuns: runs(15) },
+    );
+  });
+
   it.each([
     ['off the curve', Uint8Array.from([...GENERATOR.slice(0, 63), 0xb9])],
     ['zero', new Uint8Array(64)],
@@ -211,11 +226,74 @@ describe('key agreement', () => {
     ['with the prefix byte', Uint8Array.from([4, ...GENERATOR])],
   ])('refuses a public key %s', (_, publicKey) => {
     expect(() => ecdh(ONE, publicKey)).toThrow(expect.objectContaining({ code: 'invalid-public-key' }));
+    expect(() => sharedPoint(ONE, publicKey)).toThrow(
+      expect.objectContaining({ code: 'invalid-public-key' }),
+    );
   });
 
   it('refuses a bad secret key', () => {
-    expect(() => ecdh(scalar(ORDER), GENERATOR)).toThrow(
-      expect.objectContaining({ code: 'invalid-secret-key' }),
+    for (const agree of [ecdh, sharedPoint]) {
+      expect(() => agree(scalar(ORDER), GENERATOR)).toThrow(
+        expect.objectContaining({ code: 'invalid-secret-key' }),
+      );
+    }
+  });
+});
+
+describe('verification', () => {
+  const digest = keccak256(new Uint8Array(3));
+  const signature = sign(digest, ONE).slice(0, 64);
+
+  it('takes what the key signed, and nothing else', () => {
+    expect(verify(digest, signature, GENERATOR)).toBe(true);
+    expect(verify(keccak256(), signature, GENERATOR)).toBe(false);
+    expect(verify(digest, signature, publicKeyOf(scalar(2n)))).toBe(false);
+    for (let i = 0; i < 64; i += 9) {
+      const changed = signature.slice();
+      changed[i] = (changed[i] ?? 0) ^ 4;
+      expect(verify(digest, changed, GENERATOR)).toBe(false);
+    }
+  });
+
+  it('refuses s in the upper half', () => {
+    const s = ORDER - BigInt(`0x${toBareHex(signature.subarray(32))}`);
+    expect(verify(digest, Uint8Array.from([...signature.slice(0, 32), ...scalar(s)]), GENERATOR)).toBe(false);
+  });
+
+  it('is false for a point off the curve', () => {
+    expect(verify(digest, signature, new Uint8Array(64))).toBe(false);
+    expect(verify(digest, signature, Uint8Array.from([...GENERATOR.slice(0, 63), 0xb9]))).toBe(false);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['digest', () => verify(digest.slice(1), signature, GENERATOR), 'invalid-argument'],
+    ['signature', () => verify(digest, sign(digest, ONE), GENERATOR), 'invalid-signature'],
+    ['key', () => verify(digest, signature, GENERATOR.slice(1)), 'invalid-public-key'],
+  ])('refuses a %s of another length', (_, call, code) => {
+    expect(call).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('decompression', () => {
+  it('gives the key', () => {
+    fc.assert(
+      fc.property(secretKeys, (key) => {
+        const publicKey = publicKeyOf(key);
+        const parity = 2 + ((publicKey[63] ?? 0) & 1);
+        expect(decompressPublicKey(Uint8Array.of(parity, ...publicKey.subarray(0, 32)))).toEqual(publicKey);
+      }),
+      { numRuns: runs(15) },
+    );
+  });
+
+  it.each([
+    ['whose x is on no point', Uint8Array.of(2, ...scalar(5n))],
+    ['with another first byte', Uint8Array.of(6, ...GENERATOR.slice(0, 32))],
+    ['of 65 bytes', Uint8Array.of(4, ...GENERATOR)],
+    ['with x beyond the field', Uint8Array.of(2, ...scalar(FIELD + 1n))],
+  ])('refuses a key %s', (_, compressed) => {
+    expect(() => decompressPublicKey(compressed)).toThrow(
+      expect.objectContaining({ code: 'invalid-public-key' }),
     );
   });
 });

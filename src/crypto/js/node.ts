@@ -7,6 +7,7 @@ import {
   hkdfSync,
   timingSafeEqual,
 } from 'node:crypto';
+import { GCM_TAG_LENGTH } from '../backend.ts';
 
 /** A cipher that turns bytes into as many bytes, going on where the last call ended. */
 export interface ByteCipher {
@@ -30,41 +31,43 @@ export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array):
   return new Uint8Array(createCipheriv('aes-128-ctr', key, iv).update(message));
 }
 
-const TAG_LENGTH = 16;
+const GCM_OPTIONS = { authTagLength: GCM_TAG_LENGTH } as const;
 
-/** AES-128-GCM: the ciphertext and its tag of 16 bytes. */
-export function aes128GcmSeal(
+/** The ciphertext and the tag. */
+export function gcmSeal(
   key: Uint8Array,
   nonce: Uint8Array,
   plaintext: Uint8Array,
   authData: Uint8Array,
 ): Uint8Array {
-  const cipher = createCipheriv('aes-128-gcm', key, nonce).setAAD(authData);
-  const sealed = new Uint8Array(plaintext.length + TAG_LENGTH);
+  const cipher = createCipheriv('aes-128-gcm', key, nonce, GCM_OPTIONS);
+  cipher.setAAD(authData);
+  const sealed = new Uint8Array(plaintext.length + GCM_TAG_LENGTH);
   sealed.set(cipher.update(plaintext));
   cipher.final();
   sealed.set(cipher.getAuthTag(), plaintext.length);
   return sealed;
 }
 
-/** The plaintext; `undefined` when the tag is wrong. `sealed` has 16 bytes or more. */
-export function aes128GcmOpen(
+/** The plaintext; `undefined` if the tag is wrong. */
+export function gcmOpen(
   key: Uint8Array,
   nonce: Uint8Array,
   sealed: Uint8Array,
   authData: Uint8Array,
 ): Uint8Array | undefined {
-  const end = sealed.length - TAG_LENGTH;
-  const decipher = createDecipheriv('aes-128-gcm', key, nonce, { authTagLength: TAG_LENGTH });
-  decipher.setAAD(authData).setAuthTag(sealed.subarray(end));
-  const plaintext = decipher.update(sealed.subarray(0, end));
+  const end = sealed.length - GCM_TAG_LENGTH;
+  const decipher = createDecipheriv('aes-128-gcm', key, nonce, GCM_OPTIONS);
+  decipher.setAAD(authData);
+  decipher.setAuthTag(sealed.subarray(end));
+  const plaintext = new Uint8Array(decipher.update(sealed.subarray(0, end)));
   try {
+    // It throws for a wrong tag, and for nothing else.
     decipher.final();
+    return plaintext;
   } catch {
-    // All that it throws for is the tag.
     return undefined;
   }
-  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length);
 }
 
 /** HKDF with SHA-256 (RFC 5869). */

@@ -2,8 +2,8 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { PUBLIC_KEY_LENGTH } from '../backend.ts';
 
 const UNCOMPRESSED = 0x04;
-const COMPACT = { prehash: false, format: 'compact', lowS: true } as const;
 const RAW_DIGEST = { prehash: false, format: 'recovered', lowS: true } as const;
+const COMPACT = { prehash: false, format: 'compact', lowS: true } as const;
 
 /** The library throws for whatever is no key, point or signature. */
 function attempt<T>(run: () => T): T | undefined {
@@ -59,8 +59,7 @@ export function sharedPoint(secretKey: Uint8Array, publicKey: Uint8Array): Uint8
 }
 
 export function verify(digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
-  const isMade = attempt(() => secp256k1.verify(signature, digest, prefixed(publicKey), COMPACT));
-  return isMade ?? false;
+  return attempt(() => secp256k1.verify(signature, digest, prefixed(publicKey), COMPACT)) ?? false;
 }
 
 export function decompress(compressed: Uint8Array): Uint8Array | undefined {

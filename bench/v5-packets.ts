@@ -1,0 +1,145 @@
+/**
+ * Packets of discovery v5 in a session, from a message to the datagram and back: `v5-packet-encode-*` and
+ * `v5-packet-decode-*`, of a Ping and of a Nodes with three records. Nonce and masking-iv are drawn for each packet.
+ *
+ * Records are not verified: by us and by go-ethereum they are not when a message is read. @chainsafe/discv5 does that
+ * in the same step, so of its Nodes it is the plaintext that is read.
+ */
+import { ENR } from '@chainsafe/enr';
+import { systemEnv } from '../src/base/env.ts';
+import { backend, generateSecretKey, publicKeyOf } from '../src/crypto/index.ts';
+import { openMessage, sealMessage, unmask } from '../src/discv5/packet.ts';
+import { nodeIdOf, signRecord } from '../src/enr/index.ts';
+import {
+  bigUint,
+  bytes,
+  decode,
+  decodePrefix,
+  encodeBehind,
+  list,
+  raw,
+  struct,
+  uint,
+} from '../src/rlp/index.ts';
+import { goEthereumV5 } from './go-ethereum.ts';
+import { measure } from './measure.ts';
+import type { BenchRow, BenchSubject } from './row.ts';
+
+const requestId = bytes({ max: 8 });
+const PING = { type: Uint8Array.of(1), codec: struct({ requestId, enrSeq: bigUint(64) }) };
+const NODES = { type: Uint8Array.of(4), codec: struct({ requestId, total: uint(53), records: list(raw) }) };
+
+const REQUEST_ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+const RECORDS = [30310, 30311, 30312].map((udp) =>
+  signRecord(generateSecretKey(systemEnv), { seq: 1_700_000_000_000n, entries: { ip: '127.0.0.1', udp } }),
+);
+const [srcId, destId] = [srcIdOf(), srcIdOf()];
+const key = systemEnv.randomBytes(16);
+
+type Kind = 'ping' | 'nodes';
+const KINDS: readonly Kind[] = ['ping', 'nodes'];
+
+function srcIdOf(): Uint8Array {
+  return nodeIdOf(publicKeyOf(generateSecretKey(systemEnv)));
+}
+
+function plaintextOf(kind: Kind): Uint8Array {
+  if (kind === 'ping') return encodeBehind(PING.type, PING.codec, { requestId: REQUEST_ID, enrSeq: 7n });
+  const records = RECORDS.map(({ encoded }) => decode(raw, encoded));
+  return encodeBehind(NODES.type, NODES.codec, { requestId: REQUEST_ID, total: 5, records });
+}
+
+function seal(kind: Kind, count: number): Uint8Array {
+  const nonce = new Uint8Array(12);
+  new DataView(nonce.buffer).setUint32(0, count);
+  nonce.set(systemEnv.randomBytes(8), 4);
+  const maskingIv = systemEnv.randomBytes(16);
+  return sealMessage({ destId, srcId, nonce, maskingIv, key, plaintext: plaintextOf(kind) });
+}
+
+function open(packet: Uint8Array): number {
+  const found = unmask(packet, destId);
+  if (typeof found !== 'object' || found.kind !== 'message') throw new Error('not a message');
+  const plaintext = openMessage(found, key);
+  if (plaintext === undefined) throw new Error('a packet does not open');
+  const data = plaintext.subarray(1);
+  if (plaintext[0] === PING.type[0]) return Number(decodePrefix(PING.codec, data).value.enrSeq);
+  const { records } = decodePrefix(NODES.codec, data).value;
+  let length = 0;
+  for (const { encoded } of records) length += encoded.length;
+  return length;
+}
+
+async function rowsOf(
+  subject: BenchSubject,
+  encode: (kind: Kind) => Uint8Array,
+  read: (packet: Uint8Array, kind: Kind) => unknown,
+): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const kind of KINDS) {
+    const packet = encode(kind);
+    const common = { subject, unit: 'packets/s', amount: 1 };
+    const encoding = { id: `v5-packet-encode-${kind}`, run: () => void encode(kind) };
+    const decoding = { id: `v5-packet-decode-${kind}`, run: () => void read(packet, kind) };
+    rows.push(await measure({ ...common, ...encoding }), await measure({ ...common, ...decoding }));
+  }
+  return rows;
+}
+
+export async function v5Packets(): Promise<BenchRow[]> {
+  let count = 0;
+  return await rowsOf(backend.name, (kind) => seal(kind, count++), open);
+}
+
+/** Parts of @chainsafe/discv5 that its package does not export by name. */
+interface Chainsafe {
+  readonly packets: typeof import('@chainsafe/discv5/packet');
+  readonly messages: {
+    encode(message: object): Uint8Array;
+    decode(plaintext: Uint8Array): object;
+  };
+  readonly session: {
+    encryptMessage(srcId: string, destId: string, plaintext: Uint8Array): ChainsafePacket;
+    decryptMessage(nonce: Uint8Array, message: Uint8Array, authData: Uint8Array): Uint8Array;
+  };
+}
+type ChainsafePacket = import('@chainsafe/discv5/packet').IPacket;
+
+async function chainsafe(): Promise<Chainsafe> {
+  const inside = (path: string): string => new URL(path, import.meta.resolve('@chainsafe/discv5')).href;
+  const { Session } = (await import('@chainsafe/discv5')) as unknown as {
+    Session: new (options: object) => Chainsafe['session'];
+  };
+  return {
+    packets: await import('@chainsafe/discv5/packet'),
+    messages: (await import(inside('./message/index.js'))) as Chainsafe['messages'],
+    session: new Session({ keys: { encryptionKey: key, decryptionKey: key } }),
+  };
+}
+
+async function chainsafePackets(): Promise<BenchRow[]> {
+  const { packets, messages, session } = await chainsafe();
+  const [from, to] = [Buffer.from(srcId).toString('hex'), Buffer.from(destId).toString('hex')];
+  const id = Buffer.from(REQUEST_ID).readBigUInt64BE();
+  const enrs = RECORDS.map(({ encoded }) => ENR.decode(encoded));
+  const given: Readonly<Record<Kind, object>> = {
+    ping: { type: 1, id, enrSeq: 7n },
+    nodes: { type: 4, id, total: 5, enrs },
+  };
+  const encode = (kind: Kind): Uint8Array =>
+    packets.encodePacket(to, session.encryptMessage(from, to, messages.encode(given[kind])));
+  const read = (packet: Uint8Array, kind: Kind): unknown => {
+    const { header, message, messageAd } = packets.decodePacket(to, packet);
+    packets.decodeMessageAuthdata(header.authdata);
+    const plaintext = session.decryptMessage(header.nonce, message, messageAd ?? new Uint8Array(0));
+    return kind === 'ping' ? messages.decode(plaintext) : plaintext;
+  };
+  for (const kind of KINDS) {
+    // What one of the two makes the other must read, or they would not do the same.
+    open(encode(kind));
+    read(seal(kind, 0), kind);
+  }
+  return await rowsOf('npm', encode, read);
+}
+
+export const v5PacketsOfOthers = async () => [...(await chainsafePackets()), ...goEthereumV5()];
