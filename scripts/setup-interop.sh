@@ -98,7 +98,7 @@ install_nat() {
 # The compiler of our Rust program. Debian's `cargo` and `rustc` are too old for the crate; `cargo-web` and `rustc-web` are
 # what it builds its browsers with, and follow Rust's releases.
 install_rust() {
-  local oldest=1.88
+  local oldest=1.89
   have_rust() {
     local version
     version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2) && [[ $version != '' ]] && rustc --version >/dev/null 2>&1 &&
