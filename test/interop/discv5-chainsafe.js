@@ -116,17 +116,26 @@ function setEntries(enr, entries = {}) {
 const describe = (enr) => ({ id: enr.nodeId, seq: Number(enr.seq), enr: enr.encodeTxt() });
 const describeNode = ({ index, discv5 }) => ({ index, ...describe(discv5.enr) });
 
-async function startOne({ key, ip = '127.0.0.1', ip6 = false, port = 0, bootnodes = [], entries, ...rest }) {
+async function startOne({
+  key,
+  ip = '127.0.0.1',
+  ip6 = false,
+  port = 0,
+  bootnodes = [],
+  entries,
+  hidden = false,
+  ...rest
+}) {
   const privateKey = key === undefined ? Uint8Array.from(randomBytes(32)) : bytes(key);
   const bound = new Map([[ip === LOOPBACK_6 ? 6 : 4, await open(ip, port)]]);
   if (ip6) bound.set(6, await open(LOOPBACK_6, 0));
   const enr = SignableENR.createV4(privateKey);
   const transport = new MovingTransport(enr.nodeId, bound);
-  if (transport.ipMode.ip4) {
+  if (transport.ipMode.ip4 && !hidden) {
     enr.ip = ip;
     enr.udp = transport.portOf(4);
   }
-  if (transport.ipMode.ip6) {
+  if (transport.ipMode.ip6 && !hidden) {
     enr.ip6 = LOOPBACK_6;
     enr.udp6 = transport.portOf(6);
   }
@@ -206,6 +215,10 @@ const orders = {
   async nodes() {
     return { nodes: [...nodes.values()].map(describeNode) };
   },
+  async usage() {
+    const { user, system } = process.cpuUsage();
+    return { cpuSeconds: (user + system) / 1e6 };
+  },
   async ping({ discv5 }, { record }) {
     const { enrSeq, addr } = await discv5.sendPing(recordOf(record));
     return { to: endpointOf(addr), seq: Number(enrSeq) };
@@ -246,7 +259,7 @@ const orders = {
   },
 };
 
-const FOR_THE_PROCESS = ['start', 'nodes'];
+const FOR_THE_PROCESS = ['start', 'nodes', 'usage'];
 
 async function carryOut(cmd, args) {
   const order = orders[cmd];

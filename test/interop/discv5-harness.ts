@@ -60,6 +60,8 @@ export interface PeerOptions {
   readonly talk?: readonly string[];
   /** go-ethereum: liveness checks of nodes are about so far apart; the others ping each node so often. */
   readonly pingMs?: number;
+  /** Whether the record names no endpoint, as of a node that does not know its own. */
+  readonly hidden?: boolean;
   /** How long an answer may take: default 700 ms for go-ethereum, a second for the others, which ask twice. */
   readonly responseMs?: number;
 }
@@ -139,6 +141,11 @@ export class PeerProgram implements Discv5Host {
   /** So many nodes with fresh keys. */
   async nodes(count: number, options: PeerOptions = {}): Promise<PeerNode[]> {
     return this.#start({ ...options, count });
+  }
+
+  /** Seconds of CPU time that the process has used. */
+  async cpuSeconds(): Promise<number> {
+    return this.ask('cpuSeconds', 'usage');
   }
 
   /** The next TalkReq that a node has answered and nobody has asked for yet. */

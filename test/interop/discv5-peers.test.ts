@@ -23,6 +23,9 @@ const PACE = { pingMs: 100 };
 /** Of an answer in several packets these give their users the first one; their lookups take them all. */
 const HEARS_ONE_PACKET = new Set(['sigp']);
 
+/** These reach no node by `ip6` and `udp`, although that is what go-ethereum writes of one that has IPv6 only. */
+const NEEDS_UDP6 = new Set(['ChainSafe', 'sigp']);
+
 const logDistance = (a: string, b: string) => (BigInt(`0x${a}`) ^ BigInt(`0x${b}`)).toString(2).length;
 const idsOf = (nodes: readonly { readonly id: string }[]) => nodes.map(({ id }) => id);
 const udpPortOf = (record: string) => enodeOfRecord(parseRecord(record))?.udpPort;
@@ -116,6 +119,21 @@ describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
     await asking.ping(record);
     await asked.close();
     await expect(asking.ping(record)).rejects.toThrow(/timeout/i);
+  });
+});
+
+describe.each(PAIRS)('on IPv6, %s and %s', (askingKind, askedKind) => {
+  it('answers a Ping and a TalkReq', async () => {
+    const options = { ...PACE, ip: '::1' };
+    const [asking, asked] = [await host(askingKind).node(options), await host(askedKind).node(options)];
+    const record = await asked.enr();
+    if (NEEDS_UDP6.has(askingKind) && parseRecord(record).get('udp6') === undefined) {
+      await expect(asking.ping(record)).rejects.toThrow();
+      return;
+    }
+    const { udpPort } = enodeOfRecord(parseRecord(await asking.enr())) ?? {};
+    expect((await asking.ping(record)).to).toBe(`[::1]:${udpPort}`);
+    expect(await asking.talk(record, 'echo', Uint8Array.of(6))).toEqual(Uint8Array.of(6));
   });
 });
 

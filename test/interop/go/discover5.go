@@ -45,6 +45,7 @@ type discover5Args struct {
 	RefreshMs   int                        `json:"refreshMs"`   // as in discoverArgs
 	ResponseMs  int                        `json:"responseMs"`  // how long an answer may take; default go-ethereum's 700 ms
 	AnyNode     bool                       `json:"anyNode"`     // FindNode is answered with nodes not yet checked, too
+	Hidden      bool                       `json:"hidden"`      // the record names no endpoint until others have told of one
 
 	// move
 	Silent bool `json:"silent"` // the record stays what it was

@@ -49,9 +49,11 @@ func newDiscovery5Node(key *ecdsa.PrivateKey, a *discover5Args) (*discovery5Node
 		return nil, err
 	}
 	n := &discovery5Node{ip: ip, db: db, local: enode.NewLocalNode(db, key), conn: &movingConn{socket: socket}}
-	// As p2p.Server does it: the endpoint stays open to prediction.
-	n.local.SetFallbackIP(ip)
-	n.local.SetFallbackUDP(n.conn.port())
+	if !a.Hidden {
+		// As p2p.Server does it: the endpoint stays open to prediction.
+		n.local.SetFallbackIP(ip)
+		n.local.SetFallbackUDP(n.conn.port())
+	}
 	if err := n.set(a.Entries); err != nil {
 		socket.Close()
 		db.Close()

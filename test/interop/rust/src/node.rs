@@ -86,7 +86,7 @@ async fn open(secret: Vec<u8>, args: Value, record: Option<Enr>, silent: bool) -
         Some(record) => record,
         None => Enr::empty(&key).map_err(text)?,
     };
-    if !silent {
+    if !silent && args["hidden"] != true {
         for socket in [Some(&first), second.as_ref()].into_iter().flatten() {
             enr.set_udp_socket(socket.local_addr().map_err(text)?, &key)
                 .map_err(text)?;
