@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the interoperability tests and the comparison benchmark run: two versions of geth, go-ethereum's tool
-# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, the name server NSD, the router
-# miniupnpd and the STUN server coturn (with apt-get), and Prometheus' client for Python (with pip).
+# devp2p with its conformance tests, our own Go programs on go-ethereum's packages, our Rust program on sigp's crate discv5,
+# the name server NSD, the router miniupnpd and the STUN server coturn (with apt-get), and Prometheus' client for Python
+# (with pip).
 # Run it again after a change; what is there is not built again.
 #
 #   PEERLANE_TOOLS   where to put it; default ~/.cache/peerlane-tools
@@ -94,6 +95,32 @@ install_nat() {
   as_root systemctl disable --now miniupnpd coturn 2>/dev/null || true
 }
 
+# The compiler of our Rust program. Debian's `cargo` and `rustc` are too old for the crate; `cargo-web` and `rustc-web` are
+# what it builds its browsers with, and follow Rust's releases.
+install_rust() {
+  local oldest=1.89
+  have_rust() {
+    local version
+    version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2) && [[ $version != '' ]] && rustc --version >/dev/null 2>&1 &&
+      [[ $(printf '%s\n' "$oldest" "$version" | sort -V | head -n 1) == "$oldest" ]]
+  }
+  if have_rust; then return; fi
+  if command -v apt-get >/dev/null; then apt_install cargo-web rustc-web; hash -r; fi
+  if ! have_rust; then
+    echo "setup-interop: Rust $oldest or newer is needed, and there is no such 'cargo' and 'rustc' in PATH" >&2
+    exit 1
+  fi
+}
+
+build_rust_program() {
+  local name=$1 source=$2
+  install_rust
+  # Not in the source tree: a fresh clone then builds only what has changed.
+  CARGO_TARGET_DIR=$tools/cargo-target cargo build --quiet --release --locked --manifest-path "$root/$source/Cargo.toml"
+  install -m 755 "$tools/cargo-target/release/$name" "$tools/$name"
+  echo "$name is at $tools/$name"
+}
+
 mkdir -p "$tools"
 install_nsd
 install_prometheus_client
@@ -103,3 +130,4 @@ install_command geth 1.17.5
 install_command devp2p 1.17.5
 build_program devp2p-peer test/interop/go
 build_program bench-go bench/peers
+build_rust_program discv5-peer test/interop/rust

@@ -22,8 +22,10 @@ export interface GethOptions {
   /** Whether the chain is there, or the genesis block only; default `all`. */
   readonly blocks?: 'all' | 'none';
   readonly maxPeers?: number;
-  /** enode URLs or records of the only nodes that its discovery v4 begins with; default no discovery. */
+  /** enode URLs or records of the only nodes that its discovery begins with; default no discovery. */
   readonly bootnodes?: readonly string[];
+  /** The versions of discovery that it has if there are bootnodes; default `v4`. */
+  readonly discovery?: 'v4' | 'v5' | 'both';
   /**
    * How it comes to its peers. `dialing`: it has no TCP listener, and its record says so; `listening`: it dials no node that
    * it finds. Default `both`.
@@ -126,7 +128,7 @@ export class Geth implements AsyncDisposable {
 
   static async #startAt(port: number, options: GethOptions): Promise<Geth> {
     const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [], bootnodes } = options;
-    const { peering = 'both' } = options;
+    const { peering = 'both', discovery = 'v4' } = options;
     const program = toolPath(`geth-v${version}/geth`);
     const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
     const datadir = join(directory, 'datadir');
@@ -144,7 +146,9 @@ export class Geth implements AsyncDisposable {
     const args = [
       ...['--config', config, '--datadir', datadir, '--networkid', String(chain.networkId)],
       ...['--syncmode', 'full', '--cache', '64', '--maxpeers', String(maxPeers)],
-      ...(bootnodes === undefined ? ['--nodiscover'] : ['--discovery.v4', '--discovery.v5=false']),
+      ...(bootnodes === undefined
+        ? ['--nodiscover']
+        : [`--discovery.v4=${discovery !== 'v5'}`, `--discovery.v5=${discovery !== 'v4'}`]),
       ...['--discovery.dns', '', '--bootnodes', (bootnodes ?? []).join(','), '--nat', 'none'],
       ...['--netrestrict', '127.0.0.0/8', '--authrpc.addr', '127.0.0.1', '--authrpc.port', '0'],
       ...['--ipcpath', join(directory, 'geth.ipc'), '--verbosity', String(verbosity), ...flags],

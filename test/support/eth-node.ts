@@ -21,6 +21,8 @@ export interface EthNodeOptions extends Partial<EthOptions> {
   /** What its discovery is made of, from what the chain says; default: none. */
   readonly discovery?: (chain: EthDiscovery) => DiscoveryOptions;
   readonly bootnodes?: readonly string[];
+  /** Default a fresh one. */
+  readonly key?: Uint8Array;
 }
 
 export class EthNode implements AsyncDisposable {
@@ -32,12 +34,17 @@ export class EthNode implements AsyncDisposable {
   private constructor(
     store: ChainStore,
     { networkId, hash: genesisHash, schedule }: ReturnType<typeof parseGenesis>,
-    { discovery, bootnodes = [], ...options }: Omit<EthNodeOptions, 'blocks'>,
+    {
+      discovery,
+      bootnodes = [],
+      key = generateSecretKey(systemEnv),
+      ...options
+    }: Omit<EthNodeOptions, 'blocks'>,
   ) {
     this.store = store;
     const network = { networkId, genesisHash, schedule };
     this.server = new Server({
-      key: generateSecretKey(systemEnv),
+      key,
       bootnodes,
       discovery: discovery?.(ethDiscovery({ network, chain: store })),
       listen: { host: '127.0.0.1', port: 0 },

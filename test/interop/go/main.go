@@ -7,6 +7,7 @@
 //	devp2p-peer eth         dials a node, exchanges eth Status, asks for headers and bodies, exits
 //	devp2p-peer dns         makes and reads DNS node lists
 //	devp2p-peer discover    discovery v4 nodes that take orders
+//	devp2p-peer discover5   discovery v5 nodes that take orders, with v4 beside it if wanted
 //	devp2p-peer network     p2p.Servers that find each other by discovery v4
 //	devp2p-peer static      p2p.Servers that keep connected to whom they are told
 package main
@@ -34,11 +35,12 @@ func main() {
 		"eth":         runEth,
 		"dns":         runDNS,
 		"discover":    runDiscover,
+		"discover5":   runDiscover5,
 		"network":     runNetwork,
 		"static":      runStatic,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover|network|static [flags]")
+		fmt.Fprintln(os.Stderr, "usage: devp2p-peer listen|rlpx-listen|rlpx-dial|eth|dns|discover|discover5|network|static [flags]")
 		os.Exit(2)
 	}
 	out := newReporter(os.Stdout)
