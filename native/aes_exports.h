@@ -1,9 +1,9 @@
-// AES-128 of whole messages, of packets of discovery v5.
+// AES-128 of whole messages, and packets of discovery v5.
 #ifndef PEERLANE_AES_EXPORTS_H
 #define PEERLANE_AES_EXPORTS_H
 
 #include "export.h"
 
-extern const Export aes_exports[3];
+extern const Export aes_exports[5];
 
 #endif

@@ -64,6 +64,10 @@ interface Addon {
   gcmSealOfScratch(plaintextLength: number, authDataLength: number): void;
   /** Of the key, the nonce, the sealed message and the authenticated data. */
   gcmOpenOfScratch(sealedLength: number, authDataLength: number): boolean;
+  /** Of the id, the key, masking-iv and header, and the plaintext. */
+  sealPacketOfScratch(headLength: number, plaintextLength: number): void;
+  /** Of the id and the packet. */
+  unmaskOfScratch(end: number, packetLength: number): void;
   /** Of the public key, the ephemeral key, the IV, the plaintext and the authenticated data. */
   eciesEncryptOfScratch(plaintextLength: number, authDataLength: number): boolean;
   eciesEncrypt(
@@ -245,6 +249,18 @@ class NativeBackend implements Backend {
   decompress(compressed: Uint8Array): Uint8Array | undefined {
     this.#give(compressed);
     return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
+  }
+
+  sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    this.#give(destId, key, head, plaintext);
+    this.#addon.sealPacketOfScratch(head.length, plaintext.length);
+    return this.#scratch.slice(0, head.length + plaintext.length + GCM_TAG_LENGTH);
+  }
+
+  unmask(localId: Uint8Array, packet: Uint8Array, end: number): Uint8Array {
+    this.#give(localId, packet);
+    this.#addon.unmaskOfScratch(end, packet.length);
+    return this.#scratch.slice(0, end);
   }
 
   // What is longer than any packet is left to Node.js, for which it takes no longer.
@@ -438,7 +454,7 @@ function unusable(addon: object): string | undefined {
 
 function isAddon(addon: object): addon is Addon {
   return (
-    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'gcmOpenOfScratch' in addon
+    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'unmaskOfScratch' in addon
   );
 }
 
