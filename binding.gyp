@@ -24,8 +24,8 @@
   'targets': [
     {
       'target_name': 'peerlane',
-      'dependencies': ['algorithms', 'aes', 'secp256k1'],
-      'sources': ['native/addon.cc', 'native/curve.cc', 'native/envelope_exports.cc', 'native/frame_exports.cc'],
+      'dependencies': ['algorithms', 'aes', 'ghash_clmul', 'secp256k1'],
+      'sources': ['native/addon.cc', 'native/aes_exports.cc', 'native/curve.cc', 'native/envelope_exports.cc', 'native/frame_exports.cc'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'SECP256K1_STATIC'],
       'conditions': [
@@ -43,6 +43,8 @@
         'native/ecies.c',
         'native/envelope.c',
         'native/frame.c',
+        'native/gcm.c',
+        'native/ghash_portable.c',
         'native/keccak.c',
         'native/keccak_scalar.c',
         'native/lanes_decode.c',
@@ -61,6 +63,18 @@
         ['target_arch=="x64"', {
           'cflags': ['-maes', '-msse4.1'],
           'xcode_settings': { 'OTHER_CFLAGS': ['-maes', '-msse4.1'] },
+        }],
+        ['target_arch=="arm64" and OS!="mac"', { 'cflags': ['-march=armv8-a+crypto'] }],
+      ],
+    },
+    {
+      'target_name': 'ghash_clmul',
+      'type': 'static_library',
+      'sources': ['native/ghash_clmul.c'],
+      'conditions': [
+        ['target_arch=="x64"', {
+          'cflags': ['-mpclmul', '-msse4.1'],
+          'xcode_settings': { 'OTHER_CFLAGS': ['-mpclmul', '-msse4.1'] },
         }],
         ['target_arch=="arm64" and OS!="mac"', { 'cflags': ['-march=armv8-a+crypto'] }],
       ],

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "aes_exports.h"
 #include "arguments.h"
 #include "cpu.h"
 #include "curve.h"
@@ -15,6 +16,7 @@
 #include "envelope_exports.h"
 #include "environment.h"
 #include "frame_exports.h"
+#include "gcm.h"
 #include "keccak.h"
 #include "snappy.h"
 
@@ -213,6 +215,8 @@ Choice choose() {
   // Only the tier of the widest registers: those below are for CPUs without them.
   const bool vaes = std::string(tier) == "avx512" && (cpu_features() & CPU_VAES512) != 0;
   aes_select(vaes);
+  // The lowest tier is one without it, too.
+  gcm_select((cpu_features() & CPU_CLMUL) != 0 && std::string(tier) != "scalar");
   return {"Keccak " + std::string(tier) + (vaes ? ", VAES, " : ", AES instructions, ") + curve_library, ""};
 }
 
@@ -269,6 +273,7 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
   };
   functions.insert(functions.end(), std::begin(frame_exports), std::end(frame_exports));
   functions.insert(functions.end(), std::begin(envelope_exports), std::end(envelope_exports));
+  functions.insert(functions.end(), std::begin(aes_exports), std::end(aes_exports));
   for (const auto &[name, callback] : functions) {
     napi_value function = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) return nullptr;

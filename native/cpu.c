@@ -28,6 +28,7 @@ unsigned cpu_features(void) {
   const uint32_t basic = r[2];
   const int sse41 = (basic >> 19 & 1) && (basic >> 9 & 1);
   if (sse41 && (basic >> 25 & 1)) features |= CPU_AES;
+  if (sse41 && (basic >> 1 & 1)) features |= CPU_CLMUL;
   if (leaves < 7) return features;
   cpuid(7, 0, r);
   const uint32_t extended = r[1];
@@ -46,14 +47,17 @@ unsigned cpu_features(void) {
 
 #if defined(__linux__)
 #include <sys/auxv.h>
-/* HWCAP_AES of the arm64 kernel interface (Documentation/arch/arm64/elf_hwcaps.rst). */
-unsigned cpu_features(void) { return getauxval(AT_HWCAP) & (1u << 3) ? CPU_AES : 0; }
+/* HWCAP_AES and HWCAP_PMULL of the arm64 kernel interface (Documentation/arch/arm64/elf_hwcaps.rst). */
+unsigned cpu_features(void) {
+  const unsigned long has = getauxval(AT_HWCAP);
+  return (has & (1u << 3) ? CPU_AES : 0) | (has & (1u << 4) ? CPU_CLMUL : 0);
+}
 #elif defined(__APPLE__)
-unsigned cpu_features(void) { return CPU_AES; }
+unsigned cpu_features(void) { return CPU_AES | CPU_CLMUL; }
 #elif defined(_WIN32)
 #include <windows.h>
 unsigned cpu_features(void) {
-  return IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE) ? CPU_AES : 0;
+  return IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE) ? CPU_AES | CPU_CLMUL : 0;
 }
 #else
 unsigned cpu_features(void) { return 0; }

@@ -20,6 +20,8 @@ enum {
   CPU_AVX512 = 8,
   /* Four AES blocks to an instruction, with AVX-512. */
   CPU_VAES512 = 16,
+  /* Multiplication without carries. */
+  CPU_CLMUL = 32,
 };
 
 /* The features that this machine has, or'ed. */

@@ -1,7 +1,10 @@
-/** AES-128, SHA-256 and HKDF, as discovery v5 uses them: the checked face, as in `crypto.ts`. */
+/**
+ * AES-128, SHA-256 and HKDF, as discovery v5 uses them: the checked face, as in `crypto.ts`. All bytes may lie in shared
+ * memory; a message that another thread changes meanwhile is sealed in some state of it, or opens as none.
+ */
 import { PeerlaneError } from '../base/errors.ts';
 import { GCM_TAG_LENGTH } from './backend.ts';
-import { checkBytes, checkOwnBytes, lengthOf } from './checks.ts';
+import { checkBytes, lengthOf } from './checks.ts';
 import { hkdfSha256 as hkdf, sha256 as sha256Of } from './js/node.ts';
 import { backend } from './load.ts';
 
@@ -19,7 +22,7 @@ const MAX_HKDF_LENGTH = 255 * 32;
 export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array {
   checkBytes(key, 'the key', AES_KEY_LENGTH);
   checkBytes(iv, 'the iv', IV_LENGTH);
-  checkOwnBytes(message, 'the message');
+  checkBytes(message, 'the message');
   return backend.aes128Ctr(key, iv, message);
 }
 
@@ -36,8 +39,8 @@ export function gcmSeal(
 ): Uint8Array {
   checkBytes(key, 'the key', AES_KEY_LENGTH);
   checkBytes(nonce, 'the nonce', GCM_NONCE_LENGTH);
-  checkOwnBytes(plaintext, 'the plaintext');
-  checkOwnBytes(authData, 'the authenticated data');
+  checkBytes(plaintext, 'the plaintext');
+  checkBytes(authData, 'the authenticated data');
   return backend.gcmSeal(key, nonce, plaintext, authData);
 }
 
@@ -53,9 +56,60 @@ export function gcmOpen(
 ): Uint8Array | undefined {
   checkBytes(key, 'the key', AES_KEY_LENGTH);
   checkBytes(nonce, 'the nonce', GCM_NONCE_LENGTH);
-  checkOwnBytes(sealed, 'the ciphertext');
-  checkOwnBytes(authData, 'the authenticated data');
+  checkBytes(sealed, 'the ciphertext');
+  checkBytes(authData, 'the authenticated data');
   return lengthOf(sealed) < GCM_TAG_LENGTH ? undefined : backend.gcmOpen(key, nonce, sealed, authData);
+}
+
+/** Of a node id. */
+const ID_LENGTH = 32;
+const IV_AND_STATIC_HEADER = 16 + 23;
+/** More than any packet has. */
+const MAX_PACKET = 2048;
+
+function checkAtMost(length: number): void {
+  if (length > MAX_PACKET)
+    throw new PeerlaneError('invalid-argument', `no packet has more than ${MAX_PACKET} bytes`);
+}
+
+/**
+ * A packet of discovery v5 (discv5-wire.md, "Packet Encoding").
+ * @param destId of the recipient, 32 bytes
+ * @param key 16 bytes
+ * @param head masking-iv || header, at least 39 bytes, in which the nonce is
+ * @param plaintext up to 2,048 bytes with `head`
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function sealPacket(
+  destId: Uint8Array,
+  key: Uint8Array,
+  head: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  checkBytes(destId, 'the id', ID_LENGTH);
+  checkBytes(key, 'the key', AES_KEY_LENGTH);
+  checkBytes(head, 'the header');
+  checkBytes(plaintext, 'the plaintext');
+  if (lengthOf(head) < IV_AND_STATIC_HEADER)
+    throw new PeerlaneError('invalid-argument', 'the header is not whole');
+  checkAtMost(lengthOf(head) + lengthOf(plaintext));
+  return backend.sealPacket(destId, key, head, plaintext);
+}
+
+/**
+ * The first `end` bytes of a packet, with the header unmasked. Returns new bytes.
+ * @param localId of the recipient, 32 bytes
+ * @param packet of at most 2,048 bytes
+ * @param end at least 16
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function unmaskPacket(localId: Uint8Array, packet: Uint8Array, end: number): Uint8Array {
+  checkBytes(localId, 'the id', ID_LENGTH);
+  checkBytes(packet, 'the packet');
+  checkAtMost(lengthOf(packet));
+  if (!(Number.isInteger(end) && end >= IV_LENGTH && end <= lengthOf(packet)))
+    throw new PeerlaneError('invalid-argument', 'the end does not lie in the packet');
+  return backend.unmask(localId, packet, end);
 }
 
 /** SHA-256 of the concatenation of `parts`. @throws PeerlaneError `invalid-argument` */

@@ -184,6 +184,15 @@ export interface Backend {
   ): Uint8Array | undefined;
 
   /**
+   * A packet of discovery v5 (discv5-wire.md, "Packet Encoding"): `head`, masking-iv and header, of which the latter is
+   * masked with 16 bytes of `destId`; and what `gcmSeal` makes of the plaintext, with the nonce in `head`, which is
+   * authenticated. Both together are at most 2,048 bytes.
+   */
+  sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** The first `end` bytes of a packet of at most 2,048, 16 at least, with all behind the masking-iv unmasked. */
+  unmask(localId: Uint8Array, packet: Uint8Array, end: number): Uint8Array;
+
+  /**
    * ECIES of RLPx (rlpx.md, "ECIES Encryption") with the ephemeral key and the IV given. Returns
    * `R || iv || c || d`; `undefined` for a bad key.
    */

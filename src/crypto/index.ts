@@ -1,5 +1,5 @@
 /** Cryptography of Ethereum's peer-to-peer protocols, by an addon or in JavaScript, byte for byte alike. */
-export { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './aes.ts';
+export { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sealPacket, sha256, unmaskPacket } from './aes.ts';
 export {
   COMPACT_SIGNATURE_LENGTH,
   COMPRESSED_KEY_LENGTH,

@@ -20,6 +20,7 @@ import { keccak256, keccak256Many } from './js/keccak.ts';
 import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
 import { decompress, ecdh, publicKey, recover, sharedPoint, sign, verify } from './js/secp256k1.ts';
 import { snappyCompress, snappyUncompress } from './js/snappy.ts';
+import { sealPacket, unmask } from './js/v5-packet.ts';
 
 function own(session: FrameSession | undefined): JsFrameSession {
   if (session instanceof JsFrameSession) return session;
@@ -133,6 +134,8 @@ export const jsBackend: Backend = {
   aes128Ctr,
   gcmSeal,
   gcmOpen,
+  sealPacket,
+  unmask,
   eciesEncrypt,
   eciesDecrypt,
   envelopes,

@@ -12,6 +12,7 @@ import {
   type EnvelopeBatch,
   type FrameSession,
   type FrameSessionInit,
+  GCM_TAG_LENGTH,
   type InputPieces,
   PUBLIC_KEY_LENGTH,
   SECRET_KEY_LENGTH,
@@ -57,6 +58,16 @@ interface Addon {
   verifyOfScratch(): boolean;
   /** Of the compressed key. */
   decompressOfScratch(): boolean;
+  /** Of the key, the IV and the message. */
+  aes128CtrOfScratch(length: number): void;
+  /** Of the key, the nonce, the plaintext and the authenticated data. */
+  gcmSealOfScratch(plaintextLength: number, authDataLength: number): void;
+  /** Of the key, the nonce, the sealed message and the authenticated data. */
+  gcmOpenOfScratch(sealedLength: number, authDataLength: number): boolean;
+  /** Of the id, the key, masking-iv and header, and the plaintext. */
+  sealPacketOfScratch(headLength: number, plaintextLength: number): void;
+  /** Of the id and the packet. */
+  unmaskOfScratch(end: number, packetLength: number): void;
   /** Of the public key, the ephemeral key, the IV, the plaintext and the authenticated data. */
   eciesEncryptOfScratch(plaintextLength: number, authDataLength: number): boolean;
   eciesEncrypt(
@@ -240,9 +251,47 @@ class NativeBackend implements Backend {
     return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
   }
 
-  readonly aes128Ctr = aes128Ctr;
-  readonly gcmSeal = gcmSeal;
-  readonly gcmOpen = gcmOpen;
+  sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    this.#give(destId, key, head, plaintext);
+    this.#addon.sealPacketOfScratch(head.length, plaintext.length);
+    return this.#scratch.slice(0, head.length + plaintext.length + GCM_TAG_LENGTH);
+  }
+
+  unmask(localId: Uint8Array, packet: Uint8Array, end: number): Uint8Array {
+    this.#give(localId, packet);
+    this.#addon.unmaskOfScratch(end, packet.length);
+    return this.#scratch.slice(0, end);
+  }
+
+  // What is longer than any packet is left to Node.js, for which it takes no longer.
+
+  aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array {
+    if (this.#give(key, iv, message) === undefined) return aes128Ctr(key, iv, message);
+    const { length } = message;
+    this.#addon.aes128CtrOfScratch(length);
+    return this.#scratch.slice(0, length);
+  }
+
+  gcmSeal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, authData: Uint8Array): Uint8Array {
+    const length = plaintext.length + GCM_TAG_LENGTH;
+    if (length > this.#half || this.#give(key, nonce, plaintext, authData) === undefined)
+      return gcmSeal(key, nonce, plaintext, authData);
+    this.#addon.gcmSealOfScratch(plaintext.length, authData.length);
+    return this.#scratch.slice(0, length);
+  }
+
+  gcmOpen(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    authData: Uint8Array,
+  ): Uint8Array | undefined {
+    if (this.#give(key, nonce, sealed, authData) === undefined) return gcmOpen(key, nonce, sealed, authData);
+    const length = sealed.length - GCM_TAG_LENGTH;
+    const plaintext = this.#result(this.#addon.gcmOpenOfScratch(sealed.length, authData.length), length);
+    this.#scratch.fill(0, 0, length);
+    return plaintext;
+  }
 
   eciesEncrypt(
     publicKey: Uint8Array,
@@ -405,7 +454,7 @@ function unusable(addon: object): string | undefined {
 
 function isAddon(addon: object): addon is Addon {
   return (
-    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'verifyOfScratch' in addon
+    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'unmaskOfScratch' in addon
   );
 }
 

@@ -1,12 +1,13 @@
 /** Packets: the masked header, and the message behind it (discv5-wire.md, "Packet Encoding"). */
+import { concatBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
-  aes128Ctr,
   COMPACT_SIGNATURE_LENGTH,
   COMPRESSED_KEY_LENGTH,
   GCM_TAG_LENGTH,
   gcmOpen,
-  gcmSeal,
+  sealPacket,
+  unmaskPacket,
 } from '../crypto/index.ts';
 import { MAX_RECORD_SIZE } from '../enr/index.ts';
 
@@ -23,8 +24,6 @@ export const SESSION_KEY_LENGTH = 16;
 /** "discv5" and the version, 1. */
 const PROTOCOL = Uint8Array.of(0x64, 0x69, 0x73, 0x63, 0x76, 0x35, 0, 1);
 const PROTOCOL_ID_LENGTH = 6;
-/** The masking key is the beginning of the recipient's id. */
-const MASKING_KEY_LENGTH = 16;
 
 // Where the fields of the header are in a packet (discv5-wire.md, "Protocol Header").
 const PROTOCOL_AT = MASKING_IV_LENGTH;
@@ -109,12 +108,12 @@ export type Unmasked = MessagePacket | WhoareyouPacket | HandshakePacket;
  * its own, as long as the header: all are views of that one.
  *
  * @param localId 32 bytes
- * @throws PeerlaneError `invalid-argument` if `localId` has not even 16, or the packet lies in shared memory
+ * @throws PeerlaneError `invalid-argument` if `localId` has another length
  */
 export function unmask(packet: Uint8Array, localId: Uint8Array): Unmasked | 'malformed' | undefined {
   const { length } = packet;
   if (length < MIN_PACKET_SIZE || length > MAX_PACKET_SIZE) return undefined;
-  const head = unmaskedHead(packet, localId, Math.min(length, MESSAGE_AT));
+  const head = unmaskPacket(localId, packet, Math.min(length, MESSAGE_AT));
   for (let i = 0; i < PROTOCOL_ID_LENGTH; i++) if (head[PROTOCOL_AT + i] !== PROTOCOL[i]) return undefined;
   for (let i = PROTOCOL_ID_LENGTH; i < PROTOCOL.length; i++)
     if (head[PROTOCOL_AT + i] !== PROTOCOL[i]) return 'malformed';
@@ -136,21 +135,11 @@ export function unmask(packet: Uint8Array, localId: Uint8Array): Unmasked | 'mal
       const end = AUTHDATA_AT + size;
       if (size < HANDSHAKE_SIZE || size > HANDSHAKE_SIZE + MAX_RECORD_SIZE) return 'malformed';
       if (length < end + GCM_TAG_LENGTH) return 'malformed';
-      return handshake(unmaskedHead(packet, localId, end), packet.subarray(end));
+      return handshake(unmaskPacket(localId, packet, end), packet.subarray(end));
     }
     default:
       return 'malformed';
   }
-}
-
-/** New bytes: masking-iv and what follows, unmasked. */
-function unmaskedHead(packet: Uint8Array, localId: Uint8Array, end: number): Uint8Array {
-  const iv = packet.subarray(0, MASKING_IV_LENGTH);
-  const head = new Uint8Array(end);
-  head.set(iv);
-  const header = packet.subarray(MASKING_IV_LENGTH, end);
-  head.set(aes128Ctr(localId.subarray(0, MASKING_KEY_LENGTH), iv, header), MASKING_IV_LENGTH);
-  return head;
 }
 
 function whoareyou(head: Uint8Array): WhoareyouPacket {
@@ -215,10 +204,10 @@ export interface MessageToSeal extends Addressed {
 /** An ordinary message packet. @throws PeerlaneError `invalid-argument` for what has a wrong length */
 export function sealMessage(options: MessageToSeal): Uint8Array {
   const { destId, srcId, nonce, maskingIv, key, plaintext } = options;
-  const packet = newPacket(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, plaintext.length + GCM_TAG_LENGTH);
-  packet.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
-  packet.set(gcmSeal(key, nonce, plaintext, packet.subarray(0, MESSAGE_AT)), MESSAGE_AT);
-  return masked(packet, destId, MESSAGE_AT);
+  const sealed = plaintext.length + GCM_TAG_LENGTH;
+  const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, sealed);
+  head.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  return sealPacket(destId, key, head, plaintext);
 }
 
 export interface RandomMessage extends Addressed {
@@ -234,10 +223,9 @@ export interface RandomMessage extends Addressed {
  */
 export function randomMessage({ destId, srcId, nonce, maskingIv, random }: RandomMessage): Uint8Array {
   if (random.length < GCM_TAG_LENGTH) throw wrongLength('random', random.length);
-  const packet = newPacket(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, random.length);
-  packet.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
-  packet.set(random, MESSAGE_AT);
-  return masked(packet, destId, MESSAGE_AT);
+  const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, random.length);
+  head.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  return concatBytes(masked(head, destId), random);
 }
 
 export interface WhoareyouToSeal extends Addressed {
@@ -259,11 +247,10 @@ export function sealWhoareyou(options: WhoareyouToSeal): SealedWhoareyou {
   if (enrSeq < 0n || enrSeq >= 1n << 64n) {
     throw new PeerlaneError('invalid-argument', 'enrSeq is not a number of 64 bits');
   }
-  const packet = newPacket(FLAG.whoareyou, nonce, maskingIv, WHOAREYOU_SIZE, 0);
-  packet.set(exactly(idNonce, 'idNonce', ID_NONCE_LENGTH), AUTHDATA_AT);
-  new DataView(packet.buffer).setBigUint64(AUTHDATA_AT + ID_NONCE_LENGTH, enrSeq);
-  const challengeData = packet.slice();
-  return { packet: masked(packet, destId, packet.length), challengeData };
+  const challengeData = headOf(FLAG.whoareyou, nonce, maskingIv, WHOAREYOU_SIZE, 0);
+  challengeData.set(exactly(idNonce, 'idNonce', ID_NONCE_LENGTH), AUTHDATA_AT);
+  new DataView(challengeData.buffer).setBigUint64(AUTHDATA_AT + ID_NONCE_LENGTH, enrSeq);
+  return { packet: masked(challengeData, destId), challengeData };
 }
 
 export interface HandshakeToSeal extends MessageToSeal {
@@ -284,24 +271,23 @@ export function sealHandshake(options: HandshakeToSeal): Uint8Array {
   const recordLength = record?.length ?? 0;
   if (recordLength > MAX_RECORD_SIZE) throw wrongLength('record', recordLength);
   const size = HANDSHAKE_SIZE + recordLength;
-  const packet = newPacket(FLAG.handshake, nonce, maskingIv, size, plaintext.length + GCM_TAG_LENGTH);
+  const head = headOf(FLAG.handshake, nonce, maskingIv, size, plaintext.length + GCM_TAG_LENGTH);
   let at = AUTHDATA_AT;
   const put = (bytes: Uint8Array): void => {
-    packet.set(bytes, at);
+    head.set(bytes, at);
     at += bytes.length;
   };
   put(exactly(srcId, 'srcId', NODE_ID_LENGTH));
-  packet[at++] = COMPACT_SIGNATURE_LENGTH;
-  packet[at++] = COMPRESSED_KEY_LENGTH;
+  head[at++] = COMPACT_SIGNATURE_LENGTH;
+  head[at++] = COMPRESSED_KEY_LENGTH;
   put(exactly(idSignature, 'idSignature', COMPACT_SIGNATURE_LENGTH));
   put(exactly(ephemeralKey, 'ephemeralKey', COMPRESSED_KEY_LENGTH));
   if (record !== undefined) put(record);
-  packet.set(gcmSeal(key, nonce, plaintext, packet.subarray(0, at)), at);
-  return masked(packet, destId, at);
+  return sealPacket(destId, key, head, plaintext);
 }
 
-/** With its masking-iv and static header, the rest still to be written. */
-function newPacket(
+/** masking-iv || header, without the authdata, which is still to be written. */
+function headOf(
   flag: number,
   nonce: Uint8Array,
   maskingIv: Uint8Array,
@@ -315,23 +301,18 @@ function newPacket(
       `a packet of ${length} bytes, of which there may be ${MAX_PACKET_SIZE}`,
     );
   }
-  const packet = new Uint8Array(length);
-  packet.set(exactly(maskingIv, 'maskingIv', MASKING_IV_LENGTH));
-  packet.set(PROTOCOL, PROTOCOL_AT);
-  packet[FLAG_AT] = flag;
-  packet.set(exactly(nonce, 'nonce', NONCE_LENGTH), NONCE_AT);
-  packet[SIZE_AT] = authDataSize >> 8;
-  packet[SIZE_AT + 1] = authDataSize;
-  return packet;
+  const head = new Uint8Array(AUTHDATA_AT + authDataSize);
+  head.set(exactly(maskingIv, 'maskingIv', MASKING_IV_LENGTH));
+  head.set(PROTOCOL, PROTOCOL_AT);
+  head[FLAG_AT] = flag;
+  head.set(exactly(nonce, 'nonce', NONCE_LENGTH), NONCE_AT);
+  head[SIZE_AT] = authDataSize >> 8;
+  head[SIZE_AT + 1] = authDataSize;
+  return head;
 }
 
-/** `packet`, whose header ends at `end`, with that masked. */
-function masked(packet: Uint8Array, destId: Uint8Array, end: number): Uint8Array {
-  const key = exactly(destId, 'destId', NODE_ID_LENGTH).subarray(0, MASKING_KEY_LENGTH);
-  const header = packet.subarray(MASKING_IV_LENGTH, end);
-  header.set(aes128Ctr(key, packet.subarray(0, MASKING_IV_LENGTH), header));
-  return packet;
-}
+/** To mask is to unmask. */
+const masked = (head: Uint8Array, destId: Uint8Array): Uint8Array => unmaskPacket(destId, head, head.length);
 
 function exactly(bytes: Uint8Array, name: string, length: number): Uint8Array {
   if (bytes.length !== length) throw wrongLength(name, bytes.length);

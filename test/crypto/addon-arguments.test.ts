@@ -63,6 +63,11 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       const signature = addon.scratch.slice(0, 64);
       return given([KEY, signature, publicKey()]);
     },
+    aes128CtrOfScratch: () => given([new Uint8Array(16 + 16 + 9)], 9),
+    gcmSealOfScratch: () => given([new Uint8Array(16 + 12 + 9 + 5)], 9, 5),
+    gcmOpenOfScratch: () => given([new Uint8Array(16 + 12 + 20 + 5)], 20, 5),
+    sealPacketOfScratch: () => given([new Uint8Array(32 + 16 + 71 + 9)], 71, 9),
+    unmaskOfScratch: () => given([new Uint8Array(32 + 90)], 71, 90),
     decompressOfScratch: () => given([Uint8Array.of(2), publicKey().subarray(0, 32)]),
     eciesEncrypt: () => {
       return [

@@ -3,12 +3,21 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, EMPTY, fromHex, toBareHex } from '../../src/base/bytes.ts';
-import { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from '../../src/crypto/index.ts';
+import {
+  aes128Ctr,
+  gcmOpen,
+  gcmSeal,
+  hkdfSha256,
+  sealPacket,
+  sha256,
+  unmaskPacket,
+} from '../../src/crypto/index.ts';
 import { runs } from '../support/runs.ts';
 import { byteArrays } from './arbitraries.ts';
 import { detachedBytes, sharedBytes } from './memory.ts';
 
 const KEY = new Uint8Array(16).fill(1);
+const ID = new Uint8Array(32).fill(3);
 const NONCE = new Uint8Array(12).fill(2);
 
 /** Node's own, with other calls than ours. */
@@ -129,19 +138,50 @@ describe('hashes', () => {
   });
 });
 
+describe('a packet', () => {
+  it('is as long as it may be, and reads back', () => {
+    const head = Uint8Array.from({ length: 71 }, (_, i) => i);
+    const plaintext = new Uint8Array(2048 - 71).fill(9);
+    const packet = sealPacket(ID, KEY, head, plaintext);
+    expect(packet.length).toBe(2048 + 16);
+    const masked = packet.slice(0, 71);
+    expect(unmaskPacket(ID, masked, 71)).toEqual(head);
+    expect(unmaskPacket(ID, masked, 40)).toEqual(head.slice(0, 40));
+    expect(masked.subarray(16)).toEqual(
+      aes128Ctr(ID.subarray(0, 16), head.subarray(0, 16), head.subarray(16)),
+    );
+    expect(gcmOpen(KEY, head.subarray(25, 37), packet.subarray(71), head)).toEqual(plaintext);
+  });
+});
+
 describe('arguments', () => {
+  it('may lie in shared memory', () => {
+    const nonce = sharedBytes(NONCE);
+    const sealed = gcmSeal(sharedBytes(KEY), nonce, sharedBytes(bytes), sharedBytes(KEY));
+    expect(sealed).toEqual(gcmSeal(KEY, NONCE, bytes, KEY));
+    expect(gcmOpen(KEY, NONCE, sharedBytes(sealed), sharedBytes(KEY))).toEqual(bytes);
+    expect(aes128Ctr(KEY, sharedBytes(KEY), sharedBytes(bytes))).toEqual(aes128Ctr(KEY, KEY, bytes));
+  });
+
   const refused = expect.objectContaining({ code: 'invalid-argument' });
   const bytes = new Uint8Array(20);
 
   it.each<[string, () => unknown]>([
     ['a short key', () => aes128Ctr(KEY.subarray(1), KEY, bytes)],
     ['a long iv', () => aes128Ctr(KEY, concatBytes(KEY, KEY), bytes)],
-    ['a message in shared memory', () => aes128Ctr(KEY, KEY, sharedBytes(bytes))],
     ['a message whose memory is gone', () => gcmOpen(KEY, NONCE, detachedBytes(bytes.slice()), EMPTY)],
     ['a text as message', () => Reflect.apply(aes128Ctr, undefined, [KEY, KEY, 'text'])],
     ['a long key of GCM', () => gcmSeal(concatBytes(KEY, KEY), NONCE, bytes, EMPTY)],
     ['a long nonce', () => gcmOpen(KEY, KEY, bytes, EMPTY)],
     ['no authenticated data', () => Reflect.apply(gcmSeal, undefined, [KEY, NONCE, bytes])],
+    ['half a header', () => sealPacket(ID, KEY, new Uint8Array(38), bytes)],
+    ['a packet that is too long', () => sealPacket(ID, KEY, new Uint8Array(1000), new Uint8Array(1049))],
+    ['a short id', () => sealPacket(KEY, KEY, new Uint8Array(71), bytes)],
+    ['the id of nobody', () => unmaskPacket(KEY, bytes, 20)],
+    ['an end behind the packet', () => unmaskPacket(ID, bytes, 21)],
+    ['an end in the masking-iv', () => unmaskPacket(ID, bytes, 15)],
+    ['an end in a byte', () => unmaskPacket(ID, bytes, 16.5)],
+    ['a packet of 2,049 bytes', () => unmaskPacket(ID, new Uint8Array(2049), 16)],
     ['half a byte', () => hkdfSha256(KEY, KEY, KEY, 0.5)],
     ['more bytes than HKDF gives', () => hkdfSha256(KEY, KEY, KEY, 8161)],
     ['no salt', () => Reflect.apply(hkdfSha256, undefined, [KEY])],
