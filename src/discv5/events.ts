@@ -2,7 +2,6 @@ import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { Discv5MessageKind } from './messages.ts';
 import type { Discv5Ping } from './questions.ts';
-import type { WireDrop } from './wire.ts';
 
 /** What an engine tells of; for observation, and for the node database. */
 export type Discv5Event =
@@ -15,8 +14,18 @@ export type Discv5Event =
   | { readonly kind: 'node-silent'; readonly node: KadNode }
   | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
 
-/** Why packets and messages are dropped; `unsolicited`: an answer or a challenge that nobody asked for. */
-export type Discv5DropReason = WireDrop | 'unsolicited';
+/**
+ * Why packets and messages are dropped. `foreign`: none of this protocol. `challenged`: no session opens it, and a WHOAREYOU has been
+ * sent. `shed`: there is no time for it. `handshake`: it proves nothing. `unsolicited`: an answer or a challenge that nobody asked for.
+ */
+export type Discv5DropReason =
+  | 'foreign'
+  | 'malformed'
+  | 'own'
+  | 'shed'
+  | 'challenged'
+  | 'handshake'
+  | 'unsolicited';
 
 /** Entries of what an engine keeps beside its table. */
 export interface Discv5Sizes {

@@ -3,6 +3,7 @@ import { equalBytes } from '../base/bytes.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type KadNode, type Origin, originOf, type UdpEndpoint } from '../kad/index.ts';
 import { type Challenge, Challenges, HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
+import type { Discv5DropReason } from './events.ts';
 import { acceptHandshake, beginHandshake, type Identity } from './handshake.ts';
 import { type Discv5Limits, Limits } from './limits.ts';
 import {
@@ -24,14 +25,8 @@ import { Sessions } from './sessions.ts';
 /** Of the message of a packet that cannot be opened: the size of a Ping with its tag. */
 const RANDOM_LENGTH = 27;
 
-/**
- * Why a packet is dropped. `foreign`: none of this protocol. `challenged`: no session opens it, and a WHOAREYOU has been sent.
- * `shed`: there is no time for it. `handshake`: it proves nothing.
- */
-export type WireDrop = 'foreign' | 'malformed' | 'own' | 'shed' | 'challenged' | 'handshake';
-
 export type Received =
-  | { readonly kind: 'dropped'; readonly reason: WireDrop }
+  | { readonly kind: 'dropped'; readonly reason: Discv5DropReason }
   | {
       readonly kind: 'message';
       readonly remote: Remote;
@@ -181,6 +176,6 @@ export class Wire {
   }
 }
 
-function dropped(reason: WireDrop): Received {
+function dropped(reason: Discv5DropReason): Received {
   return { kind: 'dropped', reason };
 }

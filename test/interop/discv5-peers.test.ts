@@ -1,16 +1,21 @@
-/** The real counterparts of discovery v5 speak with each other: whatever fails with ours is not theirs. */
+/** Our discovery v5 and its real counterparts speak with each other. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { enodeOfRecord, parseRecord } from '../../src/enr/index.ts';
 import { COUNTERPARTS, type Discv5Host, type Discv5Node } from './discv5-harness.ts';
+import { ownPeers } from './discv5-own.ts';
 
-/** Every kind of node; each is tried with each. */
+/** Ours among them. */
+const OURS = 'peerlane';
+/** Every kind of node. */
 const KINDS: Readonly<Record<string, () => Discv5Host>> = {
   ...COUNTERPARTS,
+  [OURS]: ownPeers,
 };
-const PAIRS = Object.keys(KINDS).flatMap((asking) =>
-  Object.keys(KINDS).map((asked) => [asking, asked] as const),
+/** Ours with each, both ways. That the others understand each other is seen in networks of all kinds. */
+const PAIRS = Object.keys(KINDS).flatMap((kind) =>
+  kind === OURS ? [[OURS, OURS] as const] : [[OURS, kind] as const, [kind, OURS] as const],
 );
 /** Nodes of each kind in a network, and how many a lookup finds at most. */
 const EACH = 4;
@@ -109,16 +114,17 @@ describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
     const moved = await asked.enr();
     expect(udpPortOf(moved)).toBe(port);
     expect(udpPortOf(record)).not.toBe(port);
-    // Where both begin a handshake at the same moment, ChainSafe's may lose a request.
+    // Where both begin a handshake at the same moment, either may lose a request.
     const ping = async () => (await asking.ping(moved)).seq;
     await expect.poll(ping, { timeout: PATIENCE_MS }).toBe(Number(parseRecord(moved).seq));
-    expect((await asked.ping(await asking.enr())).to).toBe(`127.0.0.1:${port}`);
+    const back = async () => (await asked.ping(await asking.enr())).to;
+    await expect.poll(back, { timeout: PATIENCE_MS }).toBe(`127.0.0.1:${port}`);
   });
 
   it('is silent when it is closed', async () => {
     await asking.ping(record);
     await asked.close();
-    await expect(asking.ping(record)).rejects.toThrow(/timeout/i);
+    await expect(asking.ping(record)).rejects.toThrow(/timeout|no answer/i);
   });
 });
 
