@@ -73,7 +73,8 @@ function checkAtMost(length: number): void {
 }
 
 /**
- * A packet of discovery v5 (discv5-wire.md, "Packet Encoding").
+ * A packet of discovery v5 (discv5-wire.md, "Packet Encoding"). It may share its memory with others, so that one that is kept
+ * keeps up to 16 KiB.
  * @param destId of the recipient, 32 bytes
  * @param key 16 bytes
  * @param head masking-iv || header, at least 39 bytes, in which the nonce is

@@ -186,7 +186,8 @@ export interface Backend {
   /**
    * A packet of discovery v5 (discv5-wire.md, "Packet Encoding"): `head`, masking-iv and header, of which the latter is
    * masked with 16 bytes of `destId`; and what `gcmSeal` makes of the plaintext, with the nonce in `head`, which is
-   * authenticated. Both together are at most 2,048 bytes.
+   * authenticated. Both together are at most 2,048 bytes. The packet may share its memory with others: one that is kept
+   * keeps 16 KiB.
    */
   sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array;
   /** The first `end` bytes of a packet of at most 2,048, 16 at least, with all behind the masking-iv unmasked. */

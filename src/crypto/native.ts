@@ -24,6 +24,8 @@ import { isCutOff } from './elf.ts';
 import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
 
 const DIGEST_LENGTH = 32;
+/** To make memory for each packet takes as long as to seal it; they are gone when they have been sent. */
+const PACKETS_LENGTH = 16 * 1024;
 const NO_SLOTS = new Uint32Array(0);
 const NO_PIECES: InputPieces = { pieces: [], counts: new Uint32Array(0) };
 const NONE_STAGED: StagedPayloads = { bytes: new Uint8Array(0), places: new Uint32Array(0) };
@@ -183,6 +185,9 @@ class NativeBackend implements Backend {
   /** The length of the results' part of scratch, and of the arguments'. */
   readonly #half: number;
   readonly #gone: FinalizationRegistry<number>;
+  /** Where packets are put one behind another, and how far it is full. */
+  #packets = new Uint8Array(0);
+  #packed = 0;
   /** Kept from call to call; absent while a call has it. */
   #slots: Uint32Array = NO_SLOTS;
 
@@ -254,7 +259,7 @@ class NativeBackend implements Backend {
   sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array {
     this.#give(destId, key, head, plaintext);
     this.#addon.sealPacketOfScratch(head.length, plaintext.length);
-    return this.#scratch.slice(0, head.length + plaintext.length + GCM_TAG_LENGTH);
+    return this.#packet(head.length + plaintext.length + GCM_TAG_LENGTH);
   }
 
   unmask(localId: Uint8Array, packet: Uint8Array, end: number): Uint8Array {
@@ -409,6 +414,18 @@ class NativeBackend implements Backend {
 
   #result(ok: boolean, length: number): Uint8Array | undefined {
     return ok ? this.#scratch.slice(0, length) : undefined;
+  }
+
+  /** Bytes at the start of scratch, in memory that they share with other packets. */
+  #packet(length: number): Uint8Array {
+    if (this.#packed + length > this.#packets.length) {
+      this.#packets = new Uint8Array(PACKETS_LENGTH);
+      this.#packed = 0;
+    }
+    const packet = this.#packets.subarray(this.#packed, this.#packed + length);
+    packet.set(this.#scratch.subarray(0, length));
+    this.#packed += length;
+    return packet;
   }
 
   /** A call within a call, from a getter, gets slots of its own. */

@@ -201,11 +201,17 @@ export interface MessageToSeal extends Addressed {
   readonly plaintext: Uint8Array;
 }
 
-/** An ordinary message packet. @throws PeerlaneError `invalid-argument` for what has a wrong length */
+/** Written anew for each message: memory for one takes as long as to write it. */
+const messageHead = new Uint8Array(MESSAGE_AT);
+
+/**
+ * An ordinary message packet. It may share its memory with others: to be sent, or copied by whoever keeps it.
+ * @throws PeerlaneError `invalid-argument` for what has a wrong length
+ */
 export function sealMessage(options: MessageToSeal): Uint8Array {
   const { destId, srcId, nonce, maskingIv, key, plaintext } = options;
   const sealed = plaintext.length + GCM_TAG_LENGTH;
-  const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, sealed);
+  const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, sealed, messageHead);
   head.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
   return sealPacket(destId, key, head, plaintext);
 }
@@ -263,7 +269,7 @@ export interface HandshakeToSeal extends MessageToSeal {
 }
 
 /**
- * A handshake message packet. Its plaintext has to be shorter than that of an ordinary one: by 99 bytes and the record.
+ * A handshake message packet, in memory as `sealMessage` says. Its plaintext has to be shorter than that of an ordinary one: by 99 bytes and the record.
  * @throws PeerlaneError `invalid-argument` for what has a wrong length
  */
 export function sealHandshake(options: HandshakeToSeal): Uint8Array {
@@ -293,6 +299,7 @@ function headOf(
   maskingIv: Uint8Array,
   authDataSize: number,
   messageLength: number,
+  head = new Uint8Array(AUTHDATA_AT + authDataSize),
 ): Uint8Array {
   const length = AUTHDATA_AT + authDataSize + messageLength;
   if (length > MAX_PACKET_SIZE) {
@@ -301,7 +308,6 @@ function headOf(
       `a packet of ${length} bytes, of which there may be ${MAX_PACKET_SIZE}`,
     );
   }
-  const head = new Uint8Array(AUTHDATA_AT + authDataSize);
   head.set(exactly(maskingIv, 'maskingIv', MASKING_IV_LENGTH));
   head.set(PROTOCOL, PROTOCOL_AT);
   head[FLAG_AT] = flag;
