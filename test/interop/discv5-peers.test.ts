@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { enodeOfRecord, parseRecord } from '../../src/enr/index.ts';
-import { COUNTERPARTS, type Discv5Host, type Discv5Node } from './discv5-harness.ts';
+import { COUNTERPARTS, type Discv5Host, type Discv5Node, type PeerOptions } from './discv5-harness.ts';
 import { ownPeers } from './discv5-own.ts';
 
 /** Ours among them. */
@@ -17,13 +17,14 @@ const KINDS: Readonly<Record<string, () => Discv5Host>> = {
 const PAIRS = Object.keys(KINDS).flatMap((kind) =>
   kind === OURS ? [[OURS, OURS] as const] : [[OURS, kind] as const, [kind, OURS] as const],
 );
-/** Nodes of each kind in a network, and how many a lookup finds at most. */
-const EACH = 4;
+/** Nodes of each kind in a network (ChainSafe's share one thread, and are slow), and how many a lookup finds at most. */
+const EACH = 3;
 const LOOKUP_SIZE = 16;
-/** How long a small network may take to find itself. */
+/** How long anything may take, and how long a small network to find itself: lookups wait for nodes that are busy. */
 const PATIENCE_MS = 30_000;
-/** go-ethereum tells of no node before it has checked it. */
-const PACE = { pingMs: 100 };
+const NETWORK_MS = 100_000;
+/** go-ethereum else tells of no node before it has checked it, and checks that follow each other fast get into others' way. */
+const optionsOf = (kind: string) => (kind === 'go-ethereum' ? { anyNode: true } : {});
 
 /** Of an answer in several packets these give their users the first one; their lookups take them all. */
 const HEARS_ONE_PACKET = new Set(['sigp']);
@@ -41,6 +42,20 @@ afterEach(async () => {
   hosts.clear();
 });
 
+/**
+ * Asks again when there was no answer in time: where both sides begin a handshake at the same moment, the counterparts lose a
+ * request now and then, and where the machine is busy an answer is late.
+ */
+async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (const signal = AbortSignal.timeout(PATIENCE_MS); ; ) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (signal.aborted || !/timeout|no answer/i.test(String(error))) throw error;
+    }
+  }
+}
+
 /** The process in which all nodes of a kind run. */
 function host(kind: string): Discv5Host {
   const started = hosts.get(kind) ?? KINDS[kind]?.();
@@ -49,41 +64,46 @@ function host(kind: string): Discv5Host {
   return started;
 }
 
+const start = (kind: string, options: PeerOptions = {}) =>
+  host(kind).node({ ...optionsOf(kind), ...options });
+
 describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
   let asking: Discv5Node;
   let asked: Discv5Node;
   let record: string;
   beforeEach(async () => {
-    [asking, asked] = [await host(askingKind).node(PACE), await host(askedKind).node(PACE)];
+    [asking, asked] = [await start(askingKind), await start(askedKind)];
     record = await asked.enr();
   });
 
   it('answers a Ping with the endpoint that it came from', async () => {
     const port = udpPortOf(await asking.enr());
-    expect(await asking.ping(record)).toEqual({
+    expect(await insist(() => asking.ping(record))).toEqual({
       to: `127.0.0.1:${port}`,
       seq: Number(parseRecord(record).seq),
     });
     // Within the same session, and the other way.
-    expect(await asking.ping(record)).toMatchObject({ to: `127.0.0.1:${port}` });
-    expect((await asked.ping(await asking.enr())).to).toBe(`127.0.0.1:${udpPortOf(record)}`);
+    expect(await insist(() => asking.ping(record))).toMatchObject({ to: `127.0.0.1:${port}` });
+    expect((await insist(async () => asked.ping(await asking.enr()))).to).toBe(
+      `127.0.0.1:${udpPortOf(record)}`,
+    );
   });
 
   it('sends its own record for the distance 0', async () => {
-    expect(await asking.findNode(record, [0])).toMatchObject([{ id: asked.id, enr: record }]);
+    expect(await insist(() => asking.findNode(record, [0]))).toMatchObject([{ id: asked.id, enr: record }]);
   });
 
   it('sends the nodes of the distances that it is asked for', async () => {
     const others: Discv5Node[] = [];
-    for (let i = 0; i < 12; i++) others.push(await host(askingKind).node(PACE));
-    for (const node of others) await node.ping(record);
+    for (let i = 0; i < 12; i++) others.push(await start(askingKind));
+    for (const node of others) await insist(() => node.ping(record));
     const distances = [256, 254];
     const wanted = idsOf(others).filter((id) => distances.includes(logDistance(id, asked.id)));
     const expected = HEARS_ONE_PACKET.has(askingKind)
       ? expect.toSatisfy((ids: string[]) => ids.length > 0 && ids.every((id) => wanted.includes(id)))
       : wanted.sort();
     const heardOf = async () =>
-      idsOf(await asking.findNode(record, distances))
+      idsOf(await insist(() => asking.findNode(record, distances)))
         .filter((id) => id !== asking.id)
         .sort();
     await expect.poll(heardOf, { timeout: PATIENCE_MS }).toEqual(expected);
@@ -91,38 +111,35 @@ describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
 
   it('answers a TalkReq', async () => {
     const request = randomBytes(900);
-    expect(Buffer.from(await asking.talk(record, 'echo', request))).toEqual(request);
-    expect(await asking.talk(record, 'echo', new Uint8Array())).toHaveLength(0);
+    expect(Buffer.from(await insist(() => asking.talk(record, 'echo', request)))).toEqual(request);
+    expect(await insist(() => asking.talk(record, 'echo', new Uint8Array()))).toHaveLength(0);
   });
 
   it('answers a TalkReq of a protocol that it does not know with nothing', async () => {
-    expect(await asking.talk(record, 'unknown', Uint8Array.of(1, 2, 3))).toHaveLength(0);
+    expect(await insist(() => asking.talk(record, 'unknown', Uint8Array.of(1, 2, 3)))).toHaveLength(0);
   });
 
   it('sends its record again when that has changed', async () => {
-    await asking.ping(record);
+    await insist(() => asking.ping(record));
     const updated = await asked.update({ greeting: '8401020304' });
     expect(parseRecord(updated).seq).toBeGreaterThan(parseRecord(record).seq);
     expect(toBareHex(parseRecord(updated).pairs.get('greeting') ?? new Uint8Array())).toBe('8401020304');
-    expect((await asking.ping(record)).seq).toBe(Number(parseRecord(updated).seq));
-    expect(await asking.resolve(record)).toBe(updated);
+    expect((await insist(() => asking.ping(record))).seq).toBe(Number(parseRecord(updated).seq));
+    await expect.poll(() => asking.resolve(record), { timeout: PATIENCE_MS }).toBe(updated);
   });
 
   it('is found at another port by its new record', async () => {
-    await asking.ping(record);
+    await insist(() => asking.ping(record));
     const port = await asked.move();
     const moved = await asked.enr();
     expect(udpPortOf(moved)).toBe(port);
     expect(udpPortOf(record)).not.toBe(port);
-    // Where both begin a handshake at the same moment, either may lose a request.
-    const ping = async () => (await asking.ping(moved)).seq;
-    await expect.poll(ping, { timeout: PATIENCE_MS }).toBe(Number(parseRecord(moved).seq));
-    const back = async () => (await asked.ping(await asking.enr())).to;
-    await expect.poll(back, { timeout: PATIENCE_MS }).toBe(`127.0.0.1:${port}`);
+    expect((await insist(() => asking.ping(moved))).seq).toBe(Number(parseRecord(moved).seq));
+    expect((await insist(async () => asked.ping(await asking.enr()))).to).toBe(`127.0.0.1:${port}`);
   });
 
   it('is silent when it is closed', async () => {
-    await asking.ping(record);
+    await insist(() => asking.ping(record));
     await asked.close();
     await expect(asking.ping(record)).rejects.toThrow(/timeout|no answer/i);
   });
@@ -130,43 +147,46 @@ describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
 
 describe.each(PAIRS)('on IPv6, %s and %s', (askingKind, askedKind) => {
   it('answers a Ping and a TalkReq', async () => {
-    const options = { ...PACE, ip: '::1' };
-    const [asking, asked] = [await host(askingKind).node(options), await host(askedKind).node(options)];
+    const [asking, asked] = [await start(askingKind, { ip: '::1' }), await start(askedKind, { ip: '::1' })];
     const record = await asked.enr();
     if (NEEDS_UDP6.has(askingKind) && parseRecord(record).get('udp6') === undefined) {
       await expect(asking.ping(record)).rejects.toThrow();
       return;
     }
     const { udpPort } = enodeOfRecord(parseRecord(await asking.enr())) ?? {};
-    expect((await asking.ping(record)).to).toBe(`[::1]:${udpPort}`);
-    expect(await asking.talk(record, 'echo', Uint8Array.of(6))).toEqual(Uint8Array.of(6));
+    expect((await insist(() => asking.ping(record))).to).toBe(`[::1]:${udpPort}`);
+    expect(await insist(() => asking.talk(record, 'echo', Uint8Array.of(6)))).toEqual(Uint8Array.of(6));
   });
 });
 
 describe.each(Object.keys(KINDS))('a network of all kinds, from a bootnode of %s', (kind) => {
-  it('finds itself', async () => {
-    const bootnode = await host(kind).node(PACE);
-    const options = { ...PACE, bootnodes: [await bootnode.enr()] };
-    const nodes: Discv5Node[] = [bootnode];
-    for (const other of Object.keys(KINDS)) {
-      for (let i = 0; i < EACH; i++) nodes.push(await host(other).node(options));
-    }
-    const searching = new Map(nodes.map((node) => [node.id, node]));
-    // go-ethereum's look for themselves; the others wait to be told. All go on as long as one has not found all that it should:
-    // that it has not been heard of may be why.
-    const round = async () => {
-      const target = toBareHex(randomBytes(32));
-      const ways = nodes.map(async (node) => {
-        await node.lookup(node.id);
-        const found = idsOf(await node.lookup(target));
-        const others = idsOf(nodes).filter((id) => id !== node.id);
-        if (closest(target, others).every((id) => found.includes(id))) searching.delete(node.id);
-      });
-      await Promise.all(ways);
-      return searching.size;
-    };
-    await expect.poll(round, { timeout: PATIENCE_MS }).toBe(0);
-  });
+  it(
+    'finds itself',
+    async () => {
+      const bootnode = await start(kind);
+      const options = { bootnodes: [await bootnode.enr()] };
+      const nodes: Discv5Node[] = [bootnode];
+      for (const other of Object.keys(KINDS)) {
+        for (let i = 0; i < EACH; i++) nodes.push(await start(other, options));
+      }
+      const searching = new Map(nodes.map((node) => [node.id, node]));
+      // go-ethereum's look for themselves; the others wait to be told. All go on as long as one has not found all that it should:
+      // that it has not been heard of may be why.
+      const round = async () => {
+        const target = toBareHex(randomBytes(32));
+        const ways = nodes.map(async (node) => {
+          await node.lookup(node.id);
+          const found = idsOf(await node.lookup(target));
+          const others = idsOf(nodes).filter((id) => id !== node.id);
+          if (closest(target, others).every((id) => found.includes(id))) searching.delete(node.id);
+        });
+        await Promise.all(ways);
+        return searching.size;
+      };
+      await expect.poll(round, { timeout: NETWORK_MS }).toBe(0);
+    },
+    NETWORK_MS * 1.2,
+  );
 });
 
 /** Of these node ids, those that a lookup of the target is to find. */
