@@ -1,5 +1,8 @@
 import { checkInteger, checkNames, invalidArgument } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
+import { isHostName } from '../../base/host-name.ts';
+import { formatIp, parseIpv4 } from '../../base/ip.ts';
+import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
 import { checkedExternalIp } from '../listen-host.ts';
 import type { NatMethod } from './method.ts';
@@ -64,7 +67,7 @@ export function checkNatOptions(
     throw invalidArgument(`externalIp says where others reach the node, and nat: '${way}' would find it out`);
   if (host === undefined) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
   return {
-    nat: { way, stunServer: way === 'stun' ? checkedServer(stunServer) : undefined },
+    nat: { way, stunServer: way === 'stun' ? checkedStunServer(stunServer) : undefined },
     externalIp: undefined,
   };
 }
@@ -73,15 +76,20 @@ function requireNoServer(stunServer: unknown): void {
   if (stunServer !== undefined) throw invalidArgument("stunServer is for nat: 'stun'");
 }
 
-function checkedServer(server: Endpoint | undefined): Endpoint {
+/** A copy, with the one text of its host. @throws PeerlaneError `invalid-argument` */
+export function checkedStunServer(server: Endpoint | undefined): Endpoint {
   if (server === undefined) throw invalidArgument("nat: 'stun' needs stunServer");
   checkNames('stunServer', server, { host: true, port: true });
   const { host, port } = server;
-  if (typeof host !== 'string' || host === '' || host.includes(':')) {
-    throw invalidArgument('stunServer.host is neither an IPv4 address nor a host name');
-  }
   checkInteger('stunServer.port', port, 1, 65_535);
-  return { host, port };
+  return { host: checkedServerHost(host), port };
+}
+
+function checkedServerHost(host: string): string {
+  const address = typeof host === 'string' ? parseIpv4(host) : undefined;
+  if (address !== undefined && isHostAddress(address)) return formatIp(address);
+  if (address === undefined && typeof host === 'string' && isHostName(host)) return host;
+  throw invalidArgument('stunServer.host is neither the IPv4 address of a host nor a host name');
 }
 
 /** The ways to an external endpoint, in the order in which they are tried. */

@@ -4,6 +4,9 @@ import { codeOf } from '../../support/errors.ts';
 
 const STUN = { host: '127.0.0.1', port: 3478 };
 
+const refusal = (message: RegExp): unknown =>
+  expect.objectContaining({ code: 'invalid-argument', message: expect.stringMatching(message) });
+
 it('an address is the same by either option', () => {
   const expected = { nat: { way: 'none', stunServer: undefined }, externalIp: '1.2.3.4' };
   expect(checkNatOptions({ nat: { extip: '1.2.3.4' } }, undefined, '0.0.0.0')).toEqual(expected);
@@ -24,3 +27,22 @@ it.each<[string, unknown, string | undefined, string | undefined]>([
 ])('refuses %s', (_, options, externalIp, host) => {
   expect(codeOf(() => checkNatOptions(options as NatOptions, externalIp, host))).toBe('invalid-argument');
 });
+
+it.each([
+  ...['', 'a b/\n', 'a\0b', '-a', 'a..b', '0.0.0.0', '255.255.255.255', '224.0.0.1', '240.0.0.1'],
+  ...['256.1.1.1', '1.2.3', '0x7f000001', '1.2.3.4.', '::1', '[::1]', '1.2.3.4:3478', 'a'.repeat(254)],
+  ...[undefined, null, 1, ['a'], {}],
+])('refuses %j as the host of a STUN server, and names the option', (host) => {
+  const options = { nat: 'stun', stunServer: { ...STUN, host } } as NatOptions;
+  expect(() => checkNatOptions(options, undefined, '0.0.0.0')).toThrow(
+    refusal(/^stunServer\.host is neither/),
+  );
+});
+
+it.each(['127.0.0.1', '8.8.8.8', 'localhost', 'stun.example.org', 'stun.example.org.', 'a_b-c.d'])(
+  'takes %s as the host of a STUN server',
+  (host) => {
+    const { nat } = checkNatOptions({ nat: 'stun', stunServer: { ...STUN, host } }, undefined, '0.0.0.0');
+    expect(nat.stunServer).toEqual({ ...STUN, host });
+  },
+);
