@@ -1,5 +1,6 @@
 import { checkInteger, checkNames, invalidArgument } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
+import type { PeerlaneError } from '../../base/errors.ts';
 import { isHostName } from '../../base/host-name.ts';
 import { formatIp, parseIpv4 } from '../../base/ip.ts';
 import { isHostAddress } from '../../base/ip-class.ts';
@@ -53,14 +54,15 @@ export function checkNatOptions(
   const given = externalIp === undefined ? undefined : checkedExternalIp(externalIp, host);
   if (typeof nat === 'object' && nat !== null) {
     checkNames('nat', nat, { extip: true });
+    if (nat.extip === undefined) throw noWay();
     requireNoServer(stunServer);
-    const extip = checkedExternalIp(nat.extip, host);
+    const extip = checkedExternalIp(nat.extip, host, 'nat.extip');
     if (given === undefined || given === extip)
       return { nat: { way: 'none', stunServer: undefined }, externalIp: extip };
     throw invalidArgument(`externalIp is ${given}, and nat says ${extip}`);
   }
   const way = WAYS.find((one) => one === nat);
-  if (way === undefined) throw invalidArgument(`nat is neither one of ${WAYS.join(', ')} nor { extip }`);
+  if (way === undefined) throw noWay();
   if (way !== 'stun') requireNoServer(stunServer);
   if (way === 'none') return { nat: { way, stunServer: undefined }, externalIp: given };
   if (given !== undefined)
@@ -70,6 +72,12 @@ export function checkNatOptions(
     nat: { way, stunServer: way === 'stun' ? checkedStunServer(stunServer) : undefined },
     externalIp: undefined,
   };
+}
+
+function noWay(): PeerlaneError {
+  return invalidArgument(
+    `nat is neither one of ${WAYS.join(', ')} nor { extip }, with the IP address at which others reach the node`,
+  );
 }
 
 function requireNoServer(stunServer: unknown): void {

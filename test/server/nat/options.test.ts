@@ -46,3 +46,21 @@ it.each(['127.0.0.1', '8.8.8.8', 'localhost', 'stun.example.org', 'stun.example.
     expect(nat.stunServer).toEqual({ ...STUN, host });
   },
 );
+
+it('says what nat takes when it is given nothing, and names it when its address is none', () => {
+  const refused =
+    (nat: unknown): unknown =>
+    () =>
+      checkNatOptions({ nat } as NatOptions, undefined, '0.0.0.0');
+  for (const nat of [{}, { extip: undefined }, null, '', 'extip']) {
+    expect(refused(nat), JSON.stringify(nat)).toThrow(
+      refusal(/^nat is neither one of none, any, pcp, pmp, upnp, stun nor \{ extip \}, with the IP address/),
+    );
+  }
+  for (const extip of [null, '', '0.0.0.0', 'localhost', 1]) {
+    expect(refused({ extip }), String(extip)).toThrow(
+      refusal(/^nat\.extip is not the IP address of a host$/),
+    );
+  }
+  expect(refused({ extip: '2001:4860::1' })).toThrow(refusal(/^nat\.extip: nobody reaches 0\.0\.0\.0/));
+});
