@@ -97,6 +97,18 @@ it('a bootnode has its UDP port mapped', async () => {
   );
 });
 
+it('what was asked for by UPnP, and whose answer was lost, is taken back when the node stops', async () => {
+  const port = 5_000;
+  const router = await lab({ config: [`http_port=${port}`] });
+  // The description and the address are asked for before the mapping.
+  await router.loseAnswers(port, 2);
+  const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:0', '--nat', 'upnp');
+  await router.untilRules((rules) => leads(rules) === 1);
+  process.kill(node.pid, 'SIGTERM');
+  await router.untilRules((rules) => leads(rules) === 0);
+  await expect(mapped(node, 'udp')).rejects.toThrow();
+});
+
 it('a lease is renewed before it ends, and a router that restarts gets its mappings back', async () => {
   const router = await lab({ config: ['min_lifetime=2', 'max_lifetime=4'] });
   const node = serve(router, '--nat', 'pcp');
