@@ -85,6 +85,17 @@ it.each(['pcp', 'pmp', 'upnp', 'any'])(
   },
 );
 
+it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s nothing is asked for a node on IPv6 alone', async (way) => {
+  const router = await lab();
+  const node = cli(router, router.lan, 'listen', '--listen', '[::1]:0', '--nat', way);
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({
+    code: 'nat-no-router',
+    message: expect.stringMatching(/where the node does not listen/),
+  });
+  expect(leads(await router.rules())).toBe(0);
+});
+
 it('a bootnode has its UDP port mapped', async () => {
   const router = await lab();
   const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:0', '--nat', 'pcp');

@@ -26,7 +26,10 @@ export type NatOption =
   | { readonly extip: string };
 
 export interface NatOptions {
-  /** Whether a router is asked to let others in, and how; default `none`. */
+  /**
+   * Whether a router is asked to let others in, and how; default `none`. By IPv4 only: no pinholes are made for IPv6, in whose
+   * firewalls a port is opened by hand.
+   */
   readonly nat?: NatOption;
   /** For `nat: 'stun'`: the host, an IPv4 address or a name, and UDP port of a STUN server. */
   readonly stunServer?: Endpoint | undefined;
