@@ -1,4 +1,5 @@
 /** The options of a server, checked early and completed with named defaults. */
+import { toBareHex } from '../base/bytes.ts';
 import {
   checkEnv,
   checkFunction,
@@ -198,6 +199,10 @@ function checked(options: ServerOptions): ServerConfig {
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
   const choosesPeers = discovery !== undefined || bootnodes.length > 0;
+  const named = {
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
+    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+  };
   return {
     key: key.slice(),
     listen,
@@ -209,13 +214,12 @@ function checked(options: ServerOptions): ServerConfig {
     maxDialedPeers,
     maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
     bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
-    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
-    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+    ...named,
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],
     allows,
     memoryBudget,
-    bandwidth: checkedBandwidth(options.bandwidth, maxPeers),
+    bandwidth: checkedBandwidth(options.bandwidth, { maxPeers, ...named }),
     policy,
     discovery,
     nodeDatabase: options.nodeDatabase,
@@ -244,7 +248,10 @@ const BANDWIDTH: NamesOf<BandwidthOptions> = {
   downloadPerPeer: true,
 };
 
-function checkedBandwidth(bandwidth: BandwidthOptions = {}, maxPeers: number): BandwidthOptions {
+function checkedBandwidth(
+  bandwidth: BandwidthOptions = {},
+  { maxPeers, staticNodes, trustedNodes }: Pick<ServerConfig, 'maxPeers' | 'staticNodes' | 'trustedNodes'>,
+): BandwidthOptions {
   checkObject('bandwidth', bandwidth);
   checkNames('bandwidth', bandwidth, BANDWIDTH);
   const { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer } = bandwidth;
@@ -252,10 +259,13 @@ function checkedBandwidth(bandwidth: BandwidthOptions = {}, maxPeers: number): B
   for (const [name, rate] of Object.entries(limits)) {
     if (rate !== undefined) checkInteger(`bandwidth.${name}`, rate, MIN_BANDWIDTH, Number.MAX_SAFE_INTEGER);
   }
-  const least = maxPeers * MIN_DOWNLOAD_OF_PEER;
+  // They are let in whatever `maxPeers` says.
+  const beyond = new Set([...staticNodes, ...trustedNodes].map(({ publicKey }) => toBareHex(publicKey))).size;
+  const least = (maxPeers + beyond) * MIN_DOWNLOAD_OF_PEER;
   if (download !== undefined && download < least) {
+    const others = beyond === 0 ? '' : ` and ${beyond} static or trusted nodes`;
     throw invalid(
-      `bandwidth.download is at least ${least} with maxPeers ${maxPeers}, 16 KiB/s for each: nodes leave a peer that does not read`,
+      `bandwidth.download is at least ${least} with maxPeers ${maxPeers}${others}, 16 KiB/s for each: nodes leave a peer that does not read`,
     );
   }
   return { ...limits };
