@@ -22,9 +22,9 @@ import type { Peer } from './peer.ts';
 
 interface Candidate {
   readonly key: string;
-  readonly isStatic: boolean;
+  isStatic: boolean;
   /** Found by discovery: forgotten when it is gone, for it to be found again. */
-  readonly isFound: boolean;
+  isFound: boolean;
   target: DialTarget;
   dialedAt: number | undefined;
   backoff: Backoff | undefined;
@@ -65,16 +65,25 @@ export class Dialer {
     this.#dials.abortAll();
   }
 
-  /** A node to be dialed while there are slots; a static one is kept connected, and stays static. */
+  /**
+   * A node to be dialed while there are slots; a static one is kept connected, and stays static. What it did before the user
+   * named it so leaves no wait but that between two dials.
+   */
   add(target: DialTarget, isStatic: boolean): void {
     const key = toBareHex(target.publicKey);
     const known = this.#candidates.get(key);
-    this.#candidates.set(key, {
-      ...{ key, target, isFound: false },
-      isStatic: isStatic || known?.isStatic === true,
-      dialedAt: known?.dialedAt,
-      backoff: known?.backoff,
-    });
+    if (known === undefined) {
+      const backoff = soonAgain(this.#history.get(key), this.#options.env.now());
+      const blank = { key, target, isFound: false, isStatic, dialedAt: undefined };
+      this.#candidates.set(key, { ...blank, backoff: isStatic ? backoff : this.#history.get(key) });
+    } else {
+      // The same object: the dial that may be under way tells it what becomes of it.
+      if (isStatic && !known.isStatic) known.backoff = undefined;
+      known.target = target;
+      known.isFound = false;
+      known.isStatic ||= isStatic;
+    }
+    this.#history.delete(key);
     this.plan();
   }
 
@@ -295,6 +304,11 @@ export class Dialer {
 /** Whoever takes a node away does not want it at once. */
 function backoffOfRemoved({ backoff }: Candidate, now: number): Backoff {
   return { until: now + REDIAL_INTERVAL_MS, failures: backoff?.failures ?? 0 };
+}
+
+/** When the last dial began is not known: it was at the latest now. */
+function soonAgain(backoff: Backoff | undefined, now: number): Backoff | undefined {
+  return backoff && { until: Math.min(backoff.until, now + REDIAL_INTERVAL_MS), failures: 0 };
 }
 
 function randomOf(env: Env): number {
