@@ -28,6 +28,8 @@ interface Candidate {
   target: DialTarget;
   dialedAt: number | undefined;
   backoff: Backoff | undefined;
+  /** What `backoff` waits for is the end of a ban of all addresses behind its host name. */
+  isHeld: boolean;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -74,11 +76,11 @@ export class Dialer {
     const known = this.#candidates.get(key);
     if (known === undefined) {
       const backoff = soonAgain(this.#history.get(key), this.#options.env.now());
-      const blank = { key, target, isFound: false, isStatic, dialedAt: undefined };
+      const blank = { key, target, isFound: false, isStatic, dialedAt: undefined, isHeld: false };
       this.#candidates.set(key, { ...blank, backoff: isStatic ? backoff : this.#history.get(key) });
     } else {
       // The same object: the dial that may be under way tells it what becomes of it.
-      if (isStatic && !known.isStatic) known.backoff = undefined;
+      if (isStatic && !known.isStatic && !known.isHeld) known.backoff = undefined;
       known.target = target;
       known.isFound = false;
       known.isStatic ||= isStatic;
@@ -90,11 +92,11 @@ export class Dialer {
   /** Nodes that are known and not connected: the static ones, those that are not dialed for how they behaved, and all. */
   get waiting(): { readonly kept: number; readonly shunned: number; readonly all: number } {
     let [kept, shunned, all] = [0, 0, 0];
-    for (const { key, isStatic, target } of this.#candidates.values()) {
+    for (const { key, isStatic, target, isHeld } of this.#candidates.values()) {
       if (this.#options.peers.get(key) !== undefined) continue;
       all++;
       if (isStatic) kept++;
-      if (this.#shunnedForMs(target) > 0) shunned++;
+      if (isHeld || this.#shunnedForMs(target) > 0) shunned++;
     }
     return { kept, shunned, all };
   }
@@ -140,7 +142,8 @@ export class Dialer {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
-    this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
+    const kind = { isStatic: false, isFound: true, isHeld: false };
+    this.#candidates.set(key, { key, target, ...kind, dialedAt: undefined, backoff });
     this.plan();
   }
 
@@ -176,6 +179,7 @@ export class Dialer {
     candidate.target = target;
     candidate.backoff = undefined;
     candidate.dialedAt = undefined;
+    candidate.isHeld = false;
     this.#options.moved?.(target);
     this.plan();
   }
@@ -213,9 +217,12 @@ export class Dialer {
   /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
   forgive({ kind, name }: BanTarget): void {
     if (kind === 'node') this.#history.delete(name);
-    for (const key of kind === 'node' ? [name] : this.keysAt(name)) {
-      const candidate = this.#candidates.get(key);
-      if (candidate !== undefined) candidate.backoff = undefined;
+    for (const candidate of this.#candidates.values()) {
+      const { key, target, isHeld } = candidate;
+      const isMeant = kind === 'node' ? key === name : isHeld || isAt(target, name);
+      if (!isMeant) continue;
+      candidate.backoff = undefined;
+      candidate.isHeld = false;
     }
     this.plan();
   }
@@ -251,6 +258,7 @@ export class Dialer {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
+      candidate.isHeld = false;
       this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
         () => {
           this.#search.forget(key);
@@ -274,6 +282,7 @@ export class Dialer {
     const outcome = outcomeOf(error);
     this.#outage.dialed(enode.host, outcome);
     this.#over(candidate, outcome);
+    this.#hold(candidate, error);
     candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);
     this.#options.failed({ enode, error, outcome, redialInMs, isFound });
@@ -281,6 +290,22 @@ export class Dialer {
     if (isKept && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
       this.#search.want(key, enode);
     this.plan();
+  }
+
+  /**
+   * All addresses of the node are banned, as far as one had to look up where its names lead: nobody was dialed. They may lead
+   * elsewhere later, and the clock by which bans end may be set.
+   */
+  #hold(candidate: Candidate, { code, details }: PeerlaneError): void {
+    if (code !== 'banned' || typeof details.until !== 'number') return;
+    const { env } = this.#options;
+    const leftMs = Math.min(MAX_DIAL_BACKOFF_MS, details.until - env.unixTime());
+    candidate.backoff = {
+      until: env.now() + Math.max(0, leftMs),
+      failures: candidate.backoff?.failures ?? 0,
+    };
+    candidate.dialedAt = undefined;
+    candidate.isHeld = true;
   }
 
   #shunnedForMs(target: DialTarget): number {

@@ -16,7 +16,7 @@ import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connector } from './connector.ts';
 import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
-import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
+import { type DialTarget, hostsOf, withRecordEndpoints } from './dial-target.ts';
 import { Dialer } from './dialer.ts';
 import type { DialFailure } from './dialer-options.ts';
 import { Discovery } from './discovery.ts';
@@ -79,6 +79,7 @@ export class Server implements AsyncDisposable {
       ...this.#config,
       ...{ lanes: this.#lanes, budgets, traffic: meter.traffic },
       listenPort: () => this.#listener?.port ?? 0,
+      banOfAddress: (ip) => this.#conduct.banOfAddress(ip),
       ownerOf: (dialed) => this.#reception.ownerOf(dialed),
     });
     this.#peers = new PeerSet(this.#config);
@@ -113,7 +114,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (...dial) => meter.dialing(() => this.#connector.dial(...dial)),
-      shunnedForMs: ({ publicKey, host }) => this.#conduct.shunnedForMs(toBareHex(publicKey), host),
+      shunnedForMs: (target) => this.#conduct.shunnedForMs(toBareHex(target.publicKey), hostsOf(target)),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => {
         this.#discovery?.wake();
@@ -332,12 +333,13 @@ export class Server implements AsyncDisposable {
     const parsed = parseNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    const ban = this.#conduct.banOf(key, parsed.host);
+    const target = targetOf(parsed);
+    const ban = this.#conduct.banOfPlaces(key, hostsOf(target));
     if (ban !== undefined) throw bannedError(ban);
     const peer = this.#peers.get(key);
     if (peer !== undefined) return peer;
     try {
-      return await this.#dialer.dial(key, targetOf(parsed), signal);
+      return await this.#dialer.dial(key, target, signal);
     } catch (error) {
       // It has dialed us meanwhile, and that connection was the first.
       const other = this.#peers.get(key);
