@@ -200,6 +200,10 @@ export class Server implements AsyncDisposable {
     if (this.#isClosed) throw closedWhileStarting();
   }
 
+  #requireUnclosed(): void {
+    if (this.#isClosed) throw new PeerlaneError('closed', 'the server is closed');
+  }
+
   get #isClosed(): boolean {
     return this.#state === 'closed';
   }
@@ -274,9 +278,10 @@ export class Server implements AsyncDisposable {
    * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
    * those that are static or trusted. Kept over restarts where there is a node database.
    * @param node an enode URL or an IP address
-   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`; `closed`: it would not be kept any more
    */
   ban(node: string, options: BanOptions = {}): void {
+    this.#requireUnclosed();
     const target = banTarget(node);
     const { kind } = target;
     const { durationMs, reason } = checkBanOptions(options);
@@ -290,12 +295,15 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Takes a node or an address back; what it did is forgotten. Whether it was banned.
+   * Takes a node or an address back; what it did is forgotten. Whether it was banned, as far as is known: `start` reads the bans
+   * of earlier runs, and passes over those that were taken back before.
    * @param node as for `ban`
-   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   * @throws PeerlaneError as `ban`
    */
   unban(node: string): boolean {
+    this.#requireUnclosed();
     const target = banTarget(node);
+    this.#banStore.takenBack(target);
     this.#conduct.forgive(target);
     const wasBanned = this.#bans.remove(target);
     if (wasBanned) {
@@ -306,7 +314,7 @@ export class Server implements AsyncDisposable {
     return wasBanned;
   }
 
-  /** Who is banned now, by the user or for what it did. */
+  /** Who is banned now, by the user or for what it did; those of earlier runs as soon as the server has started. */
   get bans(): readonly Ban[] {
     return this.#bans.all;
   }

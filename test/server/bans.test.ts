@@ -285,6 +285,30 @@ describe('a server', () => {
     await server.until(isKind('peer-connected'));
   });
 
+  it('takes back before it starts what an earlier run has banned, and nothing once it is closed', async () => {
+    const nodeDatabase = await NodeDatabase.inMemory();
+    onTestFinished(() => nodeDatabase.close());
+    const key = generateSecretKey(systemEnv);
+    const options = { key, listen: undefined, nodeDatabase };
+    const first = new TestServer(options);
+    for (const ip of ['1.1.1.1', '2.2.2.2', '3.3.3.3']) first.ban(ip);
+    await first.close();
+    for (const use of [() => first.ban('1.2.3.4'), () => first.unban('1.1.1.1')])
+      expect(codeOf(use)).toBe('closed');
+    const second = new TestServer(options);
+    second.unban('1.1.1.1');
+    await second.start();
+    expect(second.bans.map(({ name }) => name)).toEqual(['2.2.2.2', '3.3.3.3']);
+    await second.close();
+    const third = new TestServer(options);
+    third.unban('2.2.2.2');
+    await third.close();
+    const fourth = new TestServer(options);
+    await fourth.start();
+    expect(fourth.bans.map(({ name }) => name)).toEqual(['3.3.3.3']);
+    await fourth.close();
+  });
+
   it('refuses bad options of a ban', async () => {
     const server = await startedServer();
     for (const options of [
