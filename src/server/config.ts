@@ -20,7 +20,7 @@ import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
-import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseBootnode, parseDialedNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -211,8 +211,12 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers,
     maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
-    bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
-    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
+    bootnodes: readEach(
+      'bootnodes',
+      bootnodes,
+      allowed(discovery?.v4 ? parseBootnode : parseDialedNode, allows),
+    ),
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
     trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],

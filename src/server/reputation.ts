@@ -68,7 +68,7 @@ export type ReputationPolicy = (history: ReputationHistory) => ReputationDecisio
 export const BLANK_HISTORY: ReputationHistory = { score: 0, at: 0, recent: [] };
 
 /** The score as it is at `now`: nearer to 0 the longer nothing has happened. */
-export function scoreAt({ score, at }: ReputationHistory, now: number): number {
+export function scoreAt({ score, at }: Pick<ReputationHistory, 'score' | 'at'>, now: number): number {
   return score * 2 ** (-Math.max(0, now - at) / REPUTATION_HALF_LIFE_MS);
 }
 
@@ -92,7 +92,7 @@ export function withEvent(history: ReputationHistory, event: ReputationEvent): R
 }
 
 function scoredWith(
-  history: ReputationHistory,
+  history: Pick<ReputationHistory, 'score' | 'at'>,
   { kind, at }: ReputationEvent,
 ): Pick<ReputationHistory, 'score' | 'at'> {
   return { score: bounded(scoreAt(history, at) + REPUTATION_EVENTS[kind]), at: Math.max(history.at, at) };
@@ -118,7 +118,7 @@ export function withoutLast(
   const points = missing * REPUTATION_EVENTS[kind];
   const start = { ...before, score: bounded(before.score - points) };
   const { score, at } = left.reduce<Pick<ReputationHistory, 'score' | 'at'>>(
-    (scored, event) => scoredWith({ ...scored, recent: [] }, event),
+    (scored, event) => scoredWith(scored, event),
     start,
   );
   return { score, at, recent: left, before: start };

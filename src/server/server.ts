@@ -9,7 +9,7 @@ import type { ServerMetrics } from '../observe/index.ts';
 import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
 import { type BanOptions, Bans, type BanTarget, banNameOf, banTarget, checkBanOptions } from './bans.ts';
-import { type GivenNode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseDialedNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { bannedError, Conduct } from './conduct.ts';
@@ -243,10 +243,10 @@ export class Server implements AsyncDisposable {
    * Keeps a node connected from now on, whatever the limits.
    * @param node its enode URL or record
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `connected-to-self`, `address-refused`; `invalid-argument` for a
-   * record without an address
+   * record without an address, and where nobody can be dialed: at 0.0.0.0, a multicast address, TCP port 0 and the like
    */
   addPeer(node: string): void {
-    const parsed = parseNode(node);
+    const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
     if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#dialer.add(targetOf(parsed), true);
@@ -338,7 +338,7 @@ export class Server implements AsyncDisposable {
     const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    const parsed = parseNode(node);
+    const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
     const target = targetOf(parsed);
