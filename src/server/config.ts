@@ -20,7 +20,7 @@ import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
-import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseBootnode, parseDialedNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -200,7 +200,7 @@ function checked(options: ServerOptions): ServerConfig {
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
   const choosesPeers = discovery !== undefined || bootnodes.length > 0;
   const named = {
-    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
     trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
   };
   return {
@@ -213,7 +213,11 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers,
     maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
-    bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
+    bootnodes: readEach(
+      'bootnodes',
+      bootnodes,
+      allowed(discovery?.v4 ? parseBootnode : parseDialedNode, allows),
+    ),
     ...named,
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],
