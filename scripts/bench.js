@@ -1,6 +1,7 @@
 // Compiles src/ and bench/ into .bench/ and runs the benchmarks: npm run bench -- [--quick] [--only ID] [--json FILE]
 // With `soak` as first argument it is the endurance run: npm run bench:soak -- [--minutes N] [--peers N] ...; with
-// `discovery-sim` it is the simulated network: npm run bench -- discovery-sim [--nodes N] [--seed S] ...
+// `discovery-sim` it is the simulated network: npm run bench -- discovery-sim [--nodes N] [--seed S] ...; `read-turns`
+// is a server that reads slowly.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ const program = (name) => join(root, '.bench', 'bench', name);
 const [first, ...rest] = process.argv.slice(2);
 const PROGRAMS = {
   soak: [program('soak.js'), ...rest],
+  'read-turns': [program('read-turns.js'), ...rest],
   // Ten thousand nodes take more than what Node grants itself; most of what they make lives for a moment.
   'discovery-sim': [
     ...['--expose-gc', '--max-old-space-size=20000', '--max-semi-space-size=64'],

@@ -1,9 +1,15 @@
 /** The options of commands that run a node behind a router. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { formatIp, parseIpv4 } from '../base/ip.ts';
+import { isPeerlaneError } from '../base/errors.ts';
 import type { ServerEvent } from '../server/index.ts';
 import type { NatEvent } from '../server/nat/node-nat.ts';
-import { checkNatOptions, type NatConfig, type NatOption, type NatOptions } from '../server/nat/options.ts';
+import {
+  checkedStunServer,
+  checkNatOptions,
+  type NatConfig,
+  type NatOption,
+  type NatOptions,
+} from '../server/nat/options.ts';
 import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import type { Output } from './output.ts';
 
@@ -36,10 +42,14 @@ function natWay(text: string): NatOption {
 
 function stunServer(text: string): ListenAddress {
   const address = listenAddress(text);
-  const isUsable = address.host !== '::' && address.port > 0;
-  if (!isUsable || address.host.includes(':')) throw new InvalidArgumentError('expected HOST:PORT of IPv4');
-  const ip = parseIpv4(address.host);
-  return { ...address, host: ip === undefined ? address.host : formatIp(ip) };
+  // That an empty host is every address is for those that are listened on.
+  const isNamed = !text.startsWith(':');
+  try {
+    if (isNamed) return checkedStunServer(address);
+  } catch (error) {
+    if (!isPeerlaneError(error)) throw error;
+  }
+  throw new InvalidArgumentError('expected HOST:PORT, the IPv4 address or the name of a host');
 }
 
 /** Ends the command when these options contradict each other: as they are typed, and before anything is done. */

@@ -2,6 +2,7 @@
 import { fromHex, toBareHex } from '../base/bytes.ts';
 import { reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { endsInNumber, isHostName } from '../base/host-name.ts';
 import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isGlobal, isHostAddress } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
@@ -22,10 +23,6 @@ export interface Enode {
 /** A key of 128 digits, the longest host name (RFC 1035: 253) and room for the ports. */
 const MAX_ENODE_LENGTH = 512;
 const PREFIX = 'enode://';
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/;
-/** As in the URL standard ("ends in a number"), whose hosts then are IPv4 addresses or nothing. */
-const ENDS_IN_NUMBER = /(?:^|\.)(?:\d+|0[xX][0-9a-fA-F]*)\.?$/;
 
 /** @throws PeerlaneError `invalid-enode`, whose message says which part is wrong */
 export function parseEnode(url: string): Enode {
@@ -132,11 +129,11 @@ function hostOf(text: string): string {
     return formatIp(address);
   }
   // Systems read such a name as one of several old forms of an IPv4 address.
-  if (ENDS_IN_NUMBER.test(text)) {
+  if (endsInNumber(text)) {
     if (parseIpv4(text) === undefined) throw invalid('the host is not an IPv4 address');
     return text;
   }
-  if (!HOST_NAME.test(text)) throw invalid('the host is not a host name');
+  if (!isHostName(text)) throw invalid('the host is not a host name');
   return text;
 }
 

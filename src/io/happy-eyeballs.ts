@@ -19,6 +19,8 @@ export type AddressLookup = (name: string) => Promise<readonly string[]>;
 
 export interface ConnectAnyOptions extends ConnectOptions {
   readonly env: Pick<Env, 'now' | 'setTimer'>;
+  /** Why one has nothing to do with an IP address for now; default: with all that `allows` takes one has. */
+  readonly refusal?: (ip: string) => PeerlaneError | undefined;
   /** Default: the system's, which cannot be stopped: only the wait is. */
   readonly lookup?: AddressLookup;
   /** Connects to one IP address. */
@@ -35,7 +37,7 @@ const systemLookup: AddressLookup = (name) =>
 
 /**
  * Opens a connection to one of `endpoints`, whose hosts may be names; the first is preferred. `timeoutMs` is for all of it.
- * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`
+ * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`; what `refusal` gives, when nothing else is left
  */
 export async function connectAny(endpoints: readonly Endpoint[], options: ConnectAnyOptions): Promise<Wire> {
   const { env, timeoutMs, signal } = options;
@@ -118,7 +120,7 @@ function allFailed(errors: readonly PeerlaneError[]): PeerlaneError {
 /** IP addresses with their ports: each once, those of the families in turn within one host name. */
 async function addressesOf(
   endpoints: readonly Endpoint[],
-  { lookup = systemLookup, allows = () => true }: ConnectAnyOptions,
+  { lookup = systemLookup, allows = () => true, refusal = () => undefined }: ConnectAnyOptions,
 ): Promise<readonly Endpoint[]> {
   const found = new Map<string, Endpoint>();
   let problem: PeerlaneError | undefined;
@@ -132,7 +134,12 @@ async function addressesOf(
     }
     const allowed = hosts.filter(allows);
     if (allowed.length === 0) problem ??= addressRefused(endpoint.host);
-    for (const host of alternating(allowed))
+    const open = allowed.filter((host) => {
+      const error = refusal(host);
+      problem ??= error;
+      return error === undefined;
+    });
+    for (const host of alternating(open))
       found.set(`${host} ${endpoint.port}`, { host, port: endpoint.port });
   }
   if (found.size === 0)

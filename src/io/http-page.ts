@@ -1,11 +1,13 @@
 /** One page over HTTP, for programs on the same network that ask for it now and then. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { HttpConnections } from './http-connections.ts';
 
-/** Connections at a time; others are closed at once. */
+/** Connections at a time; for one more another goes. */
 export const MAX_HTTP_CONNECTIONS = 16;
-/** How long a request may take to arrive, and a socket may be idle or take nothing, in milliseconds. */
+/** How long a request may take to arrive, an answer to be taken, and a socket may be idle, in milliseconds. */
 export const HTTP_TIMEOUT_MS = 5_000;
 /** How often it is looked at whose time is over. */
 const CHECK_INTERVAL_MS = 500;
@@ -32,6 +34,8 @@ export interface HttpPageOptions {
   readonly page: (accept: string) => Promise<HttpPage>;
   /** Told what `page` has failed with. */
   readonly failed?: ((error: unknown) => void) | undefined;
+  /** For how long an answer is waited to be taken; default the system's. */
+  readonly env?: Pick<Env, 'setTimer'>;
 }
 
 interface Answer extends HttpPage {
@@ -74,7 +78,7 @@ export class HttpPageServer implements AsyncDisposable {
 /** @throws PeerlaneError `port-in-use`, `listen-failed` */
 export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer> {
   const { host, port } = options;
-  const turns = new WeakMap<Socket, Turn>();
+  const connections = new HttpConnections(MAX_HTTP_CONNECTIONS);
   const server = createServer(
     {
       headersTimeout: HTTP_TIMEOUT_MS,
@@ -83,9 +87,9 @@ export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer>
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
-    (request, response) => void respondInTurn(turns, options, request, response),
+    (request, response) => void respondInTurn(connections, options, request, response),
   );
-  server.maxConnections = MAX_HTTP_CONNECTIONS;
+  server.on('connection', (socket) => connections.add(socket));
   server.maxRequestsPerSocket = MAX_REQUESTS;
   // Without a listener of its own, Node.js destroys a socket that is idle for so long.
   server.timeout = HTTP_TIMEOUT_MS;
@@ -106,31 +110,22 @@ export function serveHttpPage(options: HttpPageOptions): Promise<HttpPageServer>
   });
 }
 
-/** What waits on one connection. */
-interface Turn {
-  waiting: number;
-  /** Resolves when all that came so far has been answered. */
-  last: Promise<void>;
-}
-
 /** One answer of a connection at a time: who sends many requests and reads nothing has only one page waiting for him. */
 function respondInTurn(
-  turns: WeakMap<Socket, Turn>,
+  connections: HttpConnections,
   options: HttpPageOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   const { socket } = request;
-  const turn = turns.get(socket) ?? { waiting: 0, last: Promise.resolve() };
-  turns.set(socket, turn);
-  if (turn.waiting === MAX_HTTP_PIPELINED) {
+  const connection = connections.began(socket);
+  if (connection === undefined || connection.waiting > MAX_HTTP_PIPELINED) {
     socket.destroy();
     return;
   }
-  turn.waiting++;
-  turn.last = turn.last.then(async () => {
+  connection.last = connection.last.then(async () => {
     if (!socket.destroyed) await respond(options, request, response);
-    turn.waiting--;
+    connections.ended(socket);
   });
 }
 
@@ -143,8 +138,12 @@ async function respond(
   const { status, headers, body, contentType } = await answerTo(options, request);
   const { socket } = request;
   if (socket.destroyed) return;
+  const { env = systemEnv } = options;
   await new Promise<void>((resolve) => {
+    // Who takes a byte now and then is not idle.
+    const timer = env.setTimer(HTTP_TIMEOUT_MS, () => socket.destroy());
     const done = (): void => {
+      timer.cancel();
       socket.off('close', done);
       resolve();
     };

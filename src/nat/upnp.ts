@@ -17,8 +17,12 @@ const SERVICES = [
   'urn:schemas-upnp-org:service:WANPPPConnection:1',
 ] as const;
 const MAX_URL_LENGTH = 1_024;
+/** By which people, and we, know our mappings. */
+const DESCRIPTION = 'peerlane';
 
-/** Errors of AddPortMapping (WANIPConnection:1, section 2.4.16). */
+/** Of GetSpecificPortMappingEntry (WANIPConnection:1, section 2.4.15). */
+export const NO_SUCH_MAPPING = 714;
+/** Errors of AddPortMapping (section 2.4.16). */
 export const CONFLICT = 718;
 export const ONLY_PERMANENT = 725;
 const ERRORS: Readonly<Record<number, string>> = {
@@ -149,21 +153,33 @@ export function encodeAddMapping(
     NewInternalPort: internalPort,
     NewInternalClient: client,
     NewEnabled: 1,
-    NewPortMappingDescription: 'peerlane',
+    NewPortMappingDescription: DESCRIPTION,
     NewLeaseDuration: lifetime,
   });
 }
 
-export function encodeDeleteMapping(service: UpnpService, wanted: WantedMapping): SoapRequest {
-  return soap(service, 'DeletePortMapping', {
-    NewRemoteHost: '',
-    NewExternalPort: wanted.externalPort,
-    NewProtocol: wanted.protocol.toUpperCase(),
-  });
+export const encodeDeleteMapping = (service: UpnpService, wanted: WantedMapping): SoapRequest =>
+  soap(service, 'DeletePortMapping', externalPortOf(wanted));
+
+/** Asks whose a mapping is. */
+export const encodeGetMapping = (service: UpnpService, wanted: WantedMapping): SoapRequest =>
+  soap(service, 'GetSpecificPortMappingEntry', externalPortOf(wanted));
+
+const externalPortOf = ({ externalPort, protocol }: WantedMapping) => ({
+  NewRemoteHost: '',
+  NewExternalPort: externalPort,
+  NewProtocol: protocol.toUpperCase(),
+});
+
+/** Of a mapping, as the router tells it. */
+export interface UpnpMapping {
+  readonly client: string | undefined;
+  readonly internalPort: number;
+  readonly description: string | undefined;
 }
 
 export type SoapAnswer =
-  | { readonly kind: 'done'; readonly externalIp: string | undefined }
+  | { readonly kind: 'done'; readonly externalIp: string | undefined; readonly mapping: UpnpMapping }
   | { readonly kind: 'failed'; readonly code: number; readonly message: string };
 
 /** @throws PeerlaneError `nat-lie` for an answer that is broken */
@@ -174,7 +190,24 @@ export function decodeSoapAnswer(document: string, action: string): SoapAnswer {
     return { kind: 'failed', code, message: ERRORS[code] ?? `code ${code}` };
   }
   if (elementsOf(root, `${action}Response`).length === 0) throw lie('an answer to something else');
-  return { kind: 'done', externalIp: textOf(root, 'NewExternalIPAddress') };
+  const mapping = {
+    client: textOf(root, 'NewInternalClient'),
+    internalPort: Number(textOf(root, 'NewInternalPort') ?? Number.NaN),
+    description: textOf(root, 'NewPortMappingDescription'),
+  };
+  return { kind: 'done', externalIp: textOf(root, 'NewExternalIPAddress'), mapping };
+}
+
+/**
+ * Whether a mapping is what `encodeAddMapping` asks for.
+ * @param client text of the IPv4 address of this machine
+ */
+export function isOwnMapping(
+  { client: holder, internalPort, description }: UpnpMapping,
+  wanted: WantedMapping,
+  client: string,
+): boolean {
+  return holder === client && internalPort === wanted.internalPort && description === DESCRIPTION;
 }
 
 /** @throws PeerlaneError `nat-refused`; `nat-carrier-grade` when there is none; what `believedAddress` throws */

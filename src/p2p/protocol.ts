@@ -101,8 +101,8 @@ export interface Protocol extends Capability {
   /** Bound on a decoded payload in bytes; default 16 MiB - 1. */
   readonly maxMessageSize?: number;
   /**
-   * Names of messages by their codes, for observation: 1 to 64 letters, digits and the like. One without a name goes by its
-   * code.
+   * Names of messages by their codes, for observation: 1 to 64 letters, digits and the like, each once. One without a name goes
+   * by its code, as `0x05`, or with others as `other`: these are no names.
    */
   readonly messageNames?: readonly (string | undefined)[];
   /**

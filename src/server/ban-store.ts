@@ -1,7 +1,8 @@
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { setLatest } from '../base/recent.ts';
 import { decodeBans, encodeBans } from './ban-codec.ts';
-import type { Bans } from './bans.ts';
+import { type Bans, type BanTarget, MAX_BANS } from './bans.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 /** The most that a crash loses. */
@@ -26,6 +27,8 @@ export class BanStore {
   /** There is something to be written. */
   #isDirty = false;
   #isLoaded = false;
+  /** Bans that were taken back before those of the last run were read, by kind and name. */
+  readonly #takenBack = new Map<string, true>();
   #isClosed = false;
 
   constructor(options: BanStoreOptions) {
@@ -37,7 +40,10 @@ export class BanStore {
     try {
       const value = await database?.localBans(id);
       const { bans: stored, damaged } = decodeBans(value ?? new Uint8Array(0));
-      for (const ban of stored) bans.restore(ban);
+      for (const ban of stored) {
+        if (this.#takenBack.has(nameOf(ban))) this.#isDirty = true;
+        else bans.restore(ban);
+      }
       const cause = database?.damage;
       if (damaged > 0) {
         failed(new PeerlaneError('store-damaged', `the stored bans were damaged in ${damaged} places`));
@@ -49,6 +55,7 @@ export class BanStore {
       failed(toPeerlaneError(error));
     }
     this.#isLoaded = true;
+    this.#takenBack.clear();
     if (this.#isDirty && !this.#isClosed) this.#schedule(BANS_WRITE_DELAY_MS);
   }
 
@@ -58,6 +65,11 @@ export class BanStore {
     this.#isDirty = true;
     // Before that, the bans of the last run would be overwritten.
     if (this.#isLoaded) this.#schedule(BANS_WRITE_DELAY_MS);
+  }
+
+  /** The user has taken a ban back, perhaps one of an earlier run that is still to be read. */
+  takenBack(target: BanTarget): void {
+    if (!this.#isLoaded) setLatest(this.#takenBack, nameOf(target), true, MAX_BANS);
   }
 
   #schedule(ms: number): void {
@@ -72,9 +84,8 @@ export class BanStore {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (!this.#isDirty) return;
-    if (!this.#isLoaded) await this.load();
-    await this.#write();
+    if (!this.#isLoaded && (this.#isDirty || this.#takenBack.size > 0)) await this.load();
+    if (this.#isDirty) await this.#write();
   }
 
   async #write(): Promise<void> {
@@ -88,4 +99,8 @@ export class BanStore {
       if (!this.#isClosed) this.#schedule(BANS_RETRY_MS);
     }
   }
+}
+
+function nameOf({ kind, name }: BanTarget): string {
+  return `${kind}:${name}`;
 }

@@ -10,7 +10,7 @@ import { Bucket } from './bucket.ts';
 /** What may be asked for at least, in bytes a second: with less a chunk of a socket would keep all others waiting for long. */
 export const MIN_BANDWIDTH: number = 64 * 1024;
 /**
- * What `download` must have for each of `maxPeers`, in bytes a second. When all send without end, each is read again after
+ * What `download` must have for each of `maxPeers`, and of the nodes beyond them that are static or trusted, in bytes a second. When all send without end, each is read again after
  * `CHUNK` of every other, and twice that at first, when all have brought one at once: in 8 s, where nodes leave a peer that
  * takes nothing for 20 s.
  */
@@ -36,7 +36,8 @@ export interface BandwidthOptions {
    */
   readonly uploadGossip?: number | undefined;
   /**
-   * What is read from all peers together, at least 16 KiB a second for each of `maxPeers`, ... There are no classes here: what
+   * What is read from all peers together, at least 16 KiB a second for each of `maxPeers` and for
+   * each static or trusted node, ... There are no classes here: what
    * a peer sends is known when it has been read.
    */
   readonly download?: number | undefined;

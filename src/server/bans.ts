@@ -6,7 +6,7 @@ import { parseEnode } from '../enr/index.ts';
 import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
 import { addressOf } from './net-restrict.ts';
 
-/** When there are more, the one that ends first goes. */
+/** When there are more, the policy's that ends first goes; the user's only for another one of his. */
 export const MAX_BANS = 1024;
 /** A ban that a user makes without saying for how long. */
 export const DEFAULT_BAN_MS: number = 24 * 60 * 60_000;
@@ -110,11 +110,11 @@ export class Bans {
     return ban;
   }
 
-  /** Takes in a ban of an earlier run, unless there is a later one; whether it still holds. */
+  /** Takes in a ban of an earlier run, unless there is a later one, or the user's for the policy's; whether it still holds. */
   restore(ban: Ban): boolean {
     if (!this.#holds(ban)) return false;
     const known = this.get(ban.kind, ban.name);
-    if (known === undefined || known.until < ban.until) this.#put(this.#clamped(ban));
+    if (known === undefined || goesBefore(known, ban)) this.#put(this.#clamped(ban));
     return true;
   }
 
@@ -134,7 +134,7 @@ export class Bans {
     let first = ban;
     for (const [key, each] of this.#bans) {
       if (!this.#holds(each)) this.#bans.delete(key);
-      else if (each.until < first.until) first = each;
+      else if (goesBefore(each, first)) first = each;
     }
     if (this.#bans.size > MAX_BANS) this.#bans.delete(keyOf(first));
   }
@@ -156,6 +156,11 @@ export class Bans {
     const latest = this.#env.unixTime() + ban.durationMs;
     return ban.until > latest ? { ...ban, until: latest } : ban;
   }
+}
+
+/** Which of two bans is given up: the policy's before the user's, else the one that ends first. */
+function goesBefore(one: Ban, other: Ban): boolean {
+  return one.by === other.by ? one.until < other.until : one.by === 'policy';
 }
 
 function keyOf({ kind, name }: BanTarget): string {

@@ -5,6 +5,7 @@ import { invalidArgument as invalid } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { parseIp } from '../base/ip.ts';
+import { isHostAddress } from '../base/ip-class.ts';
 import { sleep } from '../base/sleep.ts';
 import {
   type Enode,
@@ -15,6 +16,7 @@ import {
   parseRecord,
 } from '../enr/index.ts';
 import { type KadNode, kadNode, nodeOfRecord } from '../kad/index.ts';
+import { endpointsOf, withRecordEndpoints } from './dial-target.ts';
 
 /** A name that could not be looked up is looked up again after this, then after twice as long, and so on. */
 export const RESOLVE_RETRY_MS = 10_000;
@@ -38,6 +40,22 @@ export function parseNode(text: string): GivenNode {
   const enode = enodeOfRecord(record);
   if (enode === undefined) throw invalid('the record names no address');
   return { ...enode, record };
+}
+
+/**
+ * A node that is to be dialed. One of discovery only, at TCP port 0, is valid as such, and refused here.
+ * @throws PeerlaneError as `parseNode`; `invalid-argument` where nobody can be dialed
+ */
+export function parseDialedNode(text: string): GivenNode {
+  const node = parseNode(text);
+  const address = parseIp(node.host);
+  if (address !== undefined && !isHostAddress(address)) {
+    throw invalid(`the node cannot be dialed: ${node.host} is not the address of a host`);
+  }
+  if (endpointsOf(withRecordEndpoints(node, node.record)).every(({ port }) => port === 0)) {
+    throw invalid('the node cannot be dialed: its TCP port is 0, as of one that does not listen');
+  }
+  return node;
 }
 
 /**

@@ -82,6 +82,21 @@ export class Conduct {
     return bans.of(key, host, isKept(key) ? 'user' : undefined);
   }
 
+  /** The user's ban of an address, at which nobody is dialed; what the policy holds against one says nothing of whom we look for. */
+  banOfAddress(ip: string): Ban | undefined {
+    const ban = this.#options.bans.ofIp(ip);
+    return ban?.by === 'user' ? ban : undefined;
+  }
+
+  /** The ban that keeps us from dialing a node at all of its places; of those of its addresses the one that ends first. */
+  banOfPlaces(key: string, hosts: readonly string[]): Ban | undefined {
+    const [first, ...others] = hosts.map((host) => this.banOf(key, host));
+    return others.reduce(
+      (soonest, ban) => soonest && ban && (ban.until < soonest.until ? ban : soonest),
+      first,
+    );
+  }
+
   /** Whether nobody is let in from an address: where one is whom the user has named, the policy bans in vain. */
   refusesAddress(ip: string): boolean {
     const ban = this.#options.bans.ofIp(ip);
@@ -92,9 +107,9 @@ export class Conduct {
    * Milliseconds for which a node is not dialed. No penalty holds for whom the user has named, nor while nobody is connected:
    * better a bad peer than none.
    */
-  shunnedForMs(key: string, host: string): number {
+  shunnedForMs(key: string, hosts: readonly string[]): number {
     const { env, bans, isKept, others } = this.#options;
-    const ban = this.banOf(key, host);
+    const ban = this.banOfPlaces(key, hosts);
     const bannedMs = ban === undefined ? 0 : bans.leftMs(ban);
     const penalisedMs = this.#penalised.leftMs(key, env.now());
     if (penalisedMs === 0 || isKept(key) || others(key) === 0) return bannedMs;
@@ -230,4 +245,13 @@ export function bannedError(ban: Ban): PeerlaneError {
     'banned',
     `the node is banned until ${endOfBan(ban)}${reason === '' ? '' : `: ${reason}`}`,
   );
+}
+
+/** All addresses of a node were banned when it was dialed; `details.until` is when the first of these bans ends, as `Ban.until`. */
+export function allBannedError(bans: readonly Ban[]): PeerlaneError {
+  const [first, ...others] = bans;
+  if (first === undefined) return new PeerlaneError('banned', 'the node is banned');
+  const ban = others.reduce((soonest, one) => (one.until < soonest.until ? one : soonest), first);
+  const { message } = bannedError(ban);
+  return new PeerlaneError('banned', message, { details: { until: ban.until } });
 }

@@ -1,6 +1,6 @@
 /** The options of a server, checked early and completed with named defaults. */
+import { toBareHex } from '../base/bytes.ts';
 import {
-  checkBoolean,
   checkEnv,
   checkFunction,
   checkInteger,
@@ -18,9 +18,9 @@ import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import { type Enode, parseEnode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { BASE_PROTOCOL_LENGTH, encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
+import { encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
-import { type GivenNode, parseBootnode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseBootnode, parseDialedNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -31,6 +31,7 @@ import { checkedListenHost } from './listen-host.ts';
 import { checkNatOptions, type NatConfig, type NatOptions } from './nat/options.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
+import { checkProtocols } from './protocol-checks.ts';
 import { defaultPolicy, type ReputationPolicy } from './reputation.ts';
 
 export const DEFAULT_MAX_PEERS = 50;
@@ -46,9 +47,6 @@ export const DIAL_TIMEOUT_MS = 15_000;
 export const DEFAULT_MEMORY_BUDGET = 20 * 1024 * 1024;
 
 const MAX_CLIENT_ID_LENGTH = 256;
-const MAX_PROTOCOL_NAME_LENGTH = 8;
-/** It becomes a label of metrics. */
-const MESSAGE_NAME = /^[\w.:/-]{1,64}$/;
 
 export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions, NatOptions {
   /** The node's secret key, 32 bytes. */
@@ -201,6 +199,10 @@ function checked(options: ServerOptions): ServerConfig {
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
   const choosesPeers = discovery !== undefined || bootnodes.length > 0;
+  const named = {
+    staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
+    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+  };
   return {
     key: key.slice(),
     listen,
@@ -211,14 +213,17 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers,
     maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
-    bootnodes: readEach('bootnodes', bootnodes, allowed(discovery?.v4 ? parseBootnode : parseNode, allows)),
-    staticNodes: readEach('staticNodes', staticNodes, allowed(parseNode, allows)),
-    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+    bootnodes: readEach(
+      'bootnodes',
+      bootnodes,
+      allowed(discovery?.v4 ? parseBootnode : parseDialedNode, allows),
+    ),
+    ...named,
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],
     allows,
     memoryBudget,
-    bandwidth: checkedBandwidth(options.bandwidth, maxPeers),
+    bandwidth: checkedBandwidth(options.bandwidth, { maxPeers, ...named }),
     policy,
     discovery,
     nodeDatabase: options.nodeDatabase,
@@ -247,7 +252,10 @@ const BANDWIDTH: NamesOf<BandwidthOptions> = {
   downloadPerPeer: true,
 };
 
-function checkedBandwidth(bandwidth: BandwidthOptions = {}, maxPeers: number): BandwidthOptions {
+function checkedBandwidth(
+  bandwidth: BandwidthOptions = {},
+  { maxPeers, staticNodes, trustedNodes }: Pick<ServerConfig, 'maxPeers' | 'staticNodes' | 'trustedNodes'>,
+): BandwidthOptions {
   checkObject('bandwidth', bandwidth);
   checkNames('bandwidth', bandwidth, BANDWIDTH);
   const { upload, uploadPerPeer, uploadGossip, download, downloadPerPeer } = bandwidth;
@@ -255,10 +263,13 @@ function checkedBandwidth(bandwidth: BandwidthOptions = {}, maxPeers: number): B
   for (const [name, rate] of Object.entries(limits)) {
     if (rate !== undefined) checkInteger(`bandwidth.${name}`, rate, MIN_BANDWIDTH, Number.MAX_SAFE_INTEGER);
   }
-  const least = maxPeers * MIN_DOWNLOAD_OF_PEER;
+  // They are let in whatever `maxPeers` says.
+  const beyond = new Set([...staticNodes, ...trustedNodes].map(({ publicKey }) => toBareHex(publicKey))).size;
+  const least = (maxPeers + beyond) * MIN_DOWNLOAD_OF_PEER;
   if (download !== undefined && download < least) {
+    const others = beyond === 0 ? '' : ` and ${beyond} static or trusted nodes`;
     throw invalid(
-      `bandwidth.download is at least ${least} with maxPeers ${maxPeers}, 16 KiB/s for each: nodes leave a peer that does not read`,
+      `bandwidth.download is at least ${least} with maxPeers ${maxPeers}${others}, 16 KiB/s for each: nodes leave a peer that does not read`,
     );
   }
   return { ...limits };
@@ -272,51 +283,4 @@ function checkedEndpoint(listen: Endpoint): Endpoint {
   const { host, port } = listen;
   checkPort('listen.port', port);
   return { host: checkedListenHost(host), port };
-}
-
-const PROTOCOL: NamesOf<Protocol> = {
-  name: true,
-  version: true,
-  length: true,
-  maxMessageSize: true,
-  messageNames: true,
-  confirms: true,
-  handler: true,
-};
-
-function checkProtocols(protocols: readonly Protocol[]): void {
-  if (!Array.isArray(protocols) || protocols.length === 0) {
-    throw invalid('protocols must name at least one protocol');
-  }
-  const seen = new Set<string>();
-  readEach('protocols', protocols, (protocol) => {
-    checkNames('a protocol', protocol, PROTOCOL);
-    const {
-      name,
-      version,
-      length,
-      handler,
-      maxMessageSize = 0,
-      confirms = false,
-      messageNames = [],
-    } = protocol;
-    if (typeof name !== 'string' || name === '' || name.length > MAX_PROTOCOL_NAME_LENGTH) {
-      throw invalid(`the name of a protocol has 1 to ${MAX_PROTOCOL_NAME_LENGTH} characters`);
-    }
-    if (name === 'p2p') throw invalid('the name p2p belongs to the base protocol');
-    checkInteger(`${name}: version`, version, 0, Number.MAX_SAFE_INTEGER);
-    const label = `${name}/${version}`;
-    checkInteger(`${label}: length`, length, 1, 0xffffffff - BASE_PROTOCOL_LENGTH);
-    checkInteger(`${label}: maxMessageSize`, maxMessageSize, 0, Number.MAX_SAFE_INTEGER);
-    checkBoolean(`${label}: confirms`, confirms);
-    checkFunction(`${label}: handler`, handler);
-    readEach(`${label}: messageNames`, messageNames, checkMessageName);
-    if (seen.has(label)) throw invalid(`${label} is given twice`);
-    seen.add(label);
-  });
-}
-
-function checkMessageName(name: string | undefined): void {
-  if (name === undefined || (typeof name === 'string' && MESSAGE_NAME.test(name))) return;
-  throw invalid('the name of a message has 1 to 64 letters, digits and the like');
 }

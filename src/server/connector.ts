@@ -1,5 +1,5 @@
 import { abortedError, onAbort } from '../base/abort.ts';
-import type { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import type { Enode } from '../enr/index.ts';
 import { connectAny } from '../io/happy-eyeballs.ts';
 import type { Wire } from '../io/tcp.ts';
@@ -12,7 +12,9 @@ import {
   identityOf,
   initiate,
 } from '../rlpx/index.ts';
+import type { Ban } from './ban-codec.ts';
 import type { Budgets } from './budgets.ts';
+import { allBannedError, bannedError } from './conduct.ts';
 import { DIAL_TIMEOUT_MS, type ServerConfig } from './config.ts';
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.ts';
 import { type DialTarget, endpointsOf, reachedAt } from './dial-target.ts';
@@ -34,6 +36,8 @@ export interface ConnectorOptions
   readonly lanes: Lanes;
   readonly budgets: Budgets;
   readonly traffic: Traffic;
+  /** The ban that keeps us from dialing an address. */
+  readonly banOfAddress?: (ip: string) => Ban | undefined;
   /** The port that Hello names: 0 when the server does not listen. */
   readonly listenPort: () => number;
   /** Who is told what happens to a connection, which came in unless it was dialed. */
@@ -81,15 +85,15 @@ export class Connector {
 
   /**
    * @throws PeerlaneError what the dial or the handshake failed with, `invalid-public-key`, `remote-disconnect`,
-   * `address-refused`, `aborted`
+   * `address-refused`, `aborted`; `banned` when all addresses are, by `allBannedError`
    */
   async dial(target: DialTarget, signal: AbortSignal, takesSlot: boolean): Promise<Peer> {
-    const { allows, env } = this.#options;
+    const { env } = this.#options;
     const { publicKey: remoteId } = target;
     const randomness = freshRandomness(env);
     // Before there is a socket: to a key that is no point of the curve nothing can be said.
     const handshake = initiate({ identity: this.#identity, randomness, remoteId });
-    const wire = await connectAny(endpointsOf(target), { env, timeoutMs: DIAL_TIMEOUT_MS, signal, allows });
+    const wire = await this.#reach(target, signal);
     if (signal.aborted) {
       wire.destroy();
       throw abortedError(signal);
@@ -102,6 +106,23 @@ export class Connector {
         if (connection.peer === undefined) connection.close(abortedError(signal));
       });
     });
+  }
+
+  async #reach(target: DialTarget, signal: AbortSignal): Promise<Wire> {
+    const { env, allows, banOfAddress = () => undefined } = this.#options;
+    const bans: Ban[] = [];
+    const refusal = (ip: string): PeerlaneError | undefined => {
+      const ban = banOfAddress(ip);
+      if (ban === undefined) return undefined;
+      bans.push(ban);
+      return bannedError(ban);
+    };
+    try {
+      const options = { env, timeoutMs: DIAL_TIMEOUT_MS, signal, allows, refusal };
+      return await connectAny(endpointsOf(target), options);
+    } catch (error) {
+      throw isPeerlaneError(error, 'banned') ? allBannedError(bans) : error;
+    }
   }
 
   #connect(wire: Wire, begin: () => Handshake, owner: ConnectionOwner, inbound: boolean): Connection {

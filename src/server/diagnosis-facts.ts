@@ -25,6 +25,8 @@ export interface DiagnosisFacts {
   readonly codes: ReadonlyMap<ErrorCode, number>;
   /** Nodes of late that were not dialed, since their records say that they are of no use. */
   readonly passedOver: number;
+  /** Nodes of late that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
+  readonly restricted: number;
   /** Whether the server listens, and on which TCP port. */
   readonly listens: boolean;
   readonly port: number;

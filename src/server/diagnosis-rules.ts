@@ -104,13 +104,17 @@ function wrongFork({ outcomes, codes, passedOver }: DiagnosisFacts): Finding | u
   };
 }
 
-function restricted({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
-  const count = codes.get('address-refused') ?? 0;
-  if (count < MIN_FAILED_DIALS || count < TELLING_PART * (failures(outcomes) + count)) return undefined;
+function restricted(facts: DiagnosisFacts): Finding | undefined {
+  const { outcomes, codes, passedOver, restricted: found, inbound, dialed, maxPeers } = facts;
+  const refused = codes.get('address-refused') ?? 0;
+  // That a network of one's own leaves out most of what is found is meant, as long as there are enough others.
+  const count = refused + (2 * (inbound + dialed) < maxPeers ? found : 0);
+  const others = failures(outcomes) + (found === 0 ? 0 : (outcomes.get('stayed') ?? 0) + passedOver);
+  if (count < MIN_FAILED_DIALS || count < TELLING_PART * (others + count)) return undefined;
   return {
     kind: 'restricted',
     count,
-    message: `${count} dials were for addresses that netRestrict or netDeny refuses`,
+    message: `${count} nodes are at addresses that netRestrict or netDeny refuses`,
     advice:
       'See whether netRestrict and netDeny are meant like that, and where the names of those nodes lead',
   };
@@ -169,9 +173,11 @@ function noCandidates({
   outcomes,
   v4,
   uptimeMs,
+  restricted: found,
 }: DiagnosisFacts): Finding | undefined {
   if (
     !hasSources ||
+    found > 0 ||
     candidates > 0 ||
     inbound + dialed > 0 ||
     failures(outcomes) > 0 ||

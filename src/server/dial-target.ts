@@ -19,6 +19,10 @@ export function endpointsOf({ host, tcpPort, alternatives = [] }: DialTarget): r
   return [{ host, port: tcpPort }, ...alternatives];
 }
 
+export function hostsOf(target: DialTarget): string[] {
+  return endpointsOf(target).map(({ host }) => host);
+}
+
 /** Whether one of its places is at an address, by the name that `banNameOf` gives it. */
 export function isAt(target: DialTarget, name: string): boolean {
   return endpointsOf(target).some(({ host }) => banNameOf(host) === name);

@@ -14,7 +14,7 @@ export interface DialerOptions {
   readonly peers: PeerSet;
   readonly connect: Connect;
   /** For how many milliseconds a node is not to be dialed for how it has behaved, as things are; default: none. */
-  readonly shunnedForMs?: (enode: Enode) => number;
+  readonly shunnedForMs?: (target: DialTarget) => number;
   /** Told of each dial that the dialer began by itself, and that failed. */
   readonly failed: (failure: DialFailure) => void;
   /** Told after each round: `demand` may have changed. */

@@ -22,12 +22,14 @@ import type { Peer } from './peer.ts';
 
 interface Candidate {
   readonly key: string;
-  readonly isStatic: boolean;
+  isStatic: boolean;
   /** Found by discovery: forgotten when it is gone, for it to be found again. */
-  readonly isFound: boolean;
+  isFound: boolean;
   target: DialTarget;
   dialedAt: number | undefined;
   backoff: Backoff | undefined;
+  /** What `backoff` waits for is the end of a ban of all addresses behind its host name. */
+  isHeld: boolean;
 }
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
@@ -65,27 +67,36 @@ export class Dialer {
     this.#dials.abortAll();
   }
 
-  /** A node to be dialed while there are slots; a static one is kept connected, and stays static. */
+  /**
+   * A node to be dialed while there are slots; a static one is kept connected, and stays static. What it did before the user
+   * named it so leaves no wait but that between two dials.
+   */
   add(target: DialTarget, isStatic: boolean): void {
     const key = toBareHex(target.publicKey);
     const known = this.#candidates.get(key);
-    this.#candidates.set(key, {
-      ...{ key, target, isFound: false },
-      isStatic: isStatic || known?.isStatic === true,
-      dialedAt: known?.dialedAt,
-      backoff: known?.backoff,
-    });
+    if (known === undefined) {
+      const backoff = soonAgain(this.#history.get(key), this.#options.env.now());
+      const blank = { key, target, isFound: false, isStatic, dialedAt: undefined, isHeld: false };
+      this.#candidates.set(key, { ...blank, backoff: isStatic ? backoff : this.#history.get(key) });
+    } else {
+      // The same object: the dial that may be under way tells it what becomes of it.
+      if (isStatic && !known.isStatic && !known.isHeld) known.backoff = undefined;
+      known.target = target;
+      known.isFound = false;
+      known.isStatic ||= isStatic;
+    }
+    this.#history.delete(key);
     this.plan();
   }
 
   /** Nodes that are known and not connected: the static ones, those that are not dialed for how they behaved, and all. */
   get waiting(): { readonly kept: number; readonly shunned: number; readonly all: number } {
     let [kept, shunned, all] = [0, 0, 0];
-    for (const { key, isStatic, target } of this.#candidates.values()) {
+    for (const { key, isStatic, target, isHeld } of this.#candidates.values()) {
       if (this.#options.peers.get(key) !== undefined) continue;
       all++;
       if (isStatic) kept++;
-      if (this.#shunnedForMs(target) > 0) shunned++;
+      if (isHeld || this.#shunnedForMs(target) > 0) shunned++;
     }
     return { kept, shunned, all };
   }
@@ -131,7 +142,8 @@ export class Dialer {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
-    this.#candidates.set(key, { key, target, isStatic: false, isFound: true, dialedAt: undefined, backoff });
+    const kind = { isStatic: false, isFound: true, isHeld: false };
+    this.#candidates.set(key, { key, target, ...kind, dialedAt: undefined, backoff });
     this.plan();
   }
 
@@ -167,6 +179,7 @@ export class Dialer {
     candidate.target = target;
     candidate.backoff = undefined;
     candidate.dialedAt = undefined;
+    candidate.isHeld = false;
     this.#options.moved?.(target);
     this.plan();
   }
@@ -204,9 +217,12 @@ export class Dialer {
   /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
   forgive({ kind, name }: BanTarget): void {
     if (kind === 'node') this.#history.delete(name);
-    for (const key of kind === 'node' ? [name] : this.keysAt(name)) {
-      const candidate = this.#candidates.get(key);
-      if (candidate !== undefined) candidate.backoff = undefined;
+    for (const candidate of this.#candidates.values()) {
+      const { key, target, isHeld } = candidate;
+      const isMeant = kind === 'node' ? key === name : isHeld || isAt(target, name);
+      if (!isMeant) continue;
+      candidate.backoff = undefined;
+      candidate.isHeld = false;
     }
     this.plan();
   }
@@ -242,6 +258,7 @@ export class Dialer {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       candidate.dialedAt = now;
+      candidate.isHeld = false;
       this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
         () => {
           this.#search.forget(key);
@@ -265,6 +282,7 @@ export class Dialer {
     const outcome = outcomeOf(error);
     this.#outage.dialed(enode.host, outcome);
     this.#over(candidate, outcome);
+    this.#hold(candidate, error);
     candidate.target = rotated(enode);
     const redialInMs = this.redialInMs(key);
     this.#options.failed({ enode, error, outcome, redialInMs, isFound });
@@ -272,6 +290,22 @@ export class Dialer {
     if (isKept && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
       this.#search.want(key, enode);
     this.plan();
+  }
+
+  /**
+   * All addresses of the node are banned, as far as one had to look up where its names lead: nobody was dialed. They may lead
+   * elsewhere later, and the clock by which bans end may be set.
+   */
+  #hold(candidate: Candidate, { code, details }: PeerlaneError): void {
+    if (code !== 'banned' || typeof details.until !== 'number') return;
+    const { env } = this.#options;
+    const leftMs = Math.min(MAX_DIAL_BACKOFF_MS, details.until - env.unixTime());
+    candidate.backoff = {
+      until: env.now() + Math.max(0, leftMs),
+      failures: candidate.backoff?.failures ?? 0,
+    };
+    candidate.dialedAt = undefined;
+    candidate.isHeld = true;
   }
 
   #shunnedForMs(target: DialTarget): number {
@@ -295,6 +329,11 @@ export class Dialer {
 /** Whoever takes a node away does not want it at once. */
 function backoffOfRemoved({ backoff }: Candidate, now: number): Backoff {
   return { until: now + REDIAL_INTERVAL_MS, failures: backoff?.failures ?? 0 };
+}
+
+/** When the last dial began is not known: it was at the latest now. */
+function soonAgain(backoff: Backoff | undefined, now: number): Backoff | undefined {
+  return backoff && { until: Math.min(backoff.until, now + REDIAL_INTERVAL_MS), failures: 0 };
 }
 
 function randomOf(env: Env): number {

@@ -40,7 +40,7 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly notes: NodeNotes;
   readonly onEvent: (event: ServerEvent) => void;
   readonly local: LocalNode;
-  readonly observations: Pick<Observations, 'found' | 'passedOver'>;
+  readonly observations: Pick<Observations, 'found' | 'passedOver' | 'restricted'>;
   /** Says how many nodes the server would dial, and which it would not, and gets them. */
   readonly dialer: Pick<Dialer, 'demand' | 'offer' | 'leavesOut'>;
 }
@@ -271,7 +271,10 @@ export class Discovery {
   async #checked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
     const { publicKey, allows } = this.#context;
     if (!isPublicKey(node.publicKey) || equalBytes(node.publicKey, publicKey)) return undefined;
-    if (!mayBeDialed(node, allows)) return undefined;
+    if (!mayBeDialed(node, allows)) {
+      this.#context.observations.restricted(node);
+      return undefined;
+    }
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
     const shown = this.#isUnseen(node) ? await this.#asked(node, signal) : node;
     if (shown === undefined) return undefined;

@@ -17,8 +17,8 @@ import type { FoundNode } from './node-mix.ts';
 import { RecentCounts } from './recent-counts.ts';
 import type { ReputationDecision } from './reputation.ts';
 
-/** What the record of a node that is passed over counts as. */
-const PASSED_OVER = 'passed-over';
+/** What a node that is not dialed counts as: its record says that it is of no use, or it is where nobody is dialed. */
+type Left = 'passed-over' | 'restricted';
 
 const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
 
@@ -31,7 +31,7 @@ export class Observations {
   readonly #logs = new NodeLogs();
   readonly #outcomes = new RecentCounts<DialOutcome>();
   readonly #codes = new RecentCounts<ErrorCode>();
-  readonly #records = new RecentCounts<typeof PASSED_OVER>();
+  readonly #left = new RecentCounts<Left>();
   #wasReached = false;
   #natFailure: ErrorCode | undefined;
 
@@ -46,10 +46,20 @@ export class Observations {
 
   /** The record of a node says that it is of no use. */
   passedOver({ publicKey, source }: FoundNode): void {
-    this.#records.add(PASSED_OVER, this.#env.now());
+    this.#left.add('passed-over', this.#env.now());
     this.#note(publicKey, {
       kind: 'passed-over',
       message: `its record, found by ${source}, is of another chain or fork`,
+    });
+  }
+
+  /** A node that was found is at an address that `netRestrict` or `netDeny` refuses. */
+  restricted({ publicKey, source, host }: FoundNode): void {
+    this.#left.add('restricted', this.#env.now());
+    this.#note(publicKey, {
+      kind: 'passed-over',
+      code: 'address-refused',
+      message: `netRestrict or netDeny refuses ${host}, where it was found by ${source}`,
     });
   }
 
@@ -141,15 +151,18 @@ export class Observations {
     readonly outcomes: ReadonlyMap<DialOutcome, number>;
     readonly codes: ReadonlyMap<ErrorCode, number>;
     readonly passedOver: number;
+    readonly restricted: number;
     readonly wasReached: boolean;
     readonly natFailure: ErrorCode | undefined;
   } {
     const now = this.#env.now();
+    const left = this.#left.counts(now);
     return {
       uptimeMs: now - this.#startedAt,
       outcomes: this.#outcomes.counts(now),
       codes: this.#codes.counts(now),
-      passedOver: this.#records.counts(now).get(PASSED_OVER) ?? 0,
+      passedOver: left.get('passed-over') ?? 0,
+      restricted: left.get('restricted') ?? 0,
       wasReached: this.#wasReached,
       natFailure: this.#natFailure,
     };

@@ -47,6 +47,11 @@ export interface ReputationHistory {
   readonly at: number;
   /** The last `MAX_RECENT_EVENTS`, oldest first. */
   readonly recent: readonly ReputationEvent[];
+  /**
+   * What had been before those: the score at that time, and the events that a policy had then in view. For `replayPolicy`; a
+   * policy does not get it. Undefined: nothing.
+   */
+  readonly before?: Omit<ReputationHistory, 'before'> | undefined;
 }
 
 /** What is to be done about a node; times are milliseconds from now on. */
@@ -63,32 +68,60 @@ export type ReputationPolicy = (history: ReputationHistory) => ReputationDecisio
 export const BLANK_HISTORY: ReputationHistory = { score: 0, at: 0, recent: [] };
 
 /** The score as it is at `now`: nearer to 0 the longer nothing has happened. */
-export function scoreAt({ score, at }: ReputationHistory, now: number): number {
+export function scoreAt({ score, at }: Pick<ReputationHistory, 'score' | 'at'>, now: number): number {
   return score * 2 ** (-Math.max(0, now - at) / REPUTATION_HALF_LIFE_MS);
 }
 
 export function withEvent(history: ReputationHistory, event: ReputationEvent): ReputationHistory {
-  const score = scoreAt(history, event.at) + REPUTATION_EVENTS[event.kind];
+  const { recent, before } = history;
+  const scored = scoredWith(history, event);
+  const [first] = recent;
+  if (first === undefined || recent.length < MAX_RECENT_EVENTS) {
+    return { ...scored, recent: [...recent, event], ...(before && { before }) };
+  }
+  const earlier = before ?? BLANK_HISTORY;
   return {
-    score: Math.max(MIN_SCORE, Math.min(MAX_SCORE, score)),
-    at: Math.max(history.at, event.at),
-    recent: [...history.recent.slice(-(MAX_RECENT_EVENTS - 1)), event],
+    ...scored,
+    recent: [...recent.slice(1), event],
+    // As many as a policy sees beside the first of `recent`.
+    before: {
+      ...scoredWith(earlier, first),
+      recent: [...earlier.recent.slice(-(MAX_RECENT_EVENTS - 2)), first],
+    },
   };
+}
+
+function scoredWith(
+  history: Pick<ReputationHistory, 'score' | 'at'>,
+  { kind, at }: ReputationEvent,
+): Pick<ReputationHistory, 'score' | 'at'> {
+  return { score: bounded(scoreAt(history, at) + REPUTATION_EVENTS[kind]), at: Math.max(history.at, at) };
+}
+
+function bounded(score: number): number {
+  return Math.max(MIN_SCORE, Math.min(MAX_SCORE, score));
 }
 
 /** The history as if the last `times` events of a kind, which are not long past, had not been. */
 export function withoutLast(
-  { score, at, recent }: ReputationHistory,
+  { recent, before = BLANK_HISTORY }: ReputationHistory,
   kind: ReputationEventKind,
   times: number,
 ): ReputationHistory {
   const left = [...recent];
+  let missing = 0;
   for (let i = 0; i < times; i++) {
     const last = left.findLastIndex((event) => event.kind === kind);
     if (last >= 0) left.splice(last, 1);
+    else missing++;
   }
-  const points = times * REPUTATION_EVENTS[kind];
-  return { score: Math.max(MIN_SCORE, Math.min(MAX_SCORE, score - points)), at, recent: left };
+  const points = missing * REPUTATION_EVENTS[kind];
+  const start = { ...before, score: bounded(before.score - points) };
+  const { score, at } = left.reduce<Pick<ReputationHistory, 'score' | 'at'>>(
+    (scored, event) => scoredWith(scored, event),
+    start,
+  );
+  return { score, at, recent: left, before: start };
 }
 
 /** The rules that hold unless the user has others. */
@@ -121,7 +154,8 @@ export interface CheckedDecision {
 
 export function decide(policy: ReputationPolicy, history: ReputationHistory): CheckedDecision {
   try {
-    return { decision: checkedDecision(policy(history)) };
+    const { score, at, recent } = history;
+    return { decision: checkedDecision(policy({ score, at, recent })) };
   } catch (error) {
     return { decision: { kind: 'keep' }, error: toPeerlaneError(error) };
   }
@@ -157,18 +191,43 @@ export interface ReplayedEvent extends ReputationEvent {
 
 /**
  * A dry run: what a server would have decided by `policy` after each event of one node, oldest first. Nothing is done.
- * @throws PeerlaneError `invalid-argument` for what are no events, and no policy
+ * @param events the events of a node of which nothing was known, or a history as `Server.reputation` gives it, whose `recent`
+ * events follow upon what was `before`
+ * @throws PeerlaneError `invalid-argument` for what are no events, no history, and no policy
  */
 export function replayPolicy(
-  events: readonly ReputationEvent[],
+  events: readonly ReputationEvent[] | ReputationHistory,
   policy: ReputationPolicy = defaultPolicy,
 ): ReplayedEvent[] {
   checkFunction('policy', policy);
-  let history = BLANK_HISTORY;
-  return reading('the events', () => readEach('events', events, checkedEvent)).map((event) => {
+  const replayed = reading('the events', () => checkedRecord(events));
+  let { history } = replayed;
+  return replayed.events.map((event) => {
     history = withEvent(history, event);
     return { ...event, score: history.score, ...decide(policy, history) };
   });
+}
+
+function checkedRecord(record: readonly ReputationEvent[] | ReputationHistory): {
+  readonly history: ReputationHistory;
+  readonly events: readonly ReputationEvent[];
+} {
+  const isHistory = isObject(record) && !Array.isArray(record);
+  if (!isHistory)
+    return { history: BLANK_HISTORY, events: readEach('events', record as never, checkedEvent) };
+  const { recent, before = BLANK_HISTORY } = record as ReputationHistory;
+  checkObject('before', before);
+  const { score, at } = before;
+  if (!(typeof score === 'number' && score >= MIN_SCORE && score <= MAX_SCORE)) {
+    throw invalidArgument(`the score before the events is not a number from ${MIN_SCORE} to ${MAX_SCORE}`);
+  }
+  if (!Number.isFinite(at))
+    throw invalidArgument('the time before the events is not a number of milliseconds');
+  const earlier = readEach('the events before', before.recent, checkedEvent);
+  return {
+    history: { score, at, recent: earlier.slice(-(MAX_RECENT_EVENTS - 1)) },
+    events: readEach('recent', recent, checkedEvent),
+  };
 }
 
 function checkedEvent(event: ReputationEvent): ReputationEvent {

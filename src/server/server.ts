@@ -9,14 +9,14 @@ import type { ServerMetrics } from '../observe/index.ts';
 import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
 import { type BanOptions, Bans, type BanTarget, banNameOf, banTarget, checkBanOptions } from './bans.ts';
-import { type GivenNode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseDialedNode, parseNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connector } from './connector.ts';
 import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
-import { type DialTarget, withRecordEndpoints } from './dial-target.ts';
+import { type DialTarget, hostsOf, withRecordEndpoints } from './dial-target.ts';
 import { Dialer } from './dialer.ts';
 import type { DialFailure } from './dialer-options.ts';
 import { Discovery } from './discovery.ts';
@@ -79,6 +79,7 @@ export class Server implements AsyncDisposable {
       ...this.#config,
       ...{ lanes: this.#lanes, budgets, traffic: meter.traffic },
       listenPort: () => this.#listener?.port ?? 0,
+      banOfAddress: (ip) => this.#conduct.banOfAddress(ip),
       ownerOf: (dialed) => this.#reception.ownerOf(dialed),
     });
     this.#peers = new PeerSet(this.#config);
@@ -113,7 +114,7 @@ export class Server implements AsyncDisposable {
       maxPending,
       peers: this.#peers,
       connect: (...dial) => meter.dialing(() => this.#connector.dial(...dial)),
-      shunnedForMs: ({ publicKey, host }) => this.#conduct.shunnedForMs(toBareHex(publicKey), host),
+      shunnedForMs: (target) => this.#conduct.shunnedForMs(toBareHex(target.publicKey), hostsOf(target)),
       failed: (failure) => this.#dialFailed(failure),
       planned: () => {
         this.#discovery?.wake();
@@ -199,6 +200,10 @@ export class Server implements AsyncDisposable {
     if (this.#isClosed) throw closedWhileStarting();
   }
 
+  #requireUnclosed(): void {
+    if (this.#isClosed) throw new PeerlaneError('closed', 'the server is closed');
+  }
+
   get #isClosed(): boolean {
     return this.#state === 'closed';
   }
@@ -238,10 +243,10 @@ export class Server implements AsyncDisposable {
    * Keeps a node connected from now on, whatever the limits.
    * @param node its enode URL or record
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `connected-to-self`, `address-refused`; `invalid-argument` for a
-   * record without an address
+   * record without an address, and where nobody can be dialed: at 0.0.0.0, a multicast address, TCP port 0 and the like
    */
   addPeer(node: string): void {
-    const parsed = parseNode(node);
+    const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
     if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#dialer.add(targetOf(parsed), true);
@@ -273,9 +278,10 @@ export class Server implements AsyncDisposable {
    * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
    * those that are static or trusted. Kept over restarts where there is a node database.
    * @param node an enode URL or an IP address
-   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   * @throws PeerlaneError `invalid-enode`, `invalid-argument`; `closed`: it would not be kept any more
    */
   ban(node: string, options: BanOptions = {}): void {
+    this.#requireUnclosed();
     const target = banTarget(node);
     const { kind } = target;
     const { durationMs, reason } = checkBanOptions(options);
@@ -289,12 +295,15 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Takes a node or an address back; what it did is forgotten. Whether it was banned.
+   * Takes a node or an address back; what it did is forgotten. Whether it was banned, as far as is known: `start` reads the bans
+   * of earlier runs, and passes over those that were taken back before.
    * @param node as for `ban`
-   * @throws PeerlaneError `invalid-enode`, `invalid-argument`
+   * @throws PeerlaneError as `ban`
    */
   unban(node: string): boolean {
+    this.#requireUnclosed();
     const target = banTarget(node);
+    this.#banStore.takenBack(target);
     this.#conduct.forgive(target);
     const wasBanned = this.#bans.remove(target);
     if (wasBanned) {
@@ -305,7 +314,7 @@ export class Server implements AsyncDisposable {
     return wasBanned;
   }
 
-  /** Who is banned now, by the user or for what it did. */
+  /** Who is banned now, by the user or for what it did; those of earlier runs as soon as the server has started. */
   get bans(): readonly Ban[] {
     return this.#bans.all;
   }
@@ -329,15 +338,16 @@ export class Server implements AsyncDisposable {
     const signal = signalOf(options);
     throwIfAborted(signal);
     if (this.#state !== 'running') throw new PeerlaneError('closed', 'the server is not running');
-    const parsed = parseNode(node);
+    const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
     const key = toBareHex(parsed.publicKey);
-    const ban = this.#conduct.banOf(key, parsed.host);
+    const target = targetOf(parsed);
+    const ban = this.#conduct.banOfPlaces(key, hostsOf(target));
     if (ban !== undefined) throw bannedError(ban);
     const peer = this.#peers.get(key);
     if (peer !== undefined) return peer;
     try {
-      return await this.#dialer.dial(key, targetOf(parsed), signal);
+      return await this.#dialer.dial(key, target, signal);
     } catch (error) {
       // It has dialed us meanwhile, and that connection was the first.
       const other = this.#peers.get(key);

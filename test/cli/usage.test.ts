@@ -138,8 +138,12 @@ describe('the command line', () => {
         [[...command.split(' '), '--nat', 'stun'], /--nat stun needs --stun HOST:PORT/],
         [[...command.split(' '), '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],
         [[...command.split(' '), '--nat', 'any', '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],
-        [[...command.split(' '), '--nat', 'stun', '--stun', '127.0.0.1:0'], /expected HOST:PORT of IPv4/],
-        [[...command.split(' '), '--nat', 'stun', '--stun', '[::1]:3478'], /expected HOST:PORT of IPv4/],
+        ...['127.0.0.1:0', '[::1]:3478', ':3478', '0.0.0.0:3478', '256.1.1.1:3478', 'a b/\n:3478'].map(
+          (server): [string[], RegExp] => [
+            [...command.split(' '), '--nat', 'stun', '--stun', server],
+            /'--stun <host:port>' argument .* is invalid\. expected HOST:PORT, the IPv4 address or the name/s,
+          ],
+        ),
         [[...command.split(' '), '--nat', 'pcp', '--extip', '8.8.8.8'], /--nat pcp would find it out/],
         [
           [...command.split(' '), '--nat', 'extip:8.8.4.4', '--extip', '8.8.8.8'],

@@ -95,6 +95,13 @@ export class NatLab implements AsyncDisposable {
     throw new Error(`the rules of the router are:\n${rules}`);
   }
 
+  /** What the router's TCP port `port` would say on one connection, counted from 0 in their order, is lost. */
+  async loseAnswers(port: number, connection: number): Promise<void> {
+    const file = join(this.#directory, 'quiet.nft');
+    await writeFile(file, quiet(port, connection));
+    await run(...this.inside(this.router, 'nft', '-f', file));
+  }
+
   async startMapper(): Promise<void> {
     const config = join(this.#directory, 'miniupnpd.conf');
     await writeFile(config, `${[...CONFIG, ...(this.#options.config ?? [])].join('\n')}\n`);
@@ -217,6 +224,19 @@ table inet nat_lab {
 }
 `;
 }
+
+const quiet = (port: number, connection: number): string => `
+table inet quiet {
+  chain asked {
+    type filter hook input priority 0; policy accept;
+    tcp dport ${port} ct state new ct mark set numgen inc mod 1000
+  }
+  chain answers {
+    type filter hook output priority 0; policy accept;
+    tcp sport ${port} ct mark ${connection} tcp flags & (psh | fin) != 0 drop
+  }
+}
+`;
 
 const CONFIG = [
   'ext_ifname=outer',

@@ -85,6 +85,17 @@ it.each(['pcp', 'pmp', 'upnp', 'any'])(
   },
 );
 
+it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s nothing is asked for a node on IPv6 alone', async (way) => {
+  const router = await lab();
+  const node = cli(router, router.lan, 'listen', '--listen', '[::1]:0', '--nat', way);
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({
+    code: 'nat-no-router',
+    message: expect.stringMatching(/where the node does not listen/),
+  });
+  expect(leads(await router.rules())).toBe(0);
+});
+
 it('a bootnode has its UDP port mapped', async () => {
   const router = await lab();
   const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:0', '--nat', 'pcp');
@@ -95,6 +106,18 @@ it('a bootnode has its UDP port mapped', async () => {
   expect(await run(...router.inside(router.wan, go, 'discv4', 'ping', enodeOf(moved)))).toContain(
     'node responded',
   );
+});
+
+it('what was asked for by UPnP, and whose answer was lost, is taken back when the node stops', async () => {
+  const port = 5_000;
+  const router = await lab({ config: [`http_port=${port}`] });
+  // The description and the address are asked for before the mapping.
+  await router.loseAnswers(port, 2);
+  const node = cli(router, router.lan, 'listen', '--listen', '0.0.0.0:0', '--nat', 'upnp');
+  await router.untilRules((rules) => leads(rules) === 1);
+  process.kill(node.pid, 'SIGTERM');
+  await router.untilRules((rules) => leads(rules) === 0);
+  await expect(mapped(node, 'udp')).rejects.toThrow();
 });
 
 it('a lease is renewed before it ends, and a router that restarts gets its mappings back', async () => {

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
-import { type PeerlaneError, toPeerlaneError } from '../../src/base/errors.ts';
+import { PeerlaneError, toPeerlaneError } from '../../src/base/errors.ts';
 import {
   ATTEMPT_DELAY_MS,
   type ConnectAnyOptions,
@@ -73,6 +73,23 @@ describe('a connection to one of several addresses', () => {
     ]);
     expect([wire.remoteAddress, wire.remotePort]).toEqual(['127.0.0.1', first.port]);
     wire.destroy();
+  });
+
+  it('leaves out those that one has nothing to do with, and says why when there are no others', async () => {
+    const [first, second] = [await listening('127.0.0.1'), await listening('::1')];
+    const banned = new PeerlaneError('banned', 'not there');
+    const refusal = (ip: string) => (ip === '127.0.0.1' ? banned : undefined);
+    const both: [string, number][] = [
+      ['127.0.0.1', first.port],
+      ['::1', second.port],
+    ];
+    const wire = await connect(both, { refusal });
+    expect(wire.remoteAddress).toBe('::1');
+    wire.destroy();
+    expect(await failure(connect(both.slice(0, 1), { refusal }))).toBe(banned);
+    const lookup = async () => ['127.0.0.1', '127.0.0.1'];
+    expect(await failure(connect([['a.name', 1]], { refusal, lookup }))).toBe(banned);
+    expect(first.sockets.size).toBe(0);
   });
 
   it('goes to the next at once when one refuses', async () => {

@@ -2,7 +2,9 @@ import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import {
+  HTTP_TIMEOUT_MS,
   type HttpPageOptions,
   type HttpPageServer,
   MAX_HTTP_CONNECTIONS,
@@ -43,9 +45,14 @@ function ask({ port }: HttpPageServer, path: string, method = 'GET', body = ''):
   });
 }
 
-/** A socket to the server, and what has come when it is closed. */
-function socketTo({ port }: HttpPageServer): { readonly socket: Socket; readonly closed: Promise<string> } {
-  const socket = connect({ host: '127.0.0.1', port });
+interface Client {
+  readonly socket: Socket;
+  /** What has come when it is closed. */
+  readonly closed: Promise<string>;
+}
+
+function socketTo({ port }: HttpPageServer, from = '127.0.0.1'): Client {
+  const socket = connect({ host: '127.0.0.1', port, localAddress: from });
   onTestFinished(() => void socket.destroy());
   let text = '';
   const closed = new Promise<string>((resolve) => {
@@ -89,19 +96,127 @@ it('says that there is no page when it cannot be made, and not why', async () =>
   expect(failures).toEqual([error]);
 });
 
-it('closes connections that are more than it takes, and takes others when those are gone', async () => {
-  const server = await started();
-  const sockets = Array.from({ length: MAX_HTTP_CONNECTIONS }, () => socketTo(server));
-  await Promise.all(sockets.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve))));
-  expect(await socketTo(server).closed).toBe('');
-  const [first] = sockets;
-  first?.socket.end();
-  await first?.closed;
-  expect(await ask(server, '/page')).toMatchObject({ status: 200 });
-});
-
 const GET = 'GET /page HTTP/1.1\r\nhost: x\r\n\r\n';
 const LAST = GET.replace('host: x', 'host: x\r\nconnection: close');
+
+/** Resolves when something has come. */
+const heard = ({ socket }: Client): Promise<void> =>
+  new Promise((resolve) => socket.once('data', () => resolve()));
+
+/** So many connections that are kept alive, one after another, each of which has been answered. */
+async function keptAlive(server: HttpPageServer, count: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let i = 0; i < count; i++) {
+    const client = socketTo(server);
+    client.socket.write(GET);
+    await heard(client);
+    clients.push(client);
+  }
+  return clients;
+}
+
+const areOpen = (clients: readonly Client[]): boolean[] =>
+  clients.map(({ socket }) => !socket.destroyed && !socket.readableEnded);
+
+/** It asks once more. */
+async function asked(client: Client): Promise<void> {
+  const answered = heard(client);
+  client.socket.write(GET);
+  await answered;
+}
+
+it('who asks gets the page although all connections are taken: the one goes that has been idle the longest', async () => {
+  const server = await started();
+  const slow = await keptAlive(server, MAX_HTTP_CONNECTIONS);
+  const [first, second] = slow as [Client, Client];
+  await asked(first);
+  expect(await ask(server, '/page')).toMatchObject({ status: 200, text: TEXT });
+  await second.closed;
+  expect(areOpen(slow)).toEqual(slow.map((one) => one !== second));
+});
+
+it.each([
+  ['nothing', ''],
+  ['half a request', 'GET /page HTTP/1.1\r\nx: '],
+])('who asks gets the page although all connections have sent %s', async (_, text) => {
+  const server = await started();
+  const slow = Array.from({ length: 4 * MAX_HTTP_CONNECTIONS }, () => socketTo(server));
+  for (const { socket } of slow) socket.write(text);
+  await Promise.all(
+    slow.map(({ socket, closed }) =>
+      Promise.race([new Promise((resolve) => socket.once('connect', resolve)), closed]),
+    ),
+  );
+  expect(await ask(server, '/page')).toMatchObject({ status: 200, text: TEXT });
+  const [first] = slow as [Client];
+  expect(await first.closed).toBe('');
+});
+
+/** A server whose pages come when they are let. */
+async function waitingServer() {
+  const waiting: (() => void)[] = [];
+  const come: (() => void)[] = [];
+  const server = await started({
+    page: () =>
+      new Promise((resolve) => {
+        waiting.push(() => resolve({ contentType: 'text/plain', body: Buffer.from(TEXT) }));
+        come.shift()?.();
+      }),
+  });
+  /** A connection whose request the server has. */
+  const askingFrom = async (from?: string): Promise<Client> => {
+    const client = socketTo(server, from);
+    const hasCome = new Promise<void>((resolve) => come.push(resolve));
+    client.socket.write(GET);
+    await hasCome;
+    return client;
+  };
+  return { server, askingFrom, letAll: () => waiting.splice(0).forEach((one) => void one()) };
+}
+
+it('a connection without a request goes before those with one, and of these the longest', async () => {
+  const { server, askingFrom, letAll } = await waitingServer();
+  const asking = [await askingFrom(), await askingFrom()];
+  const idle = socketTo(server);
+  await new Promise((resolve) => idle.socket.once('connect', resolve));
+  while (asking.length < MAX_HTTP_CONNECTIONS - 1) asking.push(await askingFrom());
+  asking.push(await askingFrom());
+  expect(await idle.closed).toBe('');
+  expect(areOpen(asking)).toEqual(asking.map(() => true));
+  const last = await askingFrom();
+  const [first, ...others] = asking as [Client, ...Client[]];
+  expect(await first.closed).toBe('');
+  const answers = [...others, last].map(heard);
+  letAll();
+  await Promise.all(answers);
+});
+
+it('a crowd from one address has its own put out, not those of other addresses', async () => {
+  const { server, askingFrom } = await waitingServer();
+  const scraper = socketTo(server, '127.0.0.2');
+  await new Promise((resolve) => scraper.socket.once('connect', resolve));
+  const crowd: Client[] = [];
+  for (let i = 0; i < 3 * MAX_HTTP_CONNECTIONS; i++) crowd.push(await askingFrom('127.0.0.3'));
+  const gone = crowd.slice(0, -(MAX_HTTP_CONNECTIONS - 1));
+  await Promise.all(gone.map(({ closed }) => closed));
+  expect(areOpen([scraper])).toEqual([true]);
+  expect(areOpen(crowd).filter(Boolean)).toHaveLength(MAX_HTTP_CONNECTIONS - 1);
+});
+
+it('closes a connection that takes its answer too slowly', async () => {
+  const env = new VirtualEnv();
+  const body = Buffer.alloc(64 * 1024 * 1024, 'x');
+  const server = await started({ env, page: async () => ({ contentType: 'text/plain', body }) });
+  const slow = socketTo(server);
+  slow.socket.write(GET);
+  await heard(slow);
+  slow.socket.pause();
+  env.advance(HTTP_TIMEOUT_MS - 1);
+  expect(slow.socket.destroyed).toBe(false);
+  env.advance(1);
+  slow.socket.resume();
+  expect((await slow.closed).length).toBeLessThan(body.length);
+});
 
 it('answers what a connection has sent ahead, one after another', async () => {
   let [made, atOnce, most] = [0, 0, 0];

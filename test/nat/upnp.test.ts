@@ -6,12 +6,15 @@ import {
   decodeSearchAnswer,
   decodeSoapAnswer,
   encodeAddMapping,
+  encodeGetMapping,
   encodeSearch,
   externalIpOf,
+  isOwnMapping,
 } from '../../src/nat/index.ts';
 import { MAX_XML_DEPTH, MAX_XML_ELEMENTS, MAX_XML_LENGTH, parseXml } from '../../src/nat/xml.ts';
 import { codeOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
+import { WANTED } from '../support/wanted-mapping.ts';
 
 const ROUTER = '192.168.1.1';
 const TYPE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
@@ -136,7 +139,32 @@ describe('an action', () => {
     ['a private one', '10.0.0.1', 'nat-carrier-grade'],
     ['none that is one', 'example.org', 'nat-lie'],
   ])('that gives %s is refused', (_, externalIp, code) => {
-    expect(codeOf(() => externalIpOf({ kind: 'done', externalIp }))).toBe(code);
+    const mapping = { client: undefined, internalPort: Number.NaN, description: undefined };
+    expect(codeOf(() => externalIpOf({ kind: 'done', externalIp, mapping }))).toBe(code);
+  });
+
+  it.each([
+    ['ours', '<NewInternalClient>192.168.1.2</NewInternalClient>', true],
+    ['of another host', '<NewInternalClient>192.168.1.20</NewInternalClient>', false],
+    ['of nobody', '<NewInternalClient/>', false],
+    ['that is not told of', '', false],
+  ])('says whose a mapping is: %s', (_, client, isOurs) => {
+    const wanted = { ...WANTED, internalPort: 1, externalPort: 2 };
+    const { headers, body } = encodeGetMapping({ type: TYPE, ...place }, wanted);
+    expect(headers.SOAPAction).toBe(`"${TYPE}#GetSpecificPortMappingEntry"`);
+    expect(parseXml(body).children[0]?.children[0]?.children.map(({ name, text }) => [name, text])).toEqual([
+      ['NewRemoteHost', ''],
+      ['NewExternalPort', '2'],
+      ['NewProtocol', 'TCP'],
+    ]);
+    const fields = `<NewInternalPort>1</NewInternalPort>${client}<NewEnabled>1</NewEnabled>
+      <NewPortMappingDescription>peerlane</NewPortMappingDescription><NewLeaseDuration>0</NewLeaseDuration>`;
+    const name = 'GetSpecificPortMappingEntry';
+    const answer = decodeSoapAnswer(
+      soap(`<u:${name}Response xmlns:u="x">${fields}</u:${name}Response>`),
+      name,
+    );
+    expect(answer.kind === 'done' && isOwnMapping(answer.mapping, wanted, '192.168.1.2')).toBe(isOurs);
   });
 
   it('is not answered by another one', () => {

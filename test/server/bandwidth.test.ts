@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { publicKeyOf } from '../../src/crypto/index.ts';
+import { formatEnode } from '../../src/enr/index.ts';
 import type { ProtocolChannel } from '../../src/p2p/index.ts';
 import {
   type BandwidthOptions,
@@ -137,7 +139,7 @@ describe('those who wait for bandwidth', () => {
     }
     env.advance(120_000);
     const gaps = reads.flatMap((times) => times.map((at, i) => at - (times[i - 1] ?? 0)));
-    return { longest: Math.max(...gaps), rate: bytes / 120 };
+    return { longest: Math.max(...gaps), rate: bytes / 120, counts: reads.map((times) => times.length) };
   }
 
   it('are each read long before they take us for dead, with the least that may be asked for', () => {
@@ -145,6 +147,12 @@ describe('those who wait for bandwidth', () => {
     expect(longest).toBeLessThan(FRAME_WRITE_TIMEOUT_MS / 2);
     // What all bring at once before the first waits, and a second's worth.
     expect(rate).toBeLessThan(50 * MIN_DOWNLOAD_OF_PEER * 1.1);
+  });
+
+  it('are read in turn also where more have come than it is enough for: each waits for longer', () => {
+    const { longest, counts } = busy({ count: 100, chunk: 64 * 1024, total: 50 * MIN_DOWNLOAD_OF_PEER });
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    expect(longest).toBeLessThan(FRAME_WRITE_TIMEOUT_MS);
   });
 
   it('are read the sooner the less they bring, so that no bandwidth is left lying', () => {
@@ -377,6 +385,24 @@ describe('a server with limits', () => {
     expect(() => new TestServer({ maxPeers: 4, bandwidth: { download: MIN_BANDWIDTH } })).not.toThrow();
     expect(codeOf(() => new TestServer({ maxPeers: 5, bandwidth: { download: MIN_BANDWIDTH } }))).toBe(
       'invalid-argument',
+    );
+  });
+
+  it('wants as much for static and trusted nodes, which come beyond maxPeers, each once', () => {
+    const nodes = [1, 2, 3].map((byte) => {
+      const publicKey = publicKeyOf(new Uint8Array(32).fill(byte));
+      return formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 1, udpPort: 1 });
+    });
+    const refusalOf =
+      (download: number): unknown =>
+      () =>
+        new TestServer({
+          ...{ maxPeers: 4, staticNodes: nodes.slice(0, 2), trustedNodes: nodes.slice(1) },
+          bandwidth: { download },
+        });
+    expect(refusalOf(7 * MIN_DOWNLOAD_OF_PEER)).not.toThrow();
+    expect(refusalOf(7 * MIN_DOWNLOAD_OF_PEER - 1)).toThrow(
+      'bandwidth.download is at least 114688 with maxPeers 4 and 3 static or trusted nodes',
     );
   });
 });

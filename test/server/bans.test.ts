@@ -137,6 +137,30 @@ describe('bans', () => {
     expect(bans.get('node', `${MAX_BANS}`)).toBeUndefined();
     expect(bans.get('node', '0')).toBeDefined();
   });
+
+  it('of the policy make room for the user, and take none of his', () => {
+    const bans = new Bans(clock());
+    const add = (name: string, ms: number, by: Ban['by']) => bans.add({ kind: 'node', name }, ms, '', by);
+    for (let i = 1; i < MAX_BANS; i++) add(`user ${i}`, 1000 + i, 'user');
+    add('policy 1', 50_000, 'policy');
+    add('policy 2', 40_000, 'policy');
+    expect(bans.all.filter(({ by }) => by === 'policy').map(({ name }) => name)).toEqual(['policy 1']);
+    add(`user ${MAX_BANS}`, 500, 'user');
+    expect(bans.all.map(({ by }) => by)).not.toContain('policy');
+    add('policy 3', 60_000, 'policy');
+    expect(bans.all).toHaveLength(MAX_BANS);
+    expect(bans.get('node', 'policy 3')).toBeUndefined();
+    expect(bans.get('node', `user ${MAX_BANS}`)).toBeDefined();
+  });
+
+  it('of the user are not replaced by what the policy had stored', () => {
+    const bans = new Bans(clock());
+    const target = { kind: 'node', name: 'ab' } as const;
+    const stored = new Bans(clock()).add(target, 50_000, '', 'policy');
+    bans.add(target, 1000, 'mine');
+    bans.restore(stored);
+    expect(bans.all).toMatchObject([{ by: 'user', reason: 'mine' }]);
+  });
 });
 
 describe('a server', () => {
@@ -259,6 +283,30 @@ describe('a server', () => {
     server.seen.length = 0;
     env.advance(35_000);
     await server.until(isKind('peer-connected'));
+  });
+
+  it('takes back before it starts what an earlier run has banned, and nothing once it is closed', async () => {
+    const nodeDatabase = await NodeDatabase.inMemory();
+    onTestFinished(() => nodeDatabase.close());
+    const key = generateSecretKey(systemEnv);
+    const options = { key, listen: undefined, nodeDatabase };
+    const first = new TestServer(options);
+    for (const ip of ['1.1.1.1', '2.2.2.2', '3.3.3.3']) first.ban(ip);
+    await first.close();
+    for (const use of [() => first.ban('1.2.3.4'), () => first.unban('1.1.1.1')])
+      expect(codeOf(use)).toBe('closed');
+    const second = new TestServer(options);
+    second.unban('1.1.1.1');
+    await second.start();
+    expect(second.bans.map(({ name }) => name)).toEqual(['2.2.2.2', '3.3.3.3']);
+    await second.close();
+    const third = new TestServer(options);
+    third.unban('2.2.2.2');
+    await third.close();
+    const fourth = new TestServer(options);
+    await fourth.start();
+    expect(fourth.bans.map(({ name }) => name)).toEqual(['3.3.3.3']);
+    await fourth.close();
   });
 
   it('refuses bad options of a ban', async () => {

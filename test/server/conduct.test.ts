@@ -79,7 +79,7 @@ describe('our own network', () => {
         conduct.ended(key, cut, true);
       }
       others.left = 1;
-      for (const key of keys) expect(conduct.shunnedForMs(key, '9.9.9.9')).toBe(0);
+      for (const key of keys) expect(conduct.shunnedForMs(key, ['9.9.9.9'])).toBe(0);
       env.advance(120_000);
     }
     for (const key of keys) expect(conduct.history(key)).toMatchObject({ score: 0, recent: [] });
@@ -116,10 +116,22 @@ describe('a node', () => {
     for (const key of ['a', 'static']) conduct.record(key, 'breach');
     bans.add({ kind: 'node', name: 'b' }, 1000, '');
     env.advance(400);
-    const left = () => ['a', 'static', 'b', 'c'].map((key) => conduct.shunnedForMs(key, '9.9.9.9'));
+    const left = () => ['a', 'static', 'b', 'c'].map((key) => conduct.shunnedForMs(key, ['9.9.9.9']));
     expect(left()).toEqual([PENALTY_MS - 400, 0, 600, 0]);
     others.left = 0;
     expect(left()).toEqual([0, 0, 600, 0]);
+  });
+
+  it('is not dialed while all addresses that it may be at are banned, until the first of them is not', () => {
+    const { bans, conduct } = setUp();
+    const left = (...hosts: string[]) => conduct.shunnedForMs('a', hosts);
+    bans.add({ kind: 'ip', name: '9.9.9.9' }, 1000, '');
+    expect([left('9.9.9.9'), left('9.9.9.9', '8.8.8.8'), left('8.8.8.8', '9.9.9.9')]).toEqual([1000, 0, 0]);
+    expect(left('9.9.9.9', 'a.name')).toBe(0);
+    bans.add({ kind: 'ip', name: '8.8.8.8' }, 600, '');
+    expect([left('9.9.9.9', '8.8.8.8'), left('8.8.8.8', '9.9.9.9')]).toEqual([600, 600]);
+    bans.remove({ kind: 'ip', name: '9.9.9.9' });
+    expect(left('9.9.9.9', '8.8.8.8')).toBe(0);
   });
 
   it('that is penalised is not dialed for a while', () => {

@@ -4,6 +4,8 @@ import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { type Enode, signRecord } from '../../src/enr/index.ts';
+import { BACKOFF_JITTER, MAX_STATIC_BACKOFF_MS } from '../../src/server/dial-backoff.ts';
+import { REDIAL_INTERVAL_MS } from '../../src/server/dial-plan.ts';
 import type { DialTarget } from '../../src/server/dial-target.ts';
 import { Dialer } from '../../src/server/dialer.ts';
 import type { DialerOptions } from '../../src/server/dialer-options.ts';
@@ -213,6 +215,36 @@ describe('a dialer', () => {
     dialer.forgive({ kind: 'node', name: keyOf(1) });
     dialer.offer(node(1));
     expect(dials).toHaveLength(2);
+  });
+
+  it('leaves no long wait to a node that the user names as static', async () => {
+    const { env, dialer, dials, fail } = dialing();
+    const useless = new PeerlaneError('genesis-mismatch', 'another chain');
+    dialer.add(node(1), false);
+    dialer.start();
+    dialer.offer(node(2));
+    await fail(1, useless);
+    await fail(2, useless);
+    env.advance(1000);
+    dialer.add(node(1), true);
+    dialer.add(node(2), true);
+    expect(dials).toHaveLength(2);
+    env.advance(REDIAL_INTERVAL_MS);
+    expect(dials.slice(2).map(({ port }) => port)).toEqual([1, 2]);
+    expect(dialer.keeps(keyOf(2))).toBe(true);
+    // Named again, it has its own wait.
+    await fail(1, useless);
+    dialer.add(node(1), true);
+    expect(dialer.redialInMs(keyOf(1))).toBe(MAX_STATIC_BACKOFF_MS / (1 + BACKOFF_JITTER));
+  });
+
+  it('tells a node that was named while it was dialed what became of the dial', async () => {
+    const { dialer, fail } = dialing();
+    dialer.start();
+    dialer.offer(node(1));
+    dialer.add(node(1), true);
+    await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
+    expect(dialer.redialInMs(keyOf(1))).toBe(MAX_STATIC_BACKOFF_MS / (1 + BACKOFF_JITTER));
   });
 
   it('leaves no timer and begins no dial when it is closed', async () => {

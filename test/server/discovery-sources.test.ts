@@ -1,5 +1,5 @@
 /** A server that takes nodes from everywhere at once. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
@@ -109,6 +109,31 @@ describe('a server with v4, DNS, a node database and static nodes', () => {
     expect(wanted.map(callsOf)).toEqual(wanted.map(() => 1));
     expect([other, otherListed, otherStored].map(callsOf)).toEqual([0, 0, 0]);
     expect(searcher.seen.map(({ kind }) => kind)).not.toContain('dial-failed');
+  });
+});
+
+describe('a server that knows nodes only where netDeny lets it dial nobody', () => {
+  it('says so', async () => {
+    const database = await databaseOf([]);
+    const records = Array.from({ length: 8 }, (_, i) => {
+      const entries = { ip: `10.0.0.${i + 1}`, udp: 1, tcp: 1 };
+      return signRecord(generateSecretKey(systemEnv), { seq: 1n, entries });
+    });
+    for (const record of records) {
+      const { publicKey } = record;
+      const endpoint = parseEnode(formatEnode({ publicKey, host: '10.0.0.1', tcpPort: 1, udpPort: 1 }));
+      database.update(nodeIdOf(publicKey), { endpoint, record, lastPong: Math.floor(systemEnv.unixTime()) });
+    }
+    const server = new TestServer({
+      ...{ listen: undefined, netDeny: ['10.0.0.0/8'], nodeDatabase: database },
+      discovery: { v4: false },
+    });
+    open.push(server);
+    await server.start();
+    const findings = () => server.diagnose().findings.map(({ kind, count }) => [kind, count]);
+    await vi.waitFor(() => expect(findings()).toEqual([['restricted', 8]]));
+    const [first] = records;
+    expect(server.log(String(first))).toMatchObject([{ kind: 'passed-over', code: 'address-refused' }]);
   });
 });
 

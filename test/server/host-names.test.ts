@@ -1,12 +1,14 @@
 /** Nodes that are named by a host: it is looked up when they are dialed, and each time anew. */
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
+import { MAX_DIAL_BACKOFF_MS } from '../../src/server/dial-backoff.ts';
 import { rejectionOf } from '../support/errors.ts';
-import { isKind, LOOPBACK, startedServer, type TestServer } from '../support/servers.ts';
+import { ManualEnv } from '../support/manual-env.ts';
+import { isKind, LOOPBACK, startedServer, TestServer } from '../support/servers.ts';
 
 const HOST = 'node.peerlane.test';
 
@@ -70,6 +72,32 @@ describe('a node that is named by a host', () => {
     server.removePeer(byName(listening));
     await server.until(isKind('peer-disconnected'));
     expect(asked).toEqual([HOST]);
+  });
+
+  it('is not dialed while the address behind it is banned, and is as soon as that is over', async () => {
+    const env = new ManualEnv();
+    const listening = await startedServer();
+    names.set(HOST, LOOPBACK.host);
+    const server = new TestServer({ env, listen: undefined, staticNodes: [byName(listening)] });
+    onTestFinished(() => server.close());
+    server.ban(LOOPBACK.host, { durationMs: 600_000 });
+    await server.start();
+    const { error, redialInMs } = await server.until(isKind('dial-failed'));
+    expect([error.code, redialInMs]).toEqual(['banned', 600_000]);
+    expect(server.diagnose().findings.map(({ kind }) => kind)).toContain('shunned');
+    env.advance(599_999);
+    expect(asked).toEqual([HOST]);
+    env.advance(1);
+    await server.until(isKind('peer-connected'));
+    server.ban(LOOPBACK.host);
+    await server.until(isKind('peer-disconnected'));
+    // The user has it dialed once more; that comes to nothing, and lasts for longer than one waits without looking again.
+    env.advance(35_000);
+    await server.until((event) => event.kind === 'dial-failed' && event.redialInMs === MAX_DIAL_BACKOFF_MS);
+    expect(asked).toHaveLength(3);
+    server.seen.length = 0;
+    server.unban(LOOPBACK.host);
+    await server.until(isKind('peer-connected'));
   });
 
   it('is found by the system, too', async () => {

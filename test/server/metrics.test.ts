@@ -187,6 +187,24 @@ it('refuses names of messages that are none', () => {
   }
 });
 
+it.each<[string, (string | undefined)[], RegExp]>([
+  ['two messages of one name', ['Ask', undefined, 'Ask'], /messageNames\[2\]: Ask is given twice$/],
+  ['what messages without a name go by together', ['other'], /messageNames\[0\]: other stands for/],
+  ['what another message without a name goes by', ['0x01'], /messageNames\[0\]: 0x01 stands for/],
+  ['any code', [undefined, '0XFF'], /messageNames\[1\]: 0XFF stands for/],
+  ['more names than codes', ['A', 'B', 'C', 'D'], /messageNames has 4 codes, and length is 3$/],
+])('refuses %s: a page of metrics would be invalid, or say what is not so', (_, messageNames, says) => {
+  const protocols = [{ ...echo, length: 3, messageNames }];
+  expect(() => new TestServer({ protocols })).toThrow(
+    expect.objectContaining({ code: 'invalid-argument', message: expect.stringMatching(says) }),
+  );
+});
+
+it('takes names that only look like those of messages without one', () => {
+  const messageNames = ['Other', undefined, '0x', '0xyz', '1x01', 'OTHER'];
+  expect(codeOf(() => new TestServer({ protocols: [{ ...echo, length: 6, messageNames }] }))).toBe('none');
+});
+
 it('refuses options of a stream that are none', () => {
   const { server } = virtualServer();
   for (const intervalMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '5']) {

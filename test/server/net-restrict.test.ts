@@ -69,6 +69,24 @@ describe('a server that has to do with some addresses only', () => {
     expect(await rejectionOf(server.dial(enodeAt('9.9.9.9')))).toBe('address-refused');
   });
 
+  it('says at once that nobody can be dialed where a node is said to be', async () => {
+    const server = await started();
+    const bad = ['0.0.0.0', '255.255.255.255', '224.0.0.1', '::', 'ff02::1'].map((host) => enodeAt(host));
+    bad.push(enodeAt('127.0.0.1').replace(/:\d+(\?.*)?$/, ':0?discport=30303'));
+    for (const enode of bad) {
+      for (const name of ['staticNodes', 'bootnodes']) {
+        const make = () => new TestServer({ [name]: [enode] });
+        expect(codeOf(make)).toBe('invalid-argument');
+        expect(make).toThrow(`${name}[0]: the node cannot be dialed`);
+      }
+      expect(codeOf(() => server.addPeer(enode))).toBe('invalid-argument');
+      expect(await rejectionOf(server.dial(enode))).toBe('invalid-argument');
+    }
+    // Discovery begins with such a node, and a node may come in that does not listen.
+    const names = { bootnodes: bad.slice(-1), trustedNodes: bad.slice(-1) };
+    expect(codeOf(() => new TestServer({ ...names, discovery: true }))).toBe('none');
+  });
+
   it('neither asks nor tells of others in discovery', async () => {
     const key = generateSecretKey(systemEnv);
     const options = { key, listen: { host: '127.0.0.1', port: 0 }, netRestrict: ['127.0.0.0/8'] };

@@ -134,6 +134,52 @@ describe('the default policy', () => {
 });
 
 describe('a dry run', () => {
+  const kinds = fc.constantFrom(...(Object.keys(REPUTATION_EVENTS) as ReputationEventKind[]));
+  const happened = fc.array(fc.tuple(kinds, fc.integer({ min: 0, max: 20 * 60_000 })), { maxLength: 120, size: 'max' });
+
+  it('of a history that has lost its beginning decides as was decided', () => {
+    fc.assert(
+      fc.property(happened, fc.nat(120), (steps, savedAt) => {
+        const env = new VirtualEnv();
+        const wanted: unknown[] = [];
+        const policy = (history: ReputationHistory) => {
+          const decision = defaultPolicy(history);
+          wanted.push([history.score, history.recent, decision]);
+          return decision;
+        };
+        const conduct = new Conduct({
+          ...{ env, bans: new Bans(env), policy, isKept: () => true, isKeptAt: () => false },
+          ...{ isPeer: () => true, others: () => 10, drop: () => undefined, banned: () => undefined },
+          onEvent: () => undefined,
+        });
+        for (const [kind, ms] of steps.slice(0, Math.max(1, savedAt))) {
+          env.advance(ms);
+          conduct.record('a', kind);
+        }
+        const saved = JSON.parse(JSON.stringify(conduct.history('a'))) as ReputationHistory;
+        const decided = wanted.splice(0);
+        const replayed = replayPolicy(saved, policy);
+        expect(replayed).toHaveLength(Math.min(decided.length, MAX_RECENT_EVENTS));
+        expect(wanted).toEqual(decided.slice(decided.length - replayed.length));
+      }),
+    );
+  });
+
+  it('refuses a history that is none', () => {
+    const good = { score: 0, at: 0, recent: [] };
+    for (const history of [
+      {},
+      { ...good, recent: [{ kind: 'nope', at: 0 }] },
+      ...[null, 1, { ...good, score: 31 }, { ...good, at: '0' }, { score: 0, at: 0 }].map((before) => ({
+        ...good,
+        before,
+      })),
+    ]) {
+      expect(codeOf(() => replayPolicy(history as never))).toBe('invalid-argument');
+    }
+    expect(replayPolicy({ ...good, before: good })).toEqual([]);
+  });
+
   it.each<[string, unknown]>([
     ['no array', {}],
     ['nothing', undefined],

@@ -71,8 +71,6 @@ export class MappedPort {
   readonly #restarted: () => void;
   readonly #nonce: Uint8Array;
   #held: Held | undefined;
-  /** Of a method that has been asked and has not answered: the router may have done it all the same. */
-  #asked: NatMethod | undefined;
   #failures = 0;
   #running: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
@@ -115,13 +113,13 @@ export class MappedPort {
 
   async close(signal: AbortSignal): Promise<void> {
     await settled(this.#running, signal);
-    const held = this.#held;
-    // What has not been granted yet may be the mapping of another host.
-    const asked = this.#asked?.unmapsOwnOnly === true ? this.#asked : undefined;
-    const method = held?.method ?? asked;
-    if (method === undefined) return;
-    // Whatever the router says: the mapping ends by itself when its lease does.
-    await settled(method.unmap(this.#wanted, signal), signal);
+    const wanted = this.#wanted;
+    const method = this.#held?.method;
+    // Whatever the router says: what has a lease ends by itself.
+    await Promise.all([
+      settled(method?.unmap(wanted, signal), signal),
+      ...this.#options.methods.map((one) => settled(one.withdraw(wanted, signal), signal)),
+    ]);
     this.#let();
   }
 
@@ -152,7 +150,6 @@ export class MappedPort {
       return waitMs;
     } catch (thrown) {
       if (signal.aborted) return undefined;
-      this.#asked = undefined;
       const error = toPeerlaneError(thrown);
       const leftMs = (this.#held?.endsAt ?? 0) - env.now();
       // An address that leads nowhere any more, or a mapping that is over, is told nobody.
@@ -188,7 +185,6 @@ export class MappedPort {
 
   async #mapBy(method: NatMethod, signal: AbortSignal): Promise<number> {
     const { env, onEvent } = this.#options;
-    this.#asked = method;
     const { externalIp, externalPort, lifetime, epoch } = await method.map(this.#wanted, signal);
     const atMs = env.now();
     const before = this.#held;

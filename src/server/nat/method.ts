@@ -6,8 +6,6 @@ import type { GrantedMapping, NatMethodName, WantedMapping } from '../../nat/ind
 /** A way to come by an external endpoint. Calls may run side by side. */
 export interface NatMethod {
   readonly name: NatMethodName;
-  /** Whether a router takes back only what this node has been granted, and not the mapping of another host at that port. */
-  readonly unmapsOwnOnly: boolean;
   /**
    * Makes a mapping, or renews it.
    * @throws PeerlaneError `nat-no-router`, `nat-refused`, `nat-carrier-grade`, `nat-lie`, `aborted`
@@ -15,6 +13,11 @@ export interface NatMethod {
   map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping>;
   /** Takes back a mapping whose external port is that of `wanted`; as `map`. */
   unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes back what `map` has asked for and heard nothing of, for the protocol of `wanted`: the router may have done it all the
+   * same. The mapping of another host stays. As `map`.
+   */
+  withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void>;
 }
 
 /** Milliseconds after which a packet is sent again, as RFC 6886, section 3.1, has it; after the last nobody waits. */

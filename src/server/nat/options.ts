@@ -1,5 +1,9 @@
 import { checkInteger, checkNames, invalidArgument } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
+import type { PeerlaneError } from '../../base/errors.ts';
+import { isHostName } from '../../base/host-name.ts';
+import { formatIp, parseIpv4 } from '../../base/ip.ts';
+import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
 import { checkedExternalIp } from '../listen-host.ts';
 import type { NatMethod } from './method.ts';
@@ -22,7 +26,10 @@ export type NatOption =
   | { readonly extip: string };
 
 export interface NatOptions {
-  /** Whether a router is asked to let others in, and how; default `none`. */
+  /**
+   * Whether a router is asked to let others in, and how; default `none`. By IPv4 only: no pinholes are made for IPv6, in whose
+   * firewalls a port is opened by hand.
+   */
   readonly nat?: NatOption;
   /** For `nat: 'stun'`: the host, an IPv4 address or a name, and UDP port of a STUN server. */
   readonly stunServer?: Endpoint | undefined;
@@ -50,38 +57,50 @@ export function checkNatOptions(
   const given = externalIp === undefined ? undefined : checkedExternalIp(externalIp, host);
   if (typeof nat === 'object' && nat !== null) {
     checkNames('nat', nat, { extip: true });
+    if (nat.extip === undefined) throw noWay();
     requireNoServer(stunServer);
-    const extip = checkedExternalIp(nat.extip, host);
+    const extip = checkedExternalIp(nat.extip, host, 'nat.extip');
     if (given === undefined || given === extip)
       return { nat: { way: 'none', stunServer: undefined }, externalIp: extip };
     throw invalidArgument(`externalIp is ${given}, and nat says ${extip}`);
   }
   const way = WAYS.find((one) => one === nat);
-  if (way === undefined) throw invalidArgument(`nat is neither one of ${WAYS.join(', ')} nor { extip }`);
+  if (way === undefined) throw noWay();
   if (way !== 'stun') requireNoServer(stunServer);
   if (way === 'none') return { nat: { way, stunServer: undefined }, externalIp: given };
   if (given !== undefined)
     throw invalidArgument(`externalIp says where others reach the node, and nat: '${way}' would find it out`);
   if (host === undefined) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
   return {
-    nat: { way, stunServer: way === 'stun' ? checkedServer(stunServer) : undefined },
+    nat: { way, stunServer: way === 'stun' ? checkedStunServer(stunServer) : undefined },
     externalIp: undefined,
   };
+}
+
+function noWay(): PeerlaneError {
+  return invalidArgument(
+    `nat is neither one of ${WAYS.join(', ')} nor { extip }, with the IP address at which others reach the node`,
+  );
 }
 
 function requireNoServer(stunServer: unknown): void {
   if (stunServer !== undefined) throw invalidArgument("stunServer is for nat: 'stun'");
 }
 
-function checkedServer(server: Endpoint | undefined): Endpoint {
+/** A copy, with the one text of its host. @throws PeerlaneError `invalid-argument` */
+export function checkedStunServer(server: Endpoint | undefined): Endpoint {
   if (server === undefined) throw invalidArgument("nat: 'stun' needs stunServer");
   checkNames('stunServer', server, { host: true, port: true });
   const { host, port } = server;
-  if (typeof host !== 'string' || host === '' || host.includes(':')) {
-    throw invalidArgument('stunServer.host is neither an IPv4 address nor a host name');
-  }
   checkInteger('stunServer.port', port, 1, 65_535);
-  return { host, port };
+  return { host: checkedServerHost(host), port };
+}
+
+function checkedServerHost(host: string): string {
+  const address = typeof host === 'string' ? parseIpv4(host) : undefined;
+  if (address !== undefined && isHostAddress(address)) return formatIp(address);
+  if (address === undefined && typeof host === 'string' && isHostName(host)) return host;
+  throw invalidArgument('stunServer.host is neither the IPv4 address of a host nor a host name');
 }
 
 /** The ways to an external endpoint, in the order in which they are tried. */

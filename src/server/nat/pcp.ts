@@ -9,6 +9,7 @@ import {
   encodePmpAddress,
   encodePmpMap,
   type GrantedMapping,
+  type MappedProtocol,
   noRouter,
   type WantedMapping,
 } from '../../nat/index.ts';
@@ -49,22 +50,35 @@ type EncodeMap = (wanted: WantedMapping, router: RouterPlace, lifetime: number) 
 class MapRequests {
   readonly #options: RouterMethodOptions;
   readonly #encode: EncodeMap;
+  /** Of mappings that were asked for until nobody wanted them any more. */
+  readonly #unanswered = new Set<MappedProtocol>();
 
   constructor(options: RouterMethodOptions, encode: EncodeMap) {
     this.#options = options;
     this.#encode = encode;
   }
 
-  map<T>(
+  async map<T>(
     wanted: WantedMapping,
     read: (packet: Uint8Array) => T | undefined,
     signal: AbortSignal,
   ): Promise<T> {
-    return this.#ask(wanted, wanted.lifetime, read, signal);
+    this.#unanswered.add(wanted.protocol);
+    try {
+      return await this.#ask(wanted, wanted.lifetime, read, signal);
+    } finally {
+      if (!signal.aborted) this.#unanswered.delete(wanted.protocol);
+    }
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    this.#unanswered.delete(wanted.protocol);
     await this.#ask(wanted, 0, anyAnswer, signal);
+  }
+
+  /** A router takes back only what the host has that asks. */
+  async withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    if (this.#unanswered.has(wanted.protocol)) await this.unmap(wanted, signal);
   }
 
   #ask<T>(
@@ -80,7 +94,6 @@ class MapRequests {
 
 export class PcpMethod implements NatMethod {
   readonly name = 'pcp';
-  readonly unmapsOwnOnly = true;
   readonly #options: RouterMethodOptions;
   readonly #requests: MapRequests;
 
@@ -103,6 +116,10 @@ export class PcpMethod implements NatMethod {
     return this.#requests.unmap(wanted, signal);
   }
 
+  withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    return this.#requests.withdraw(wanted, signal);
+  }
+
   async #failed(error: unknown, wanted: WantedMapping, signal: AbortSignal): Promise<never> {
     // A grant names the address together with the port: the mapping is there, and leads nowhere.
     const isUseless = isPeerlaneError(error, 'nat-carrier-grade') || isPeerlaneError(error, 'nat-lie');
@@ -121,7 +138,6 @@ const ADDRESS = { request: encodePmpAddress, read: decodePmpAddress } as const;
 
 export class PmpMethod implements NatMethod {
   readonly name = 'pmp';
-  readonly unmapsOwnOnly = true;
   readonly #options: RouterMethodOptions;
   readonly #requests: MapRequests;
 
@@ -140,6 +156,10 @@ export class PmpMethod implements NatMethod {
 
   unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
     return this.#requests.unmap(wanted, signal);
+  }
+
+  withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    return this.#requests.withdraw(wanted, signal);
   }
 }
 

@@ -27,7 +27,6 @@ export interface StunMethodOptions {
 /** Makes no mapping: a server says at which address it sees this machine, and the ports are taken to be the same there. */
 export class StunMethod implements NatMethod {
   readonly name = 'stun';
-  readonly unmapsOwnOnly = true;
   readonly #options: StunMethodOptions;
 
   constructor(options: StunMethodOptions) {
@@ -59,6 +58,10 @@ export class StunMethod implements NatMethod {
 
   async unmap(): Promise<void> {
     // There is nothing to be taken back.
+  }
+
+  async withdraw(): Promise<void> {
+    // Nor here.
   }
 
   async #hostOf(signal: AbortSignal): Promise<string> {

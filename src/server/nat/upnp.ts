@@ -10,10 +10,14 @@ import {
   encodeAddMapping,
   encodeDeleteMapping,
   encodeGetAddress,
+  encodeGetMapping,
   encodeSearch,
   externalIpOf,
   type GrantedMapping,
+  isOwnMapping,
   lie,
+  type MappedProtocol,
+  NO_SUCH_MAPPING,
   noRouter,
   ONLY_PERMANENT,
   refused,
@@ -35,6 +39,10 @@ export const MAX_HTTP_LENGTH = 64 * 1024;
 /** External ports that are tried when others have them. */
 const MAX_PORTS = 3;
 const FIRST_FREE_PORT = 1_024;
+/** External ports that are kept in mind for a router that does not answer: those that were asked for last. */
+const MAX_UNANSWERED = 4;
+/** A router that has been asked for a mapping, and does not know it, is asked again after so many milliseconds. */
+export const LATE_MS = 500;
 
 interface Found extends RouterPlace {
   readonly service: UpnpService;
@@ -42,10 +50,11 @@ interface Found extends RouterPlace {
 
 export class UpnpMethod implements NatMethod {
   readonly name = 'upnp';
-  readonly unmapsOwnOnly = false;
   readonly #options: RouterMethodOptions;
   /** Kept as long as it answers. */
   #found: Found | undefined;
+  /** External ports that were asked for and of which nothing was heard, the newest last. */
+  readonly #unanswered: Readonly<Record<MappedProtocol, Set<number>>> = { tcp: new Set(), udp: new Set() };
 
   constructor(options: RouterMethodOptions) {
     this.#options = options;
@@ -64,13 +73,42 @@ export class UpnpMethod implements NatMethod {
       return { externalIp, ...(await this.#add(found, wanted, signal)), epoch: undefined };
     } catch (error) {
       // It may have begun anew, elsewhere.
-      this.#found = undefined;
+      if (!signal.aborted) this.#found = undefined;
       throw error;
     }
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    this.#unanswered[wanted.protocol].delete(wanted.externalPort);
+    await this.#delete(await this.#find(signal), wanted, signal);
+  }
+
+  async withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    const unanswered = this.#unanswered[wanted.protocol];
+    const ports = [...unanswered];
+    unanswered.clear();
+    if (ports.length === 0) return;
     const found = await this.#find(signal);
+    await Promise.allSettled(
+      ports.map((externalPort) => this.#deleteOwn(found, { ...wanted, externalPort }, signal)),
+    );
+  }
+
+  /** The port may be another host's: a router deletes its mapping for whoever asks. */
+  async #deleteOwn(found: Found, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    const request = encodeGetMapping(found.service, wanted);
+    let answer = await this.#call(found, 'GetSpecificPortMappingEntry', request, signal);
+    if (answer.kind === 'failed' && answer.code === NO_SUCH_MAPPING) {
+      // It may be about to make it.
+      await wait(this.#options.env, LATE_MS, signal);
+      answer = await this.#call(found, 'GetSpecificPortMappingEntry', request, signal);
+    }
+    if (answer.kind === 'done' && isOwnMapping(answer.mapping, wanted, found.from)) {
+      await this.#delete(found, wanted, signal);
+    }
+  }
+
+  async #delete(found: Found, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
     await this.#call(found, 'DeletePortMapping', encodeDeleteMapping(found.service, wanted), signal);
   }
 
@@ -83,7 +121,10 @@ export class UpnpMethod implements NatMethod {
     let ports = 1;
     for (;;) {
       const request = encodeAddMapping(found.service, { ...wanted, externalPort }, found.from, lifetime);
+      const unanswered = this.#unanswered[wanted.protocol];
+      remember(unanswered, externalPort);
       const answer = await this.#call(found, 'AddPortMapping', request, signal);
+      unanswered.delete(externalPort);
       if (answer.kind === 'done') return { externalPort, lifetime: lifetime || Number.POSITIVE_INFINITY };
       if (answer.code === ONLY_PERMANENT && lifetime > 0) {
         lifetime = 0;
@@ -147,6 +188,28 @@ export class UpnpMethod implements NatMethod {
       removeAbort();
     }
   }
+}
+
+/** @throws PeerlaneError `aborted` */
+function wait(env: Env, ms: number, signal: AbortSignal): Promise<void> {
+  throwIfAborted(signal);
+  return new Promise((resolve, reject) => {
+    const timer = env.setTimer(ms, () => {
+      removeAbort();
+      resolve();
+    });
+    const removeAbort = onAbort(signal, () => {
+      timer.cancel();
+      reject(abortedError(signal));
+    });
+  });
+}
+
+function remember(ports: Set<number>, port: number): void {
+  ports.delete(port);
+  ports.add(port);
+  const [oldest = port] = ports;
+  if (ports.size > MAX_UNANSWERED) ports.delete(oldest);
 }
 
 function randomPort(env: Env): number {

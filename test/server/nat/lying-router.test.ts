@@ -57,6 +57,14 @@ function honest(request: Uint8Array): Uint8Array {
   return Uint8Array.of(0, 130, 0, 0, 0, 0, 0, 1, 0, 1, 0x9c, 0x40, 0, 0, 2, 0x58);
 }
 
+/** An answer to a request by PCP. */
+function granted(request: Uint8Array): Uint8Array {
+  const answer = request.slice();
+  answer[1] = 0x81;
+  answer.set([0xff, 0xff, 1, 2, 3, 4], 54);
+  return answer;
+}
+
 /** UPnP whose HTTP server answers as the test says. */
 async function upnp(listener: RequestListener): Promise<UpnpMethod> {
   const server = createServer(listener).listen(0, HERE);
@@ -146,6 +154,31 @@ it('another external port than the one asked for is taken as it is', async () =>
   const port = await answering(honest);
   const granted = await new PmpMethod(place(port)).map(WANTED, never);
   expect(granted).toEqual({ externalIp: '1.2.3.4', externalPort: 40_000, lifetime: 600, epoch: 1 });
+});
+
+it.each([
+  ['pcp', PcpMethod],
+  ['pmp', PmpMethod],
+] as const)('what was asked for by %s and not answered is taken back, once', async (_, Method) => {
+  const asked = new AbortController();
+  const lifetimes: number[] = [];
+  const port = await answering((request) => {
+    const view = new DataView(request.buffer, request.byteOffset);
+    // The address is asked for first, by NAT-PMP.
+    if (request.length === 2) return honest(request);
+    lifetimes.push(request[0] === 2 ? view.getUint32(4) : view.getUint32(8));
+    if (lifetimes.length > 1) return request[0] === 2 ? granted(request) : honest(request);
+    asked.abort();
+    return undefined;
+  });
+  const method = new Method(place(port));
+  await method.withdraw(WANTED, never);
+  expect(await rejectionOf(method.map(WANTED, asked.signal))).toBe('aborted');
+  for (let i = 0; i < 2; i++) await method.withdraw(WANTED, never);
+  expect(lifetimes).toEqual([600, 0]);
+  expect(await rejectionOf(method.map(WANTED, never))).toBe('none');
+  await method.withdraw(WANTED, never);
+  expect(lifetimes).toEqual([600, 0, 600]);
 });
 
 it('nobody waits any more when the signal aborts', async () => {

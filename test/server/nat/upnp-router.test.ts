@@ -2,12 +2,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { expect, it, onTestFinished } from 'vitest';
-import { systemEnv } from '../../../src/base/env.ts';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { type Env, systemEnv } from '../../../src/base/env.ts';
+import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
-import { CONFLICT, ONLY_PERMANENT } from '../../../src/nat/index.ts';
-import { PortMapper } from '../../../src/server/nat/port-mapper.ts';
-import { UpnpMethod } from '../../../src/server/nat/upnp.ts';
+import { CONFLICT, NO_SUCH_MAPPING, ONLY_PERMANENT } from '../../../src/nat/index.ts';
+import { PortMapper, UNMAP_TIMEOUT_MS } from '../../../src/server/nat/port-mapper.ts';
+import { HTTP_TIMEOUT_MS, LATE_MS, UpnpMethod } from '../../../src/server/nat/upnp.ts';
 import { rejectionOf } from '../../support/errors.ts';
 import { WANTED } from '../../support/wanted-mapping.ts';
 
@@ -24,11 +25,21 @@ interface Asked {
   readonly lifetime: number | undefined;
 }
 
+/** Of a mapping, as the router tells it. */
+interface Entry {
+  readonly client: string | undefined;
+  readonly internalPort: string | undefined;
+  readonly description: string | undefined;
+}
+
 class UpnpRouter {
   readonly asked: Asked[] = [];
   /** The error that a mapping is refused with. */
   refuses: (asked: Asked) => number | undefined;
-  readonly #held = new Map<number, Asked>();
+  /** Whether it does what it is asked, and does not answer. */
+  isSilent: (asked: Asked) => boolean = () => false;
+  readonly #held = new Map<number, Entry>();
+  readonly #waits: { readonly is: (asked: Asked) => boolean; readonly resolve: () => void }[] = [];
   #ssdpPort = 0;
 
   constructor(refuses: UpnpRouter['refuses'] = () => undefined) {
@@ -40,11 +51,28 @@ class UpnpRouter {
     return [...this.#held.keys()];
   }
 
-  async start(): Promise<UpnpMethod> {
+  /** Its entry at that port becomes, or is, another host's. */
+  give(port: number, entry: Partial<Entry>): void {
+    const ours = { client: HERE, internalPort: String(WANTED.internalPort), description: 'peerlane' };
+    this.#held.set(port, { ...ours, ...entry });
+  }
+
+  lose(port: number): void {
+    this.#held.delete(port);
+  }
+
+  /** Resolves when it is asked so, and has done it. */
+  when(is: (asked: Asked) => boolean): Promise<void> {
+    return new Promise((resolve) => this.#waits.push({ is, resolve }));
+  }
+
+  async start(env: Env = systemEnv): Promise<UpnpMethod> {
     const server = createServer(async (request, response) => {
       if (request.method === 'GET') response.end(DESCRIPTION);
       else {
-        const [status, body] = this.#answer(String(request.headers.soapaction), await text(request));
+        const answer = this.#answer(String(request.headers.soapaction), await text(request));
+        if (answer === undefined) return;
+        const [status, body] = answer;
         response.writeHead(status).end(body);
       }
     }).listen(0, HERE);
@@ -61,14 +89,14 @@ class UpnpRouter {
       await ssdp.close();
     });
     this.#ssdpPort = ssdp.port;
-    return new UpnpMethod({ env: systemEnv, router: async () => this.#place });
+    return new UpnpMethod({ env, router: async () => this.#place });
   }
 
   get #place() {
     return { host: HERE, from: HERE, pcpPort: 1, ssdp: [{ host: HERE, port: this.#ssdpPort }] };
   }
 
-  #answer(action: string, body: string): [number, string] {
+  #answer(action: string, body: string): [number, string] | undefined {
     const name = /#(\w+)"$/.exec(action)?.[1] ?? '';
     const fieldOf = (field: string): string | undefined => new RegExp(`<${field}>([^<]*)<`).exec(body)?.[1];
     if (name === 'GetExternalIPAddress') {
@@ -84,13 +112,34 @@ class UpnpRouter {
       lifetime: lifetime === undefined ? undefined : Number(lifetime),
     };
     this.asked.push(asked);
-    if (name === 'DeletePortMapping') this.#held.delete(asked.port);
-    else {
+    const answer = this.#done(asked, {
+      client: fieldOf('NewInternalClient'),
+      internalPort: fieldOf('NewInternalPort'),
+      description: fieldOf('NewPortMappingDescription'),
+    });
+    for (const { is, resolve } of this.#waits) if (is(asked)) resolve();
+    return this.isSilent(asked) ? undefined : answer;
+  }
+
+  #done(asked: Asked, entry: Entry): [number, string] {
+    const failed = (code: number): [number, string] => [
+      500,
+      `<a><Fault><errorCode>${code}</errorCode></Fault></a>`,
+    ];
+    const { action, port } = asked;
+    let fields = '';
+    if (action === 'DeletePortMapping') this.#held.delete(port);
+    else if (action === 'GetSpecificPortMappingEntry') {
+      const held = this.#held.get(port);
+      if (held === undefined) return failed(NO_SUCH_MAPPING);
+      fields = `<NewInternalClient>${held.client}</NewInternalClient><NewInternalPort>${held.internalPort}</NewInternalPort>
+        <NewPortMappingDescription>${held.description}</NewPortMappingDescription>`;
+    } else {
       const code = this.refuses(asked);
-      if (code !== undefined) return [500, `<a><Fault><errorCode>${code}</errorCode></Fault></a>`];
-      this.#held.set(asked.port, asked);
+      if (code !== undefined) return failed(code);
+      this.#held.set(port, entry);
     }
-    return [200, `<a><${name}Response/></a>`];
+    return [200, `<a><${action}Response>${fields}</${action}Response></a>`];
   }
 }
 
@@ -149,4 +198,106 @@ it('a mapping without an end is taken away when the node stops, at the port that
   await mapper.close();
   expect(router.held).toEqual([]);
   expect(router.asked.at(-1)).toEqual({ action: 'DeletePortMapping', port: held, lifetime: undefined });
+});
+
+const isAdd = ({ action }: Asked): boolean => action === 'AddPortMapping';
+const isGet = ({ action }: Asked): boolean => action === 'GetSpecificPortMappingEntry';
+const actionsOf = (router: UpnpRouter): string[] => router.asked.map(({ action }) => action);
+
+/** A node that has asked for a mapping, and heard nothing of it. */
+async function unanswered(router: UpnpRouter, isSilent: UpnpRouter['isSilent'] = isAdd) {
+  const env = new VirtualEnv();
+  router.isSilent = isSilent;
+  const methods = [await router.start(env)];
+  const asked = router.when(isSilent);
+  const events: string[] = [];
+  const onEvent = ({ kind }: { readonly kind: string }): void => void events.push(kind);
+  const mapper = new PortMapper({ env, methods, ports: { tcp: WANTED.internalPort }, onEvent });
+  mapper.start();
+  await asked;
+  return { env, mapper, events };
+}
+
+it('a mapping without an end that was asked for, and not answered, is taken back when the node stops', async () => {
+  const router = new UpnpRouter(({ lifetime }) => (lifetime === 0 ? undefined : ONLY_PERMANENT));
+  const { env, mapper, events } = await unanswered(router, ({ lifetime }) => lifetime === 0);
+  expect(router.held).toEqual([WANTED.externalPort]);
+  await mapper.close();
+  expect(router.held).toEqual([]);
+  expect(actionsOf(router).slice(-2)).toEqual(['GetSpecificPortMappingEntry', 'DeletePortMapping']);
+  expect([events, env.timers]).toEqual([[], 0]);
+});
+
+it('so is one at a port that was drawn because another host has the first', async () => {
+  const router = new UpnpRouter(({ port }) => (port === WANTED.externalPort ? CONFLICT : undefined));
+  router.give(WANTED.externalPort, { client: '127.0.0.9' });
+  const isElsewhere = ({ action, port }: Asked) =>
+    action === 'AddPortMapping' && port !== WANTED.externalPort;
+  const { mapper } = await unanswered(router, isElsewhere);
+  expect(router.held).toHaveLength(2);
+  await mapper.close();
+  expect(router.held).toEqual([WANTED.externalPort]);
+});
+
+it.each<[string, Partial<Entry>]>([
+  ['another host', { client: '127.0.0.9' }],
+  ['another program of this host', { description: 'another' }],
+  ['another port of this host', { internalPort: '1' }],
+])('a mapping that is of %s stays', async (_, entry) => {
+  const router = new UpnpRouter();
+  const { mapper } = await unanswered(router);
+  router.give(WANTED.externalPort, entry);
+  await mapper.close();
+  expect(router.held).toEqual([WANTED.externalPort]);
+  expect(actionsOf(router).at(-1)).toBe('GetSpecificPortMappingEntry');
+});
+
+it.each([
+  ['makes it late', true],
+  ['never makes it', false],
+])('a router that %s is asked once more', async (_, makes) => {
+  const router = new UpnpRouter();
+  const { env, mapper } = await unanswered(router);
+  router.lose(WANTED.externalPort);
+  const timers = vi.spyOn(env, 'setTimer');
+  const closed = mapper.close();
+  while (timers.mock.lastCall?.[0] !== LATE_MS) await new Promise((resolve) => setImmediate(resolve));
+  if (makes) router.give(WANTED.externalPort, {});
+  env.advance(LATE_MS);
+  await closed;
+  expect(router.held).toEqual([]);
+  const asked = ['AddPortMapping', 'GetSpecificPortMappingEntry', 'GetSpecificPortMappingEntry'];
+  expect(actionsOf(router)).toEqual(makes ? [...asked, 'DeletePortMapping'] : asked);
+});
+
+it('a router that does not say whose a mapping is keeps no node from stopping, and the mapping', async () => {
+  const router = new UpnpRouter();
+  const { env, mapper } = await unanswered(router, (asked) => isAdd(asked) || isGet(asked));
+  const gets = router.when(isGet);
+  const closed = mapper.close();
+  await gets;
+  env.advance(UNMAP_TIMEOUT_MS);
+  await closed;
+  expect([router.held, env.timers]).toEqual([[WANTED.externalPort], 0]);
+});
+
+it('a mapping that a router has not answered for long is taken back, too', async () => {
+  const router = new UpnpRouter();
+  const { env, mapper, events } = await unanswered(router);
+  env.advance(HTTP_TIMEOUT_MS);
+  while (events.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(events).toEqual(['nat-failed']);
+  router.isSilent = () => false;
+  await mapper.close();
+  expect(router.held).toEqual([]);
+});
+
+it('what was answered is asked of no more', async () => {
+  const router = new UpnpRouter(() => CONFLICT);
+  const method = await router.start();
+  expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-refused');
+  router.refuses = () => undefined;
+  await method.map(WANTED, never);
+  await method.withdraw(WANTED, never);
+  expect(actionsOf(router).every((action) => action === 'AddPortMapping')).toBe(true);
 });
