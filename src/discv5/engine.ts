@@ -312,7 +312,7 @@ export class Discv5Engine {
   }
 
   /**
-   * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says has passed a check;
+   * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says counts as live;
    * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
    */
   #met(record: NodeRecord, { endpoint: { ip, port } }: Origin): void {
@@ -326,7 +326,7 @@ export class Discv5Engine {
     }
     this.table.addInbound(here, now);
     const entry = this.table.get(here.id);
-    if (entry !== undefined && sameEndpoint(entry, here)) this.table.checked(here.id, entry, now);
+    if (entry !== undefined && sameEndpoint(entry, here)) this.table.proved(here.id);
   }
 
   #handle(message: Message, remote: Remote, record: NodeRecord | undefined): void {

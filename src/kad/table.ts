@@ -191,6 +191,17 @@ export class Table {
     else this.#answered(entry, node);
   }
 
+  /**
+   * The node has proved otherwise than by a check that it is at the endpoint of its entry: it counts as live from now on, and
+   * remains to be checked.
+   */
+  proved(id: Uint8Array): void {
+    const entry = this.#entry(id);
+    if (entry === undefined) return;
+    entry.isLive = true;
+    entry.misses = 0;
+  }
+
   /** Number of entries. */
   get size(): number {
     return this.#buckets.all.reduce((sum, { entries }) => sum + entries.length, 0);

@@ -21,18 +21,31 @@ export interface Suite {
   readonly run?: string;
 }
 
-/** Runs tests of the tool, which ends with a status of 1 where one of them fails. */
-export async function runSuite({
-  version,
-  remote,
-  from: [listen1, listen2],
-  run = '',
-}: Suite): Promise<Results> {
+/** How many tests there are, which the tool tells before it begins with them. */
+export async function plannedTests(suite: Suite): Promise<number> {
+  const tool = run(suite);
+  try {
+    for await (const chunk of tool.stdout ?? []) {
+      const planned = /^1\.\.(\d+)$/m.exec(String(chunk))?.[1];
+      if (planned !== undefined) return Number(planned);
+    }
+    throw new Error('devp2p ended without a plan');
+  } finally {
+    tool.kill();
+  }
+}
+
+function run({ version, remote, from: [listen1, listen2], run = '' }: Suite) {
   const options = ['--listen1', listen1, '--listen2', listen2, '--run', run, '--tap'];
   const whom = version === 'discv4' ? ['--remote', remote] : [remote];
-  const tool = start(toolPath('devp2p-v1.17.5/devp2p'), [version, 'test', ...options, ...whom], {
+  return start(toolPath('devp2p-v1.17.5/devp2p'), [version, 'test', ...options, ...whom], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+}
+
+/** Runs tests of the tool, which ends with a status of 1 where one of them fails. */
+export async function runSuite(suite: Suite): Promise<Results> {
+  const tool = run(suite);
   const output: Buffer[] = [];
   tool.stdout?.on('data', (chunk: Buffer) => output.push(chunk));
   await once(tool, 'close');
