@@ -17,7 +17,7 @@ export {
   reachedNode,
   sameEndpoint,
 } from './node.ts';
-export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
+export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export {
   type AddOutcome,
   type ClosestOptions,
