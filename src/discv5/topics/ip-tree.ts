@@ -78,15 +78,17 @@ export class IpTree {
   /**
    * How much an address is like those in the tree, from 0 to 1: the part of its prefixes that more of them have than in a
    * tree that is balanced.
-   * @param isCounted whether the address is in the tree, and is to be looked at as if it were not
+   * @param except one that is in the tree, and is to be looked at as if it were not
    */
-  score(address: Uint8Array, isCounted = false): number {
+  score(address: Uint8Array, except?: Uint8Array): number {
     if (this.levels === 0) return 0;
-    const own = isCounted ? 1 : 0;
-    const total = this.#root.count - own;
+    const total = this.#root.count - (except === undefined ? 0 : 1);
     let over = 0;
+    let isLike = except !== undefined;
     this.#pathOf(address).forEach(({ count }, level) => {
-      if (level > 0 && count - own > total / 2 ** level) over++;
+      if (level === 0) return;
+      isLike &&= except !== undefined && bitOf(except, level - 1) === bitOf(address, level - 1);
+      if (count - (isLike ? 1 : 0) > total / 2 ** level) over++;
     });
     return over / this.levels;
   }

@@ -76,7 +76,7 @@ export class Registration {
   /** Begins anew, at once or as soon as there is an answer: what was told counts no more. */
   restart(now: number): void {
     this.#isVoid = this.isAsking;
-    if (!this.isAsking) this.#begin(now, now);
+    if (!this.isAsking) this.#begin(now);
   }
 
   /** Takes an answer. `false` for one that no registrar gives that keeps to the rules, or will ever let us in. */
@@ -86,7 +86,7 @@ export class Registration {
       const lifetimeMs = Math.min(answer.lifetimeMs, MAX_WAITED_E * e);
       this.#activeUntil = now + lifetimeMs;
       const renewAt = now + Math.max(MIN_RENEWAL_MS, lifetimeMs * (1 - RENEWAL_SHARE) + margin(lifetimeMs));
-      this.#begin(renewAt, this.#isVoid ? now : renewAt);
+      this.#begin(this.#isVoid ? now : renewAt);
       return true;
     }
     const { ticket, waitMs } = answer;
@@ -95,7 +95,7 @@ export class Registration {
     if (!(waitMs >= 0 && waitMs <= e) || ++this.#tickets > MAX_TICKETS) return false;
     if (now + waitMs - this.#startedAt > MAX_WAITED_E * e) return false;
     if (this.#isVoid) {
-      this.#begin(now, now);
+      this.#begin(now);
       return true;
     }
     const opensAt = now + waitMs;
@@ -104,12 +104,13 @@ export class Registration {
     return true;
   }
 
-  #begin(startedAt: number, nextAt: number): void {
+  /** An attempt begins at a time. */
+  #begin(at: number): void {
     this.#told = { kind: 'nothing' };
-    this.#startedAt = startedAt;
+    this.#startedAt = at;
     this.#tickets = 0;
     this.#isVoid = false;
-    this.nextAt = nextAt;
+    this.nextAt = at;
   }
 }
 

@@ -1,4 +1,3 @@
-import { equalBytes } from '../../base/bytes.ts';
 import { isLocal } from '../../base/ip-class.ts';
 import { setLatest } from '../../base/recent.ts';
 import { IpTree } from './ip-tree.ts';
@@ -114,8 +113,9 @@ export class WaitingTimes {
     const count = this.#count - own;
     const ofService = (this.#services.get(topic)?.count ?? 0) - own;
     const scale = count >= capacity ? Number.POSITIVE_INFINITY : e * (1 - count / capacity) ** -pOcc;
-    const isCounted = cached !== undefined && equalBytes(cached.address, address);
-    const score = this.#treeOf(address).score(address, isCounted);
+    const tree = this.#treeOf(address);
+    const except = cached !== undefined && this.#treeOf(cached.address) === tree ? cached.address : undefined;
+    const score = tree.score(address, except);
     return { service: ofService > 0 ? scale * (ofService / count) : 0, address: scale * (score + g) };
   }
 
