@@ -74,26 +74,11 @@ export class AdCache {
     return expired;
   }
 
-  /**
-   * At most `max` advertisements of a topic, in random order, each as likely as any other of its network; of one network
-   * at most `ofNetwork`, as long as there are others.
-   */
-  sample(
-    topic: string,
-    { max, ofNetwork, randomBytes }: { max: number; ofNetwork: number; randomBytes: Env['randomBytes'] },
-  ): Ad[] {
+  /** At most `max` advertisements of a topic, by chance, each as likely as any other, in random order. */
+  sample(topic: string, max: number, randomBytes: Env['randomBytes']): Ad[] {
     const all = [...(this.#topics.get(topic)?.values() ?? [])];
-    const counts = new Map<string, number>();
-    const chosen: Ad[] = [];
-    const others: Ad[] = [];
-    for (const index of shuffledNumbers(all.length, randomBytes)) {
-      const ad = all[index];
-      if (ad === undefined) continue;
-      const count = ad.network === undefined ? 0 : (counts.get(ad.network) ?? 0);
-      if (ad.network !== undefined) counts.set(ad.network, count + 1);
-      (count < ofNetwork ? chosen : others).push(ad);
-    }
-    return [...chosen, ...others].slice(0, max);
+    const order = shuffledNumbers(all.length, randomBytes).subarray(0, max);
+    return Array.from(order, (index) => all[index]).filter((ad) => ad !== undefined);
   }
 }
 

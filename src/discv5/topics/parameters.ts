@@ -83,10 +83,13 @@ export const IPV6_LEVELS = 64;
 export const MAX_WAITED_E = 8;
 /** An advertisement is renewed in this last part of its life; before, a registrar only says how much is left. */
 export const RENEWAL_SHARE: number = 1 / 2;
-/** Advertisements of one /24 (IPv6: /48) for a topic, whatever they have waited: others are to be found, too. */
-export const NETWORK_ADS_PER_TOPIC = 10;
-/** Advertisements of one /24 (IPv6: /48) in an answer, unless there are too few others. */
-export const NETWORK_ADS_RETURNED = 2;
+/**
+ * Advertisements of one /24 (IPv6: /48) for a topic, whatever they have waited, as many as a bucket takes of it: waiting
+ * times alone leave a network with many identities most of the places. A search takes no more of it from one answer.
+ */
+export const NETWORK_ADS_PER_TOPIC = 2;
+/** The part of what a search looks for that may be of one /24 (IPv6: /48), for it to ask on. */
+export const NETWORK_FOUND_SHARE: number = 1 / 3;
 /** Topics that have left the cache and whose lower bounds are kept for what they last, for each place in the cache. */
 export const DEPARTED_PER_AD = 2;
 

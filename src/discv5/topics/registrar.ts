@@ -8,7 +8,6 @@ import { type Ad, AdCache } from './ad-cache.ts';
 import {
   MAX_WAITED_E,
   NETWORK_ADS_PER_TOPIC,
-  NETWORK_ADS_RETURNED,
   RENEWAL_SHARE,
   type TopicParameters,
   topicParameters,
@@ -117,11 +116,7 @@ export class Registrar {
   query(topic: Uint8Array, now: number): NodeRecord[] {
     checkLength('the topic', topic, ID_LENGTH);
     this.expire(now);
-    const ads = this.#cache.sample(toBareHex(topic), {
-      max: this.#parameters.fReturn,
-      ofNetwork: NETWORK_ADS_RETURNED,
-      randomBytes: this.#randomBytes,
-    });
+    const ads = this.#cache.sample(toBareHex(topic), this.#parameters.fReturn, this.#randomBytes);
     return ads.map(({ record }) => record);
   }
 

@@ -3,11 +3,13 @@ import { checkInteger } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import type { NodeRecord } from '../../enr/index.ts';
-import { type KadNode, nodeOfRecord, randomBelow } from '../../kad/index.ts';
+import { type KadNode, NetworkCounts, networksOf, nodeOfRecord, randomBelow } from '../../kad/index.ts';
 import type { TopicNode } from './capability.ts';
 import {
   F_LOOKUP,
   MAX_SEARCH_ASKED,
+  NETWORK_ADS_PER_TOPIC,
+  NETWORK_FOUND_SHARE,
   SEARCH_ALPHA,
   type TopicParameters,
   topicParameters,
@@ -53,6 +55,8 @@ export class Search {
   readonly #parameters: TopicParameters;
   readonly #target: number;
   readonly #found = new Set<string>();
+  /** The networks of those. */
+  readonly #networks: NetworkCounts;
   readonly #localKey: string;
   /** At most `MAX_SEARCH_ASKED`. */
   readonly #asked = new Set<string>();
@@ -69,6 +73,9 @@ export class Search {
     this.#localKey = toBareHex(localId);
     this.#randomBytes = randomBytes;
     this.#target = fLookup;
+    this.#networks = new NetworkCounts(
+      Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(fLookup * NETWORK_FOUND_SHARE)),
+    );
     this.#place = (record) => place(record);
     this.#parameters = topicParameters(parameters);
   }
@@ -109,23 +116,20 @@ export class Search {
 
   /**
    * The whole answer of a registrar that was asked. Gives the advertisers in it that are new, where they are reached: of
-   * one answer at most `fReturn`, by chance.
+   * one answer at most `fReturn`, by chance, and of one network few, or who makes up nodes in it would be all that is found.
    */
   answered(id: Uint8Array, { advertisers, auxiliary }: QueryAnswer, now: number): KadNode[] {
     if (!this.#inFlight.delete(toBareHex(id))) return [];
     this.#table.succeeded(id);
     this.#table.addAuxiliary(auxiliary, now);
-    const fresh: KadNode[] = [];
+    const ofAnswer = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
     const order = shuffledNumbers(advertisers.length, this.#randomBytes);
+    const fresh: KadNode[] = [];
     for (const index of order.subarray(0, this.#parameters.fReturn)) {
       if (this.isDone) break;
       const record = advertisers[index];
       const node = record && this.#place(record);
-      if (node === undefined) continue;
-      const key = toBareHex(node.id);
-      if (key === this.#localKey || this.#found.has(key)) continue;
-      this.#found.add(key);
-      fresh.push(node);
+      if (node !== undefined && this.#takes(node, ofAnswer)) fresh.push(node);
     }
     return fresh;
   }
@@ -133,6 +137,19 @@ export class Search {
   /** A registrar that was asked gave no answer, or none of sense. */
   failed(id: Uint8Array, now: number): void {
     if (this.#inFlight.delete(toBareHex(id))) this.#table.failed(id, now);
+  }
+
+  #takes({ id, ip }: KadNode, ofAnswer: NetworkCounts): boolean {
+    const key = toBareHex(id);
+    if (key === this.#localKey || this.#found.has(key)) return false;
+    const network = networksOf(ip)?.ofBucket;
+    if (network !== undefined) {
+      if (!ofAnswer.hasRoom(network) || !this.#networks.hasRoom(network)) return false;
+      ofAnswer.add(network);
+      this.#networks.add(network);
+    }
+    this.#found.add(key);
+    return true;
   }
 
   #choose(now: number): TopicNode | undefined {

@@ -278,7 +278,7 @@ describe('a flood', () => {
     expect(outcome.kind === 'wait' && outcome.waitMs).toBeLessThan(E / 2);
   }, 60_000);
 
-  it('of nodes of one network for a topic gets no more than ten places there', () => {
+  it('of nodes of one network for a topic gets no more than two places there', () => {
     const { env, registrar, ask } = setUp({ c: C });
     const nodes = Array.from({ length: 15 }, (_, i) => topicNode(env, `6.6.6.${i + 1}`));
     let pending = nodes.map((node) => ({ node, ticket: EMPTY, at: 0 }));
