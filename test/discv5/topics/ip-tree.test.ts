@@ -133,6 +133,18 @@ describe('the lower bound', () => {
     );
   });
 
+  it('is left behind by a prefix that goes', () => {
+    const tree = new IpTree(32);
+    tree.add(ip('9.9.9.9'));
+    tree.add(ip('9.9.128.1'));
+    tree.raise(ip('9.9.9.8'), 1_000, 0);
+    tree.remove(ip('9.9.9.9'));
+    expect(tree.boundFor(ip('9.9.9.8'), 0)).toBe(1_000);
+    expect(tree.boundFor(ip('9.9.128.1'), 0)).toBe(0);
+    tree.remove(ip('9.9.128.1'));
+    expect(tree.boundFor(ip('9.9.9.8'), 0)).toBe(1_000);
+  });
+
   it('passes over what is pending: no vertex comes of it', () => {
     const tree = new IpTree(32);
     for (let i = 0; i < 100; i++) tree.raise(Uint8Array.of(i, 1, 1, 1), 1_000, 0);

@@ -142,6 +142,20 @@ describe('the lower bound', () => {
     expect(waiting.current(at('a', '9.9.9.9'))).toBeLessThanOrEqual(told);
   });
 
+  it('of a topic outlives it, and is there again when it comes back', () => {
+    const waiting = new WaitingTimes(topicParameters());
+    const own = at('a', far(1));
+    for (const each of [own, at('b', far(2))]) waiting.add(each);
+    const told = waiting.bounded(at('a', '127.0.0.1'), undefined, 0);
+    expect(told).toBeGreaterThan(E / 2);
+    waiting.remove(own);
+    expect(waiting.bounded(at('a', '127.0.0.1'), undefined, 0)).toBeCloseTo(told, 1);
+    for (let i = 3; i < 20; i++) waiting.add(at('b', far(i)));
+    waiting.add(own);
+    expect(waiting.current(at('a', '127.0.0.1'))).toBeLessThan(told / 5);
+    expect(waiting.bounded(at('a', '127.0.0.1'), undefined, 0)).toBeCloseTo(told, 1);
+  });
+
   it('is over some time after the cache was full', () => {
     const waiting = new WaitingTimes(topicParameters({ c: 2 }));
     const cached = [at('a', far(1)), at('a', far(2))];
