@@ -18,7 +18,8 @@ import {
   Upkeep,
 } from '../kad/index.ts';
 import { lookupDistances } from './distances.ts';
-import type { Discv5DropReason, Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
+import type { Discv5DropReason } from './drop-reason.ts';
+import type { Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 import type { Identity } from './handshake.ts';
 import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';

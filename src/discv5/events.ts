@@ -1,5 +1,6 @@
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
+import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5MessageKind } from './messages.ts';
 import type { Discv5Ping } from './questions.ts';
 
@@ -13,19 +14,6 @@ export type Discv5Event =
   /** The node has left a request without an answer. */
   | { readonly kind: 'node-silent'; readonly node: KadNode }
   | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
-
-/**
- * Why packets and messages are dropped. `foreign`: none of this protocol. `challenged`: no session opens it, and a WHOAREYOU has been
- * sent. `shed`: there is no time for it. `handshake`: it proves nothing. `unsolicited`: an answer or a challenge that nobody asked for.
- */
-export type Discv5DropReason =
-  | 'foreign'
-  | 'malformed'
-  | 'own'
-  | 'shed'
-  | 'challenged'
-  | 'handshake'
-  | 'unsolicited';
 
 /** Entries of what an engine keeps beside its table. */
 export interface Discv5Sizes {

@@ -3,7 +3,7 @@ import { equalBytes } from '../base/bytes.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type KadNode, type Origin, originOf, type UdpEndpoint } from '../kad/index.ts';
 import { type Challenge, Challenges, HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
-import type { Discv5DropReason } from './events.ts';
+import type { Discv5DropReason } from './drop-reason.ts';
 import { acceptHandshake, beginHandshake, type Identity } from './handshake.ts';
 import { type Discv5Limits, Limits } from './limits.ts';
 import {

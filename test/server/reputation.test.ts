@@ -135,7 +135,10 @@ describe('the default policy', () => {
 
 describe('a dry run', () => {
   const kinds = fc.constantFrom(...(Object.keys(REPUTATION_EVENTS) as ReputationEventKind[]));
-  const happened = fc.array(fc.tuple(kinds, fc.integer({ min: 0, max: 20 * 60_000 })), { maxLength: 120, size: 'max' });
+  const happened = fc.array(fc.tuple(kinds, fc.integer({ min: 0, max: 20 * 60_000 })), {
+    maxLength: 120,
+    size: 'max',
+  });
 
   it('of a history that has lost its beginning decides as was decided', () => {
     fc.assert(

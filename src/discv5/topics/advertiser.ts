@@ -1,0 +1,168 @@
+import { toBareHex } from '../../base/bytes.ts';
+import type { Env } from '../../base/env.ts';
+import { shuffledNumbers } from '../../base/shuffled.ts';
+import type { TopicNode } from './capability.ts';
+import { MAX_REGISTERING, PLACEMENT_CYCLE_MS, type TopicParameters, topicParameters } from './parameters.ts';
+import { type Answer, Registration } from './registration.ts';
+import type { ServiceTable } from './service-table.ts';
+
+export interface AdvertiserOptions {
+  /** Of the topic that is advertised. */
+  readonly table: ServiceTable;
+  readonly randomBytes: Env['randomBytes'];
+  readonly parameters?: Partial<TopicParameters> | undefined;
+}
+
+/** A REGTOPIC request that is to be sent, with our record as it is now. */
+export interface RegistrationToSend {
+  readonly node: TopicNode;
+  readonly topic: Uint8Array;
+  /** Empty in a first request. */
+  readonly ticket: Uint8Array;
+  readonly distances: readonly number[];
+}
+
+export interface AdvertiserStats {
+  /** Registrars that have the advertisement, as far as we know. */
+  readonly active: number;
+  /** Registrars that have not let it in yet. */
+  readonly pending: number;
+}
+
+/**
+ * Keeps one topic advertised (discv5-theory.md, "Advertiser Behaviour"): `kRegister` registrations in each bucket of the
+ * table, the farthest first, which are renewed, and replaced when they fail. Who sends the requests says what came of
+ * each. Times are those of `Env.now`.
+ */
+export class Advertiser {
+  readonly #table: ServiceTable;
+  readonly #randomBytes: Env['randomBytes'];
+  readonly #parameters: TopicParameters;
+  /** By node: at most `kRegister` of each distance. */
+  readonly #registrations = new Map<string, Registration>();
+  /** Nodes that were chosen in this cycle. */
+  readonly #tried = new Set<string>();
+  #nextCycle = Number.NEGATIVE_INFINITY;
+  #isPlaced = false;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor({ table, randomBytes, parameters }: AdvertiserOptions) {
+    this.#table = table;
+    this.#randomBytes = randomBytes;
+    this.#parameters = topicParameters(parameters);
+  }
+
+  /** The requests that are to be sent now. Each is under way until `answered` or `failed` is told. */
+  next(now: number): RegistrationToSend[] {
+    for (const registration of this.#registrations.values()) {
+      if (registration.isMissed(now, this.#parameters.delta)) this.#drop(registration);
+    }
+    if (now >= this.#nextCycle) {
+      this.#nextCycle = now + PLACEMENT_CYCLE_MS;
+      this.#tried.clear();
+      this.#isPlaced = false;
+    }
+    const due = [...this.#registrations.values()].filter(({ nextAt }) => nextAt <= now);
+    // Those with a ticket have but a moment.
+    due.sort((a, b) => Number(b.hasTicket) - Number(a.hasTicket) || a.nextAt - b.nextAt);
+    const chosen = due.slice(0, this.#room);
+    for (const registration of chosen) registration.ask();
+    for (const registration of this.#place(now)) chosen.push(registration);
+    if (chosen.length === 0) return [];
+    const distances = this.#table.freeDistances();
+    return chosen.map(({ node, ticket }) => ({ node, topic: this.#table.topic, ticket, distances }));
+  }
+
+  /** When `next` may have something to send: at once if that is past; infinite if an answer comes first. */
+  get deadline(): number {
+    if (this.#room === 0) return Number.POSITIVE_INFINITY;
+    let deadline = this.#isPlaced ? this.#nextCycle : Number.NEGATIVE_INFINITY;
+    for (const { nextAt } of this.#registrations.values()) deadline = Math.min(deadline, nextAt);
+    return deadline;
+  }
+
+  /** The answer of a registrar that was asked; any other is passed over. */
+  answered(id: Uint8Array, answer: Answer, now: number): void {
+    const registration = this.#registrations.get(toBareHex(id));
+    if (registration === undefined || !registration.isAsking) return;
+    if (registration.answered(answer, now, this.#parameters.e)) {
+      this.#table.succeeded(id);
+      return;
+    }
+    // It wants too much, and most likely would again.
+    this.#table.exclude(id, now);
+    this.#drop(registration);
+  }
+
+  /** A registrar that was asked gave no answer, or none of sense. */
+  failed(id: Uint8Array, now: number): void {
+    const registration = this.#registrations.get(toBareHex(id));
+    if (registration === undefined || !registration.isAsking) return;
+    this.#table.failed(id, now);
+    this.#drop(registration);
+  }
+
+  /** The table has nodes that it did not have: buckets in which nobody was left are looked at again. */
+  tableChanged(): void {
+    this.#isPlaced = false;
+  }
+
+  /** Our record has changed: tickets are good for the old one only, and registrars still give that away. */
+  recordChanged(now: number): void {
+    for (const registration of this.#registrations.values()) registration.restart(now);
+  }
+
+  get stats(): AdvertiserStats {
+    let active = 0;
+    for (const { isActive } of this.#registrations.values()) if (isActive) active++;
+    return { active, pending: this.#registrations.size - active };
+  }
+
+  /** How many more requests may be under way. */
+  get #room(): number {
+    let asking = 0;
+    for (const { isAsking } of this.#registrations.values()) if (isAsking) asking++;
+    return Math.max(0, MAX_REGISTERING - asking);
+  }
+
+  /** New attempts, as far as buckets want some and requests may be under way. */
+  #place(now: number): Registration[] {
+    if (this.#isPlaced) return [];
+    const counts = new Map<number, number>();
+    for (const { distance } of this.#registrations.values()) {
+      counts.set(distance, (counts.get(distance) ?? 0) + 1);
+    }
+    const placed: Registration[] = [];
+    let room = this.#room;
+    for (const distance of this.#table.distances) {
+      const wanted = this.#parameters.kRegister - (counts.get(distance) ?? 0);
+      for (const node of this.#candidates(distance, Math.max(0, wanted), now)) {
+        if (room-- <= 0) return placed;
+        const key = toBareHex(node.id);
+        const registration = new Registration(node, distance, now);
+        registration.ask();
+        this.#tried.add(key);
+        this.#registrations.set(key, registration);
+        placed.push(registration);
+      }
+    }
+    this.#isPlaced = true;
+    return placed;
+  }
+
+  /** Nodes of a bucket to which this cycle has not come yet, by chance. */
+  #candidates(distance: number, count: number, now: number): TopicNode[] {
+    if (count === 0) return [];
+    const nodes = this.#table.at(distance, now).filter(({ id }) => {
+      const key = toBareHex(id);
+      return !this.#tried.has(key) && !this.#registrations.has(key);
+    });
+    const order = shuffledNumbers(nodes.length, this.#randomBytes).subarray(0, count);
+    return Array.from(order, (index) => nodes[index]).filter((node) => node !== undefined);
+  }
+
+  #drop({ node }: Registration): void {
+    this.#registrations.delete(toBareHex(node.id));
+    this.#isPlaced = false;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What topic discovery is tuned by. Those of discv5-theory.md ("Parameters") have the names and values that they have
+ * there; the rest bounds what others can make us keep or do, and is ours.
+ */
+import { checkInteger, checkNames, invalidArgument, type NamesOf } from '../../base/checks.ts';
+import { MAX_TIMER_MS } from '../../base/env.ts';
+
+/** Registrations that an advertiser wants in each bucket, pending ones included. */
+export const K_REGISTER = 5;
+/** Registrars of one bucket that a search asks. */
+export const K_LOOKUP = 5;
+/** Advertisements in an answer. */
+export const F_RETURN = 10;
+/** Distinct advertisers with which a search ends. */
+export const F_LOOKUP = 30;
+/** How long an advertisement is kept, in milliseconds. */
+export const E: number = 15 * 60_000;
+/** Advertisements that a registrar keeps. */
+export const C = 1_000;
+/** The exponent of occupancy in the waiting time. */
+export const P_OCC = 10;
+/** The safety constant in the waiting time. */
+export const G = 1e-7;
+/**
+ * δ, which the text leaves open: milliseconds in which a ticket is good. Enough for a request that is lost twice, with a
+ * handshake each time; clocks that differ by 500 millionths are half a second apart after E.
+ */
+export const DELTA = 10_000;
+
+/** The parameters of the text that one node can choose, under the names of above. */
+export interface TopicParameters {
+  readonly kRegister: number;
+  readonly kLookup: number;
+  readonly fReturn: number;
+  /** Milliseconds. */
+  readonly e: number;
+  readonly c: number;
+  readonly pOcc: number;
+  readonly g: number;
+  /** Milliseconds. */
+  readonly delta: number;
+}
+
+export const DEFAULT_PARAMETERS: TopicParameters = {
+  kRegister: K_REGISTER,
+  kLookup: K_LOOKUP,
+  fReturn: F_RETURN,
+  e: E,
+  c: C,
+  pOcc: P_OCC,
+  g: G,
+  delta: DELTA,
+};
+
+const NAMES: NamesOf<TopicParameters, unknown> = DEFAULT_PARAMETERS;
+
+/** The defaults with some changed. @throws PeerlaneError `invalid-argument` */
+export function topicParameters(changes: Partial<TopicParameters> = {}): TopicParameters {
+  checkNames('the parameters of topic discovery', changes, NAMES);
+  const all = { ...DEFAULT_PARAMETERS, ...changes };
+  for (const name of ['kRegister', 'kLookup', 'fReturn'] as const) checkInteger(name, all[name], 1, 16);
+  checkInteger('e', all.e, 1, MAX_TIMER_MS);
+  checkInteger('c', all.c, 1, 1_000_000);
+  checkInteger('pOcc', all.pOcc, 1, 100);
+  checkInteger('delta', all.delta, 1, all.e);
+  // Zero would let whoever is like nobody else in without waiting, however full the cache is.
+  if (!(typeof all.g === 'number' && all.g > 0 && all.g <= 1)) throw invalidArgument('g is above 0, up to 1');
+  return all;
+}
+
+/** Levels of the tree of IPv4 addresses. */
+export const IPV4_LEVELS = 32;
+/**
+ * Levels of the tree of IPv6 addresses. The text has 128; but the last 64 bits of an address are its owner's choice
+ * (RFC 4291, section 2.5.1), so they would halve the score of whoever has a whole subnet.
+ */
+export const IPV6_LEVELS = 64;
+
+/**
+ * An attempt that has waited for so many times `e` begins anew. Waiting is saved up in tickets: without an end one
+ * address could do so for days, and then fill most of a cache at once.
+ */
+export const MAX_WAITED_E = 8;
+/** An advertisement is renewed in this last part of its life; before, a registrar only says how much is left. */
+export const RENEWAL_SHARE: number = 1 / 2;
+/**
+ * Advertisements of one /24 (IPv6: /48) for a topic, whatever they have waited, as many as a bucket takes of it: waiting
+ * times alone leave a network with many identities most of the places. A search takes no more of it from one answer.
+ */
+export const NETWORK_ADS_PER_TOPIC = 2;
+/** The part of what a search looks for that may be of one /24 (IPv6: /48), for it to ask on. */
+export const NETWORK_FOUND_SHARE: number = 1 / 3;
+/** Topics that have left the cache and whose lower bounds are kept for what they last, for each place in the cache. */
+export const DEPARTED_PER_AD = 2;
+
+/** Records that go with an answer to fill the other side's table: as many as in an answer to FINDNODE. */
+export const MAX_AUXILIARY = 16;
+/** Distances in a request: as many as records may come. */
+export const MAX_TOPIC_DISTANCES = 16;
+
+/** A node is left alone after so many failures in a row. */
+export const MAX_TOPIC_FAILURES = 2;
+/** For how long at first, in milliseconds; then twice as long each time. */
+export const EXCLUSION_MS: number = 5 * 60_000;
+export const MAX_EXCLUSION_MS: number = 60 * 60_000;
+/** Nodes whose failures are remembered, of all topics. */
+export const MAX_EXCLUDED = 1_024;
+
+/** Registrations of one topic that are under way at once. */
+export const MAX_REGISTERING = 8;
+/** An advertiser asks no sooner again, whatever a registrar tells it. Milliseconds. */
+export const MIN_RETRY_MS = 1_000;
+/** An advertisement is renewed no sooner, whatever its lifetime is said to be. Milliseconds. */
+export const MIN_RENEWAL_MS = 30_000;
+/** Tickets of one attempt: a registrar that gives ever more of them is given up. */
+export const MAX_TICKETS = 32;
+/** The longest ticket that is kept: with a record and all else it still fits into a packet. */
+export const MAX_TICKET_LENGTH = 512;
+/** Buckets in which no registrar was left are looked at again after so long. Milliseconds. */
+export const PLACEMENT_CYCLE_MS = 60_000;
+/** What is added to a wait, since clocks differ: a part of it, and milliseconds. */
+export const WAIT_MARGIN = { share: 1 / 1_000, ms: 100 } as const;
+
+/** Registrars that a search asks at once. */
+export const SEARCH_ALPHA = 3;
+/** Registrars that one search asks in all. */
+export const MAX_SEARCH_ASKED = 256;

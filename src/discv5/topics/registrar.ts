@@ -1,0 +1,171 @@
+import { equalBytes, toBareHex } from '../../base/bytes.ts';
+import { checkLength } from '../../base/checks.ts';
+import type { Env } from '../../base/env.ts';
+import { formatIp, parseIp } from '../../base/ip.ts';
+import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
+import { ID_LENGTH, NetworkCounts, networksOf } from '../../kad/index.ts';
+import { type Ad, AdCache } from './ad-cache.ts';
+import {
+  MAX_WAITED_E,
+  NETWORK_ADS_PER_TOPIC,
+  RENEWAL_SHARE,
+  type TopicParameters,
+  topicParameters,
+} from './parameters.ts';
+import { isWindowOpen, SECRET_LENGTH, Tickets } from './tickets.ts';
+import { WaitingTimes } from './waiting-time.ts';
+
+export interface RegistrarOptions {
+  /** Our node id, 32 bytes. */
+  readonly localId: Uint8Array;
+  readonly randomBytes: Env['randomBytes'];
+  readonly parameters?: Partial<TopicParameters> | undefined;
+}
+
+/** A REGTOPIC request. */
+export interface RegistrationRequest {
+  /** 32 bytes. */
+  readonly topic: Uint8Array;
+  readonly record: NodeRecord;
+  /** Empty in the first request. */
+  readonly ticket: Uint8Array;
+  /** Who asks, as its session proves: the node id and the address that the packet came from. */
+  readonly sender: { readonly id: Uint8Array; readonly ip: string };
+  readonly now: number;
+}
+
+/**
+ * What becomes of a request. Only the first two are an answer: the wire protocol has no words for `refused`, and whoever
+ * asks for that is not answered.
+ */
+export type RegistrationOutcome =
+  | { readonly kind: 'admitted'; readonly lifetimeMs: number }
+  | { readonly kind: 'wait'; readonly ticket: Uint8Array; readonly waitMs: number }
+  /** The record is not the sender's, or does not say that it is where it is. */
+  | { readonly kind: 'refused'; readonly reason: 'other-node' | 'other-address' };
+
+/**
+ * A registrar (discv5-theory.md, "Registrar Behaviour"). It keeps advertisements that were let in, and nothing of
+ * attempts: those are in the tickets. Times are those of `Env.now`.
+ */
+export class Registrar {
+  readonly #parameters: TopicParameters;
+  readonly #randomBytes: Env['randomBytes'];
+  readonly #tickets: Tickets;
+  readonly #cache: AdCache;
+  readonly #waiting: WaitingTimes;
+  /** Advertisements by topic and network. */
+  readonly #networks = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor({ localId, randomBytes, parameters }: RegistrarOptions) {
+    checkLength('the local id', localId, ID_LENGTH);
+    this.#parameters = topicParameters(parameters);
+    this.#randomBytes = randomBytes;
+    this.#tickets = new Tickets({ secret: randomBytes(SECRET_LENGTH), registrar: localId });
+    this.#cache = new AdCache(this.#parameters.c);
+    this.#waiting = new WaitingTimes(this.#parameters);
+  }
+
+  /** @throws PeerlaneError `invalid-argument` for a topic or a sender's id that has not 32 bytes */
+  register({ topic, record, ticket, sender, now }: RegistrationRequest): RegistrationOutcome {
+    checkLength('the topic', topic, ID_LENGTH);
+    checkLength("the sender's id", sender.id, ID_LENGTH);
+    this.expire(now);
+    if (!equalBytes(record.nodeId, sender.id)) return { kind: 'refused', reason: 'other-node' };
+    const address = ownAddress(record, sender.ip);
+    if (address === undefined) return { kind: 'refused', reason: 'other-address' };
+    const { e, delta } = this.#parameters;
+    const ad: Ad = {
+      topic: toBareHex(topic),
+      advertiser: toBareHex(sender.id),
+      record,
+      address,
+      network: networksOf(formatIp(address))?.ofBucket,
+      expiresAt: now + e,
+    };
+    const cached = this.#cache.get(ad.topic, ad.advertiser);
+    if (cached !== undefined && equalBytes(cached.record.encoded, record.encoded)) {
+      const lifetimeMs = Math.floor(cached.expiresAt - now);
+      if (lifetimeMs > e * RENEWAL_SHARE) return { kind: 'admitted', lifetimeMs };
+    }
+    const subject = { topic, record, advertiser: sender.id };
+    const times = this.#tickets.read(subject, ticket);
+    const isGood =
+      times !== undefined && isWindowOpen(times, now, delta) && now - times.startedAt <= MAX_WAITED_E * e;
+    const startedAt = isGood ? times.startedAt : now;
+    const waited = now - startedAt;
+    const hasRoom = this.#hasRoom(ad, cached);
+    if (hasRoom && this.#waiting.current(ad, cached) <= waited) {
+      this.#admit(ad, cached);
+      return { kind: 'admitted', lifetimeMs: e };
+    }
+    const left = this.#waiting.bounded(ad, cached, now) - waited;
+    const waitMs = hasRoom ? Math.max(1, Math.min(Math.ceil(left), e)) : e;
+    return {
+      kind: 'wait',
+      ticket: this.#tickets.issue(subject, { startedAt, issuedAt: now, waitMs }),
+      waitMs,
+    };
+  }
+
+  /**
+   * Records that are advertised for a topic, at most `fReturn`, chosen by chance.
+   * @throws PeerlaneError `invalid-argument` for a topic that has not 32 bytes
+   */
+  query(topic: Uint8Array, now: number): NodeRecord[] {
+    checkLength('the topic', topic, ID_LENGTH);
+    this.expire(now);
+    const ads = this.#cache.sample(toBareHex(topic), this.#parameters.fReturn, this.#randomBytes);
+    return ads.map(({ record }) => record);
+  }
+
+  /** Forgets what is over. Each request does so, too. */
+  expire(now: number): void {
+    for (const ad of this.#cache.expire(now)) this.#uncount(ad);
+  }
+
+  /** Numbers of what is kept; those that have expired count until `expire`. */
+  get stats(): { readonly ads: number; readonly topics: number } {
+    return { ads: this.#cache.size, topics: this.#cache.topics };
+  }
+
+  #hasRoom(ad: Ad, cached: Ad | undefined): boolean {
+    const network = networkOf(ad);
+    if (network === undefined || (cached !== undefined && networkOf(cached) === network)) return true;
+    return this.#networks.hasRoom(network);
+  }
+
+  #admit(ad: Ad, cached: Ad | undefined): void {
+    if (cached !== undefined) {
+      this.#cache.remove(cached);
+      this.#uncount(cached);
+    }
+    this.#cache.add(ad);
+    this.#waiting.add(ad);
+    const network = networkOf(ad);
+    if (network !== undefined) this.#networks.add(network);
+  }
+
+  #uncount(ad: Ad): void {
+    this.#waiting.remove(ad);
+    const network = networkOf(ad);
+    if (network !== undefined) this.#networks.remove(network);
+  }
+}
+
+function networkOf({ topic, network }: Ad): string | undefined {
+  return network === undefined ? undefined : `${topic} ${network}`;
+}
+
+/**
+ * The address that counts: the sender's, if the record names it with a port. Any other in the record may be anybody's:
+ * with it an advertiser would send others there, or dodge the score of its own network or raise that of another.
+ */
+function ownAddress(record: NodeRecord, ip: string): Uint8Array | undefined {
+  const address = parseIp(ip);
+  if (address === undefined) return undefined;
+  const host = formatIp(address);
+  const isNamed = endpointsOfRecord(record).some((place) => place.host === host && place.udpPort > 0);
+  return isNamed ? address : undefined;
+}

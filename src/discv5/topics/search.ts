@@ -1,0 +1,164 @@
+import { toBareHex } from '../../base/bytes.ts';
+import { checkInteger } from '../../base/checks.ts';
+import type { Env } from '../../base/env.ts';
+import { shuffledNumbers } from '../../base/shuffled.ts';
+import type { NodeRecord } from '../../enr/index.ts';
+import { type KadNode, NetworkCounts, networksOf, nodeOfRecord, randomBelow } from '../../kad/index.ts';
+import type { TopicNode } from './capability.ts';
+import {
+  F_LOOKUP,
+  MAX_SEARCH_ASKED,
+  NETWORK_ADS_PER_TOPIC,
+  NETWORK_FOUND_SHARE,
+  SEARCH_ALPHA,
+  type TopicParameters,
+  topicParameters,
+} from './parameters.ts';
+import type { ServiceTable } from './service-table.ts';
+
+export interface SearchOptions {
+  /** Of the topic that is searched. What is learned on the way goes into it. */
+  readonly table: ServiceTable;
+  /** Our node id: we do not find ourselves. */
+  readonly localId: Uint8Array;
+  readonly randomBytes: Env['randomBytes'];
+  /** How many advertisers are enough. Default: 30. */
+  readonly fLookup?: number | undefined;
+  /** Where an advertiser is reached; `undefined`: nowhere. Default: the first place that its record names. */
+  readonly place?: ((record: NodeRecord) => KadNode | undefined) | undefined;
+  readonly parameters?: Partial<TopicParameters> | undefined;
+}
+
+/** A TOPICQUERY request that is to be sent. */
+export interface QueryToSend {
+  readonly node: TopicNode;
+  readonly topic: Uint8Array;
+  readonly distances: readonly number[];
+}
+
+/** All answers to one TOPICQUERY. */
+export interface QueryAnswer {
+  /** Of TOPICNODES. */
+  readonly advertisers: readonly NodeRecord[];
+  /** Of NODES. */
+  readonly auxiliary: readonly KadNode[];
+}
+
+/**
+ * One search for advertisers (discv5-theory.md, "Lookup Procedure"): bucket by bucket, the farthest first, it asks up to
+ * `kLookup` registrars of each, until it has found enough or nobody is left. Times are those of `Env.now`.
+ */
+export class Search {
+  readonly #table: ServiceTable;
+  readonly #randomBytes: Env['randomBytes'];
+  readonly #place: (record: NodeRecord) => KadNode | undefined;
+  readonly #parameters: TopicParameters;
+  readonly #target: number;
+  readonly #found = new Set<string>();
+  /** The networks of those. */
+  readonly #networks: NetworkCounts;
+  readonly #localKey: string;
+  /** At most `MAX_SEARCH_ASKED`. */
+  readonly #asked = new Set<string>();
+  readonly #inFlight = new Set<string>();
+  /** How many were asked at each distance. */
+  readonly #counts = new Map<number, number>();
+  #isEnded = false;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor(options: SearchOptions) {
+    const { table, localId, randomBytes, fLookup = F_LOOKUP, place = nodeOfRecord, parameters } = options;
+    checkInteger('fLookup', fLookup, 1, Number.MAX_SAFE_INTEGER);
+    this.#table = table;
+    this.#localKey = toBareHex(localId);
+    this.#randomBytes = randomBytes;
+    this.#target = fLookup;
+    this.#networks = new NetworkCounts(
+      Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(fLookup * NETWORK_FOUND_SHARE)),
+    );
+    this.#place = (record) => place(record);
+    this.#parameters = topicParameters(parameters);
+  }
+
+  /** Advertisers that were found. */
+  get found(): number {
+    return this.#found.size;
+  }
+
+  /** Registrars that were asked. */
+  get asked(): number {
+    return this.#asked.size;
+  }
+
+  /** Enough were found, or nobody is left to be asked and no answer is awaited: since the last `next`. */
+  get isDone(): boolean {
+    return this.#isEnded || this.#found.size >= this.#target;
+  }
+
+  /** The registrars that are to be asked now: each is asked once, and at most three at once. */
+  next(now: number): QueryToSend[] {
+    const queries: QueryToSend[] = [];
+    while (!this.isDone && this.#inFlight.size < SEARCH_ALPHA) {
+      const node = this.#asked.size < MAX_SEARCH_ASKED ? this.#choose(now) : undefined;
+      if (node === undefined) {
+        this.#isEnded = this.#inFlight.size === 0;
+        break;
+      }
+      const key = toBareHex(node.id);
+      this.#asked.add(key);
+      this.#inFlight.add(key);
+      const distance = this.#table.distanceOf(node.id);
+      this.#counts.set(distance, (this.#counts.get(distance) ?? 0) + 1);
+      queries.push({ node, topic: this.#table.topic, distances: this.#table.freeDistances() });
+    }
+    return queries;
+  }
+
+  /**
+   * The whole answer of a registrar that was asked. Gives the advertisers in it that are new, where they are reached: of
+   * one answer at most `fReturn`, by chance, and of one network few, or who makes up nodes in it would be all that is found.
+   */
+  answered(id: Uint8Array, { advertisers, auxiliary }: QueryAnswer, now: number): KadNode[] {
+    if (!this.#inFlight.delete(toBareHex(id))) return [];
+    this.#table.succeeded(id);
+    this.#table.addAuxiliary(auxiliary, now);
+    const ofAnswer = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
+    const order = shuffledNumbers(advertisers.length, this.#randomBytes);
+    const fresh: KadNode[] = [];
+    for (const index of order.subarray(0, this.#parameters.fReturn)) {
+      if (this.isDone) break;
+      const record = advertisers[index];
+      const node = record && this.#place(record);
+      if (node !== undefined && this.#takes(node, ofAnswer)) fresh.push(node);
+    }
+    return fresh;
+  }
+
+  /** A registrar that was asked gave no answer, or none of sense. */
+  failed(id: Uint8Array, now: number): void {
+    if (this.#inFlight.delete(toBareHex(id))) this.#table.failed(id, now);
+  }
+
+  #takes({ id, ip }: KadNode, ofAnswer: NetworkCounts): boolean {
+    const key = toBareHex(id);
+    if (key === this.#localKey || this.#found.has(key)) return false;
+    const network = networksOf(ip)?.ofBucket;
+    if (network !== undefined) {
+      if (!ofAnswer.hasRoom(network) || !this.#networks.hasRoom(network)) return false;
+      ofAnswer.add(network);
+      this.#networks.add(network);
+    }
+    this.#found.add(key);
+    return true;
+  }
+
+  #choose(now: number): TopicNode | undefined {
+    for (const distance of this.#table.distances) {
+      if ((this.#counts.get(distance) ?? 0) >= this.#parameters.kLookup) continue;
+      const nodes = this.#table.at(distance, now).filter(({ id }) => !this.#asked.has(toBareHex(id)));
+      const node = nodes[randomBelow(nodes.length, this.#randomBytes)];
+      if (node !== undefined) return node;
+    }
+    return undefined;
+  }
+}
