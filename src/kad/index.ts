@@ -37,16 +37,10 @@ export {
   sameEndpoint,
 } from './node.ts';
 
-<<<<<<< HEAD
-
 export { type Origin, originOf } from './origin.ts';
-export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
-
-=======
 
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 
->>>>>>> h-topics
 
 export {
   type AddOutcome,
