@@ -158,7 +158,9 @@ export class Requester {
   #send<N extends RequestName>(name: N, query: Query<N>, id: bigint): void {
     try {
       const message = encodeMessage(this.#version, name, { ...query, id } as MessageInputs[N]);
-      this.#channel.send(message.code, message.payload).catch((error: unknown) => this.#giveUp(id, error));
+      this.#channel
+        .send(message.code, message.payload, 'request')
+        .catch((error: unknown) => this.#giveUp(id, error));
       this.#schedule();
       this.#onStart();
     } catch (error) {

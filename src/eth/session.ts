@@ -2,6 +2,7 @@ import { onAbort } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
 import { CONSEQUENCES, type Consequence, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
+import { SMALL_MESSAGE } from '../p2p/outbox.ts';
 import { LENT_PAYLOAD, type Message, type ProtocolChannel } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import {
@@ -147,7 +148,7 @@ async function exchangeStatus(
     check(message.value);
     return message.value;
   };
-  const exchange = Promise.all([receive(), channel.send(code, payload)]);
+  const exchange = Promise.all([receive(), channel.send(code, payload, 'request')]);
   const [status] = await within(env, statusTimeoutMs, exchange);
   return status;
 }
@@ -258,8 +259,8 @@ class Session {
     const room = answerRoom(request);
     if (!(await this.#answers.admit(size))) return;
     this.#answers.push(size, async () => {
-      // What the peer does not take yet is not looked up either.
-      await this.#channel.writable(0);
+      // What the peer does not take yet is not looked up either. What is small need not wait for what is large.
+      await this.#channel.writable(room <= SMALL_MESSAGE ? room : 0);
       let answer = await this.#inRoom(room, (maxLength) => this.#response(name, id, lookUp, maxLength));
       const { length } = answer.payload;
       if (length > this.#channel.room) {

@@ -3,8 +3,8 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
-import type { BandwidthShare, Throttle } from './bandwidth.ts';
 import type { Lanes, Reader } from './lanes.ts';
+import type { BandwidthShare, Throttle } from './throttle.ts';
 
 /** Messages that no handler has taken yet: above either no more are decoded. */
 export const UNREAD_HIGH_WATER = 256 * 1024;

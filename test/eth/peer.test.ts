@@ -31,6 +31,13 @@ describe.each(ETH_VERSIONS)('a request on eth/$version', ({ version }) => {
     expect(peer.pendingRequests).toBe(2);
   });
 
+  it('does not wait behind answers for bandwidth, nor does the Status', async () => {
+    const { script, peer, handler } = await meet(version);
+    headers(peer).catch(() => undefined);
+    await script.expect('GetBlockHeaders');
+    expect(handler.channel.priorities).toEqual(['request', 'request']);
+  });
+
   it('ends with its answer, whatever the order of answers, however short', async () => {
     const { script, peer } = await meet(version);
     const bodies = peer.getBlockBodies([hash]);
