@@ -1,4 +1,5 @@
 import { onAbort } from '../base/abort.ts';
+import { type Heard, setDeadline } from '../base/deadline.ts';
 import type { Env } from '../base/env.ts';
 import { CONSEQUENCES, type Consequence, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
@@ -149,14 +150,14 @@ async function exchangeStatus(
     return message.value;
   };
   const exchange = Promise.all([receive(), channel.send(code, payload, 'request')]);
-  const [status] = await within(env, statusTimeoutMs, exchange);
+  const [status] = await within(env, statusTimeoutMs, channel, exchange);
   return status;
 }
 
 /** @throws PeerlaneError `status-timeout`, and what `exchange` does */
-function within<T>(env: Env, ms: number, exchange: Promise<T>): Promise<T> {
+function within<T>(env: Env, ms: number, heard: Heard, exchange: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = env.setTimer(ms, () => {
+    const timer = setDeadline(env, heard, ms, () => {
       reject(new PeerlaneError('status-timeout', `no Status within ${ms} ms`));
     });
     exchange.then(resolve, reject).finally(() => timer.cancel());

@@ -77,6 +77,11 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    * @throws PeerlaneError `closed` when the connection is over
    */
   writable(size: number): Promise<void>;
+  /**
+   * Milliseconds, in all, in which nothing was read from the peer for limits of the server's own (`bandwidth`): meanwhile it
+   * can be late with nothing. Absent where there are no such limits.
+   */
+  readonly heldMs?: number;
   /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */
   confirm(): void;
   /**

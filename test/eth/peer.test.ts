@@ -108,6 +108,7 @@ describe('a request without an answer', () => {
     note('second', 300);
     note('first', 100);
     note('third', 500);
+    await settle();
     for (let i = 0; i < 6; i++) {
       env.advance(100);
       await settle();

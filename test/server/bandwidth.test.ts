@@ -465,6 +465,8 @@ describe('a server with limits', () => {
       await turns(5);
     }
     expect(count.messages).toBe(1);
+    expect(ours.heldMs).toBeGreaterThan(55_000);
+    expect(ours.heldMs).toBeLessThanOrEqual(env.now());
     expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
   });
 

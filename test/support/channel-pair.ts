@@ -21,6 +21,8 @@ export class MemoryChannel implements ProtocolChannel {
   peak = 0;
   /** Whether the handler at this end has called `confirm`. */
   confirmed = false;
+  /** What a server that limits its reading counts. */
+  heldMs = 0;
   /** What the handler at this end has said of the other one. */
   readonly reported: ReputationEventKind[] = [];
   /** Of what was sent from this end, one after another. */
@@ -94,7 +96,7 @@ export class MemoryChannel implements ProtocolChannel {
     for (;;) {
       const message = this.#inbox.shift();
       if (message !== undefined) {
-        this.#waitingSenders.shift()?.();
+        for (const wake of this.#waitingSenders.splice(0)) wake();
         yield message;
       } else if (this.#ended) return;
       else {
