@@ -117,15 +117,23 @@ class SoakPeer {
         pooledTransactions,
         onPeer: (peer) => {
           this.eth = peer;
-          this.#isLeaving = false;
           peer.signal.addEventListener('abort', () => {
-            if (!this.#isLeaving) counts.add(`${DROPPED}${codeOf(peer.signal.reason)}`);
             if (this.eth === peer) this.eth = undefined;
           });
         },
         onTransactions: slowly,
       }),
+      onEvent: (event) => {
+        // From its Hello on: whoever is lost before its Status is dropped, too.
+        if (event.kind === 'peer-connected') this.#isLeaving = false;
+        else if (event.kind === 'peer-disconnected' && !this.#isLeaving) this.#dropped(event.error);
+      },
     });
+  }
+
+  #dropped(error: unknown): void {
+    counts.add(`${DROPPED}${codeOf(error)}`);
+    if (!this.isListening) void pause(RETURN_MS).then(() => this.#dial());
   }
 }
 

@@ -88,6 +88,14 @@ export class EthPeer {
     return this.#channel.signal;
   }
 
+  /**
+   * Milliseconds, in all, in which nothing was read from the peer for limits of the server's own (`bandwidth`): meanwhile it
+   * can be late with nothing.
+   */
+  get heldMs(): number {
+    return this.#channel.heldMs ?? 0;
+  }
+
   /** Number of requests that await the peer's answer. */
   get pendingRequests(): number {
     return this.#requester.pending;

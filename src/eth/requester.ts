@@ -1,5 +1,6 @@
 import { abortedError, onAbort } from '../base/abort.ts';
 import { checkNames, type NamesOf } from '../base/checks.ts';
+import { Deadline } from '../base/deadline.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { ProtocolChannel } from '../p2p/protocol.ts';
@@ -37,7 +38,10 @@ export type Claim = keyof typeof USELESS_EVERY_MS | 'beyond';
 export interface RequestOptions {
   /** Gives the request up; its answer, should it still come, is dropped. */
   readonly signal?: AbortSignal;
-  /** Milliseconds from the call to the answer, the wait for room to send included; default 10,000. */
+  /**
+   * Milliseconds from when it is sent to the answer, default 10,000; as long it waits to be sent at most. The time stands, for
+   * two minutes at most, while the server does not read from the peer for its own `bandwidth`.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -52,6 +56,8 @@ export type Items<N extends RequestName> = MessageValues[ResponseOf<N>]['items']
 /** A request whose answer is waited for. */
 class Waiting {
   readonly claim: Claim;
+  /** For the answer; undefined until the request is sent. */
+  deadline: Deadline | undefined;
   readonly answer: Promise<unknown>;
   resolve: (items: unknown) => void = () => undefined;
   reject: (error: PeerlaneError) => void = () => undefined;
@@ -113,12 +119,12 @@ export class Requester {
 
     const waiting = new Waiting(claim);
     const began = this.#env.now();
-    const deadline = began + timeoutMs;
-    const id = this.#tracker.track({ answer: answerTo(name), maxItems, deadline, context: waiting });
+    const toBeSent = { answer: answerTo(name), maxItems, deadline: began + timeoutMs, context: waiting };
+    const id = this.#tracker.track(toBeSent);
     const settled = this.#channel.requested?.(name);
     const removeListener = onAbort(signal, () => this.#giveUp(id, abortedError(signal)));
     try {
-      this.#send(name, query, id);
+      this.#send(name, query, id, () => this.#sent(id, waiting, timeoutMs));
       const items = (await waiting.answer) as Items<N>;
       settled?.(this.#env.now() - began);
       return items;
@@ -155,15 +161,24 @@ export class Requester {
     for (const { reject } of this.#tracker.clear()) reject(error);
   }
 
-  #send<N extends RequestName>(name: N, query: Query<N>, id: bigint): void {
+  #send<N extends RequestName>(name: N, query: Query<N>, id: bigint, sent: () => void): void {
     try {
       const message = encodeMessage(this.#version, name, { ...query, id } as MessageInputs[N]);
-      this.#channel.send(message.code, message.payload).catch((error: unknown) => this.#giveUp(id, error));
+      this.#channel
+        .send(message.code, message.payload, 'request')
+        .then(sent, (error: unknown) => this.#giveUp(id, error));
       this.#schedule();
       this.#onStart();
     } catch (error) {
       this.#giveUp(id, error);
     }
+  }
+
+  /** From now on it is up to the peer. */
+  #sent(id: bigint, waiting: Waiting, timeoutMs: number): void {
+    const now = this.#env.now();
+    waiting.deadline = new Deadline(this.#channel, now, timeoutMs);
+    this.#tracker.putOff(id, now + timeoutMs);
   }
 
   #giveUp(id: bigint, error: unknown): void {
@@ -190,9 +205,15 @@ export class Requester {
     this.#timerAt = next;
     this.#timer = this.#env.setTimer(Math.max(0, next - this.#env.now()), () => {
       this.#timer = undefined;
-      for (const { reject } of this.#tracker.expire(this.#env.now())) {
-        this.#blame('timeout', LATE_TOGETHER_MS);
-        reject(new PeerlaneError('request-timeout', 'the peer did not answer in time'));
+      const now = this.#env.now();
+      for (const { deadline, reject } of this.#tracker.expire(
+        now,
+        (waiting) => waiting.deadline?.left(now) ?? 0,
+      )) {
+        const why =
+          deadline === undefined ? 'it could not be sent in time' : 'the peer did not answer in time';
+        if (deadline !== undefined) this.#blame('timeout', LATE_TOGETHER_MS);
+        reject(new PeerlaneError('request-timeout', why));
       }
       this.#schedule();
     });

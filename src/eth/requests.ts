@@ -109,11 +109,25 @@ export class RequestTracker<T> {
     return request.context;
   }
 
-  /** Gives up every request whose deadline is not after `now`; returns their contexts. */
-  expire(now: number): T[] {
+  /** Gives a request more time, if it is still pending. */
+  putOff(id: bigint, deadline: number): void {
+    const request = this.#pending.get(id);
+    if (request !== undefined) this.#pending.set(id, { ...request, deadline });
+  }
+
+  /**
+   * Gives up every request whose deadline is not after `now`; returns their contexts.
+   * @param more how many milliseconds one has from now on all the same
+   */
+  expire(now: number, more: (context: T) => number = () => 0): T[] {
     const expired: T[] = [];
     for (const [id, request] of this.#pending) {
       if (request.deadline > now) continue;
+      const ms = more(request.context);
+      if (ms > 0) {
+        this.putOff(id, now + ms);
+        continue;
+      }
       this.giveUp(id);
       expired.push(request.context);
     }

@@ -1,7 +1,9 @@
 import { onAbort } from '../base/abort.ts';
+import { type Heard, setDeadline } from '../base/deadline.ts';
 import type { Env } from '../base/env.ts';
 import { CONSEQUENCES, type Consequence, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
+import { SMALL_MESSAGE } from '../p2p/outbox.ts';
 import { LENT_PAYLOAD, type Message, type ProtocolChannel } from '../p2p/protocol.ts';
 import type { ChainReader } from './chain-reader.ts';
 import {
@@ -147,15 +149,15 @@ async function exchangeStatus(
     check(message.value);
     return message.value;
   };
-  const exchange = Promise.all([receive(), channel.send(code, payload)]);
-  const [status] = await within(env, statusTimeoutMs, exchange);
+  const exchange = Promise.all([receive(), channel.send(code, payload, 'request')]);
+  const [status] = await within(env, statusTimeoutMs, channel, exchange);
   return status;
 }
 
 /** @throws PeerlaneError `status-timeout`, and what `exchange` does */
-function within<T>(env: Env, ms: number, exchange: Promise<T>): Promise<T> {
+function within<T>(env: Env, ms: number, heard: Heard, exchange: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = env.setTimer(ms, () => {
+    const timer = setDeadline(env, heard, ms, () => {
       reject(new PeerlaneError('status-timeout', `no Status within ${ms} ms`));
     });
     exchange.then(resolve, reject).finally(() => timer.cancel());
@@ -258,8 +260,8 @@ class Session {
     const room = answerRoom(request);
     if (!(await this.#answers.admit(size))) return;
     this.#answers.push(size, async () => {
-      // What the peer does not take yet is not looked up either.
-      await this.#channel.writable(0);
+      // What the peer does not take yet is not looked up either. What is small need not wait for what is large.
+      await this.#channel.writable(room <= SMALL_MESSAGE ? room : 0);
       let answer = await this.#inRoom(room, (maxLength) => this.#response(name, id, lookUp, maxLength));
       const { length } = answer.payload;
       if (length > this.#channel.room) {

@@ -41,7 +41,6 @@ export { type Origin, originOf } from './origin.ts';
 
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 
-
 export {
   type AddOutcome,
   type ClosestOptions,

@@ -2,10 +2,14 @@
 import { dequeued, enqueued } from './shared-payloads.ts';
 
 /**
- * Whose messages leave first when there is more to encode than one turn of the event loop takes: answers, and whatever
- * else somebody waits for, before gossip. It decides between connections; within one, order is kept.
+ * Whose messages leave first when there is more to encode than one turn of the event loop takes: answers and requests, and
+ * whatever else somebody waits for, before gossip. It decides between connections; within one, order is kept. Where the
+ * upload of a server is limited, requests do not wait for answers, nor answers for gossip, not on one connection either.
  */
-export type MessagePriority = 'answer' | 'gossip';
+export type MessagePriority = 'request' | 'answer' | 'gossip';
+
+/** An answer of so many bytes does not wait for the large ones of other connections either. */
+export const SMALL_MESSAGE = 1024;
 
 export interface QueuedMessage {
   /** On the wire. */
@@ -52,7 +56,7 @@ export class Outbox {
     enqueued(payload);
     this.#length += payload.length;
     this.#queued++;
-    if (priority === 'answer') this.#answers++;
+    if (priority !== 'gossip') this.#answers++;
   }
 
   pushControl(code: number, payload: Uint8Array): void {
@@ -79,7 +83,7 @@ export class Outbox {
       length += entry.payload.length;
       this.#head++;
       this.#taken++;
-      if (entry.priority === 'answer') this.#answers--;
+      if (entry.priority !== 'gossip') this.#answers--;
       // It may give memory back, for which others queue their messages.
       dequeued(entry.payload);
     }

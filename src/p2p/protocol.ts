@@ -53,7 +53,8 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
   /**
    * Queues a message; resolves when there is room for the next one. When the connections of a server have more to send
    * than a turn of the event loop takes, those with answers (the default) come before those with gossip.
-   * Where the server's upload is limited, gossip waits for longer, and answers of the same connection overtake it.
+   * Where the server's upload is limited, gossip waits for longer, and answers of the same connection overtake it; requests
+   * and the handshake of a protocol, sent with the priority `request`, overtake both.
    * @throws PeerlaneError `closed` when the connection is over, `message-code-out-of-range`,
    * `message-too-large`
    */
@@ -76,6 +77,11 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    * @throws PeerlaneError `closed` when the connection is over
    */
   writable(size: number): Promise<void>;
+  /**
+   * Milliseconds, in all, in which nothing was read from the peer for limits of the server's own (`bandwidth`): meanwhile it
+   * can be late with nothing. Absent where there are no such limits.
+   */
+  readonly heldMs?: number;
   /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */
   confirm(): void;
   /**

@@ -23,6 +23,8 @@ export interface ChannelHost {
   readonly signal: AbortSignal;
   /** Why the connection is over, when it is. */
   readonly endError: PeerlaneError | undefined;
+  /** Milliseconds, in all, in which nothing was read for want of bandwidth. */
+  readonly heldMs: number;
   /** Bounds the decompressed bytes of large messages that are with handlers, over all peers. */
   readonly gate: Gate;
   /** Decides when something may be sent. */
@@ -91,6 +93,10 @@ export class Channel implements ProtocolChannel {
     if (room === undefined) return;
     await room;
     this.#refuseEnd();
+  }
+
+  get heldMs(): number {
+    return this.#host.heldMs;
   }
 
   get room(): number {

@@ -312,6 +312,10 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     return this.#context.traffic.of(protocol);
   }
 
+  get heldMs(): number {
+    return this.#input.heldMs;
+  }
+
   get gate(): Gate {
     return this.#context.budgets.gate;
   }

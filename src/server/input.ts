@@ -3,8 +3,8 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Wire } from '../io/tcp.ts';
 import type { Link } from '../p2p/index.ts';
-import type { BandwidthShare, Throttle } from './bandwidth.ts';
 import type { Lanes, Reader } from './lanes.ts';
+import type { BandwidthShare, Throttle } from './throttle.ts';
 
 /** Messages that no handler has taken yet: above either no more are decoded. */
 export const UNREAD_HIGH_WATER = 256 * 1024;
@@ -41,6 +41,9 @@ export class Input implements BudgetHolder, Reader {
   readonly #bandwidth: BandwidthShare | undefined;
   /** It waits for bandwidth. */
   #isThrottled = false;
+  /** Milliseconds in which it did, until it began to wait for the last time. */
+  #heldMs = 0;
+  #heldAt = 0;
   #unreadLength = 0;
   #unreadMessages = 0;
   /** Received, and taken by handlers after the end. */
@@ -78,9 +81,17 @@ export class Input implements BudgetHolder, Reader {
     this.decoded();
   }
 
+  /** Milliseconds, in all, in which it was not read for want of bandwidth. */
+  get heldMs(): number {
+    return this.#heldMs + (this.#isThrottled ? this.#env.now() - this.#heldAt : 0);
+  }
+
   #hold(isThrottled: boolean): void {
+    const now = this.#env.now();
+    this.#heldMs = this.heldMs;
+    this.#heldAt = now;
     this.#isThrottled = isThrottled;
-    this.#link.hold(isThrottled, this.#env.now());
+    this.#link.hold(isThrottled, now);
   }
 
   #throttle(length: number): void {

@@ -39,6 +39,9 @@ function listenAddressOf(host: string): ListenAddress | undefined {
  */
 export function checkedListenHost(host: string, name = 'listen.host'): string {
   if (typeof host !== 'string' || host === '') throw invalidArgument(`${name} is not an address`);
+  if (/[[\]]/.test(host)) {
+    throw invalidArgument(`${name} has brackets, which only a URL has around an address: ${host}`);
+  }
   const listening = listenAddressOf(host);
   if (listening === undefined) {
     if (!host.includes('%') && !OLD_ADDRESS.test(host)) return host;

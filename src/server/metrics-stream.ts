@@ -1,4 +1,4 @@
-import { onAbort } from '../base/abort.ts';
+import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { checkDuration, checkNames, checkSignal, type NamesOf, reading } from '../base/checks.ts';
 import type { Closing } from '../base/closing.ts';
 import { Endable } from '../base/endable.ts';
@@ -45,6 +45,7 @@ async function* snapshots(
   intervalMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<ServerMetrics, void, undefined> {
+  throwIfAborted(signal);
   while (!closing.isClosed) {
     yield snapshot();
     await untilNext(env, closing, intervalMs, signal);

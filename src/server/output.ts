@@ -3,8 +3,8 @@ import type { Budget, BudgetHolder, BudgetShare } from '../base/budget.ts';
 import type { Env } from '../base/env.ts';
 import type { Lease } from '../base/slabs.ts';
 import type { Wire } from '../io/tcp.ts';
-import type { MessagePriority } from '../p2p/index.ts';
-import type { BandwidthShare, Throttle } from './bandwidth.ts';
+import { type MessagePriority, SMALL_MESSAGE } from '../p2p/index.ts';
+import type { BandwidthShare, Throttle } from './throttle.ts';
 
 /** Output that has not left yet: above this `send` waits, and Pings go unanswered. */
 export const OUTPUT_HIGH_WATER = 512 * 1024;
@@ -47,7 +47,7 @@ export class Output implements BudgetHolder {
   readonly #bandwidth: BandwidthShare | undefined;
   /** Bytes of messages that wait for bandwidth. */
   #throttledLength = 0;
-  /** Bytes of payloads that bandwidth was taken for and that are not encoded yet, and of frames written meanwhile. */
+  /** Bytes that bandwidth was taken for and that are not encoded yet, and of frames written meanwhile. */
   #spent = 0;
   #written = 0;
   #flushed = 0;
@@ -73,8 +73,9 @@ export class Output implements BudgetHolder {
 
   /** Bytes that a message may have to be sent without any waiting. */
   get room(): number {
-    const isClosed = this.#bandwidth?.isOpen === false;
-    return isClosed || this.isCongested || this.#line.length > 0 ? 0 : this.#share.room;
+    if (this.isCongested || this.#line.length > 0) return 0;
+    if (this.#bandwidth?.isOpen !== false) return this.#share.room;
+    return this.#bandwidth.takes(SMALL_MESSAGE, 'answer') ? Math.min(SMALL_MESSAGE, this.#share.room) : 0;
   }
 
   /** Whether gossip of so many bytes can be sent without any waiting. It has to be sent at once then. */
@@ -98,15 +99,13 @@ export class Output implements BudgetHolder {
   #hasBandwidth(size: number, priority: MessagePriority): boolean {
     const bandwidth = this.#bandwidth;
     if (bandwidth === undefined || this.#isOver) return true;
-    if (!(priority === 'gossip' ? bandwidth.isAmple : bandwidth.isOpen)) return false;
+    if (!bandwidth.takes(size, priority)) return false;
     this.#spend(size, priority);
     return true;
   }
 
   #spend(size: number, priority: MessagePriority): void {
-    this.#spent += size;
-    if (priority === 'gossip') this.#bandwidth?.spendGossip(size);
-    else this.#bandwidth?.spend(size);
+    this.#spent += this.#bandwidth?.spendMessage(size, priority) ?? 0;
   }
 
   #throttled(size: number, priority: MessagePriority, run: () => Promise<void> | undefined): Promise<void> {
@@ -124,6 +123,14 @@ export class Output implements BudgetHolder {
     });
   }
 
+  /** Resolves when an answer of so many bytes may be sent; it is spent when it is. */
+  #turn(size: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isOver) resolve();
+      else this.#bandwidth?.wait(resolve, { size });
+    });
+  }
+
   #send(size: number, send: () => void): Promise<void> | undefined {
     if (!this.#admit(size, send)) return this.#inLine(size, send).then(() => this.#uncongested());
     return this.#uncongested();
@@ -131,7 +138,7 @@ export class Output implements BudgetHolder {
 
   /** Resolves when so many bytes can be sent without any waiting, if they are sent at once. */
   async writable(size: number): Promise<void> {
-    if (this.#bandwidth?.isOpen === false) await this.#throttled(0, 'answer', () => undefined);
+    if (this.#bandwidth?.takes(size, 'answer') === false) await this.#turn(size);
     await this.#uncongested();
     const reserve = (): void => {
       if (!this.#isOver) this.#share.set(this.#share.held + size);
@@ -188,7 +195,7 @@ export class Output implements BudgetHolder {
     if (this.#isOver) return;
     this.#share.set(this.#length);
     if (this.#bandwidth === undefined || this.#owner.unencodedLength > 0) return;
-    // Payloads were paid for; frames are shorter or longer, and some have no payload of a message.
+    // Frames are shorter or longer than what was paid for, and some have no payload of a message.
     this.#bandwidth.spend(this.#written - this.#spent);
     this.#spent = 0;
     this.#written = 0;

@@ -1,4 +1,5 @@
 import { orAborted } from '../base/abort.ts';
+import { setDeadline } from '../base/deadline.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { type ErrorCode, isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import {
@@ -178,7 +179,7 @@ export class Fetcher<A> implements Disposable {
     this.#update(source, asked);
     const units = this.#hold(source, numbers, sentAt);
     const timeout = new PeerlaneError('request-timeout', `no answer within ${Math.round(timeoutMs)} ms`);
-    const timer = this.#env.setTimer(timeoutMs, () => abort.abort(timeout));
+    const timer = setDeadline(this.#env, source, timeoutMs, () => abort.abort(timeout));
     try {
       const answer = await orAborted(this.#task.ask(source, numbers, abort.signal), abort.signal);
       timer.cancel();

@@ -34,6 +34,11 @@ export interface BlockSource {
   readonly head: SourceHead;
   /** The first block whose body it says that it has; without it nothing is said. It may change. */
   readonly earliest?: number | undefined;
+  /**
+   * Milliseconds, in all, in which nothing was read from it for limits of our own, and it could be late with nothing; absent:
+   * none.
+   */
+  readonly heldMs?: number | undefined;
   /** Aborted when the source is gone. */
   readonly signal: AbortSignal;
   headers(request: HeadersRequest, signal: AbortSignal): Promise<RlpList<Header>>;
@@ -57,6 +62,9 @@ export function peerSource(peer: EthPeer): BlockSource {
     },
     get earliest() {
       return peer.earliest;
+    },
+    get heldMs() {
+      return peer.heldMs;
     },
     signal: peer.signal,
     headers: (request, signal) => peer.getBlockHeaders(request, { signal, timeoutMs: PEER_TIMEOUT_MS }),

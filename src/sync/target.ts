@@ -1,5 +1,6 @@
 import { onAbort, orAborted, throwIfAborted } from '../base/abort.ts';
 import { equalBytes, toBareHex } from '../base/bytes.ts';
+import { setDeadline } from '../base/deadline.ts';
 import type { Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { keccak256 } from '../crypto/index.ts';
@@ -118,7 +119,7 @@ export async function sight(
   questions: AbortGroup,
 ): Promise<Sighting | undefined> {
   const abort = questions.add();
-  const timer = env.setTimer(ANSWER_MS, () => {
+  const timer = setDeadline(env, source, ANSWER_MS, () => {
     if (sources.has(source)) source.report?.('timeout');
     abort.abort();
   });

@@ -31,6 +31,13 @@ describe.each(ETH_VERSIONS)('a request on eth/$version', ({ version }) => {
     expect(peer.pendingRequests).toBe(2);
   });
 
+  it('does not wait behind answers for bandwidth, nor does the Status', async () => {
+    const { script, peer, handler } = await meet(version);
+    headers(peer).catch(() => undefined);
+    await script.expect('GetBlockHeaders');
+    expect(handler.channel.priorities).toEqual(['request', 'request']);
+  });
+
   it('ends with its answer, whatever the order of answers, however short', async () => {
     const { script, peer } = await meet(version);
     const bodies = peer.getBlockBodies([hash]);
@@ -101,6 +108,7 @@ describe('a request without an answer', () => {
     note('second', 300);
     note('first', 100);
     note('third', 500);
+    await settle();
     for (let i = 0; i < 6; i++) {
       env.advance(100);
       await settle();

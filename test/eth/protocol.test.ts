@@ -163,6 +163,17 @@ describe.each(ETH_VERSIONS)('the Status on eth/$version', ({ version }) => {
     expect(await endOf(handler)).toBe('status-timeout');
   });
 
+  it('may come later by as long as we do not read', async () => {
+    const { script, handler, env } = begin(version);
+    handler.channel.heldMs = 20_000;
+    env.advance(4_000);
+    handler.channel.heldMs += 3_000;
+    env.advance(3_999);
+    await script.sendStatus();
+    await handler.peer;
+    expect(handler.channel.confirmed).toBe(true);
+  });
+
   it('leaves no timer behind', async () => {
     const { env } = await meet(version);
     expect(env.timers).toBe(0);

@@ -118,6 +118,59 @@ describe('nobody is blamed', () => {
     expect(handler.channel.reported).toEqual([]);
   });
 
+  it('for a request that has not been sent in time', async () => {
+    // Nothing is sent before what was sent has been read.
+    const { script, peer, handler, env } = await meet(69, {}, 0);
+    const unsent = rejectionOf(peer.getBlockBodies([hash]));
+    env.advance(REQUEST_TIMEOUT_MS);
+    expect(await unsent).toBe('request-timeout');
+    expect(handler.channel.reported).toEqual([]);
+
+    const asked = peer.getBlockBodies([hash]);
+    env.advance(REQUEST_TIMEOUT_MS - 1);
+    await script.expect('GetBlockBodies');
+    const { id } = await script.expect('GetBlockBodies');
+    await settle();
+    env.advance(REQUEST_TIMEOUT_MS - 1);
+    expect(peer.pendingRequests).toBe(1);
+    await script.send('BlockBodies', { id, items: [body] });
+    expect((await asked).length).toBe(1);
+
+    const late = rejectionOf(peer.getBlockBodies([hash]));
+    await script.expect('GetBlockBodies');
+    await settle();
+    env.advance(REQUEST_TIMEOUT_MS);
+    expect(await late).toBe('request-timeout');
+    expect(handler.channel.reported).toEqual(['good-answer', 'timeout']);
+    expect(env.timers).toBe(0);
+  });
+
+  it('for an answer that we ourselves did not read', async () => {
+    const { script, peer, handler, env } = await meet(69);
+    const { channel } = handler;
+    const pass = (ms: number, heldMs: number) => {
+      channel.heldMs += heldMs;
+      env.advance(ms);
+    };
+    const asked = peer.getBlockBodies([hash]);
+    const { id } = await script.expect('GetBlockBodies');
+    await settle();
+    pass(REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS - 1_000);
+    pass(REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS - 1_000);
+    expect(peer.pendingRequests).toBe(1);
+    await script.send('BlockBodies', { id, items: [body] });
+    await asked;
+
+    const late = rejectionOf(peer.getBlockBodies([hash]));
+    await script.expect('GetBlockBodies');
+    await settle();
+    pass(REQUEST_TIMEOUT_MS, 1_000);
+    expect(peer.pendingRequests).toBe(1);
+    pass(1_000, 0);
+    expect(await late).toBe('request-timeout');
+    expect(channel.reported).toEqual(['good-answer', 'timeout']);
+  });
+
   it('twice for one thing: not for each of many answers that have nothing, nor for each of many that are late', async () => {
     const { script, peer, handler, env } = await meet(69);
     const bodies = async (items: readonly (typeof body)[]) => {
@@ -139,6 +192,7 @@ describe('nobody is blamed', () => {
     const late = [0, 1, 1_000].map((after) =>
       rejectionOf(peer.getBlockBodies([hash], { timeoutMs: 1 + after })),
     );
+    await settle();
     for (const ms of [1, 1, 999]) env.advance(ms);
     expect(await Promise.all(late)).toEqual(Array(3).fill('request-timeout'));
     expect(handler.channel.reported).toEqual(['timeout', 'timeout']);

@@ -1,22 +1,22 @@
 /** Limits of what is sent and read: buckets and lines by a virtual clock, servers by one that the test moves. */
 import { randomBytes } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
+
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
-import type { ProtocolChannel } from '../../src/p2p/index.ts';
+import { type MessagePriority, type ProtocolChannel, SMALL_MESSAGE } from '../../src/p2p/index.ts';
+
 import {
   type BandwidthOptions,
-  type BandwidthShare,
   bandwidthOf,
-  CHUNK_MS,
-  GOSSIP_PART,
   MIN_BANDWIDTH,
   MIN_DOWNLOAD_OF_PEER,
-  Throttle,
 } from '../../src/server/bandwidth.ts';
 import { Bucket } from '../../src/server/bucket.ts';
 import { FRAME_WRITE_TIMEOUT_MS } from '../../src/server/output.ts';
+import { PROMPT_PART, type PromptBucket } from '../../src/server/prompt-bucket.ts';
+import { type BandwidthShare, CHUNK_MS, GOSSIP_PART, Throttle } from '../../src/server/throttle.ts';
 import { codeOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 import { isKind, manual, startedServer as started, TestServer } from '../support/servers.ts';
@@ -219,6 +219,117 @@ describe('those who wait for bandwidth', () => {
     expect(went).toHaveLength(2);
   });
 
+  describe('in a line that large answers stand in', () => {
+    const LARGE = 3 * RATE;
+
+    function crowd() {
+      const made = line({ total: RATE });
+      const [hog, other] = [made.throttle.share(), made.throttle.share()];
+      hog.spendMessage(LARGE, 'answer');
+      const send = (share: BandwidthShare, name: string, size: number, priority: MessagePriority) => {
+        const run = () => {
+          share.spendMessage(size, priority);
+          made.went.push([name, made.env.now()]);
+        };
+        if (share.takes(size, priority)) run();
+        else share.wait(run, { size, priority });
+      };
+      return { ...made, hog, other, send };
+    }
+
+    it('do not wait with what is small, or a request', () => {
+      const { env, went, hog, other, send } = crowd();
+      send(hog, 'large', LARGE, 'answer');
+      send(other, 'medium', SMALL_MESSAGE + 1, 'answer');
+      send(other, 'request', 5_000, 'request');
+      send(hog, 'own request', 100, 'request');
+      const third = other.takes(100, 'gossip');
+      expect([third, went]).toEqual([
+        false,
+        [
+          ['request', 0],
+          ['own request', 0],
+        ],
+      ]);
+      env.advance(1_999);
+      expect(went).toHaveLength(2);
+      env.advance(20_000);
+      expect(went.map(([name]) => name)).toEqual(['request', 'own request', 'large', 'medium']);
+      // The requests were spent, too.
+      expect(went[2]?.[1]).toBe(2_053);
+    });
+
+    it('go in their order with the small answers of one connection, before those of others', () => {
+      const { env, went, hog, other, send } = crowd();
+      send(hog, 'large', LARGE, 'answer');
+      send(hog, 'small after large', 10, 'answer');
+      send(other, 'small', 10, 'answer');
+      // What is prompt has been used up.
+      send(other, 'request', RATE * PROMPT_PART, 'request');
+      send(other, 'small, too', 10, 'answer');
+      send(other, 'large after small', LARGE, 'answer');
+      expect(went.map(([name]) => name)).toEqual(['small', 'request']);
+      env.advance(60_000);
+      expect(went.map(([name]) => name).slice(2)).toEqual([
+        'small, too',
+        'large',
+        'small after large',
+        'large after small',
+      ]);
+    });
+
+    it.each(['request', 'answer'] as const)(
+      'leave a half to it when there is no end of small ones (%s)',
+      (priority) => {
+        const { env, throttle, hog, other } = crowd();
+        const FRAME = 64;
+        const bytes = { small: 0, large: LARGE };
+        // Messages of one byte, of which a frame is far longer.
+        const small = (): void => {
+          bytes.small += FRAME;
+          other.spend(FRAME - other.spendMessage(1, priority));
+          other.wait(small, { size: 1, priority });
+        };
+        const large = (): void => {
+          bytes.large += LARGE;
+          hog.spendMessage(LARGE, 'answer');
+          hog.wait(large, { size: LARGE });
+        };
+        small();
+        hog.wait(large, { size: LARGE });
+        env.advance(100_000);
+        const all = bytes.small + bytes.large;
+        expect(all).toBeGreaterThan(98 * RATE);
+        expect(all).toBeLessThan(101 * RATE + LARGE);
+        expect(bytes.large).toBeGreaterThan(49 * RATE);
+        expect(bytes.small).toBeGreaterThan(45 * RATE);
+        expect(throttle.waiting).toBe(2);
+      },
+    );
+
+    it('use at once what was spent too much', () => {
+      const { env, went, hog, other, send } = crowd();
+      send(other, 'next', LARGE, 'answer');
+      env.advance(10);
+      // Its frame was a third as long as the payload.
+      hog.spend(-2 * RATE + 1);
+      env.advance(1);
+      expect(went).toEqual([['next', 11]]);
+    });
+  });
+
+  it('are not all looked at whenever one more comes', () => {
+    const { throttle } = line({ total: RATE, perPeer: RATE });
+    const { total } = throttle;
+    const [a, b] = [throttle.share(), throttle.share()];
+    a.spend(3 * RATE);
+    const looks = vi.spyOn(total as PromptBucket, 'waitMs');
+    const COUNT = 1_000;
+    for (let i = 0; i < COUNT; i++) for (const share of [a, b]) share.wait(() => undefined, { size: 5_000 });
+    expect(throttle.waiting).toBe(2 * COUNT);
+    expect(looks.mock.calls.length).toBeLessThan(10);
+  });
+
   it('are nobody where nothing is limited', () => {
     expect(bandwidthOf({}, new VirtualEnv())).toEqual({ up: undefined, down: undefined });
   });
@@ -364,6 +475,8 @@ describe('a server with limits', () => {
       await turns(5);
     }
     expect(count.messages).toBe(1);
+    expect(ours.heldMs).toBeGreaterThan(55_000);
+    expect(ours.heldMs).toBeLessThanOrEqual(env.now());
     expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
   });
 

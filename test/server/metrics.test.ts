@@ -149,6 +149,7 @@ it('ends a stream whose signal aborts, or that its reader leaves', async () => {
   const next = aborted.next();
   abort.abort();
   expect(await rejectionOf(next)).toBe('aborted');
+  expect(await rejectionOf(server.metricsStream({ signal: abort.signal }).next())).toBe('aborted');
   for await (const _ of server.metricsStream()) break;
   expect(env.timers).toBe(0);
 });

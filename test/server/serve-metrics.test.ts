@@ -110,6 +110,7 @@ it('refuses what it cannot serve, or listen on', async () => {
     [good, { port: 65_536 }, 'invalid-argument'],
     [good, { host: '' }, 'invalid-argument'],
     [good, { host: '224.0.0.1' }, 'invalid-argument'],
+    [good, { host: '[::1]' }, 'invalid-argument'],
     [good, { prot: 1 }, 'invalid-argument'],
     [good, { onError: 1 }, 'invalid-argument'],
     [good, { signal: 1 }, 'invalid-argument'],

@@ -1,5 +1,6 @@
 import { PeerlaneError } from '../../src/base/errors.ts';
 import type { ReputationEventKind } from '../../src/base/reputation-events.ts';
+import type { MessagePriority } from '../../src/p2p/outbox.ts';
 import type { Message, PeerInfo, ProtocolChannel } from '../../src/p2p/protocol.ts';
 
 export interface ChannelPairOptions {
@@ -20,8 +21,12 @@ export class MemoryChannel implements ProtocolChannel {
   peak = 0;
   /** Whether the handler at this end has called `confirm`. */
   confirmed = false;
+  /** What a server that limits its reading counts. */
+  heldMs = 0;
   /** What the handler at this end has said of the other one. */
   readonly reported: ReputationEventKind[] = [];
+  /** Of what was sent from this end, one after another. */
+  readonly priorities: MessagePriority[] = [];
   readonly #capacity: number;
   readonly #abort = new AbortController();
   readonly #inbox: Message[] = [];
@@ -54,7 +59,8 @@ export class MemoryChannel implements ProtocolChannel {
     this.#other = other;
   }
 
-  async send(code: number, payload: Uint8Array): Promise<void> {
+  async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
+    this.priorities.push(priority);
     if (this.#ended || this.#other === undefined) throw new PeerlaneError('closed', 'the connection is over');
     await this.#other.#receive({ code, payload });
   }
@@ -90,7 +96,7 @@ export class MemoryChannel implements ProtocolChannel {
     for (;;) {
       const message = this.#inbox.shift();
       if (message !== undefined) {
-        this.#waitingSenders.shift()?.();
+        for (const wake of this.#waitingSenders.splice(0)) wake();
         yield message;
       } else if (this.#ended) return;
       else {

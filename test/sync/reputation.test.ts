@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { eventOf, type ReputationEventKind } from '../../src/base/reputation-events.ts';
 import { BodiesStage, HeadersStage } from '../../src/sync/index.ts';
-import { MAX_TIMEOUTS } from '../../src/sync/scheduler.ts';
+import { MAX_TIMEOUT_MS, MAX_TIMEOUTS } from '../../src/sync/scheduler.ts';
 import { blockAt, forkOf, smallChain } from './chains.ts';
 import { later, TestDownload } from './download.ts';
 import type { SimOptions, SimSource } from './sim-source.ts';
@@ -28,6 +28,7 @@ describe('of a source of bodies', () => {
       { tamperBodies: () => undefined },
       [...Array(MAX_TIMEOUTS).fill('timeout'), 'minor'] as ReputationEventKind[],
     ],
+    ['that we ourselves hardly read', { latencyMs: 3 * MAX_TIMEOUT_MS, heldPart: 0.9 }, []],
     [
       'that gives others',
       { tamperBodies: (items) => items.map(() => blockAt(chain, 1).body) },
@@ -76,6 +77,13 @@ describe('of a source of headers', () => {
     await download.run(new HeadersStage(), target);
     expect(silent.reported[0]).toBe('timeout');
     expect(silent.failure).toBeUndefined();
+  });
+
+  it('that is slow to say so because we ourselves hardly read it', async () => {
+    const download = await TestDownload.create();
+    const source = download.add('a', chain, { latencyMs: 3 * MAX_TIMEOUT_MS, heldPart: 0.9 });
+    await download.run(new HeadersStage(), target);
+    expect(heard(source)).toEqual([]);
   });
 
   it('whose answer is no longer waited for, or that has left', async () => {

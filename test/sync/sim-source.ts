@@ -19,6 +19,8 @@ export interface SimOptions {
   /** What the source really sends; `undefined`: nothing, ever. */
   readonly tamperHeaders?: (items: Uint8Array[], request: HeadersRequest) => Uint8Array[] | undefined;
   readonly tamperBodies?: (items: Uint8Array[], hashes: readonly Uint8Array[]) => Uint8Array[] | undefined;
+  /** The part of the time in which we ourselves do not read what it sends. */
+  readonly heldPart?: number;
   readonly head?: SourceHead;
   readonly earliest?: number;
 }
@@ -49,6 +51,10 @@ export class SimSource implements BlockSource {
     const { number, hash } = blockAt(chain, chain.blocks.length - 1);
     this.head = options.head ?? { number, hash };
     this.earliest = options.earliest;
+  }
+
+  get heldMs(): number {
+    return this.#env.now() * (this.#options.heldPart ?? 0);
   }
 
   get signal(): AbortSignal {
