@@ -1,0 +1,229 @@
+/** Packets with valid masking of somebody who keeps to nothing else. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { encodeMessage, MAX_CHALLENGED, type Message } from '../../src/discv5/index.ts';
+import { deriveKeys, signIdentity } from '../../src/discv5/keys.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS } from '../../src/discv5/limits.ts';
+import {
+  randomMessage,
+  sealHandshake,
+  sealMessage,
+  unmask,
+  type WhoareyouPacket,
+} from '../../src/discv5/packet.ts';
+import { MAX_SESSIONS_OF_NETWORK, Sessions } from '../../src/discv5/sessions.ts';
+import { compressPublicKey, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
+import type { UdpEndpoint } from '../../src/kad/index.ts';
+import { runs } from '../support/runs.ts';
+import { freshEndpoint, Network, SimNode } from './network.ts';
+
+/** Somebody who makes packets by hand. */
+class Puppet {
+  readonly endpoint: UdpEndpoint;
+  readonly secretKey: Uint8Array;
+  readonly id: Uint8Array;
+  readonly record: NodeRecord;
+  readonly challenges: WhoareyouPacket[] = [];
+  readonly received: Uint8Array[] = [];
+  keys: { readonly initiatorKey: Uint8Array; readonly recipientKey: Uint8Array } | undefined;
+  readonly #network: Network;
+
+  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint()) {
+    this.#network = network;
+    this.endpoint = endpoint;
+    this.secretKey = generateSecretKey(network.env);
+    this.id = nodeIdOf(publicKeyOf(this.secretKey));
+    const { ip, port } = endpoint;
+    this.record = signRecord(this.secretKey, { seq: 1n, entries: { ip, udp: port } });
+    network.attach(endpoint, this);
+  }
+
+  receive(packet: Uint8Array): void {
+    this.received.push(packet);
+    const unmasked = unmask(packet, this.id);
+    if (unmasked !== undefined && unmasked !== 'malformed' && unmasked.kind === 'whoareyou') {
+      this.challenges.push(unmasked);
+    }
+  }
+
+  #fields(to: SimNode) {
+    const { env } = this.#network;
+    return { destId: to.id, srcId: this.id, nonce: env.randomBytes(12), maskingIv: env.randomBytes(16) };
+  }
+
+  send(to: SimNode, packet: Uint8Array): void {
+    this.#network.send(packet, this.endpoint, to.endpoint);
+    this.#network.env.advance(100);
+  }
+
+  knock(to: SimNode): void {
+    this.send(to, randomMessage({ ...this.#fields(to), random: this.#network.env.randomBytes(20) }));
+  }
+
+  /** The handshake packet that answers the last challenge, and a Ping in it. */
+  handshake(
+    to: SimNode,
+    changes: Partial<Parameters<typeof sealHandshake>[0]> = {},
+    signer = this.secretKey,
+  ) {
+    const challenge = this.challenges.at(-1);
+    if (challenge === undefined) throw new Error('nobody has asked who this is');
+    const { challengeData } = challenge;
+    const ephemeral = generateSecretKey(this.#network.env);
+    const ephemeralKey = compressPublicKey(publicKeyOf(ephemeral));
+    this.keys = deriveKeys({
+      ...{ secretKey: ephemeral, publicKey: to.publicKey, challengeData },
+      ...{ initiatorId: this.id, recipientId: to.id },
+    });
+    const idSignature = signIdentity({ secretKey: signer, challengeData, ephemeralKey, recipientId: to.id });
+    const plaintext = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(7), enrSeq: 1n });
+    const { initiatorKey: key } = this.keys;
+    const proof = { idSignature, ephemeralKey, record: this.record.encoded };
+    return sealHandshake({ ...this.#fields(to), key, plaintext, ...proof, ...changes });
+  }
+
+  /** Once there is a session. */
+  say(to: SimNode, plaintext: Uint8Array): void {
+    if (this.keys === undefined) throw new Error('no session');
+    this.send(to, sealMessage({ ...this.#fields(to), key: this.keys.initiatorKey, plaintext }));
+  }
+}
+
+function met() {
+  const network = new Network();
+  const node = new SimNode(network);
+  const puppet = new Puppet(network);
+  puppet.knock(node);
+  return { network, node, puppet };
+}
+
+describe('a handshake', () => {
+  it('that is as it should be makes a session', () => {
+    const { node, puppet } = met();
+    puppet.send(node, puppet.handshake(node));
+    expect(node.engine.stats()).toMatchObject({ sessions: 1, receivedOf: { ping: 1 } });
+  });
+
+  it('makes none with the signature or the record of somebody else, or with a key that is none', () => {
+    const { network, node, puppet } = met();
+    const other = new Puppet(network);
+    puppet.send(node, puppet.handshake(node, {}, other.secretKey));
+    puppet.send(node, puppet.handshake(node, { record: other.record.encoded }));
+    puppet.send(node, puppet.handshake(node, { record: undefined }));
+    puppet.send(node, puppet.handshake(node, { record: new Uint8Array(100).fill(0xc0) }));
+    puppet.send(node, puppet.handshake(node, { ephemeralKey: new Uint8Array(33).fill(9) }));
+    puppet.send(node, puppet.handshake(node, { key: new Uint8Array(16) }));
+    puppet.send(node, puppet.handshake(node, { srcId: other.id }));
+    expect(node.engine.stats()).toMatchObject({ sessions: 0, received: 0, dropped: { handshake: 7 } });
+    // None of it has spoilt the challenge.
+    puppet.send(node, puppet.handshake(node));
+    expect(node.engine.stats().sessions).toBe(1);
+  });
+
+  it('comes too late a second after the WHOAREYOU', () => {
+    const { network, node, puppet } = met();
+    network.env.advance(1_000);
+    puppet.send(node, puppet.handshake(node));
+    expect(node.engine.stats()).toMatchObject({ sessions: 0, dropped: { handshake: 1 } });
+  });
+});
+
+describe('messages', () => {
+  it('that make no sense change nothing, and are not answered', () => {
+    const { node, puppet } = met();
+    puppet.send(node, puppet.handshake(node));
+    const sent = node.engine.stats().sent;
+    for (const plaintext of [
+      new Uint8Array(),
+      Uint8Array.of(0x0b, 0xc0),
+      Uint8Array.of(0x01),
+      Uint8Array.of(0x01, 0xca, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1),
+      Uint8Array.of(0x02, 0xc4, 0x07, 0x01, 0x80, 0x80),
+    ]) {
+      puppet.say(node, plaintext);
+    }
+    expect(node.engine.stats()).toMatchObject({ sent, dropped: { unsolicited: 1 } });
+    puppet.say(node, encodeMessage({ kind: 'ping', requestId: new Uint8Array(), enrSeq: 1n }));
+    expect(node.engine.stats().sent).toBe(sent + 1);
+  });
+
+  it('of any content leave the node as it was', () => {
+    const { node, puppet } = met();
+    puppet.send(node, puppet.handshake(node));
+    const kinds: readonly Message[] = [
+      { kind: 'findNode', requestId: Uint8Array.of(1), distances: [256] },
+      { kind: 'nodes', requestId: Uint8Array.of(1), total: 1_000_000, records: [puppet.record.encoded] },
+      {
+        kind: 'talkRequest',
+        requestId: Uint8Array.of(1),
+        protocol: Uint8Array.of(1),
+        request: Uint8Array.of(2),
+      },
+      { kind: 'topicQuery', requestId: Uint8Array.of(1), topic: new Uint8Array(32), distances: [1] },
+    ];
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...kinds),
+        fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 5 }),
+        fc.nat(40),
+        (message, changes, cut) => {
+          const bytes = encodeMessage(message);
+          for (const [at, value] of changes) bytes[at % bytes.length] = value;
+          puppet.say(node, bytes.subarray(0, Math.max(0, bytes.length - cut)));
+        },
+      ),
+      { numRuns: runs(300) },
+    );
+    expect(node.engine.sizes()).toMatchObject({ sessions: 1, requests: 0 });
+    puppet.say(node, encodeMessage({ kind: 'ping', requestId: Uint8Array.of(9), enrSeq: 1n }));
+    expect(puppet.received.at(-1)?.length).toBeLessThan(150);
+  });
+});
+
+describe('a flood', () => {
+  it('of packets from everywhere is answered with less than came, within bounds, and known nodes are heard', () => {
+    const network = new Network();
+    const node = new SimNode(network);
+    const friend = new SimNode(network);
+    friend.ping(node.node);
+    network.env.advance(1_000);
+    let sentBytes = node.engine.stats().sentBytes;
+    const before = sentBytes;
+    let received = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const endpoint = { ip: `${1 + (i % 100)}.${(i >> 8) & 255}.${i & 255}.9`, port: 1 + (i % 60_000) };
+      const fields = { nonce: network.env.randomBytes(12), maskingIv: network.env.randomBytes(16) };
+      const random = network.env.randomBytes(16);
+      const packet = randomMessage({
+        destId: node.id,
+        srcId: network.env.randomBytes(32),
+        ...fields,
+        random,
+      });
+      received += packet.length;
+      node.engine.receive(packet, endpoint, network.env.now());
+    }
+    sentBytes = node.engine.stats().sentBytes - before;
+    expect(sentBytes).toBeGreaterThan(0);
+    expect(sentBytes).toBeLessThan(received);
+    const { challenged, rated } = node.engine.sizes();
+    expect(challenged).toBeLessThanOrEqual(MAX_CHALLENGED);
+    expect(rated).toBeLessThanOrEqual(2 * (MAX_RATED + MAX_RATED_SUBNETS) + MAX_RATED);
+    const ping = friend.ping(node.node);
+    network.env.advance(100);
+    expect(ping.result).toBeDefined();
+  });
+
+  it('of sessions of one network takes no more than its part', () => {
+    const sessions = new Sessions();
+    const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
+    sessions.establish({ key: 'friend' }, '1.2.3', keys, undefined);
+    for (let i = 0; i < 3 * MAX_SESSIONS_OF_NETWORK; i++) {
+      sessions.establish({ key: `${i}` }, '6.6.6', keys, undefined);
+    }
+    expect(sessions.size).toBe(MAX_SESSIONS_OF_NETWORK + 1);
+    expect(sessions.get({ key: 'friend' })).toBeDefined();
+    expect(sessions.get({ key: '0' })).toBeUndefined();
+  });
+});
