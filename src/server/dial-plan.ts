@@ -6,6 +6,9 @@
  */
 export const REDIAL_INTERVAL_MS = 35_000;
 
+/** Of so many dials one at least is for nodes that are not static, while such wait: also when nobody answers for many static ones. */
+export const OTHERS_TURN = 4;
+
 export interface DialCandidate {
   /** Key of the node, as in `DialRound.busy`. */
   readonly key: string;
@@ -25,6 +28,8 @@ export interface DialRound {
   readonly maxPending: number;
   /** Slots left for peers that are dialed and not static. */
   readonly freeSlots: number;
+  /** Dials that were planned before, by which the kinds of nodes take turns. */
+  readonly planned: number;
 }
 
 export interface DialPlan {
@@ -33,26 +38,27 @@ export interface DialPlan {
   readonly nextAt: number;
 }
 
-/** Static nodes come first; among equals, the one that has waited longest. */
-export function planDials({ now, candidates, busy, pending, maxPending, freeSlots }: DialRound): DialPlan {
+/** Static nodes come first, but for the turns of others; among equals, the one that has waited longest. */
+export function planDials(round: DialRound): DialPlan {
+  const { now, candidates, busy, pending, maxPending, freeSlots, planned } = round;
+  const free = candidates.filter(({ key }) => !busy.has(key)).sort((a, b) => compare(a.dueAt, b.dueAt));
+  const due = free.filter(({ dueAt }) => dueAt <= now);
+  const kept = due.filter(({ isStatic }) => isStatic);
+  const others = due.filter(({ isStatic }) => !isStatic).slice(0, Math.max(0, freeSlots));
   const dial: string[] = [];
-  let nextAt = Number.POSITIVE_INFINITY;
-  let [room, slots] = [maxPending - pending, freeSlots];
-  const order = candidates
-    .filter(({ key }) => !busy.has(key))
-    .sort((a, b) => Number(b.isStatic) - Number(a.isStatic) || compare(a.dueAt, b.dueAt));
-  for (const candidate of order) {
-    const { key, isStatic, dueAt: at } = candidate;
-    if (at > now) {
-      if (isStatic || slots > 0) nextAt = Math.min(nextAt, at);
-      continue;
-    }
-    if (room <= 0 || (!isStatic && slots <= 0)) continue;
-    dial.push(key);
-    room--;
-    if (!isStatic) slots--;
+  let [keptDialed, othersDialed] = [0, 0];
+  while (dial.length < maxPending - pending) {
+    const [one, other] = [kept[keptDialed], others[othersDialed]];
+    const isOthersTurn = (planned + dial.length) % OTHERS_TURN === OTHERS_TURN - 1;
+    const next = isOthersTurn ? (other ?? one) : (one ?? other);
+    if (next === undefined) break;
+    dial.push(next.key);
+    if (next === one) keptDialed++;
+    else othersDialed++;
   }
-  return { dial, nextAt };
+  const hasSlots = freeSlots > othersDialed;
+  const next = free.find(({ dueAt, isStatic }) => dueAt > now && (isStatic || hasSlots));
+  return { dial, nextAt: next?.dueAt ?? Number.POSITIVE_INFINITY };
 }
 
 /** Two that were never dialed are equal; their difference would be none. */

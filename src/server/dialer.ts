@@ -13,7 +13,7 @@ import {
   outcomeOf,
   outcomeOfStay,
 } from './dial-backoff.ts';
-import { planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
+import { OTHERS_TURN, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
 import { type DialTarget, isAt, rotated } from './dial-target.ts';
 import type { DialerOptions } from './dialer-options.ts';
 import { Dials } from './dials.ts';
@@ -42,6 +42,8 @@ export class Dialer {
   readonly #search: AddressSearch;
   #isRunning = false;
   #timer: Timer | undefined;
+  /** Dials that were begun by itself. */
+  #begun = 0;
 
   constructor(options: DialerOptions) {
     this.#options = options;
@@ -106,12 +108,14 @@ export class Dialer {
     return this.#dials.size;
   }
 
-  /** How many more nodes there are slots for, and dials that may begin now. */
+  /** How many more nodes there are slots for, and dials that may begin now or in a turn that is theirs. */
   get demand(): number {
     if (!this.#isRunning) return 0;
     const { peers, maxPending } = this.#options;
-    const slots = peers.freeDialSlots - this.#attemptsForSlots;
-    return Math.min(slots, maxPending - this.#dials.size) - this.#waitingForSlots;
+    const forSlots = this.#attemptsForSlots;
+    // While static nodes are being dialed one after the other, those that are found have their turns.
+    const room = Math.max(maxPending - this.#dials.size, Math.ceil(maxPending / OTHERS_TURN) - forSlots);
+    return Math.min(peers.freeDialSlots - forSlots, room) - this.#waitingForSlots;
   }
 
   /** Nodes that are to be dialed as soon as there is a slot. */
@@ -253,7 +257,9 @@ export class Dialer {
       pending: this.#dials.size,
       maxPending,
       freeSlots: peers.freeDialSlots - this.#attemptsForSlots,
+      planned: this.#begun,
     });
+    this.#begun += dial.length;
     for (const key of dial) {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;

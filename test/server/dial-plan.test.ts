@@ -8,9 +8,11 @@ const round = (change: Partial<DialRound>): DialRound => ({
   pending: 0,
   maxPending: 50,
   freeSlots: 10,
+  planned: 0,
   ...change,
 });
 const node = (key: string, isStatic = false, dueAt = -Infinity) => ({ key, isStatic, dueAt });
+const statics = (count: number) => Array.from({ length: count }, (_, i) => node(`s${i}`, true));
 
 describe('a round of dialing', () => {
   it.each<[string, Partial<DialRound>, string[], number]>([
@@ -43,6 +45,30 @@ describe('a round of dialing', () => {
       { candidates: [node('a', false, 95_000), node('b'), node('c', false, 35_010)], freeSlots: 2 },
       ['b', 'c'],
       Infinity,
+    ],
+    [
+      'gives others a turn, however many static nodes are due',
+      { candidates: [...statics(6), node('a'), node('b')], maxPending: 5 },
+      ['s0', 's1', 's2', 'a', 's3'],
+      Infinity,
+    ],
+    [
+      'gives others a turn, where one at a time is dialed',
+      { candidates: [...statics(6), node('a')], maxPending: 1, planned: 7 },
+      ['a'],
+      Infinity,
+    ],
+    [
+      'dials static nodes in the turns of others, where these are not due or have no slot',
+      { candidates: [...statics(2), node('a'), node('b', false, 125_000)], planned: 3, freeSlots: 0 },
+      ['s0', 's1'],
+      Infinity,
+    ],
+    [
+      'dials others in the turns of static nodes, where these are not due',
+      { candidates: [node('s', true, 125_000), node('a'), node('b')] },
+      ['a', 'b'],
+      125_000,
     ],
     [
       'does not wake up for a node without a slot',

@@ -163,6 +163,23 @@ describe('a dialer', () => {
     expect(dials.map(({ port }) => port)).toEqual([1, 2]);
   });
 
+  it.each(['given', 'found'])(
+    'dials others, %s, too while nobody answers for many static nodes',
+    async (kind) => {
+      const { env, dialer, dials, fail } = dialing({ maxPending: 2 });
+      for (let port = 1; port <= 9; port++) dialer.add(node(port), true);
+      if (kind === 'given') dialer.add(node(10), false);
+      dialer.start();
+      for (let i = 0; i < 12; i++) {
+        if (kind === 'found' && dialer.demand > 0) dialer.offer(node(10));
+        env.advance(15_000);
+        for (const { port } of dials.slice(-2)) await fail(port);
+      }
+      expect(dials.filter(({ port }) => port === 10).length).toBeGreaterThanOrEqual(kind === 'given' ? 3 : 1);
+      expect(new Set(dials.map(({ port }) => port)).size).toBe(10);
+    },
+  );
+
   it('ends the dial to a node that is removed, and does not dial it again', async () => {
     const { env, dialer, dials, failures, fail } = dialing();
     dialer.add(node(1), true);
