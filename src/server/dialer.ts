@@ -30,7 +30,12 @@ interface Candidate {
   backoff: Backoff | undefined;
   /** What `backoff` waits for is the end of a ban of all addresses behind its host name. */
   isHeld: boolean;
+  /** When it was last tried it could not be reached. */
+  isGone: boolean;
 }
+
+/** A candidate of which nothing is known yet. */
+const BLANK = { dialedAt: undefined, isHeld: false, isGone: false };
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
 export class Dialer {
@@ -78,8 +83,8 @@ export class Dialer {
     const known = this.#candidates.get(key);
     if (known === undefined) {
       const backoff = soonAgain(this.#history.get(key), this.#options.env.now());
-      const blank = { key, target, isFound: false, isStatic, dialedAt: undefined, isHeld: false };
-      this.#candidates.set(key, { ...blank, backoff: isStatic ? backoff : this.#history.get(key) });
+      const kind = { key, target, isFound: false, isStatic };
+      this.#candidates.set(key, { ...BLANK, ...kind, backoff: isStatic ? backoff : this.#history.get(key) });
     } else {
       // The same object: the dial that may be under way tells it what becomes of it.
       if (isStatic && !known.isStatic && !known.isHeld) known.backoff = undefined;
@@ -115,20 +120,18 @@ export class Dialer {
     const forSlots = this.#attemptsForSlots;
     // While static nodes are being dialed one after the other, those that are found have their turns.
     const room = Math.max(maxPending - this.#dials.size, Math.ceil(maxPending / OTHERS_TURN) - forSlots);
-    return Math.min(peers.freeDialSlots - forSlots, room) - this.#waitingForSlots;
+    return Math.min(peers.freeDialSlots - forSlots, room) - this.#waitingForSlots().length;
   }
 
   /** Nodes that are to be dialed as soon as there is a slot. */
-  get #waitingForSlots(): number {
+  #waitingForSlots(): Candidate[] {
     const { env, peers } = this.#options;
     const now = env.now();
-    let count = 0;
-    for (const candidate of this.#candidates.values()) {
+    return [...this.#candidates.values()].filter((candidate) => {
       const { key, isStatic } = candidate;
       const isBusy = this.#dials.has(key) || peers.get(key) !== undefined;
-      if (!isStatic && !isBusy && this.#dueAt(candidate) <= now) count++;
-    }
-    return count;
+      return !isStatic && !isBusy && this.#dueAt(candidate) <= now;
+    });
   }
 
   /** Whether there is no reason to dial the node if it is found: it is here, known, or was dialed a short time ago. */
@@ -146,8 +149,7 @@ export class Dialer {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
-    const kind = { isStatic: false, isFound: true, isHeld: false };
-    this.#candidates.set(key, { key, target, ...kind, dialedAt: undefined, backoff });
+    this.#candidates.set(key, { ...BLANK, key, target, isStatic: false, isFound: true, backoff });
     this.plan();
   }
 
@@ -171,6 +173,7 @@ export class Dialer {
     const from = isOfUse(outcome) ? (candidate.dialedAt ?? Number.NEGATIVE_INFINITY) : env.now();
     const result = { outcome, from, isStatic, isLonely: this.#isLonely(target), random: random() };
     candidate.backoff = backoffAfter(backoff, result);
+    if (outcome !== 'own') candidate.isGone = outcome === 'unreachable';
     if (!isFound || this.#candidates.get(key) !== candidate) return;
     this.#candidates.delete(key);
     this.#history.put(key, candidate.backoff);
@@ -182,8 +185,7 @@ export class Dialer {
     if (candidate === undefined || !this.#isRunning) return;
     candidate.target = target;
     candidate.backoff = undefined;
-    candidate.dialedAt = undefined;
-    candidate.isHeld = false;
+    Object.assign(candidate, BLANK);
     this.#options.moved?.(target);
     this.plan();
   }
@@ -203,9 +205,12 @@ export class Dialer {
     return this.#candidates.get(key)?.isStatic === true;
   }
 
-  /** Whether there are nodes, beyond those that are kept, that would be dialed now if one had left a slot. */
+  /**
+   * Whether there are nodes, beyond those that are kept, that would be dialed now if one had left a slot; for one that could not be
+   * reached when it was last tried, nobody should.
+   */
   get hasOthers(): boolean {
-    return this.#waitingForSlots > 0;
+    return this.#waitingForSlots().some(({ isGone }) => !isGone);
   }
 
   /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */
@@ -227,6 +232,7 @@ export class Dialer {
       if (!isMeant) continue;
       candidate.backoff = undefined;
       candidate.isHeld = false;
+      candidate.isGone = false;
     }
     this.plan();
   }
@@ -267,6 +273,7 @@ export class Dialer {
       candidate.isHeld = false;
       this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
         () => {
+          candidate.isGone = false;
           this.#search.forget(key);
           this.#outage.dialed(candidate.target.host, 'stayed');
           this.plan();

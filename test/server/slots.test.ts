@@ -45,6 +45,35 @@ describe('a server that has nodes to choose from', () => {
   });
 });
 
+describe('a server that has idle peers', () => {
+  it('keeps them where nobody else is there to be dialed', async () => {
+    const env = new ManualEnv();
+    const nodes = [await silent(), await silent()];
+    const server = await startedServer({ env, maxPeers: 6, bootnodes: nodes.map(({ enode }) => enode) });
+    await server.until(() => server.peers.length === 2);
+    expect(server.diagnose().peers).toMatchObject({ dialed: 2 });
+    await env.pass(IDLE_MS);
+    await env.pass(5 * EVICTION_INTERVAL_MS);
+    expect(server.seen.filter(({ kind }) => kind === 'peer-disconnected')).toEqual([]);
+  });
+
+  it('keeps them where all others could not be reached when they were last dialed', async () => {
+    const env = new ManualEnv();
+    const nodes = [await silent(), await silent(), await silent(), await silent()];
+    const [, , ...gone] = nodes;
+    for (const node of gone) await node.close();
+    const bootnodes = [...gone.slice(0, 1), ...nodes.slice(0, 2), ...gone.slice(1)].map(({ enode }) => enode);
+    const server = await startedServer({ env, maxPeers: 6, bootnodes });
+    await server.until(() => server.peers.length === 2);
+    await env.pass(IDLE_MS);
+    await env.pass(60 * EVICTION_INTERVAL_MS);
+    // One of them was never dialed, and gets its try.
+    expect(server.seen.filter(({ kind }) => kind === 'peer-disconnected')).toHaveLength(1);
+    expect(server.seen.filter(({ kind }) => kind === 'dial-failed').length).toBeGreaterThan(1);
+    expect(server.peers).toHaveLength(2);
+  });
+});
+
 describe('a server that has one peer, and another node that is gone', () => {
   it('keeps the peer', async () => {
     const env = new ManualEnv();
@@ -68,6 +97,8 @@ describe('a peer that the user names', () => {
     const server = await startedServer({ maxPeers: 3, bootnodes: nodes.map(({ enode }) => enode) });
     await server.until(({ kind }) => kind === 'peer-connected');
     const [first] = server.peers;
+    // What follows by itself when the dial has led to a peer is over: nothing but the name frees the slot.
+    await new Promise((resolve) => setImmediate(resolve));
     name(server, first?.info.enode ?? '');
     await server.until(() => server.peers.length === 2);
   });
