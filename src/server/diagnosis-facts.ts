@@ -5,7 +5,20 @@ import type { ClockSkew } from '../discv4/index.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import type { OutsideView } from './local-node.ts';
 
-export interface DiagnosisFacts {
+/** Dials of a time, by what came of them. */
+export interface DialCounts {
+  /** `stayed`: all that led to a peer. */
+  readonly outcomes: ReadonlyMap<DialOutcome, number>;
+  /** Why they failed. */
+  readonly codes: ReadonlyMap<ErrorCode, number>;
+  /** Nodes that were not dialed, since their records say that they are of no use. */
+  readonly passedOver: number;
+  /** Nodes that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
+  readonly restricted: number;
+}
+
+/** Its dials are those of late. */
+export interface DiagnosisFacts extends DialCounts {
   /** Milliseconds since the start. */
   readonly uptimeMs: number;
   readonly maxPeers: number;
@@ -19,14 +32,8 @@ export interface DiagnosisFacts {
   readonly candidates: number;
   /** Of these, nodes that are banned here, or left alone for how they behaved. */
   readonly shunned: number;
-  /** Dials of late by what came of them; `stayed`: all that led to a peer. */
-  readonly outcomes: ReadonlyMap<DialOutcome, number>;
-  /** Why they failed. */
-  readonly codes: ReadonlyMap<ErrorCode, number>;
-  /** Nodes of late that were not dialed, since their records say that they are of no use. */
-  readonly passedOver: number;
-  /** Nodes of late that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
-  readonly restricted: number;
+  /** Those of a longer time, but since a peer that had stayed for a while has left. */
+  readonly sinceLastPeer: DialCounts;
   /** Whether the server listens, and on which TCP port. */
   readonly listens: boolean;
   readonly port: number;

@@ -1,6 +1,7 @@
 /** What may be wrong with a server that has no or few peers: a pure function for each. */
 import type { ErrorCode } from '../base/errors.ts';
 import type { DiagnosisFacts, Finding, FindingKind } from './diagnosis-facts.ts';
+import { closedPort, nat, otherAddress, symmetricNat } from './diagnosis-reach.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 
 /** A clock that is off by more makes packets of discovery, which are valid for 20 s, expire before they come. Seconds. */
@@ -9,11 +10,16 @@ export const MAX_CLOCK_SKEW_S = 10;
 export const MIN_FAILED_DIALS = 5;
 /** A cause is named if so large a part of the dials that failed has it. */
 const TELLING_PART = 1 / 3;
-/** After this time somebody should have come in. Milliseconds. */
-export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
 /** After this time discovery should have heard of somebody. Milliseconds. */
 export const DISCOVERY_PATIENCE_MS = 60_000;
-type Rule = (facts: DiagnosisFacts) => Finding | undefined;
+
+/** What the rules look at. */
+export interface RuleFacts extends DiagnosisFacts {
+  /** Of fewer nodes that have refused this one, or are refused here, nothing is said. */
+  readonly minAnswers: number;
+}
+
+type Rule = (facts: RuleFacts) => Finding | undefined;
 
 /** In the order in which they are to be mended: one that stands above may be the cause of those below. */
 export const RULES: readonly Rule[] = [
@@ -87,34 +93,34 @@ function discoveryBlocked({ v4, uptimeMs }: DiagnosisFacts): Finding | undefined
   };
 }
 
-function wrongFork({ outcomes, codes, passedOver }: DiagnosisFacts): Finding | undefined {
+function wrongFork({ outcomes, codes, passedOver, minAnswers }: RuleFacts): Finding | undefined {
   const refused = sum(codes, ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch']);
   const count = refused + passedOver;
   if (
-    count < MIN_FAILED_DIALS ||
+    count < minAnswers ||
     count < TELLING_PART * (failures(outcomes) + (outcomes.get('stayed') ?? 0) + passedOver)
   )
     return undefined;
   return {
     kind: 'wrong-fork',
     count,
-    message: `${count} nodes are of another chain or fork`,
+    message: `${count === 1 ? 'once' : `${count} times`} a node was of another chain or fork`,
     advice:
       'If that is nearly all of them, see whether this node has the right genesis and schedule of forks, and a head that is not years old',
   };
 }
 
-function restricted(facts: DiagnosisFacts): Finding | undefined {
-  const { outcomes, codes, passedOver, restricted: found, inbound, dialed, maxPeers } = facts;
+function restricted(facts: RuleFacts): Finding | undefined {
+  const { outcomes, codes, passedOver, restricted: found, inbound, dialed, maxPeers, minAnswers } = facts;
   const refused = codes.get('address-refused') ?? 0;
   // That a network of one's own leaves out most of what is found is meant, as long as there are enough others.
   const count = refused + (2 * (inbound + dialed) < maxPeers ? found : 0);
   const others = failures(outcomes) + (found === 0 ? 0 : (outcomes.get('stayed') ?? 0) + passedOver);
-  if (count < MIN_FAILED_DIALS || count < TELLING_PART * (others + count)) return undefined;
+  if (count < minAnswers || count < TELLING_PART * (others + count)) return undefined;
   return {
     kind: 'restricted',
     count,
-    message: `${count} nodes are at addresses that netRestrict or netDeny refuses`,
+    message: `${count === 1 ? '1 node is at an address' : `${count} nodes are at addresses`} that netRestrict or netDeny refuses`,
     advice:
       'See whether netRestrict and netDeny are meant like that, and where the names of those nodes lead',
   };
@@ -131,25 +137,26 @@ function shunned({ shunned: count, candidates, inbound, dialed }: DiagnosisFacts
   };
 }
 
-function saturated({ outcomes }: DiagnosisFacts): Finding | undefined {
+function saturated({ outcomes, minAnswers }: RuleFacts): Finding | undefined {
   return ofDials(
     outcomes,
+    minAnswers,
     'full',
     'saturated',
-    'have no slot for this node',
+    'found no free slot for this node',
     'Wait: it is tried again. Static nodes may name it as trusted; being reachable from outside helps',
   );
 }
 
-function incompatible({ outcomes, codes }: DiagnosisFacts): Finding | undefined {
+function incompatible({ outcomes, codes, minAnswers }: RuleFacts): Finding | undefined {
   const count =
     (outcomes.get('breach') ?? 0) +
     sum(codes, ['no-shared-capability', 'incompatible-version', 'protocol-version-mismatch']);
-  if (count < MIN_FAILED_DIALS || count < TELLING_PART * failures(outcomes)) return undefined;
+  if (count < minAnswers || count < TELLING_PART * failures(outcomes)) return undefined;
   return {
     kind: 'incompatible',
     count,
-    message: `${count} nodes do not speak what this one does`,
+    message: `${dials(count)} found a node that does not speak what this one does`,
     advice: 'See whether the offered protocols are those of today; server.log(node) says more of each',
   };
 }
@@ -158,9 +165,10 @@ function unreachable(facts: DiagnosisFacts): Finding | undefined {
   if (offline(facts) !== undefined) return undefined;
   return ofDials(
     facts.outcomes,
+    MIN_FAILED_DIALS,
     'unreachable',
     'unreachable',
-    'could not be reached',
+    'reached nobody',
     'Many nodes are gone when they are found: that is usual, up to a half',
   );
 }
@@ -193,80 +201,6 @@ function noCandidates({
   };
 }
 
-const NAT_FAILURES: ReadonlyMap<ErrorCode, string> = new Map([
-  ['nat-no-router', 'no router answers that would map its port'],
-  ['nat-refused', 'the router refuses to map its port'],
-  ['nat-lie', 'what the router says of the address outside cannot be'],
-]);
-
-function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
-  if (listens && natFailure === 'nat-carrier-grade') {
-    return {
-      kind: 'nat',
-      count: 0,
-      message: 'the router is behind a translator of the provider: nobody can connect from outside',
-      advice: 'Ask the provider for an address of your own, or use IPv6; dialing others works all the same',
-    };
-  }
-  if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
-  const named =
-    ownAddress === undefined
-      ? 'the record of this node names no address'
-      : 'the record of this node names an address that only its own network reaches';
-  const failure = natFailure === undefined ? undefined : NAT_FAILURES.get(natFailure);
-  return {
-    kind: 'nat',
-    count: 0,
-    message: failure === undefined ? named : `${named}, and ${failure}`,
-    advice:
-      failure === undefined
-        ? "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port"
-        : 'Have the router map ports (UPnP, PCP), or forward the port there and name the address by externalIp',
-  };
-}
-
-function otherAddress({ outside }: DiagnosisFacts): Finding | undefined {
-  const seen = outside.find(({ ip, known, recordIp }) => known && recordIp !== undefined && ip !== recordIp);
-  if (seen === undefined) return undefined;
-  const { ip, voters, recordIp } = seen;
-  return {
-    kind: 'other-address',
-    count: voters,
-    message: `${voters} networks see this node at ${ip}, but its record names ${recordIp}, as it was told`,
-    advice:
-      'See whether externalIp is that of today, or, where a router maps the ports, whether it stands behind another one',
-  };
-}
-
-function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
-  const seen = outside.find(({ udpPort, known }) => udpPort === undefined && known !== 'endpoint');
-  if (seen === undefined) return undefined;
-  const { voters, ports } = seen;
-  return {
-    kind: 'symmetric-nat',
-    count: ports,
-    message: `${voters} networks see this node at ${ports} UDP ports: the router maps each peer to another one`,
-    advice:
-      "Nobody reaches it by UDP whom it has not asked: use the option nat ('any'), forward the port, or have the router keep it",
-  };
-}
-
-function closedPort({
-  listens,
-  ownAddress,
-  wasReached,
-  uptimeMs,
-  port,
-}: DiagnosisFacts): Finding | undefined {
-  if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
-  return {
-    kind: 'closed-port',
-    count: 0,
-    message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
-    advice: `See whether TCP port ${port} is open in the firewall, and forwarded by the router`,
-  };
-}
-
 function staticMissing({ missing }: DiagnosisFacts): Finding | undefined {
   if (missing === 0) return undefined;
   return {
@@ -279,6 +213,7 @@ function staticMissing({ missing }: DiagnosisFacts): Finding | undefined {
 
 function ofDials(
   outcomes: DiagnosisFacts['outcomes'],
+  least: number,
   outcome: DialOutcome,
   kind: FindingKind,
   words: string,
@@ -286,11 +221,21 @@ function ofDials(
 ): Finding | undefined {
   const count = outcomes.get(outcome) ?? 0;
   const all = failures(outcomes);
-  if (count < MIN_FAILED_DIALS || count < TELLING_PART * all) return undefined;
-  return { kind, count, message: `${count} of ${all} nodes that were dialed in vain ${words}`, advice };
+  if (count < least || count < TELLING_PART * all) return undefined;
+  return {
+    kind,
+    count,
+    message: `${count} of ${dials(all)} in vain ${words}`,
+    advice,
+  };
 }
 
-function failures(outcomes: DiagnosisFacts['outcomes']): number {
+function dials(count: number): string {
+  return count === 1 ? '1 dial' : `${count} dials`;
+}
+
+/** Dials that led to no peer, and not by our own doing. */
+export function failures(outcomes: DiagnosisFacts['outcomes']): number {
   let count = 0;
   for (const [outcome, times] of outcomes) if (outcome !== 'stayed' && outcome !== 'own') count += times;
   return count;

@@ -1,11 +1,15 @@
 /** Why a server has no or few peers: a pure function of what it has seen. */
 import { parseIp } from '../base/ip.ts';
 import { classOfIp, type IpClass } from '../base/ip-class.ts';
-import type { DiagnosisFacts, Finding } from './diagnosis-facts.ts';
-import { RULES } from './diagnosis-rules.ts';
+import type { DiagnosisFacts, Finding, FindingKind } from './diagnosis-facts.ts';
+import { failures, MIN_FAILED_DIALS, RULES, type RuleFacts } from './diagnosis-rules.ts';
 
 /** A server with fewer than this part of its slots taken has few peers. */
 const FEW_PART = 1 / 4;
+/** Why dials lead to no peer. */
+const OF_DIALS: ReadonlySet<FindingKind> = new Set([
+  ...(['offline', 'wrong-fork', 'restricted', 'saturated', 'incompatible', 'unreachable'] as const),
+]);
 
 export interface Diagnosis {
   /**
@@ -25,6 +29,14 @@ export interface Diagnosis {
   readonly summary: string;
 }
 
+/** What is said where nothing is found. */
+const UNSAID: Readonly<Record<Diagnosis['state'], string>> = {
+  none: 'it is too early to say why',
+  few: 'why there are so few cannot be seen',
+  healthy: 'nothing is wrong as far as can be seen',
+  full: 'nothing is wrong as far as can be seen',
+};
+
 export function diagnose(facts: DiagnosisFacts): Diagnosis {
   const { inbound, dialed, kept, maxPeers: max, hasOthers } = facts;
   const counted = inbound + dialed - kept;
@@ -36,14 +48,11 @@ export function diagnose(facts: DiagnosisFacts): Diagnosis {
         : counted < max * FEW_PART && (kept === 0 || hasOthers)
           ? 'few'
           : 'healthy';
-  const found = RULES.map((rule) => rule(facts)).filter((finding) => finding !== undefined);
-  const findings = found.length === 0 && state === 'none' ? waiting(facts) : found;
+  const findings = state === 'none' ? findingsOfNone(facts) : findingsOf(facts);
   const [first] = findings;
   const peers = `${inbound + dialed} of ${max} peers`;
   const summary =
-    first === undefined
-      ? `${peers}; ${state === 'few' ? 'why there are so few cannot be seen' : 'nothing is wrong as far as can be seen'}`
-      : `${peers}: ${first.message}. ${first.advice}`;
+    first === undefined ? `${peers}; ${UNSAID[state]}` : `${peers}: ${first.message}. ${first.advice}`;
   return { state, peers: { inbound, dialed, kept, max }, findings, summary };
 }
 
@@ -57,15 +66,31 @@ export function widestOf(texts: readonly (string | undefined)[]): IpClass | unde
   return classes.find((name) => name === 'global') ?? classes[0];
 }
 
+function findingsOf(facts: DiagnosisFacts, minAnswers: number = MIN_FAILED_DIALS): Finding[] {
+  const judged: RuleFacts = { ...facts, minAnswers };
+  return RULES.map((rule) => rule(judged)).filter((finding) => finding !== undefined);
+}
+
+/**
+ * Who has no peer at all is told of each node that has refused it: those that are of no use are dialed once in an hour. Many dials of
+ * late say more than old ones do.
+ */
+function findingsOfNone(facts: DiagnosisFacts): readonly Finding[] {
+  const recent = findingsOf(facts);
+  if (recent.some(({ kind }) => OF_DIALS.has(kind))) return recent;
+  const findings = findingsOf({ ...facts, ...facts.sinceLastPeer }, 1);
+  return findings.length === 0 ? waiting(facts) : findings;
+}
+
 /** At least that, where nothing else is to be said of why nobody is there. */
-function waiting({ candidates }: DiagnosisFacts): Finding[] {
-  if (candidates === 0) return [];
-  return [
-    {
-      kind: 'waiting',
-      count: candidates,
-      message: `${candidates} nodes are being dialed, or wait for it`,
-      advice: 'Wait; server.log(node) says what came of the last dials',
-    },
-  ];
+function waiting({ candidates, sinceLastPeer }: DiagnosisFacts): Finding[] {
+  const failed = failures(sinceLastPeer.outcomes);
+  const advice = 'Wait; server.log(node) says what came of the last dials';
+  if (candidates > 0) {
+    const message = `${candidates} nodes are being dialed, or wait for it`;
+    return [{ kind: 'waiting', count: candidates, message, advice }];
+  }
+  if (failed === 0) return [];
+  const message = `of ${failed} dials none has led to a peer, for several reasons`;
+  return [{ kind: 'waiting', count: failed, message, advice }];
 }

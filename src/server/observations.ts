@@ -7,18 +7,20 @@ import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { type Ban, endOfBan } from './ban-codec.ts';
 import type { Connection } from './connection.ts';
-import { type DialOutcome, outcomeOfStay } from './dial-backoff.ts';
+import type { DialCounts } from './diagnosis-facts.ts';
+import { type DialOutcome, MAX_DIAL_BACKOFF_MS, outcomeOfStay } from './dial-backoff.ts';
+import { DialTally, type LeftOut } from './dial-tally.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { DialFailure } from './dialer-options.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
 import type { FoundNode } from './node-mix.ts';
-import { RecentCounts } from './recent-counts.ts';
+import { RECENT_MS } from './recent-counts.ts';
 import type { ReputationDecision } from './reputation.ts';
 
-/** What a node that is not dialed counts as: its record says that it is of no use, or it is where nobody is dialed. */
-type Left = 'passed-over' | 'restricted';
+/** So long at least dials count where no peer is there: longer than any node is left alone. */
+export const MEMORY_MS: number = 2 * MAX_DIAL_BACKOFF_MS;
 
 const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
 
@@ -29,9 +31,8 @@ export class Observations {
   readonly #env: Pick<Env, 'now' | 'unixTime'>;
   readonly #startedAt: number;
   readonly #logs = new NodeLogs();
-  readonly #outcomes = new RecentCounts<DialOutcome>();
-  readonly #codes = new RecentCounts<ErrorCode>();
-  readonly #left = new RecentCounts<Left>();
+  readonly #recent = new DialTally(RECENT_MS);
+  readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   #wasReached = false;
   #natFailure: ErrorCode | undefined;
 
@@ -46,7 +47,7 @@ export class Observations {
 
   /** The record of a node says that it is of no use. */
   passedOver({ publicKey, source }: FoundNode): void {
-    this.#left.add('passed-over', this.#env.now());
+    this.#left('passed-over');
     this.#note(publicKey, {
       kind: 'passed-over',
       message: `its record, found by ${source}, is of another chain or fork`,
@@ -55,7 +56,7 @@ export class Observations {
 
   /** A node that was found is at an address that `netRestrict` or `netDeny` refuses. */
   restricted({ publicKey, source, host }: FoundNode): void {
-    this.#left.add('restricted', this.#env.now());
+    this.#left('restricted');
     this.#note(publicKey, {
       kind: 'passed-over',
       code: 'address-refused',
@@ -96,7 +97,9 @@ export class Observations {
 
   disconnected({ id, inbound }: PeerInfo, error: PeerlaneError, stayedMs: number): void {
     const { code, message } = error;
-    if (!inbound) this.#count(outcomeOfStay(error, stayedMs), code);
+    const outcome = outcomeOfStay(error, stayedMs);
+    if (!inbound) this.#count(outcome, code);
+    if (outcome === 'stayed') this.#sinceLastPeer.clear();
     this.#note(id, {
       kind: 'disconnected',
       code,
@@ -146,32 +149,28 @@ export class Observations {
   }
 
   /** What is of interest of late, and since the start. */
-  facts(): {
+  facts(): DialCounts & {
     readonly uptimeMs: number;
-    readonly outcomes: ReadonlyMap<DialOutcome, number>;
-    readonly codes: ReadonlyMap<ErrorCode, number>;
-    readonly passedOver: number;
-    readonly restricted: number;
+    readonly sinceLastPeer: DialCounts;
     readonly wasReached: boolean;
     readonly natFailure: ErrorCode | undefined;
   } {
     const now = this.#env.now();
-    const left = this.#left.counts(now);
     return {
+      ...this.#recent.counts(now),
       uptimeMs: now - this.#startedAt,
-      outcomes: this.#outcomes.counts(now),
-      codes: this.#codes.counts(now),
-      passedOver: left.get('passed-over') ?? 0,
-      restricted: left.get('restricted') ?? 0,
+      sinceLastPeer: this.#sinceLastPeer.counts(now),
       wasReached: this.#wasReached,
       natFailure: this.#natFailure,
     };
   }
 
   #count(outcome: DialOutcome, code: ErrorCode): void {
-    const now = this.#env.now();
-    this.#outcomes.add(outcome, now);
-    this.#codes.add(code, now);
+    for (const tally of [this.#recent, this.#sinceLastPeer]) tally.dialed(outcome, code, this.#env.now());
+  }
+
+  #left(why: LeftOut): void {
+    for (const tally of [this.#recent, this.#sinceLastPeer]) tally.left(why, this.#env.now());
   }
 
   #reached(remoteAddress: string): void {

@@ -1,6 +1,6 @@
 /** How often something has happened of late. */
 
-/** What happened counts for this time at least, and for twice as long at most. */
+/** What happened counts for this time at least, and for twice as long at most, where no other time is given. */
 export const RECENT_MS: number = 10 * 60_000;
 
 /** Counts by name. The names are of tables: nobody else makes them up. */
@@ -8,6 +8,12 @@ export class RecentCounts<K extends string> {
   #current = new Map<K, number>();
   #before = new Map<K, number>();
   #since = Number.NEGATIVE_INFINITY;
+  readonly #windowMs: number;
+
+  /** @param windowMs what happened counts for this time at least, and for twice as long at most */
+  constructor(windowMs: number = RECENT_MS) {
+    this.#windowMs = windowMs;
+  }
 
   add(name: K, now: number): void {
     this.#turn(now);
@@ -22,10 +28,15 @@ export class RecentCounts<K extends string> {
     return sums;
   }
 
+  clear(): void {
+    this.#current = new Map();
+    this.#before = new Map();
+  }
+
   #turn(now: number): void {
     const age = now - this.#since;
-    if (age < RECENT_MS) return;
-    this.#before = age < 2 * RECENT_MS ? this.#current : new Map();
+    if (age < this.#windowMs) return;
+    this.#before = age < 2 * this.#windowMs ? this.#current : new Map();
     this.#current = new Map();
     this.#since = now;
   }

@@ -1,15 +1,17 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diagnose, widestOf } from '../../src/server/diagnosis.ts';
-import type { DiagnosisFacts, FindingKind } from '../../src/server/diagnosis-facts.ts';
+import type { DiagnosisFacts, DialCounts, FindingKind } from '../../src/server/diagnosis-facts.ts';
+import type { DialOutcome } from '../../src/server/dial-backoff.ts';
 
+const NO_DIALS = { outcomes: new Map(), codes: new Map(), passedOver: 0, restricted: 0 };
 const MINUTE = 60_000;
 const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };
 const HEALTHY: DiagnosisFacts = {
   uptimeMs: 60 * MINUTE,
   ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5, shunned: 0 },
-  outcomes: new Map(),
-  codes: new Map(),
-  ...{ passedOver: 0, restricted: 0 },
+  ...NO_DIALS,
+  sinceLastPeer: NO_DIALS,
   ...{ listens: true, port: 30_303, wasReached: true, ownAddress: 'global' },
   natFailure: undefined,
   outside: [],
@@ -168,6 +170,69 @@ describe('why a server has few peers', () => {
       expect(advice).toMatch(/^[A-Z].{10,}[^.]$/);
     }
     if (findings[0] !== undefined) expect(summary).toContain(findings[0].message);
+  });
+
+  const alone = (sinceLastPeer: Partial<DialCounts>, change: Partial<DiagnosisFacts> = {}) =>
+    diagnose({ ...HEALTHY, ...NONE, sinceLastPeer: { ...NO_DIALS, ...sinceLastPeer }, ...change });
+
+  it.each<[string, Partial<DialCounts>, Partial<DiagnosisFacts>, FindingKind, number]>([
+    [
+      'a single node that speaks another protocol, dialed an hour ago',
+      { outcomes: new Map([['useless', 1]]), codes: new Map([['no-shared-capability', 1]]) },
+      {},
+      'incompatible',
+      1,
+    ],
+    [
+      'another chain',
+      { outcomes: new Map([['useless', 2]]), codes: new Map([['fork-id-mismatch', 2]]) },
+      {},
+      'wrong-fork',
+      2,
+    ],
+    ['a single node that is refused', { restricted: 1 }, {}, 'restricted', 1],
+    ['another chain, by a single record', { passedOver: 1 }, {}, 'wrong-fork', 1],
+    ['a node without a slot', { outcomes: new Map([['full', 1]]) }, { candidates: 1 }, 'saturated', 1],
+    [
+      'many dials of late before old ones',
+      { outcomes: new Map([['full', 40]]) },
+      { outcomes: new Map([['unreachable', 6]]), v4: undefined, codes: new Map([['dial-failed', 6]]) },
+      'offline',
+      6,
+    ],
+    ['nodes that have left', { outcomes: new Map([['left', 3]]) }, {}, 'waiting', 3],
+    ['nodes that may be gone', { outcomes: new Map([['unreachable', 4]]) }, {}, 'waiting', 4],
+  ])('without a peer: %s', (_, sinceLastPeer, change, kind, count) => {
+    const { state, findings, summary } = alone(sinceLastPeer, change);
+    expect([state, findings[0]?.kind, findings[0]?.count]).toEqual(['none', kind, count]);
+    expect(summary).toContain(findings[0]?.message);
+  });
+
+  it('is asked of longer ago only without a peer', () => {
+    const { findings } = alone({ outcomes: new Map([['full', 40]]) }, { dialed: 1 });
+    expect(findings).toEqual([]);
+  });
+
+  it('without a peer is never nothing', () => {
+    const outcomes = fc
+      .dictionary(fc.constantFrom<DialOutcome>('stayed', 'own', 'unreachable', 'left', 'useless'), fc.nat(20))
+      .map((counts) => new Map(Object.entries(counts).filter(([, count]) => count > 0)));
+    const outcomeMaps = outcomes as fc.Arbitrary<Map<DialOutcome, number>>;
+    fc.assert(
+      fc.property(
+        outcomeMaps,
+        outcomeMaps,
+        fc.nat(3),
+        fc.nat(300_000),
+        (recent, before, candidates, uptimeMs) => {
+          const change = { outcomes: recent, candidates, uptimeMs };
+          const { findings, summary } = alone({ outcomes: before }, change);
+          expect(summary).not.toContain('nothing is wrong');
+          if (uptimeMs >= MINUTE) expect(findings).not.toEqual([]);
+          else if (findings.length === 0) expect(summary).toContain('it is too early to say why');
+        },
+      ),
+    );
   });
 
   it('is never nothing while there are few', () => {

@@ -1,12 +1,18 @@
 /** What a server says of nodes, and of itself, after it has had to do with them. */
 import { describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
+import { type ErrorCode, PeerlaneError } from '../../src/base/errors.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { formatEnode } from '../../src/enr/index.ts';
+import { formatEnode, parseEnode } from '../../src/enr/index.ts';
+import type { PeerInfo } from '../../src/p2p/index.ts';
+import { type DialOutcome, SHORT_STAY_MS } from '../../src/server/dial-backoff.ts';
 import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
+import { MEMORY_MS, Observations } from '../../src/server/observations.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
-import { isKind, startedServer as started } from '../support/servers.ts';
+import { isKind, manual, startedServer as started } from '../support/servers.ts';
+
+const NOWHERE = { host: '127.0.0.1', tcpPort: 1, udpPort: 0 };
 
 const kinds = (log: readonly { readonly kind: string; readonly code?: string }[]) =>
   log.map(({ kind, code }) => (code === undefined ? kind : `${kind} ${code}`));
@@ -136,6 +142,48 @@ describe('what a server says of itself', () => {
     const server = await started({ env, listen: undefined, bootnodes: enodes, netRestrict: ['10.0.0.0/8'] });
     await server.until(() => server.seen.filter(isKind('dial-failed')).length === enodes.length);
     expect(server.diagnose().findings.map(({ kind, count }) => [kind, count])).toEqual([['restricted', 5]]);
+  });
+
+  it('is what a node found that it dials once in an hour, until a peer that has stayed is gone', async () => {
+    const env = new ManualEnv();
+    const observations = new Observations(env);
+    const enode = parseEnode(
+      formatEnode({ ...NOWHERE, publicKey: publicKeyOf(generateSecretKey(systemEnv)) }),
+    );
+    const failed = (outcome: DialOutcome, code: ErrorCode) =>
+      observations.dialFailed({
+        ...{ enode, outcome, error: new PeerlaneError(code, 'x') },
+        ...{ redialInMs: undefined, isFound: true },
+      });
+    failed('useless', 'no-shared-capability');
+    env.advance(MEMORY_MS - 1);
+    const { outcomes, sinceLastPeer } = observations.facts();
+    expect([outcomes.size, [...sinceLastPeer.outcomes], [...sinceLastPeer.codes]]).toEqual([
+      0,
+      [['useless', 1]],
+      [['no-shared-capability', 1]],
+    ]);
+    const gone = (stayedMs: number) =>
+      observations.disconnected(
+        { id: enode.publicKey, inbound: true } as PeerInfo,
+        new PeerlaneError('network-error', 'x'),
+        stayedMs,
+      );
+    gone(SHORT_STAY_MS - 1);
+    expect(observations.facts().sinceLastPeer.outcomes.size).toBe(1);
+    gone(SHORT_STAY_MS);
+    expect(observations.facts().sinceLastPeer.outcomes.size).toBe(0);
+  });
+
+  it('is that nobody there speaks what it does, in a small network', async () => {
+    const bootnodes = [(await started()).enode, (await started()).enode];
+    const odd = await started({ listen: undefined, bootnodes, protocols: [manual('other').protocol] });
+    await odd.until(() => odd.seen.filter(isKind('dial-failed')).length === 2);
+    const { state, findings } = odd.diagnose();
+    expect([state, ...findings.map(({ kind, count }) => [kind, count])]).toEqual([
+      'none',
+      ['incompatible', 2],
+    ]);
   });
 
   it('is that its clock is wrong, when those of others say so', async () => {

@@ -16,3 +16,12 @@ it('what happened counts for ten minutes at least, and for twenty at most', () =
   counts.add('a', 9 * RECENT_MS);
   expect([...counts.counts(9 * RECENT_MS)]).toEqual([['a', 1]]);
 });
+
+it('what happened counts for another time, or until it is forgotten', () => {
+  const counts = new RecentCounts<'a'>(7 * RECENT_MS);
+  counts.add('a', 0);
+  expect(counts.counts(7 * RECENT_MS).get('a')).toBe(1);
+  counts.add('a', 7 * RECENT_MS);
+  counts.clear();
+  expect(counts.counts(7 * RECENT_MS).size).toBe(0);
+});

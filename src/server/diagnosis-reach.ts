@@ -1,0 +1,80 @@
+/** What may be wrong with how a server is reached from outside: a pure function for each. */
+import type { ErrorCode } from '../base/errors.ts';
+import type { DiagnosisFacts, Finding } from './diagnosis-facts.ts';
+
+/** After this time somebody should have come in. Milliseconds. */
+export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
+
+const NAT_FAILURES: ReadonlyMap<ErrorCode, string> = new Map([
+  ['nat-no-router', 'no router answers that would map its port'],
+  ['nat-refused', 'the router refuses to map its port'],
+  ['nat-lie', 'what the router says of the address outside cannot be'],
+]);
+
+export function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
+  if (listens && natFailure === 'nat-carrier-grade') {
+    return {
+      kind: 'nat',
+      count: 0,
+      message: 'the router is behind a translator of the provider: nobody can connect from outside',
+      advice: 'Ask the provider for an address of your own, or use IPv6; dialing others works all the same',
+    };
+  }
+  if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
+  const named =
+    ownAddress === undefined
+      ? 'the record of this node names no address'
+      : 'the record of this node names an address that only its own network reaches';
+  const failure = natFailure === undefined ? undefined : NAT_FAILURES.get(natFailure);
+  return {
+    kind: 'nat',
+    count: 0,
+    message: failure === undefined ? named : `${named}, and ${failure}`,
+    advice:
+      failure === undefined
+        ? "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port"
+        : 'Have the router map ports (UPnP, PCP), or forward the port there and name the address by externalIp',
+  };
+}
+
+export function otherAddress({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ ip, known, recordIp }) => known && recordIp !== undefined && ip !== recordIp);
+  if (seen === undefined) return undefined;
+  const { ip, voters, recordIp } = seen;
+  return {
+    kind: 'other-address',
+    count: voters,
+    message: `${voters} networks see this node at ${ip}, but its record names ${recordIp}, as it was told`,
+    advice:
+      'See whether externalIp is that of today, or, where a router maps the ports, whether it stands behind another one',
+  };
+}
+
+export function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
+  const seen = outside.find(({ udpPort, known }) => udpPort === undefined && known !== 'endpoint');
+  if (seen === undefined) return undefined;
+  const { voters, ports } = seen;
+  return {
+    kind: 'symmetric-nat',
+    count: ports,
+    message: `${voters} networks see this node at ${ports} UDP ports: the router maps each peer to another one`,
+    advice:
+      "Nobody reaches it by UDP whom it has not asked: use the option nat ('any'), forward the port, or have the router keep it",
+  };
+}
+
+export function closedPort({
+  listens,
+  ownAddress,
+  wasReached,
+  uptimeMs,
+  port,
+}: DiagnosisFacts): Finding | undefined {
+  if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
+  return {
+    kind: 'closed-port',
+    count: 0,
+    message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
+    advice: `See whether TCP port ${port} is open in the firewall, and forwarded by the router`,
+  };
+}

@@ -1,0 +1,44 @@
+/** What came of the dials of a time. */
+import type { ErrorCode } from '../base/errors.ts';
+import type { DialCounts } from './diagnosis-facts.ts';
+import type { DialOutcome } from './dial-backoff.ts';
+import { RecentCounts } from './recent-counts.ts';
+
+/** What a node that is not dialed counts as: its record says that it is of no use, or it is where nobody is dialed. */
+export type LeftOut = 'passed-over' | 'restricted';
+
+export class DialTally {
+  readonly #outcomes: RecentCounts<DialOutcome>;
+  readonly #codes: RecentCounts<ErrorCode>;
+  readonly #left: RecentCounts<LeftOut>;
+
+  /** @param windowMs a dial counts for this time at least, and for twice as long at most */
+  constructor(windowMs: number) {
+    this.#outcomes = new RecentCounts(windowMs);
+    this.#codes = new RecentCounts(windowMs);
+    this.#left = new RecentCounts(windowMs);
+  }
+
+  dialed(outcome: DialOutcome, code: ErrorCode, now: number): void {
+    this.#outcomes.add(outcome, now);
+    this.#codes.add(code, now);
+  }
+
+  left(why: LeftOut, now: number): void {
+    this.#left.add(why, now);
+  }
+
+  clear(): void {
+    for (const counts of [this.#outcomes, this.#codes, this.#left]) counts.clear();
+  }
+
+  counts(now: number): DialCounts {
+    const left = this.#left.counts(now);
+    return {
+      outcomes: this.#outcomes.counts(now),
+      codes: this.#codes.counts(now),
+      passedOver: left.get('passed-over') ?? 0,
+      restricted: left.get('restricted') ?? 0,
+    };
+  }
+}
