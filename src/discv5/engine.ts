@@ -318,7 +318,7 @@ export class Discv5Engine {
    */
   #met(record: NodeRecord, { endpoint: { ip, port } }: Origin): void {
     const { now } = this.#agenda;
-    const isHere = (node: KadNode) => node.ip === ip && node.udpPort === port;
+    const isHere = (node: KadNode) => node.ip === ip && node.udpPort === port && this.#reaches(ip);
     const here = nodeOfRecord(record, isHere);
     if (here === undefined) {
       const elsewhere = nodeOfRecord(record, (node) => this.#reaches(node.ip));

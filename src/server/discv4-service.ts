@@ -1,7 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkBoolean, checkLength, checkObject, reading, signalOf } from '../base/checks.ts';
-import { Closing } from '../base/closing.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { checkBoolean, checkObject, reading, signalOf } from '../base/checks.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import {
   type ClockSkew,
@@ -11,20 +9,15 @@ import {
   packetCryptoBeside,
 } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
-import { addressRefused } from '../io/tcp.ts';
-import type { UdpSocket } from '../io/udp.ts';
-import { type KadNode, TableView } from '../kad/index.ts';
+import type { KadNode, TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
-import { type CallOptions, closedError, DiscoveryCalls, PING } from './discovery-calls.ts';
-import { DiscoveryLookups } from './discovery-lookups.ts';
+import { type CallOptions, PING } from './discovery-calls.ts';
 import { discoveryMetrics } from './discovery-metrics.ts';
-import { DiscoveryTicker } from './discovery-ticker.ts';
 import { checkDiscv4Options, type Discv4ServiceConfig, type Discv4ServiceOptions } from './discv4-options.ts';
 import { toldHost } from './listen-host.ts';
-import { OwnRecord } from './own-record.ts';
 import { resolveRecord } from './resolve-record.ts';
-import { type NodeSource, nodeOf } from './service-options.ts';
-import { openUdp } from './shared-udp.ts';
+import { ServiceCore } from './service-core.ts';
+import type { NodeSource } from './service-options.ts';
 
 export interface PingOptions extends CallOptions {
   /**
@@ -49,53 +42,19 @@ export class Discv4Service implements AsyncDisposable {
   /** The nodes that it knows: to be seen, not to be changed. */
   readonly table: TableView;
   readonly #config: Discv4ServiceConfig;
-  readonly #engine: Discv4Engine;
-  readonly #ticker: DiscoveryTicker;
-  readonly #closing = new Closing();
-  readonly #calls: DiscoveryCalls;
-  readonly #lookups: DiscoveryLookups;
-  readonly #record: OwnRecord;
-  #socket: UdpSocket | undefined;
-  #binding: Promise<UdpSocket> | undefined;
+  readonly #core: ServiceCore<Discv4Engine>;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv4ServiceOptions) {
-    this.#config = checkDiscv4Options(options);
-    const { key, listen, env, seeds, limits, tcpPort, reaches, onEvent } = this.#config;
-    this.publicKey = publicKeyOf(key);
-    this.#record = new OwnRecord(this.#config, this.publicKey);
-    const ip = toldHost(listen.host);
-    const crypto = packetCryptoBeside(key, (batch, results) => {
-      try {
-        this.#engine.complete(batch, results, env.now());
-      } finally {
-        this.#ticker.schedule();
-      }
+    const config = checkDiscv4Options(options);
+    this.#config = config;
+    this.publicKey = publicKeyOf(config.key);
+    this.#core = new ServiceCore<Discv4Engine>({
+      ...{ config, publicKey: this.publicKey, isFirst: false },
+      target: { name: 'the public key', length: PUBLIC_KEY_LENGTH },
+      makeEngine: (core) => engineOf(config, core),
     });
-    this.#engine = new Discv4Engine({
-      ...{ publicKey: this.publicKey, crypto, env, limits },
-      seeds: seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey)),
-      host: {
-        send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
-        localRecord: () => this.#record.latest,
-        localEndpoint: () => ({ ip, udpPort: this.#socket?.port ?? 0, tcpPort }),
-        reaches,
-        event: (event) => {
-          if (event.kind === 'node-answered') this.#record.answered(event.node, event.seenAs);
-          onEvent(event);
-        },
-      },
-    });
-    this.table = new TableView(this.#engine.table);
-    const ticker = new DiscoveryTicker(this.#engine, env);
-    this.#ticker = ticker;
-    const shared = { env, closing: this.#closing };
-    const schedule = () => ticker.schedule();
-    const isRunning = () => this.#socket !== undefined;
-    this.#calls = new DiscoveryCalls({ ...shared, isRunning, begun: schedule });
-    const asking = { engine: this.#engine, calls: this.#calls, resumed: schedule };
-    const targetLength = PUBLIC_KEY_LENGTH;
-    this.#lookups = new DiscoveryLookups({ ...shared, ...asking, targetLength });
+    this.table = this.#core.table;
   }
 
   /**
@@ -103,40 +62,7 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
    */
   async start(): Promise<void> {
-    if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
-    if (this.#closing.isClosed) throw closedError();
-    const { listen, onEvent, env } = this.#config;
-    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
-    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, ip, port);
-    this.#binding = openUdp(listen, { message, failed }, false);
-    const socket = await this.#bound(this.#binding);
-    if (this.#closing.isClosed) {
-      await socket.close();
-      throw new PeerlaneError('closed', 'discovery was closed while it started');
-    }
-    this.#socket = socket;
-    // Who has seen it before knows of no port, or of another.
-    this.#record.listens(socket);
-    try {
-      // From now on it is in packets, where nobody could be told that there is none.
-      void this.#record.current;
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
-    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
-    this.#engine.start(env.now());
-    this.#ticker.start();
-  }
-
-  /** One that could not be bound may be tried again. */
-  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
-    try {
-      return await binding;
-    } catch (error) {
-      this.#binding = undefined;
-      throw error;
-    }
+    await this.#core.start();
   }
 
   /**
@@ -145,8 +71,7 @@ export class Discv4Service implements AsyncDisposable {
    * way to addresses of its family, `address-refused`
    */
   addBootnode(node: NodeSource): void {
-    this.#engine.addSeed(this.#added(node), this.#config.env.now());
-    this.#ticker.schedule();
+    this.#core.addBootnode(node);
   }
 
   /**
@@ -155,18 +80,12 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError as `addBootnode`
    */
   addNode(node: NodeSource): void {
-    this.#engine.addNamed(this.#added(node), this.#config.env.now());
-    this.#ticker.schedule();
-  }
-
-  #added(node: NodeSource): KadNode {
-    if (this.#closing.isClosed) throw closedError();
-    return this.#remote(node);
+    this.#core.addNode(node);
   }
 
   /** The UDP port in use; 0 before the start. */
   get port(): number {
-    return this.#socket?.port ?? 0;
+    return this.#core.port;
   }
 
   /**
@@ -174,21 +93,21 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`
    */
   reaches(node: KadNode): boolean {
-    return this.#config.reaches(nodeOf(node).ip);
+    return this.#core.reaches(node);
   }
 
   /** The node's own record. @throws PeerlaneError `invalid-argument` when `record` gives none */
   get record(): NodeRecord {
-    return this.#record.current;
+    return this.#core.record;
   }
 
   /** By how much the clocks of others differ from this machine's; `undefined` when too few were heard of late. */
   clockSkew(): ClockSkew | undefined {
-    return this.#engine.clockSkew(this.#config.env.now());
+    return this.#core.engine.clockSkew(this.#core.now);
   }
 
   stats(): Discv4Stats {
-    return this.#engine.stats();
+    return this.#core.engine.stats();
   }
 
   /** The part of a node's metrics that discovery has: for `serveMetrics`. */
@@ -203,11 +122,11 @@ export class Discv4Service implements AsyncDisposable {
    * `request-withheld`
    */
   async ping(node: NodeSource, options: PingOptions = {}): Promise<PingResult> {
-    const remote = this.#remote(node);
-    const { env } = this.#config;
+    const remote = this.#core.remote(node);
+    const { calls, engine } = this.#core;
     const isNamed = isNamedOf(options);
-    return await this.#calls.request(PING, options, (done) =>
-      this.#engine[isNamed ? 'pingNamed' : 'ping'](remote, env.now(), done),
+    return await calls.request(PING, options, (done) =>
+      engine[isNamed ? 'pingNamed' : 'ping'](remote, this.#core.now, done),
     );
   }
 
@@ -217,10 +136,10 @@ export class Discv4Service implements AsyncDisposable {
    * that cannot be verified, or with another node's
    */
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
-    const remote = this.#remote(node);
-    const { env } = this.#config;
-    return await this.#calls.request('ENRRequest', options, (done) =>
-      this.#engine.requestRecord(remote, env.now(), done),
+    const remote = this.#core.remote(node);
+    const { calls, engine } = this.#core;
+    return await calls.request('ENRRequest', options, (done) =>
+      engine.requestRecord(remote, this.#core.now, done),
     );
   }
 
@@ -229,11 +148,11 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError as `ping`, and `request-withheld`
    */
   async findNode(node: NodeSource, target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
-    const remote = this.#remote(node);
-    const to = checkedTarget(target);
-    const { env } = this.#config;
-    const nodes = await this.#calls.request<KadNode[]>('FindNode', options, (done) =>
-      this.#engine.findNode(remote, to, env.now(), done),
+    const remote = this.#core.remote(node);
+    const to = this.#core.checkedTarget(target);
+    const { calls, engine } = this.#core;
+    const nodes = await calls.request<KadNode[]>('FindNode', options, (done) =>
+      engine.findNode(remote, to, this.#core.now, done),
     );
     // Anybody can name a key that nobody has.
     return nodes.filter(({ publicKey }) => isPublicKey(publicKey));
@@ -247,7 +166,7 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
   lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, KadNode[], undefined> {
-    return this.#lookups.lookup(checkedTarget(target), signalOf(options));
+    return this.#core.lookup(target, options);
   }
 
   /**
@@ -255,7 +174,7 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
-    return await this.#lookups.findClosest(checkedTarget(target), signalOf(options));
+    return await this.#core.findClosest(target, options);
   }
 
   /**
@@ -263,7 +182,7 @@ export class Discv4Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
   random(options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
-    return this.#lookups.random(signalOf(options));
+    return this.#core.random(options);
   }
 
   /**
@@ -273,7 +192,7 @@ export class Discv4Service implements AsyncDisposable {
    * nowhere with a record of its own that can be verified
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
-    const wanted = checkedTarget(publicKey);
+    const wanted = this.#core.checkedTarget(publicKey);
     signalOf(options);
     if (equalBytes(wanted, this.publicKey)) return this.record;
     return await resolveRecord(this, wanted, options);
@@ -281,43 +200,38 @@ export class Discv4Service implements AsyncDisposable {
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
-    this.#closing.close();
-    this.#ticker.stop();
-    // A start that has failed has told its own caller.
-    const socket = await this.#binding?.catch(() => undefined);
-    await socket?.close();
+    await this.#core.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  #remote(source: NodeSource): KadNode {
-    const node = nodeOf(source, this.#config.reaches);
-    if (equalBytes(node.publicKey, this.publicKey)) {
-      throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
-    }
-    // A timeout, which it would be else, is taken for the node's fault.
-    if (this.#config.reaches(node.ip)) return node;
-    const { allows, listen } = this.#config;
-    if (!allows(node.ip)) throw addressRefused(node.ip);
-    const { host } = listen;
-    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${host}`);
-  }
-
-  /** Whether the datagram is one of this protocol. */
-  #receive(bytes: Uint8Array, ip: string, port: number): boolean {
-    const { env } = this.#config;
-    const reception = this.#engine.receive(bytes, { ip, port }, env.now());
-    if (reception === 'queued') this.#ticker.schedule();
-    return reception !== 'foreign';
-  }
 }
 
-/** A copy: the caller may use its buffer again at once. */
-function checkedTarget(target: Uint8Array): Uint8Array {
-  checkLength('the public key', target, PUBLIC_KEY_LENGTH);
-  return target.slice();
+function engineOf(config: Discv4ServiceConfig, core: ServiceCore<Discv4Engine>): Discv4Engine {
+  const { key, listen, env, limits, tcpPort, reaches, onEvent } = config;
+  const ip = toldHost(listen.host);
+  const crypto = packetCryptoBeside(key, (batch, results) => {
+    try {
+      engine.complete(batch, results, env.now());
+    } finally {
+      core.schedule();
+    }
+  });
+  const engine = new Discv4Engine({
+    ...{ publicKey: core.publicKey, crypto, env, limits, seeds: core.seeds },
+    host: {
+      send: (packet, to) => core.send(packet, to),
+      localRecord: () => core.latestRecord,
+      localEndpoint: () => ({ ip, udpPort: core.port, tcpPort }),
+      reaches,
+      event: (event) => {
+        if (event.kind === 'node-answered') core.answered(event.node, event.seenAs);
+        onEvent(event);
+      },
+    },
+  });
+  return engine;
 }
 
 function isNamedOf(options: PingOptions): boolean {

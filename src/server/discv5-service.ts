@@ -1,6 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkArray, checkInteger, checkLength, invalidArgument, signalOf } from '../base/checks.ts';
-import { Closing } from '../base/closing.ts';
+import { checkArray, checkInteger, invalidArgument, signalOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
   Discv5Engine,
@@ -10,16 +9,11 @@ import {
   MAX_DISTANCE,
 } from '../discv5/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
-import { addressRefused } from '../io/tcp.ts';
-import type { UdpSocket } from '../io/udp.ts';
-import { ID_LENGTH, type KadNode, TableView } from '../kad/index.ts';
-import { type CallOptions, closedError, DiscoveryCalls, isFaultOfNode } from './discovery-calls.ts';
-import { DiscoveryLookups } from './discovery-lookups.ts';
-import { DiscoveryTicker } from './discovery-ticker.ts';
-import { checkDiscv5Options, type Discv5ServiceConfig, type Discv5ServiceOptions } from './discv5-options.ts';
-import { OwnRecord } from './own-record.ts';
-import { type NodeSource, nodeOf } from './service-options.ts';
-import { openUdp } from './shared-udp.ts';
+import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
+import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
+import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
+import { ServiceCore } from './service-core.ts';
+import type { NodeSource } from './service-options.ts';
 import { type TalkHandler, TalkHandlers, talkProtocol } from './talk.ts';
 
 /** Distances of one question. */
@@ -31,7 +25,7 @@ const MAX_DISTANCES = 16;
  * ```js
  * const discovery = new Discv5Service({ key, listen: { host: '127.0.0.1', port: 0 }, bootnodes });
  * await discovery.start();
- * for await (const node of discovery.random({ signal })) console.log(node.record.toString());
+ * for await (const node of discovery.random({ signal })) console.log(node.ip);
  * ```
  */
 export class Discv5Service implements AsyncDisposable {
@@ -41,49 +35,36 @@ export class Discv5Service implements AsyncDisposable {
   readonly id: Uint8Array;
   /** The nodes that it knows: to be seen, not to be changed. */
   readonly table: TableView;
-  readonly #config: Discv5ServiceConfig;
-  readonly #engine: Discv5Engine;
-  readonly #ticker: DiscoveryTicker;
-  readonly #closing = new Closing();
-  readonly #calls: DiscoveryCalls;
-  readonly #lookups: DiscoveryLookups;
-  readonly #record: OwnRecord;
+  readonly #core: ServiceCore<Discv5Engine>;
   readonly #talks: TalkHandlers;
-  #socket: UdpSocket | undefined;
-  #binding: Promise<UdpSocket> | undefined;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv5ServiceOptions) {
-    this.#config = checkDiscv5Options(options);
-    const { key, env, seeds, limits, reaches, onEvent } = this.#config;
+    const config = checkDiscv5Options(options);
+    const { key, env, limits, reaches, onEvent } = config;
     const identity = identityOf(key);
     this.publicKey = identity.publicKey;
     this.id = identity.id;
-    this.#record = new OwnRecord(this.#config, this.publicKey);
     this.#talks = new TalkHandlers((protocol, error) => onEvent({ kind: 'talk-failed', protocol, error }));
-    this.#engine = new Discv5Engine({
-      ...{ identity, env, limits },
-      seeds: seeds.filter(({ id }) => !equalBytes(id, identity.id)),
-      host: {
-        send: (packet, { ip, port }) => this.#socket?.send(packet, ip, port),
-        localRecord: () => this.#record.latest,
-        reaches,
-        talk: (call) => this.#talks.take(call),
-        event: (event) => {
-          if (event.kind === 'node-answered') this.#answered(event.node, event.seenAs);
-          onEvent(event);
-        },
-      },
+    this.#core = new ServiceCore<Discv5Engine>({
+      ...{ config, publicKey: this.publicKey, isFirst: true },
+      target: { name: 'the node id', length: ID_LENGTH },
+      makeEngine: (core) =>
+        new Discv5Engine({
+          ...{ identity, env, limits, seeds: core.seeds },
+          host: {
+            send: (packet, to) => core.send(packet, to),
+            localRecord: () => core.latestRecord,
+            reaches,
+            talk: (call) => this.#talks.take(call),
+            event: (event) => {
+              if (event.kind === 'node-answered') core.answered(event.node, event.seenAs);
+              onEvent(event);
+            },
+          },
+        }),
     });
-    this.table = new TableView(this.#engine.table);
-    const ticker = new DiscoveryTicker(this.#engine, env);
-    this.#ticker = ticker;
-    const shared = { env, closing: this.#closing };
-    const schedule = () => ticker.schedule();
-    const isRunning = () => this.#socket !== undefined;
-    this.#calls = new DiscoveryCalls({ ...shared, isRunning, begun: schedule });
-    const asking = { engine: this.#engine, calls: this.#calls, resumed: schedule, targetLength: ID_LENGTH };
-    this.#lookups = new DiscoveryLookups({ ...shared, ...asking });
+    this.table = this.#core.table;
   }
 
   /**
@@ -91,39 +72,7 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
    */
   async start(): Promise<void> {
-    if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
-    if (this.#closing.isClosed) throw closedError();
-    const { listen, onEvent, env } = this.#config;
-    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
-    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, ip, port);
-    this.#binding = openUdp(listen, { message, failed }, true);
-    const socket = await this.#bound(this.#binding);
-    if (this.#closing.isClosed) {
-      await socket.close();
-      throw new PeerlaneError('closed', 'discovery was closed while it started');
-    }
-    this.#socket = socket;
-    this.#record.listens(socket);
-    try {
-      // From now on it is in packets, where nobody could be told that there is none.
-      void this.#record.current;
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
-    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
-    this.#engine.start(env.now());
-    this.#ticker.start();
-  }
-
-  /** One that could not be bound may be tried again. */
-  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
-    try {
-      return await binding;
-    } catch (error) {
-      this.#binding = undefined;
-      throw error;
-    }
+    await this.#core.start();
   }
 
   /**
@@ -132,8 +81,7 @@ export class Discv5Service implements AsyncDisposable {
    * way to addresses of its family, `address-refused`
    */
   addBootnode(node: NodeSource): void {
-    this.#engine.addSeed(this.#added(node), this.#config.env.now());
-    this.#ticker.schedule();
+    this.#core.addBootnode(node);
   }
 
   /**
@@ -142,18 +90,12 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError as `addBootnode`
    */
   addNode(node: NodeSource): void {
-    this.#engine.addNamed(this.#added(node), this.#config.env.now());
-    this.#ticker.schedule();
-  }
-
-  #added(node: NodeSource): KadNode {
-    if (this.#closing.isClosed) throw closedError();
-    return this.#remote(node);
+    this.#core.addNode(node);
   }
 
   /** The UDP port in use; 0 before the start. */
   get port(): number {
-    return this.#socket?.port ?? 0;
+    return this.#core.port;
   }
 
   /**
@@ -161,16 +103,16 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`
    */
   reaches(node: KadNode): boolean {
-    return this.#config.reaches(nodeOf(node).ip);
+    return this.#core.reaches(node);
   }
 
   /** The node's own record. @throws PeerlaneError `invalid-argument` when `record` gives none */
   get record(): NodeRecord {
-    return this.#record.current;
+    return this.#core.record;
   }
 
   stats(): Discv5Stats {
-    return this.#engine.stats();
+    return this.#core.engine.stats();
   }
 
   /**
@@ -180,9 +122,9 @@ export class Discv5Service implements AsyncDisposable {
    */
   async ping(node: NodeSource, options: CallOptions = {}): Promise<Discv5Ping> {
     const remote = this.#remote(node);
-    const { env } = this.#config;
-    return await this.#calls.request<Discv5Ping>('Ping', options, (done) =>
-      this.#engine.ping(remote, env.now(), done),
+    const { calls, engine } = this.#core;
+    return await calls.request<Discv5Ping>('Ping', options, (done) =>
+      engine.ping(remote, this.#core.now, done),
     );
   }
 
@@ -192,9 +134,9 @@ export class Discv5Service implements AsyncDisposable {
    */
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
     const remote = this.#remote(node);
-    const { env } = this.#config;
-    return await this.#calls.request<NodeRecord>('FindNode', options, (done) =>
-      this.#engine.requestRecord(remote, env.now(), done),
+    const { calls, engine } = this.#core;
+    return await calls.request<NodeRecord>('FindNode', options, (done) =>
+      engine.requestRecord(remote, this.#core.now, done),
     );
   }
 
@@ -209,9 +151,9 @@ export class Discv5Service implements AsyncDisposable {
   ): Promise<NodeRecord[]> {
     const remote = this.#remote(node);
     const asked = checkedDistances(distances);
-    const { env } = this.#config;
-    return await this.#calls.request<NodeRecord[]>('FindNode', options, (done) =>
-      this.#engine.findNode(remote, asked, env.now(), done),
+    const { calls, engine } = this.#core;
+    return await calls.request<NodeRecord[]>('FindNode', options, (done) =>
+      engine.findNode(remote, asked, this.#core.now, done),
     );
   }
 
@@ -230,9 +172,9 @@ export class Discv5Service implements AsyncDisposable {
     const name = talkProtocol(protocol);
     if (!(request instanceof Uint8Array)) throw invalidArgument('the request is not a Uint8Array');
     const said = request.slice();
-    const { env } = this.#config;
-    return await this.#calls.request<Uint8Array>('TalkReq', options, (done) =>
-      this.#engine.talk(remote, name, said, env.now(), done),
+    const { calls, engine } = this.#core;
+    return await calls.request<Uint8Array>('TalkReq', options, (done) =>
+      engine.talk(remote, name, said, this.#core.now, done),
     );
   }
 
@@ -251,7 +193,7 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
   lookup(target: Uint8Array, options: CallOptions = {}): AsyncGenerator<KadNode, KadNode[], undefined> {
-    return this.#lookups.lookup(checkedId(target), signalOf(options));
+    return this.#core.lookup(target, options);
   }
 
   /**
@@ -259,7 +201,7 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`, `aborted`, `closed`
    */
   async findClosest(target: Uint8Array, options: CallOptions = {}): Promise<KadNode[]> {
-    return await this.#lookups.findClosest(checkedId(target), signalOf(options));
+    return await this.#core.findClosest(target, options);
   }
 
   /**
@@ -267,7 +209,7 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`; from `next`: `aborted`, `closed`
    */
   random(options: CallOptions = {}): AsyncGenerator<KadNode, void, undefined> {
-    return this.#lookups.random(signalOf(options));
+    return this.#core.random(options);
   }
 
   /**
@@ -276,7 +218,7 @@ export class Discv5Service implements AsyncDisposable {
    * @throws PeerlaneError `invalid-argument`, `request-overload`, `aborted`, `closed`
    */
   async resolve(id: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
-    const wanted = checkedId(id);
+    const wanted = this.#core.checkedTarget(id);
     signalOf(options);
     if (equalBytes(wanted, this.id)) return this.record;
     let newest: NodeRecord | undefined;
@@ -306,47 +248,18 @@ export class Discv5Service implements AsyncDisposable {
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
-    this.#closing.close();
-    this.#ticker.stop();
-    // A start that has failed has told its own caller.
-    const socket = await this.#binding?.catch(() => undefined);
-    await socket?.close();
+    await this.#core.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #answered(node: KadNode, { ip, udpPort }: Discv5Ping['seenAs']): void {
-    this.#record.answered(node, { ip, udpPort });
-  }
-
   #remote(source: NodeSource): KadNode {
-    const node = nodeOf(source, this.#config.reaches);
-    if (equalBytes(node.publicKey, this.publicKey)) {
-      throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
-    }
-    if (!isPublicKey(node.publicKey)) {
-      throw new PeerlaneError('invalid-public-key', 'the public key of the node is no point of secp256k1');
-    }
-    // A timeout, which it would be else, is taken for the node's fault.
-    if (this.#config.reaches(node.ip)) return node;
-    const { allows, listen } = this.#config;
-    if (!allows(node.ip)) throw addressRefused(node.ip);
-    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${listen.host}`);
+    const node = this.#core.remote(source);
+    if (isPublicKey(node.publicKey)) return node;
+    throw new PeerlaneError('invalid-public-key', 'the public key of the node is no point of secp256k1');
   }
-
-  #receive(bytes: Uint8Array, ip: string, port: number): boolean {
-    const isOwn = this.#engine.receive(bytes, { ip, port }, this.#config.env.now()) === 'taken';
-    if (isOwn) this.#ticker.schedule();
-    return isOwn;
-  }
-}
-
-/** A copy: the caller may use its buffer again at once. */
-function checkedId(id: Uint8Array): Uint8Array {
-  checkLength('the node id', id, ID_LENGTH);
-  return id.slice();
 }
 
 function checkedDistances(distances: readonly number[]): number[] {

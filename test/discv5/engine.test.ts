@@ -159,6 +159,15 @@ describe('the table', () => {
     expect(found.result?.some((record) => equalBytes(record.nodeId, hidden.id))).toBe(false);
   });
 
+  it('takes nobody at an address with which the node has nothing to do', () => {
+    const network = new Network();
+    const a = new SimNode(network);
+    const b = new SimNode(network, { reaches: (ip) => ip !== a.endpoint.ip });
+    const ping = a.ping(b.node);
+    network.env.advance(1_000);
+    expect([ping.result !== undefined, b.engine.table.has(a.id)]).toEqual([true, false]);
+  });
+
   it('fetches the record of a node that says that it has a newer one', () => {
     const { network, a, b } = pair();
     a.ping(b.node);

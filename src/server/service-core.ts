@@ -1,0 +1,216 @@
+/** What the services of both versions of discovery have in common: a socket, a record, a table, and whoever waits for something. */
+import { equalBytes } from '../base/bytes.ts';
+import { checkLength, signalOf } from '../base/checks.ts';
+import { Closing } from '../base/closing.ts';
+import { PeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import { addressRefused } from '../io/tcp.ts';
+import type { UdpSocket } from '../io/udp.ts';
+import { type KadNode, type Table, TableView, type UdpEndpoint } from '../kad/index.ts';
+import { type CallOptions, closedError, DiscoveryCalls } from './discovery-calls.ts';
+import { DiscoveryLookups, type LookupEngine } from './discovery-lookups.ts';
+import { DiscoveryTicker, type TickedMachine } from './discovery-ticker.ts';
+import type { StatedEndpoint } from './endpoint-votes.ts';
+import { OwnRecord } from './own-record.ts';
+import { type NodeSource, nodeOf, type ServiceConfig, type ServiceEvent } from './service-options.ts';
+import { openUdp } from './shared-udp.ts';
+
+/** The machine of a version. */
+export interface ServiceEngine extends LookupEngine, TickedMachine {
+  readonly table: Table;
+  start(now: number): void;
+  addSeed(node: KadNode, now: number): void;
+  addNamed(node: KadNode, now: number): void;
+  /** `foreign`: the datagram is none of the protocol. */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): string;
+}
+
+export interface ServiceCoreOptions<Engine> {
+  readonly config: ServiceConfig<string, ServiceEvent>;
+  /** 64 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Whether this version is asked first where both share a socket. */
+  readonly isFirst: boolean;
+  /** What is looked up: its name for errors, and its bytes. */
+  readonly target: { readonly name: string; readonly length: number };
+  makeEngine(core: ServiceCore<Engine & ServiceEngine>): Engine;
+}
+
+export class ServiceCore<Engine extends ServiceEngine> {
+  readonly publicKey: Uint8Array;
+  readonly table: TableView;
+  readonly engine: Engine;
+  readonly calls: DiscoveryCalls;
+  readonly #options: Omit<ServiceCoreOptions<Engine>, 'makeEngine'>;
+  readonly #ticker: DiscoveryTicker;
+  readonly #closing = new Closing();
+  readonly #lookups: DiscoveryLookups;
+  readonly #record: OwnRecord;
+  #socket: UdpSocket | undefined;
+  #binding: Promise<UdpSocket> | undefined;
+
+  constructor({ makeEngine, ...options }: ServiceCoreOptions<Engine>) {
+    const { config, publicKey, target } = options;
+    const { env } = config;
+    this.#options = options;
+    this.publicKey = publicKey;
+    this.#record = new OwnRecord(config, publicKey);
+    this.engine = makeEngine(this);
+    const { engine } = this;
+    this.table = new TableView(engine.table);
+    const ticker = new DiscoveryTicker(engine, env);
+    this.#ticker = ticker;
+    const shared = { env, closing: this.#closing };
+    const resumed = () => ticker.schedule();
+    const calls = new DiscoveryCalls({
+      ...shared,
+      isRunning: () => this.#socket !== undefined,
+      begun: resumed,
+    });
+    this.calls = calls;
+    this.#lookups = new DiscoveryLookups({ ...shared, engine, calls, resumed, targetLength: target.length });
+  }
+
+  get #config(): ServiceConfig<string, ServiceEvent> {
+    return this.#options.config;
+  }
+
+  get now(): number {
+    return this.#config.env.now();
+  }
+
+  /** Those of the options but the node itself. */
+  get seeds(): KadNode[] {
+    return this.#config.seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey));
+  }
+
+  send(packet: Uint8Array, { ip, port }: UdpEndpoint): void {
+    this.#socket?.send(packet, ip, port);
+  }
+
+  /** To be called when the engine may have something to do. */
+  schedule(): void {
+    this.#ticker.schedule();
+  }
+
+  /** For packets. */
+  get latestRecord(): NodeRecord {
+    return this.#record.latest;
+  }
+
+  /** A node has answered a Ping, and says where it sees us. */
+  answered(node: KadNode, seenAs: StatedEndpoint): void {
+    this.#record.answered(node, seenAs);
+  }
+
+  async start(): Promise<void> {
+    if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
+    if (this.#closing.isClosed) throw closedError();
+    const { listen, onEvent } = this.#config;
+    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
+    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, { ip, port });
+    this.#binding = openUdp(listen, { message, failed }, this.#options.isFirst);
+    const socket = await this.#bound(this.#binding);
+    if (this.#closing.isClosed) {
+      await socket.close();
+      throw new PeerlaneError('closed', 'discovery was closed while it started');
+    }
+    this.#socket = socket;
+    // Who has seen it before knows of no port, or of another.
+    this.#record.listens(socket);
+    try {
+      // From now on it is in packets, where nobody could be told that there is none.
+      void this.#record.current;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
+    this.engine.start(this.now);
+    this.#ticker.start();
+  }
+
+  /** One that could not be bound may be tried again. */
+  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
+    try {
+      return await binding;
+    } catch (error) {
+      this.#binding = undefined;
+      throw error;
+    }
+  }
+
+  addBootnode(node: NodeSource): void {
+    this.engine.addSeed(this.#added(node), this.now);
+    this.schedule();
+  }
+
+  addNode(node: NodeSource): void {
+    this.engine.addNamed(this.#added(node), this.now);
+    this.schedule();
+  }
+
+  #added(node: NodeSource): KadNode {
+    if (this.#closing.isClosed) throw closedError();
+    return this.remote(node);
+  }
+
+  get port(): number {
+    return this.#socket?.port ?? 0;
+  }
+
+  reaches(node: KadNode): boolean {
+    return this.#config.reaches(nodeOf(node).ip);
+  }
+
+  get record(): NodeRecord {
+    return this.#record.current;
+  }
+
+  lookup(target: Uint8Array, options: CallOptions): AsyncGenerator<KadNode, KadNode[], undefined> {
+    return this.#lookups.lookup(this.checkedTarget(target), signalOf(options));
+  }
+
+  async findClosest(target: Uint8Array, options: CallOptions): Promise<KadNode[]> {
+    return await this.#lookups.findClosest(this.checkedTarget(target), signalOf(options));
+  }
+
+  random(options: CallOptions): AsyncGenerator<KadNode, void, undefined> {
+    return this.#lookups.random(signalOf(options));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.close();
+    this.#ticker.stop();
+    // A start that has failed has told its own caller.
+    const socket = await this.#binding?.catch(() => undefined);
+    await socket?.close();
+  }
+
+  /** A copy: the caller may use its buffer again at once. @throws PeerlaneError `invalid-argument` */
+  checkedTarget(bytes: Uint8Array): Uint8Array {
+    const { name, length } = this.#options.target;
+    checkLength(name, bytes, length);
+    return bytes.slice();
+  }
+
+  /** Somebody to be asked. @throws PeerlaneError as `ping` of the services, for nodes that it cannot ask */
+  remote(source: NodeSource): KadNode {
+    const { reaches, allows, listen } = this.#config;
+    const node = nodeOf(source, reaches);
+    if (equalBytes(node.publicKey, this.publicKey)) {
+      throw new PeerlaneError('invalid-argument', 'a node asks others, not itself');
+    }
+    // A timeout, which it would be else, is taken for the node's fault.
+    if (reaches(node.ip)) return node;
+    if (!allows(node.ip)) throw addressRefused(node.ip);
+    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${listen.host}`);
+  }
+
+  /** Whether the datagram is one of this protocol. */
+  #receive(bytes: Uint8Array, from: UdpEndpoint): boolean {
+    const isOwn = this.engine.receive(bytes, from, this.now) !== 'foreign';
+    if (isOwn) this.schedule();
+    return isOwn;
+  }
+}
