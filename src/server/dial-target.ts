@@ -23,6 +23,12 @@ export function hostsOf(target: DialTarget): string[] {
   return endpointsOf(target).map(({ host }) => host);
 }
 
+/** Whether all places of a node are among those of another target. */
+export function hasPlacesOf(target: DialTarget, other: DialTarget): boolean {
+  const places = endpointsOf(target);
+  return endpointsOf(other).every((one) => places.some((place) => isSame(one, place)));
+}
+
 /** Whether one of its places is at an address, by the name that `banNameOf` gives it. */
 export function isAt(target: DialTarget, name: string): boolean {
   return endpointsOf(target).some(({ host }) => banNameOf(host) === name);

@@ -4,7 +4,6 @@ import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { AddressSearch } from './address-search.ts';
 import type { BanTarget } from './bans.ts';
 import {
-  type Backoff,
   backoffAfter,
   DialHistory,
   type DialOutcome,
@@ -13,29 +12,13 @@ import {
   outcomeOf,
   outcomeOfStay,
 } from './dial-backoff.ts';
+import { BLANK, backoffOfRemoved, type Candidate, soonAgain } from './dial-candidate.ts';
 import { OTHERS_TURN, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
-import { type DialTarget, isAt, rotated } from './dial-target.ts';
+import { type DialTarget, hasPlacesOf, isAt, rotated } from './dial-target.ts';
 import type { DialerOptions } from './dialer-options.ts';
 import { Dials } from './dials.ts';
 import { Outage } from './outage.ts';
 import type { Peer } from './peer.ts';
-
-interface Candidate {
-  readonly key: string;
-  isStatic: boolean;
-  /** Found by discovery: forgotten when it is gone, for it to be found again. */
-  isFound: boolean;
-  target: DialTarget;
-  dialedAt: number | undefined;
-  backoff: Backoff | undefined;
-  /** What `backoff` waits for is the end of a ban of all addresses behind its host name. */
-  isHeld: boolean;
-  /** When it was last tried it could not be reached. */
-  isGone: boolean;
-}
-
-/** A candidate of which nothing is known yet. */
-const BLANK = { dialedAt: undefined, isHeld: false, isGone: false };
 
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
 export class Dialer {
@@ -52,7 +35,7 @@ export class Dialer {
 
   constructor(options: DialerOptions) {
     this.#options = options;
-    this.#dials = new Dials(options.connect, () => this.plan());
+    this.#dials = new Dials(options, () => this.plan());
     const { env, resolve = async () => undefined } = options;
     this.#search = new AddressSearch({
       ...{ env, resolve },
@@ -76,7 +59,7 @@ export class Dialer {
 
   /**
    * A node to be dialed while there are slots; a static one is kept connected, and stays static. What it did before the user
-   * named it so leaves no wait but that between two dials.
+   * named it so leaves no wait but that between two dials; where it is somewhere else now, what has happened there leaves none.
    */
   add(target: DialTarget, isStatic: boolean): void {
     const key = toBareHex(target.publicKey);
@@ -88,6 +71,10 @@ export class Dialer {
     } else {
       // The same object: the dial that may be under way tells it what becomes of it.
       if (isStatic && !known.isStatic && !known.isHeld) known.backoff = undefined;
+      if (!hasPlacesOf(known.target, target)) {
+        Object.assign(known, BLANK);
+        this.#dials.abortPlanned(key);
+      }
       known.target = target;
       known.isFound = false;
       known.isStatic ||= isStatic;
@@ -184,7 +171,6 @@ export class Dialer {
     const candidate = this.#candidates.get(key);
     if (candidate === undefined || !this.#isRunning) return;
     candidate.target = target;
-    candidate.backoff = undefined;
     Object.assign(candidate, BLANK);
     this.#options.moved?.(target);
     this.plan();
@@ -269,16 +255,17 @@ export class Dialer {
     for (const key of dial) {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
+      const { target } = candidate;
       candidate.dialedAt = now;
       candidate.isHeld = false;
-      this.#dials.begin(key, candidate.target, !candidate.isStatic).then(
+      this.#dials.begin(key, target, !candidate.isStatic).then(
         () => {
           candidate.isGone = false;
           this.#search.forget(key);
-          this.#outage.dialed(candidate.target.host, 'stayed');
+          this.#outage.dialed(target.host, 'stayed');
           this.plan();
         },
-        (error: unknown) => this.#failed(candidate, error),
+        (error: unknown) => this.#failed(candidate, target, error),
       );
     }
     if (nextAt !== Number.POSITIVE_INFINITY) {
@@ -289,18 +276,22 @@ export class Dialer {
     planned?.();
   }
 
-  #failed(candidate: Candidate, thrown: unknown): void {
-    const { key, target: enode, isFound } = candidate;
+  #failed(candidate: Candidate, enode: DialTarget, thrown: unknown): void {
+    const { key, isFound } = candidate;
     const error = toPeerlaneError(thrown);
     const outcome = outcomeOf(error);
     this.#outage.dialed(enode.host, outcome);
-    this.#over(candidate, outcome);
-    this.#hold(candidate, error);
-    candidate.target = rotated(enode);
+    // Elsewhere it may be well.
+    const isThere = hasPlacesOf(enode, candidate.target);
+    if (isThere) {
+      this.#over(candidate, outcome);
+      this.#hold(candidate, error);
+      candidate.target = rotated(candidate.target);
+    }
     const redialInMs = this.redialInMs(key);
     this.#options.failed({ enode, error, outcome, redialInMs, isFound });
     const isKept = !isFound && this.#candidates.get(key) === candidate;
-    if (isKept && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
+    if (isKept && isThere && (outcome === 'unreachable' || error.code === 'unexpected-identity'))
       this.#search.want(key, enode);
     this.plan();
   }
@@ -337,16 +328,6 @@ export class Dialer {
   get #attemptsForSlots(): number {
     return this.#dials.takingSlots().filter((key) => !this.keeps(key)).length;
   }
-}
-
-/** Whoever takes a node away does not want it at once. */
-function backoffOfRemoved({ backoff }: Candidate, now: number): Backoff {
-  return { until: now + REDIAL_INTERVAL_MS, failures: backoff?.failures ?? 0 };
-}
-
-/** When the last dial began is not known: it was at the latest now. */
-function soonAgain(backoff: Backoff | undefined, now: number): Backoff | undefined {
-  return backoff && { until: Math.min(backoff.until, now + REDIAL_INTERVAL_MS), failures: 0 };
 }
 
 function randomOf(env: Env): number {

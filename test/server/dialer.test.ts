@@ -9,8 +9,10 @@ import { REDIAL_INTERVAL_MS } from '../../src/server/dial-plan.ts';
 import type { DialTarget } from '../../src/server/dial-target.ts';
 import { Dialer } from '../../src/server/dialer.ts';
 import type { DialerOptions } from '../../src/server/dialer-options.ts';
+import { HEAD_START_MS } from '../../src/server/dials.ts';
 import type { Peer } from '../../src/server/peer.ts';
 import { PeerSet } from '../../src/server/peers.ts';
+import { rejectionOf } from '../support/errors.ts';
 
 const node = (tcpPort: number): Enode => ({
   publicKey: new Uint8Array(64).fill(tcpPort),
@@ -294,6 +296,80 @@ describe('a dialer', () => {
     }
     expect(useless.failures).toEqual([[1, 240_000]]);
     expect(lonely.failures).toEqual(Array(4).fill([1, 35_000]));
+  });
+
+  /** The node of one port, at another. */
+  const moved = (port: number, tcpPort: number) => ({ ...node(port), tcpPort });
+  const ports = (dials: readonly { readonly port: number }[]) => dials.map(({ port }) => port);
+
+  it('dials for a caller where the caller says, soon after it has dialed elsewhere in vain or not yet in vain', async () => {
+    const { env, dialer, dials, fail } = dialing();
+    for (const port of [1, 2]) dialer.add(node(port), true);
+    dialer.start();
+    const late = rejectionOf(dialer.dial(keyOf(1), moved(1, 11), undefined));
+    const soon = rejectionOf(dialer.dial(keyOf(2), moved(2, 12), undefined));
+    await fail(2);
+    expect(ports(dials)).toEqual([1, 2, 12]);
+    env.advance(HEAD_START_MS - 1);
+    expect(dials).toHaveLength(3);
+    env.advance(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ports(dials)).toEqual([1, 2, 12, 11]);
+    expect(dialer.pending).toBe(3);
+    await fail(1);
+    await fail(11, new PeerlaneError('dial-timeout', 'nobody answers'));
+    await fail(12, new PeerlaneError('remote-disconnect', 'it has no slot'));
+    expect([await late, await soon]).toEqual(['dial-timeout', 'remote-disconnect']);
+    expect(dialer.pending).toBe(0);
+  });
+
+  it('dials no place twice at a time, whoever wants it, and leaves a dial to who wants it still', async () => {
+    const { env, dialer, dials, fail } = dialing();
+    dialer.add({ ...node(1), alternatives: [{ host: '127.0.0.1', port: 11 }] }, true);
+    dialer.start();
+    const codes = [node(1), moved(1, 11), moved(1, 12), moved(1, 12)].map((target) =>
+      rejectionOf(dialer.dial(keyOf(1), target, undefined)),
+    );
+    const given = new AbortController();
+    codes.push(rejectionOf(dialer.dial(keyOf(1), moved(1, 12), given.signal)));
+    env.advance(HEAD_START_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+    given.abort();
+    await fail(1, new PeerlaneError('dial-failed', 'a'));
+    await fail(12, new PeerlaneError('dial-timeout', 'b'));
+    expect(ports(dials)).toEqual([1, 12]);
+    const [failed, timeout] = ['dial-failed', 'dial-timeout'];
+    expect(await Promise.all(codes)).toEqual([failed, failed, timeout, timeout, 'aborted']);
+  });
+
+  it('begins no dial for a caller after it was closed', async () => {
+    const { env, dialer, dials } = dialing();
+    dialer.add(node(1), true);
+    dialer.start();
+    const code = rejectionOf(dialer.dial(keyOf(1), moved(1, 11), undefined));
+    dialer.close();
+    expect(await code).toBe('closed');
+    expect([ports(dials), env.timers]).toEqual([[1], 0]);
+  });
+
+  it('dials a node that the user names at another address there at once', async () => {
+    const { dialer, dials, fail, failures } = dialing();
+    for (const port of [1, 2]) dialer.add(node(port), true);
+    dialer.start();
+    await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
+    dialer.add(moved(1, 11), true);
+    expect(ports(dials)).toEqual([1, 2, 11]);
+    // While it is being dialed where it is not.
+    dialer.add(moved(2, 12), true);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ports(dials)).toEqual([1, 2, 11, 12]);
+    expect(failures.map(([port]) => port)).toEqual([1, 2]);
+    // A caller waits for that one.
+    const code = rejectionOf(dialer.dial(keyOf(2), moved(2, 12), undefined));
+    dialer.add(moved(2, 22), true);
+    await fail(12, new PeerlaneError('genesis-mismatch', 'another chain'));
+    expect(await code).toBe('genesis-mismatch');
+    expect(ports(dials)).toEqual([1, 2, 11, 12, 22]);
   });
 
   it('tries the places of a node in turn', async () => {
