@@ -198,7 +198,9 @@ function checked(options: ServerOptions): ServerConfig {
   const allows = checkNetRestrict(options);
   const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
-  const choosesPeers = discovery !== undefined || bootnodes.length > 0;
+  const parseJoined = discovery?.v4 ? parseBootnode : parseDialedNode;
+  const joined = readEach('bootnodes', bootnodes, allowed(parseJoined, allows));
+  const choosesPeers = discovery !== undefined || joined.length > 0;
   const named = {
     staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
     trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
@@ -213,11 +215,7 @@ function checked(options: ServerOptions): ServerConfig {
     maxPendingPeers,
     maxDialedPeers,
     maxInboundPeers: choosesPeers ? Math.max(1, maxPeers - maxDialedPeers) : maxPeers,
-    bootnodes: readEach(
-      'bootnodes',
-      bootnodes,
-      allowed(discovery?.v4 ? parseBootnode : parseDialedNode, allows),
-    ),
+    bootnodes: joined,
     ...named,
     netRestrict: options.netRestrict?.slice(),
     netDeny: options.netDeny?.slice() ?? [],

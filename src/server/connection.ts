@@ -238,9 +238,10 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#peer = peer;
     this.#remoteId = undefined;
     this.#confirmed = shared.some(({ protocol }) => protocol.confirms !== true);
-    const isHeld = this.#owner.opened(this, peer) === 'held';
+    // Who is told of the peer may send to it at once, or end it.
     this.#channels = shared.map((entry) => new Channel(entry, peer, this));
-    if (!isHeld) this.begin();
+    const isHeld = this.#owner.opened(this, peer) === 'held';
+    if (!isHeld && this.#endError === undefined) this.begin();
   }
 
   /** Starts the handlers. */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import type { Message, ProtocolChannel } from '../../src/p2p/index.ts';
+import type { BroadcastResult } from '../../src/server/index.ts';
 import { OUTPUT_HIGH_WATER } from '../../src/server/output.ts';
 import { rejectionOf } from '../support/errors.ts';
 import { manual, TestServer } from '../support/servers.ts';
@@ -47,6 +48,40 @@ describe('a broadcast', () => {
     expect([sent.length, skipped]).toEqual([10, []]);
     for (const channel of channels) expect(await first(channel)).toEqual({ code: 3, payload });
     expect((await server.broadcast({ protocol: 'echo', code: 4, payload }, [one, one])).sent).toEqual([one]);
+  });
+
+  it.each(['inbound', 'dialed'])(
+    'reaches a peer, %s, from within the event that tells of it',
+    async (kind) => {
+      const { protocol, next } = manual();
+      const other = await started({ protocols: [protocol] });
+      const results: Promise<BroadcastResult>[] = [];
+      const server = await started({ protocols: [manual().protocol] });
+      const told = server.until((event) => {
+        if (event.kind !== 'peer-connected') return false;
+        results.push(server.broadcast({ protocol: 'echo', code: 3, payload }));
+        return true;
+      });
+      await (kind === 'dialed' ? server.dial(other.enode) : other.dial(server.enode));
+      expect(await first(await next())).toEqual({ code: 3, payload });
+      await told;
+      expect(await Promise.all(results)).toEqual([{ sent: [...server.peers], skipped: [] }]);
+    },
+  );
+
+  it('runs no handler for a peer that is ended from within the event that tells of it', async () => {
+    const other = await started({});
+    let ran = 0;
+    const counting = { ...manual().protocol, handler: async () => void ran++ };
+    const server = await started({ protocols: [counting] });
+    const told = server.until(({ kind }) => {
+      if (kind === 'peer-connected') server.peers[0]?.disconnect();
+      return kind === 'peer-connected';
+    });
+    await server.dial(other.enode);
+    await told;
+    await server.until(({ kind }) => kind === 'peer-disconnected');
+    expect([ran, server.peers.length]).toEqual([0, 0]);
   });
 
   it('skips who does not share the protocol, or is gone', async () => {

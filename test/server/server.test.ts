@@ -374,6 +374,10 @@ describe('options', () => {
     expect(codeOf(() => new TestServer({ ...base, ...options }))).toBe(code);
   });
 
+  it.each(['bootnodes', 'staticNodes', 'trustedNodes'])('names %s where these are no array', (name) => {
+    expect(() => new TestServer({ ...base, [name]: null })).toThrow(`${name} is not an array`);
+  });
+
   it('name a port that is in use', async () => {
     const first = await started();
     const { tcpPort } = parseEnode(first.enode);
