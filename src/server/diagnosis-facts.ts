@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { IpClass } from '../base/ip-class.ts';
 import type { ClockSkew } from '../discv4/index.ts';
+import type { MappedProtocol } from '../nat/index.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import type { OutsideView } from './local-node.ts';
 
@@ -47,8 +48,8 @@ export interface DiagnosisFacts extends DialCounts {
     | undefined;
   /** Where networks of the Internet see the node. */
   readonly outside: readonly OutsideView[];
-  /** Why ports are not mapped at present, where that was asked for. */
-  readonly natFailure: ErrorCode | undefined;
+  /** Why ports are not mapped at present, or could not be renewed, where that was asked for. */
+  readonly natFailures: Readonly<Partial<Record<MappedProtocol, ErrorCode>>>;
   /** Whether nodes come from anywhere: discovery, a list, bootnodes, static nodes. */
   readonly hasSources: boolean;
   /** Whether any that are not static do. */

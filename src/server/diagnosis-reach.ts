@@ -5,14 +5,20 @@ import type { DiagnosisFacts, Finding } from './diagnosis-facts.ts';
 /** After this time somebody should have come in. Milliseconds. */
 export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
 
+/** After this time somebody may have come in, where no router is to be asked. Milliseconds. */
+export const NO_ROUTER_PATIENCE_MS: number = 10 * 60_000;
+
 const NAT_FAILURES: ReadonlyMap<ErrorCode, string> = new Map([
   ['nat-no-router', 'no router answers that would map its port'],
   ['nat-refused', 'the router refuses to map its port'],
   ['nat-lie', 'what the router says of the address outside cannot be'],
 ]);
 
-export function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Finding | undefined {
-  if (listens && natFailure === 'nat-carrier-grade') {
+export function nat(facts: DiagnosisFacts): Finding | undefined {
+  const { listens, ownAddress, natFailures } = facts;
+  const { tcp = natFailures.udp } = natFailures;
+  if (!listens) return undefined;
+  if (Object.values(natFailures).includes('nat-carrier-grade')) {
     return {
       kind: 'nat',
       count: 0,
@@ -20,12 +26,13 @@ export function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Findin
       advice: 'Ask the provider for an address of your own, or use IPv6; dialing others works all the same',
     };
   }
-  if (!listens || ownAddress === 'global' || ownAddress === 'loopback') return undefined;
+  if (ownAddress === 'global') return unmapped(facts);
+  if (ownAddress === 'loopback') return undefined;
   const named =
     ownAddress === undefined
       ? 'the record of this node names no address'
       : 'the record of this node names an address that only its own network reaches';
-  const failure = natFailure === undefined ? undefined : NAT_FAILURES.get(natFailure);
+  const failure = tcp === undefined ? undefined : NAT_FAILURES.get(tcp);
   return {
     kind: 'nat',
     count: 0,
@@ -34,6 +41,21 @@ export function nat({ listens, ownAddress, natFailure }: DiagnosisFacts): Findin
       failure === undefined
         ? "Behind a router, use the option nat ('any'), or name the address by externalIp and forward the port"
         : 'Have the router map ports (UPnP, PCP), or forward the port there and name the address by externalIp',
+  };
+}
+
+/** The address is known, by others perhaps, but the TCP port that leads here from there is not. */
+function unmapped({ natFailures: { tcp }, wasReached, uptimeMs }: DiagnosisFacts): Finding | undefined {
+  const failure = tcp === undefined ? undefined : NAT_FAILURES.get(tcp);
+  // A port may be forwarded by hand, and a machine with an address of its own needs no router.
+  const isEarly = tcp === 'nat-no-router' && uptimeMs < NO_ROUTER_PATIENCE_MS;
+  if (failure === undefined || wasReached || isEarly) return undefined;
+  return {
+    kind: 'nat',
+    count: 0,
+    message: `nobody has come in from the Internet so far, and ${failure}`,
+    advice:
+      'Behind a router, have it map ports (UPnP, PCP), or forward the port there; else see whether a firewall closes it',
   };
 }
 
@@ -63,14 +85,11 @@ export function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
   };
 }
 
-export function closedPort({
-  listens,
-  ownAddress,
-  wasReached,
-  uptimeMs,
-  port,
-}: DiagnosisFacts): Finding | undefined {
+export function closedPort(facts: DiagnosisFacts): Finding | undefined {
+  const { listens, ownAddress, wasReached, uptimeMs, port } = facts;
   if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
+  // Then it is known why.
+  if (nat(facts) !== undefined) return undefined;
   return {
     kind: 'closed-port',
     count: 0,

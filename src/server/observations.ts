@@ -4,10 +4,11 @@ import type { Env } from '../base/env.ts';
 import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import type { MappedProtocol } from '../nat/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { type Ban, endOfBan } from './ban-codec.ts';
 import type { Connection } from './connection.ts';
-import type { DialCounts } from './diagnosis-facts.ts';
+import type { DiagnosisFacts, DialCounts } from './diagnosis-facts.ts';
 import { type DialOutcome, MAX_DIAL_BACKOFF_MS, outcomeOfStay } from './dial-backoff.ts';
 import { DialTally, type LeftOut } from './dial-tally.ts';
 import type { DialTarget } from './dial-target.ts';
@@ -34,7 +35,7 @@ export class Observations {
   readonly #recent = new DialTally(RECENT_MS);
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   #wasReached = false;
-  #natFailure: ErrorCode | undefined;
+  readonly #natFailures = new Map<MappedProtocol, ErrorCode>();
 
   constructor(env: Pick<Env, 'now' | 'unixTime'>) {
     this.#env = env;
@@ -117,8 +118,8 @@ export class Observations {
 
   /** What the parts of a server tell. */
   heard(event: ServerEvent): void {
-    if (event.kind === 'mapped') this.#natFailure = undefined;
-    else if (event.kind === 'nat-failed') this.#natFailure = event.error.code;
+    if (event.kind === 'mapped') this.#natFailures.delete(event.protocol);
+    else if (event.kind === 'nat-failed') this.#natFailures.set(event.protocol, event.error.code);
     else if (event.kind === 'reputation') this.#judged(event.node, event.decision);
   }
 
@@ -153,7 +154,7 @@ export class Observations {
     readonly uptimeMs: number;
     readonly sinceLastPeer: DialCounts;
     readonly wasReached: boolean;
-    readonly natFailure: ErrorCode | undefined;
+    readonly natFailures: DiagnosisFacts['natFailures'];
   } {
     const now = this.#env.now();
     return {
@@ -161,7 +162,7 @@ export class Observations {
       uptimeMs: now - this.#startedAt,
       sinceLastPeer: this.#sinceLastPeer.counts(now),
       wasReached: this.#wasReached,
-      natFailure: this.#natFailure,
+      natFailures: Object.fromEntries(this.#natFailures),
     };
   }
 

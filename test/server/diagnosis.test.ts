@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diagnose, widestOf } from '../../src/server/diagnosis.ts';
 import type { DiagnosisFacts, DialCounts, FindingKind } from '../../src/server/diagnosis-facts.ts';
+import { NO_ROUTER_PATIENCE_MS } from '../../src/server/diagnosis-reach.ts';
 import type { DialOutcome } from '../../src/server/dial-backoff.ts';
 
 const NO_DIALS = { outcomes: new Map(), codes: new Map(), passedOver: 0, restricted: 0 };
@@ -13,7 +14,7 @@ const HEALTHY: DiagnosisFacts = {
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
   ...{ listens: true, port: 30_303, wasReached: true, ownAddress: 'global' },
-  natFailure: undefined,
+  natFailures: {},
   outside: [],
   v4: V4,
   hasSources: true,
@@ -118,8 +119,46 @@ describe('why a server has few peers', () => {
     ['no node of use', NONE, ['no-candidates'], 0],
     ['a router', { ownAddress: 'private' }, ['nat'], 0],
     ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],
-    ['a router that refuses', { ownAddress: 'private', natFailure: 'nat-refused' }, ['nat'], 0],
-    ['a translator of the provider', { natFailure: 'nat-carrier-grade' }, ['nat'], 0],
+    ['a router that refuses', { ownAddress: 'private', natFailures: { tcp: 'nat-refused' } }, ['nat'], 0],
+    ['a router that refuses UDP', { ownAddress: 'private', natFailures: { udp: 'nat-refused' } }, ['nat'], 0],
+    ['a translator of the provider', { natFailures: { tcp: 'nat-carrier-grade' } }, ['nat'], 0],
+    [
+      'such a translator for UDP',
+      { natFailures: { tcp: 'nat-refused', udp: 'nat-carrier-grade' } },
+      ['nat'],
+      0,
+    ],
+    [
+      'a router that refuses, though others see the address',
+      { wasReached: false, uptimeMs: MINUTE, natFailures: { tcp: 'nat-refused' } },
+      ['nat'],
+      0,
+    ],
+    [
+      'a router that refuses, after a time in which somebody should have come in',
+      { wasReached: false, natFailures: { tcp: 'nat-lie' } },
+      ['nat'],
+      0,
+    ],
+    ['a router that refuses, where the port is forwarded', { natFailures: { tcp: 'nat-refused' } }, [], 0],
+    [
+      'a router that refuses UDP alone',
+      { wasReached: false, uptimeMs: MINUTE, natFailures: { udp: 'nat-lie' } },
+      [],
+      0,
+    ],
+    [
+      'no router, at first',
+      { wasReached: false, uptimeMs: NO_ROUTER_PATIENCE_MS - 1, natFailures: { tcp: 'nat-no-router' } },
+      [],
+      0,
+    ],
+    [
+      'no router',
+      { wasReached: false, uptimeMs: NO_ROUTER_PATIENCE_MS, natFailures: { tcp: 'nat-no-router' } },
+      ['nat'],
+      0,
+    ],
     ['an address that others see', { outside: [SEEN] }, [], 0],
     [
       'an address that was told, and is not that of today',
@@ -256,7 +295,7 @@ describe('why a server has few peers', () => {
       diagnose({ ...HEALTHY, ownAddress: 'private', ...change }).findings.map(({ advice }) => advice);
     expect(adviceOf({})[0]).toContain("nat ('any')");
     for (const natFailure of ['nat-no-router', 'nat-refused', 'nat-lie'] as const) {
-      expect(adviceOf({ natFailure })[0]).not.toContain('option nat');
+      expect(adviceOf({ natFailures: { tcp: natFailure } })[0]).not.toContain('option nat');
     }
   });
 

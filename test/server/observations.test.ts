@@ -4,6 +4,7 @@ import { systemEnv } from '../../src/base/env.ts';
 import { type ErrorCode, PeerlaneError } from '../../src/base/errors.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
+import type { MappedProtocol } from '../../src/nat/index.ts';
 import type { PeerInfo } from '../../src/p2p/index.ts';
 import { type DialOutcome, SHORT_STAY_MS } from '../../src/server/dial-backoff.ts';
 import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
@@ -173,6 +174,22 @@ describe('what a server says of itself', () => {
     expect(observations.facts().sinceLastPeer.outcomes.size).toBe(1);
     gone(SHORT_STAY_MS);
     expect(observations.facts().sinceLastPeer.outcomes.size).toBe(0);
+  });
+
+  it('is why a port is not mapped, for each port, until it is mapped or renewed', () => {
+    const observations = new Observations(new ManualEnv());
+    const failed = (protocol: MappedProtocol, code: ErrorCode) => {
+      const error = new PeerlaneError(code, 'x');
+      observations.heard({ kind: 'nat-failed', protocol, error, retryInMs: 5_000 });
+    };
+    const mapped = (protocol: MappedProtocol) =>
+      observations.heard({ kind: 'mapped', protocol, external: '8.8.4.4:30303', method: 'pcp' });
+    failed('tcp', 'nat-refused');
+    mapped('udp');
+    expect(observations.facts().natFailures).toEqual({ tcp: 'nat-refused' });
+    failed('udp', 'nat-no-router');
+    mapped('tcp');
+    expect(observations.facts().natFailures).toEqual({ udp: 'nat-no-router' });
   });
 
   it('is that nobody there speaks what it does, in a small network', async () => {

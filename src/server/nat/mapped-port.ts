@@ -27,7 +27,7 @@ export interface ExternalEndpoint {
 }
 
 export type PortMapperEvent =
-  /** A mapping is there, or it leads from another endpoint than before. */
+  /** A mapping is there, it leads from another endpoint than before, or it was renewed after that had failed. */
   | ({ readonly kind: 'mapped'; readonly protocol: MappedProtocol } & ExternalEndpoint)
   /** A mapping is gone: it was taken back, or ended before it could be renewed. */
   | ({ readonly kind: 'unmapped'; readonly protocol: MappedProtocol } & ExternalEndpoint)
@@ -198,7 +198,7 @@ export class MappedPort {
       epoch,
     };
     const isSame = before?.external.ip === externalIp && before.external.port === externalPort;
-    if (!isSame) onEvent({ kind: 'mapped', protocol: this.protocol, ...external });
+    if (!isSame || this.#failures > 0) onEvent({ kind: 'mapped', protocol: this.protocol, ...external });
     // What it held for other ports is gone as well.
     if (epoch !== undefined && before !== undefined && hasLost(before, { epoch, atMs })) this.#restarted();
     return renewalAfter(lifetime);

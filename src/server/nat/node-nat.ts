@@ -11,7 +11,7 @@ import { NodeRouter } from './router.ts';
 
 /** What becomes of the ports of a node behind a router. */
 export type NatEvent =
-  /** Others reach a port of the node there. The record names it from now on. */
+  /** Others reach a port of the node there. The record names it from now on; also told when a renewal that had failed works. */
   | {
       readonly kind: 'mapped';
       readonly protocol: MappedProtocol;

@@ -3,6 +3,7 @@ import { PeerlaneError } from '../../../src/base/errors.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import {
   type Announcement,
+  FIRST_RETRY_MS,
   type GrantedMapping,
   LEASE,
   MAX_RENEWAL_MS,
@@ -194,6 +195,22 @@ describe('a port mapper', () => {
     router.answer = () => GRANTED;
     await pass(60_000);
     expect(kinds(events).at(-1)).toBe('mapped');
+  });
+
+  it('says so when a renewal that had failed works', async () => {
+    const router = new FakeRouter(() => ({ ...GRANTED, epoch: undefined }));
+    const { events, pass } = mapperOf([router]);
+    await settle();
+    const { answer } = router;
+    router.answer = failing('nat-no-router');
+    await pass(MAX_RENEWAL_MS);
+    router.answer = answer;
+    await pass(FIRST_RETRY_MS);
+    expect(kinds(events)).toEqual(['mapped', 'nat-failed', 'mapped']);
+    expect(events[2]).toEqual(events[0]);
+    await pass(MAX_RENEWAL_MS);
+    expect(router.mapped).toHaveLength(4);
+    expect(events).toHaveLength(3);
   });
 
   it.each(['nat-carrier-grade', 'nat-lie'] as const)('gives a mapping up at once on %s', async (code) => {
