@@ -52,7 +52,7 @@ export type { DnsResolverOptions } from './io/dns.ts';
 export { DnsResolver } from './io/dns.ts';
 export type { Endpoint } from './io/tcp.ts';
 export type { UdpOptions } from './io/udp.ts';
-export type { KadNode } from './kad/index.ts';
+export type { KadNode, StrangerRates } from './kad/index.ts';
 export type { ClosestOptions, TableStats } from './kad/table.ts';
 export type { TableView } from './kad/table-view.ts';
 export type { MappedProtocol, NatMethodName } from './nat/index.ts';

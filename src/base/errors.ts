@@ -206,6 +206,16 @@ export function isPeerlaneError(error: unknown, code?: ErrorCode): error is Peer
   return error instanceof PeerlaneError && (code === undefined || error.code === code);
 }
 
+/** What `read` gives; `undefined` where it throws an error of the family, of that code if one is named. */
+export function unlessError<T>(read: () => T, code?: ErrorCode): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isPeerlaneError(error, code)) return undefined;
+    throw error;
+  }
+}
+
 /** What follows for the peer behind `error`; a foreign error is our own bug and costs the peer nothing. */
 export function consequenceOf(error: unknown): Consequence {
   return CONSEQUENCES[error instanceof PeerlaneError ? error.code : 'internal'];

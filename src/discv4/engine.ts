@@ -7,6 +7,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import {
+  type EngineHost,
   type KadNode,
   kadNode,
   LookupRun,
@@ -30,20 +31,9 @@ import { Responder } from './responder.ts';
 import { type Reception, Screening } from './screening.ts';
 import { Signatures } from './signatures.ts';
 
-/** What an engine needs of the outside. */
-export interface Discv4Host {
-  /** The packet belongs to the host from now on. */
-  send(packet: Uint8Array, to: UdpEndpoint): void;
-  /** Asked each time: it may change. */
-  localRecord(): NodeRecord;
+export interface Discv4Host extends EngineHost<Discv4Event> {
   /** The endpoint that Pings name as ours. */
   localEndpoint(): WireEndpoint;
-  /**
-   * Whether there is a way to the address: a socket of IPv4 has none to IPv6. Nodes at others are not taken from anybody.
-   * Asked often; default: to all.
-   */
-  reaches?(ip: string): boolean;
-  event?(event: Discv4Event): void;
 }
 
 export interface Discv4Options {
@@ -113,7 +103,7 @@ export class Discv4Engine {
         randomTarget: () => randomBytes(PUBLIC_KEY_LENGTH),
         check: (node, isSeed, done) => requests[isSeed ? 'ping' : 'pingNamed'](node, done),
         renew: (node) => {
-          if (!requests.isFull) requests.record(node, (record) => this.#recordOf(node, record));
+          if (!requests.room.isFull) requests.record(node, (record) => this.#recordOf(node, record));
         },
       },
       reached,
@@ -258,7 +248,7 @@ export class Discv4Engine {
       sent: this.#outbox.packets,
       sentBytes: this.#outbox.bytes,
       sentOf: { ...this.#outbox.packetsOf },
-      requests: this.#requests.open,
+      requests: this.#requests.room.open,
       proofs: this.#proofs.size,
     };
   }
@@ -274,7 +264,7 @@ export class Discv4Engine {
       queued: this.#intake.size,
       unsigned: this.#outbox.size,
       rated: this.#intake.rated,
-      requests: this.#requests.open,
+      requests: this.#requests.room.open,
       pingBacks: this.#requests.pings.backs,
       proofs: this.#proofs.size,
       debtors: this.#responder.debtors,
@@ -282,7 +272,7 @@ export class Discv4Engine {
   }
 
   #request(now: number, begin: () => void): void {
-    if (this.#requests.isFull) {
+    if (this.#requests.room.isFull) {
       throw new PeerlaneError('request-overload', 'too many requests await their answers');
     }
     this.#enter(now);

@@ -31,5 +31,4 @@ export {
 } from './packet.ts';
 export type { PingResult, RequestFailure } from './pending.ts';
 export { PROOF_LIFETIME_MS } from './proofs.ts';
-export { MAX_REQUESTS } from './requests.ts';
 export { MAX_EXPIRATION_S, type Reception } from './screening.ts';

@@ -1,10 +1,17 @@
 /** What of all that comes in is looked at, and in which order: known nodes first, others as far as there is time. */
 import { FairQueue } from '../base/fair-queue.ts';
 import { type Rate, RateLimit } from '../base/rate-limit.ts';
-import type { Origin } from '../kad/index.ts';
+import {
+  MAX_RATED,
+  MAX_RATED_SUBNETS,
+  type Origin,
+  StrangerLimit,
+  type StrangerRates,
+} from '../kad/index.ts';
 import type { Message } from './messages.ts';
 
-export interface IntakeLimits {
+/** For strangers: Pings of which the signature is looked at: what that costs bounds what they can make a node spend. */
+export interface IntakeLimits extends StrangerRates {
   /** Packets of one endpoint that has proved itself, ... */
   readonly known: Rate;
   /** ... of all such endpoints at one IP address, or in one /48, ... */
@@ -17,12 +24,6 @@ export interface IntakeLimits {
   readonly datagramsOfIp: Rate;
   /** ... and of all of them. */
   readonly datagrams: Rate;
-  /** Pings of strangers at one IP address of which the signature is looked at, ... */
-  readonly ip: Rate;
-  /** ... in one /24 or /48, likewise, ... */
-  readonly subnet: Rate;
-  /** ... and of all of them: what a signature check costs bounds what strangers can make a node spend. */
-  readonly strangers: Rate;
 }
 
 export const DEFAULT_LIMITS: IntakeLimits = {
@@ -43,9 +44,6 @@ export const MAX_KNOWN_QUEUE = 512;
 export const MAX_STRANGER_QUEUE = 256;
 /** Beside the packets of those who are known, one in how many of strangers is verified. */
 const STRANGER_SHARE = 5;
-/** IP addresses or endpoints, and subnets, whose rates are remembered. */
-export const MAX_RATED = 4096;
-export const MAX_RATED_SUBNETS = 2048;
 
 export interface Incoming {
   readonly packet: Uint8Array;
@@ -69,9 +67,7 @@ export class Intake {
   readonly #knownSubnetRate: RateLimit;
   readonly #datagramsOfIpRate: RateLimit;
   readonly #datagramRate: RateLimit;
-  readonly #ipRate: RateLimit;
-  readonly #subnetRate: RateLimit;
-  readonly #strangerRate: RateLimit;
+  readonly #strangerLimit: StrangerLimit;
 
   constructor(limits: IntakeLimits) {
     this.#knownRate = new RateLimit(limits.known, MAX_RATED);
@@ -80,9 +76,7 @@ export class Intake {
     this.#knownSubnetRate = new RateLimit(limits.knownSubnet, MAX_RATED_SUBNETS);
     this.#datagramsOfIpRate = new RateLimit(limits.datagramsOfIp, MAX_RATED);
     this.#datagramRate = new RateLimit(limits.datagrams, 1);
-    this.#ipRate = new RateLimit(limits.ip, MAX_RATED);
-    this.#subnetRate = new RateLimit(limits.subnet, MAX_RATED_SUBNETS);
-    this.#strangerRate = new RateLimit(limits.strangers, 1);
+    this.#strangerLimit = new StrangerLimit(limits);
   }
 
   /** Whether the hash of what a known endpoint has sent is looked at. */
@@ -108,13 +102,7 @@ export class Intake {
   /** Whether the signature of a stranger's packet is looked at. */
   admitsStranger(from: Origin, now: number): boolean {
     if (!this.#strangers.hasRoom(ownerOf(from))) return false;
-    const { network, place } = from;
-    // Whoever is over a narrow limit takes nothing from the wider one.
-    return (
-      this.#ipRate.take(place, now) &&
-      (network === undefined || this.#subnetRate.take(network, now)) &&
-      this.#strangerRate.take(ALL, now)
-    );
+    return this.#strangerLimit.admits(from, now);
   }
 
   /** Takes in a packet that was admitted. */
@@ -126,7 +114,7 @@ export class Intake {
   get rated(): number {
     return [
       ...[this.#knownRate, this.#knownIpRate, this.#knownLocalIpRate, this.#knownSubnetRate],
-      ...[this.#datagramsOfIpRate, this.#ipRate, this.#subnetRate],
+      ...[this.#datagramsOfIpRate, this.#strangerLimit],
     ].reduce((sum, { size }) => sum + size, 0);
   }
 

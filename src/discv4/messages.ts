@@ -2,7 +2,7 @@
  * The data of the six packets (discv4.md, "Wire Protocol"; EIP-868). As EIP-8 asks, versions are not looked at, and
  * further items of a list, and bytes behind it, are ignored.
  */
-import { isPeerlaneError } from '../base/errors.ts';
+import { unlessError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { addressBytes, addressText } from '../kad/index.ts';
 import {
@@ -214,7 +214,7 @@ function fromNeighbor({
 }
 
 function toSequence(item: RlpItem | undefined): bigint | undefined {
-  return item === undefined ? undefined : valid(() => decode(sequence, item.encoded));
+  return item === undefined ? undefined : unlessError(() => decode(sequence, item.encoded));
 }
 
 /** Entries that are none are left out; the others are as good as they were. */
@@ -225,18 +225,9 @@ function toNeighbors(nodes: Iterable<RlpItem>): Neighbor[] {
     if (left-- <= 0) break;
     // Of hundreds of bytes that are no entries, each would cost an exception.
     if (item.encoded.length <= PUBLIC_KEY_LENGTH) continue;
-    const fields = valid(() => decode(neighbor, item.encoded));
+    const fields = unlessError(() => decode(neighbor, item.encoded));
     // The key outlives the packet.
     if (fields !== undefined) neighbors.push({ ...toEndpoint(fields), publicKey: fields.publicKey.slice() });
   }
   return neighbors;
-}
-
-function valid<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 /** Requests to others, and the proofs that have to come before them. */
 import type { NodeRecord } from '../enr/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, RequestRoom } from '../kad/index.ts';
 import { ATTEMPTS, Attempts, type AttemptsContext } from './attempts.ts';
 import { Bonds, ENR_SETTLE_MS, FIND_NODE_SETTLE_MS } from './bonds.ts';
 import { FindNodes } from './find-nodes.ts';
@@ -14,8 +14,6 @@ import { RecordRequests } from './record-requests.ts';
  * again, it passes over all questions until it is pinged again.
  */
 const ROUNDS = 2;
-/** Requests of our own at a time. */
-export const MAX_REQUESTS = 256;
 
 export interface RequestsContext extends AttemptsContext, Omit<PingsContext, 'attempts'> {
   /** Our own, 64 bytes. */
@@ -31,9 +29,8 @@ export class Requests {
   readonly #records: RecordRequests;
   /** Beside those of `ping`, those that make proofs, and those that go back to strangers. */
   readonly pings: Pings;
-  #open = 0;
-  /** Who goes on when there is room: lookups, which are as many as their callers let run. */
-  readonly #waiting = new Set<() => void>();
+  /** For those of our own. */
+  readonly room = new RequestRoom();
 
   constructor(context: RequestsContext) {
     const { agenda, proofs, publicKey } = context;
@@ -46,25 +43,6 @@ export class Requests {
     this.#bonds = new Bonds({ agenda, proofs, ping });
     this.#findNodes = new FindNodes({ agenda, attempts, publicKey, reaches });
     this.#records = new RecordRequests(attempts);
-  }
-
-  /** Requests of our own that await an answer. */
-  get open(): number {
-    return this.#open;
-  }
-
-  get isFull(): boolean {
-    return this.#open >= MAX_REQUESTS;
-  }
-
-  /** Calls `run` once, as soon as there is room; whoever came first is called first. */
-  awaitRoom(run: () => void): void {
-    this.#waiting.add(run);
-  }
-
-  /** What was given to `awaitRoom` is not called any more. */
-  forgoRoom(run: () => void): void {
-    this.#waiting.delete(run);
   }
 
   ping(node: KadNode, done: Done<PingResult>): void {
@@ -114,16 +92,8 @@ export class Requests {
   }
 
   #opened<T>(done: Done<T>, begin: (finish: Done<T>) => void): void {
-    this.#open++;
-    begin((result, failure) => {
-      this.#open--;
-      done(result, failure);
-      for (const run of this.#waiting) {
-        if (this.isFull) break;
-        this.#waiting.delete(run);
-        run();
-      }
-    });
+    this.room.enter();
+    begin((result, failure) => this.room.leave(() => done(result, failure)));
   }
 
   /** A Ping of the node's has been answered, which gives it a proof of us. */

@@ -1,5 +1,5 @@
 /** What is seen of a packet before its signature is: whatever is of no use, whoever signed it, costs little. */
-import { isPeerlaneError } from '../base/errors.ts';
+import { unlessError } from '../base/errors.ts';
 import { originOf, type UdpEndpoint } from '../kad/index.ts';
 import { ClockSamples, type ClockSkew } from './clock-samples.ts';
 import type { DropReason } from './events.ts';
@@ -63,7 +63,7 @@ export class Screening {
     // To read it takes longer than the hash, and of a stranger only a Ping or a Pong can be of use.
     const useless = isProven ? undefined : ofStranger(packetName(packet));
     if (useless !== undefined) return this.#refuse(useless);
-    const message = messageOf(packet);
+    const message = unlessError(() => decodeMessage(packet));
     if (message === undefined) return this.#refuse('malformed');
     const lifetime = this.#lifetime(message);
     if (isExpected && lifetime !== undefined) this.#clock.add(origin.network ?? origin.key, lifetime, now);
@@ -114,13 +114,4 @@ function untimely(lifetime = 0): DropReason | undefined {
 function ofStranger(name: PacketName | undefined): DropReason | undefined {
   if (name === 'ping' || name === 'pong') return undefined;
   return name === 'findNode' || name === 'enrRequest' ? 'unproven' : 'unsolicited';
-}
-
-function messageOf(packet: Uint8Array): Message | undefined {
-  try {
-    return decodeMessage(packet);
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
-  }
 }

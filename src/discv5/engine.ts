@@ -2,9 +2,10 @@
 import { Agenda } from '../base/agenda.ts';
 import { checkLength } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, unlessError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
+  type EngineHost,
   ID_LENGTH,
   type KadNode,
   LookupRun,
@@ -38,20 +39,9 @@ import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
 import { Wire } from './wire.ts';
 
-/** What an engine needs of the outside. */
-export interface Discv5Host {
-  /** The packet belongs to the host from now on. */
-  send(packet: Uint8Array, to: UdpEndpoint): void;
-  /** Asked each time: it may change. */
-  localRecord(): NodeRecord;
-  /**
-   * Whether there is a way to the address: a socket of IPv4 has none to IPv6. Nodes at others are not taken from anybody.
-   * Asked often; default: to all.
-   */
-  reaches?(ip: string): boolean;
+export interface Discv5Host extends EngineHost<Discv5Event> {
   /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
   talk?(call: TalkCall): boolean;
-  event?(event: Discv5Event): void;
 }
 
 export interface Discv5Options {
@@ -108,11 +98,7 @@ export class Discv5Engine {
     this.#lookups = {
       ...{ agenda, table, localId: identity.id, idOf: (id) => id },
       requests: {
-        get isFull() {
-          return requests.isFull;
-        },
-        awaitRoom: (run) => requests.awaitRoom(run),
-        forgoRoom: (run) => requests.forgoRoom(run),
+        room: requests.room,
         findNode: (node, target, done) => this.#findClose(node, target, done),
       },
     };
@@ -178,7 +164,7 @@ export class Discv5Engine {
       case 'message': {
         const { remote, origin, plaintext, record, isNew } = received;
         if (isNew && record !== undefined) this.#met(record, origin);
-        const message = messageOf(plaintext);
+        const message = unlessError(() => decodeMessage(plaintext));
         if (message === undefined) this.#dropped.malformed++;
         else this.#handle(message, remote, record);
         // Last, so that what waited for the session leaves behind the answer.
@@ -238,14 +224,14 @@ export class Discv5Engine {
       sent: this.#wire.sent,
       sentBytes: this.#wire.sentBytes,
       challenges: this.#wire.challenged,
-      requests: this.#requests.open,
+      requests: this.#requests.room.open,
       sessions: this.#wire.sessions.size,
     };
   }
 
   /** How many entries there are in all that others can fill. */
   sizes(): Discv5Sizes {
-    return { ...this.#wire.sizes, sessions: this.#wire.sessions.size, requests: this.#requests.open };
+    return { ...this.#wire.sizes, sessions: this.#wire.sessions.size, requests: this.#requests.room.open };
   }
 
   #enter(now: number): void {
@@ -253,7 +239,7 @@ export class Discv5Engine {
   }
 
   #begin(now: number): void {
-    if (this.#requests.isFull) {
+    if (this.#requests.room.isFull) {
       throw new PeerlaneError('request-overload', 'too many requests await their answers');
     }
     this.#enter(now);
@@ -295,7 +281,7 @@ export class Discv5Engine {
   }
 
   #renew(node: KadNode): void {
-    if (!this.#requests.isFull) this.#record(node, () => undefined);
+    if (!this.#requests.room.isFull) this.#record(node, () => undefined);
   }
 
   /** A node has answered a Ping, at the endpoint that it was sent to. */
@@ -358,15 +344,6 @@ export class Discv5Engine {
     const entry = this.table.get(id);
     if (entry === undefined || seq <= (entry.record?.seq ?? 0n)) return;
     if (entry.ip === endpoint.ip && entry.udpPort === endpoint.port) this.#renew(entry);
-  }
-}
-
-function messageOf(plaintext: Uint8Array): Message | undefined {
-  try {
-    return decodeMessage(plaintext);
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
   }
 }
 

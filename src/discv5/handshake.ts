@@ -1,7 +1,7 @@
 /** The two sides of a handshake (discv5-theory.md, "Handshake Steps"). */
 import { equalBytes } from '../base/bytes.ts';
-import { type ErrorCode, isPeerlaneError } from '../base/errors.ts';
-import { decompressPublicKey, generateSecretKey, publicKeyOf } from '../crypto/index.ts';
+import { unlessError } from '../base/errors.ts';
+import { generateSecretKey, publicKeyOf } from '../crypto/index.ts';
 import { compressPublicKey, decodeRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { Challenge } from './challenges.ts';
@@ -75,12 +75,13 @@ export function acceptHandshake(
   const record = newest(sent, challenge.record);
   const proof = { signature: idSignature, challengeData, ephemeralKey, recipientId: identity.id };
   if (record === undefined || !verifyIdentity({ publicKey: record.publicKey, ...proof })) return undefined;
-  const ephemeral = unless('invalid-public-key', () => decompressPublicKey(ephemeralKey));
-  if (ephemeral === undefined) return undefined;
-  const { initiatorKey, recipientKey } = deriveKeys({
-    ...{ secretKey: identity.secretKey, publicKey: ephemeral, challengeData },
+  const agreement = {
+    ...{ secretKey: identity.secretKey, publicKey: ephemeralKey, challengeData },
     ...{ initiatorId: srcId, recipientId: identity.id },
-  });
+  };
+  const keys = unlessError(() => deriveKeys(agreement), 'invalid-public-key');
+  if (keys === undefined) return undefined;
+  const { initiatorKey, recipientKey } = keys;
   const plaintext = openMessage(packet, initiatorKey);
   if (plaintext === undefined) return undefined;
   return { keys: { write: recipientKey, read: initiatorKey }, record, plaintext };
@@ -89,20 +90,11 @@ export function acceptHandshake(
 /** A record that came in a handshake packet, which has to be its sender's. */
 function recordOf(encoded: Uint8Array, id: Uint8Array): NodeRecord | 'invalid' {
   // The record outlives the packet.
-  const record = unless('invalid-record', () => decodeRecord(encoded.slice()));
+  const record = unlessError(() => decodeRecord(encoded.slice()), 'invalid-record');
   return record !== undefined && equalBytes(record.nodeId, id) ? record : 'invalid';
 }
 
 function newest(a: NodeRecord | undefined, b: NodeRecord | undefined): NodeRecord | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return a.seq >= b.seq ? a : b;
-}
-
-function unless<T>(code: ErrorCode, read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (isPeerlaneError(error, code)) return undefined;
-    throw error;
-  }
 }

@@ -9,6 +9,6 @@ export { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 export { type Discv5MessageKind, decodeMessage, encodeMessage, type Message } from './messages.ts';
 export { MAX_PACKET_SIZE, MIN_PACKET_SIZE } from './packet.ts';
 export type { Discv5Ping, Done } from './questions.ts';
-export { MAX_REQUESTS, REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';
+export { REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';
 export { MAX_TALK_RESPONSE, type TalkCall } from './responder.ts';
 export { MAX_SESSIONS } from './sessions.ts';

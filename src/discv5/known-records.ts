@@ -1,5 +1,5 @@
 import { equalBytes, toBareHex } from '../base/bytes.ts';
-import { isPeerlaneError } from '../base/errors.ts';
+import { unlessError } from '../base/errors.ts';
 import { forgetOldest } from '../base/recent.ts';
 import { decodeRecord, type NodeRecord } from '../enr/index.ts';
 
@@ -23,19 +23,10 @@ export class KnownRecords {
     const key = toBareHex(encoded.subarray(SIGNATURE_AT, SIGNATURE_END));
     const known = this.#known.get(key);
     if (known !== undefined && equalBytes(known.encoded, encoded)) return known;
-    const record = valid(encoded.slice());
+    const record = unlessError(() => decodeRecord(encoded.slice()));
     if (record === undefined) return undefined;
     this.#known.set(key, record);
     forgetOldest(this.#known, MAX_KNOWN_RECORDS);
     return record;
-  }
-}
-
-function valid(encoded: Uint8Array): NodeRecord | undefined {
-  try {
-    return decodeRecord(encoded);
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
   }
 }

@@ -1,16 +1,11 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
 import { type Rate, RateLimit } from '../base/rate-limit.ts';
-import type { Origin } from '../kad/index.ts';
+import { MAX_RATED, type Origin, StrangerLimit, type StrangerRates } from '../kad/index.ts';
 
-export interface Discv5Limits {
+/** For strangers: WHOAREYOUs, and handshakes that are checked: what these cost bounds what they can make a node spend. */
+export interface Discv5Limits extends StrangerRates {
   /** Packets of one endpoint with a session. */
   readonly known: Rate;
-  /** WHOAREYOUs to one IP address (of IPv6 a /48), and handshakes of it that are checked; ... */
-  readonly ip: Rate;
-  /** ... of one /24 or /48 that is not of a LAN or this machine; ... */
-  readonly subnet: Rate;
-  /** ... and of all: what a handshake costs bounds what strangers can make a node spend. */
-  readonly strangers: Rate;
 }
 
 export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
@@ -20,38 +15,6 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   subnet: { perSecond: 200, burst: 800 },
   strangers: { perSecond: 2_000, burst: 1_000 },
 };
-
-/** Endpoints or IP addresses, and subnets, whose rates are remembered. */
-export const MAX_RATED = 4_096;
-export const MAX_RATED_SUBNETS = 2_048;
-
-const ALL = '';
-
-/** The limits of one kind of work for strangers. */
-class StrangerLimit {
-  readonly #ip: RateLimit;
-  readonly #subnet: RateLimit;
-  readonly #all: RateLimit;
-
-  constructor({ ip, subnet, strangers }: Discv5Limits) {
-    this.#ip = new RateLimit(ip, MAX_RATED);
-    this.#subnet = new RateLimit(subnet, MAX_RATED_SUBNETS);
-    this.#all = new RateLimit(strangers, 1);
-  }
-
-  get size(): number {
-    return this.#ip.size + this.#subnet.size;
-  }
-
-  admits({ network, place }: Origin, now: number): boolean {
-    // Whoever is over a narrow limit takes nothing from the wider one.
-    return (
-      this.#ip.take(place, now) &&
-      (network === undefined || this.#subnet.take(network, now)) &&
-      this.#all.take(ALL, now)
-    );
-  }
-}
 
 export class Limits {
   readonly #known: RateLimit;

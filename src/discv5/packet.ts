@@ -10,12 +10,12 @@ import {
   unmaskPacket,
 } from '../crypto/index.ts';
 import { MAX_RECORD_SIZE } from '../enr/index.ts';
+import { ID_LENGTH } from '../kad/index.ts';
 
 /** discv5-wire.md, "UDP Communication". The shortest is WHOAREYOU, which has no other length. */
 export const MIN_PACKET_SIZE = 63;
 export const MAX_PACKET_SIZE = 1280;
 
-export const NODE_ID_LENGTH = 32;
 export const NONCE_LENGTH = 12;
 export const MASKING_IV_LENGTH = 16;
 export const ID_NONCE_LENGTH = 16;
@@ -34,10 +34,10 @@ const AUTHDATA_AT = SIZE_AT + 2;
 
 const FLAG = { message: 0, whoareyou: 1, handshake: 2 } as const;
 
-const MESSAGE_SIZE = NODE_ID_LENGTH;
+const MESSAGE_SIZE = ID_LENGTH;
 const WHOAREYOU_SIZE = ID_NONCE_LENGTH + 8;
 /** `authdata-head` of a handshake: src-id, sig-size, eph-key-size. */
-const HANDSHAKE_HEAD_LENGTH = NODE_ID_LENGTH + 2;
+const HANDSHAKE_HEAD_LENGTH = ID_LENGTH + 2;
 /** Without a record. Both sizes are those of the identity scheme "v4". */
 const HANDSHAKE_SIZE = HANDSHAKE_HEAD_LENGTH + COMPACT_SIGNATURE_LENGTH + COMPRESSED_KEY_LENGTH;
 
@@ -154,7 +154,7 @@ function whoareyou(head: Uint8Array): WhoareyouPacket {
 }
 
 function handshake(head: Uint8Array, message: Uint8Array): HandshakePacket | 'malformed' {
-  const sizesAt = AUTHDATA_AT + NODE_ID_LENGTH;
+  const sizesAt = AUTHDATA_AT + ID_LENGTH;
   if (head[sizesAt] !== COMPACT_SIGNATURE_LENGTH || head[sizesAt + 1] !== COMPRESSED_KEY_LENGTH)
     return 'malformed';
   const signatureAt = AUTHDATA_AT + HANDSHAKE_HEAD_LENGTH;
@@ -212,7 +212,7 @@ export function sealMessage(options: MessageToSeal): Uint8Array {
   const { destId, srcId, nonce, maskingIv, key, plaintext } = options;
   const sealed = plaintext.length + GCM_TAG_LENGTH;
   const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, sealed, messageHead);
-  head.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  head.set(exactly(srcId, 'srcId', ID_LENGTH), AUTHDATA_AT);
   return sealPacket(destId, key, head, plaintext);
 }
 
@@ -230,7 +230,7 @@ export interface RandomMessage extends Addressed {
 export function randomMessage({ destId, srcId, nonce, maskingIv, random }: RandomMessage): Uint8Array {
   if (random.length < GCM_TAG_LENGTH) throw wrongLength('random', random.length);
   const head = headOf(FLAG.message, nonce, maskingIv, MESSAGE_SIZE, random.length);
-  head.set(exactly(srcId, 'srcId', NODE_ID_LENGTH), AUTHDATA_AT);
+  head.set(exactly(srcId, 'srcId', ID_LENGTH), AUTHDATA_AT);
   return concatBytes(masked(head, destId), random);
 }
 
@@ -283,7 +283,7 @@ export function sealHandshake(options: HandshakeToSeal): Uint8Array {
     head.set(bytes, at);
     at += bytes.length;
   };
-  put(exactly(srcId, 'srcId', NODE_ID_LENGTH));
+  put(exactly(srcId, 'srcId', ID_LENGTH));
   head[at++] = COMPACT_SIGNATURE_LENGTH;
   head[at++] = COMPRESSED_KEY_LENGTH;
   put(exactly(idSignature, 'idSignature', COMPACT_SIGNATURE_LENGTH));

@@ -3,7 +3,7 @@ import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
-import type { KadNode, UdpEndpoint } from '../kad/index.ts';
+import { type KadNode, RequestRoom, type UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
 import { MAX_FIRST_SIZE, MAX_PLAINTEXT_SIZE, type WhoareyouPacket } from './packet.ts';
@@ -12,8 +12,6 @@ import type { Wire } from './wire.ts';
 
 /** How long an answer is awaited, and each further message of one (discv5-wire.md, "UDP Communication"). */
 export const REQUEST_TIMEOUT_MS = 500;
-/** Requests of our own at a time, those that wait for a handshake included. */
-export const MAX_REQUESTS = 256;
 /** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
 const CHALLENGED_FOR_MS = 2_000;
 const MAX_SENT = 2_048;
@@ -77,29 +75,11 @@ export class Requests {
   readonly #lines = new Map<string, Line>();
   /** By nonce, the oldest first. */
   readonly #packets = new Map<string, Sent>();
-  #open = 0;
-  /** Who goes on when there is room: lookups, which are as many as their callers let run. */
-  readonly #waiters = new Set<() => void>();
+  /** Those that wait for a handshake are in it, too. */
+  readonly room = new RequestRoom();
 
   constructor(context: RequestsContext) {
     this.#context = context;
-  }
-
-  get open(): number {
-    return this.#open;
-  }
-
-  get isFull(): boolean {
-    return this.#open >= MAX_REQUESTS;
-  }
-
-  /** Calls `run` once, as soon as there is room; whoever came first is called first. */
-  awaitRoom(run: () => void): void {
-    this.#waiters.add(run);
-  }
-
-  forgoRoom(run: () => void): void {
-    this.#waiters.delete(run);
   }
 
   /** @throws PeerlaneError `invalid-argument` for what does not fit into a packet */
@@ -118,7 +98,7 @@ export class Requests {
     if (plaintext.length > MAX_PLAINTEXT_SIZE) {
       throw new PeerlaneError('invalid-argument', `the request is longer than ${MAX_PLAINTEXT_SIZE} bytes`);
     }
-    this.#open++;
+    this.room.enter();
     return {
       ...{ node, remote: remoteOf(node), question, id: toBareHex(requestId), plaintext },
       ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
@@ -253,13 +233,7 @@ export class Requests {
     line.active.delete(id);
     line.waiting.delete(call);
     if (line.active.size === 0 && line.waiting.size === 0) this.#lines.delete(remote.key);
-    this.#open--;
-    question.ended(failure);
-    for (const run of this.#waiters) {
-      if (this.isFull) break;
-      this.#waiters.delete(run);
-      run();
-    }
+    this.room.leave(() => question.ended(failure));
   }
 }
 

@@ -25,6 +25,12 @@ import { Sessions } from './sessions.ts';
 /** Of the message of a packet that cannot be opened: the size of a Ping with its tag. */
 const RANDOM_LENGTH = 27;
 
+/** Who says that a packet is his, and where it came from. */
+interface Sender {
+  readonly remote: Remote;
+  readonly origin: Origin;
+}
+
 export type Received =
   | { readonly kind: 'dropped'; readonly reason: Discv5DropReason }
   | {
@@ -78,25 +84,24 @@ export class Wire {
     if (unmasked === 'malformed') return dropped('malformed');
     if (unmasked.kind === 'whoareyou') return { kind: 'whoareyou', origin, challenge: unmasked };
     if (equalBytes(unmasked.srcId, identity.id)) return dropped('own');
+    const sender = { remote: remoteAt(unmasked.srcId, origin.endpoint), origin };
     return unmasked.kind === 'message'
-      ? this.#message(unmasked, origin, now)
-      : this.#handshake(unmasked, origin, now);
+      ? this.#message(unmasked, sender, now)
+      : this.#handshake(unmasked, sender, now);
   }
 
-  #message(packet: MessagePacket, origin: Origin, now: number): Received {
-    const known = remoteAt(packet.srcId, origin.endpoint);
-    const session = this.sessions.get(known);
+  #message(packet: MessagePacket, sender: Sender, now: number): Received {
+    const { remote, origin } = sender;
+    const session = this.sessions.get(remote);
     if (session !== undefined && !this.#limits.admitsKnown(origin, now)) return dropped('shed');
     const plaintext = session?.open(packet);
-    if (session === undefined || plaintext === undefined) return this.#challenge(packet, origin, now);
-    this.sessions.use(known);
-    const remote = remoteAt(packet.srcId.slice(), origin.endpoint);
+    if (session === undefined || plaintext === undefined) return this.#challenge(packet, sender, now);
+    this.sessions.use(remote);
     return { kind: 'message', remote, origin, plaintext, record: session.record, isNew: false };
   }
 
   /** Step 2. */
-  #challenge({ srcId, nonce }: MessagePacket, origin: Origin, now: number): Received {
-    const remote = remoteAt(srcId, origin.endpoint);
+  #challenge({ nonce }: MessagePacket, { remote, origin }: Sender, now: number): Received {
     if (!this.#limits.admitsChallenge(origin, now)) return dropped('shed');
     const known = this.#challenges.get(remote, now);
     if (known === undefined && !this.#challenges.hasRoom(now)) return dropped('shed');
@@ -118,8 +123,7 @@ export class Wire {
     return challenge;
   }
 
-  #handshake(packet: HandshakePacket, origin: Origin, now: number): Received {
-    const remote = remoteAt(packet.srcId.slice(), origin.endpoint);
+  #handshake(packet: HandshakePacket, { remote, origin }: Sender, now: number): Received {
     const challenge = this.#challenges.get(remote, now);
     if (challenge === undefined) return dropped('handshake');
     if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');

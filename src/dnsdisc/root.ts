@@ -1,6 +1,6 @@
 /** The signed entry at the name of a tree (dnsdisc.md, "DNS Record Structure"). */
 import { concatBytes, equalBytes } from '../base/bytes.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError, unlessError } from '../base/errors.ts';
 import { keccak256, recover, SIGNATURE_LENGTH, sign } from '../crypto/index.ts';
 import { decodeBase64, encodeBase64 } from './encoding.ts';
 import { isHash, MAX_TEXTS, type Texts } from './entry.ts';
@@ -75,12 +75,8 @@ export function verifyRoot(root: TreeRoot, publicKey: Uint8Array): void {
 
 /** The key that the recovery id points at: whoever signed, as long as nobody says who should have. */
 export function signerOf({ signature, ...content }: TreeRoot): Uint8Array | undefined {
-  try {
-    return recover(keccak256(utf8.encode(contentOf(content))), signature);
-  } catch (error) {
-    if (isPeerlaneError(error, 'invalid-signature')) return undefined;
-    throw error;
-  }
+  const digest = keccak256(utf8.encode(contentOf(content)));
+  return unlessError(() => recover(digest, signature), 'invalid-signature');
 }
 
 /** Of the records at a name, the newest root that `publicKey` signed. @throws PeerlaneError `invalid-tree` */

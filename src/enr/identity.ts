@@ -1,10 +1,14 @@
 /** Node ids and the "v4" identity scheme (enr.md, '"v4" Identity Scheme'). */
 import { compareBytes, concatBytes, toBareHex } from '../base/bytes.ts';
-import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { decompressPublicKey, keccak256, PUBLIC_KEY_LENGTH, sign, verify } from '../crypto/index.ts';
-
-/** r and s; the recovery id is left out. */
-export const SIGNATURE_LENGTH = 64;
+import { PeerlaneError, unlessError } from '../base/errors.ts';
+import {
+  COMPACT_SIGNATURE_LENGTH,
+  decompressPublicKey,
+  keccak256,
+  PUBLIC_KEY_LENGTH,
+  sign,
+  verify,
+} from '../crypto/index.ts';
 
 /** Half of the group order of secp256k1 (SEC 2, section 2.4.1), rounded down. */
 const HALF_ORDER = Uint8Array.from(
@@ -44,7 +48,7 @@ export function isPublicKey(publicKey: Uint8Array): boolean {
 
 /** Signs the RLP of `[seq, k, v, ...]`; 64 bytes. @throws PeerlaneError `invalid-secret-key` */
 export function signContent(content: Uint8Array, secretKey: Uint8Array): Uint8Array {
-  return sign(keccak256(content), secretKey).slice(0, SIGNATURE_LENGTH);
+  return sign(keccak256(content), secretKey).slice(0, COMPACT_SIGNATURE_LENGTH);
 }
 
 /**
@@ -62,16 +66,7 @@ export function verifyContent(
   if (compareBytes(signature.subarray(32), HALF_ORDER) > 0) {
     throw new PeerlaneError('invalid-record', 'the signature has s above half of the group order');
   }
-  const key = decompressed(compressed);
+  const key = unlessError(() => decompressPublicKey(compressed), 'invalid-public-key');
   if (key !== undefined && verify(keccak256(content), signature, key)) return key;
   throw new PeerlaneError('invalid-record', 'the signature was not made by the key in the record');
-}
-
-function decompressed(compressed: Uint8Array): Uint8Array | undefined {
-  try {
-    return decompressPublicKey(compressed);
-  } catch (error) {
-    if (isPeerlaneError(error, 'invalid-public-key')) return undefined;
-    throw error;
-  }
 }

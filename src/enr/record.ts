@@ -1,7 +1,7 @@
 /** Ethereum Node Records (EIP-778; enr.md). */
 import { checkLength, checkUint64, invalidArgument } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
+import { COMPACT_SIGNATURE_LENGTH, PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import {
   bigUint,
   bytes,
@@ -14,7 +14,7 @@ import {
   text,
 } from '../rlp/index.ts';
 import { decodeEntry, type Entries, type EntryKey, isEntryKey } from './entries.ts';
-import { nodeIdOf, SIGNATURE_LENGTH, verifyContent } from './identity.ts';
+import { nodeIdOf, verifyContent } from './identity.ts';
 
 /** The longest encoding of a record, in bytes. */
 export const MAX_RECORD_SIZE = 300;
@@ -26,7 +26,7 @@ export const SCHEME = 'v4';
 
 /** As many items as fit into the size: one byte is the shortest. */
 const items = list(raw, { min: 2, max: MAX_RECORD_SIZE });
-const signatureCodec = bytes(SIGNATURE_LENGTH);
+const signatureCodec = bytes(COMPACT_SIGNATURE_LENGTH);
 const sequence = bigUint(64);
 const schemeName = text(32);
 const compressedKey = bytes(33);

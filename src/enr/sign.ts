@@ -1,10 +1,10 @@
 /** The making of records (enr.md, "RLP Encoding"). */
 import { checkObject, checkUint64, invalidArgument, reading } from '../base/checks.ts';
 import { errorText, PeerlaneError } from '../base/errors.ts';
-import { publicKeyOf } from '../crypto/index.ts';
+import { COMPACT_SIGNATURE_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import { bigUint, bytes, checkWellFormed, encode, encodeList } from '../rlp/index.ts';
 import { type Entries, type EntryKey, encodeEntry, isEntryKey } from './entries.ts';
-import { compressPublicKey, SIGNATURE_LENGTH, signContent } from './identity.ts';
+import { compressPublicKey, signContent } from './identity.ts';
 import { checkRecordSize, keyBytes, MAX_RECORD_SIZE, NodeRecord, SCHEME } from './record.ts';
 
 /** The RLP of the value under each key; a character of a key is one byte. */
@@ -29,7 +29,7 @@ export interface RecordContent {
 
 const sequence = bigUint(64);
 const anyBytes = bytes();
-const NO_SIGNATURE = new Uint8Array(SIGNATURE_LENGTH);
+const NO_SIGNATURE = new Uint8Array(COMPACT_SIGNATURE_LENGTH);
 
 /**
  * Makes and signs a record.

@@ -3,7 +3,7 @@
  * checksum: 4` behind it, and a footer with the places of two of them, which name the places of the others.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { isPeerlaneError } from '../base/errors.ts';
+import { unlessError } from '../base/errors.ts';
 import { uncompress } from '../crypto/index.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { Fields } from './level-fields.ts';
@@ -169,12 +169,7 @@ function contentsOf(stored: Stored): Uint8Array | undefined {
   const type = stored.at(-1);
   if (type === 0) return bytes;
   if (type !== 1) return undefined;
-  try {
-    return uncompress(bytes, MAX_BLOCK);
-  } catch (error) {
-    if (isPeerlaneError(error)) return undefined;
-    throw error;
-  }
+  return unlessError(() => uncompress(bytes, MAX_BLOCK));
 }
 
 /** Keys go up, and the changes of one key from the newest to the oldest. */

@@ -13,6 +13,7 @@ export {
 } from './address.ts';
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
+export type { EngineHost } from './engine-host.ts';
 export {
   BUCKET_NETWORK_LIMIT,
   NetworkCounts,
@@ -38,8 +39,9 @@ export {
 } from './node.ts';
 
 export { type Origin, originOf } from './origin.ts';
-
+export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
+export { MAX_RATED, MAX_RATED_SUBNETS, StrangerLimit, type StrangerRates } from './stranger-limit.ts';
 
 export {
   type AddOutcome,

@@ -2,6 +2,7 @@ import type { Agenda } from '../base/agenda.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { Lookup } from './lookup.ts';
 import type { KadNode } from './node.ts';
+import type { RequestRoom } from './request-room.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -15,11 +16,7 @@ export type FindNodeDone = (nodes: readonly KadNode[] | undefined, failure?: str
 
 /** The part of a protocol that a lookup asks nodes by. */
 export interface LookupRequests {
-  /** Whether no more can be asked at present. */
-  readonly isFull: boolean;
-  /** Calls `run` once, as soon as there is room. */
-  awaitRoom(run: () => void): void;
-  forgoRoom(run: () => void): void;
+  readonly room: Pick<RequestRoom, 'isFull' | 'await' | 'forgo'>;
   findNode(node: KadNode, target: Uint8Array, done: FindNodeDone): void;
 }
 
@@ -101,7 +98,7 @@ export class LookupRun {
     if (start.length > 0) this.#events.found?.(start);
     if (this.#isPaused || this.#isDone) return;
     const { requests } = this.#context;
-    while (!requests.isFull) {
+    while (!requests.room.isFull) {
       const nodes = this.#lookup.next();
       if (nodes.length === 0) break;
       for (const node of nodes) this.#ask(node);
@@ -109,7 +106,7 @@ export class LookupRun {
     // What is in flight lets it go on too.
     if (this.#inFlight > 0) return;
     if (this.#lookup.done) this.#finish();
-    else requests.awaitRoom(this.#goOn);
+    else requests.room.await(this.#goOn);
   }
 
   #ask(node: KadNode): void {
@@ -138,7 +135,7 @@ export class LookupRun {
   #finish(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#context.requests.forgoRoom(this.#goOn);
+    this.#context.requests.room.forgo(this.#goOn);
     this.#events.done?.();
   }
 }

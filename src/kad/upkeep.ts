@@ -89,7 +89,7 @@ export class Upkeep {
   get deadline(): number {
     const never = Number.POSITIVE_INFINITY;
     const { requests, table } = this.#context;
-    const hasRoom = this.#checks < MAX_CHECKS && !requests.isFull;
+    const hasRoom = this.#checks < MAX_CHECKS && !requests.room.isFull;
     return Math.min(this.#isRefreshing ? never : this.#nextRefresh, hasRoom ? table.deadline : never);
   }
 
@@ -99,7 +99,7 @@ export class Upkeep {
 
   run(): void {
     const { agenda, requests, table } = this.#context;
-    while (this.#checks < MAX_CHECKS && !requests.isFull) {
+    while (this.#checks < MAX_CHECKS && !requests.room.isFull) {
       const node = table.nextCheck(agenda.now);
       if (node === undefined) break;
       this.#checks++;

@@ -14,8 +14,9 @@ import {
 } from '../../src/discv4/index.ts';
 import type { NodeRecord } from '../../src/enr/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
+import { Network } from '../support/packet-network.ts';
 import { uncaughtOf } from '../support/uncaught.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 /** A node, and another whose endpoint it knows. */
 function bonded(limits?: Partial<IntakeLimits>) {

@@ -5,16 +5,17 @@ import { keccak256, sign } from '../../src/crypto/index.ts';
 import {
   encodeMessage,
   MAX_EXPIRATION_S,
-  MAX_REQUESTS,
   type Message,
   type Neighbor,
   withHash,
 } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
+import { MAX_REQUESTS } from '../../src/kad/index.ts';
 import { encode, encodeList, uint } from '../../src/rlp/index.ts';
+import { Network } from '../support/packet-network.ts';
 import { runs } from '../support/runs.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 const SECRET_KEY = new Uint8Array(32).fill(0x11);
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;

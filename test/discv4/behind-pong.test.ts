@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeRecord } from '../../src/enr/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 /** A node that has pinged a stranger back, whose Pong has not come yet. */
 function pinged() {

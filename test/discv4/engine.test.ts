@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import {
   MAX_PACKET_SIZE,
-  MAX_REQUESTS,
   type PingResult,
   PROOF_LIFETIME_MS,
   REPLY_TIMEOUT_MS,
 } from '../../src/discv4/index.ts';
 import { decodeRecord, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
-import { compareDistance, type KadNode, kadNode } from '../../src/kad/index.ts';
+import { compareDistance, type KadNode, kadNode, MAX_REQUESTS } from '../../src/kad/index.ts';
 import { silence } from '../support/kad-nodes.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 function pair() {
   const network = new Network({ log: true });

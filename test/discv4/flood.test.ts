@@ -17,7 +17,8 @@ import { nodeIdOf } from '../../src/enr/index.ts';
 import { endpointKey } from '../../src/kad/address.ts';
 import { type Origin, originOf } from '../../src/kad/origin.ts';
 import { encodeList } from '../../src/rlp/index.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 const packet = new Uint8Array(100);
 const message: Message = { kind: 'enrRequest', expiration: 0 };

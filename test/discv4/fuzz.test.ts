@@ -7,18 +7,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, fromHex } from '../../src/base/bytes.ts';
 import { MAX_DEBTORS } from '../../src/discv4/debts.ts';
-import { type Discv4Sizes, encodeMessage, MAX_REQUESTS, type Message } from '../../src/discv4/index.ts';
-import {
-  MAX_KNOWN_QUEUE,
-  MAX_RATED,
-  MAX_RATED_SUBNETS,
-  MAX_STRANGER_QUEUE,
-} from '../../src/discv4/intake.ts';
+import { type Discv4Sizes, encodeMessage, type Message } from '../../src/discv4/index.ts';
+import { MAX_KNOWN_QUEUE, MAX_STRANGER_QUEUE } from '../../src/discv4/intake.ts';
 import { MAX_PING_BACKS } from '../../src/discv4/pings.ts';
 import { MAX_PROOFS } from '../../src/discv4/proofs.ts';
-import { BUCKET_SIZE, REPLACEMENTS } from '../../src/kad/index.ts';
+import {
+  BUCKET_SIZE,
+  MAX_RATED,
+  MAX_RATED_SUBNETS,
+  MAX_REQUESTS,
+  REPLACEMENTS,
+} from '../../src/kad/index.ts';
+import { Network } from '../support/packet-network.ts';
 import { FUZZ_FACTOR, runs } from '../support/runs.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 type Item = Uint8Array | Item[];
 

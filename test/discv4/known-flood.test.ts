@@ -5,7 +5,8 @@ import { DEFAULT_LIMITS, packetHash } from '../../src/discv4/index.ts';
 import { Intake } from '../../src/discv4/intake.ts';
 import type { KadNode } from '../../src/kad/index.ts';
 import { originOf } from '../../src/kad/origin.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 /** As fast as signatures are without the addon: so many each time, of about a millisecond each. */
 const OPENED_AT_ONCE = 8;

@@ -1,18 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { decodeMessage, isPacket, type Message } from '../../src/discv4/index.ts';
 import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
-import { Network, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { SimNode } from './network.ts';
 
 /** Loses the first packet of a kind that a host sends. */
 class LosingNetwork extends Network {
   readonly sent: string[] = [];
-  loses: { kind: Message['kind']; from: UdpEndpoint } | undefined;
+  losesFirst: { kind: Message['kind']; from: UdpEndpoint } | undefined;
 
   override send(packet: Uint8Array, from: UdpEndpoint, to: UdpEndpoint): void {
     const kind = isPacket(packet) ? decodeMessage(packet)?.kind : undefined;
-    const isLost = kind !== undefined && kind === this.loses?.kind && from.ip === this.loses.from.ip;
+    const isLost =
+      kind !== undefined && kind === this.losesFirst?.kind && from.ip === this.losesFirst.from.ip;
     this.sent.push(`${from.ip} ${kind}${isLost ? ' lost' : ''}`);
-    if (isLost) this.loses = undefined;
+    if (isLost) this.losesFirst = undefined;
     else super.send(packet, from, to);
   }
 }
@@ -23,7 +25,7 @@ describe('a node that passes over questions, as part of our proof got lost,', ()
       const network = new LosingNetwork();
       const a = new SimNode(network, {});
       const b = new SimNode(network, {});
-      network.loses = { kind: lost, from: lost === 'ping' ? b.endpoint : a.endpoint };
+      network.losesFirst = { kind: lost, from: lost === 'ping' ? b.endpoint : a.endpoint };
       const asked = a.ask<KadNode[]>((done) => a.engine.findNode(b.node, a.publicKey, a.now, done));
       network.env.advance(5_000);
       expect(network.sent).toContain(`${lost === 'ping' ? b.endpoint.ip : a.endpoint.ip} ${lost} lost`);

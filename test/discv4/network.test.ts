@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { compareBytes, toBareHex } from '../../src/base/bytes.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import { compareDistance, FIRST_REFRESH_INTERVAL_MS, REFRESH_INTERVAL_MS } from '../../src/kad/index.ts';
-import { Network, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { SimNode } from './network.ts';
 
 /** A bootnode, and others that know only it, each starting some time after the one before. */
 function grow(network: Network, count: number, { isCheap = true, everyMs = 100 } = {}): SimNode[] {

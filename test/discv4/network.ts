@@ -1,7 +1,6 @@
-/** Engines in one process with a virtual clock, joined by links that have delay and loss. */
+/** Engines of v4 in a network of packets. */
 import { concatBytes } from '../../src/base/bytes.ts';
 import type { Timer } from '../../src/base/env.ts';
-import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import {
   DEFAULT_LIMITS,
@@ -19,6 +18,7 @@ import {
 } from '../../src/discv4/index.ts';
 import { type NodeRecord, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
+import { freshEndpoint, type Network } from '../support/packet-network.ts';
 
 /** A signature that is the key itself: it costs nothing, and anybody can make it. */
 export function cheapCrypto(publicKey: Uint8Array): PacketCrypto {
@@ -27,47 +27,6 @@ export function cheapCrypto(publicKey: Uint8Array): PacketCrypto {
     open: (packets) => packets.map((packet) => packet.slice(32, 96)),
     seal: (contents) => contents.map((content) => withHash(signature, content)),
   };
-}
-
-export interface SentPacket {
-  readonly packet: Uint8Array;
-  readonly from: UdpEndpoint;
-  readonly to: UdpEndpoint;
-}
-
-/** Somebody with an address. */
-interface Host {
-  receive(packet: Uint8Array, from: UdpEndpoint): void;
-}
-
-export class Network {
-  readonly env: VirtualEnv;
-  /** All that was sent, when it is wanted. */
-  readonly log: SentPacket[] | undefined;
-  lossRate = 0;
-  delayMs = 20;
-  readonly #hosts = new Map<string, Host>();
-
-  constructor({ seed = 1, log = false }: { seed?: number; log?: boolean } = {}) {
-    // Not at zero: a Unix time of zero leaves no room for a time before it.
-    this.env = new VirtualEnv({ now: 1_700_000_000_000, seed });
-    this.log = log ? [] : undefined;
-  }
-
-  attach({ ip, port }: UdpEndpoint, host: Host): void {
-    this.#hosts.set(`${ip} ${port}`, host);
-  }
-
-  detach({ ip, port }: UdpEndpoint): void {
-    this.#hosts.delete(`${ip} ${port}`);
-  }
-
-  send(packet: Uint8Array, from: UdpEndpoint, to: UdpEndpoint): void {
-    this.log?.push({ packet, from, to });
-    if (this.lossRate > 0 && (this.env.randomBytes(1)[0] ?? 0) < 256 * this.lossRate) return;
-    const { ip, port } = to;
-    this.env.setTimer(this.delayMs, () => this.#hosts.get(`${ip} ${port}`)?.receive(packet, from));
-  }
 }
 
 export interface NodeOptions {
@@ -82,14 +41,6 @@ export interface NodeOptions {
   readonly openedAtOnce?: number;
   /** Those that differ from the default ones. */
   readonly limits?: Partial<IntakeLimits>;
-}
-
-let nextHost = 0;
-
-/** An address of its own, each in another /24. */
-function freshEndpoint(): UdpEndpoint {
-  nextHost++;
-  return { ip: `${20 + (nextHost >> 16)}.${(nextHost >> 8) & 255}.${nextHost & 255}.1`, port: 30303 };
 }
 
 /** An engine with an address and a timer. */

@@ -9,7 +9,8 @@ import {
   logDistance,
   TABLE_NETWORK_LIMIT,
 } from '../../src/kad/index.ts';
-import { cheapCrypto, Network, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { cheapCrypto, SimNode } from './network.ts';
 
 const IDENTITIES = 20_000;
 const HONEST = 10;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KadNode } from '../../src/kad/index.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 const isIpv4 = (ip: string): boolean => !ip.includes(':');
 

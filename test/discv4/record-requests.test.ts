@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Message, packetHash, type RequestFailure } from '../../src/discv4/index.ts';
 import { type NodeRecord, signRecord } from '../../src/enr/index.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 const KEY = new Uint8Array(32).fill(7);
 

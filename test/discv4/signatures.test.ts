@@ -12,7 +12,8 @@ import {
   REPLY_TIMEOUT_MS,
 } from '../../src/discv4/index.ts';
 import { signRecord } from '../../src/enr/index.ts';
-import { Network, Puppet } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet } from './network.ts';
 
 const endpoint = { ip: '10.0.0.1', port: 30303 };
 

@@ -6,7 +6,8 @@ import { Proofs } from '../../src/discv4/proofs.ts';
 import { MAX_UNANSWERED, MAX_UNANSWERED_OF_KNOWN, SILENCE_MS, Silence } from '../../src/discv4/silence.ts';
 import type { UdpEndpoint } from '../../src/kad/index.ts';
 import { kadNode } from '../../src/kad/index.ts';
-import { Network, Puppet, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { Puppet, SimNode } from './network.ts';
 
 const at = (port: number, ip = '8.7.6.5'): UdpEndpoint => ({ ip, port });
 

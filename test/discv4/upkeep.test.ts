@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { kadNode } from '../../src/kad/index.ts';
-import { Network, SimNode } from './network.ts';
+import { Network } from '../support/packet-network.ts';
+import { SimNode } from './network.ts';
 
 it('a node that is given again and again is begun with once, and at each of its places', () => {
   const network = new Network({ seed: 5 });

@@ -3,7 +3,8 @@ import { equalBytes, toBareHex } from '../../src/base/bytes.ts';
 import { MAX_DISTANCE } from '../../src/discv5/index.ts';
 import { compareDistance, logDistance } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
-import { freshEndpoint, Network, SimNode } from './network.ts';
+import { freshEndpoint, Network } from '../support/packet-network.ts';
+import { SimNode } from './network.ts';
 
 /** A network of two that have not met. */
 function pair(options: { log?: boolean } = {}) {

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { encodeMessage, MAX_CHALLENGED, type Message } from '../../src/discv5/index.ts';
 import { deriveKeys, signIdentity } from '../../src/discv5/keys.ts';
-import { MAX_RATED, MAX_RATED_SUBNETS } from '../../src/discv5/limits.ts';
 import {
   randomMessage,
   sealHandshake,
@@ -14,9 +13,10 @@ import {
 } from '../../src/discv5/packet.ts';
 import { MAX_SESSIONS_OF_NETWORK, Sessions } from '../../src/discv5/sessions.ts';
 import { compressPublicKey, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
-import type { UdpEndpoint } from '../../src/kad/index.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS, type UdpEndpoint } from '../../src/kad/index.ts';
+import { freshEndpoint, Network } from '../support/packet-network.ts';
 import { runs } from '../support/runs.ts';
-import { freshEndpoint, Network, SimNode } from './network.ts';
+import { SimNode } from './network.ts';
 
 /** Somebody who makes packets by hand. */
 class Puppet {

@@ -21,9 +21,7 @@ function told(...answers: readonly (readonly KadNode[] | RequestFailure | undefi
       trackRequest: (_, success) => void tracked.push(success),
     },
     requests: {
-      isFull: false,
-      awaitRoom: () => undefined,
-      forgoRoom: () => undefined,
+      room: { isFull: false, await: () => undefined, forgo: () => undefined },
       findNode: (_node, _target, done) => {
         const answer = left.shift();
         if (Array.isArray(answer)) done(answer);
