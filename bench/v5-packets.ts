@@ -11,26 +11,12 @@ import { systemEnv } from '../src/base/env.ts';
 import type { Figure } from '../src/bench/figure.ts';
 import { overRounds } from '../src/bench/measure.ts';
 import { backend, generateSecretKey, publicKeyOf } from '../src/crypto/index.ts';
+import { decodeMessage, encodeMessage } from '../src/discv5/index.ts';
 import { openMessage, sealMessage, unmask } from '../src/discv5/packet.ts';
 import { nodeIdOf, signRecord } from '../src/enr/index.ts';
-import {
-  bigUint,
-  bytes,
-  decode,
-  decodePrefix,
-  encodeBehind,
-  list,
-  raw,
-  struct,
-  uint,
-} from '../src/rlp/index.ts';
 import { goEthereumV5 } from './go-ethereum.ts';
 import { pace } from './measure.ts';
 import type { BenchRow, BenchSubject } from './row.ts';
-
-const requestId = bytes({ max: 8 });
-const PING = { type: Uint8Array.of(1), codec: struct({ requestId, enrSeq: bigUint(64) }) };
-const NODES = { type: Uint8Array.of(4), codec: struct({ requestId, total: uint(53), records: list(raw) }) };
 
 const REQUEST_ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const RECORDS = [30310, 30311, 30312].map((udp) =>
@@ -50,9 +36,9 @@ function srcIdOf(): Uint8Array {
 }
 
 function plaintextOf(kind: Kind): Uint8Array {
-  if (kind === 'ping') return encodeBehind(PING.type, PING.codec, { requestId: REQUEST_ID, enrSeq: 7n });
-  const records = RECORDS.map(({ encoded }) => decode(raw, encoded));
-  return encodeBehind(NODES.type, NODES.codec, { requestId: REQUEST_ID, total: 5, records });
+  const requestId = REQUEST_ID;
+  if (kind === 'ping') return encodeMessage({ kind, requestId, enrSeq: 7n });
+  return encodeMessage({ kind, requestId, total: 5, records: RECORDS.map(({ encoded }) => encoded) });
 }
 
 function seal(kind: Kind, count: number): Uint8Array {
@@ -68,12 +54,10 @@ function open(packet: Uint8Array): number {
   if (typeof found !== 'object' || found.kind !== 'message') throw new Error('not a message');
   const plaintext = openMessage(found, key);
   if (plaintext === undefined) throw new Error('a packet does not open');
-  const data = plaintext.subarray(1);
-  if (plaintext[0] === PING.type[0]) return Number(decodePrefix(PING.codec, data).value.enrSeq);
-  const { records } = decodePrefix(NODES.codec, data).value;
-  let length = 0;
-  for (const { encoded } of records) length += encoded.length;
-  return length;
+  const message = decodeMessage(plaintext);
+  if (message?.kind === 'ping') return Number(message.enrSeq);
+  if (message?.kind !== 'nodes') throw new Error('another message than was sent');
+  return message.records.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** How often a second of CPU time `run` is done. */

@@ -2,7 +2,7 @@ import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
 import { decodeBans, encodeBans } from './ban-codec.ts';
-import { type Bans, type BanTarget, MAX_BANS } from './bans.ts';
+import { type Bans, type BanTarget, banKeyOf, MAX_BANS } from './bans.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 
 /** The most that a crash loses. */
@@ -27,7 +27,7 @@ export class BanStore {
   /** There is something to be written. */
   #isDirty = false;
   #isLoaded = false;
-  /** Bans that were taken back before those of the last run were read, by kind and name. */
+  /** Bans that were taken back before those of the last run were read, by their keys. */
   readonly #takenBack = new Map<string, true>();
   #isClosed = false;
 
@@ -41,7 +41,7 @@ export class BanStore {
       const value = await database?.localBans(id);
       const { bans: stored, damaged } = decodeBans(value ?? new Uint8Array(0));
       for (const ban of stored) {
-        if (this.#takenBack.has(nameOf(ban))) this.#isDirty = true;
+        if (this.#takenBack.has(banKeyOf(ban))) this.#isDirty = true;
         else bans.restore(ban);
       }
       const cause = database?.damage;
@@ -69,7 +69,7 @@ export class BanStore {
 
   /** The user has taken a ban back, perhaps one of an earlier run that is still to be read. */
   takenBack(target: BanTarget): void {
-    if (!this.#isLoaded) setLatest(this.#takenBack, nameOf(target), true, MAX_BANS);
+    if (!this.#isLoaded) setLatest(this.#takenBack, banKeyOf(target), true, MAX_BANS);
   }
 
   #schedule(ms: number): void {
@@ -99,8 +99,4 @@ export class BanStore {
       if (!this.#isClosed) this.#schedule(BANS_RETRY_MS);
     }
   }
-}
-
-function nameOf({ kind, name }: BanTarget): string {
-  return `${kind}:${name}`;
 }

@@ -87,11 +87,11 @@ export class Bans {
   get all(): readonly Ban[] {
     return [...this.#bans.values()]
       .filter((ban) => this.#holds(ban))
-      .map((ban) => this.#bans.get(keyOf(ban)) ?? ban);
+      .map((ban) => this.#bans.get(banKeyOf(ban)) ?? ban);
   }
 
   get(kind: BanKind, name: string): Ban | undefined {
-    const ban = this.#bans.get(keyOf({ kind, name }));
+    const ban = this.#bans.get(banKeyOf({ kind, name }));
     return ban !== undefined && this.#holds(ban) ? ban : undefined;
   }
 
@@ -124,24 +124,24 @@ export class Bans {
   }
 
   remove({ kind, name }: BanTarget): boolean {
-    return this.#bans.delete(keyOf({ kind, name }));
+    return this.#bans.delete(banKeyOf({ kind, name }));
   }
 
   #put(ban: Ban): void {
-    this.#bans.delete(keyOf(ban));
-    this.#bans.set(keyOf(ban), ban);
+    this.#bans.delete(banKeyOf(ban));
+    this.#bans.set(banKeyOf(ban), ban);
     if (this.#bans.size <= MAX_BANS) return;
     let first = ban;
     for (const [key, each] of this.#bans) {
       if (!this.#holds(each)) this.#bans.delete(key);
       else if (goesBefore(each, first)) first = each;
     }
-    if (this.#bans.size > MAX_BANS) this.#bans.delete(keyOf(first));
+    if (this.#bans.size > MAX_BANS) this.#bans.delete(banKeyOf(first));
   }
 
   /** Whether it holds; one that does not is forgotten, and of one whose clock was set back the end is moved. */
   #holds(ban: Ban): boolean {
-    const key = keyOf(ban);
+    const key = banKeyOf(ban);
     if (ban.until <= this.#env.unixTime()) {
       if (this.#bans.get(key) === ban) this.#bans.delete(key);
       return false;
@@ -163,6 +163,7 @@ function goesBefore(one: Ban, other: Ban): boolean {
   return one.by === other.by ? one.until < other.until : one.by === 'policy';
 }
 
-function keyOf({ kind, name }: BanTarget): string {
+/** What a ban is known by. */
+export function banKeyOf({ kind, name }: BanTarget): string {
   return `${kind}:${name}`;
 }

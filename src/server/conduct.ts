@@ -90,11 +90,8 @@ export class Conduct {
 
   /** The ban that keeps us from dialing a node at all of its places; of those of its addresses the one that ends first. */
   banOfPlaces(key: string, hosts: readonly string[]): Ban | undefined {
-    const [first, ...others] = hosts.map((host) => this.banOf(key, host));
-    return others.reduce(
-      (soonest, ban) => soonest && ban && (ban.until < soonest.until ? ban : soonest),
-      first,
-    );
+    const bans = hosts.map((host) => this.banOf(key, host)).filter((ban) => ban !== undefined);
+    return bans.length === hosts.length ? firstToEnd(bans) : undefined;
   }
 
   /** Whether nobody is let in from an address: where one is whom the user has named, the policy bans in vain. */
@@ -249,9 +246,12 @@ export function bannedError(ban: Ban): PeerlaneError {
 
 /** All addresses of a node were banned when it was dialed; `details.until` is when the first of these bans ends, as `Ban.until`. */
 export function allBannedError(bans: readonly Ban[]): PeerlaneError {
-  const [first, ...others] = bans;
-  if (first === undefined) return new PeerlaneError('banned', 'the node is banned');
-  const ban = others.reduce((soonest, one) => (one.until < soonest.until ? one : soonest), first);
+  const ban = firstToEnd(bans);
+  if (ban === undefined) return new PeerlaneError('banned', 'the node is banned');
   const { message } = bannedError(ban);
   return new PeerlaneError('banned', message, { details: { until: ban.until } });
+}
+
+function firstToEnd([first, ...others]: readonly Ban[]): Ban | undefined {
+  return first && others.reduce((soonest, ban) => (ban.until < soonest.until ? ban : soonest), first);
 }
