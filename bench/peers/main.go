@@ -5,8 +5,10 @@
 //	bench-go load                      many RLPx connections to one node under test, go-ethereum's or ours
 //	bench-go discover                  a discovery v4 node that a benchmark gives orders to
 //	bench-go discover-load             nodes that it knows and that ping it, and a flood beside them
+//	bench-go discover5                 a discovery v5 node
+//	bench-go discover5-load            nodes that set up sessions with it, and a flood beside them
 //
-// The last four take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
+// The last six take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
 //
 // The rows:
 //
@@ -75,9 +77,10 @@ func main() {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		run := map[string]func(args []string) error{
 			"node": runNode, "load": runLoad, "discover": runDiscover, "discover-load": runDiscoverLoad,
+			"discover5": runDiscover5, "discover5-load": runDiscover5Load,
 		}[os.Args[1]]
 		if run == nil {
-			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load | discover | discover-load")
+			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load | discover | discover-load | discover5 | discover5-load")
 			os.Exit(2)
 		}
 		if err := run(os.Args[2:]); err != nil {
