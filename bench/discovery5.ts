@@ -6,11 +6,11 @@ import { apart, type Bench, compare, type Node, type NodeSubject } from './node-
 const SUBJECTS: readonly NodeSubject[] = ['native', 'go-ethereum'];
 const ROUNDS = 7;
 /** Sockets, each of which sets up one session at a time, for new nodes. */
-const SOCKETS = 32;
-const SESSIONS = quick ? 5 : 100;
+const SOCKETS = 128;
+const SESSIONS = quick ? 2 : 25;
 /** Nodes that wait to be met, and how many are pinged at a time. */
 const AWAITING = quick ? 100 : 1500;
-const PINGED_AT_A_TIME = 32;
+const PINGED_AT_A_TIME = 128;
 
 /** Sessions that others set up, each with a Ping that is answered. */
 const inbound = async (bench: Bench, node: Node) => {

@@ -16,6 +16,7 @@
 //	frame-encode-SIZE-xN  rlpx.Conn.Write into a connection that drops what it gets
 //	frame-decode-SIZE-xN  rlpx.Conn.Read from a connection that replays recorded frames from memory
 //	v5-packet-*           v5wire.Codec.Encode and Decode of a Ping and of a Nodes with three records, in a session
+//	v5-handshake          both sides of a handshake of v5wire.Codec, from a packet that does not open to the session
 //	tcp-100k              two p2p.Server in this process, one connection over loopback, messages of 100 KB
 //	tcp-100k-one-core     the same with GOMAXPROCS=1
 //
@@ -125,6 +126,7 @@ func main() {
 		emit("v5-packet-encode-"+name, "packets/s", "", func() float64 { return measureV5Encode(message) })
 		emit("v5-packet-decode-"+name, "packets/s", "", func() float64 { return measureV5Decode(message) })
 	}
+	emit("v5-handshake", "handshakes/s", "", measureV5Handshake)
 	link := newTCPLink()
 	emit("tcp-100k-one-core", "MB/s", "random", link.measure)
 	runtime.GOMAXPROCS(cores)
