@@ -23,6 +23,8 @@ export interface DialCounts {
   readonly codes: ReadonlyMap<ErrorCode, number>;
   /** Nodes that were not dialed, since their records say that they are of no use. */
   readonly passedOver: number;
+  /** Those among the nodes that discovery v5 has found, which are of all kinds. */
+  readonly foreign?: number;
   /** Nodes that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
   readonly restricted: number;
 }
@@ -78,6 +80,7 @@ export type FindingKind =
   | 'incompatible'
   | 'unreachable'
   | 'no-candidates'
+  | 'version-unheard'
   | 'other-address'
   | 'nat'
   | 'symmetric-nat'
