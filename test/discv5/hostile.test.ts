@@ -138,12 +138,17 @@ describe('a flood', () => {
   it('of sessions of one network takes no more than its part', () => {
     const sessions = new Sessions();
     const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
-    sessions.establish({ key: 'friend' }, '1.2.3', keys, undefined);
+    const endpoint = { ip: '6.6.6.6', port: 1 };
+    sessions.establish({ key: 'friend', endpoint }, '1.2.3', keys, undefined);
     for (let i = 0; i < 3 * MAX_SESSIONS_OF_NETWORK; i++) {
-      sessions.establish({ key: `${i}` }, '6.6.6', keys, undefined);
+      sessions.establish({ key: `${i}`, endpoint }, '6.6.6', keys, undefined);
     }
     expect(sessions.size).toBe(MAX_SESSIONS_OF_NETWORK + 1);
     expect(sessions.get({ key: 'friend' })).toBeDefined();
     expect(sessions.get({ key: '0' })).toBeUndefined();
+    expect(sessions.knowsAddress('6.6.6.6')).toBe(true);
+    for (const key of ['friend', ...Array.from({ length: 3 * MAX_SESSIONS_OF_NETWORK }, (_, i) => `${i}`)])
+      sessions.drop({ key });
+    expect(sessions.knowsAddress('6.6.6.6')).toBe(false);
   });
 });
