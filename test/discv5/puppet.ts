@@ -110,7 +110,11 @@ export class Puppet {
 
   /** Once there is a session. */
   say(to: SimNode, plaintext: Uint8Array): void {
+    this.send(to, this.sealed(to, plaintext));
+  }
+
+  sealed(to: SimNode, plaintext: Uint8Array): Uint8Array {
     if (this.keys === undefined) throw new Error('no session');
-    this.send(to, sealMessage({ ...this.#fields(to), key: this.keys.initiatorKey, plaintext }));
+    return sealMessage({ ...this.#fields(to), key: this.keys.initiatorKey, plaintext });
   }
 }

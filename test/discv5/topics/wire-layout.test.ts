@@ -1,9 +1,11 @@
 /** The messages of topics byte by byte (discv5-wire.md, "REGTOPIC Request" to "TOPICNODES Response"): nobody else speaks them yet. */
 import { describe, expect, it } from 'vitest';
 import { EMPTY } from '../../../src/base/bytes.ts';
-import type { Message } from '../../../src/discv5/index.ts';
+import { encodeMessage, type Message } from '../../../src/discv5/index.ts';
+import { MAX_PLAINTEXT_SIZE } from '../../../src/discv5/packet.ts';
 import { E } from '../../../src/discv5/topics/index.ts';
-import { topicDiscoveryEntries } from '../../../src/enr/index.ts';
+import { MAX_TICKET_LENGTH, MAX_TOPIC_DISTANCES } from '../../../src/discv5/topics/parameters.ts';
+import { MAX_RECORD_SIZE, topicDiscoveryEntries } from '../../../src/enr/index.ts';
 import { logDistance } from '../../../src/kad/index.ts';
 import { freshEndpoint, Network } from '../../support/packet-network.ts';
 import { SimNode } from '../network.ts';
@@ -34,6 +36,15 @@ function said(puppet: Puppet, node: SimNode, plaintext: Uint8Array): Uint8Array[
   puppet.messages();
   return [...puppet.plaintexts];
 }
+
+it('a request fits into a packet with the longest record, ticket and distances', () => {
+  const sent = encodeMessage({
+    ...{ kind: 'regTopic', requestId: id, topic, ticket: new Uint8Array(MAX_TICKET_LENGTH) },
+    record: list(item(new Uint8Array(MAX_RECORD_SIZE - 6))),
+    distances: Array.from({ length: MAX_TOPIC_DISTANCES }, () => 256),
+  });
+  expect(sent.length).toBeLessThan(MAX_PLAINTEXT_SIZE);
+});
 
 describe('a registrar', () => {
   it('answers REGTOPIC with REGCONFIRMATION, with a ticket and without, and NODES', () => {

@@ -119,6 +119,42 @@ describe('a topic', () => {
     advertise(advertiser, topic);
   });
 
+  it('is let in though a packet gets lost, and found though many do', () => {
+    const { network, boot, nodes } = grown(1);
+    const [advertiser] = nodes;
+    if (advertiser === undefined) throw new Error('there is one');
+    const run = advertise(advertiser, topicOf(10));
+    network.env.advance(500);
+    expect(run.stats).toEqual({ active: 0, pending: 1 });
+    let lost = 0;
+    expect(boot.engine.stats().topics?.answers.admitted).toBe(0);
+    network.loses = ({ from }) =>
+      from.ip === boot.endpoint.ip && boot.engine.stats().topics?.answers.admitted === 1 && lost++ === 0;
+    network.env.advance(5_000);
+    expect(lost).toBeGreaterThan(0);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+    network.loses = () => false;
+    network.lossRate = 0.2;
+    const others = Array.from({ length: 5 }, () => joined(network, boot));
+    network.env.advance(MINUTE);
+    const found = others.map((node) => search(network, node, topicOf(10)).length);
+    expect(found.reduce((sum, n) => sum + n)).toBeGreaterThan(3);
+  });
+
+  it('is not asked of registrars that the record says no way from', () => {
+    const { network, boot } = grown(0, { endpoint: { ip: '2600:1::1', port: 30303 } });
+    const advertiser = joined(network, boot);
+    network.env.advance(MINUTE);
+    expect(advertiser.engine.table.isLive(boot.id)).toBe(true);
+    const run = advertise(advertiser, topicOf(11));
+    network.env.advance(MINUTE);
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect(boot.engine.stats().receivedOf.regTopic).toBe(0);
+    // Whoever searches may come by any family.
+    expect(search(network, advertiser, topicOf(11))).toEqual([]);
+    expect(boot.engine.stats().receivedOf.topicQuery).toBe(1);
+  });
+
   it('goes to another registrar when one is gone', () => {
     const { network, boot, nodes } = grown(1);
     const [advertiser] = nodes;
@@ -178,7 +214,7 @@ describe('a topic', () => {
   });
 
   it('and others beside it leave room for the other requests of a node', () => {
-    const { network, nodes } = grown(11);
+    const { network, nodes } = grown(4);
     const [advertiser] = nodes;
     if (advertiser === undefined) throw new Error('there is one');
     network.lossRate = 1;
@@ -188,7 +224,7 @@ describe('a topic', () => {
     expect(requests).toBeGreaterThan(56);
     expect(requests).toBeLessThan(64 + 8);
     network.lossRate = 0;
-    network.env.advance(5 * MINUTE);
+    network.env.advance(MINUTE);
     for (const run of runs) expect(run.stats.active + run.stats.pending).toBeGreaterThan(0);
   });
 });
