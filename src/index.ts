@@ -33,7 +33,11 @@ export type {
   Discv5MessageKind,
   Discv5Ping,
   Discv5Stats,
+  TopicAnswerCounts,
+  TopicSource,
+  TopicStats,
 } from './discv5/index.ts';
+export { type AdvertiserStats, topicId } from './discv5/index.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {
@@ -105,9 +109,11 @@ export type {
   NodePatch,
   NodeSource,
   NodeSourceName,
+  ServerDiscv5,
   StoredNode,
 } from './server/index.ts';
 export {
+  Advertisement,
   type BandwidthOptions,
   type Broadcast,
   type BroadcastResult,
@@ -155,6 +161,8 @@ export {
   serveMetrics,
   type TalkHandler,
   type TalkSender,
+  type TopicSearchOptions,
+  type UdpListen,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';
 export type { NodeFacts } from './server/node-db/stored-node.ts';
