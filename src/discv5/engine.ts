@@ -402,8 +402,15 @@ export class Discv5Engine {
         this.#topics?.query(sender, message);
         return;
       default:
-        if (!this.#requests.take(remote, message)) this.#dropped.unsolicited++;
+        if (this.#requests.take(remote, message)) this.#proved(remote);
+        else this.#dropped.unsolicited++;
     }
+  }
+
+  /** Somebody has answered with keys that nobody has who was not sent our packets there: if an entry says so, it is there. */
+  #proved({ id, endpoint }: Remote): void {
+    const entry = this.table.get(id);
+    if (entry?.ip === endpoint.ip && entry.udpPort === endpoint.port) this.table.proved(id);
   }
 
   /** A node of the table says that it has a record of that number. */
