@@ -1,5 +1,3 @@
-import { formatIpv4 } from '../../src/base/ip.ts';
-import { isGlobal } from '../../src/base/ip-class.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
 import { Links } from './links.ts';
@@ -52,10 +50,7 @@ export class SimNetwork {
 
   /** A random public address: as a rule each in a network of its own. */
   freshEndpoint(): UdpEndpoint {
-    for (;;) {
-      const address = Uint8Array.from({ length: 4 }, () => this.random.below(256));
-      if (isGlobal(address)) return { ip: formatIpv4(address), port: UDP_PORT };
-    }
+    return { ip: this.random.address(), port: UDP_PORT };
   }
 
   newIdentity(): Identity {

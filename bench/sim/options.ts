@@ -1,7 +1,8 @@
 /** What the program of the simulated network is told. */
 import { parseArgs } from 'node:util';
-import { errorText, PeerlaneError } from '../../src/base/errors.ts';
+import { errorText } from '../../src/base/errors.ts';
 import type { EclipseOptions } from './eclipse.ts';
+import { invalid, number, seedOf, wholeNumber } from './numbers.ts';
 import type { SimulationOptions } from './simulation.ts';
 
 export const USAGE = `usage: npm run bench -- discovery-sim [--nodes N] [--seed S] [--lookups N] [--join MINUTES]
@@ -22,11 +23,7 @@ export type ProgramOptions = { readonly json: boolean } & (
 export function readOptions(args: readonly string[]): ProgramOptions {
   const values = valuesOf(args);
   const { json = false, eclipse = false, growth = false, 'real-signatures': isReal = false } = values;
-  const seed = wholeNumber('seed', values.seed, {
-    usual: 1 + (Date.now() % 1_000_000),
-    least: 0,
-    most: 2 ** 32 - 1,
-  });
+  const seed = seedOf(values.seed);
   if (eclipse) {
     const other = Object.keys(values).find((name) => !OF_AN_ATTACK.includes(name));
     if (other !== undefined) throw invalid(`--${other} does not go with --eclipse`);
@@ -72,28 +69,4 @@ function valuesOf(args: readonly string[]) {
   } catch (error) {
     throw invalid(errorText(error));
   }
-}
-
-interface Bounds {
-  readonly usual: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-function number(name: string, text: string | undefined, { usual, least, most }: Bounds): number {
-  if (text === undefined) return usual;
-  // Of an empty text Number makes a zero.
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= least && value <= most) return value;
-  throw invalid(`--${name} is a number from ${least} to ${most}`);
-}
-
-function wholeNumber(name: string, text: string | undefined, bounds: Bounds): number {
-  const value = number(name, text, bounds);
-  if (Number.isInteger(value)) return value;
-  throw invalid(`--${name} is a whole number from ${bounds.least} to ${bounds.most}`);
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }
