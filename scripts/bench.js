@@ -13,8 +13,11 @@ const [first, ...rest] = process.argv.slice(2);
 const PROGRAMS = {
   soak: [program('soak.js'), ...rest],
   'read-turns': [program('read-turns.js'), ...rest],
-  'topic-sim': ['--max-old-space-size=20000', program('topic-sim.js'), ...rest],
   // Ten thousand nodes take more than what Node grants itself; most of what they make lives for a moment.
+  'topic-sim': [
+    ...['--max-old-space-size=20000', '--max-semi-space-size=128'],
+    ...[program('topic-sim.js'), ...rest],
+  ],
   'discovery-sim': [
     ...['--expose-gc', '--max-old-space-size=20000', '--max-semi-space-size=64'],
     ...[program('discovery-sim.js'), ...rest],

@@ -18,11 +18,11 @@ import {
   type UdpEndpoint,
   Upkeep,
 } from '../kad/index.ts';
+import { type Discv5Crypto, discv5Crypto } from './crypto.ts';
 import { lookupDistances } from './distances.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 import type { Identity } from './handshake.ts';
-import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 import { type Discv5MessageKind, decodeMessage, MESSAGE_TYPE, type Message } from './messages.ts';
 import {
@@ -51,6 +51,8 @@ export interface Discv5Options {
   /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
   readonly seeds?: readonly KadNode[];
   readonly limits?: Partial<Discv5Limits>;
+  /** Default: the real one. */
+  readonly crypto?: Discv5Crypto;
 }
 
 /** What came of a datagram: `foreign`: it is none of this protocol, nor of this node's. */
@@ -60,7 +62,7 @@ export class Discv5Engine {
   readonly table: Table;
   readonly #host: Discv5Host;
   readonly #agenda = new Agenda();
-  readonly #known = new KnownRecords();
+  readonly #crypto: Discv5Crypto;
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #responder: Responder;
@@ -72,8 +74,9 @@ export class Discv5Engine {
     ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
   };
 
-  constructor({ identity, host, env, seeds = [], limits }: Discv5Options) {
+  constructor({ identity, host, env, seeds = [], limits, crypto = discv5Crypto() }: Discv5Options) {
     this.#host = host;
+    this.#crypto = crypto;
     const randomBytes = (length: number) => env.randomBytes(length);
     const table = new Table({
       ...{ localId: identity.id, randomBytes },
@@ -83,7 +86,7 @@ export class Discv5Engine {
     this.table = table;
     const localRecord = () => host.localRecord();
     this.#wire = new Wire({
-      ...{ identity, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
+      ...{ identity, crypto, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
       send: (packet, to) => host.send(packet, to),
       recordOf: (id) => table.get(id)?.record,
     });
@@ -250,7 +253,7 @@ export class Discv5Engine {
   }
 
   #asked(node: KadNode) {
-    return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
+    return { node, known: this.#crypto.records, reaches: (ip: string) => this.#reaches(ip) };
   }
 
   #ping(node: KadNode, done: Done<Discv5Ping>): void {

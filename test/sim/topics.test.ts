@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { IdSpace } from '../../bench/sim/id-space.ts';
+import { madeUpNode } from '../../bench/sim/made-up.ts';
 import { Random } from '../../bench/sim/random.ts';
-import { IdSpace } from '../../bench/sim/topics/id-space.ts';
-import { madeUpNode } from '../../bench/sim/topics/made-up.ts';
 import { readTopicOptions } from '../../bench/sim/topics/options.ts';
 import { attackTable, topicFailure, topicText } from '../../bench/sim/topics/report.ts';
 import { simulateTopic, type TopicSimulationOptions } from '../../bench/sim/topics/simulation.ts';

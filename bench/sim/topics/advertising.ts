@@ -4,6 +4,9 @@ import { noTally } from './calls.ts';
 import type { HonestPeer } from './peer.ts';
 import { confirmationOf, recordsOf, regTopic } from './requests.ts';
 
+/** A registration that has had no answer is sent once more. */
+const ATTEMPTS = 2;
+
 /** One node that keeps a topic advertised. */
 export class Advertising {
   readonly peer: HonestPeer;
@@ -49,14 +52,19 @@ export class Advertising {
     this.#timer = env.setTimer(Math.max(0, deadline - env.now()), () => this.#pump());
   }
 
-  #ask(registration: RegistrationToSend): void {
+  #ask(registration: RegistrationToSend, attempts = ATTEMPTS): void {
     const { env, nodesOf } = this.peer.network;
     const { node } = registration;
     this.peer.ask(node, regTopic(registration, this.peer.node), this.tally, (messages) => {
       const now = env.now();
       const answer = messages && confirmationOf(messages);
-      if (messages === undefined || answer === undefined) this.advertiser.failed(node.id, now);
-      else {
+      if (messages === undefined || answer === undefined) {
+        if (attempts > 1) {
+          this.#ask(registration, attempts - 1);
+          return;
+        }
+        this.advertiser.failed(node.id, now);
+      } else {
         this.advertiser.answered(node.id, answer, now);
         const auxiliary = nodesOf(recordsOf(messages, 'nodes'));
         if (this.#table.addAuxiliary(auxiliary, now).length > 0) this.advertiser.tableChanged();

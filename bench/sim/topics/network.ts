@@ -1,10 +1,10 @@
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import type { TopicNode, TopicParameters } from '../../../src/discv5/topics/index.ts';
 import type { KadNode } from '../../../src/kad/index.ts';
+import { IdSpace } from '../id-space.ts';
 import { Links } from '../links.ts';
+import { madeUpNode } from '../made-up.ts';
 import { Random } from '../random.ts';
-import { IdSpace } from './id-space.ts';
-import { madeUpNode } from './made-up.ts';
 import type { TopicPacket } from './packets.ts';
 import { HonestPeer, type Peer } from './peer.ts';
 

@@ -1,9 +1,9 @@
 /** Nodes whose records nobody has signed: who simulates verifies none. */
-import type { TopicNode } from '../../../src/discv5/topics/index.ts';
-import { NodeRecord, topicDiscoveryEntries } from '../../../src/enr/index.ts';
-import { type KadNode, nodeOfRecord, type UdpEndpoint } from '../../../src/kad/index.ts';
-import { bytes, encode, encodeList, text, uint } from '../../../src/rlp/index.ts';
-import type { Random } from '../random.ts';
+import type { TopicNode } from '../../src/discv5/topics/index.ts';
+import { NodeRecord, topicDiscoveryEntries } from '../../src/enr/index.ts';
+import { type KadNode, nodeOfRecord, type UdpEndpoint } from '../../src/kad/index.ts';
+import { bytes, encode, encodeList, text, uint } from '../../src/rlp/index.ts';
+import type { Random } from './random.ts';
 
 const key = text(32);
 const value = bytes();

@@ -1,5 +1,5 @@
 /** All nodes in the order of their ids, and the tables that they have when they have been there for a while. */
-import { compareBytes, toBareHex } from '../../../src/base/bytes.ts';
+import { compareBytes, toBareHex } from '../../src/base/bytes.ts';
 import {
   BUCKET_NETWORK_LIMIT,
   BUCKET_SIZE,
@@ -7,8 +7,8 @@ import {
   NetworkCounts,
   networksOf,
   TABLE_NETWORK_LIMIT,
-} from '../../../src/kad/index.ts';
-import type { Random } from '../random.ts';
+} from '../../src/kad/index.ts';
+import type { Random } from './random.ts';
 
 /** Of a bucket with more nodes than this as many are drawn by chance, before those that are left are given up. */
 const MAX_DRAWS = 512;
