@@ -16,7 +16,7 @@ const LATE_MS = 200;
 /** After a request that was lost. */
 const AGAIN_MS = 2_000;
 /** An advertisement is asked for again when so much of its time is over. */
-const RENEWAL = 0.55;
+const RENEWAL = 0.11;
 /** The first requests are spread over so long. */
 const SPREAD_MS = 60_000;
 const HOSTS = 254;
