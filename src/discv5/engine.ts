@@ -266,9 +266,10 @@ export class Discv5Engine {
 
   #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const asked = this.#asked(node);
-    const question = findNodeQuestion(asked, lookupDistances(node.id, target), (records, failure) =>
-      done(records === undefined ? undefined : nodesOf(records, asked), failure),
-    );
+    const question = findNodeQuestion(asked, lookupDistances(node.id, target), (records, failure) => {
+      if (records !== undefined) this.#host.event?.({ kind: 'nodes-received', node });
+      done(records === undefined ? undefined : nodesOf(records, asked), failure);
+    });
     this.#requests.ask(node, question);
   }
 

@@ -16,6 +16,7 @@ import {
   timesOf,
 } from '../node-set-facts.ts';
 import { documentOf, escaped, factListOf } from '../page.ts';
+import type { DiscoveryVersion } from '../versions.ts';
 
 /** Bars of a chart: strangers may invent any number of names. */
 const MAX_BARS = 20;
@@ -36,6 +37,8 @@ export interface CrawlReport {
   readonly set: NodeSet;
   /** Unix ms. */
   readonly now: number;
+  /** By which nodes were asked. */
+  readonly versions: readonly DiscoveryVersion[];
 }
 
 interface Chart {
@@ -46,7 +49,7 @@ interface Chart {
 }
 
 /** A whole HTML document. */
-export function crawlPageOf({ set, now }: CrawlReport): string {
+export function crawlPageOf({ set, now, versions }: CrawlReport): string {
   const date = new Date(now).toISOString();
   const { firstResponse, lastResponse } = timesOf(set);
   const day = (ms: number | undefined): string =>
@@ -70,7 +73,7 @@ export function crawlPageOf({ set, now }: CrawlReport): string {
     },
   ];
   const main = `<h1>peerlane crawl</h1>
-<p>Nodes of discovery v4, on <time datetime="${date}">${day(now)}</time></p>
+<p>Nodes of discovery ${versions.join(' and ')}, on <time datetime="${date}">${day(now)}</time></p>
 ${factListOf([
   ['nodes', formatNumber(set.size)],
   ['first answer', day(firstResponse)],
