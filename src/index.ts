@@ -155,6 +155,7 @@ export {
   serveMetrics,
   type TalkHandler,
   type TalkSender,
+  type UdpListen,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';
 export type { NodeFacts } from './server/node-db/stored-node.ts';

@@ -9,6 +9,7 @@ import {
   MAX_DISTANCE,
 } from '../discv5/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
 import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
@@ -93,9 +94,14 @@ export class Discv5Service implements AsyncDisposable {
     this.#core.addNode(node);
   }
 
-  /** The UDP port in use; 0 before the start. */
+  /** The UDP port in use, of two the one of the first address; 0 before the start. */
   get port(): number {
     return this.#core.port;
+  }
+
+  /** The addresses and UDP ports in use, in the order of `listen`; none before the start. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#core.endpoints;
   }
 
   /**

@@ -63,5 +63,5 @@ export {
 } from './serve-metrics.ts';
 export { Server } from './server.ts';
 export type { NodeSource, ServiceEvent, ServiceOptions } from './service-options.ts';
-export { SharedUdp } from './shared-udp.ts';
+export { SharedUdp, type UdpListen } from './shared-udp.ts';
 export type { TalkHandler, TalkSender } from './talk.ts';

@@ -2,7 +2,7 @@ import { toPeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
-import { endpointsOf, LocalNode } from './local-node.ts';
+import { endpointsOfSockets, LocalNode } from './local-node.ts';
 import type { ServiceConfig, ServiceEvent } from './service-options.ts';
 import { ServiceRecord } from './service-record.ts';
 
@@ -35,15 +35,13 @@ export class OwnRecord {
       read = () => local.record;
     }
     this.#shown = new ServiceRecord({ publicKey, read, failed });
-    this.listens(listen);
+    this.listens(listen.endpoints);
   }
 
-  /** @param at where the socket is; port 0: that is not known yet */
-  listens({ host, port }: Endpoint): void {
+  /** @param sockets where they are; port 0: that is not known yet */
+  listens(sockets: readonly Endpoint[]): void {
     const { externalIp, tcpPort } = this.#config;
-    const listener = tcpPort === 0 ? undefined : { host, port: tcpPort };
-    const discovery = port === 0 ? undefined : { host, port };
-    this.#local?.listens(endpointsOf(listener, discovery, externalIp));
+    this.#local?.listens(endpointsOfSockets(sockets, tcpPort, externalIp));
   }
 
   /** A node has answered a Ping, and says where it sees us. */

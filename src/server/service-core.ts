@@ -4,8 +4,8 @@ import { checkLength, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { addressRefused } from '../io/tcp.ts';
-import type { UdpSocket } from '../io/udp.ts';
 import { type KadNode, type Table, TableView, type UdpEndpoint } from '../kad/index.ts';
 import { type CallOptions, closedError, DiscoveryCalls } from './discovery-calls.ts';
 import { DiscoveryLookups, type LookupEngine } from './discovery-lookups.ts';
@@ -13,7 +13,8 @@ import { DiscoveryTicker, type TickedMachine } from './discovery-ticker.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
 import { OwnRecord } from './own-record.ts';
 import { type NodeSource, nodeOf, type ServiceConfig, type ServiceEvent } from './service-options.ts';
-import { openUdp } from './shared-udp.ts';
+import type { UdpMember } from './shared-udp.ts';
+import type { UdpSockets } from './udp-sockets.ts';
 
 /** The machine of a version. */
 export interface ServiceEngine extends LookupEngine, TickedMachine {
@@ -46,8 +47,8 @@ export class ServiceCore<Engine extends ServiceEngine> {
   readonly #closing = new Closing();
   readonly #lookups: DiscoveryLookups;
   readonly #record: OwnRecord;
-  #socket: UdpSocket | undefined;
-  #binding: Promise<UdpSocket> | undefined;
+  #sockets: UdpSockets | undefined;
+  #binding: Promise<UdpSockets> | undefined;
 
   constructor({ makeEngine, ...options }: ServiceCoreOptions<Engine>) {
     const { config, publicKey, target } = options;
@@ -64,7 +65,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
     const resumed = () => ticker.schedule();
     const calls = new DiscoveryCalls({
       ...shared,
-      isRunning: () => this.#socket !== undefined,
+      isRunning: () => this.#sockets !== undefined,
       begun: resumed,
     });
     this.calls = calls;
@@ -85,7 +86,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
   }
 
   send(packet: Uint8Array, { ip, port }: UdpEndpoint): void {
-    this.#socket?.send(packet, ip, port);
+    this.#sockets?.send(packet, ip, port);
   }
 
   /** To be called when the engine may have something to do. */
@@ -107,17 +108,19 @@ export class ServiceCore<Engine extends ServiceEngine> {
     if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
     if (this.#closing.isClosed) throw closedError();
     const { listen, onEvent } = this.#config;
-    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
-    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, { ip, port });
-    this.#binding = openUdp(listen, { message, failed }, this.#options.isFirst);
-    const socket = await this.#bound(this.#binding);
+    const member: UdpMember = {
+      message: (bytes, ip, port) => this.#receive(bytes, { ip, port }),
+      failed: (error) => onEvent({ kind: 'listener-failed', error }),
+    };
+    this.#binding = listen.join(member, this.#options.isFirst);
+    const sockets = await this.#bound(this.#binding);
     if (this.#closing.isClosed) {
-      await socket.close();
+      await sockets.close();
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
-    this.#socket = socket;
+    this.#sockets = sockets;
     // Who has seen it before knows of no port, or of another.
-    this.#record.listens(socket);
+    this.#record.listens(sockets.endpoints);
     try {
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;
@@ -125,13 +128,13 @@ export class ServiceCore<Engine extends ServiceEngine> {
       await this.close();
       throw error;
     }
-    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
+    for (const { host, port } of sockets.endpoints) onEvent({ kind: 'listening', host, port });
     this.engine.start(this.now);
     this.#ticker.start();
   }
 
   /** One that could not be bound may be tried again. */
-  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
+  async #bound(binding: Promise<UdpSockets>): Promise<UdpSockets> {
     try {
       return await binding;
     } catch (error) {
@@ -156,7 +159,11 @@ export class ServiceCore<Engine extends ServiceEngine> {
   }
 
   get port(): number {
-    return this.#socket?.port ?? 0;
+    return this.endpoints[0]?.port ?? 0;
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#sockets?.endpoints ?? [];
   }
 
   reaches(node: KadNode): boolean {
@@ -183,8 +190,8 @@ export class ServiceCore<Engine extends ServiceEngine> {
     this.#closing.close();
     this.#ticker.stop();
     // A start that has failed has told its own caller.
-    const socket = await this.#binding?.catch(() => undefined);
-    await socket?.close();
+    const sockets = await this.#binding?.catch(() => undefined);
+    await sockets?.close();
   }
 
   /** A copy: the caller may use its buffer again at once. @throws PeerlaneError `invalid-argument` */
@@ -204,7 +211,8 @@ export class ServiceCore<Engine extends ServiceEngine> {
     // A timeout, which it would be else, is taken for the node's fault.
     if (reaches(node.ip)) return node;
     if (!allows(node.ip)) throw addressRefused(node.ip);
-    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${listen.host}`);
+    const hosts = listen.endpoints.map(({ host }) => host).join(' and ');
+    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${hosts}`);
   }
 
   /** Whether the datagram is one of this protocol. */
