@@ -33,7 +33,11 @@ export type {
   Discv5MessageKind,
   Discv5Ping,
   Discv5Stats,
+  TopicAnswerCounts,
+  TopicSource,
+  TopicStats,
 } from './discv5/index.ts';
+export { type AdvertiserStats, topicId } from './discv5/index.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {
@@ -108,6 +112,7 @@ export type {
   StoredNode,
 } from './server/index.ts';
 export {
+  Advertisement,
   type BandwidthOptions,
   type Broadcast,
   type BroadcastResult,
@@ -155,6 +160,7 @@ export {
   serveMetrics,
   type TalkHandler,
   type TalkSender,
+  type TopicSearchOptions,
   type UdpListen,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';

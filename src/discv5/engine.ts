@@ -37,7 +37,11 @@ import {
 import type { Remote } from './remote.ts';
 import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
-import { Wire } from './wire.ts';
+import type { AdvertisementEvents, AdvertisementRun } from './topics/advertisement-run.ts';
+import type { TopicParameters } from './topics/parameters.ts';
+import type { TopicSearchEvents, TopicSearchRun } from './topics/search-run.ts';
+import { TopicHost } from './topics/topic-host.ts';
+import { type ReceivedMessage, Wire } from './wire.ts';
 
 export interface Discv5Host extends EngineHost<Discv5Event> {
   /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
@@ -51,6 +55,8 @@ export interface Discv5Options {
   /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
   readonly seeds?: readonly KadNode[];
   readonly limits?: Partial<Discv5Limits>;
+  /** What topic discovery is tuned by; `false`: this node takes no part in it. Default: as the specification has it. */
+  readonly topics?: Partial<TopicParameters> | false;
 }
 
 /** What came of a datagram: `foreign`: it is none of this protocol, nor of this node's. */
@@ -66,19 +72,23 @@ export class Discv5Engine {
   readonly #responder: Responder;
   readonly #upkeep: Upkeep;
   readonly #lookups: LookupRunContext;
+  readonly #topics: TopicHost | undefined;
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #dropped: Record<Discv5DropReason, number> = {
     ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
   };
 
-  constructor({ identity, host, env, seeds = [], limits }: Discv5Options) {
+  constructor({ identity, host, env, seeds = [], limits, topics = {} }: Discv5Options) {
     this.#host = host;
     const randomBytes = (length: number) => env.randomBytes(length);
     const table = new Table({
       ...{ localId: identity.id, randomBytes },
       onAdded: (node) => host.event?.({ kind: 'node-added', node }),
-      onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
+      onRemoved: (node) => {
+        this.#topics?.removed(node.id);
+        host.event?.({ kind: 'node-removed', node });
+      },
     });
     this.table = table;
     const localRecord = () => host.localRecord();
@@ -111,6 +121,15 @@ export class Discv5Engine {
       },
       seeds.filter(({ ip }) => this.#reaches(ip)),
     );
+    if (topics === false) return;
+    const engine = {
+      ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
+      ask: (node: KadNode, question: Question) => requests.ask(node, question),
+      asked: (node: KadNode) => this.#asked(node),
+      lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
+      event: (event: Discv5Event) => host.event?.(event),
+    };
+    this.#topics = new TopicHost({ engine, wire, parameters: topics });
   }
 
   /** Begins to fill the table, and to check it. Without it the engine only answers, and asks when it is told to. */
@@ -136,7 +155,8 @@ export class Discv5Engine {
 
   /** When `tick` has something to do next; `Infinity` for never. */
   get deadline(): number {
-    return Math.min(this.#agenda.deadline, this.#upkeep.deadline);
+    const topics = this.#topics?.deadline ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#agenda.deadline, this.#upkeep.deadline, topics);
   }
 
   /** Does what is due. */
@@ -144,6 +164,7 @@ export class Discv5Engine {
     this.#enter(now);
     this.#agenda.runDue(now);
     this.#upkeep.run();
+    this.#topics?.advance();
   }
 
   /**
@@ -166,7 +187,7 @@ export class Discv5Engine {
         if (isNew && record !== undefined) this.#met(record, origin);
         const message = unlessError(() => decodeMessage(plaintext));
         if (message === undefined) this.#dropped.malformed++;
-        else this.#handle(message, remote, record);
+        else this.#handle(message, received);
         // Last, so that what waited for the session leaves behind the answer.
         this.#requests.heard(remote);
         return 'taken';
@@ -216,6 +237,35 @@ export class Discv5Engine {
     run.resume();
   }
 
+  /** @throws PeerlaneError `invalid-argument` where topics are turned off */
+  checkTopics(): void {
+    void this.#topicHost;
+  }
+
+  /**
+   * Begins to advertise a topic, 32 bytes, until the run is stopped.
+   * @throws PeerlaneError `invalid-argument` also for one that is advertised already, or where topics are turned off;
+   * `request-overload`
+   */
+  advertise(topic: Uint8Array, now: number, events: AdvertisementEvents = {}): AdvertisementRun {
+    this.#enter(now);
+    return this.#topicHost.advertise(topic, events);
+  }
+
+  /**
+   * Begins a search for `count` nodes that advertise a topic, 32 bytes. Nobody is asked before `resumeSearch`.
+   * @throws PeerlaneError `invalid-argument`
+   */
+  search(topic: Uint8Array, count: number, events: TopicSearchEvents = {}): TopicSearchRun {
+    return this.#topicHost.search(topic, count, events);
+  }
+
+  /** Lets a search go on. */
+  resumeSearch(run: TopicSearchRun, now: number): void {
+    this.#enter(now);
+    run.resume();
+  }
+
   stats(): Discv5Stats {
     return {
       received: this.#received,
@@ -226,12 +276,19 @@ export class Discv5Engine {
       challenges: this.#wire.challenged,
       requests: this.#requests.room.open,
       sessions: this.#wire.sessions.size,
+      ...(this.#topics === undefined ? {} : { topics: this.#topics.stats }),
     };
   }
 
   /** How many entries there are in all that others can fill. */
   sizes(): Discv5Sizes {
-    return { ...this.#wire.sizes, sessions: this.#wire.sessions.size, requests: this.#requests.room.open };
+    return {
+      ...this.#wire.sizes,
+      sessions: this.#wire.sessions.size,
+      requests: this.#requests.room.open,
+      ads: this.#topics?.stats.ads ?? 0,
+      topicRated: this.#topics?.remembered ?? 0,
+    };
   }
 
   #enter(now: number): void {
@@ -243,6 +300,11 @@ export class Discv5Engine {
       throw new PeerlaneError('request-overload', 'too many requests await their answers');
     }
     this.#enter(now);
+  }
+
+  get #topicHost(): TopicHost {
+    if (this.#topics !== undefined) return this.#topics;
+    throw new PeerlaneError('invalid-argument', 'topics are turned off');
   }
 
   #reaches(ip: string): boolean {
@@ -317,7 +379,8 @@ export class Discv5Engine {
     if (entry !== undefined && sameEndpoint(entry, here)) this.table.proved(here.id);
   }
 
-  #handle(message: Message, remote: Remote, record: NodeRecord | undefined): void {
+  #handle(message: Message, sender: ReceivedMessage): void {
+    const { remote, record } = sender;
     this.#received++;
     this.#receivedOf[message.kind]++;
     switch (message.kind) {
@@ -331,9 +394,11 @@ export class Discv5Engine {
       case 'talkRequest':
         this.#responder.talk(remote, record, message);
         return;
-      // Topics are looked up and advertised by nobody yet.
       case 'regTopic':
+        this.#topics?.register(sender, message);
+        return;
       case 'topicQuery':
+        this.#topics?.query(sender, message);
         return;
       default:
         if (!this.#requests.take(remote, message)) this.#dropped.unsolicited++;

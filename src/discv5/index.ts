@@ -12,3 +12,15 @@ export type { Discv5Ping, Done } from './questions.ts';
 export { REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';
 export { MAX_TALK_RESPONSE, type TalkCall } from './responder.ts';
 export { MAX_SESSIONS } from './sessions.ts';
+export {
+  type AdvertisementRun,
+  type AdvertiserStats,
+  F_LOOKUP,
+  MAX_ADVERTISEMENTS,
+  type TopicAnswerCounts,
+  type TopicParameters,
+  type TopicSearchRun,
+  type TopicSource,
+  type TopicStats,
+  topicId,
+} from './topics/index.ts';

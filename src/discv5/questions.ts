@@ -72,16 +72,22 @@ export class Answer {
   readonly #known: KnownRecords;
   readonly #accepts: (record: NodeRecord) => boolean;
   readonly #seen = new Set<string>();
+  readonly #maxMessages: number;
   #received = 0;
   #total = 0;
 
-  constructor(known: KnownRecords, accepts: (record: NodeRecord) => boolean) {
+  constructor(
+    known: KnownRecords,
+    accepts: (record: NodeRecord) => boolean,
+    maxMessages: number = MAX_ANSWER_MESSAGES,
+  ) {
     this.#known = known;
     this.#accepts = accepts;
+    this.#maxMessages = maxMessages;
   }
 
   get isComplete(): boolean {
-    return this.#received > 0 && this.#received >= Math.min(this.#total, MAX_ANSWER_MESSAGES);
+    return this.#received > 0 && this.#received >= Math.min(this.#total, this.#maxMessages);
   }
 
   get isBegun(): boolean {

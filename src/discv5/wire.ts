@@ -31,18 +31,19 @@ interface Sender {
   readonly origin: Origin;
 }
 
+/** What somebody with a session has sent. */
+export interface ReceivedMessage extends Sender {
+  readonly kind: 'message';
+  readonly plaintext: Uint8Array;
+  /** Of the sender, if it is known. */
+  readonly record: NodeRecord | undefined;
+  /** It came with the handshake: the sender has just proved that it is there. */
+  readonly isNew: boolean;
+}
+
 export type Received =
   | { readonly kind: 'dropped'; readonly reason: Discv5DropReason }
-  | {
-      readonly kind: 'message';
-      readonly remote: Remote;
-      readonly origin: Origin;
-      readonly plaintext: Uint8Array;
-      /** Of the sender, if it is known. */
-      readonly record: NodeRecord | undefined;
-      /** It came with the handshake: the sender has just proved that it is there. */
-      readonly isNew: boolean;
-    }
+  | ReceivedMessage
   | { readonly kind: 'whoareyou'; readonly origin: Origin; readonly challenge: WhoareyouPacket };
 
 export interface WireContext {

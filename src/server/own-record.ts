@@ -1,5 +1,5 @@
 import { toPeerlaneError } from '../base/errors.ts';
-import type { NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
 import { endpointsOfSockets, LocalNode } from './local-node.ts';
@@ -21,8 +21,8 @@ export class OwnRecord {
   /** Unless the user gives one. */
   #local: LocalNode | undefined;
 
-  /** @param publicKey 64 bytes */
-  constructor(config: Config, publicKey: Uint8Array) {
+  /** @param publicKey 64 bytes @param entries of a record that is not the user's, beside those that say where the node is */
+  constructor(config: Config, publicKey: Uint8Array, entries?: () => EntryChanges) {
     this.#config = config;
     const { key, env, listen, record } = config;
     const failed = (error: unknown): void =>
@@ -30,7 +30,7 @@ export class OwnRecord {
     let read = record;
     if (read === undefined) {
       const moved = (): void => config.onEvent({ kind: 'endpoint-changed', record: local.record });
-      const local = new LocalNode({ key, env, database: undefined, failed, moved });
+      const local = new LocalNode({ key, env, entries, database: undefined, failed, moved });
       this.#local = local;
       read = () => local.record;
     }

@@ -3,14 +3,15 @@ import { equalBytes } from '../base/bytes.ts';
 import { checkLength, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import type { NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { addressRefused } from '../io/tcp.ts';
 import { type KadNode, type Table, TableView, type UdpEndpoint } from '../kad/index.ts';
 import { type CallOptions, closedError, DiscoveryCalls } from './discovery-calls.ts';
-import { DiscoveryLookups, type LookupEngine } from './discovery-lookups.ts';
+import { DiscoveryLookups, type LookupEngine, type NodesEngine } from './discovery-lookups.ts';
 import { DiscoveryTicker, type TickedMachine } from './discovery-ticker.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
+import type { NodesRun } from './lookup-nodes.ts';
 import { OwnRecord } from './own-record.ts';
 import { type NodeSource, nodeOf, type ServiceConfig, type ServiceEvent } from './service-options.ts';
 import type { UdpMember } from './shared-udp.ts';
@@ -32,6 +33,8 @@ export interface ServiceCoreOptions<Engine> {
   readonly publicKey: Uint8Array;
   /** Whether this version is asked first where both share a socket. */
   readonly isFirst: boolean;
+  /** More entries of the record, unless it is the user's. */
+  readonly entries?: (() => EntryChanges) | undefined;
   /** What is looked up: its name for errors, and its bytes. */
   readonly target: { readonly name: string; readonly length: number };
   makeEngine(core: ServiceCore<Engine & ServiceEngine>): Engine;
@@ -51,11 +54,11 @@ export class ServiceCore<Engine extends ServiceEngine> {
   #binding: Promise<UdpSockets> | undefined;
 
   constructor({ makeEngine, ...options }: ServiceCoreOptions<Engine>) {
-    const { config, publicKey, target } = options;
+    const { config, publicKey, entries, target } = options;
     const { env } = config;
     this.#options = options;
     this.publicKey = publicKey;
-    this.#record = new OwnRecord(config, publicKey);
+    this.#record = new OwnRecord(config, publicKey, entries);
     this.engine = makeEngine(this);
     const { engine } = this;
     this.table = new TableView(engine.table);
@@ -74,6 +77,16 @@ export class ServiceCore<Engine extends ServiceEngine> {
 
   get #config(): ServiceConfig<string, ServiceEvent> {
     return this.#options.config;
+  }
+
+  /** Calls `run` when the service closes; returns what takes that back. */
+  onClose(run: () => void): () => void {
+    return this.#closing.onClose(run);
+  }
+
+  /** @throws PeerlaneError `closed` before the start, and when it is closed */
+  checkRunning(): void {
+    if (this.#sockets === undefined || this.#closing.isClosed) throw closedError();
   }
 
   get now(): number {
@@ -180,6 +193,14 @@ export class ServiceCore<Engine extends ServiceEngine> {
 
   async findClosest(target: Uint8Array, options: CallOptions): Promise<KadNode[]> {
     return await this.#lookups.findClosest(this.checkedTarget(target), signalOf(options));
+  }
+
+  /** See `DiscoveryLookups.nodesOf`. */
+  nodesOf<Run extends NodesRun, R>(
+    engine: NodesEngine<Run, R>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<KadNode, R, undefined> {
+    return this.#lookups.nodesOf(engine, signal);
   }
 
   random(options: CallOptions): AsyncGenerator<KadNode, void, undefined> {

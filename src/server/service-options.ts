@@ -99,13 +99,17 @@ export interface ServiceConfig<Limits extends string, Event> {
   readonly env: Env;
 }
 
-/** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
+/**
+ * @param moreNames of options that the caller sees to
+ * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record`
+ */
 export function checkServiceOptions<Limits extends string, Event>(
   options: ServiceOptions<Limits, Event>,
   limitNames: NamesOf<Record<Limits, Rate>, unknown>,
+  moreNames: Readonly<Record<string, true>> = {},
 ): ServiceConfig<Limits, Event> {
   return reading('the options of discovery', () => {
-    checkNames('the options of discovery', options, OPTIONS);
+    checkNames<object>('the options of discovery', options, { ...OPTIONS, ...moreNames });
     const {
       key,
       listen: given,

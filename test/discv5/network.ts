@@ -1,7 +1,13 @@
 /** Engines of v5 in a network of packets. */
 import type { Timer } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { Discv5Engine, type Discv5Event, type Discv5Limits, type TalkCall } from '../../src/discv5/index.ts';
+import {
+  Discv5Engine,
+  type Discv5Event,
+  type Discv5Limits,
+  type TalkCall,
+  type TopicParameters,
+} from '../../src/discv5/index.ts';
 import { type EntryChanges, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
 import { freshEndpoint, type Network } from '../support/packet-network.ts';
@@ -17,6 +23,8 @@ export interface NodeOptions {
   readonly limits?: Partial<Discv5Limits>;
   readonly entries?: EntryChanges;
   readonly talk?: (call: TalkCall) => boolean;
+  /** Default: it takes part, and its record says so. */
+  readonly topics?: Partial<TopicParameters> | false;
 }
 
 /** An engine with an address and a timer. */
