@@ -38,7 +38,12 @@ export const NODE = 'enode URL or record (enr:...)';
 
 /** @param timeoutMs without it there is no limit unless one is asked for */
 export function withDiscoveryOptions(command: Command, timeoutMs?: number): Command {
-  return withVersion(withCommonOptions(command))
+  return withVersion(withAskingOptions(command, timeoutMs));
+}
+
+/** As `withDiscoveryOptions`, for a command whose version is given. */
+export function withAskingOptions(command: Command, timeoutMs?: number): Command {
+  return withCommonOptions(command)
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'how long it may take in all', timeoutMs));
@@ -59,6 +64,8 @@ export interface Asking {
   readonly others?: boolean;
   /** Those of them that the table begins with. */
   readonly seeds?: readonly KadNode[];
+  /** Whether topics are searched. */
+  readonly topics?: boolean;
   readonly onEvent?: (event: AskingEvent) => void;
 }
 
@@ -86,7 +93,7 @@ export async function startAskingBy(
   versions: readonly DiscoveryVersion[],
   { env }: Pick<Context, 'env'>,
   options: DiscoveryOptions,
-  { nodes, seeds = [], others = false, onEvent = () => undefined }: Asking,
+  { nodes, seeds = [], others = false, topics = false, onEvent = () => undefined }: Asking,
   { fail }: Pick<Work, 'fail'>,
 ): Promise<RunningVersions> {
   const key = await nodeKey(options.key, env);
@@ -99,7 +106,7 @@ export async function startAskingBy(
   }
   const listen = await sendFrom(options.listen, nodes, others);
   return await startVersions(versions, {
-    ...{ key, listen, seeds, env },
+    ...{ key, listen, seeds, topics, env },
     onEvent: (event) => {
       if (event.kind === 'listener-failed') fail(event.error);
       onEvent(event);

@@ -27,7 +27,7 @@ import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 import { repeated } from './repeated.ts';
-import type { AskingEvent } from './services.ts';
+import { type AskingEvent, isAnswer } from './services.ts';
 import { type DiscoveryVersion, type VersionOptions, versionsOf, withVersions } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
@@ -37,11 +37,6 @@ const PAGE = 'the page';
 const NOBODY = 'nobody has answered';
 /** Unless others are asked for. */
 const VERSIONS: readonly DiscoveryVersion[] = ['v4'];
-
-/** Events that tell of somebody who is there. */
-const ANSWERS: ReadonlySet<AskingEvent['kind']> = new Set([
-  ...(['node-answered', 'nodes-received', 'record-received'] as const),
-]);
 
 interface CrawlOptions extends CommonOptions, VersionOptions {
   readonly bootnode?: readonly GivenNode[];
@@ -127,8 +122,8 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const reading = readBootnodes(options.bootnode, { output, lookup }, ended.signal);
     const { nodes: bootnodes, failure: nameFailure } = await beforeTheEnd(reading, signal);
     let isHeard = false;
-    const onEvent = ({ kind }: AskingEvent): void => {
-      if (ANSWERS.has(kind)) isHeard = true;
+    const onEvent = (event: AskingEvent): void => {
+      if (isAnswer(event)) isHeard = true;
     };
     const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], others: true, onEvent };
     // Before the lists, which take long: the key or the port may not be to be had.

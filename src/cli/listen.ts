@@ -4,6 +4,7 @@ import { equalBytes } from '../base/bytes.ts';
 import { invalidArgument } from '../base/checks.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import { publicKeyOf } from '../crypto/index.ts';
+import { TOPIC_DISCOVERY_VERSION, topicDiscoveryEntries } from '../enr/index.ts';
 import { lookupHost } from '../io/dns.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
 import { NodeDatabase } from '../server/index.ts';
@@ -71,6 +72,7 @@ export function addListenCommand(program: Command): void {
 
 async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
+  const versions = versionsOf(options, DISCOVERY_VERSIONS);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   const { nat, externalIp } = checkedNat(options, listen.host);
@@ -87,13 +89,14 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const moved = (): void => {
     if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
   };
-  const local = new LocalNode({ key, env, database, failed, moved });
+  // By which others know that v5 keeps advertisements of topics.
+  const entries = () => topicDiscoveryEntries(versions.includes('v5') ? TOPIC_DISCOVERY_VERSION : undefined);
+  const local = new LocalNode({ key, env, entries, database, failed, moved });
   await local.load();
   const notes = new NodeNotes(database, env);
   const failure = new AbortController();
-  const versions = versionsOf(options, DISCOVERY_VERSIONS);
   await using running = await startVersions(versions, {
-    ...{ key, listen, env },
+    ...{ key, listen, env, topics: true },
     ...netRestrictOf(options),
     seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...(await seedsOf(database, signal))],
     record: () => local.record,

@@ -18,13 +18,26 @@ import type { DiscoveryVersion } from './versions.ts';
 export type AskingService = Discv4Service | Discv5Service;
 export type AskingEvent = Discv4ServiceEvent | Discv5ServiceEvent;
 
+/** Events that tell of somebody who is there. */
+const ANSWERS: ReadonlySet<AskingEvent['kind']> = new Set([
+  'node-answered',
+  'nodes-received',
+  'record-received',
+]);
+
+export function isAnswer({ kind }: AskingEvent): boolean {
+  return ANSWERS.has(kind);
+}
+
 /** What both versions take. */
 export interface VersionsOptions extends NetRestrictOptions {
   readonly key: Uint8Array;
   readonly listen: ListenAddress;
   readonly seeds: readonly KadNode[];
   readonly env: Env;
-  /** Default: one that both have, and that follows what others see. */
+  /** Whether v5 searches topics or, if its record says so, keeps advertisements of others. */
+  readonly topics: boolean;
+  /** Default: one that all have and that follows what others see. It does not say that topics are kept. */
   readonly record?: () => NodeRecord;
   readonly onEvent: (event: AskingEvent, version: DiscoveryVersion) => void;
 }
@@ -64,9 +77,7 @@ export async function startVersions(
   versions: readonly DiscoveryVersion[],
   { listen, record, ...options }: VersionsOptions,
 ): Promise<RunningVersions> {
-  if (versions.length < 2 || record !== undefined) {
-    return await started(versions, { ...options, listen, ...(record !== undefined && { record }) });
-  }
+  if (record !== undefined) return await started(versions, { ...options, listen, record });
   const { key, env, onEvent } = options;
   const failed = (error: unknown): void =>
     onEvent({ kind: 'record-failed', error: toPeerlaneError(error) }, 'v4');
@@ -83,13 +94,13 @@ export async function startVersions(
 
 async function started(
   versions: readonly DiscoveryVersion[],
-  { onEvent, listen, ...options }: VersionsOptions,
+  { onEvent, listen, topics, ...options }: VersionsOptions,
 ): Promise<RunningVersions> {
   const shared = { ...options, listen: new SharedUdp(listen) };
   const told = (version: DiscoveryVersion) => (event: AskingEvent) => onEvent(event, version);
   const running = new RunningVersions(
     versions.includes('v4') ? new Discv4Service({ ...shared, onEvent: told('v4') }) : undefined,
-    versions.includes('v5') ? new Discv5Service({ ...shared, onEvent: told('v5') }) : undefined,
+    versions.includes('v5') ? new Discv5Service({ ...shared, topics, onEvent: told('v5') }) : undefined,
   );
   try {
     for (const service of running.all) await service.start();
