@@ -97,13 +97,7 @@ export async function startAskingBy(
   { fail }: Pick<Work, 'fail'>,
 ): Promise<RunningVersions> {
   const key = await nodeKey(options.key, env);
-  const own = publicKeyOf(key);
-  if (nodes.some(({ publicKey }) => equalBytes(publicKey, own))) {
-    throw new PeerlaneError(
-      'invalid-argument',
-      'the node has the key to ask with: a node asks others, not itself',
-    );
-  }
+  requireOthers(nodes, key);
   const listen = await sendFrom(options.listen, nodes, others);
   return await startVersions(versions, {
     ...{ key, listen, seeds, topics, env },
@@ -112,6 +106,16 @@ export async function startAskingBy(
       onEvent(event);
     },
   });
+}
+
+/** @throws PeerlaneError `invalid-argument` when one of the nodes has the secret key */
+export function requireOthers(nodes: readonly KadNode[], key: Uint8Array): void {
+  const own = publicKeyOf(key);
+  if (!nodes.some(({ publicKey }) => equalBytes(publicKey, own))) return;
+  throw new PeerlaneError(
+    'invalid-argument',
+    'the node has the key to ask with: a node asks others, not itself',
+  );
 }
 
 /**

@@ -1,9 +1,10 @@
 /** The figures of a bootnode. */
 import { isPeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
+import type { Discv5Stats } from '../discv5/index.ts';
 import type { NodeDatabase } from '../server/index.ts';
 import type { Context } from './command.ts';
-import { formatBytes, formatNumber } from './format.ts';
+import { formatBytes, formatCount, formatNumber } from './format.ts';
 import type { AskingService, RunningVersions } from './services.ts';
 import { DISCOVERY_VERSIONS, type DiscoveryVersion } from './versions.ts';
 
@@ -48,12 +49,14 @@ export class ListenStats {
     const { received, dropped, sent, sentBytes } = service.stats();
     const { entries, live, replacements } = service.table.stats();
     const known = this.#database.size;
+    const topics = topicsOf(service);
     const perSecond = Math.round(10 * this.#countOf(version, received)) / 10;
     this.#context.output.event(
       'stats',
       {
         ...{ version, table: entries, live, replacements, known, packetsPerSecond: perSecond },
         ...{ received, dropped: this.#ownOf(version, dropped), shed: dropped.shed, sent, sentBytes },
+        ...(topics && { ads: topics.ads, topics: topics.topics }),
       },
       [
         `${version}: table ${formatNumber(entries)}, of which ${formatNumber(live)} live`,
@@ -61,6 +64,7 @@ export class ListenStats {
         `${formatNumber(perSecond)} packets/s`,
         `${formatNumber(dropped.shed)} shed`,
         `sent ${formatBytes(sentBytes)}`,
+        ...(topics ? [`${formatCount(topics.ads, 'ad')} of ${formatCount(topics.topics, 'topic')}`] : []),
       ].join(', '),
     );
   }
@@ -79,4 +83,10 @@ export class ListenStats {
     this.#before.set(version, { at, received });
     return ((received - before.received) * 1_000) / Math.max(1, at - before.at);
   }
+}
+
+/** What a node keeps for others by v5. */
+function topicsOf(service: AskingService): Discv5Stats['topics'] | undefined {
+  const stats = service.stats();
+  return 'topics' in stats ? stats.topics : undefined;
 }

@@ -6,7 +6,13 @@ import { F_LOOKUP, topicId } from '../discv5/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { type Advertisement, Discv5Service, type Discv5ServiceEvent } from '../server/index.ts';
 import { count, EXTIP_HELP, hostIp, type ListenAddress, listenAddress, port, readWith } from './arguments.ts';
-import { type SearchOptions, startAskingBy, withAskingOptions, withBootnodes } from './asking.ts';
+import {
+  requireOthers,
+  type SearchOptions,
+  startAskingBy,
+  withAskingOptions,
+  withBootnodes,
+} from './asking.ts';
 import { type Context, runAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, durationText } from './durations.ts';
@@ -86,6 +92,7 @@ async function advertise(context: Context, topic: Uint8Array, options: Advertise
   const asking = { output, lookup: await lookupFrom(options.listen) };
   const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
   if (seeds.length === 0) throw nobodyToAsk(failure, NO_BOOTNODE);
+  requireOthers(seeds, key);
   const ended = new AbortController();
   let advertisement: Advertisement | undefined;
   await using service = new Discv5Service({

@@ -31,7 +31,7 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bans', 'bench'];
+    const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bans', 'topic', 'bench'];
     const discovery = ['ping', 'enr-request', 'resolve', 'lookup', 'listen'];
     for (const command of [...commands, ...discovery]) expect(stdout).toContain(`  ${command} `);
     expect(stdout).toMatch(/Exit status: 0 .* 1 .* 2 .*\n130 /);
