@@ -109,6 +109,7 @@ export type {
   NodePatch,
   NodeSource,
   NodeSourceName,
+  ServerDiscv5,
   StoredNode,
 } from './server/index.ts';
 export {

@@ -82,17 +82,7 @@ func (l *discoverLoad) handle(o *order) (fields, error) {
 	return nil, errors.New("unknown order " + o.Cmd)
 }
 
-func (l *discoverLoad) each(run func(*discoverClient) error) error {
-	errs := make(chan error)
-	for _, c := range l.clients {
-		go func() { errs <- run(c) }()
-	}
-	var all error
-	for range l.clients {
-		all = errors.Join(all, <-errs)
-	}
-	return all
-}
+func (l *discoverLoad) each(run func(*discoverClient) error) error { return eachOf(l.clients, run) }
 
 func loopbackTarget(port int) (netip.AddrPort, error) {
 	if port <= 0 || port > 0xffff {

@@ -110,7 +110,9 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   local.listens(endpointsOf(undefined, own, externalIp));
   using loop = new LoopMeter(env);
   const metrics = () => ({
-    ...(running.v4?.metrics() ?? { at: env.unixTime() }),
+    at: env.unixTime(),
+    ...running.v4?.metrics(),
+    ...running.v5?.metrics(),
     knownNodes: database.size,
     eventLoopDelay: loop.read(),
   });

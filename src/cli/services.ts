@@ -3,20 +3,14 @@ import type { Env } from '../base/env.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import {
-  Discv4Service,
-  type Discv4ServiceEvent,
-  Discv5Service,
-  type Discv5ServiceEvent,
-  SharedUdp,
-} from '../server/index.ts';
+import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/discovery-services.ts';
+import { Discv4Service, Discv5Service, SharedUdp } from '../server/index.ts';
 import { endpointsOf, LocalNode } from '../server/local-node.ts';
 import type { NetRestrictOptions } from '../server/net-restrict.ts';
 import type { ListenAddress } from './arguments.ts';
-import type { DiscoveryVersion } from './versions.ts';
 
 export type AskingService = Discv4Service | Discv5Service;
-export type AskingEvent = Discv4ServiceEvent | Discv5ServiceEvent;
+export type AskingEvent = DiscoveryVersionEvent;
 
 /** Events that tell of somebody who is there. */
 const ANSWERS: ReadonlySet<AskingEvent['kind']> = new Set([

@@ -1,8 +1,8 @@
 /** Which versions of discovery a command speaks. */
 import { type Command, Option } from 'commander';
+import { DISCOVERY_VERSIONS, type DiscoveryVersion } from '../server/discovery-services.ts';
 
-export const DISCOVERY_VERSIONS = ['v4', 'v5'] as const;
-export type DiscoveryVersion = (typeof DISCOVERY_VERSIONS)[number];
+export { DISCOVERY_VERSIONS, type DiscoveryVersion };
 
 export type VersionOptions = { readonly [Version in DiscoveryVersion]?: true };
 

@@ -328,7 +328,8 @@ export class Discv5Engine {
 
   #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const asked = this.#asked(node);
-    const question = findNodeQuestion(asked, lookupDistances(node.id, target), (records, failure) => {
+    const distances = lookupDistances(node.id, target, this.table.size);
+    const question = findNodeQuestion(asked, distances, (records, failure) => {
       if (records !== undefined) this.#host.event?.({ kind: 'nodes-received', node });
       done(records === undefined ? undefined : nodesOf(records, asked), failure);
     });

@@ -1,7 +1,7 @@
 /** The numbers of a node under the names that docs/metrics.md lists. */
 import { OTHER } from './counter-table.ts';
 import type { HistogramSnapshot } from './histogram.ts';
-import type { Counts, NodeMetrics, PeerCount } from './metrics.ts';
+import type { Counts, DiscoveryMetrics, NodeMetrics, PeerCount } from './metrics.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -70,6 +70,18 @@ function peerRows(peers: readonly PeerCount[]): Sample[] {
     (direction) => !peers.some((peer) => peer.direction === direction && peer.client === OTHER),
   );
   return [...rows, ...missing.map((direction) => ({ labels: { direction, client: OTHER }, value: 0 }))];
+}
+
+/** The samples of each version of discovery, under its label. */
+function ofVersions(
+  { discovery, discoveryV5 }: NodeMetrics,
+  samplesOf: (metrics: DiscoveryMetrics) => Sample[],
+): Sample[] {
+  return Object.entries({ v4: discovery, v5: discoveryV5 }).flatMap(([version, metrics]) =>
+    metrics === undefined
+      ? []
+      : samplesOf(metrics).map(({ labels, value }) => ({ labels: { version, ...labels }, value })),
+  );
 }
 
 const FAMILIES = [
@@ -158,28 +170,31 @@ const FAMILIES = [
   histogram('batch_lanes', 'Connections whose frames were worked in one call.', ({ lanes }) =>
     histograms('direction', lanes),
   ),
-  counter('discovery_packets', 'Packets of discovery, by type.', ({ discovery }) => [
-    ...each(discovery?.received, (kind) => ({ direction: 'in', kind })),
-    ...each(discovery?.sent, (kind) => ({ direction: 'out', kind })),
-  ]),
-  counter('discovery_dropped', 'Packets of discovery that were dropped, by why.', ({ discovery }) =>
-    each(discovery?.dropped, (reason) => ({ reason })),
+  counter('discovery_packets', 'Packets of discovery, by type.', (metrics) =>
+    ofVersions(metrics, ({ received, sent }) => [
+      ...each(received, (kind) => ({ direction: 'in', kind })),
+      ...each(sent, (kind) => ({ direction: 'out', kind })),
+    ]),
   ),
-  counter('discovery_sent_bytes', 'Bytes of packets of discovery that were sent.', ({ discovery }) =>
-    one(discovery?.sentBytes),
+  counter('discovery_dropped', 'Packets of discovery that were dropped, by why.', (metrics) =>
+    ofVersions(metrics, ({ dropped }) => each(dropped, (reason) => ({ reason }))),
   ),
-  gauge('discovery_table_nodes', 'Nodes of the table of discovery, by state.', ({ discovery }) =>
-    named('state', {
-      entry: discovery?.tableEntries,
-      live: discovery?.tableLive,
-      replacement: discovery?.tableReplacements,
-    }),
+  counter('discovery_sent_bytes', 'Bytes of packets of discovery that were sent.', (metrics) =>
+    ofVersions(metrics, ({ sentBytes }) => one(sentBytes)),
   ),
-  gauge('discovery_requests_pending', 'Requests of discovery that await an answer.', ({ discovery }) =>
-    one(discovery?.requests),
+  gauge('discovery_table_nodes', 'Nodes of the tables of discovery, by state.', (metrics) =>
+    ofVersions(metrics, ({ tableEntries: entry, tableLive: live, tableReplacements: replacement }) =>
+      named('state', { entry, live, replacement }),
+    ),
   ),
-  gauge('discovery_proofs', 'Endpoints that have proved themselves.', ({ discovery }) =>
-    one(discovery?.proofs),
+  gauge('discovery_requests_pending', 'Requests of discovery that await an answer.', (metrics) =>
+    ofVersions(metrics, ({ requests }) => one(requests)),
+  ),
+  gauge('discovery_proofs', 'Endpoints that have proved themselves to discovery v4.', (metrics) =>
+    ofVersions(metrics, ({ proofs }) => one(proofs)),
+  ),
+  gauge('discovery_sessions', 'Sessions of discovery v5.', (metrics) =>
+    ofVersions(metrics, ({ sessions }) => one(sessions)),
   ),
   gauge('known_nodes', 'Nodes of the node database.', ({ knownNodes }) => one(knownNodes)),
   // A histogram would have to be one of counters, and these go down.

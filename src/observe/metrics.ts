@@ -53,19 +53,23 @@ export interface QueueMetrics {
   readonly outputLimit: number;
 }
 
+/** Of one version. */
 export interface DiscoveryMetrics {
-  /** Packets that were handled, by type; those with a bad signature have none that could be believed. */
+  /** Packets that were handled, by type; those with a bad signature, or that cannot be read, have none that could be believed. */
   readonly received: Counts;
   readonly dropped: Counts;
+  /** By type; of v5 `whoareyou`, and `message` for all others. */
   readonly sent: Counts;
   readonly sentBytes: number;
   /** Nodes of the table, those of them that have passed a check, and those that wait for a place. */
   readonly tableEntries: number;
   readonly tableLive: number;
   readonly tableReplacements: number;
-  /** Requests that await an answer, and endpoints that have proved themselves. */
+  /** Requests that await an answer. */
   readonly requests: number;
-  readonly proofs: number;
+  /** Endpoints that have proved themselves, by v4, and sessions, by v5. */
+  readonly proofs?: number;
+  readonly sessions?: number;
 }
 
 /** By how many seconds the event loop was late, over the last 10 seconds or since it was last asked for. */
@@ -99,6 +103,8 @@ export interface ServerMetrics {
   readonly lanes: Readonly<Record<Direction, HistogramSnapshot>>;
   /** Undefined without discovery v4. */
   readonly discovery: DiscoveryMetrics | undefined;
+  /** Undefined without discovery v5. */
+  readonly discoveryV5: DiscoveryMetrics | undefined;
   /** Nodes of the node database; undefined without one. */
   readonly knownNodes: number | undefined;
   /** Of the nodes that are connected, 0 for one of which nothing is known. Undefined where nobody keeps it. */

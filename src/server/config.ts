@@ -127,7 +127,7 @@ export interface ServerConfig {
   readonly maxDialedPeers: number;
   /** How many of `maxPeers` may be nodes that came in. */
   readonly maxInboundPeers: number;
-  /** With discovery v4 each has a UDP port. */
+  /** With discovery v4 or v5 each has a UDP port. */
   readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly GivenNode[];
   readonly trustedNodes: readonly Enode[];
@@ -196,9 +196,9 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
   const discovery = checkDiscoveryOptions(options, listen);
   const allows = checkNetRestrict(options);
-  const host = listen?.host ?? (discovery?.v4 ? discovery.host : undefined);
+  const host = listen?.host ?? (discovery?.hasUdp ? discovery.host : undefined);
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
-  const parseJoined = discovery?.v4 ? parseBootnode : parseDialedNode;
+  const parseJoined = discovery?.hasUdp ? parseBootnode : parseDialedNode;
   const joined = readEach('bootnodes', bootnodes, allowed(parseJoined, allows));
   const choosesPeers = discovery !== undefined || joined.length > 0;
   const named = {

@@ -6,6 +6,15 @@ import type { MappedProtocol } from '../nat/index.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import type { OutsideView } from './local-node.ts';
 
+/** A version of discovery that runs. */
+export interface DiscoveryFacts {
+  /** Nodes of the table. */
+  readonly table: number;
+  /** Packets, and those that came from somebody who speaks the version. */
+  readonly sent: number;
+  readonly received: number;
+}
+
 /** Dials of a time, by what came of them. */
 export interface DialCounts {
   /** `stayed`: all that led to a peer. */
@@ -14,6 +23,8 @@ export interface DialCounts {
   readonly codes: ReadonlyMap<ErrorCode, number>;
   /** Nodes that were not dialed, since their records say that they are of no use. */
   readonly passedOver: number;
+  /** Those among the nodes that discovery v5 has found, which are of all kinds. */
+  readonly foreign?: number;
   /** Nodes that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
   readonly restricted: number;
 }
@@ -43,9 +54,9 @@ export interface DiagnosisFacts extends DialCounts {
   /** The class of the address that the node's record names; `undefined`: it names none. */
   readonly ownAddress: IpClass | undefined;
   /** Undefined: no discovery v4. */
-  readonly v4:
-    | { readonly table: number; readonly sent: number; readonly received: number; readonly expired: number }
-    | undefined;
+  readonly v4: (DiscoveryFacts & { readonly expired: number }) | undefined;
+  /** Undefined: no discovery v5. */
+  readonly v5?: DiscoveryFacts | undefined;
   /** Where networks of the Internet see the node. */
   readonly outside: readonly OutsideView[];
   /** Why ports are not mapped at present, or could not be renewed, where that was asked for. */
@@ -69,6 +80,7 @@ export type FindingKind =
   | 'incompatible'
   | 'unreachable'
   | 'no-candidates'
+  | 'version-unheard'
   | 'other-address'
   | 'nat'
   | 'symmetric-nat'

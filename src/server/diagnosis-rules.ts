@@ -1,6 +1,6 @@
 /** What may be wrong with a server that has no or few peers: a pure function for each. */
 import type { ErrorCode } from '../base/errors.ts';
-import type { DiagnosisFacts, Finding, FindingKind } from './diagnosis-facts.ts';
+import type { DiagnosisFacts, DiscoveryFacts, Finding, FindingKind } from './diagnosis-facts.ts';
 import { closedPort, nat, otherAddress, symmetricNat } from './diagnosis-reach.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 
@@ -12,6 +12,9 @@ export const MIN_FAILED_DIALS = 5;
 const TELLING_PART = 1 / 3;
 /** After this time discovery should have heard of somebody. Milliseconds. */
 export const DISCOVERY_PATIENCE_MS = 60_000;
+
+/** With so large a part of its slots taken a server has enough peers: one of so many. */
+const FEW_PEERS_PART = 4;
 
 /** What the rules look at. */
 export interface RuleFacts extends DiagnosisFacts {
@@ -34,6 +37,7 @@ export const RULES: readonly Rule[] = [
   incompatible,
   unreachable,
   noCandidates,
+  versionUnheard,
   otherAddress,
   nat,
   symmetricNat,
@@ -63,9 +67,10 @@ function noSources({ hasSources }: DiagnosisFacts): Finding | undefined {
   };
 }
 
-function offline({ outcomes, codes, inbound, dialed, v4 }: DiagnosisFacts): Finding | undefined {
+function offline(facts: DiagnosisFacts): Finding | undefined {
+  const { outcomes, codes, inbound, dialed } = facts;
   const failed = outcomes.get('unreachable') ?? 0;
-  const isHeard = inbound + dialed > 0 || (v4 !== undefined && v4.received > 0);
+  const isHeard = inbound + dialed > 0 || (packetsOf(facts)?.received ?? 0) > 0;
   if (
     isHeard ||
     failed < MIN_FAILED_DIALS ||
@@ -82,14 +87,42 @@ function offline({ outcomes, codes, inbound, dialed, v4 }: DiagnosisFacts): Find
   };
 }
 
-function discoveryBlocked({ v4, uptimeMs }: DiagnosisFacts): Finding | undefined {
-  if (v4 === undefined || uptimeMs < DISCOVERY_PATIENCE_MS || v4.received > 0 || v4.sent === 0)
-    return undefined;
+/** What both versions of discovery have sent and received. */
+function packetsOf({ v4, v5 }: DiagnosisFacts): Pick<DiscoveryFacts, 'sent' | 'received'> | undefined {
+  if (v4 === undefined || v5 === undefined) return v4 ?? v5;
+  return { sent: v4.sent + v5.sent, received: v4.received + v5.received };
+}
+
+function discoveryBlocked(facts: DiagnosisFacts): Finding | undefined {
+  const packets = packetsOf(facts);
+  if (packets === undefined || facts.uptimeMs < DISCOVERY_PATIENCE_MS) return undefined;
+  if (packets.received > 0 || packets.sent === 0) return undefined;
   return {
     kind: 'discovery-blocked',
-    count: v4.sent,
-    message: `none of ${v4.sent} packets of discovery was answered`,
+    count: packets.sent,
+    message: `none of ${packets.sent} packets of discovery was answered`,
     advice: 'See whether a firewall forbids UDP, and whether the bootnodes are alive',
+  };
+}
+
+/** That is of interest where there are few peers only: many nodes speak one version alone. */
+function versionUnheard({
+  v4,
+  v5,
+  inbound,
+  dialed,
+  maxPeers,
+  uptimeMs,
+}: DiagnosisFacts): Finding | undefined {
+  if (v4 === undefined || v5 === undefined || uptimeMs < DISCOVERY_PATIENCE_MS) return undefined;
+  const [silent, other, sent] = v5.received === 0 ? ['v5', 'v4', v5.sent] : ['v4', 'v5', v4.sent];
+  if (v4.received > 0 === v5.received > 0 || FEW_PEERS_PART * (inbound + dialed) >= maxPeers)
+    return undefined;
+  return {
+    kind: 'version-unheard',
+    count: sent,
+    message: `nobody answers discovery ${silent} (${sent} packets sent), but ${other} is answered`,
+    advice: `Give it a bootnode that speaks ${silent}${silent === 'v5' ? ', best by its record (enr:)' : ''}`,
   };
 }
 
@@ -173,16 +206,9 @@ function unreachable(facts: DiagnosisFacts): Finding | undefined {
   );
 }
 
-function noCandidates({
-  candidates,
-  hasSources,
-  inbound,
-  dialed,
-  outcomes,
-  v4,
-  uptimeMs,
-  restricted: found,
-}: DiagnosisFacts): Finding | undefined {
+function noCandidates(facts: DiagnosisFacts): Finding | undefined {
+  const { candidates, hasSources, inbound, dialed, outcomes, v4, v5, uptimeMs } = facts;
+  const { restricted: found, foreign = 0 } = facts;
   if (
     !hasSources ||
     found > 0 ||
@@ -192,11 +218,17 @@ function noCandidates({
     uptimeMs < DISCOVERY_PATIENCE_MS
   )
     return undefined;
-  const table = v4 === undefined ? '' : ` (${v4.table} in the table of discovery)`;
+  const tables = Object.entries({ v4, v5 })
+    .flatMap(([version, of]) =>
+      of === undefined ? [] : [`${of.table} in the table of discovery ${version}`],
+    )
+    .join(', ');
+  const table = tables === '' ? '' : ` (${tables})`;
+  const others = foreign === 0 ? '' : `; ${foreign} that v5 found are of other chains, or of none`;
   return {
     kind: 'no-candidates',
     count: 0,
-    message: `no node of use was found so far${table}`,
+    message: `no node of use was found so far${table}${others}`,
     advice: 'Give it more bootnodes, or a list in DNS',
   };
 }

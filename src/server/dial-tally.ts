@@ -4,8 +4,11 @@ import type { DialCounts } from './diagnosis-facts.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import { RecentCounts } from './recent-counts.ts';
 
-/** What a node that is not dialed counts as: its record says that it is of no use, or it is where nobody is dialed. */
-export type LeftOut = 'passed-over' | 'restricted';
+/**
+ * What a node that is not dialed counts as: its record says that it is of no use, by discovery v5, where nodes of all kinds are, or
+ * otherwise; or it is where nobody is dialed.
+ */
+export type LeftOut = 'foreign' | 'passed-over' | 'restricted';
 
 export class DialTally {
   readonly #outcomes: RecentCounts<DialOutcome>;
@@ -38,6 +41,7 @@ export class DialTally {
       outcomes: this.#outcomes.counts(now),
       codes: this.#codes.counts(now),
       passedOver: left.get('passed-over') ?? 0,
+      foreign: left.get('foreign') ?? 0,
       restricted: left.get('restricted') ?? 0,
     };
   }

@@ -24,6 +24,8 @@ export const DISCOVERY_HOST = '0.0.0.0';
 export interface DiscoveryOptions {
   /** Discovery v4; default true. */
   readonly v4?: boolean | undefined;
+  /** Discovery v5, on the same UDP socket; default: as `v4`. So `{ v4: false }` alone opens none. */
+  readonly v5?: boolean | undefined;
   /** `enrtree://` URLs of node lists in DNS (EIP-1459): used at the start, and when nothing else finds nodes. */
   readonly dns?: readonly string[] | undefined;
   /** Looks TXT records up; default: the resolver of Node.js. */
@@ -38,6 +40,7 @@ export interface DiscoveryOptions {
 
 const OPTIONS: NamesOf<DiscoveryOptions> = {
   v4: true,
+  v5: true,
   dns: true,
   resolver: true,
   lookup: true,
@@ -49,7 +52,7 @@ const OPTIONS: NamesOf<DiscoveryOptions> = {
 export interface DiscoveryServerOptions {
   /** Finds nodes, and dials them while there are slots; default: off. */
   readonly discovery?: boolean | DiscoveryOptions | undefined;
-  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. Only with discovery v4. */
+  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. Only with discovery v4 or v5. */
   readonly discoveryPort?: number | undefined;
   /** Where discovery begins, and what is learned of nodes is written; it is not closed by the server. */
   readonly nodeDatabase?: NodeDatabase | undefined;
@@ -57,12 +60,15 @@ export interface DiscoveryServerOptions {
 
 export interface DiscoveryConfig {
   readonly v4: boolean;
+  readonly v5: boolean;
+  /** Whether one of them runs. */
+  readonly hasUdp: boolean;
   readonly dns: readonly string[];
   readonly resolver: Resolver;
   readonly lookup: HostLookup;
   readonly accepts: ((record: NodeRecord) => boolean) | undefined;
   readonly recordEntries: () => EntryChanges;
-  /** Where v4 listens; port undefined: the TCP port. */
+  /** Where discovery listens; port undefined: the TCP port. */
   readonly host: string;
   readonly port: number | undefined;
   /** The system chooses the TCP port: where it is taken for UDP, another will do. */
@@ -87,10 +93,14 @@ export function checkDiscoveryOptions(
   checkNames('discovery', options, OPTIONS);
   const host = listen?.host ?? DISCOVERY_HOST;
   const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
-  const { v4 = true, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
+  const { v4 = true, v5 = v4, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
   const { recordEntries = () => ({}) } = options;
   checkBoolean('discovery.v4', v4);
-  if (!v4 && discoveryPort !== undefined) throw invalid('discoveryPort is given, but discovery.v4 is off');
+  checkBoolean('discovery.v5', v5);
+  const hasUdp = v4 || v5;
+  if (!hasUdp && discoveryPort !== undefined) {
+    throw invalid('discoveryPort is given, but discovery.v4 and discovery.v5 are off');
+  }
   checkArray('discovery.dns', dns);
   if (dns.length > MAX_TREES) throw invalid(`discovery.dns has more than ${MAX_TREES} URLs`);
   readEach('discovery.dns', dns, parseTreeUrl);
@@ -100,9 +110,10 @@ export function checkDiscoveryOptions(
   checkFunction('discovery.lookup', lookup);
   if (accepts !== undefined) checkFunction('discovery.accepts', accepts);
   checkFunction('discovery.recordEntries', recordEntries);
-  if (v4 && listen !== undefined && !isIpHost(listen.host)) {
+  if (hasUdp && listen !== undefined && !isIpHost(listen.host)) {
     throw invalid('with discovery, listen.host is an IP address');
   }
   const mayMove = listen === undefined || listen.port === 0;
-  return { v4, dns: [...dns], resolver, lookup, accepts, recordEntries, host, port: discoveryPort, mayMove };
+  const udp = { v4, v5, hasUdp, host, port: discoveryPort, mayMove };
+  return { ...udp, dns: [...dns], resolver, lookup, accepts, recordEntries };
 }

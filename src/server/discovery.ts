@@ -3,26 +3,28 @@ import { equalBytes } from '../base/bytes.ts';
 import { checkObject, reading, refuseThenable, signalOf } from '../base/checks.ts';
 import { Endable } from '../base/endable.ts';
 import type { Env } from '../base/env.ts';
-import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { PeerlaneError, toPeerlaneError, unlessError } from '../base/errors.ts';
 import type { ClockSkew } from '../discv4/index.ts';
 import { DnsClient } from '../dnsdisc/index.ts';
 import { type Enode, isPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts';
-import type { DiagnosisFacts } from './diagnosis-facts.ts';
+import type { DiagnosisFacts, DiscoveryFacts } from './diagnosis-facts.ts';
 import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import { type CallOptions, orNone } from './discovery-calls.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import { Discv4Service, type PingOptions } from './discv4-service.ts';
+import { DiscoveryServices, type DiscoveryVersionEvent } from './discovery-services.ts';
+import type { Discv4Service, PingOptions } from './discv4-service.ts';
+import type { Discv5Service } from './discv5-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';
 import { type AddressRule, mayBeDialed } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { type FoundNode, type MixSource, NodeMix, type NodeMixOptions, nodesOfMix } from './node-mix.ts';
 import type { NodeNotes } from './node-notes.ts';
-import { databaseSource, dnsSource, seedsOf, staticSource, v4Source } from './node-sources.ts';
+import { databaseSource, dnsSource, seedsOf, staticSource, v4Source, v5Source } from './node-sources.ts';
 import type { Observations } from './observations.ts';
 import type { NodeSource } from './service-options.ts';
 
@@ -40,18 +42,26 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly notes: NodeNotes;
   readonly onEvent: (event: ServerEvent) => void;
   readonly local: LocalNode;
+  /** Told of the UDP socket before anything is sent: the record is in the first packets of v5. If it throws, so it will later. */
+  readonly bound: (udp: Endpoint) => void;
   readonly observations: Pick<Observations, 'found' | 'passedOver' | 'restricted'>;
   /** Says how many nodes the server would dial, and which it would not, and gets them. */
   readonly dialer: Pick<Dialer, 'demand' | 'offer' | 'leavesOut'>;
 }
 
-/** Discovery of a running server: what was found is dialed while there are slots; more for whoever asks. */
+/** What of discovery v5 is for users of a server: all but its start and its end. */
+export type ServerDiscv5 = Omit<Discv5Service, 'start' | 'close' | typeof Symbol.asyncDispose>;
+
+/**
+ * Discovery of a running server: what was found is dialed while there are slots; more for whoever asks. The calls are those of
+ * v4 unless it says otherwise; those of v5 are at `v5`.
+ */
 export class Discovery {
   readonly #context: DiscoveryContext;
   readonly #closed = new AbortController();
   readonly #dns: DnsClient;
   #starting: Promise<void> | undefined;
-  #service: Discv4Service | undefined;
+  #services: DiscoveryServices | undefined;
   #mix: NodeMix | undefined;
 
   /** @internal */
@@ -81,13 +91,13 @@ export class Discovery {
   }
 
   async #start(tcp: Endpoint | undefined): Promise<void> {
-    const { v4, nodeDatabase, dialer } = this.#context;
+    const { hasUdp, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
-    if (v4) {
+    if (hasUdp) {
       const seeds = nodeDatabase === undefined ? [] : await seedsOf(nodeDatabase, signal);
-      const service = await this.#bound(tcp, seeds);
-      if (signal.aborted) await service.close();
-      else this.#service = service;
+      const services = await this.#bound(tcp, seeds);
+      if (signal.aborted) await services.close();
+      else this.#services = services;
     }
     throwIfAborted(signal);
     this.#mix = new NodeMix({
@@ -96,42 +106,46 @@ export class Discovery {
       give: (node) => dialer.offer(foundAt(node, node.record)),
       leavesOut: (key) => dialer.leavesOut(key),
     });
-    if (v4) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);
+    if (hasUdp) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);
   }
 
-  /** Discovery v4, while it runs. @internal */
-  get service(): Discv4Service | undefined {
-    return this.#service;
+  /** Discovery v5, while it runs. */
+  get v5(): ServerDiscv5 | undefined {
+    return this.#services?.v5;
   }
 
-  /** Where v4 listens. */
+  /** What of discovery runs. @internal */
+  get services(): DiscoveryServices | undefined {
+    return this.#services;
+  }
+
+  /** Where it listens, by both versions. */
   get endpoint(): Endpoint | undefined {
-    return this.#service && { host: this.#context.host, port: this.#service.port };
+    return this.#services && { host: this.#context.host, port: this.#services.port };
   }
 
-  /** What `Server.diagnose` wants to know of v4; undefined when it does not run. @internal */
-  get v4Facts():
-    | { readonly facts: NonNullable<DiagnosisFacts['v4']>; readonly clockSkew: ClockSkew | undefined }
-    | undefined {
-    const service = this.#service;
-    if (service === undefined) return undefined;
-    const { sent, received, dropped } = service.stats();
-    const facts = { table: service.table.stats().entries, sent, received, expired: dropped.expired };
-    return { facts, clockSkew: service.clockSkew() };
+  /** What `Server.diagnose` wants to know of either version that runs. @internal */
+  get facts(): Pick<DiagnosisFacts, 'v4' | 'v5'> & { readonly clockSkew: ClockSkew | undefined } {
+    const { v4, v5 } = this.#services ?? {};
+    return {
+      v4: v4 && { ...factsOf(v4), expired: v4.stats().dropped.expired },
+      v5: v5 && factsOf(v5),
+      clockSkew: v4?.clockSkew(),
+    };
   }
 
   /** Whether there is anything to take nodes from beside those that the user has named. @internal */
   get hasSources(): boolean {
     const { nodeDatabase, dns } = this.#context;
     const known = nodeDatabase?.size ?? 0;
-    return dns.length + known + (this.#service?.table.stats().entries ?? 0) > 0;
+    return dns.length + known + (this.#services?.knownNodes ?? 0) > 0;
   }
 
   /** How many nodes there are to be taken, at most; nobody knows how many a list in DNS has. @internal */
   get knownNodes(): number {
     const { nodeDatabase, dns } = this.#context;
     if (dns.length > 0) return Number.POSITIVE_INFINITY;
-    return Math.max(nodeDatabase?.size ?? 0, this.#service?.table.size ?? 0);
+    return Math.max(nodeDatabase?.size ?? 0, this.#services?.knownNodes ?? 0);
   }
 
   /** Looks again whether the server wants nodes. @internal */
@@ -145,7 +159,7 @@ export class Discovery {
     this.#mix?.close();
     // What has been bound meanwhile is let go of before this is over.
     await this.#starting?.catch(() => undefined);
-    await this.#service?.close();
+    await this.#services?.close();
   }
 
   /** The table of discovery v4. @throws PeerlaneError `closed` when v4 does not run */
@@ -163,9 +177,13 @@ export class Discovery {
     return this.#v4.random(options);
   }
 
-  /** As `Discv4Service.resolve`: the record of the node with this public key. @throws PeerlaneError as that, and `closed` */
+  /**
+   * The record of the node with this public key of 64 bytes, as the node itself sends it by v4, or else the newest that is found
+   * by v5. @throws PeerlaneError as `Discv4Service.resolve`, and `closed` when neither runs
+   */
   async resolve(publicKey: Uint8Array, options?: CallOptions): Promise<NodeRecord | undefined> {
-    return await this.#v4.resolve(publicKey, options);
+    if (this.#services === undefined) throw notRunning();
+    return await this.#services.resolve(publicKey, options);
   }
 
   /** As `Discv4Service.ping`. */
@@ -189,7 +207,7 @@ export class Discovery {
     if (mixed.sources.length === 0) {
       throw new PeerlaneError(
         'invalid-argument',
-        'there is nothing to take nodes from: no discovery v4, no list in DNS, no node database and no static node',
+        'there is nothing to take nodes from: no discovery v4 or v5, no list in DNS, no node database and no static node',
       );
     }
     const ended = new AbortController();
@@ -204,45 +222,37 @@ export class Discovery {
   }
 
   get #v4(): Discv4Service {
-    if (this.#service === undefined) throw notRunning();
-    return this.#service;
+    const { v4 } = this.#services ?? {};
+    if (v4 === undefined) throw notRunning();
+    return v4;
   }
 
-  async #bound(tcp: Endpoint | undefined, seeds: readonly KadNode[]): Promise<Discv4Service> {
-    const { host, port = tcp?.port ?? 0 } = this.#context;
-    const service = this.#serviceAt({ host, port }, tcp, seeds);
-    try {
-      await service.start();
-      return service;
-    } catch (error) {
-      // A TCP port that the system has chosen may be another's UDP port.
-      const isChosen = this.#context.port === undefined && this.#context.mayMove;
-      if (!isChosen || !isPeerlaneError(error, 'port-in-use')) throw error;
-    }
-    const moved = this.#serviceAt({ host, port: 0 }, tcp, seeds);
-    await moved.start();
-    return moved;
-  }
-
-  #serviceAt(listen: Endpoint, tcp: Endpoint | undefined, seeds: readonly KadNode[]): Discv4Service {
-    const { key, env, bootnodes, netRestrict, netDeny, notes, local, onEvent } = this.#context;
-    return new Discv4Service({
-      ...{ key, env, listen, netRestrict, netDeny, tcpPort: tcp?.port ?? 0 },
+  async #bound(tcp: Endpoint | undefined, seeds: readonly KadNode[]): Promise<DiscoveryServices> {
+    const { bootnodes, local } = this.#context;
+    // A TCP port that the system has chosen may be another's UDP port.
+    const { port = tcp?.port ?? 0, mayMove } = this.#context;
+    return await DiscoveryServices.start({
+      ...this.#context,
+      ...{ port, mayMove: mayMove && this.#context.port === undefined, tcpPort: tcp?.port ?? 0 },
       record: () => local.record,
       seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...seeds],
-      onEvent: (event) => {
-        if (event.kind === 'listener-failed') onEvent(event);
-        else notes.discovered(event);
-        if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
-      },
+      onEvent: (_, event) => this.#heard(event),
     });
+  }
+
+  #heard(event: DiscoveryVersionEvent): void {
+    const { notes, local, onEvent, bound } = this.#context;
+    if (event.kind === 'listening') unlessError(() => bound(event));
+    if (event.kind === 'listener-failed' || event.kind === 'talk-failed') onEvent(event);
+    else notes.discovered(event);
+    if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
   }
 
   async #join(node: GivenNode): Promise<void> {
     const { env, lookup } = this.#context;
     await joinNode(node, {
       ...{ env, lookup, signal: this.#closed.signal },
-      found: (found) => this.#service?.addBootnode(found),
+      found: (found) => this.#services?.addBootnode(found),
       failed: (error, retryInMs) => this.#failed('bootnode', error, retryInMs),
     });
   }
@@ -259,10 +269,12 @@ export class Discovery {
 
   #sources(): MixSource[] {
     const { dns, env, nodeDatabase, staticNodes } = this.#context;
+    const { v4, v5 } = this.#services ?? {};
     return [
       ...(nodeDatabase === undefined ? [] : [databaseSource(nodeDatabase)]),
       ...(staticNodes.length === 0 ? [] : [staticSource(staticNodes)]),
-      ...(this.#service === undefined ? [] : [v4Source(this.#service, env)]),
+      ...(v4 === undefined ? [] : [v4Source(v4, env)]),
+      ...(v5 === undefined ? [] : [v5Source(v5, env)]),
       ...(dns.length === 0 ? [] : [dnsSource(this.#dns, dns)]),
     ];
   }
@@ -276,26 +288,25 @@ export class Discovery {
       return undefined;
     }
     if (node.source === 'dns' || node.source === 'static') this.#tell(node);
-    const shown = this.#isUnseen(node) ? await this.#asked(node, signal) : node;
+    const shown = this.#isToBeAsked(node) ? await this.#asked(node, signal) : node;
     if (shown === undefined) return undefined;
     const isUseful = this.#isUseful(shown);
     this.#context.observations[isUseful ? 'found' : 'passedOver'](shown);
     return isUseful ? shown : undefined;
   }
 
-  /** Whether v4 knows of the node from others only, a list in DNS perhaps, and not from itself. */
-  #isUnseen({ source, record, publicKey }: FoundNode): boolean {
-    return (
-      source === 'v4' && (record === undefined || this.#service?.table.isLive(nodeIdOf(publicKey)) !== true)
-    );
+  /** Whether discovery knows of the node from others only, a list in DNS perhaps, and not from itself. */
+  #isToBeAsked(node: FoundNode): boolean {
+    const { source, record, publicKey } = node;
+    if (source !== 'v4' && source !== 'v5') return false;
+    if (record !== undefined && this.#services?.isLive(nodeIdOf(publicKey))) return false;
+    // In the network of v5 there are nodes of all kinds, whose records say which: most are none of ours.
+    return source === 'v4' || this.#isUseful(node);
   }
 
-  /** Has v4 look at a node of another source: without a bootnode it knows nobody, and nobody knows it. */
+  /** Has discovery look at a node of another source: without a bootnode it knows nobody, and nobody knows it. */
   #tell(node: FoundNode): void {
-    const service = this.#service;
-    if (service === undefined || node.udpPort === 0 || !hasAddress(node)) return;
-    const named = kadNodeOf(node);
-    if (service.reaches(named)) service.addNode(named);
+    if (node.udpPort !== 0 && hasAddress(node)) this.#services?.addNode(kadNodeOf(node));
   }
 
   /** Whether the record of the node says that it is of use; one without a record may be. */
@@ -311,8 +322,12 @@ export class Discovery {
   /** The node with its record, if it has one; `undefined` when it does not answer at all. */
   async #asked(node: FoundNode, signal: AbortSignal): Promise<FoundNode | undefined> {
     const remote = kadNodeOf(node);
-    const record = await orNone(this.#v4.requestRecord(remote, { signal }));
+    const { v5 } = this.#services ?? {};
+    const service = node.source === 'v5' && v5 !== undefined ? v5 : this.#v4;
+    const record = await orNone(service.requestRecord(remote, { signal }));
     if (record !== undefined) return withRecord(node, record);
+    // By v5 each has one.
+    if (service === v5) return undefined;
     // Some nodes know of no records, or have one that is none.
     const pong = await orNone(this.#v4.ping(remote, { signal, named: true }));
     return pong === undefined ? undefined : node;
@@ -322,6 +337,11 @@ export class Discovery {
     if (this.#closed.signal.aborted) return;
     this.#context.onEvent({ kind: 'discovery-failed', part, error: toPeerlaneError(error), retryInMs });
   }
+}
+
+function factsOf(service: Discv4Service | Discv5Service): DiscoveryFacts {
+  const { sent, received } = service.stats();
+  return { table: service.table.size, sent, received };
 }
 
 /** The address stays the one that the node was reached at; its port is what the node itself says. */

@@ -17,8 +17,10 @@ import {
 } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
+import type { NodeMetrics } from '../observe/index.ts';
 import type { Advertisement } from './advertisement.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
+import { discoveryV5Metrics } from './discovery-metrics.ts';
 import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
 import { ServiceCore } from './service-core.ts';
 import type { NodeSource } from './service-options.ts';
@@ -130,6 +132,12 @@ export class Discv5Service implements AsyncDisposable {
 
   stats(): Discv5Stats {
     return this.#core.engine.stats();
+  }
+
+  /** The part of a node's metrics that discovery has: for `serveMetrics`. */
+  metrics(): NodeMetrics {
+    const at = this.#core.unixTime;
+    return { at, discoveryV5: discoveryV5Metrics(this.stats(), this.table.stats()) };
   }
 
   /**

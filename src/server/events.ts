@@ -56,5 +56,7 @@ export type ServerEvent =
   | { readonly kind: 'policy-failed'; readonly error: PeerlaneError }
   /** Stored bans were damaged, or could not be read or written; the server goes on with those that it has. */
   | { readonly kind: 'bans-failed'; readonly error: PeerlaneError }
+  /** A handler of `discovery.v5.serveTalk` has thrown, or its answer is none that can be sent: the other side gets an empty one. */
+  | { readonly kind: 'talk-failed'; readonly protocol: string; readonly error: unknown }
   | NatEvent
   | { readonly kind: 'listener-failed'; readonly error: PeerlaneError };

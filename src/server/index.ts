@@ -23,7 +23,7 @@ export {
   planDials,
   REDIAL_INTERVAL_MS,
 } from './dial-plan.ts';
-export { Discovery } from './discovery.ts';
+export { Discovery, type ServerDiscv5 } from './discovery.ts';
 export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions } from './discv4-options.ts';
 export { Discv4Service, type PingOptions } from './discv4-service.ts';

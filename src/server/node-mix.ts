@@ -18,7 +18,7 @@ import type { Enode, NodeRecord } from '../enr/index.ts';
 import { FALLBACK_AFTER_MS, failedRest, idleRest, planSources, REST_MS } from './mix-plan.ts';
 
 /** Where nodes come from. */
-export type NodeSourceName = 'v4' | 'dns' | 'database' | 'static';
+export type NodeSourceName = 'v4' | 'v5' | 'dns' | 'database' | 'static';
 
 /** A node that was found. Its host is an IP address; a static node may have a host name. */
 export interface FoundNode extends Enode {

@@ -5,8 +5,7 @@ import { type Enode, nodeIdOf } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { hasAddress } from './bootnodes.ts';
-import type { Discv4ServiceEvent } from './discv4-options.ts';
-import type { Discv5ServiceEvent } from './discv5-options.ts';
+import type { DiscoveryVersionEvent } from './discovery-services.ts';
 import type { NodeDatabase, NodePatch } from './node-db/index.ts';
 
 export class NodeNotes {
@@ -31,7 +30,7 @@ export class NodeNotes {
     this.#note(publicKey, { failed: true, dial: { at: this.#now, error: error.code } });
   }
 
-  discovered(event: Discv4ServiceEvent | Discv5ServiceEvent): void {
+  discovered(event: DiscoveryVersionEvent): void {
     switch (event.kind) {
       case 'node-answered':
         this.#note(event.node.publicKey, { ...patchOf(event.node), lastPong: this.#now });

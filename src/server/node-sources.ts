@@ -3,8 +3,9 @@ import type { Env } from '../base/env.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { DnsClient } from '../dnsdisc/index.ts';
 import { decodeRecord, type Enode, enodeOfRecord } from '../enr/index.ts';
-import { type KadNode, kadNode } from '../kad/index.ts';
+import { ID_LENGTH, type KadNode, kadNode } from '../kad/index.ts';
 import type { Discv4Service } from './discv4-service.ts';
+import type { Discv5Service } from './discv5-service.ts';
 import type { NodeDatabase, StoredNode } from './node-db/index.ts';
 import type { FoundNode, MixSource } from './node-mix.ts';
 
@@ -16,13 +17,24 @@ const REPEAT_MS = 30 * 60_000;
 
 /** Random lookups, one after another. */
 export function v4Source(service: Discv4Service, env: Env): MixSource {
-  async function* nodes(signal: AbortSignal): AsyncGenerator<FoundNode, void, undefined> {
-    for await (const node of service.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal })) {
-      const { publicKey, ip: host, tcpPort, udpPort, record } = node;
-      yield { publicKey, host, tcpPort, udpPort, record, source: 'v4' };
-    }
+  const open = (signal: AbortSignal) =>
+    foundBy('v4', service.lookup(env.randomBytes(PUBLIC_KEY_LENGTH), { signal }));
+  return { name: 'v4', open };
+}
+
+/** Random lookups, one after another. */
+export function v5Source(service: Discv5Service, env: Env): MixSource {
+  const open = (signal: AbortSignal) => foundBy('v5', service.lookup(env.randomBytes(ID_LENGTH), { signal }));
+  return { name: 'v5', open };
+}
+
+async function* foundBy(
+  source: 'v4' | 'v5',
+  nodes: AsyncIterable<KadNode>,
+): AsyncGenerator<FoundNode, void, undefined> {
+  for await (const { publicKey, ip: host, tcpPort, udpPort, record } of nodes) {
+    yield { publicKey, host, tcpPort, udpPort, record, source };
   }
-  return { name: 'v4', open: nodes };
 }
 
 /**
@@ -59,7 +71,7 @@ export function staticSource(enodes: readonly Enode[]): MixSource {
 }
 
 /**
- * Nodes of the database that the table of discovery v4 begins with.
+ * Nodes of the database that the tables of discovery begin with.
  * @throws PeerlaneError as `NodeDatabase.seeds`
  */
 export async function seedsOf(database: NodeDatabase, signal: AbortSignal): Promise<KadNode[]> {
@@ -67,7 +79,7 @@ export async function seedsOf(database: NodeDatabase, signal: AbortSignal): Prom
   return stored.map(seedOf).filter((seed) => seed !== undefined);
 }
 
-/** `undefined` when the node took no part in discovery v4. */
+/** `undefined` when the node took no part in discovery. */
 function seedOf(node: StoredNode): KadNode | undefined {
   const { publicKey, endpoint } = node;
   if (endpoint === undefined || endpoint.udpPort === 0) return undefined;

@@ -48,10 +48,10 @@ export class Observations {
 
   /** The record of a node says that it is of no use. */
   passedOver({ publicKey, source }: FoundNode): void {
-    this.#left('passed-over');
+    this.#left(source === 'v5' ? 'foreign' : 'passed-over');
     this.#note(publicKey, {
       kind: 'passed-over',
-      message: `its record, found by ${source}, is of another chain or fork`,
+      message: `its record, found by ${source}, is of another chain or fork${source === 'v5' ? ', or of none' : ''}`,
     });
   }
 

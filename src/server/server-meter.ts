@@ -20,7 +20,7 @@ import {
 } from '../observe/index.ts';
 import { DISCONNECT_REASONS, type PeerInfo, type Protocol } from '../p2p/index.ts';
 import type { Budgets } from './budgets.ts';
-import type { Discv4Service } from './discv4-service.ts';
+import type { DiscoveryServices } from './discovery-services.ts';
 import { LoopMeter } from './loop-meter.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import type { Peer } from './peer.ts';
@@ -38,7 +38,7 @@ export interface MeteredParts {
   readonly inbound: number;
   readonly connections: number;
   readonly lanes: number;
-  readonly discovery: Discv4Service | undefined;
+  readonly discovery: DiscoveryServices | undefined;
   readonly nodeDatabase: NodeDatabase | undefined;
   /** Of all peers, 0 for one of which nothing is known; where somebody keeps them. */
   readonly reputations?: (() => Iterable<number>) | undefined;
@@ -141,7 +141,8 @@ export class ServerMeter {
         outputLimit: budgets.output.limit,
       },
       lanes: { in: this.#lanes.in.snapshot(), out: this.#lanes.out.snapshot() },
-      discovery: discovery?.metrics().discovery,
+      discovery: discovery?.v4?.metrics().discovery,
+      discoveryV5: discovery?.v5?.metrics().discoveryV5,
       knownNodes: nodeDatabase?.size,
       reputations: reputations && histogramOf(REPUTATIONS, reputations()),
       eventLoopDelay: this.#loop.read(),

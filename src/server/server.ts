@@ -121,7 +121,7 @@ export class Server implements AsyncDisposable {
         this.#reception.dialsPlanned();
       },
       resolve: async (publicKey, signal) =>
-        discovery?.v4 === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
+        discovery?.hasUdp === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
       moved: (target) => this.#observations.moved(target),
       searched: (target, error) => this.#observations.notMoved(target, error),
     });
@@ -136,11 +136,12 @@ export class Server implements AsyncDisposable {
     const isOther = ({ publicKey }: Enode) => !equalBytes(publicKey, this.id);
     const bootnodes = this.#config.bootnodes.filter(isOther);
     const staticNodes = this.#config.staticNodes.filter(isOther);
-    // v4 begins with bootnodes, and finds out whether they are nodes to be dialed.
-    if (discovery?.v4 !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
+    // Discovery begins with bootnodes, and finds out whether they are nodes to be dialed.
+    if (discovery?.hasUdp !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
     for (const node of staticNodes) this.#dialer.add(targetOf(node), true);
     const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey, observations };
-    this.#discovery = discovery && new Discovery({ ...shared, ...discovery });
+    const bound = (udp: Endpoint) => this.#local.listens(this.#endpointsWith(udp));
+    this.#discovery = discovery && new Discovery({ ...shared, ...discovery, bound });
   }
 
   /**
@@ -177,7 +178,11 @@ export class Server implements AsyncDisposable {
   }
 
   get #endpoints(): LocalEndpoints {
-    return endpointsOf(this.#listener, this.#discovery?.endpoint, this.#config.externalIp);
+    return this.#endpointsWith(this.#discovery?.endpoint);
+  }
+
+  #endpointsWith(udp: Endpoint | undefined): LocalEndpoints {
+    return endpointsOf(this.#listener, udp, this.#config.externalIp);
   }
 
   async #listen(listen: Endpoint): Promise<void> {
@@ -371,14 +376,14 @@ export class Server implements AsyncDisposable {
   diagnose(): Diagnosis {
     const { maxPeers, bootnodes, staticNodes } = this.#config;
     const { kept: missing, all: candidates, shunned } = this.#dialer.waiting;
-    const { facts: v4, clockSkew } = this.#discovery?.v4Facts ?? {};
+    const { v4, v5, clockSkew } = this.#discovery?.facts ?? {};
     const { ip, ip6 } = this.#local.record.entries();
     const isDiscovering = this.#discovery?.hasSources === true;
     const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
     return diagnose({
       ...this.#observations.facts(),
       ...this.#peers.counts,
-      ...{ maxPeers, missing, candidates, shunned, v4, clockSkew },
+      ...{ maxPeers, missing, candidates, shunned, v4, v5, clockSkew },
       listens: this.#listener !== undefined,
       port: this.#listener?.port ?? 0,
       ownAddress: widestOf([ip, ip6]),
@@ -475,7 +480,7 @@ export class Server implements AsyncDisposable {
   #meteredParts(budgets: Budgets): MeteredParts {
     const { nodeDatabase } = this.#config;
     return {
-      ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.service },
+      ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.services },
       ...{ dials: this.#dialer.pending, inbound: this.#reception.pending, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
       reputations: () => this.peers.map(({ info }) => this.#conduct.history(toBareHex(info.id)).score),

@@ -93,6 +93,10 @@ export class ServiceCore<Engine extends ServiceEngine> {
     return this.#config.env.now();
   }
 
+  get unixTime(): number {
+    return this.#config.env.unixTime();
+  }
+
   /** Those of the options but the node itself. */
   get seeds(): KadNode[] {
     return this.#config.seeds.filter(({ publicKey }) => !equalBytes(publicKey, this.publicKey));

@@ -19,6 +19,7 @@ import { Discv4Service, Discv5Service, SharedUdp } from '../../src/server/index.
 import { formatNodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
 import { type Bootnode, bootnode, enodeOf, ofKind, ownNode, ownNode5 } from './bootnode.ts';
 import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { SMALL, SMALL_GENESIS_FILE } from './served-chain.ts';
 
 const ERROR = { event: 'error', message: expect.any(String) };
 const ONCE = ['--count', '1', '--json'] as const;
@@ -276,6 +277,35 @@ describe('listen', () => {
     for (let i = 0; i < MIN_LOCAL_VOTES; i++) await (await ownNode5()).requestRecord(asked);
     const { enr } = await cli.event(({ event }) => event === 'endpoint-changed');
     expect(parseRecord(String(enr)).entries()).toMatchObject({ ip: '127.0.0.1', udp: udpPort });
+  });
+});
+
+describe('serve and sync', () => {
+  const serve = async (...args: readonly string[]): Promise<string> => {
+    const cli = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json', ...args]);
+    const { enr } = await cli.event(({ event }) => event === 'listening');
+    return String(enr);
+  };
+
+  it.each([
+    [[], ['fulfilled', 'fulfilled']],
+    [['--v4'], ['fulfilled', 'rejected']],
+    [['--v5'], ['rejected', 'fulfilled']],
+  ])('with %j: a server answers by v4 and v5: %j', async (options, expected) => {
+    const enr = await serve(...options);
+    const [v4, v5] = [await ownNode(), await ownNode5()];
+    const answers = await Promise.allSettled([v4.ping(enr), v5.ping(enr)]);
+    expect(answers.map(({ status }) => status)).toEqual(expected);
+  });
+
+  it('find each other by v5 alone, through a bootnode', async () => {
+    const { enr } = await bootnode('--v5');
+    await serve('--v5', '--bootnode', enr);
+    const store = join(await temporaryDirectory(), 'chain');
+    const { status, stdout } = await run(
+      ...['sync', '--genesis', SMALL_GENESIS_FILE, '--store', store, '--bootnode', enr, '--v5', '--json'],
+    );
+    expect([status, eventsOf(stdout).at(-1)]).toMatchObject([0, { event: 'done', headers: 600 }]);
   });
 });
 

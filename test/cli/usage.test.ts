@@ -94,6 +94,11 @@ describe('the command line', () => {
       /'--no-discovery' cannot be used with.*--nodedb/,
     ],
     [['serve', ...CHAIN, '--no-discovery', '--discovery-port', '0'], /cannot be used with.*--discovery-port/],
+    [['serve', ...CHAIN, '--no-discovery', '--v5'], /'--no-discovery' cannot be used with.*--v5/],
+    [
+      ['sync', '--genesis', 'x', '--store', 'y', '--peer', NODE, '--v5'],
+      /--v5 is for .*there is no discovery/,
+    ],
     [['serve', ...CHAIN, '--no-discovery', '--dns', LIST], /'--no-discovery' cannot be used with.*--dns/],
     [
       ['serve', ...CHAIN, '--no-discovery', '--dns-server', '127.0.0.1:53'],

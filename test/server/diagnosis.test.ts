@@ -23,6 +23,8 @@ const HEALTHY: DiagnosisFacts = {
 };
 /** As 20 networks see the node, on all of whose statements its record rests. */
 const SEEN = { ip: '8.8.8.8', udpPort: 30_303, voters: 20, ports: 1, known: undefined, recordIp: '8.8.8.8' };
+const V5 = { table: 50, sent: 500, received: 400 };
+const FEW = { inbound: 1, dialed: 1 };
 const NONE = { inbound: 0, dialed: 0, candidates: 0 };
 
 describe('why a server has few peers', () => {
@@ -44,6 +46,13 @@ describe('why a server has few peers', () => {
     expect(diagnose({ ...HEALTHY, ...change }).state).toBe(state);
   });
 
+  it('is, among other things, that v5 has found nodes of other kinds', () => {
+    const { summary } = diagnose({ ...HEALTHY, ...NONE, v5: V5, sinceLastPeer: { ...NO_DIALS, foreign: 7 } });
+    expect(summary).toContain(
+      '(100 in the table of discovery v4, 50 in the table of discovery v5); 7 that v5 found',
+    );
+  });
+
   it.each<[string, Partial<DiagnosisFacts>, FindingKind[], number]>([
     ['a clock that is behind', { clockSkew: { seconds: 40, samples: 9 } }, ['clock'], 40],
     ['a clock that is ahead', { clockSkew: { seconds: -3_600, samples: 9 } }, ['clock'], 3_600],
@@ -60,6 +69,29 @@ describe('why a server has few peers', () => {
       20,
     ],
     ['no way for UDP', { v4: { ...V4, received: 0 } }, ['discovery-blocked'], 1_000],
+    [
+      'no way for UDP, by v5 alone',
+      { v4: undefined, v5: { ...V5, received: 0 } },
+      ['discovery-blocked'],
+      500,
+    ],
+    [
+      'no way for UDP, by both versions',
+      { v4: { ...V4, received: 0 }, v5: { ...V5, received: 0 } },
+      ['discovery-blocked'],
+      1_500,
+    ],
+    ['nobody who speaks v5', { ...FEW, v5: { ...V5, received: 0 } }, ['version-unheard'], 500],
+    ['nobody who speaks v4', { ...FEW, v4: { ...V4, received: 0 }, v5: V5 }, ['version-unheard'], 1_000],
+    ['enough peers, none of whom speaks v5', { v5: { ...V5, received: 0 } }, [], 0],
+    ['both versions that are answered', { ...FEW, v5: V5 }, [], 0],
+    ['nodes of other kinds, by v5', { ...FEW, v5: V5, foreign: 900 }, [], 0],
+    [
+      'dials that reach nobody, and v5 that is answered',
+      { ...NONE, v4: undefined, v5: V5, outcomes: new Map([['unreachable', 20]]) },
+      ['unreachable'],
+      20,
+    ],
     [
       'another chain, by Status',
       {

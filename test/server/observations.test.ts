@@ -41,6 +41,20 @@ describe('the log of a node', () => {
     expect(server.log(listener.enr)).toEqual(server.log(listener.enode));
   });
 
+  it('tells of nodes whose records are of no use, which by v5 are of all kinds', () => {
+    const observations = new Observations(systemEnv);
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    for (const source of ['v4', 'dns', 'v5', 'v5', 'v5'] as const) {
+      observations.passedOver({ ...NOWHERE, publicKey, record: undefined, source });
+    }
+    expect(observations.facts()).toMatchObject({ passedOver: 2, foreign: 3 });
+    expect(kinds(observations.log(publicKey))).toEqual(['passed-over']);
+    expect(observations.log(publicKey).at(-1)).toMatchObject({
+      times: 5,
+      message: expect.stringContaining('none'),
+    });
+  });
+
   it('tells whom it did not let in, if that one has proved who it is', async () => {
     const full = await started({ maxPeers: 1 });
     const first = await started({ listen: undefined });

@@ -1,0 +1,179 @@
+/** Both versions of discovery of a server, on one UDP socket. */
+import { toBareHex } from '../base/bytes.ts';
+import type { Env } from '../base/env.ts';
+import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
+import { Held } from '../base/recent.ts';
+import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
+import type { Discv4ServiceEvent } from './discv4-options.ts';
+import { Discv4Service } from './discv4-service.ts';
+import type { Discv5ServiceEvent } from './discv5-options.ts';
+import { Discv5Service } from './discv5-service.ts';
+import { SharedUdp } from './shared-udp.ts';
+
+export const DISCOVERY_VERSIONS = ['v4', 'v5'] as const;
+export type DiscoveryVersion = (typeof DISCOVERY_VERSIONS)[number];
+
+/** A version that knows fewer nodes is told of those that answer the other one: most nodes speak both. */
+export const FEW_NODES = 32;
+/** The nodes of which it was told last, and for how long it is not told of one again. */
+const MAX_TOLD = 1024;
+const TOLD_MS: number = 30 * 60_000;
+
+export type DiscoveryVersionEvent = Discv4ServiceEvent | Discv5ServiceEvent;
+
+export interface DiscoveryServicesOptions {
+  /** Which of them run. */
+  readonly v4: boolean;
+  readonly v5: boolean;
+  readonly key: Uint8Array;
+  readonly env: Env;
+  readonly host: string;
+  /** UDP; 0: any free one. */
+  readonly port: number;
+  /** Whether another port will do where that is taken. */
+  readonly mayMove: boolean;
+  /** 0: the node does not listen. */
+  readonly tcpPort: number;
+  readonly netRestrict: readonly string[] | undefined;
+  readonly netDeny: readonly string[];
+  /** The node's own record, asked each time. */
+  readonly record: () => NodeRecord;
+  /** Bootnodes, and nodes of earlier runs. */
+  readonly seeds: readonly KadNode[];
+  readonly onEvent: (version: DiscoveryVersion, event: DiscoveryVersionEvent) => void;
+}
+
+/** Nodes are told to the versions that may reach them: to v5 those with a record, or all where v4 does not run. */
+export class DiscoveryServices {
+  readonly v4: Discv4Service | undefined;
+  readonly v5: Discv5Service | undefined;
+  readonly #options: DiscoveryServicesOptions;
+  readonly #told = new Held(MAX_TOLD);
+  #isClosed = false;
+
+  private constructor(options: DiscoveryServicesOptions) {
+    this.#options = options;
+    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, seeds } = options;
+    const listen = new SharedUdp({ host, port });
+    const shared = { key, env, listen, tcpPort, netRestrict, netDeny, record };
+    if (v5) {
+      const onEvent = (event: Discv5ServiceEvent) => this.#heard('v5', event);
+      this.v5 = new Discv5Service({ ...shared, seeds: seeds.filter((node) => this.#isForV5(node)), onEvent });
+    }
+    if (v4) {
+      const onEvent = (event: Discv4ServiceEvent) => this.#heard('v4', event);
+      this.v4 = new Discv4Service({ ...shared, seeds, onEvent });
+    }
+  }
+
+  /**
+   * Those that run, on a socket that is bound.
+   * @throws PeerlaneError `port-in-use`, `listen-failed`; `invalid-argument` when `record` gives none
+   */
+  static async start(options: DiscoveryServicesOptions): Promise<DiscoveryServices> {
+    try {
+      return await new DiscoveryServices(options).#started();
+    } catch (error) {
+      if (!options.mayMove || !isPeerlaneError(error, 'port-in-use')) throw error;
+    }
+    return await new DiscoveryServices({ ...options, port: 0 }).#started();
+  }
+
+  async #started(): Promise<this> {
+    try {
+      await this.v5?.start();
+      await this.v4?.start();
+      return this;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  get #running(): (Discv4Service | Discv5Service)[] {
+    return [this.v4, this.v5].filter((service) => service !== undefined);
+  }
+
+  /** UDP. */
+  get port(): number {
+    return this.#running[0]?.port ?? 0;
+  }
+
+  /** Entries of the larger table: most nodes are in both. */
+  get knownNodes(): number {
+    return Math.max(0, ...this.#running.map(({ table }) => table.size));
+  }
+
+  /** Whether a version has had an answer of the node at its place of late. */
+  isLive(id: Uint8Array): boolean {
+    return this.#running.some(({ table }) => table.isLive(id));
+  }
+
+  addBootnode(node: KadNode): void {
+    for (const service of this.#servicesFor(node)) service.addBootnode(node);
+  }
+
+  /** A node of another source: who has no bootnode knows nobody, and nobody knows him. */
+  addNode(node: KadNode): void {
+    for (const service of this.#servicesFor(node)) if (service.reaches(node)) service.addNode(node);
+  }
+
+  #servicesFor(node: KadNode): (Discv4Service | Discv5Service)[] {
+    return this.#running.filter((service) => service !== this.v5 || this.#isForV5(node));
+  }
+
+  #isForV5({ record }: KadNode): boolean {
+    return record !== undefined || !this.#options.v4;
+  }
+
+  /**
+   * The record of the node with this public key of 64 bytes, as the node itself sends it by v4, or else the newest that v5 finds.
+   * @throws PeerlaneError as `Discv4Service.resolve`
+   */
+  async resolve(publicKey: Uint8Array, options?: CallOptions): Promise<NodeRecord | undefined> {
+    const { v4, v5 } = this;
+    let fault: PeerlaneError | undefined;
+    try {
+      const record = await v4?.resolve(publicKey, options);
+      if (record !== undefined || v5 === undefined) return record;
+    } catch (error) {
+      if (v5 === undefined || !isFaultOfNode(error)) throw error;
+      fault = error;
+    }
+    const record = await v5.resolve(nodeIdOf(publicKey), options);
+    if (record === undefined && fault !== undefined) throw fault;
+    return record;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#running.map((service) => service.close()));
+  }
+
+  #heard(version: DiscoveryVersion, event: DiscoveryVersionEvent): void {
+    if (event.kind === 'record-received' && version === 'v4') {
+      this.#tell(this.v5, { ...event.node, record: event.record });
+    }
+    if (event.kind === 'node-answered' && version === 'v5') this.#tell(this.v4, event.node);
+    // That a node does not speak one version is not its failure.
+    const other = version === 'v4' ? this.v5 : this.v4;
+    if (event.kind === 'node-silent' && other?.table.isLive(event.node.id)) return;
+    // Both have the one socket.
+    if (event.kind === 'listener-failed' && version === 'v5' && this.v4 !== undefined) return;
+    this.#options.onEvent(version, event);
+  }
+
+  /** Tells one version of a node that has answered the other. */
+  #tell(to: Discv4Service | Discv5Service | undefined, node: KadNode): void {
+    // What was on its way when it was closed may still be told of.
+    if (to === undefined || this.#isClosed || to.port === 0) return;
+    if (to.table.size >= FEW_NODES || to.table.has(node.id)) return;
+    const key = toBareHex(node.id);
+    const now = this.#options.env.now();
+    if (this.#told.has(key, now) || !to.reaches(node)) return;
+    this.#told.hold(key, now, TOLD_MS);
+    to.addNode(node);
+  }
+}
