@@ -179,11 +179,7 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
       await kept.write();
     }
     if (html !== undefined && (isHeard || set.size > 0)) {
-      await replaceTextFile(
-        html,
-        PAGE,
-        crawlPageOf({ set, now: env.unixTime(), versions: service.versions }),
-      );
+      await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime(), versions: service.counts }));
     }
     output.endProgress();
     printSummary(context, crawler, {

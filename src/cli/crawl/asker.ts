@@ -40,13 +40,9 @@ export class CrawlAsker implements CrawlService {
     return service;
   }
 
-  get versions(): readonly DiscoveryVersion[] {
-    return this.#services.map(([version]) => version);
-  }
-
   get counts(): VersionCounts {
     const answered = [...this.#answered.values()];
-    const counts = this.versions.map((version) => [
+    const counts = this.#services.map(([version]) => [
       version,
       answered.filter((versions) => versions.has(version)).length,
     ]);
