@@ -1,4 +1,4 @@
-/** What the commands share that ask nodes by discovery v4. */
+/** What the commands share that ask nodes by discovery. */
 import type { Command } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
@@ -6,7 +6,6 @@ import { publicKeyOf } from '../crypto/index.ts';
 import { ownIpv6 } from '../io/interfaces.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { type GivenNode, parseBootnode } from '../server/bootnodes.ts';
-import { Discv4Service, type Discv4ServiceEvent } from '../server/index.ts';
 import { EVERY_IP, EVERY_IPV4, reachesFrom } from '../server/listen-host.ts';
 import { collected, type ListenAddress, listenAddress, readWith } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
@@ -14,14 +13,19 @@ import type { Work } from './deadline.ts';
 import { durationOption } from './durations.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
+import { type AskingEvent, type AskingService, type RunningVersions, startVersions } from './services.ts';
+import { type DiscoveryVersion, type VersionOptions, versionOf, withVersion } from './versions.ts';
 
 export interface DiscoveryOptions extends CommonOptions {
   readonly listen?: ListenAddress;
   readonly key?: string;
 }
 
-/** Of a command that ends in any case. */
-export interface TimedOptions extends DiscoveryOptions {
+/** Of a command that asks by one version. */
+export interface AskingOptions extends DiscoveryOptions, VersionOptions {}
+
+/** Of one that ends in any case. */
+export interface TimedOptions extends AskingOptions {
   /** Milliseconds. */
   readonly timeout: number;
 }
@@ -34,6 +38,11 @@ export const NODE = 'enode URL or record (enr:...)';
 
 /** @param timeoutMs without it there is no limit unless one is asked for */
 export function withDiscoveryOptions(command: Command, timeoutMs?: number): Command {
+  return withVersion(withAskingOptions(command, timeoutMs));
+}
+
+/** As `withDiscoveryOptions`, for a command whose version is given. */
+export function withAskingOptions(command: Command, timeoutMs?: number): Command {
   return withCommonOptions(command)
     .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
     .option('--key <file>', 'node key to ask with; default: a new one')
@@ -55,42 +64,58 @@ export interface Asking {
   readonly others?: boolean;
   /** Those of them that the table begins with. */
   readonly seeds?: readonly KadNode[];
-  readonly onEvent?: (event: Discv4ServiceEvent) => void;
+  /** Whether topics are searched. */
+  readonly topics?: boolean;
+  readonly onEvent?: (event: AskingEvent) => void;
 }
 
 /**
- * A running service that asks.
+ * A running service that asks by the version of the options.
  * @throws PeerlaneError `key-unreadable`, `port-in-use`, `listen-failed`, `invalid-argument`
  */
 export async function startAsking(
+  context: Pick<Context, 'env'>,
+  options: AskingOptions,
+  asking: Asking,
+  work: Pick<Work, 'fail'>,
+): Promise<AskingService> {
+  const running = await startAskingBy([versionOf(options)], context, options, asking, work);
+  const [service] = running.all;
+  if (service === undefined) throw new TypeError('no version of discovery runs');
+  return service;
+}
+
+/**
+ * Running services that ask, of each version, on one socket.
+ * @throws PeerlaneError as `startAsking`
+ */
+export async function startAskingBy(
+  versions: readonly DiscoveryVersion[],
   { env }: Pick<Context, 'env'>,
   options: DiscoveryOptions,
-  { nodes, seeds = [], others = false, onEvent = () => undefined }: Asking,
-  { fail }: Work,
-): Promise<Discv4Service> {
+  { nodes, seeds = [], others = false, topics = false, onEvent = () => undefined }: Asking,
+  { fail }: Pick<Work, 'fail'>,
+): Promise<RunningVersions> {
   const key = await nodeKey(options.key, env);
-  const own = publicKeyOf(key);
-  if (nodes.some(({ publicKey }) => equalBytes(publicKey, own))) {
-    throw new PeerlaneError(
-      'invalid-argument',
-      'the node has the key to ask with: a node asks others, not itself',
-    );
-  }
+  requireOthers(nodes, key);
   const listen = await sendFrom(options.listen, nodes, others);
-  const service = new Discv4Service({
-    ...{ key, listen, seeds, env },
+  return await startVersions(versions, {
+    ...{ key, listen, seeds, topics, env },
     onEvent: (event) => {
       if (event.kind === 'listener-failed') fail(event.error);
       onEvent(event);
     },
   });
-  try {
-    await service.start();
-    return service;
-  } catch (error) {
-    await service.close();
-    throw error;
-  }
+}
+
+/** @throws PeerlaneError `invalid-argument` when one of the nodes has the secret key */
+export function requireOthers(nodes: readonly KadNode[], key: Uint8Array): void {
+  const own = publicKeyOf(key);
+  if (!nodes.some(({ publicKey }) => equalBytes(publicKey, own))) return;
+  throw new PeerlaneError(
+    'invalid-argument',
+    'the node has the key to ask with: a node asks others, not itself',
+  );
 }
 
 /**

@@ -9,12 +9,12 @@ import type { GivenNode } from '../server/bootnodes.ts';
 import { placeOf } from '../server/crawl-asking.ts';
 import { DEFAULT_CRAWL_RATE, DEFAULT_IDLE_MS } from '../server/crawl-options.ts';
 import { Crawler } from '../server/crawler.ts';
-import type { Discv4ServiceEvent } from '../server/index.ts';
 import type { NodeHello } from '../server/node-hello.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
 import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
-import { startAsking, waysOfMachine, withBootnodes } from './asking.ts';
+import { startAskingBy, waysOfMachine, withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { CrawlAsker } from './crawl/asker.ts';
 import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
 import { KeptSet } from './crawl/kept-set.ts';
 import { type Listed, nodesOfLists } from './crawl/lists.ts';
@@ -27,14 +27,18 @@ import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes } from './nodes.ts';
 import { isSamePath } from './paths.ts';
 import { repeated } from './repeated.ts';
+import { type AskingEvent, isAnswer } from './services.ts';
+import { type DiscoveryVersion, type VersionOptions, versionsOf, withVersions } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 /** How often it is said how far the crawl is. */
 const REPORT_INTERVAL_MS = { terminal: 1_000, plain: 10_000, json: 1_000 } as const;
 const PAGE = 'the page';
 const NOBODY = 'nobody has answered';
+/** Unless others are asked for. */
+const VERSIONS: readonly DiscoveryVersion[] = ['v4'];
 
-interface CrawlOptions extends CommonOptions {
+interface CrawlOptions extends CommonOptions, VersionOptions {
   readonly bootnode?: readonly GivenNode[];
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
@@ -49,9 +53,9 @@ interface CrawlOptions extends CommonOptions {
 }
 
 export function addCrawlCommand(program: Command): void {
-  withBootnodes(withCommonOptions(program.command('crawl <file>')))
+  withVersions(withBootnodes(withCommonOptions(program.command('crawl <file>'))), VERSIONS)
     .description(
-      'walk the network of discovery v4, and keep a node set of those who answer; a set that is there goes on',
+      'walk the network of discovery, and keep a node set of those who answer; a set that is there goes on',
     )
     .option(
       '--dns <url>',
@@ -118,18 +122,21 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     const reading = readBootnodes(options.bootnode, { output, lookup }, ended.signal);
     const { nodes: bootnodes, failure: nameFailure } = await beforeTheEnd(reading, signal);
     let isHeard = false;
-    const onEvent = ({ kind }: Discv4ServiceEvent): void => {
-      if (kind === 'node-answered') isHeard = true;
+    const onEvent = (event: AskingEvent): void => {
+      if (isAnswer(event)) isHeard = true;
     };
     const asking = { nodes: bootnodes, seeds: [...bootnodes, ...seedsOf(set)], others: true, onEvent };
     // Before the lists, which take long: the key or the port may not be to be had.
-    await using service = await startAsking(context, options, asking, { signal, fail });
+    await using running = await startAskingBy(versionsOf(options, VERSIONS), context, options, asking, {
+      fail,
+    });
+    const service = new CrawlAsker(running);
     const hasWay = waysOfMachine();
     const reaches = (node: KadNode): boolean => service.reaches(node) && hasWay(node);
     const listed = await nodesOfLists(context, { ...options, reaches }, ended.signal);
     if (failure !== undefined) throw failure;
     const others = listed.nodes.filter(({ publicKey }) => !equalBytes(publicKey, service.publicKey));
-    for (const node of others) service.addBootnode(node);
+    for (const node of others) running.addBootnode(node);
     const nodes = [...bootnodes, ...others];
     if (set.size + nodes.length === 0) throw nobody(options, listed, nameFailure);
     printUnreached(output, listed.unreached + unreachedOf(set, reaches));
@@ -158,7 +165,9 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
     });
     if (greetings !== undefined) for (const node of nodesToGreet(set, env)) greetings.ask(node);
     const report = (): void =>
-      printProgress(context, crawler, { begunAt, timeoutMs: options.timeout, greetings });
+      printProgress(context, crawler, {
+        ...{ begunAt, timeoutMs: options.timeout, greetings, versions: service.counts },
+      });
     kept.writeAgainAndAgain(fail);
     const every = repeated(env, REPORT_INTERVAL_MS[output.mode], report);
     try {
@@ -170,10 +179,12 @@ async function crawl(context: Context, file: string, options: CrawlOptions): Pro
       await kept.write();
     }
     if (html !== undefined && (isHeard || set.size > 0)) {
-      await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime() }));
+      await replaceTextFile(html, PAGE, crawlPageOf({ set, now: env.unixTime(), versions: service.counts }));
     }
     output.endProgress();
-    printSummary(context, crawler, { file: kept.path, set, begunAt, greetings });
+    printSummary(context, crawler, {
+      ...{ file: kept.path, set, begunAt, greetings, versions: service.counts },
+    });
     if (failure !== undefined) throw failure;
     if (!isHeard && !signal.aborted) throw new PeerlaneError('request-timeout', NOBODY);
   } finally {

@@ -10,11 +10,12 @@ import type { DiscoveryOptions, DiscoveryPart, ServerEvent } from '../server/ind
 import { checkedWith, collected, dnsServer, port } from './arguments.ts';
 import { formatDuration, printable } from './format.ts';
 import type { Output } from './output.ts';
+import { DISCOVERY_VERSIONS, type VersionOptions, versionsOf, withVersions } from './versions.ts';
 
 /** Characters of a failure: it may hold an enode URL. */
 const MESSAGE_LIMIT = 600;
 
-export interface FindOptions {
+export interface FindOptions extends VersionOptions {
   readonly bootnode?: readonly string[];
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
@@ -28,11 +29,13 @@ export const FIND_OPTIONS = [
   'dnsServer',
   'nodedb',
   'discoveryPort',
+  'v4',
+  'v5',
 ] as const satisfies readonly (keyof FindOptions)[];
 
 /** Adds the options that say where nodes are found. */
 export function withFindOptions(command: Command): Command {
-  return command
+  return withVersions(command, DISCOVERY_VERSIONS)
     .option(
       '--bootnode <node>',
       'enode URL or record of a node to find others from; may be repeated',
@@ -62,15 +65,18 @@ export const treeUrl: (text: string) => string = checkedWith(parseTreeUrl);
 
 /** Discovery of nodes of a chain. */
 export function discoveryOf(
-  { dns = [], dnsServer: servers }: FindOptions,
+  options: FindOptions,
   network: EthNetwork,
   chain: Pick<ChainReader, 'head'>,
 ): DiscoveryOptions {
+  const { dns = [], dnsServer: servers } = options;
+  const versions = versionsOf(options, DISCOVERY_VERSIONS);
   if (dns.length > MAX_TREES) {
     throw new PeerlaneError('invalid-argument', `--dns may be given ${MAX_TREES} times`);
   }
   const resolver = servers === undefined ? undefined : new DnsResolver({ servers });
-  return { ...ethDiscovery({ network, chain }), dns, resolver };
+  const [v4, v5] = DISCOVERY_VERSIONS.map((version) => versions.includes(version));
+  return { ...ethDiscovery({ network, chain }), v4, v5, dns, resolver };
 }
 
 /** Tells that a part of discovery has failed. */

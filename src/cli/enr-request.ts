@@ -8,12 +8,13 @@ import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
 import { lookupFrom } from './hosts.ts';
 import { readNode } from './nodes.ts';
+import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 
 export function addEnrRequestCommand(program: Command): void {
   withDiscoveryOptions(program.command('enr-request'), DEFAULT_TIMEOUT_MS)
-    .description('ask a node for its record by discovery v4, and print it as `enr show` does')
+    .description('ask a node for its record, and print it as `enr show` does')
     .argument('<node>', NODE)
     .action((node: string, options: TimedOptions) =>
       runAction(options, (context) => enrRequest(context, node, options)),
@@ -31,5 +32,5 @@ async function enrRequest(context: Context, text: string, options: TimedOptions)
     return await service.requestRecord(node, { signal: work.signal });
   });
   const view = viewRecord(record.toString(), inspectRecord(record.toString()));
-  context.output.event('record', view.fields, view.text);
+  context.output.event('record', { version: versionOf(options), ...view.fields }, view.text);
 }

@@ -2,13 +2,12 @@ import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { invalidArgument } from '../base/checks.ts';
-import { isPeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { sleep } from '../base/sleep.ts';
-import type { Discv4Stats } from '../discv4/index.ts';
+import { toPeerlaneError } from '../base/errors.ts';
+import { publicKeyOf } from '../crypto/index.ts';
+import { TOPIC_DISCOVERY_VERSION, topicDiscoveryEntries } from '../enr/index.ts';
 import { lookupHost } from '../io/dns.ts';
-import type { TableStats } from '../kad/index.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
-import { Discv4Service, NodeDatabase } from '../server/index.ts';
+import { NodeDatabase } from '../server/index.ts';
 import { reachesFrom } from '../server/listen-host.ts';
 import { endpointsOf, LocalNode } from '../server/local-node.ts';
 import { LoopMeter } from '../server/loop-meter.ts';
@@ -21,8 +20,8 @@ import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { reportFailed } from './discovery.ts';
 import { durationOption } from './durations.ts';
-import { formatBytes, formatNumber } from './format.ts';
 import { listenOn } from './hosts.ts';
+import { ListenStats } from './listen-stats.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt, reportMetrics } from './metrics.ts';
 import {
@@ -36,12 +35,13 @@ import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { requireFew } from './nodes.ts';
-import type { Output } from './output.ts';
+import { type RunningVersions, startVersions } from './services.ts';
+import { DISCOVERY_VERSIONS, type VersionOptions, versionsOf, withVersions } from './versions.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:30303';
 const DEFAULT_STATS_MS = 60_000;
 
-interface ListenOptions extends CommonOptions, NetOptions, NatCliOptions {
+interface ListenOptions extends CommonOptions, VersionOptions, NetOptions, NatCliOptions {
   readonly listen: ListenAddress;
   readonly key?: string;
   readonly nodedb?: string;
@@ -52,7 +52,8 @@ interface ListenOptions extends CommonOptions, NetOptions, NatCliOptions {
 }
 
 export function addListenCommand(program: Command): void {
-  withNatOptions(withNetOptions(withBootnodes(withCommonOptions(program.command('listen')))))
+  const command = withBootnodes(withCommonOptions(program.command('listen')));
+  withNatOptions(withNetOptions(withVersions(command, DISCOVERY_VERSIONS)))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
     .addOption(
       new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
@@ -71,6 +72,7 @@ export function addListenCommand(program: Command): void {
 
 async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
+  const versions = versionsOf(options, DISCOVERY_VERSIONS);
   const key = await nodeKey(options.key, env);
   const listen = await listenOn(options.listen);
   const { nat, externalIp } = checkedNat(options, listen.host);
@@ -87,12 +89,14 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const moved = (): void => {
     if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
   };
-  const local = new LocalNode({ key, env, database, failed, moved });
+  // By which others know that v5 keeps advertisements of topics.
+  const entries = () => topicDiscoveryEntries(versions.includes('v5') ? TOPIC_DISCOVERY_VERSION : undefined);
+  const local = new LocalNode({ key, env, entries, database, failed, moved });
   await local.load();
   const notes = new NodeNotes(database, env);
   const failure = new AbortController();
-  await using service = new Discv4Service({
-    ...{ key, listen, env },
+  await using running = await startVersions(versions, {
+    ...{ key, listen, env, topics: true },
     ...netRestrictOf(options),
     seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...(await seedsOf(database, signal))],
     record: () => local.record,
@@ -102,12 +106,13 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
       if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
     },
   });
-  await service.start();
-  const own = { host: listen.host, port: service.port };
+  const own = { host: listen.host, port: running.port };
   local.listens(endpointsOf(undefined, own, externalIp));
   using loop = new LoopMeter(env);
   const metrics = () => ({
-    ...service.metrics(),
+    at: env.unixTime(),
+    ...running.v4?.metrics(),
+    ...running.v5?.metrics(),
     knownNodes: database.size,
     eventLoopDelay: loop.read(),
   });
@@ -116,7 +121,11 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   await local.stored();
   const { enode, record } = local;
   const { fields, lines } = listeningView({ enode, record, isLearning: true });
-  output.event('listening', fields, lines.join('\n'));
+  output.event(
+    'listening',
+    { ...fields, versions },
+    [...lines, `version  ${versions.join(' and ')}`].join('\n'),
+  );
   isTold = true;
   reportMetrics(output, endpoint);
   warnings.release();
@@ -131,11 +140,11 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   mapping.start(endpointsOf(undefined, own));
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
-  const isNamed = (node: GivenNode): boolean =>
-    !hasAddress(node) && !equalBytes(node.publicKey, service.publicKey);
-  for (const node of bootnodes.filter(isNamed)) void join(context, service, node, listen.host, stop.signal);
+  const publicKey = publicKeyOf(key);
+  const isNamed = (node: GivenNode): boolean => !hasAddress(node) && !equalBytes(node.publicKey, publicKey);
+  for (const node of bootnodes.filter(isNamed)) void join(context, running, node, listen.host, stop.signal);
   try {
-    await report(context, service, database, options.stats, stop.signal);
+    await new ListenStats(context, running, database).printEvery(options.stats, stop.signal);
   } finally {
     stop.abort();
   }
@@ -153,7 +162,7 @@ function requireAllowed(node: GivenNode, options: NetOptions): void {
 /** Begins with a bootnode as soon as its host name can be looked up. */
 async function join(
   { env, output }: Context,
-  service: Discv4Service,
+  running: RunningVersions,
   node: GivenNode,
   host: string,
   signal: AbortSignal,
@@ -162,54 +171,7 @@ async function join(
   await joinNode(node, {
     ...{ env, signal },
     lookup: (name, signal) => lookupHost(name, signal, reaches),
-    found: (found) => service.addBootnode(found),
+    found: (found) => running.addBootnode(found),
     failed: (error, retryInMs) => reportFailed(output, { part: 'bootnode', error, retryInMs }),
   });
-}
-
-/** Prints figures again and again. */
-async function report(
-  { env, output }: Context,
-  service: Discv4Service,
-  database: NodeDatabase,
-  intervalMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  let before = { at: env.now(), received: service.stats().received };
-  while (!signal.aborted) {
-    try {
-      await sleep(env, intervalMs, signal);
-    } catch (error) {
-      if (isPeerlaneError(error, 'aborted')) return;
-      throw error;
-    }
-    const stats = service.stats();
-    const now = env.now();
-    const perSecond = ((stats.received - before.received) * 1_000) / Math.max(1, now - before.at);
-    before = { at: now, received: stats.received };
-    printStats(output, stats, service.table.stats(), { perSecond, known: database.size });
-  }
-}
-
-function printStats(
-  output: Output,
-  { received, dropped, sent, sentBytes }: Discv4Stats,
-  { entries, live, replacements }: TableStats,
-  { perSecond, known }: { readonly perSecond: number; readonly known: number },
-): void {
-  output.event(
-    'stats',
-    {
-      ...{ table: entries, live, replacements, known },
-      packetsPerSecond: Math.round(perSecond * 10) / 10,
-      ...{ received, dropped: { ...dropped }, shed: dropped.shed, sent, sentBytes },
-    },
-    [
-      `table ${formatNumber(entries)}, of which ${formatNumber(live)} live`,
-      `${formatNumber(known)} known`,
-      `${formatNumber(Math.round(perSecond * 10) / 10)} packets/s`,
-      `${formatNumber(dropped.shed)} shed`,
-      `sent ${formatBytes(sentBytes)}`,
-    ].join(', '),
-  );
 }

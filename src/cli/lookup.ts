@@ -2,26 +2,28 @@ import type { Command } from 'commander';
 import { toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { forgetOldest } from '../base/recent.ts';
-import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
-import { nodeIdOf } from '../enr/index.ts';
 import { type KadNode, logDistance } from '../kad/index.ts';
-import type { Discv4ServiceEvent } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
 import { lookupFrom } from './hosts.ts';
-import { enodeOf, nobodyToAsk, nodeFields, readBootnodes, readTarget } from './nodes.ts';
+import { enodeOf, nobodyToAsk, nodeFields, randomTarget, readBootnodes, readTarget } from './nodes.ts';
+import type { AskingEvent } from './services.ts';
+import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
 export function addLookupCommand(program: Command): void {
   withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_MS))
     .description(
-      'walk towards a public key by discovery v4: print the nodes heard of, and those closest to it that answer',
+      'walk towards a public key, or by v5 a node id: print the nodes heard of, and those closest to it that answer',
     )
-    .argument('[target]', 'public key of 128 hexadecimal digits, enode URL or record; default: a random key')
+    .argument(
+      '[target]',
+      'public key of 128 hexadecimal digits, enode URL, record, or for --v5 node id of 64; default: a random one',
+    )
     .action((target: string | undefined, options: SearchOptions) =>
       runAction(options, (context) => lookup(context, target, options)),
     );
@@ -29,6 +31,7 @@ export function addLookupCommand(program: Command): void {
 
 async function lookup(context: Context, text: string | undefined, options: SearchOptions): Promise<void> {
   const { env, output } = context;
+  const version = versionOf(options);
   const begunAt = env.now();
   const late = new PeerlaneError(
     'lookup-timeout',
@@ -38,17 +41,15 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     const { signal } = work;
     const asking = { ...context, lookup: await lookupFrom(options.listen) };
     const given =
-      text === undefined
-        ? { publicKey: env.randomBytes(PUBLIC_KEY_LENGTH), node: undefined, failure: undefined }
-        : await readTarget(text, asking, signal);
-    const { publicKey: target, node } = given;
+      text === undefined ? randomTarget(version, env) : await readTarget(text, version, asking, signal);
+    const { wanted, id, node } = given;
     const bootnodes = await readBootnodes(options.bootnode, asking, signal);
     const seeds = node === undefined ? bootnodes.nodes : [...bootnodes.nodes, node];
     if (seeds.length === 0) throw nobodyToAsk(bootnodes.failure ?? given.failure, 'give a --bootnode');
-    const heard = new Heard(seeds, (node) => output.event('node', nodeFields(node, target), enodeOf(node)));
-    const onEvent = (event: Discv4ServiceEvent): void => heard.tell(event);
+    const heard = new Heard(seeds, (node) => output.event('node', nodeFields(node, id), enodeOf(node)));
+    const onEvent = (event: AskingEvent): void => heard.tell(event);
     await using service = await startAsking(context, options, { nodes: seeds, seeds, onEvent }, work);
-    const nodes = service.lookup(target, { signal });
+    const nodes = service.lookup(wanted, { signal });
     let next = await nodes.next();
     for (; next.done !== true; next = await nodes.next()) heard.of(next.value);
     const closest = next.value;
@@ -61,17 +62,16 @@ async function lookup(context: Context, text: string | undefined, options: Searc
     output.event(
       'summary',
       {
-        target: toHex(target),
-        targetId: toHex(nodeIdOf(target)),
+        ...{ version, target: toHex(wanted), targetId: toHex(id) },
         ...{ heardOf: heard.size, answered: heard.answered, sent, received, seconds },
-        closest: closest.map((found) => nodeFields(found, target)),
+        closest: closest.map((found) => nodeFields(found, id)),
       },
       [
         `heard of ${formatCount(heard.size, 'node')}, ${formatNumber(heard.answered)} of which answered; ${formatCount(sent, 'packet')} sent in ${formatDuration(seconds)}`,
         closest.length === 0
-          ? `closest to ${toHex(target)}: nobody`
-          : `closest to ${toHex(target)}, with the logarithm of the distance:`,
-        ...closest.map((found) => closestLine(found, target)),
+          ? `closest to ${toHex(wanted)}: nobody`
+          : `closest to ${toHex(wanted)}, with the logarithm of the distance:`,
+        ...closest.map((found) => closestLine(found, id)),
       ].join('\n'),
     );
     if (closest.length > 0) return;
@@ -95,7 +95,7 @@ class Heard {
   /** Those that it begins with, while they have not answered. */
   readonly #waiting = new Map<string, KadNode>();
   readonly #heardOf = new Set<string>();
-  /** Who has answered a Ping, heard of or not. */
+  /** Who has answered a Ping or, by v5, a question of the lookup, heard of or not. */
   readonly #answered = new Set<string>();
 
   constructor(starts: readonly KadNode[], tell: (node: KadNode) => void) {
@@ -115,8 +115,8 @@ class Heard {
     return this.#waiting.values();
   }
 
-  tell(event: Discv4ServiceEvent): void {
-    if (event.kind !== 'node-answered') return;
+  tell(event: AskingEvent): void {
+    if (event.kind !== 'node-answered' && event.kind !== 'nodes-received') return;
     const key = toHex(event.node.id);
     this.#answered.add(key);
     forgetOldest(this.#answered, MAX_ANSWERED);
@@ -139,5 +139,5 @@ class Heard {
 }
 
 function closestLine(node: KadNode, target: Uint8Array): string {
-  return `${String(logDistance(nodeIdOf(target), node.id)).padStart(5)}  ${enodeOf(node)}`;
+  return `${String(logDistance(target, node.id)).padStart(5)}  ${enodeOf(node)}`;
 }

@@ -2,7 +2,9 @@
 
 import { fromHex, toHex } from '../base/bytes.ts';
 import { invalidArgument as invalid } from '../base/checks.ts';
+import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import {
   formatEnode,
   isPublicKey,
@@ -11,7 +13,7 @@ import {
   parseEnode,
   parseRecord,
 } from '../enr/index.ts';
-import { type KadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
+import { ID_LENGTH, type KadNode, logDistance, nodeOfRecord } from '../kad/index.ts';
 import {
   type GivenNode,
   type HostLookup,
@@ -22,6 +24,7 @@ import {
 } from '../server/bootnodes.ts';
 import { type DiscoveryFailure, reportFailed } from './discovery.ts';
 import type { Fields, Output } from './output.ts';
+import type { DiscoveryVersion } from './versions.ts';
 
 /** More bootnodes are no start but a network. */
 const MAX_BOOTNODES = 1_000;
@@ -95,8 +98,12 @@ export function nobodyToAsk(failure: PeerlaneError | undefined, hint: string): P
 
 /** What is looked for. */
 export interface Target {
-  /** 64 bytes. */
-  readonly publicKey: Uint8Array;
+  /** What the version looks for: in v4 the public key, 64 bytes, in v5 the node id, 32 bytes. */
+  readonly wanted: Uint8Array;
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+  /** 64 bytes; undefined: only the id is known. */
+  readonly publicKey: Uint8Array | undefined;
   /** Where the node is said to be, if something is said of that. */
   readonly node: KadNode | undefined;
   readonly record: NodeRecord | undefined;
@@ -104,47 +111,72 @@ export interface Target {
   readonly failure?: PeerlaneError | undefined;
 }
 
+function targetOf(publicKey: Uint8Array, version: DiscoveryVersion) {
+  const id = nodeIdOf(publicKey);
+  return { wanted: version === 'v5' ? id : publicKey, id, publicKey };
+}
+
+/** What nobody can foresee. */
+export function randomTarget(version: DiscoveryVersion, { randomBytes }: Pick<Env, 'randomBytes'>): Target {
+  const unplaced = { node: undefined, record: undefined };
+  if (version === 'v4') return { ...targetOf(randomBytes(PUBLIC_KEY_LENGTH), version), ...unplaced };
+  const id = randomBytes(ID_LENGTH);
+  return { wanted: id, id, publicKey: undefined, ...unplaced };
+}
+
 /**
- * A public key of 128 hexadecimal digits, with or without `0x`, or a node. One whose host name cannot be looked up is told
- * of, and may be found all the same.
+ * A public key of 128 hexadecimal digits, with or without `0x`, or a node; for v5 also a node id of 64 digits. One whose host
+ * name cannot be looked up is told of, and may be found all the same.
  * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`, `aborted`
  */
-export async function readTarget(text: string, context: LookupContext, signal: AbortSignal): Promise<Target> {
+export async function readTarget(
+  text: string,
+  version: DiscoveryVersion,
+  context: LookupContext,
+  signal: AbortSignal,
+): Promise<Target> {
+  const unplaced = { node: undefined, record: undefined };
   if (text.startsWith('enr:')) {
     const record = parseRecord(text);
-    return { publicKey: record.publicKey, node: nodeOfRecord(record), record };
+    return { ...targetOf(record.publicKey, version), node: nodeOfRecord(record), record };
   }
   if (text.startsWith('enode:')) {
     const { publicKey, udpPort } = parseEnode(text);
-    if (udpPort === 0) return { publicKey, node: undefined, record: undefined };
+    const target = targetOf(publicKey, version);
+    if (udpPort === 0) return { ...target, ...unplaced };
     const { nodes, failure } = await lookedUp(parseBootnode(text), 'node', context, signal);
-    return { publicKey, node: nodes[0], record: undefined, failure };
+    return { ...target, ...unplaced, node: nodes[0], failure };
   }
-  const digits = /^(?:0x)?([0-9a-fA-F]{128})$/.exec(text)?.[1];
-  if (digits !== undefined) return { publicKey: fromHex(digits), node: undefined, record: undefined };
-  const isId = /^(?:0x)?[0-9a-fA-F]{64}$/.test(text);
+  const key = /^(?:0x)?([0-9a-fA-F]{128})$/.exec(text)?.[1];
+  if (key !== undefined) return { ...targetOf(fromHex(key), version), ...unplaced };
+  const digits = /^(?:0x)?([0-9a-fA-F]{64})$/.exec(text)?.[1];
+  if (digits === undefined) {
+    const or = version === 'v5' ? 'a node id of 64, ' : '';
+    throw invalid(`expected a public key of 128 hexadecimal digits, ${or}an enode URL or a record`);
+  }
+  const id = fromHex(digits);
+  if (version === 'v5') return { wanted: id, id, publicKey: undefined, ...unplaced };
   throw invalid(
-    isId
-      ? 'this is a node id; discovery v4 looks for public keys, of 128 hexadecimal digits'
-      : 'expected a public key of 128 hexadecimal digits, an enode URL or a record',
+    'this is a node id, which only --v5 looks for; discovery v4 looks for public keys, of 128 hexadecimal digits',
   );
 }
 
-/** @throws PeerlaneError `invalid-argument` */
+/** Of a node id nobody can tell. @throws PeerlaneError `invalid-argument` */
 export function requireKey({ publicKey }: Target): void {
-  if (!isPublicKey(publicKey)) throw invalid('the public key is not a point of secp256k1: no node has it');
+  if (publicKey === undefined || isPublicKey(publicKey)) return;
+  throw invalid('the public key is not a point of secp256k1: no node has it');
 }
 
 export function enodeOf({ publicKey, ip: host, udpPort, tcpPort }: KadNode): string {
   return formatEnode({ publicKey, host, tcpPort, udpPort });
 }
 
-/** A node that a lookup has found. */
+/** A node that a lookup has found. @param target a node id */
 export function nodeFields(node: KadNode, target: Uint8Array): Fields {
   return {
     nodeId: toHex(node.id),
     enode: enodeOf(node),
     enr: node.record?.toString(),
-    distance: logDistance(nodeIdOf(target), node.id),
+    distance: logDistance(target, node.id),
   };
 }

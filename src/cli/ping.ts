@@ -2,10 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
-import type { PingResult, WireEndpoint } from '../discv4/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { Discv4Service, Discv4ServiceEvent } from '../server/index.ts';
-import { type DiscoveryOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
+import { type AskingOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, timerDuration } from './durations.ts';
@@ -13,6 +11,8 @@ import { formatNumber, rounded } from './format.ts';
 import { lookupFrom } from './hosts.ts';
 import { readNode } from './nodes.ts';
 import type { Output } from './output.ts';
+import type { AskingEvent, AskingService } from './services.ts';
+import { type DiscoveryVersion, versionOf } from './versions.ts';
 
 const DEFAULT_COUNT = 4;
 const MAX_COUNT = 10_000;
@@ -22,7 +22,13 @@ const DEFAULT_INTERVAL_MS = 1_000;
 /** How long a node that has just answered for the first time has to ask for our proof in turn. */
 const BOND_MS = 500;
 
-interface PingOptions extends DiscoveryOptions {
+/** Why there is no Pong. */
+const SILENT: Readonly<Record<DiscoveryVersion, string>> = {
+  v4: 'the node has not answered; one that has left v4 is asked with --v5',
+  v5: 'the node has not answered; it may speak v4 only',
+};
+
+interface PingOptions extends AskingOptions {
   readonly count: number;
   /** Milliseconds, as `timeout`. */
   readonly interval: number;
@@ -31,7 +37,7 @@ interface PingOptions extends DiscoveryOptions {
 
 export function addPingCommand(program: Command): void {
   withDiscoveryOptions(program.command('ping'))
-    .description('ping a node by discovery v4, and print where it sees us')
+    .description('ping a node, and print where it sees us')
     .argument('<node>', NODE)
     .option('--count <n>', 'how many times', count, DEFAULT_COUNT)
     .addOption(
@@ -44,6 +50,7 @@ export function addPingCommand(program: Command): void {
 
 async function ping(context: Context, text: string, options: PingOptions): Promise<void> {
   const { output } = context;
+  const version = versionOf(options);
   const tally = new Tally();
   const late = new PeerlaneError('request-timeout', 'the time is over');
   try {
@@ -56,25 +63,32 @@ async function ping(context: Context, text: string, options: PingOptions): Promi
         { nodes: [node], onEvent: bond.onEvent },
         work,
       );
-      await pingAll(context, service, node, tally, { ...options, signal: work.signal });
-      // Whoever leaves before it has given its proof must begin anew when it comes again.
-      if (tally.received > 0) await bond.within(BOND_MS, context, work.signal);
+      await pingAll(context, service, node, tally, { ...options, version, signal: work.signal });
+      // Whoever leaves before it has given its proof must begin anew when it comes again. By v5 a handshake comes first.
+      if (version === 'v4' && tally.received > 0) await bond.within(BOND_MS, context, work.signal);
     });
   } catch (error) {
     if (error !== late) throw error;
   } finally {
-    if (tally.sent > 0) tally.print(output);
+    if (tally.sent > 0) tally.print(output, version);
   }
   if (tally.received > 0) return;
-  throw new PeerlaneError('request-timeout', tally.sent === 0 ? late.message : 'the node has not answered');
+  throw new PeerlaneError('request-timeout', tally.sent === 0 ? late.message : SILENT[version]);
 }
+
+interface PingRun {
+  readonly version: DiscoveryVersion;
+  readonly signal: AbortSignal;
+}
+
+type Pong = Awaited<ReturnType<AskingService['ping']>>;
 
 async function pingAll(
   { env, output }: Context,
-  service: Discv4Service,
+  service: AskingService,
   node: KadNode,
   tally: Tally,
-  { count, interval, signal }: PingOptions & { readonly signal: AbortSignal },
+  { count, interval, version, signal }: PingOptions & PingRun,
 ): Promise<void> {
   const begunAt = env.now();
   for (let i = 0; i < count; i++) {
@@ -82,15 +96,15 @@ async function pingAll(
     tally.sent++;
     const pong = await pongOrNone(service, node, signal);
     tally.add(pong?.rtt);
-    printPong(output, i + 1, pong);
+    printPong(output, version, i + 1, pong);
   }
 }
 
 async function pongOrNone(
-  service: Discv4Service,
+  service: AskingService,
   node: KadNode,
   signal: AbortSignal,
-): Promise<PingResult | undefined> {
+): Promise<Pong | undefined> {
   try {
     return await service.ping(node, { signal });
   } catch (error) {
@@ -99,9 +113,9 @@ async function pongOrNone(
   }
 }
 
-function printPong(output: Output, number: number, pong: PingResult | undefined): void {
+function printPong(output: Output, version: DiscoveryVersion, number: number, pong: Pong | undefined): void {
   if (pong === undefined) {
-    output.event('no-pong', { number }, `ping ${number}: no answer`);
+    output.event('no-pong', { version, number }, `ping ${number}: no answer`);
     return;
   }
   const { rtt, seenAs, enrSeq } = pong;
@@ -109,6 +123,7 @@ function printPong(output: Output, number: number, pong: PingResult | undefined)
   output.event(
     'pong',
     {
+      version,
       number,
       rttMs: rounded(rtt),
       seenAs: endpointText(seenAs),
@@ -136,7 +151,7 @@ class Tally {
     this.#max = Math.max(this.#max, rtt);
   }
 
-  print(output: Output): void {
+  print(output: Output, version: DiscoveryVersion): void {
     const { sent, received } = this;
     const lost = (100 * (sent - received)) / sent;
     const [min, mean, max] = [this.#min, this.#sum / received, this.#max];
@@ -144,7 +159,7 @@ class Tally {
     output.event(
       'summary',
       {
-        ...{ sent, received, lossPercent: rounded(lost) },
+        ...{ version, sent, received, lossPercent: rounded(lost) },
         ...(received > 0 && { minMs: rounded(min), avgMs: rounded(mean), maxMs: rounded(max) }),
       },
       received === 0
@@ -157,7 +172,7 @@ class Tally {
 /** Tells when the node has asked for our proof: from then on it is in our table. */
 class Bond {
   readonly #done: Promise<void>;
-  readonly onEvent: (event: Discv4ServiceEvent) => void;
+  readonly onEvent: (event: AskingEvent) => void;
 
   constructor({ id }: KadNode) {
     let resolve = (): void => undefined;
@@ -174,7 +189,7 @@ class Bond {
   }
 }
 
-function endpointText({ ip, udpPort }: WireEndpoint): string {
+function endpointText({ ip, udpPort }: Pong['seenAs']): string {
   if (ip === undefined) return `no address, port ${udpPort}`;
   return ip.includes(':') ? `[${ip}]:${udpPort}` : `${ip}:${udpPort}`;
 }

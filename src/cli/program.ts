@@ -18,6 +18,7 @@ import { addPingCommand } from './ping.ts';
 import { addResolveCommand } from './resolve.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
+import { addTopicCommands } from './topic.ts';
 
 const STATUS_HELP = `Exit status: ${EXIT.ok} when it is done, ${EXIT.failed} when it failed, ${EXIT.usage} when the command line is wrong,
 ${EXIT.interrupted} when it was ended by Ctrl-C, or nobody reads its output any more.`;
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addResolveCommand(program);
   addLookupCommand(program);
   addListenCommand(program);
+  addTopicCommands(program);
   addBenchCommand(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

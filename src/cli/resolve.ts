@@ -3,7 +3,6 @@ import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { isFaultOfNode } from '../server/discovery-calls.ts';
-import type { Discv4Service } from '../server/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
 import { type Context, runAction } from './command.ts';
 import { within } from './deadline.ts';
@@ -11,19 +10,25 @@ import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
 import { lookupFrom } from './hosts.ts';
 import { nobodyToAsk, readBootnodes, readTarget, requireKey, type Target } from './nodes.ts';
+import type { AskingService } from './services.ts';
+import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 export function addResolveCommand(program: Command): void {
   withBootnodes(withDiscoveryOptions(program.command('resolve'), DEFAULT_TIMEOUT_MS))
-    .description('find the newest record of a node by discovery v4, where it is known and through bootnodes')
-    .argument('<node>', 'enode URL, record (enr:...), or public key of 128 hexadecimal digits')
+    .description('find the newest record of a node, where it is known and through bootnodes')
+    .argument(
+      '<node>',
+      'enode URL, record (enr:...), public key of 128 hexadecimal digits, or for --v5 node id of 64',
+    )
     .action((node: string, options: SearchOptions) =>
       runAction(options, (context) => resolve(context, node, options)),
     );
 }
 
 async function resolve(context: Context, text: string, options: SearchOptions): Promise<void> {
+  const version = versionOf(options);
   const late = new PeerlaneError(
     'request-timeout',
     `the node was not found within ${durationText(options.timeout)}`,
@@ -31,7 +36,7 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
   const record = await within(context, options.timeout, late, async (work) => {
     const { signal } = work;
     const asking = { ...context, lookup: await lookupFrom(options.listen) };
-    const target = await readTarget(text, asking, signal);
+    const target = await readTarget(text, version, asking, signal);
     requireKey(target);
     const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
     const { node } = target;
@@ -43,7 +48,7 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
     return await newest(service, target, seeds, signal);
   });
   const view = viewRecord(record.toString(), inspectRecord(record.toString()));
-  context.output.event('record', view.fields, view.text);
+  context.output.event('record', { version, ...view.fields }, view.text);
 }
 
 /**
@@ -51,8 +56,8 @@ async function resolve(context: Context, text: string, options: SearchOptions): 
  * @throws PeerlaneError `request-timeout`; `invalid-record` when the node has sent one, and none that can be verified
  */
 async function newest(
-  service: Discv4Service,
-  { publicKey, node, record }: Target,
+  service: AskingService,
+  { wanted, node, record }: Target,
   seeds: readonly KadNode[],
   signal: AbortSignal,
 ): Promise<NodeRecord> {
@@ -64,7 +69,7 @@ async function newest(
     if (!isFaultOfNode(error)) throw error;
     if (isPeerlaneError(error, 'invalid-record')) failure = error;
   }
-  if (found === undefined && seeds.length > 0) found = await service.resolve(publicKey, { signal });
+  if (found === undefined && seeds.length > 0) found = await service.resolve(wanted, { signal });
   if (found === undefined) throw failure;
   return record !== undefined && record.seq > found.seq ? record : found;
 }

@@ -67,9 +67,12 @@ export function addSyncCommand(program: Command): void {
         if (options.peer === undefined) {
           command.error('error: one of --peer, --bootnode, --dns and --nodedb is required');
         }
-        if (options.discoveryPort !== undefined) {
+        const { discoveryPort, v4, v5 } = options;
+        const unused = Object.entries({ '--discovery-port': discoveryPort, '--v4': v4, '--v5': v5 });
+        const flag = unused.find(([, value]) => value !== undefined)?.[0];
+        if (flag !== undefined) {
           command.error(
-            'error: --discovery-port is for --bootnode, --dns and --nodedb: without them there is no discovery',
+            `error: ${flag} is for --bootnode, --dns and --nodedb: without them there is no discovery`,
           );
         }
       }

@@ -334,9 +334,10 @@ export class Discv5Engine {
   #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
     const asked = this.#asked(node);
     const distances = lookupDistances(node.id, target, this.table.size);
-    const question = findNodeQuestion(asked, distances, (records, failure) =>
-      done(records === undefined ? undefined : nodesOf(records, asked), failure),
-    );
+    const question = findNodeQuestion(asked, distances, (records, failure) => {
+      if (records !== undefined) this.#host.event?.({ kind: 'nodes-received', node });
+      done(records === undefined ? undefined : nodesOf(records, asked), failure);
+    });
     this.#requests.askNamed(node, question);
   }
 

@@ -14,6 +14,8 @@ export type Discv5Event =
   | ({ readonly kind: 'node-answered'; readonly node: KadNode } & Pick<Discv5Ping, 'rtt' | 'seenAs'>)
   /** The node has left a request without an answer. */
   | { readonly kind: 'node-silent'; readonly node: KadNode }
+  /** In a lookup the node has said which nodes it knows. */
+  | { readonly kind: 'nodes-received'; readonly node: KadNode }
   | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord }
   /** A registrar has let our advertisement of a topic in, or renewed it, for so many milliseconds. */
   | {

@@ -9,6 +9,13 @@ export type CrawlAnswer = NodeRecord | Enode | 'silent' | 'unasked';
 
 const UNASKED = ['dial-failed', 'address-refused', 'request-overload', 'request-withheld'] as const;
 
+/** Whether an error of a `CrawlService` says something of one node alone: it goes on. */
+export function isOfOneNode(error: unknown): boolean {
+  return (['request-timeout', 'invalid-record', ...UNASKED] as const).some((code) =>
+    isPeerlaneError(error, code),
+  );
+}
+
 /** Asks a node of a crawl for its record. @throws PeerlaneError what ends the crawl (`CrawlService`) */
 export async function askNode(
   service: CrawlService,
@@ -42,7 +49,7 @@ async function answerOf<T>(ask: () => Promise<T>): Promise<T | 'silent' | 'unask
 }
 
 /**
- * Where a node of a set takes part in discovery v4, if it is reached there.
+ * Where a node of a set takes part in discovery, if it is reached there.
  * @param reaches default: any place
  */
 export function placeOf(

@@ -31,7 +31,7 @@ export const DEFAULT_RECHECK_MS: number = 10 * 60_000;
 export const DEFAULT_IDLE_MS: number = 2 * 60_000;
 
 /**
- * What a crawl asks with; `Discv4Service` is one. Six errors say something of one node: `request-timeout`, that it has
+ * What a crawl asks with; `Discv4Service` and `Discv5Service` are such. Six errors say something of one node: `request-timeout`, that it has
  * not answered; `invalid-record`, that it has, with a record that is none of its own, so that it counts as one that has none;
  * `dial-failed` and `address-refused`, that there is no way to it, `request-overload`, that there is no room for a question, and
  * `request-withheld`, that none goes to its address now, after which it stays what it was. Every other error ends the crawl.

@@ -28,7 +28,7 @@ interface Candidate {
 }
 
 /**
- * Walks the network of discovery v4: checks the nodes of a set, those first that were not checked for the longest time, and
+ * Walks a network of discovery, v4 or v5: checks the nodes of a set, those first that were not checked for the longest time, and
  * then whomever lookups lead to. A node that answers gains a point; one that does not loses half of its points, and is
  * forgotten when none is left. Of a set with more nodes than it may have, those with the least scores leave it at the start,
  * each network having its share. In a full set a node of the networks that hold the most of it gives way to one of others.

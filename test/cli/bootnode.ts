@@ -5,6 +5,8 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
 import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
+import type { Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
+import { Discv5Service } from '../../src/server/discv5-service.ts';
 import { Cli, type JsonEvent } from './cli.ts';
 
 export interface Bootnode {
@@ -29,7 +31,16 @@ export async function ownNode(options: Partial<Discv4ServiceOptions> = {}): Prom
   return service;
 }
 
-export function enodeOf({ publicKey, port }: Discv4Service, host = '127.0.0.1'): string {
+/** One that speaks v5 only. */
+export async function ownNode5(options: Partial<Discv5ServiceOptions> = {}): Promise<Discv5Service> {
+  const key = generateSecretKey(systemEnv);
+  const service = new Discv5Service({ key, listen: { host: '127.0.0.1', port: 0 }, ...options });
+  await service.start();
+  onTestFinished(() => service.close());
+  return service;
+}
+
+export function enodeOf({ publicKey, port }: Discv4Service | Discv5Service, host = '127.0.0.1'): string {
   return formatEnode({ publicKey, host, tcpPort: 0, udpPort: port });
 }
 

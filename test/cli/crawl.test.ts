@@ -408,7 +408,7 @@ describe('`crawl`', () => {
 
 describe('the page of a crawl', () => {
   it('says why it has no protocol versions', () => {
-    const page = crawlPageOf({ set: new Map(), now: 5 });
+    const page = crawlPageOf({ set: new Map(), now: 5, versions: { v4: 0 } });
     expect(page).toMatch(/<h2[^>]*>Protocol versions and clients<\/h2>\n<p>.*A crawl with --hello asks/);
   });
 
@@ -424,7 +424,9 @@ describe('the page of a crawl', () => {
     const set: NodeSet = new Map([
       [nodeSetKey(node), { node, score: 3, firstResponse: 1, lastResponse: 2, lastCheck: 2, hello }],
     ]);
-    const page = crawlPageOf({ set, now: 5 });
+    const page = crawlPageOf({ set, now: 5, versions: { v4: 3, v5: 2, both: 1 } });
+    expect(page).toContain('<p>Nodes of discovery v4 and v5, on ');
+    for (const by of ['v4', 'v5', 'both']) expect(page).toContain(`answered by ${by}`);
     expect(page).not.toContain('<script');
     expect(page).toContain('&lt;script&gt;');
     expect(page).not.toMatch(/<(?:img|link|iframe|object|a)\b|https?:|src=/);

@@ -35,7 +35,7 @@ describe('a host name that is asked by discovery', () => {
     const context = { lookup, output: new Output(true, systemEnv) };
     const enode = enodeAt('both.test');
     const { nodes } = await readBootnodes([parseUdpNode(enode)], context, signal);
-    const { node } = await readTarget(enode, context, signal);
+    const { node } = await readTarget(enode, 'v4', context, signal);
     const found = [await readNode(enode, lookup, signal), ...nodes, node];
     expect(found.map((it) => it?.ip)).toEqual([expected, expected, expected]);
     // There is none better: what is wrong with it is said later.

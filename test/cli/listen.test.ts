@@ -38,7 +38,9 @@ async function live({ cli }: Bootnode, count: number) {
 describe('listen', () => {
   it('says first where it listens, as go-ethereum writes nodes without TCP', async () => {
     const boot = await bootnode();
-    expect(boot.cli.events).toEqual([{ event: 'listening', enode: boot.enode, enr: boot.enr }]);
+    expect(boot.cli.events).toEqual([
+      { event: 'listening', enode: boot.enode, enr: boot.enr, versions: ['v4', 'v5'] },
+    ]);
     const { publicKey, host, tcpPort, udpPort } = parseEnode(boot.enode);
     expect([host, tcpPort]).toEqual(['127.0.0.1', 0]);
     expect(boot.enode).toMatch(/@127\.0\.0\.1:0\?discport=\d+$/);
@@ -53,7 +55,7 @@ describe('listen', () => {
     const boot = await bootnode(...SOON);
     const [a, b] = [await ownNode({ bootnodes: [boot.enr] }), await ownNode({ bootnodes: [boot.enode] })];
     expect(await live(boot, 2)).toEqual({
-      ...{ event: 'stats', table: 2, live: 2, replacements: 0, known: 2 },
+      ...{ event: 'stats', version: 'v4', table: 2, live: 2, replacements: 0, known: 2 },
       ...{ packetsPerSecond: expect.any(Number), received: expect.any(Number), shed: 0 },
       ...{ sent: expect.any(Number), sentBytes: expect.any(Number), dropped: expect.any(Object) },
     });
@@ -65,7 +67,7 @@ describe('listen', () => {
     const text = await cli.text(/packets\/s/);
     expect(text).toMatch(/^enode {4}enode:\/\/[0-9a-f]{128}@127\.0\.0\.1:0\?discport=\d+$/m);
     expect(text).toMatch(/^enr {6}enr:/m);
-    expect(text).toMatch(/^table 0, of which 0 live, 0 known, [\d.]+ packets\/s, 0 shed, sent 0 bytes$/m);
+    expect(text).toMatch(/^v4: table 0, of which 0 live, 0 known, [\d.]+ packets\/s, 0 shed, sent 0 bytes$/m);
     cli.kill('SIGTERM');
     expect((await cli.done).status).toBe(130);
   });

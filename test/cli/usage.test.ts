@@ -31,7 +31,7 @@ describe('the command line', () => {
   it('helps, with status 0 when it was asked to', async () => {
     const { status, stdout } = await run('--help');
     expect(status).toBe(0);
-    const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bans', 'bench'];
+    const commands = ['key', 'enr', 'info', 'dial', 'serve', 'sync', 'nodeset', 'bans', 'topic', 'bench'];
     const discovery = ['ping', 'enr-request', 'resolve', 'lookup', 'listen'];
     for (const command of [...commands, ...discovery]) expect(stdout).toContain(`  ${command} `);
     expect(stdout).toMatch(/Exit status: 0 .* 1 .* 2 .*\n130 /);
@@ -94,6 +94,11 @@ describe('the command line', () => {
       /'--no-discovery' cannot be used with.*--nodedb/,
     ],
     [['serve', ...CHAIN, '--no-discovery', '--discovery-port', '0'], /cannot be used with.*--discovery-port/],
+    [['serve', ...CHAIN, '--no-discovery', '--v5'], /'--no-discovery' cannot be used with.*--v5/],
+    [
+      ['sync', '--genesis', 'x', '--store', 'y', '--peer', NODE, '--v5'],
+      /--v5 is for .*there is no discovery/,
+    ],
     [['serve', ...CHAIN, '--no-discovery', '--dns', LIST], /'--no-discovery' cannot be used with.*--dns/],
     [
       ['serve', ...CHAIN, '--no-discovery', '--dns-server', '127.0.0.1:53'],

@@ -16,6 +16,8 @@ import {
   timesOf,
 } from '../node-set-facts.ts';
 import { documentOf, escaped, factListOf } from '../page.ts';
+import { DISCOVERY_VERSIONS } from '../versions.ts';
+import type { VersionCounts } from './asker.ts';
 
 /** Bars of a chart: strangers may invent any number of names. */
 const MAX_BARS = 20;
@@ -36,6 +38,8 @@ export interface CrawlReport {
   readonly set: NodeSet;
   /** Unix ms. */
   readonly now: number;
+  /** How many nodes have answered in this crawl, by each version that was asked. */
+  readonly versions: VersionCounts;
 }
 
 interface Chart {
@@ -46,9 +50,14 @@ interface Chart {
 }
 
 /** A whole HTML document. */
-export function crawlPageOf({ set, now }: CrawlReport): string {
+export function crawlPageOf({ set, now, versions }: CrawlReport): string {
   const date = new Date(now).toISOString();
   const { firstResponse, lastResponse } = timesOf(set);
+  const asked = DISCOVERY_VERSIONS.filter((version) => versions[version] !== undefined);
+  const answered = Object.entries(versions).map(([by, nodes]): [string, string] => [
+    `answered by ${by}`,
+    formatNumber(nodes),
+  ]);
   const day = (ms: number | undefined): string =>
     ms === undefined ? 'never' : `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   const charts: Chart[] = [
@@ -70,9 +79,10 @@ export function crawlPageOf({ set, now }: CrawlReport): string {
     },
   ];
   const main = `<h1>peerlane crawl</h1>
-<p>Nodes of discovery v4, on <time datetime="${date}">${day(now)}</time></p>
+<p>Nodes of discovery ${asked.join(' and ')}, on <time datetime="${date}">${day(now)}</time></p>
 ${factListOf([
   ['nodes', formatNumber(set.size)],
+  ...answered,
   ['first answer', day(firstResponse)],
   ['last answer', day(lastResponse)],
 ])}

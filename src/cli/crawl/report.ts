@@ -5,18 +5,20 @@ import type { Context } from '../command.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from '../format.ts';
 import { greetedOf } from '../node-set-facts.ts';
 import type { Fields, Output } from '../output.ts';
+import type { VersionCounts } from './asker.ts';
 import { type Greetings, wantsHello } from './greetings.ts';
 
 interface CrawlTimes {
   readonly begunAt: number;
   readonly timeoutMs: number;
   readonly greetings: Greetings | undefined;
+  readonly versions: VersionCounts;
 }
 
 export function printProgress(
   { env, output }: Context,
   crawler: Crawler,
-  { begunAt, timeoutMs, greetings }: CrawlTimes,
+  { begunAt, timeoutMs, greetings, versions }: CrawlTimes,
 ): void {
   const { nodes, waiting, checked, answered, added, removed } = crawler.stats;
   const seconds = rounded((env.now() - begunAt) / 1_000);
@@ -27,9 +29,18 @@ export function printProgress(
       : `, ${formatNumber(greetings.answered)} of ${formatNumber(greetings.asked)} clients`;
   output.status(
     'progress',
-    { nodes, waiting, checked, answered, added, removed, ...hellosOf(greetings), seconds, secondsLeft: left },
-    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / Math.max(0.001, seconds)))}/s), ${formatNumber(answered)} answered, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
+    {
+      ...{ nodes, waiting, checked, answered, versions, added, removed, ...hellosOf(greetings) },
+      ...{ seconds, secondsLeft: left },
+    },
+    `${formatCount(nodes, 'node')}, ${formatNumber(checked)} checked (${formatNumber(Math.round(checked / Math.max(0.001, seconds)))}/s), ${formatNumber(answered)} answered${ofVersions(versions)}, ${formatNumber(added)} new, ${formatNumber(removed)} gone${hello}, ${formatDuration(left)} left at most`,
   );
+}
+
+/** Nothing where only one was asked. */
+function ofVersions({ v4, v5, both }: VersionCounts): string {
+  if (v4 === undefined || v5 === undefined) return '';
+  return ` (${formatNumber(v4)} by v4, ${formatNumber(v5)} by v5, ${formatNumber(both ?? 0)} by both)`;
 }
 
 function hellosOf(greetings: Greetings | undefined): Fields {
@@ -44,27 +55,25 @@ export function printUnreached(output: Output, nodes: number): void {
   output.event('unreached', { nodes }, text);
 }
 
-interface CrawlEnd {
+interface CrawlEnd extends Omit<CrawlTimes, 'timeoutMs'> {
   readonly file: string;
   readonly set: NodeSet;
-  readonly begunAt: number;
-  readonly greetings: Greetings | undefined;
 }
 
 export function printSummary(
   { env, output }: Context,
   crawler: Crawler,
-  { file, set, begunAt, greetings }: CrawlEnd,
+  { file, set, begunAt, greetings, versions }: CrawlEnd,
 ): void {
   const { nodes, checked, answered, added, removed } = crawler.stats;
   const seconds = rounded((env.now() - begunAt) / 1_000);
   const clients = greetedOf(set);
   output.event(
     'summary',
-    { file, nodes, checked, answered, added, removed, ...hellosOf(greetings), clients, seconds },
+    { file, nodes, checked, answered, versions, added, removed, ...hellosOf(greetings), clients, seconds },
     [
       `${file}: ${formatCount(nodes, 'node')}, ${formatNumber(added)} new, ${formatNumber(removed)} gone`,
-      `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} answered`,
+      `checked ${formatNumber(checked)} in ${formatDuration(seconds)}, ${formatNumber(answered)} answered${ofVersions(versions)}`,
       ...(greetings === undefined ? [] : [greetingsLine(greetings, set, env.unixTime())]),
     ].join('\n'),
   );

@@ -1,0 +1,106 @@
+/** The services of discovery that a command runs: of one version, or of both on one socket. */
+import type { Env } from '../base/env.ts';
+import { toPeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
+import type { KadNode } from '../kad/index.ts';
+import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/discovery-services.ts';
+import { Discv4Service, Discv5Service, SharedUdp } from '../server/index.ts';
+import { endpointsOf, LocalNode } from '../server/local-node.ts';
+import type { NetRestrictOptions } from '../server/net-restrict.ts';
+import type { ListenAddress } from './arguments.ts';
+
+export type AskingService = Discv4Service | Discv5Service;
+export type AskingEvent = DiscoveryVersionEvent;
+
+/** Events that tell of somebody who is there. */
+const ANSWERS: ReadonlySet<AskingEvent['kind']> = new Set([
+  'node-answered',
+  'nodes-received',
+  'record-received',
+]);
+
+export function isAnswer({ kind }: AskingEvent): boolean {
+  return ANSWERS.has(kind);
+}
+
+/** What both versions take. */
+export interface VersionsOptions extends NetRestrictOptions {
+  readonly key: Uint8Array;
+  readonly listen: ListenAddress;
+  readonly seeds: readonly KadNode[];
+  readonly env: Env;
+  /** Whether v5 searches topics or, if its record says so, keeps advertisements of others. */
+  readonly topics: boolean;
+  /** Default: one that all have and that follows what others see. It does not say that topics are kept. */
+  readonly record?: () => NodeRecord;
+  readonly onEvent: (event: AskingEvent, version: DiscoveryVersion) => void;
+}
+
+/** Running services by version. */
+export class RunningVersions implements AsyncDisposable {
+  readonly v4: Discv4Service | undefined;
+  readonly v5: Discv5Service | undefined;
+
+  constructor(v4: Discv4Service | undefined, v5: Discv5Service | undefined) {
+    this.v4 = v4;
+    this.v5 = v5;
+  }
+
+  /** Those that run, v4 before v5. */
+  get all(): AskingService[] {
+    return [this.v4, this.v5].filter((service) => service !== undefined);
+  }
+
+  /** Of their socket. */
+  get port(): number {
+    return this.all[0]?.port ?? 0;
+  }
+
+  /** @throws PeerlaneError as `addBootnode` of the services */
+  addBootnode(node: KadNode): void {
+    for (const service of this.all) service.addBootnode(node);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.all.map((service) => service.close()));
+  }
+}
+
+/** @throws PeerlaneError `port-in-use`, `listen-failed`, `invalid-argument`, `invalid-secret-key` */
+export async function startVersions(
+  versions: readonly DiscoveryVersion[],
+  { listen, record, ...options }: VersionsOptions,
+): Promise<RunningVersions> {
+  if (record !== undefined) return await started(versions, { ...options, listen, record });
+  const { key, env, onEvent } = options;
+  const failed = (error: unknown): void =>
+    onEvent({ kind: 'record-failed', error: toPeerlaneError(error) }, 'v4');
+  const local = new LocalNode({ key, env, database: undefined, failed });
+  return await started(versions, {
+    ...{ ...options, listen, record: () => local.record },
+    onEvent: (event, version) => {
+      if (event.kind === 'listening') local.listens(endpointsOf(undefined, event));
+      if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
+      onEvent(event, version);
+    },
+  });
+}
+
+async function started(
+  versions: readonly DiscoveryVersion[],
+  { onEvent, listen, topics, ...options }: VersionsOptions,
+): Promise<RunningVersions> {
+  const shared = { ...options, listen: new SharedUdp(listen) };
+  const told = (version: DiscoveryVersion) => (event: AskingEvent) => onEvent(event, version);
+  const running = new RunningVersions(
+    versions.includes('v4') ? new Discv4Service({ ...shared, onEvent: told('v4') }) : undefined,
+    versions.includes('v5') ? new Discv5Service({ ...shared, topics, onEvent: told('v5') }) : undefined,
+  );
+  try {
+    for (const service of running.all) await service.start();
+    return running;
+  } catch (error) {
+    await running[Symbol.asyncDispose]();
+    throw error;
+  }
+}
