@@ -22,12 +22,11 @@ import {
 import { lengthOf } from './checks.ts';
 import { isCutOff } from './elf.ts';
 import { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './js/node.ts';
+import { PacketMemory } from './packet-memory.ts';
 
 const DIGEST_LENGTH = 32;
 /** The longest key of an HMAC that the addon takes: a longer one would have to be hashed first. */
 const MAX_HMAC_KEY = 64;
-/** To make memory for each packet takes as long as to seal it; they are gone when they have been sent. */
-const PACKETS_LENGTH = 16 * 1024;
 const NO_SLOTS = new Uint32Array(0);
 const NO_PIECES: InputPieces = { pieces: [], counts: new Uint32Array(0) };
 const NONE_STAGED: StagedPayloads = { bytes: new Uint8Array(0), places: new Uint32Array(0) };
@@ -190,9 +189,7 @@ class NativeBackend implements Backend {
   /** The length of the results' part of scratch, and of the arguments'. */
   readonly #half: number;
   readonly #gone: FinalizationRegistry<number>;
-  /** Where packets are put one behind another, and how far it is full. */
-  #packets = new Uint8Array(0);
-  #packed = 0;
+  readonly #packets = new PacketMemory();
   /** Kept from call to call; absent while a call has it. */
   #slots: Uint32Array = NO_SLOTS;
 
@@ -443,13 +440,8 @@ class NativeBackend implements Backend {
 
   /** Bytes at the start of scratch, in memory that they share with other packets. */
   #packet(length: number): Uint8Array {
-    if (this.#packed + length > this.#packets.length) {
-      this.#packets = new Uint8Array(PACKETS_LENGTH);
-      this.#packed = 0;
-    }
-    const packet = this.#packets.subarray(this.#packed, this.#packed + length);
+    const packet = this.#packets.take(length);
     packet.set(this.#scratch.subarray(0, length));
-    this.#packed += length;
     return packet;
   }
 
