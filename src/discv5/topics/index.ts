@@ -1,4 +1,4 @@
-/** Topic discovery (discv5-theory.md, "Topic-based Service Discovery"), without any packets. docs/topics.md. */
+/** Topic discovery (discv5-theory.md, "Topic-based Service Discovery"): machines, and `TopicHost`, which has them speak. docs/topics.md. */
 
 export { type AdvertisementEvents, AdvertisementRun } from './advertisement-run.ts';
 export {

@@ -228,15 +228,23 @@ describe('a question', () => {
     for (const packet of asker.received.slice(before)) expect(packet.length).toBeLessThanOrEqual(1_280);
   });
 
-  it('with distances that no node has, or none, has no records', () => {
+  it('with distances that no node has, or none, or for whom only a LAN would do, has no records', () => {
     const network = new Network();
     const registrar = new SimNode(network, { entries });
-    new SimNode(network, { entries }).ping(registrar.node);
+    const lan = new SimNode(network, { entries, endpoint: { ip: '192.168.7.7', port: 30303 } });
+    lan.ping(registrar.node);
     network.env.advance(2_000);
+    expect(registrar.engine.table.isLive(lan.id)).toBe(true);
     const asker = new Asker(network, registrar);
-    for (const distances of [[], [0], [257, 1_000_000, 2 ** 50], Array(300).fill(1)]) {
+    const distance = logDistance(topic, lan.id);
+    for (const distances of [[], [0], [257, 1_000_000, 2 ** 50], [distance], Array(300).fill(1)]) {
       expect(asker.query(distances)).toMatchObject([{ kind: 'topicNodes', total: 1, records: [] }]);
     }
+    const near = new Asker(network, registrar, { ip: '192.168.7.8', port: 30303 });
+    expect(near.query([distance])).toMatchObject([
+      { kind: 'topicNodes', total: 2, records: [] },
+      { kind: 'nodes', total: 2, records: [lan.record.encoded] },
+    ]);
   });
 });
 
@@ -292,7 +300,8 @@ describe('an answer', () => {
     const query = registrar.messages().find((one) => one.kind === 'topicQuery');
     if (query === undefined) throw new Error('nobody was asked');
     const say = (message: Message): void => registrar.say(node, encodeMessage(message));
-    return { network, node, registrar, found, run, say, requestId: query.requestId };
+    const { requestId, distances } = query;
+    return { network, node, registrar, found, run, say, requestId, distances };
   }
 
   it('of a total of 0, of a million, or of more than comes, is taken for what it is', () => {
@@ -317,25 +326,24 @@ describe('an answer', () => {
 
   it('with records of another distance, of places that the registrar may not name, or of no nodes, brings none of them', () => {
     const { network, node, registrar, found, say, ...sent } = searching();
-    const far = Array.from({ length: 40 }, () => new Puppet(network, place(), entries));
-    const distances = new Set(
-      node.engine.stats().topics === undefined ? [] : far.map(({ id }) => logDistance(topic, id)),
-    );
-    expect(distances.size).toBeGreaterThan(2);
+    const others = Array.from({ length: 80 }, () => new Puppet(network, place(), entries));
+    const isWanted = ({ id }: Puppet) => sent.distances.includes(logDistance(topic, id));
+    const [unwanted, wanted] = [others.filter((one) => !isWanted(one)), others.filter(isWanted)];
+    expect(unwanted.length).toBeGreaterThan(1);
     const lan = new Puppet(network, { ip: '192.168.1.9', port: 30303 }, entries);
     const home = new Puppet(network, { ip: '127.0.0.9', port: 30303 }, entries);
     const dns = new Puppet(network, { ip: '44.4.4.4', port: 53 }, entries);
-    const nobody = far[0]?.record.encoded.slice() ?? EMPTY;
+    const nobody = others[0]?.record.encoded.slice() ?? EMPTY;
     nobody[30] = (nobody[30] ?? 0) ^ 1;
     const records = [lan, home, dns].map(({ record }) => record.encoded);
     say({ kind: 'topicNodes', requestId: sent.requestId, total: 3, records: [...records, nobody] });
     say({ kind: 'nodes', requestId: sent.requestId, total: 3, records });
-    // It is asked for with distances near the one at which somebody is: 256 has most of all nodes.
-    const nearest = far.filter(({ id }) => logDistance(topic, id) < 240).map(({ record }) => record.encoded);
-    say({ kind: 'nodes', requestId: sent.requestId, total: 3, records: nearest });
+    const named = [...unwanted.slice(0, 4), ...wanted.slice(0, 1)].map(({ record }) => record.encoded);
+    say({ kind: 'nodes', requestId: sent.requestId, total: 3, records: named });
+    expect(wanted.slice(0, 2).map(({ id }) => node.engine.table.has(id))).toEqual([true, false]);
+    for (const { id } of [lan, home, dns, ...unwanted]) expect(node.engine.table.has(id)).toBe(false);
     network.env.advance(5_000);
     expect(found).toEqual([]);
-    for (const { id } of [lan, home, dns]) expect(node.engine.table.has(id)).toBe(false);
     expect(node.engine.table.has(registrar.id)).toBe(true);
   });
 

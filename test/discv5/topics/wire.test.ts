@@ -199,7 +199,11 @@ describe('a topic', () => {
     advertiser.record = advertiser.signed(2n, advertiser.endpoint, entries);
     network.env.advance(MINUTE);
     expect(run.stats.active).toBe(1);
+    const { regTopic } = boot.engine.stats().receivedOf;
     advertiser.record = advertiser.signed(3n, advertiser.endpoint, { ...entries, tcp: 1 });
+    network.env.advance(MINUTE);
+    // Long before it would be renewed.
+    expect(boot.engine.stats().receivedOf.regTopic).toBeGreaterThan(regTopic);
     network.env.advance(E);
     const found = searched(network, joined(network, boot), topic);
     expect(found.map(({ record }) => record?.seq)).toEqual([3n]);
