@@ -30,7 +30,7 @@ function ask(prefixes: readonly string[]): BenchRow[] {
 
 export const goEthereum = async () => ask(['handshake', 'frame-']);
 
-export const goEthereumV5 = () => ask(['v5-packet-']);
+export const goEthereumV5 = () => ask(['v5-']);
 
 /** A question of its own, to be asked right after ours. */
 export const goEthereumTcp = async () => ask(['tcp-']);

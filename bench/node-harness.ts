@@ -59,16 +59,34 @@ export class Bench implements AsyncDisposable {
 
   /** A discovery v4 node under test. */
   async discovery(): Promise<Node> {
+    return await this.#discoveryNode('discover', 'discovery-subject.js');
+  }
+
+  /** A discovery v5 node under test. `isOpen`: strangers are as welcome as at go-ethereum's. */
+  async discovery5({ isOpen = false } = {}): Promise<Node> {
+    return await this.#discoveryNode('discover5', 'discovery5-subject.js', isOpen ? ['--open'] : []);
+  }
+
+  async #discoveryNode(
+    goCommand: string,
+    ownProgram: string,
+    ownArgs: readonly string[] = [],
+  ): Promise<Node> {
     const { worker, ready } =
       this.subject === 'go-ethereum'
-        ? await this.#start('the discovery node of go-ethereum', PROGRAM, ['discover'])
+        ? await this.#start('the discovery node of go-ethereum', PROGRAM, [goCommand])
         : await this.#start(
             `the discovery node (${this.subject})`,
             process.execPath,
-            [...PROFILING, fileURLToPath(new URL('./discovery-subject.js', import.meta.url))],
+            [...PROFILING, fileURLToPath(new URL(`./${ownProgram}`, import.meta.url)), ...ownArgs],
             { PEERLANE_BACKEND: this.subject },
           );
     return { worker, port: Number(ready.port), id: String(ready.id) };
+  }
+
+  /** Discovery v5 nodes, which are yet to meet the one under test. */
+  async discovery5Load(): Promise<Worker> {
+    return (await this.#start('the discovery load', PROGRAM, ['discover5-load'])).worker;
   }
 
   /** Nodes that the one under test knows; `subnets` networks of /24 hold their addresses, or none but 127.0.0.1. */

@@ -8,15 +8,14 @@
  */
 import { ENR } from '@chainsafe/enr';
 import { systemEnv } from '../src/base/env.ts';
-import type { Figure } from '../src/bench/figure.ts';
-import { overRounds } from '../src/bench/measure.ts';
 import { backend, generateSecretKey, publicKeyOf } from '../src/crypto/index.ts';
 import { decodeMessage, encodeMessage } from '../src/discv5/index.ts';
 import { openMessage, sealMessage, unmask } from '../src/discv5/packet.ts';
 import { nodeIdOf, signRecord } from '../src/enr/index.ts';
 import { goEthereumV5 } from './go-ethereum.ts';
-import { pace } from './measure.ts';
+import { rateOfCpu } from './measure.ts';
 import type { BenchRow, BenchSubject } from './row.ts';
+import { v5Handshake } from './v5-handshake.ts';
 
 const REQUEST_ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const RECORDS = [30310, 30311, 30312].map((udp) =>
@@ -60,18 +59,6 @@ function open(packet: Uint8Array): number {
   return message.records.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** How often a second of CPU time `run` is done. */
-async function rateOfCpu(run: () => unknown): Promise<Figure> {
-  return await overRounds(pace, () => {
-    const start = process.cpuUsage();
-    for (let calls = BATCH; ; calls += BATCH) {
-      for (let i = 0; i < BATCH; i++) run();
-      const { user, system } = process.cpuUsage(start);
-      if (user + system >= 1000 * pace.roundMs) return (calls * 1e6) / (user + system);
-    }
-  });
-}
-
 async function rowsOf(
   subject: BenchSubject,
   encode: (kind: Kind) => Uint8Array,
@@ -83,7 +70,7 @@ async function rowsOf(
     const runs = { encode: () => encode(kind), decode: () => read(packet, kind) };
     for (const [name, run] of Object.entries(runs)) {
       const id = `v5-packet-${name}-${kind}`;
-      rows.push({ id, subject, unit: 'packets/s', ...(await rateOfCpu(run)) });
+      rows.push({ id, subject, unit: 'packets/s', ...(await rateOfCpu(run, BATCH)) });
     }
   }
   return rows;
@@ -91,7 +78,7 @@ async function rowsOf(
 
 export async function v5Packets(): Promise<BenchRow[]> {
   let count = 0;
-  return await rowsOf(backend.name, (kind) => seal(kind, count++), open);
+  return [...(await rowsOf(backend.name, (kind) => seal(kind, count++), open)), await v5Handshake()];
 }
 
 /** Parts of @chainsafe/discv5 that its package does not export by name. */

@@ -33,7 +33,11 @@ export type {
   Discv5MessageKind,
   Discv5Ping,
   Discv5Stats,
+  TopicAnswerCounts,
+  TopicSource,
+  TopicStats,
 } from './discv5/index.ts';
+export { type AdvertiserStats, topicId } from './discv5/index.ts';
 export type { Resolver } from './dnsdisc/index.ts';
 export { type Enode, formatEnode, parseEnode } from './enr/index.ts';
 export {
@@ -109,6 +113,7 @@ export type {
   StoredNode,
 } from './server/index.ts';
 export {
+  Advertisement,
   type BandwidthOptions,
   type Broadcast,
   type BroadcastResult,
@@ -156,6 +161,8 @@ export {
   serveMetrics,
   type TalkHandler,
   type TalkSender,
+  type TopicSearchOptions,
+  type UdpListen,
 } from './server/index.ts';
 export type { HistoryPatch } from './server/node-db/history.ts';
 export type { NodeFacts } from './server/node-db/stored-node.ts';

@@ -5,8 +5,10 @@
 //	bench-go load                      many RLPx connections to one node under test, go-ethereum's or ours
 //	bench-go discover                  a discovery v4 node that a benchmark gives orders to
 //	bench-go discover-load             nodes that it knows and that ping it, and a flood beside them
+//	bench-go discover5                 a discovery v5 node
+//	bench-go discover5-load            nodes that set up sessions with it, and a flood beside them
 //
-// The last four take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
+// The last six take JSON lines on stdin, answer each on stdout, and exit when stdin ends. Only loopback is used.
 //
 // The rows:
 //
@@ -14,6 +16,7 @@
 //	frame-encode-SIZE-xN  rlpx.Conn.Write into a connection that drops what it gets
 //	frame-decode-SIZE-xN  rlpx.Conn.Read from a connection that replays recorded frames from memory
 //	v5-packet-*           v5wire.Codec.Encode and Decode of a Ping and of a Nodes with three records, in a session
+//	v5-handshake          both sides of a handshake of v5wire.Codec, from a packet that does not open to the session
 //	tcp-100k              two p2p.Server in this process, one connection over loopback, messages of 100 KB
 //	tcp-100k-one-core     the same with GOMAXPROCS=1
 //
@@ -75,9 +78,10 @@ func main() {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		run := map[string]func(args []string) error{
 			"node": runNode, "load": runLoad, "discover": runDiscover, "discover-load": runDiscoverLoad,
+			"discover5": runDiscover5, "discover5-load": runDiscover5Load,
 		}[os.Args[1]]
 		if run == nil {
-			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load | discover | discover-load")
+			fmt.Fprintln(os.Stderr, "usage: bench-go [flags] | node [flags] | load | discover | discover-load | discover5 | discover5-load")
 			os.Exit(2)
 		}
 		if err := run(os.Args[2:]); err != nil {
@@ -122,6 +126,7 @@ func main() {
 		emit("v5-packet-encode-"+name, "packets/s", "", func() float64 { return measureV5Encode(message) })
 		emit("v5-packet-decode-"+name, "packets/s", "", func() float64 { return measureV5Decode(message) })
 	}
+	emit("v5-handshake", "handshakes/s", "", measureV5Handshake)
 	link := newTCPLink()
 	emit("tcp-100k-one-core", "MB/s", "random", link.measure)
 	runtime.GOMAXPROCS(cores)

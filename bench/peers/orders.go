@@ -28,6 +28,7 @@ type order struct {
 	Bytes    int64    `json:"bytes"`    // from each peer
 	Gap      float64  `json:"gap"`      // milliseconds
 	Data     [][]byte `json:"data"`     // payloads, base64
+	Records  []string `json:"records"`  // of nodes to be pinged
 	Rate     float64  `json:"rate"`     // packets a second
 	Kind     string   `json:"kind"`     // of a flood
 	Subnets  int      `json:"subnets"`  // networks of /24 that sockets are spread over; 0: all on 127.0.0.1

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 
 	"github.com/ethereum/go-ethereum/common/mclock"
@@ -12,6 +13,9 @@ import (
 
 // v5PacketBatch is how many packets are encoded or decoded between two looks at the clock.
 const v5PacketBatch = 2000
+
+// v5HandshakeBatch is the same of handshakes.
+const v5HandshakeBatch = 20
 
 // v5Side is a node that has a session with another one.
 type v5Side struct {
@@ -29,10 +33,14 @@ func newV5Side(port int) v5Side {
 	return v5Side{codec: v5wire.NewCodec(local, key, mclock.System{}, nil), id: local.ID(), node: local.Node()}
 }
 
-// v5Session has two nodes shake hands.
+// v5Session is two nodes that have shaken hands.
 func v5Session() (a, b v5Side) {
-	const addr = "127.0.0.1:30303"
 	a, b = newV5Side(30303), newV5Side(30304)
+	shakeHands(a, b, "127.0.0.1:30303")
+	return a, b
+}
+
+func shakeHands(a, b v5Side, addr string) {
 	ping := &v5wire.Ping{ReqID: []byte{1}}
 	packet, _, err := a.codec.Encode(b.id, addr, ping, nil)
 	check(err)
@@ -47,9 +55,19 @@ func v5Session() (a, b v5Side) {
 	whoareyou.Node = b.node
 	packet, _, err = a.codec.Encode(b.id, addr, ping, whoareyou)
 	check(err)
-	_, _, _, err = b.codec.Decode(packet, addr)
+	_, node, _, err := b.codec.Decode(packet, addr)
 	check(err)
-	return a, b
+	if node == nil {
+		panic("no session came about")
+	}
+}
+
+// measureV5Handshake is both sides of a handshake, the record of the initiator included.
+func measureV5Handshake() float64 {
+	a, b := newV5Side(30303), newV5Side(30304)
+	port := 0
+	// With one address there would be a session already.
+	return v5Rate(v5HandshakeBatch, func() { port++; shakeHands(a, b, fmt.Sprintf("127.0.0.1:%d", port)) })
 }
 
 // v5Messages are a Ping, and a Nodes with three records, as `bench/v5-packets.ts` has them.
@@ -68,7 +86,7 @@ func v5Messages() map[string]v5wire.Packet {
 func measureV5Encode(message v5wire.Packet) float64 {
 	const addr = "127.0.0.1:30303"
 	a, b := v5Session()
-	return v5Rate(func() { _, _, err := a.codec.Encode(b.id, addr, message, nil); check(err) })
+	return v5Rate(v5PacketBatch, func() { _, _, err := a.codec.Encode(b.id, addr, message, nil); check(err) })
 }
 
 func measureV5Decode(message v5wire.Packet) float64 {
@@ -77,7 +95,7 @@ func measureV5Decode(message v5wire.Packet) float64 {
 	encoded, _, err := a.codec.Encode(b.id, addr, message, nil)
 	check(err)
 	packet := append([]byte(nil), encoded...)
-	return v5Rate(func() {
+	return v5Rate(v5PacketBatch, func() {
 		_, _, got, err := b.codec.Decode(packet, addr)
 		check(err)
 		if got.Kind() != message.Kind() {
@@ -87,14 +105,14 @@ func measureV5Decode(message v5wire.Packet) float64 {
 }
 
 // v5Rate is how often a second of CPU time, of all threads, `run` is done.
-func v5Rate(run func()) float64 {
+func v5Rate(batch int, run func()) float64 {
 	count := 0
 	start := cpuSeconds()
 	for {
-		for range v5PacketBatch {
+		for range batch {
 			run()
 		}
-		count += v5PacketBatch
+		count += batch
 		if used := cpuSeconds() - start; used >= work.v5Packets.Seconds() {
 			return float64(count) / used
 		}

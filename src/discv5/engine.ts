@@ -18,11 +18,11 @@ import {
   type UdpEndpoint,
   Upkeep,
 } from '../kad/index.ts';
+import { type Discv5Crypto, discv5Crypto } from './crypto.ts';
 import { lookupDistances } from './distances.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 import type { Identity } from './handshake.ts';
-import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 import { type Discv5MessageKind, decodeMessage, MESSAGE_TYPE, type Message } from './messages.ts';
 import {
@@ -37,7 +37,11 @@ import {
 import type { Remote } from './remote.ts';
 import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
-import { Wire } from './wire.ts';
+import type { AdvertisementEvents, AdvertisementRun } from './topics/advertisement-run.ts';
+import type { TopicParameters } from './topics/parameters.ts';
+import type { TopicSearchEvents, TopicSearchRun } from './topics/search-run.ts';
+import { TopicHost } from './topics/topic-host.ts';
+import { type ReceivedMessage, Wire } from './wire.ts';
 
 export interface Discv5Host extends EngineHost<Discv5Event> {
   /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
@@ -51,6 +55,10 @@ export interface Discv5Options {
   /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
   readonly seeds?: readonly KadNode[];
   readonly limits?: Partial<Discv5Limits>;
+  /** What topic discovery is tuned by; `false`: this node takes no part in it. Default: as the specification has it. */
+  readonly topics?: Partial<TopicParameters> | false;
+  /** Default: the real one. */
+  readonly crypto?: Discv5Crypto;
 }
 
 /** What came of a datagram: `foreign`: it is none of this protocol, nor of this node's. */
@@ -60,30 +68,36 @@ export class Discv5Engine {
   readonly table: Table;
   readonly #host: Discv5Host;
   readonly #agenda = new Agenda();
-  readonly #known = new KnownRecords();
+  readonly #crypto: Discv5Crypto;
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #responder: Responder;
   readonly #upkeep: Upkeep;
   readonly #lookups: LookupRunContext;
+  readonly #topics: TopicHost | undefined;
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #dropped: Record<Discv5DropReason, number> = {
     ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
   };
 
-  constructor({ identity, host, env, seeds = [], limits }: Discv5Options) {
+  constructor(options: Discv5Options) {
+    const { identity, host, env, seeds = [], limits, topics = {}, crypto = discv5Crypto() } = options;
     this.#host = host;
+    this.#crypto = crypto;
     const randomBytes = (length: number) => env.randomBytes(length);
     const table = new Table({
       ...{ localId: identity.id, randomBytes },
       onAdded: (node) => host.event?.({ kind: 'node-added', node }),
-      onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
+      onRemoved: (node) => {
+        this.#topics?.removed(node.id);
+        host.event?.({ kind: 'node-removed', node });
+      },
     });
     this.table = table;
     const localRecord = () => host.localRecord();
     this.#wire = new Wire({
-      ...{ identity, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
+      ...{ identity, crypto, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
       send: (packet, to) => host.send(packet, to),
       recordOf: (id) => table.get(id)?.record,
     });
@@ -106,11 +120,20 @@ export class Discv5Engine {
       {
         ...this.#lookups,
         ...{ table, localTarget: identity.id, randomTarget: () => randomBytes(ID_LENGTH) },
-        check: (node, _isSeed, done) => this.#ping(node, done),
+        check: (node, isSeed, done) => this.#ping(node, done, isSeed ? 'ask' : 'askNamed'),
         renew: (node) => this.#renew(node),
       },
       seeds.filter(({ ip }) => this.#reaches(ip)),
     );
+    if (topics === false) return;
+    const engine = {
+      ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
+      ask: (node: KadNode, question: Question) => requests.askNamed(node, question),
+      asked: (node: KadNode) => this.#asked(node),
+      lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
+      event: (event: Discv5Event) => host.event?.(event),
+    };
+    this.#topics = new TopicHost({ engine, wire, parameters: topics });
   }
 
   /** Begins to fill the table, and to check it. Without it the engine only answers, and asks when it is told to. */
@@ -136,7 +159,8 @@ export class Discv5Engine {
 
   /** When `tick` has something to do next; `Infinity` for never. */
   get deadline(): number {
-    return Math.min(this.#agenda.deadline, this.#upkeep.deadline);
+    const topics = this.#topics?.deadline ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#agenda.deadline, this.#upkeep.deadline, topics);
   }
 
   /** Does what is due. */
@@ -144,6 +168,7 @@ export class Discv5Engine {
     this.#enter(now);
     this.#agenda.runDue(now);
     this.#upkeep.run();
+    this.#topics?.advance();
   }
 
   /**
@@ -166,7 +191,7 @@ export class Discv5Engine {
         if (isNew && record !== undefined) this.#met(record, origin);
         const message = unlessError(() => decodeMessage(plaintext));
         if (message === undefined) this.#dropped.malformed++;
-        else this.#handle(message, remote, record);
+        else this.#handle(message, received);
         // Last, so that what waited for the session leaves behind the answer.
         this.#requests.heard(remote);
         return 'taken';
@@ -216,6 +241,35 @@ export class Discv5Engine {
     run.resume();
   }
 
+  /** @throws PeerlaneError `invalid-argument` where topics are turned off */
+  checkTopics(): void {
+    void this.#topicHost;
+  }
+
+  /**
+   * Begins to advertise a topic, 32 bytes, until the run is stopped.
+   * @throws PeerlaneError `invalid-argument` also for one that is advertised already, or where topics are turned off;
+   * `request-overload`
+   */
+  advertise(topic: Uint8Array, now: number, events: AdvertisementEvents = {}): AdvertisementRun {
+    this.#enter(now);
+    return this.#topicHost.advertise(topic, events);
+  }
+
+  /**
+   * Begins a search for `count` nodes that advertise a topic, 32 bytes. Nobody is asked before `resumeSearch`.
+   * @throws PeerlaneError `invalid-argument`
+   */
+  search(topic: Uint8Array, count: number, events: TopicSearchEvents = {}): TopicSearchRun {
+    return this.#topicHost.search(topic, count, events);
+  }
+
+  /** Lets a search go on. */
+  resumeSearch(run: TopicSearchRun, now: number): void {
+    this.#enter(now);
+    run.resume();
+  }
+
   stats(): Discv5Stats {
     return {
       received: this.#received,
@@ -226,12 +280,20 @@ export class Discv5Engine {
       challenges: this.#wire.challenged,
       requests: this.#requests.room.open,
       sessions: this.#wire.sessions.size,
+      ...(this.#topics === undefined ? {} : { topics: this.#topics.stats }),
     };
   }
 
   /** How many entries there are in all that others can fill. */
   sizes(): Discv5Sizes {
-    return { ...this.#wire.sizes, sessions: this.#wire.sessions.size, requests: this.#requests.room.open };
+    return {
+      ...this.#wire.sizes,
+      sessions: this.#wire.sessions.size,
+      requests: this.#requests.room.open,
+      silent: this.#requests.silent,
+      ads: this.#topics?.stats.ads ?? 0,
+      topicRated: this.#topics?.remembered ?? 0,
+    };
   }
 
   #enter(now: number): void {
@@ -245,15 +307,20 @@ export class Discv5Engine {
     this.#enter(now);
   }
 
+  get #topicHost(): TopicHost {
+    if (this.#topics !== undefined) return this.#topics;
+    throw new PeerlaneError('invalid-argument', 'topics are turned off');
+  }
+
   #reaches(ip: string): boolean {
     return this.#host.reaches?.(ip) ?? true;
   }
 
   #asked(node: KadNode) {
-    return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
+    return { node, known: this.#crypto.records, reaches: (ip: string) => this.#reaches(ip) };
   }
 
-  #ping(node: KadNode, done: Done<Discv5Ping>): void {
+  #ping(node: KadNode, done: Done<Discv5Ping>, ask: 'ask' | 'askNamed' = 'ask'): void {
     const question: Question = pingQuestion(
       () => this.#host.localRecord().seq,
       (pong, failure) => {
@@ -261,7 +328,7 @@ export class Discv5Engine {
         done(pong, failure);
       },
     );
-    this.#requests.ask(node, question);
+    this.#requests[ask](node, question);
   }
 
   #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
@@ -270,7 +337,7 @@ export class Discv5Engine {
     const question = findNodeQuestion(asked, distances, (records, failure) =>
       done(records === undefined ? undefined : nodesOf(records, asked), failure),
     );
-    this.#requests.ask(node, question);
+    this.#requests.askNamed(node, question);
   }
 
   #record(node: KadNode, done: Done<NodeRecord>): void {
@@ -317,7 +384,8 @@ export class Discv5Engine {
     if (entry !== undefined && sameEndpoint(entry, here)) this.table.proved(here.id);
   }
 
-  #handle(message: Message, remote: Remote, record: NodeRecord | undefined): void {
+  #handle(message: Message, sender: ReceivedMessage): void {
+    const { remote, record } = sender;
     this.#received++;
     this.#receivedOf[message.kind]++;
     switch (message.kind) {
@@ -331,13 +399,22 @@ export class Discv5Engine {
       case 'talkRequest':
         this.#responder.talk(remote, record, message);
         return;
-      // Topics are looked up and advertised by nobody yet.
       case 'regTopic':
+        this.#topics?.register(sender, message);
+        return;
       case 'topicQuery':
+        this.#topics?.query(sender, message);
         return;
       default:
-        if (!this.#requests.take(remote, message)) this.#dropped.unsolicited++;
+        if (this.#requests.take(remote, message)) this.#proved(remote);
+        else this.#dropped.unsolicited++;
     }
+  }
+
+  /** Somebody has answered with keys that nobody has who was not sent our packets there: if an entry says so, it is there. */
+  #proved({ id, endpoint }: Remote): void {
+    const entry = this.table.get(id);
+    if (entry?.ip === endpoint.ip && entry.udpPort === endpoint.port) this.table.proved(id);
   }
 
   /** A node of the table says that it has a record of that number. */

@@ -3,6 +3,7 @@ import type { KadNode } from '../kad/index.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5MessageKind } from './messages.ts';
 import type { Discv5Ping } from './questions.ts';
+import type { TopicStats } from './topics/topic-stats.ts';
 
 /** What an engine tells of; for observation, and for the node database. */
 export type Discv5Event =
@@ -13,7 +14,17 @@ export type Discv5Event =
   | ({ readonly kind: 'node-answered'; readonly node: KadNode } & Pick<Discv5Ping, 'rtt' | 'seenAs'>)
   /** The node has left a request without an answer. */
   | { readonly kind: 'node-silent'; readonly node: KadNode }
-  | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
+  | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord }
+  /** A registrar has let our advertisement of a topic in, or renewed it, for so many milliseconds. */
+  | {
+      readonly kind: 'topic-admitted';
+      /** 32 bytes, here and below. */
+      readonly topic: Uint8Array;
+      readonly node: KadNode;
+      readonly lifetimeMs: number;
+    }
+  /** As a registrar, this node has let the advertisement of another in, or renewed it. */
+  | { readonly kind: 'topic-registered'; readonly topic: Uint8Array; readonly record: NodeRecord };
 
 /** Entries of what an engine keeps beside its table. */
 export interface Discv5Sizes {
@@ -24,6 +35,12 @@ export interface Discv5Sizes {
   readonly rated: number;
   /** Requests of our own. */
   readonly requests: number;
+  /** Addresses and endpoints where nobody has answered. */
+  readonly silent: number;
+  /** Advertisements that this node keeps as a registrar. */
+  readonly ads: number;
+  /** Addresses and subnets whose rates of topic requests are remembered, and nodes that are left alone as registrars. */
+  readonly topicRated: number;
 }
 
 export interface Discv5Stats {
@@ -37,4 +54,6 @@ export interface Discv5Stats {
   readonly challenges: number;
   readonly requests: number;
   readonly sessions: number;
+  /** Absent where topics are turned off. */
+  readonly topics?: TopicStats;
 }

@@ -1,5 +1,6 @@
 /** Node discovery v5.1 (discv5-wire.md, discv5-theory.md), as a machine. */
 export { HANDSHAKE_TIMEOUT_MS, MAX_CHALLENGED } from './challenges.ts';
+export type { Discv5Crypto, RecordReader } from './crypto.ts';
 export { lookupDistances, MAX_DISTANCE } from './distances.ts';
 export type { Discv5DropReason } from './drop-reason.ts';
 export { Discv5Engine, type Discv5Host, type Discv5Options, type Discv5Reception } from './engine.ts';
@@ -12,3 +13,15 @@ export type { Discv5Ping, Done } from './questions.ts';
 export { REQUEST_TIMEOUT_MS, type RequestFailure } from './requests.ts';
 export { MAX_TALK_RESPONSE, type TalkCall } from './responder.ts';
 export { MAX_SESSIONS } from './sessions.ts';
+export {
+  type AdvertisementRun,
+  type AdvertiserStats,
+  F_LOOKUP,
+  MAX_ADVERTISEMENTS,
+  type TopicAnswerCounts,
+  type TopicParameters,
+  type TopicSearchRun,
+  type TopicSource,
+  type TopicStats,
+  topicId,
+} from './topics/index.ts';

@@ -10,7 +10,7 @@ import {
   mayRelay,
   nodeOfRecord,
 } from '../kad/index.ts';
-import type { KnownRecords } from './known-records.ts';
+import type { RecordReader } from './crypto.ts';
 import type { Message } from './messages.ts';
 import type { Question, RequestFailure } from './requests.ts';
 
@@ -61,7 +61,7 @@ export function talkQuestion(protocol: Uint8Array, request: Uint8Array, done: Do
 /** Whose records are taken of an answer. */
 export interface Asked {
   readonly node: KadNode;
-  readonly known: KnownRecords;
+  readonly known: RecordReader;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
 }
@@ -69,19 +69,25 @@ export interface Asked {
 /** Counts the messages of an answer, and collects the records of which something holds. */
 export class Answer {
   readonly records: NodeRecord[] = [];
-  readonly #known: KnownRecords;
+  readonly #known: RecordReader;
   readonly #accepts: (record: NodeRecord) => boolean;
   readonly #seen = new Set<string>();
+  readonly #maxMessages: number;
   #received = 0;
   #total = 0;
 
-  constructor(known: KnownRecords, accepts: (record: NodeRecord) => boolean) {
+  constructor(
+    known: RecordReader,
+    accepts: (record: NodeRecord) => boolean,
+    maxMessages: number = MAX_ANSWER_MESSAGES,
+  ) {
     this.#known = known;
     this.#accepts = accepts;
+    this.#maxMessages = maxMessages;
   }
 
   get isComplete(): boolean {
-    return this.#received > 0 && this.#received >= Math.min(this.#total, MAX_ANSWER_MESSAGES);
+    return this.#received > 0 && this.#received >= Math.min(this.#total, this.#maxMessages);
   }
 
   get isBegun(): boolean {

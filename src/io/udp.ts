@@ -29,6 +29,8 @@ export interface UdpOptions {
 }
 
 export interface BindUdpOptions extends UdpOptions {
+  /** `::` leaves IPv4 to another socket. */
+  readonly isIpv6Only?: boolean;
   /** Takes what is sent to that group, too, as far as the system joins it, on a port that others may share. */
   readonly group?: string | undefined;
 }
@@ -80,7 +82,10 @@ function ignored(): void {
  * Binds a socket.
  * @throws PeerlaneError `invalid-argument`, `port-in-use`, `listen-failed`
  */
-export function bindUdp({ host, port, group }: BindUdpOptions, events: UdpEvents): Promise<UdpSocket> {
+export function bindUdp(
+  { host, port, isIpv6Only = false, group }: BindUdpOptions,
+  events: UdpEvents,
+): Promise<UdpSocket> {
   return new Promise((resolve, reject) => {
     if (!isIPv4(host) && !isIPv6(host)) {
       reject(new PeerlaneError('invalid-argument', 'a UDP socket is bound to an IP address'));
@@ -91,6 +96,7 @@ export function bindUdp({ host, port, group }: BindUdpOptions, events: UdpEvents
     // Addresses need no resolver, which would take a turn of the event loop for each datagram.
     const socket = createSocket({
       type,
+      ipv6Only: isIpv6Only,
       reuseAddr: group !== undefined,
       lookup: (address, _, found) => found(null, address, family),
     });

@@ -217,6 +217,13 @@ export class Table {
     return this.#buckets.all.flatMap(({ entries }) => entries.map(({ node }) => node));
   }
 
+  /** Those of them that have passed a check, in the same order. */
+  live(): KadNode[] {
+    return this.#buckets.all.flatMap(({ entries }) =>
+      entries.filter(({ isLive }) => isLive).map(({ node }) => node),
+    );
+  }
+
   /** All that wait for an entry to go, in the same order. */
   replacements(): KadNode[] {
     return this.#buckets.all.flatMap(({ replacements }) => replacements.map(({ node }) => node));

@@ -1,5 +1,5 @@
 /** What is asked of a router, and what it grants. */
-import { PeerlaneError } from '../base/errors.ts';
+import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { formatIp, normalizeIp } from '../base/ip.ts';
 import { classOfIp } from '../base/ip-class.ts';
 
@@ -80,4 +80,11 @@ export function noRouter(message: string, cause?: unknown): PeerlaneError {
 
 export function refused(message: string): PeerlaneError {
   return new PeerlaneError('nat-refused', message);
+}
+
+const TELLING: readonly ErrorCode[] = ['nat-carrier-grade', 'nat-lie', 'nat-refused', 'nat-no-router'];
+
+/** Of the errors of several ways that failed, the one that says most; the first of its kind. */
+export function mostTelling(errors: readonly PeerlaneError[]): PeerlaneError | undefined {
+  return TELLING.map((code) => errors.find((error) => error.code === code)).find(Boolean) ?? errors[0];
 }

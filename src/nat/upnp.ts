@@ -16,6 +16,8 @@ const SERVICES = [
   'urn:schemas-upnp-org:service:WANIPConnection:1',
   'urn:schemas-upnp-org:service:WANPPPConnection:1',
 ] as const;
+/** Services of a router that are tried: those for DSL often have two or three. */
+export const MAX_SERVICES = 4;
 const MAX_URL_LENGTH = 1_024;
 /** By which people, and we, know our mappings. */
 const DESCRIPTION = 'peerlane';
@@ -99,20 +101,31 @@ function placeOf(text: string, host: string, base: string | undefined): UpnpPlac
 }
 
 /**
- * The best of the services that map ports, of a description that was read from `place`.
- * @throws PeerlaneError `nat-lie` for a description that is broken; `nat-refused` when it has no such service
+ * The services that map ports, the best first, of a description that was read from `place`; one on another host is passed over.
+ * @throws PeerlaneError `nat-lie` for a description that is broken, or when all are on other hosts; `nat-refused` when there is none
  */
-export function decodeDescription(document: string, host: string, place: UpnpPlace): UpnpService {
-  const found = elementsOf(parseXml(document), 'service').flatMap((service) => {
+export function decodeDescription(
+  document: string,
+  host: string,
+  place: UpnpPlace,
+): readonly [UpnpService, ...UpnpService[]] {
+  const described = elementsOf(parseXml(document), 'service').flatMap((service) => {
     const [type, control] = [textOf(service, 'serviceType'), textOf(service, 'controlURL')];
     return type === undefined || control === undefined ? [] : [{ type, control }];
   });
-  for (const type of SERVICES) {
-    const service = found.find((one) => one.type === type);
-    if (service === undefined) continue;
-    return { type, ...placeOf(service.control, host, `http://${host}:${place.port}${place.path}`) };
+  const base = `http://${host}:${place.port}${place.path}`;
+  const services: UpnpService[] = [];
+  let lied: unknown = refused('the router has no UPnP service that maps ports');
+  for (const { type, control } of SERVICES.flatMap((one) => described.filter(({ type }) => type === one))) {
+    try {
+      services.push({ type, ...placeOf(control, host, base) });
+    } catch (error) {
+      lied = error;
+    }
   }
-  throw refused('the router has no UPnP service that maps ports');
+  const [best, ...others] = services.slice(0, MAX_SERVICES);
+  if (best === undefined) throw lied;
+  return [best, ...others];
 }
 
 export interface SoapRequest {
@@ -208,6 +221,20 @@ export function isOwnMapping(
   client: string,
 ): boolean {
   return holder === client && internalPort === wanted.internalPort && description === DESCRIPTION;
+}
+
+/**
+ * Whether a mapping may not be the one that was granted to this machine for `wanted`: the router says that it leads elsewhere. Many
+ * say less, or cut descriptions.
+ * @param clients texts of the IPv4 addresses that this machine has, and had when the mapping was granted
+ */
+export function leadsElsewhere(
+  { client: holder = '', internalPort }: UpnpMapping,
+  wanted: WantedMapping,
+  clients: readonly string[],
+): boolean {
+  const isPortAnother = !Number.isNaN(internalPort) && internalPort !== wanted.internalPort;
+  return holder !== '' && (!clients.includes(holder) || isPortAnother);
 }
 
 /** @throws PeerlaneError `nat-refused`; `nat-carrier-grade` when there is none; what `believedAddress` throws */

@@ -53,7 +53,8 @@ export function parseXml(document: string): XmlElement {
     if (element !== undefined) element.text = element.text.trim();
   });
   try {
-    parser.write(document).close();
+    // Some routers begin with a line feed, which XML does not let stand before its declaration.
+    parser.write(document.trimStart()).close();
   } catch (error) {
     throw error instanceof PeerlaneError ? error : lie('XML that cannot be read', error);
   }

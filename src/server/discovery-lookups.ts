@@ -4,7 +4,7 @@ import type { Env } from '../base/env.ts';
 import { isPublicKey } from '../enr/index.ts';
 import type { KadNode, LookupRun, LookupRunEvents } from '../kad/index.ts';
 import type { DiscoveryCalls } from './discovery-calls.ts';
-import { LookupNodes } from './lookup-nodes.ts';
+import { LookupNodes, type LookupNodesOptions, type NodesRun } from './lookup-nodes.ts';
 
 /** Random lookups begin at most so often: in a small network one takes no time, and finds nothing new. */
 const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
@@ -13,6 +13,12 @@ const RANDOM_LOOKUP_INTERVAL_MS = 1_000;
 export interface LookupEngine {
   lookup(target: Uint8Array, events: LookupRunEvents): LookupRun;
   resumeLookup(run: LookupRun, now: number): void;
+}
+
+/** How an engine looks for nodes, and what is left at the end. */
+export interface NodesEngine<Run extends NodesRun, R>
+  extends Pick<LookupNodesOptions<Run>, 'begin' | 'resume'> {
+  result(run: Run): R;
 }
 
 export interface DiscoveryLookupsOptions {
@@ -49,18 +55,52 @@ export class DiscoveryLookups {
     return next.value;
   }
 
+  /** The nodes of another search of the engine's, of which no more are asked than it takes to have the next one. */
+  nodesOf<Run extends NodesRun, R>(
+    engine: NodesEngine<Run, R>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<KadNode, R, undefined> {
+    return new Endable((ended) => this.#nodes(engine, ended), signal);
+  }
+
   async *#lookup(
     target: Uint8Array,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<KadNode, KadNode[], undefined> {
-    const nodes = await this.#nodesOf(target);
+    const { engine, env } = this.#options;
+    return yield* this.#nodes(
+      {
+        begin: (events) => engine.lookup(target, events),
+        resume: (run: LookupRun) => engine.resumeLookup(run, env.now()),
+        result: (run) => run.result,
+      },
+      signal,
+    );
+  }
+
+  async *#nodes<Run extends NodesRun, R>(
+    engine: NodesEngine<Run, R>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<KadNode, R, undefined> {
+    const { env, closing, calls, resumed } = this.#options;
+    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
+    await new Promise<void>((resolve) => void env.setImmediate(resolve));
+    const nodes = new LookupNodes<Run>({
+      enter: (ended) => calls.enterLookup(ended),
+      begin: (events) => engine.begin(events),
+      resume: (run) => {
+        engine.resume(run);
+        resumed();
+      },
+      closing,
+    });
     try {
       for (let next = await nodes.next(signal); next !== undefined; ) {
         // Anybody can name a key that nobody has.
         if (isPublicKey(next.publicKey)) yield next;
         next = await nodes.next(signal);
       }
-      return nodes.closest;
+      return engine.result(nodes.run);
     } finally {
       nodes.stop();
     }
@@ -73,20 +113,5 @@ export class DiscoveryLookups {
       yield* this.#lookup(env.randomBytes(targetLength), signal);
       await calls.sleep(begunAt + RANDOM_LOOKUP_INTERVAL_MS - env.now(), signal);
     }
-  }
-
-  async #nodesOf(target: Uint8Array): Promise<LookupNodes> {
-    const { env, closing, engine, calls, resumed } = this.#options;
-    // Without anybody to ask a lookup ends at once: in a loop of a caller's nothing else would ever happen.
-    await new Promise<void>((resolve) => void env.setImmediate(resolve));
-    return new LookupNodes({
-      enter: (signal) => calls.enterLookup(signal),
-      begin: (events) => engine.lookup(target, events),
-      resume: (run) => {
-        engine.resumeLookup(run, env.now());
-        resumed();
-      },
-      closing,
-    });
   }
 }

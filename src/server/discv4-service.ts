@@ -9,6 +9,7 @@ import {
   packetCryptoBeside,
 } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
 import { type CallOptions, PING } from './discovery-calls.ts';
@@ -83,9 +84,14 @@ export class Discv4Service implements AsyncDisposable {
     this.#core.addNode(node);
   }
 
-  /** The UDP port in use; 0 before the start. */
+  /** The UDP port in use, of two the one of the first address; 0 before the start. */
   get port(): number {
     return this.#core.port;
+  }
+
+  /** The addresses and UDP ports in use, in the order of `listen`; none before the start. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#core.endpoints;
   }
 
   /**

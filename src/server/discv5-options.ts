@@ -1,4 +1,5 @@
 /** The options of discovery v5. */
+import { checkBoolean, reading } from '../base/checks.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Event, type Discv5Limits } from '../discv5/index.ts';
 import {
   checkServiceOptions,
@@ -7,16 +8,33 @@ import {
   type ServiceOptions,
 } from './service-options.ts';
 
+/** Whether a node takes part in topic discovery. */
+export const DEFAULT_TOPICS = true;
+
 export type Discv5ServiceEvent =
   | Discv5Event
   | ServiceEvent
   /** A handler of `serveTalk` has thrown, or its answer is none that can be sent: the other side gets an empty one. */
   | { readonly kind: 'talk-failed'; readonly protocol: string; readonly error: unknown };
+
 /** `limits`: default `DEFAULT_DISCV5_LIMITS`. */
-export type Discv5ServiceOptions = ServiceOptions<keyof Discv5Limits, Discv5ServiceEvent>;
-export type Discv5ServiceConfig = ServiceConfig<keyof Discv5Limits, Discv5ServiceEvent>;
+export interface Discv5ServiceOptions extends ServiceOptions<keyof Discv5Limits, Discv5ServiceEvent> {
+  /**
+   * Whether the node takes part in topic discovery: it keeps advertisements of others, and may advertise and search itself.
+   * The default record says so; one that is given as `record` has to have the entries of `topicDiscoveryEntries` for others
+   * to come. Default: true.
+   */
+  readonly topics?: boolean;
+}
+
+export interface Discv5ServiceConfig extends ServiceConfig<keyof Discv5Limits, Discv5ServiceEvent> {
+  readonly topics: boolean;
+}
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
 export function checkDiscv5Options(options: Discv5ServiceOptions): Discv5ServiceConfig {
-  return checkServiceOptions(options, DEFAULT_DISCV5_LIMITS);
+  const config = checkServiceOptions(options, DEFAULT_DISCV5_LIMITS, { topics: true });
+  const { topics = DEFAULT_TOPICS } = reading('the options of discovery', () => ({ topics: options.topics }));
+  checkBoolean('topics', topics);
+  return { ...config, topics };
 }

@@ -7,15 +7,24 @@ import {
   type Discv5Stats,
   identityOf,
   MAX_DISTANCE,
+  type TopicSource,
 } from '../discv5/index.ts';
-import { isPublicKey, type NodeRecord } from '../enr/index.ts';
+import {
+  isPublicKey,
+  type NodeRecord,
+  TOPIC_DISCOVERY_VERSION,
+  topicDiscoveryEntries,
+} from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
+import type { Advertisement } from './advertisement.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
 import { discoveryV5Metrics } from './discovery-metrics.ts';
 import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
 import { ServiceCore } from './service-core.ts';
 import type { NodeSource } from './service-options.ts';
+import { ServiceTopics, type TopicSearchOptions } from './service-topics.ts';
 import { type TalkHandler, TalkHandlers, talkProtocol } from './talk.ts';
 
 /** Distances of one question. */
@@ -39,21 +48,23 @@ export class Discv5Service implements AsyncDisposable {
   readonly table: TableView;
   readonly #core: ServiceCore<Discv5Engine>;
   readonly #talks: TalkHandlers;
+  readonly #topics: ServiceTopics;
 
   /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
   constructor(options: Discv5ServiceOptions) {
     const config = checkDiscv5Options(options);
-    const { key, env, limits, reaches, onEvent } = config;
+    const { key, env, limits, reaches, topics, onEvent } = config;
     const identity = identityOf(key);
     this.publicKey = identity.publicKey;
     this.id = identity.id;
     this.#talks = new TalkHandlers((protocol, error) => onEvent({ kind: 'talk-failed', protocol, error }));
     this.#core = new ServiceCore<Discv5Engine>({
       ...{ config, publicKey: this.publicKey, isFirst: true },
+      entries: topics ? () => topicDiscoveryEntries(TOPIC_DISCOVERY_VERSION) : undefined,
       target: { name: 'the node id', length: ID_LENGTH },
       makeEngine: (core) =>
         new Discv5Engine({
-          ...{ identity, env, limits, seeds: core.seeds },
+          ...{ identity, env, limits, seeds: core.seeds, topics: topics ? {} : false },
           host: {
             send: (packet, to) => core.send(packet, to),
             localRecord: () => core.latestRecord,
@@ -67,6 +78,7 @@ export class Discv5Service implements AsyncDisposable {
         }),
     });
     this.table = this.#core.table;
+    this.#topics = new ServiceTopics(this.#core);
   }
 
   /**
@@ -95,9 +107,14 @@ export class Discv5Service implements AsyncDisposable {
     this.#core.addNode(node);
   }
 
-  /** The UDP port in use; 0 before the start. */
+  /** The UDP port in use, of two the one of the first address; 0 before the start. */
   get port(): number {
     return this.#core.port;
+  }
+
+  /** The addresses and UDP ports in use, in the order of `listen`; none before the start. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#core.endpoints;
   }
 
   /**
@@ -243,6 +260,27 @@ export class Discv5Service implements AsyncDisposable {
       if ((node.record?.seq ?? -1n) > (newest?.seq ?? -1n)) newest = node.record;
     }
     return newest;
+  }
+
+  /**
+   * Advertises a topic from now on: nodes that take part in topic discovery keep the node's record, and give it to those who search
+   * the topic. It goes on until it is closed, the signal aborts, or the service is closed.
+   * @param topic 32 bytes, or a text, which stands for its hash: see `topicId`
+   * @throws PeerlaneError `invalid-argument` also for a topic that is advertised already, or where topics are turned off;
+   * `request-overload` for more than 64, `aborted`, `closed`
+   */
+  advertise(topic: TopicSource, options: CallOptions = {}): Advertisement {
+    return this.#topics.advertise(topic, options);
+  }
+
+  /**
+   * Nodes that advertise a topic, each once and with its record, until enough are found or nobody is left to be asked. No more
+   * are asked than it takes to have the next one. Whether they are there, or serve what they advertise, nobody has looked into.
+   * @param topic as in `advertise`
+   * @throws PeerlaneError `invalid-argument` also where topics are turned off; from `next`: `aborted`, `closed`
+   */
+  search(topic: TopicSource, options: TopicSearchOptions = {}): AsyncGenerator<KadNode, void, undefined> {
+    return this.#topics.search(topic, options);
   }
 
   async #recordOf(node: KadNode, options: CallOptions): Promise<NodeRecord | undefined> {

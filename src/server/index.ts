@@ -1,3 +1,4 @@
+export { Advertisement } from './advertisement.ts';
 export type { Ban, BanKind } from './ban-codec.ts';
 export type { BandwidthOptions } from './bandwidth.ts';
 export type { BanOptions } from './bans.ts';
@@ -27,6 +28,7 @@ export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions } from './discv4-options.ts';
 export { Discv4Service, type PingOptions } from './discv4-service.ts';
 export type { Discv5ServiceEvent, Discv5ServiceOptions } from './discv5-options.ts';
+export { DEFAULT_TOPICS } from './discv5-options.ts';
 export { Discv5Service } from './discv5-service.ts';
 export type { DiscoveryPart, ServerEvent } from './events.ts';
 export type { MetricsStreamOptions } from './metrics-stream.ts';
@@ -63,5 +65,6 @@ export {
 } from './serve-metrics.ts';
 export { Server } from './server.ts';
 export type { NodeSource, ServiceEvent, ServiceOptions } from './service-options.ts';
-export { SharedUdp } from './shared-udp.ts';
+export type { TopicSearchOptions } from './service-topics.ts';
+export { SharedUdp, type UdpListen } from './shared-udp.ts';
 export type { TalkHandler, TalkSender } from './talk.ts';

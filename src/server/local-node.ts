@@ -2,7 +2,7 @@
 import { checkObject, invalidArgument, refuseThenable } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { errorText, PeerlaneError } from '../base/errors.ts';
-import { parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { parseIp } from '../base/ip.ts';
 import { classOfIp, isLanClass } from '../base/ip-class.ts';
 import {
   type EntryChanges,
@@ -35,6 +35,8 @@ const LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['::', '::1'],
 ]);
 
+const familyOf = (host: string): IpFamily => (host.includes(':') ? 6 : 4);
+
 /** Ports; one that is undefined: the node does not listen there. */
 interface Ports {
   readonly tcp: number | undefined;
@@ -49,11 +51,33 @@ export interface LocalEndpoints extends Ports {
    * so at the UDP port, too. Default: neither, the node only listens there.
    */
   readonly known?: 'address' | 'endpoint';
-  /** The ports by the other family, where the node listens on all addresses of both, and `host` is one that is known. */
-  readonly beside?: Ports | undefined;
+  /**
+   * The other family: where the node listens there, if it has an address of each; or the ports alone, where it listens on all
+   * addresses of both, and `host` is one that is known.
+   */
+  readonly beside?: (Ports & { readonly host?: string }) | undefined;
 }
 
 export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
+
+/**
+ * Of a node that listens at one address or, for discovery alone, at one of each family.
+ * @param tcp the TCP port that is named, 0: none
+ * @param externalIp where others reach the node, if that is known
+ */
+export function endpointsOfSockets(
+  sockets: readonly Endpoint[],
+  tcp: number,
+  externalIp?: string,
+): LocalEndpoints {
+  const all = sockets.map(({ host, port }) => ({ host, tcp: tcp || undefined, udp: port || undefined }));
+  const isThere = ({ host }: LocalEndpoints) =>
+    externalIp !== undefined && familyOf(host) === familyOf(externalIp);
+  const own = all.find(isThere) ?? all[0] ?? NOWHERE;
+  const other = all.find((one) => one !== own);
+  if (externalIp === undefined) return { ...own, beside: other };
+  return { ...own, host: externalIp, known: 'endpoint', beside: other ?? portsBeside(own) };
+}
 
 /** @param externalIp where others reach the node, if that is known */
 export function endpointsOf(
@@ -72,13 +96,17 @@ export function portsBeside({ host, tcp, udp }: LocalEndpoints): Ports | undefin
   return host === EVERY_IP ? { tcp, udp } : undefined;
 }
 
-/** The entries of the record (EIP-778) of a node that listens there. */
-function endpointEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
+/** The entries of the record (EIP-778) of a node that listens there: each family has its own, whatever the other's are. */
+function endpointEntries({ beside, ...own }: LocalEndpoints): EntryChanges {
+  const other = beside?.host === undefined ? {} : familyEntries({ ...beside, host: beside.host });
+  return { ...familyEntries(own), ...other };
+}
+
+function familyEntries({ host, tcp, udp }: LocalEndpoints): EntryChanges {
   if (tcp === undefined && udp === undefined) return {};
   // A host name, or an address that stands for all, is no address to be reached at.
-  const ip = parseIpv4(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
-  const ip6 = parseIpv6(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
-  return { ip, ip6, ...(host.includes(':') ? { tcp6: tcp, udp6: udp } : { tcp, udp }) };
+  const ip = parseIp(host) !== undefined && !LOOPBACK.has(host) ? host : undefined;
+  return familyOf(host) === 4 ? { ip, tcp, udp } : { ip6: ip, tcp6: tcp, udp6: udp };
 }
 
 /** Whether others may know more than the node itself of where it is reached by the family of its host. */
@@ -93,8 +121,6 @@ function isBehindSomething(host: string): boolean {
   const name = address && classOfIp(address);
   return name !== undefined && (isLanClass(name) || name === 'special');
 }
-
-const familyOf = (host: string): IpFamily => (host.includes(':') ? 6 : 4);
 
 /** What others say of an endpoint, as far as it is of use to a node that knows so much of it itself. */
 function usefulTo({ host, known }: LocalEndpoints, seen: Prediction): boolean {
@@ -114,19 +140,21 @@ function seenEntry(family: IpFamily, { ip, udpPort }: Prediction, { tcp, udp }: 
  * from everywhere; and the UDP port at an address that is known.
  */
 function seenEntries(endpoints: LocalEndpoints, votes: EndpointVotes): EntryChanges {
-  const { host, udp, beside } = endpoints;
-  if (udp === undefined) return {};
   let entries: EntryChanges = {};
   for (const family of IP_FAMILIES) {
-    const seen = votes.prediction(family);
-    if (seen === undefined) continue;
-    const isOwn = host === EVERY_IP || family === familyOf(host);
-    if (isOwn && mayLearn(endpoints) && usefulTo(endpoints, seen)) {
-      entries = { ...entries, ...seenEntry(family, seen, endpoints) };
-    }
-    if (!isOwn && beside !== undefined) entries = { ...entries, ...seenEntry(family, seen, beside) };
+    const [seen, own] = [votes.prediction(family), endpointsBy(family, endpoints)];
+    if (seen === undefined || own === undefined || !mayLearn(own) || !usefulTo(own, seen)) continue;
+    entries = { ...entries, ...seenEntry(family, seen, own) };
   }
   return entries;
+}
+
+/** Where the node listens by a family, if it does. */
+function endpointsBy(family: IpFamily, endpoints: LocalEndpoints): LocalEndpoints | undefined {
+  const { host, beside } = endpoints;
+  if (family === familyOf(host)) return endpoints;
+  if (beside !== undefined) return { host: EVERY_IP, ...beside };
+  return host === EVERY_IP ? endpoints : undefined;
 }
 
 /** What a majority sees of the node from outside, beside what the node itself has been told. */
@@ -197,7 +225,9 @@ export class LocalNode {
    * `entries` throws, `invalid-argument` unless it is a PeerlaneError
    */
   listens(endpoints: LocalEndpoints): void {
-    this.#endpoints = { ...endpoints, host: toldHost(endpoints.host) };
+    const { host, beside } = endpoints;
+    const other = beside?.host === undefined ? beside : { ...beside, host: toldHost(beside.host) };
+    this.#endpoints = { ...endpoints, host: toldHost(host), beside: other };
     this.#refresh();
   }
 

@@ -1,13 +1,26 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import type { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import type { KadNode, LookupRun, LookupRunEvents } from '../kad/index.ts';
+import type { KadNode } from '../kad/index.ts';
 
-export interface LookupNodesOptions {
+/** A lookup, or another search for nodes, that goes on as long as it is told to. */
+export interface NodesRun {
+  readonly isDone: boolean;
+  /** Nobody more is asked, until it is resumed. */
+  pause(): void;
+  stop(): void;
+}
+
+export interface NodesRunEvents {
+  found(nodes: readonly KadNode[]): void;
+  done(): void;
+}
+
+export interface LookupNodesOptions<Run extends NodesRun> {
   /** Resolves, when it is the lookup's turn, with what ends that. @throws PeerlaneError `aborted`, `closed` */
   enter(signal: AbortSignal | undefined): Promise<() => void>;
-  begin(events: LookupRunEvents): LookupRun;
-  resume(run: LookupRun): void;
+  begin(events: NodesRunEvents): Run;
+  resume(run: Run): void;
   /** Ends when nothing will come any more. */
   readonly closing: Closing;
 }
@@ -16,28 +29,23 @@ export interface LookupNodesOptions {
  * The nodes of one lookup, which goes on only while somebody waits for the next. Then it has a turn among the others: one
  * that its caller has left where it stands keeps nobody else waiting.
  */
-export class LookupNodes {
-  readonly #options: LookupNodesOptions;
-  readonly #run: LookupRun;
+export class LookupNodes<Run extends NodesRun> {
+  readonly run: Run;
+  readonly #options: LookupNodesOptions<Run>;
   /** What the answers that were on their way have brought: bounded by the nodes that are asked at once. */
   readonly #nodes: KadNode[] = [];
   #wake: () => void = () => undefined;
 
-  constructor(options: LookupNodesOptions) {
+  constructor(options: LookupNodesOptions<Run>) {
     this.#options = options;
-    this.#run = options.begin({
+    this.run = options.begin({
       found: (nodes) => {
         this.#nodes.push(...nodes);
-        this.#run.pause();
+        this.run.pause();
         this.#wake();
       },
       done: () => this.#wake(),
     });
-  }
-
-  /** The closest nodes that have answered so far. */
-  get closest(): KadNode[] {
-    return this.#run.result;
   }
 
   /** The next node; `undefined` at the end. @throws PeerlaneError `aborted`, `closed` */
@@ -47,7 +55,7 @@ export class LookupNodes {
       throwIfAborted(signal);
       if (closing.isClosed) throw new PeerlaneError('closed', 'discovery is not running');
       const node = this.#nodes.shift();
-      if (node !== undefined || this.#run.isDone) return node;
+      if (node !== undefined || this.run.isDone) return node;
       const leave = await enter(signal);
       try {
         await this.#advance(signal);
@@ -60,14 +68,14 @@ export class LookupNodes {
   /** Goes on until there is a node, or the end. */
   async #advance(signal: AbortSignal | undefined): Promise<void> {
     // What was on its way may have come while it waited for its turn.
-    if (this.#nodes.length > 0 || this.#run.isDone) return;
+    if (this.#nodes.length > 0 || this.run.isDone) return;
     const woken = this.#woken(signal);
-    this.#options.resume(this.#run);
+    this.#options.resume(this.run);
     await woken;
   }
 
   stop(): void {
-    this.#run.stop();
+    this.run.stop();
   }
 
   #woken(signal: AbortSignal | undefined): Promise<void> {

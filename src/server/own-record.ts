@@ -1,8 +1,8 @@
 import { toPeerlaneError } from '../base/errors.ts';
-import type { NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
-import { endpointsOf, LocalNode } from './local-node.ts';
+import { endpointsOfSockets, LocalNode } from './local-node.ts';
 import type { ServiceConfig, ServiceEvent } from './service-options.ts';
 import { ServiceRecord } from './service-record.ts';
 
@@ -21,8 +21,8 @@ export class OwnRecord {
   /** Unless the user gives one. */
   #local: LocalNode | undefined;
 
-  /** @param publicKey 64 bytes */
-  constructor(config: Config, publicKey: Uint8Array) {
+  /** @param publicKey 64 bytes @param entries of a record that is not the user's, beside those that say where the node is */
+  constructor(config: Config, publicKey: Uint8Array, entries?: () => EntryChanges) {
     this.#config = config;
     const { key, env, listen, record } = config;
     const failed = (error: unknown): void =>
@@ -30,20 +30,18 @@ export class OwnRecord {
     let read = record;
     if (read === undefined) {
       const moved = (): void => config.onEvent({ kind: 'endpoint-changed', record: local.record });
-      const local = new LocalNode({ key, env, database: undefined, failed, moved });
+      const local = new LocalNode({ key, env, entries, database: undefined, failed, moved });
       this.#local = local;
       read = () => local.record;
     }
     this.#shown = new ServiceRecord({ publicKey, read, failed });
-    this.listens(listen);
+    this.listens(listen.endpoints);
   }
 
-  /** @param at where the socket is; port 0: that is not known yet */
-  listens({ host, port }: Endpoint): void {
+  /** @param sockets where they are; port 0: that is not known yet */
+  listens(sockets: readonly Endpoint[]): void {
     const { externalIp, tcpPort } = this.#config;
-    const listener = tcpPort === 0 ? undefined : { host, port: tcpPort };
-    const discovery = port === 0 ? undefined : { host, port };
-    this.#local?.listens(endpointsOf(listener, discovery, externalIp));
+    this.#local?.listens(endpointsOfSockets(sockets, tcpPort, externalIp));
   }
 
   /** A node has answered a Ping, and says where it sees us. */

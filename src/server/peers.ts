@@ -30,6 +30,8 @@ const LARGE_NETWORK_SHARE = 1 / 2;
 export class PeerSet {
   readonly #limits: PeerLimits;
   readonly #entries = new Map<string, Entry>();
+  /** Connections to inbound peers that we have dialed for a slot, and that may yet take the place of the ones that came in. */
+  readonly #awaited = new Set<Connection>();
   /** Inbound peers that take slots. */
   readonly #ofNetwork: NetworkCounts;
   readonly #ofLargeNetwork: NetworkCounts;
@@ -89,6 +91,7 @@ export class PeerSet {
 
   get #freeSlots(): { readonly inbound: number; readonly dialed: number; readonly all: number } {
     const { maxPeers, maxDialedPeers, maxInboundPeers } = this.#limits;
+    const { size: awaited } = this.#awaited;
     let [inbound, dialed] = [0, 0];
     for (const { connection, isStatic } of this.#entries.values()) {
       if (isStatic) continue;
@@ -97,7 +100,7 @@ export class PeerSet {
     }
     return {
       inbound: maxInboundPeers - inbound,
-      dialed: maxDialedPeers - dialed,
+      dialed: maxDialedPeers - dialed - awaited,
       all: maxPeers - inbound - dialed,
     };
   }
@@ -106,6 +109,11 @@ export class PeerSet {
   rival(key: string, connection: Connection): Peer | undefined {
     const entry = this.#entries.get(key);
     return entry !== undefined && haveCrossed(entry.connection, connection) ? entry.peer : undefined;
+  }
+
+  /** Keeps a slot for a connection that we have dialed and that has crossed the one of an inbound peer, until it is a peer or gone. */
+  expect(connection: Connection): void {
+    this.#awaited.add(connection);
   }
 
   /**
@@ -125,6 +133,7 @@ export class PeerSet {
 
   add(key: string, peer: Peer, connection: Connection, isStatic: boolean): void {
     const entry = { peer, connection, isStatic };
+    this.#awaited.delete(connection);
     this.#entries.set(key, entry);
     this.#count(entry, 'add');
   }
@@ -142,6 +151,7 @@ export class PeerSet {
 
   /** Takes the peer of a connection away; false if the node is no peer, or is one by another connection. */
   remove(key: string, connection: Connection): boolean {
+    this.#awaited.delete(connection);
     const entry = this.#entries.get(key);
     if (entry?.connection !== connection) return false;
     this.#count(entry, 'remove');

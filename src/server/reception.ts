@@ -144,6 +144,8 @@ export class Reception {
       this.#admit(key, connection, info, dialed);
       return undefined;
     }
+    // The dial is over for who waits for it, but not its slot.
+    if (dialed?.takesSlot === true && !this.isKept(key)) this.#options.peers.expect(connection);
     dialed?.resolve(rival);
     this.#duplicates.hold(key, connection, compareBytes(this.#options.publicKey, info.id) > 0, () => {
       try {

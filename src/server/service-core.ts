@@ -3,17 +3,19 @@ import { equalBytes } from '../base/bytes.ts';
 import { checkLength, signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import type { NodeRecord } from '../enr/index.ts';
+import type { EntryChanges, NodeRecord } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { addressRefused } from '../io/tcp.ts';
-import type { UdpSocket } from '../io/udp.ts';
 import { type KadNode, type Table, TableView, type UdpEndpoint } from '../kad/index.ts';
 import { type CallOptions, closedError, DiscoveryCalls } from './discovery-calls.ts';
-import { DiscoveryLookups, type LookupEngine } from './discovery-lookups.ts';
+import { DiscoveryLookups, type LookupEngine, type NodesEngine } from './discovery-lookups.ts';
 import { DiscoveryTicker, type TickedMachine } from './discovery-ticker.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
+import type { NodesRun } from './lookup-nodes.ts';
 import { OwnRecord } from './own-record.ts';
 import { type NodeSource, nodeOf, type ServiceConfig, type ServiceEvent } from './service-options.ts';
-import { openUdp } from './shared-udp.ts';
+import type { UdpMember } from './shared-udp.ts';
+import type { UdpSockets } from './udp-sockets.ts';
 
 /** The machine of a version. */
 export interface ServiceEngine extends LookupEngine, TickedMachine {
@@ -31,6 +33,8 @@ export interface ServiceCoreOptions<Engine> {
   readonly publicKey: Uint8Array;
   /** Whether this version is asked first where both share a socket. */
   readonly isFirst: boolean;
+  /** More entries of the record, unless it is the user's. */
+  readonly entries?: (() => EntryChanges) | undefined;
   /** What is looked up: its name for errors, and its bytes. */
   readonly target: { readonly name: string; readonly length: number };
   makeEngine(core: ServiceCore<Engine & ServiceEngine>): Engine;
@@ -46,15 +50,15 @@ export class ServiceCore<Engine extends ServiceEngine> {
   readonly #closing = new Closing();
   readonly #lookups: DiscoveryLookups;
   readonly #record: OwnRecord;
-  #socket: UdpSocket | undefined;
-  #binding: Promise<UdpSocket> | undefined;
+  #sockets: UdpSockets | undefined;
+  #binding: Promise<UdpSockets> | undefined;
 
   constructor({ makeEngine, ...options }: ServiceCoreOptions<Engine>) {
-    const { config, publicKey, target } = options;
+    const { config, publicKey, entries, target } = options;
     const { env } = config;
     this.#options = options;
     this.publicKey = publicKey;
-    this.#record = new OwnRecord(config, publicKey);
+    this.#record = new OwnRecord(config, publicKey, entries);
     this.engine = makeEngine(this);
     const { engine } = this;
     this.table = new TableView(engine.table);
@@ -64,7 +68,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
     const resumed = () => ticker.schedule();
     const calls = new DiscoveryCalls({
       ...shared,
-      isRunning: () => this.#socket !== undefined,
+      isRunning: () => this.#sockets !== undefined,
       begun: resumed,
     });
     this.calls = calls;
@@ -73,6 +77,16 @@ export class ServiceCore<Engine extends ServiceEngine> {
 
   get #config(): ServiceConfig<string, ServiceEvent> {
     return this.#options.config;
+  }
+
+  /** Calls `run` when the service closes; returns what takes that back. */
+  onClose(run: () => void): () => void {
+    return this.#closing.onClose(run);
+  }
+
+  /** @throws PeerlaneError `closed` before the start, and when it is closed */
+  checkRunning(): void {
+    if (this.#sockets === undefined || this.#closing.isClosed) throw closedError();
   }
 
   get now(): number {
@@ -89,7 +103,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
   }
 
   send(packet: Uint8Array, { ip, port }: UdpEndpoint): void {
-    this.#socket?.send(packet, ip, port);
+    this.#sockets?.send(packet, ip, port);
   }
 
   /** To be called when the engine may have something to do. */
@@ -111,17 +125,19 @@ export class ServiceCore<Engine extends ServiceEngine> {
     if (this.#binding !== undefined) throw new PeerlaneError('closed', 'discovery starts once');
     if (this.#closing.isClosed) throw closedError();
     const { listen, onEvent } = this.#config;
-    const failed = (error: PeerlaneError): void => onEvent({ kind: 'listener-failed', error });
-    const message = (bytes: Uint8Array, ip: string, port: number) => this.#receive(bytes, { ip, port });
-    this.#binding = openUdp(listen, { message, failed }, this.#options.isFirst);
-    const socket = await this.#bound(this.#binding);
+    const member: UdpMember = {
+      message: (bytes, ip, port) => this.#receive(bytes, { ip, port }),
+      failed: (error) => onEvent({ kind: 'listener-failed', error }),
+    };
+    this.#binding = listen.join(member, this.#options.isFirst);
+    const sockets = await this.#bound(this.#binding);
     if (this.#closing.isClosed) {
-      await socket.close();
+      await sockets.close();
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
-    this.#socket = socket;
+    this.#sockets = sockets;
     // Who has seen it before knows of no port, or of another.
-    this.#record.listens(socket);
+    this.#record.listens(sockets.endpoints);
     try {
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;
@@ -129,13 +145,13 @@ export class ServiceCore<Engine extends ServiceEngine> {
       await this.close();
       throw error;
     }
-    onEvent({ kind: 'listening', host: socket.host, port: socket.port });
+    for (const { host, port } of sockets.endpoints) onEvent({ kind: 'listening', host, port });
     this.engine.start(this.now);
     this.#ticker.start();
   }
 
   /** One that could not be bound may be tried again. */
-  async #bound(binding: Promise<UdpSocket>): Promise<UdpSocket> {
+  async #bound(binding: Promise<UdpSockets>): Promise<UdpSockets> {
     try {
       return await binding;
     } catch (error) {
@@ -160,7 +176,11 @@ export class ServiceCore<Engine extends ServiceEngine> {
   }
 
   get port(): number {
-    return this.#socket?.port ?? 0;
+    return this.endpoints[0]?.port ?? 0;
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#sockets?.endpoints ?? [];
   }
 
   reaches(node: KadNode): boolean {
@@ -179,6 +199,14 @@ export class ServiceCore<Engine extends ServiceEngine> {
     return await this.#lookups.findClosest(this.checkedTarget(target), signalOf(options));
   }
 
+  /** See `DiscoveryLookups.nodesOf`. */
+  nodesOf<Run extends NodesRun, R>(
+    engine: NodesEngine<Run, R>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<KadNode, R, undefined> {
+    return this.#lookups.nodesOf(engine, signal);
+  }
+
   random(options: CallOptions): AsyncGenerator<KadNode, void, undefined> {
     return this.#lookups.random(signalOf(options));
   }
@@ -187,8 +215,8 @@ export class ServiceCore<Engine extends ServiceEngine> {
     this.#closing.close();
     this.#ticker.stop();
     // A start that has failed has told its own caller.
-    const socket = await this.#binding?.catch(() => undefined);
-    await socket?.close();
+    const sockets = await this.#binding?.catch(() => undefined);
+    await sockets?.close();
   }
 
   /** A copy: the caller may use its buffer again at once. @throws PeerlaneError `invalid-argument` */
@@ -208,7 +236,8 @@ export class ServiceCore<Engine extends ServiceEngine> {
     // A timeout, which it would be else, is taken for the node's fault.
     if (reaches(node.ip)) return node;
     if (!allows(node.ip)) throw addressRefused(node.ip);
-    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${listen.host}`);
+    const hosts = listen.endpoints.map(({ host }) => host).join(' and ');
+    throw new PeerlaneError('dial-failed', `there is no way to ${node.ip} from a socket at ${hosts}`);
   }
 
   /** Whether the datagram is one of this protocol. */

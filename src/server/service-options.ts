@@ -18,12 +18,12 @@ import { detached } from '../base/observer.ts';
 import type { Rate } from '../base/rate-limit.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import type { UdpOptions } from '../io/udp.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { type KadNode, kadNode, reachedNode } from '../kad/index.ts';
 import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
-import { checkedExternalIp, checkedListenHost, isIpHost, reachesFrom } from './listen-host.ts';
+import { checkedExternalIp, reachesFrom } from './listen-host.ts';
 import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
-import { SharedUdp } from './shared-udp.ts';
+import { SharedUdp, type UdpListen } from './shared-udp.ts';
 
 /** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
 export type NodeSource = string | KadNode;
@@ -32,8 +32,11 @@ export type NodeSource = string | KadNode;
 export interface ServiceOptions<Limits extends string, Event> extends NetRestrictOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
-  /** Where to listen: an IP address and a UDP port (0: any free one), or a socket that both versions share. */
-  readonly listen: UdpOptions | SharedUdp;
+  /**
+   * Where to listen: an IP address and a UDP port (0: any free one), two of these, one of IPv4 and one of IPv6, or what both
+   * versions share. `{ host: '::' }` alone takes both families by one socket.
+   */
+  readonly listen: UdpListen | SharedUdp;
   /**
    * The IP address at which others reach the node, for its record; default: the one that it listens on, or, where these
    * are all, what enough nodes say that have answered its Pings. Not together with `record`.
@@ -81,8 +84,8 @@ export type ServiceEvent =
 
 export interface ServiceConfig<Limits extends string, Event> {
   readonly key: Uint8Array;
-  /** Its host is the one text of an address, which may have a zone. */
-  readonly listen: UdpOptions | SharedUdp;
+  /** Its hosts are the one text of an address, which may have a zone. */
+  readonly listen: SharedUdp;
   readonly externalIp: string | undefined;
   /** Whether it has to do with an address. */
   readonly allows: AddressRule;
@@ -96,18 +99,20 @@ export interface ServiceConfig<Limits extends string, Event> {
   readonly env: Env;
 }
 
-const LISTEN: NamesOf<UdpOptions> = { host: true, port: true };
-
-/** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
+/**
+ * @param moreNames of options that the caller sees to
+ * @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record`
+ */
 export function checkServiceOptions<Limits extends string, Event>(
   options: ServiceOptions<Limits, Event>,
   limitNames: NamesOf<Record<Limits, Rate>, unknown>,
+  moreNames: Readonly<Record<string, true>> = {},
 ): ServiceConfig<Limits, Event> {
   return reading('the options of discovery', () => {
-    checkNames('the options of discovery', options, OPTIONS);
+    checkNames<object>('the options of discovery', options, { ...OPTIONS, ...moreNames });
     const {
       key,
-      listen,
+      listen: given,
       externalIp,
       tcpPort = 0,
       record,
@@ -120,15 +125,9 @@ export function checkServiceOptions<Limits extends string, Event>(
     if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
       throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
     }
-    const isShared = listen instanceof SharedUdp;
-    if (!isShared) checkNames('listen', listen, LISTEN);
-    const { host: listenHost, port } = listen;
-    const host = checkedListenHost(listenHost);
-    if (!isIpHost(host)) throw invalidArgument('listen.host is not an IP address');
-    checkPort('listen.port', port);
+    const listen = given instanceof SharedUdp ? given : new SharedUdp(given);
     const allows = checkNetRestrict(options);
-    const sendsTo = reachesFrom(host);
-    const reaches: AddressRule = (ip) => sendsTo(ip) && allows(ip);
+    const reaches: AddressRule = (ip) => listen.reaches(ip) && allows(ip);
     checkPort('tcpPort', tcpPort);
     if (record !== undefined) checkFunction('record', record);
     if (record !== undefined && externalIp !== undefined) {
@@ -139,13 +138,19 @@ export function checkServiceOptions<Limits extends string, Event>(
     const nodeHere = (source: NodeSource) => nodeOf(source, reaches);
     return {
       key: key.slice(),
-      listen: isShared ? listen : { host, port },
-      ...{ allows, reaches, tcpPort, record, limits: checkedLimits(limits, limitNames), env },
-      externalIp: externalIp === undefined ? undefined : checkedExternalIp(externalIp, host),
+      ...{ listen, allows, reaches, tcpPort, record, limits: checkedLimits(limits, limitNames), env },
+      externalIp: externalIp === undefined ? undefined : externalIpOf(externalIp, listen),
       seeds: [...readEach('bootnodes', bootnodes, nodeHere), ...readEach('seeds', seeds, nodeHere)],
       onEvent: detached(onEvent),
     };
   });
+}
+
+function externalIpOf(externalIp: string, { endpoints, host }: SharedUdp): string {
+  const isReached = ({ host: from }: Endpoint) =>
+    typeof externalIp === 'string' && reachesFrom(from)(externalIp);
+  const reached = endpoints.find(isReached);
+  return checkedExternalIp(externalIp, reached?.host ?? host);
 }
 
 function checkedLimits<Limits extends string>(

@@ -1,5 +1,10 @@
+import { checkNames, checkPort, invalidArgument, type NamesOf, readEach, reading } from '../base/checks.ts';
 import type { PeerlaneError } from '../base/errors.ts';
-import { bindUdp, type UdpEvents, type UdpOptions, type UdpSocket } from '../io/udp.ts';
+import type { Endpoint } from '../io/tcp.ts';
+import type { UdpEvents, UdpOptions } from '../io/udp.ts';
+import { checkedListenHost, isIpHost, reachesFrom } from './listen-host.ts';
+import type { AddressRule } from './net-restrict.ts';
+import { bindEach, type UdpSockets } from './udp-sockets.ts';
 
 /** One of those who use a socket. */
 export interface UdpMember {
@@ -8,35 +13,62 @@ export interface UdpMember {
   failed(error: PeerlaneError): void;
 }
 
+/** An IP address and a UDP port (0: any free one), or two: one of IPv4 and one of IPv6. */
+export type UdpListen = UdpOptions | readonly UdpOptions[];
+
+const LISTEN: NamesOf<UdpOptions> = { host: true, port: true };
+
 /**
- * A UDP socket for both versions of discovery: given to two services as `listen`, it is bound by the one that starts first, and
- * closed by the one that closes last. A datagram goes to the first that says it is its own; version 5 is asked first, as a look at
- * the header is less work than the hash of version 4.
+ * A UDP socket for both versions of discovery, or two, for IPv4 and IPv6: given to two services as `listen`, it is bound by the one
+ * that starts first, and closed by the one that closes last. A datagram goes to the first that says it is its own; version 5 is
+ * asked first, as a look at the header is less work than the hash of version 4.
  *
  * ```js
  * const listen = new SharedUdp({ host: '127.0.0.1', port: 0 });
  * const [v4, v5] = [new Discv4Service({ key, listen }), new Discv5Service({ key, listen })];
  * ```
  */
-export class SharedUdp implements UdpOptions {
-  readonly host: string;
-  readonly #port: number;
+export class SharedUdp {
+  readonly #listen: readonly UdpOptions[];
+  readonly #ways: readonly AddressRule[];
   readonly #members: UdpMember[] = [];
-  #binding: Promise<UdpSocket> | undefined;
-  #socket: UdpSocket | undefined;
+  #binding: Promise<UdpSockets> | undefined;
+  #sockets: UdpSockets | undefined;
 
-  constructor({ host, port }: UdpOptions) {
-    this.host = host;
-    this.#port = port;
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor(listen: UdpListen) {
+    this.#listen = checkedListen(listen);
+    this.#ways = this.#listen.map(({ host }) => reachesFrom(host));
   }
 
-  /** The port in use or, before the start, the one that was asked for. */
+  /** The first address. */
+  get host(): string {
+    return this.#first.host;
+  }
+
+  /** The port in use at the first address or, before the start, the one that was asked for. */
   get port(): number {
-    return this.#socket?.port ?? this.#port;
+    return this.#first.port;
+  }
+
+  /** The addresses, with the ports that are in use or, before the start, were asked for. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#sockets?.endpoints ?? this.#listen;
+  }
+
+  get #first(): Endpoint {
+    const [first] = this.endpoints;
+    if (first === undefined) throw noAddress();
+    return first;
+  }
+
+  /** Whether there is a way to an IP address, by its family. @internal */
+  reaches(ip: string): boolean {
+    return this.#ways.some((isWay) => isWay(ip));
   }
 
   /** @internal */
-  async join(member: UdpMember, isFirst: boolean): Promise<UdpSocket> {
+  async join(member: UdpMember, isFirst: boolean): Promise<UdpSockets> {
     this.#members[isFirst ? 'unshift' : 'push'](member);
     try {
       this.#binding ??= this.#bind();
@@ -47,11 +79,10 @@ export class SharedUdp implements UdpOptions {
     }
   }
 
-  async #bind(): Promise<UdpSocket> {
-    const { host } = this;
-    const socket = await bindUdp({ host, port: this.#port }, this.#events());
-    this.#socket = socket;
-    return socket;
+  async #bind(): Promise<UdpSockets> {
+    const sockets = await bindEach(this.#listen, this.#events());
+    this.#sockets = sockets;
+    return sockets;
   }
 
   #events(): UdpEvents {
@@ -72,33 +103,29 @@ export class SharedUdp implements UdpOptions {
     if (this.#members.length > 0) return;
     const binding = this.#binding;
     this.#binding = undefined;
-    this.#socket = undefined;
+    this.#sockets = undefined;
     // One that could not be bound has told whoever wanted it.
     await (await binding?.catch(() => undefined))?.close();
   }
 }
 
-/** The part that one member has of the socket. */
-class Membership implements UdpSocket {
-  readonly #socket: UdpSocket;
+/** The part that one member has of the sockets. */
+class Membership implements UdpSockets {
+  readonly #sockets: UdpSockets;
   readonly #leave: () => Promise<void>;
   #left: Promise<void> | undefined;
 
-  constructor(socket: UdpSocket, leave: () => Promise<void>) {
-    this.#socket = socket;
+  constructor(sockets: UdpSockets, leave: () => Promise<void>) {
+    this.#sockets = sockets;
     this.#leave = leave;
   }
 
-  get host(): string {
-    return this.#socket.host;
-  }
-
-  get port(): number {
-    return this.#socket.port;
+  get endpoints(): readonly Endpoint[] {
+    return this.#sockets.endpoints;
   }
 
   send(bytes: Uint8Array, ip: string, port: number): void {
-    if (this.#left === undefined) this.#socket.send(bytes, ip, port);
+    if (this.#left === undefined) this.#sockets.send(bytes, ip, port);
   }
 
   close(): Promise<void> {
@@ -111,11 +138,26 @@ class Membership implements UdpSocket {
   }
 }
 
-/** The socket of a service, its own or a share of one. @throws PeerlaneError `port-in-use`, `listen-failed`, `invalid-argument` */
-export async function openUdp(listen: UdpOptions, member: UdpMember, isFirst: boolean): Promise<UdpSocket> {
-  if (listen instanceof SharedUdp) return await listen.join(member, isFirst);
-  return await bindUdp(listen, {
-    message: (bytes, ip, port) => void member.message(bytes, ip, port),
-    failed: (error) => member.failed(error),
+function checkedListen(listen: UdpListen): readonly UdpOptions[] {
+  return reading('listen', () => {
+    if (!Array.isArray(listen)) return [checkedAddress(listen as UdpOptions, 'listen')];
+    const all = readEach('listen', listen, (one: UdpOptions) => checkedAddress(one, 'listen'));
+    if (all.length === 0) throw noAddress();
+    const families = new Set(all.map(({ host }) => host.includes(':')));
+    if (families.size === all.length) return all;
+    throw invalidArgument('listen has two addresses of one family: it takes one of IPv4 and one of IPv6');
   });
+}
+
+function checkedAddress(address: UdpOptions, name: string): UdpOptions {
+  checkNames(name, address, LISTEN);
+  const { host: given, port } = address;
+  const host = checkedListenHost(given, `${name}.host`);
+  if (!isIpHost(host)) throw invalidArgument(`${name}.host is not an IP address`);
+  checkPort(`${name}.port`, port);
+  return { host, port };
+}
+
+function noAddress(): PeerlaneError {
+  return invalidArgument('listen has no address');
 }

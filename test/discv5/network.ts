@@ -1,7 +1,13 @@
 /** Engines of v5 in a network of packets. */
 import type { Timer } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { Discv5Engine, type Discv5Event, type Discv5Limits, type TalkCall } from '../../src/discv5/index.ts';
+import {
+  Discv5Engine,
+  type Discv5Event,
+  type Discv5Limits,
+  type TalkCall,
+  type TopicParameters,
+} from '../../src/discv5/index.ts';
 import { type EntryChanges, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
 import { freshEndpoint, type Network } from '../support/packet-network.ts';
@@ -17,6 +23,8 @@ export interface NodeOptions {
   readonly limits?: Partial<Discv5Limits>;
   readonly entries?: EntryChanges;
   readonly talk?: (call: TalkCall) => boolean;
+  /** Default: it takes part, and its record says so. */
+  readonly topics?: Partial<TopicParameters> | false;
 }
 
 /** An engine with an address and a timer. */
@@ -39,10 +47,11 @@ export class SimNode {
     this.id = nodeIdOf(this.publicKey);
     this.#network = network;
     this.endpoint = endpoint;
+    const { topics = {} } = options;
     this.record = this.signed(1n, isPublic ? endpoint : undefined, options.entries);
     this.engine = new Discv5Engine({
       identity: { secretKey: this.secretKey, publicKey: this.publicKey, id: this.id },
-      ...{ env, seeds, limits: options.limits ?? {} },
+      ...{ env, seeds, limits: options.limits ?? {}, topics },
       host: {
         send: (packet, to) => network.send(packet, this.endpoint, to),
         localRecord: () => this.record,

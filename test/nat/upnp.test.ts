@@ -10,6 +10,7 @@ import {
   encodeSearch,
   externalIpOf,
   isOwnMapping,
+  MAX_SERVICES,
 } from '../../src/nat/index.ts';
 import { MAX_XML_DEPTH, MAX_XML_ELEMENTS, MAX_XML_LENGTH, parseXml } from '../../src/nat/xml.ts';
 import { codeOf } from '../support/errors.ts';
@@ -68,11 +69,33 @@ describe('the search for a router', () => {
 
 describe('a description', () => {
   it('names the service that maps ports', () => {
-    expect(decodeDescription(description(), ROUTER, place)).toEqual({
-      type: TYPE,
-      port: 5_000,
-      path: '/ctl/IPConn',
-    });
+    expect(decodeDescription(description(), ROUTER, place)).toEqual([
+      { type: TYPE, port: 5_000, path: '/ctl/IPConn' },
+    ]);
+  });
+
+  const serviceOf = (type: string, control: string) =>
+    `<service><serviceType>urn:schemas-upnp-org:service:${type}</serviceType><controlURL>${control}</controlURL></service>`;
+
+  it('names all of them, the best first, but those on another host, and not for ever', () => {
+    const described = (...services: string[]) =>
+      decodeDescription(`<root>${services.join('')}</root>`, ROUTER, place).map(({ path }) => path);
+    const ppp = serviceOf('WANPPPConnection:1', '/ppp');
+    const ip = serviceOf('WANIPConnection:1', '/ip');
+    const elsewhere = serviceOf('WANIPConnection:2', 'http://192.168.1.9/x');
+    expect(described(ppp, ip)).toEqual(['/ip', '/ppp']);
+    expect(described(ppp, serviceOf('WANIPConnection:2', '/2'), ip, ip)).toEqual([
+      '/2',
+      '/ip',
+      '/ip',
+      '/ppp',
+    ]);
+    expect(described(elsewhere, ppp)).toEqual(['/ppp']);
+    expect(described(...Array(100).fill(ip))).toHaveLength(MAX_SERVICES);
+  });
+
+  it.each(['\n', '\r\n  ', '\ufeff', '\ufeff\n'])('may begin with white space: %j', (space) => {
+    expect(decodeDescription(space + description(), ROUTER, place)).toHaveLength(1);
   });
 
   it('without one is a refusal', () => {

@@ -10,6 +10,7 @@ import { SharedUdp } from '../../src/server/shared-udp.ts';
 import { MAX_TALKS_OF_ONE } from '../../src/server/talk.ts';
 import { EventQueue } from '../interop/event-queue.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
+import { within } from '../support/within.ts';
 
 const HOST = '127.0.0.1';
 const newKey = () => generateSecretKey(systemEnv);
@@ -18,15 +19,6 @@ async function started(options: Partial<Discv5ServiceOptions> = {}): Promise<Dis
   const service = new Discv5Service({ key: newKey(), listen: { host: HOST, port: 0 }, ...options });
   await service.start();
   return service;
-}
-
-/** Runs with services that are closed behind it. */
-async function within(services: readonly AsyncDisposable[], run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-  } finally {
-    await Promise.all(services.map((service) => service[Symbol.asyncDispose]()));
-  }
 }
 
 const text = (record: { toString(): string }) => record.toString();

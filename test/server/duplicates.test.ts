@@ -127,6 +127,50 @@ describe.each([
   });
 });
 
+describe('a server with one slot for nodes that it dials, which the one that it dials has dialed first', () => {
+  /** With another node that could have the slot, and the two connections, of which the dialed one is held. */
+  async function setUp() {
+    const env = new ManualEnv();
+    const listener = await AttackerListener.listen();
+    onTestFinished(() => listener.close());
+    const other = await startedServer({ env });
+    const arriving = listener.attacker();
+    const server = await startedServer({ env, maxPeers: 3, bootnodes: [listener.enode, other.enode] });
+    const dialed = await arriving;
+    const inbound = await (await Attacker.connect(server.enode, listener.key)).open();
+    onTestFinished(() => inbound.destroy());
+    await server.until(isKind('peer-connected'));
+    await dialed.open();
+    await dialed.send(2, Uint8Array.of(0xc0));
+    await dialed.until(3);
+    return { server, other, dialed, inbound };
+  }
+
+  const refuse = (connection: Attacker) => connection.send(DISCONNECT, encodeDisconnect('already-connected'));
+
+  async function expectNoMore(server: TestServer) {
+    for (let turns = 0; turns < 1_000; turns++) await new Promise((resolve) => setImmediate(resolve));
+    expect(server.diagnose().peers).toMatchObject({ dialed: 1, inbound: 0 });
+  }
+
+  it('dials nobody else for the slot until that peer is gone', async () => {
+    const { server, other, dialed, inbound } = await setUp();
+    await refuse(inbound);
+    await server.until(isKind('peer-disconnected'));
+    await expectNoMore(server);
+    dialed.destroy();
+    await other.until(isKind('peer-connected'));
+    await expectNoMore(server);
+  });
+
+  it('dials another when the other side refuses the dialed one', async () => {
+    const { server, other, dialed } = await setUp();
+    await refuse(dialed);
+    await other.until(isKind('peer-connected'));
+    expect(server.diagnose().peers).toMatchObject({ dialed: 1, inbound: 1 });
+  });
+});
+
 it('a connection that came later has not crossed the first', async () => {
   const env = new ManualEnv();
   const listener = await AttackerListener.listen();

@@ -7,6 +7,7 @@ import { NodeDatabase } from '../../src/server/index.ts';
 import {
   ENTRIES_INTERVAL_MS,
   endpointsOf,
+  endpointsOfSockets,
   type LocalEndpoints,
   LocalNode,
   STORE_RETRY_MS,
@@ -88,6 +89,63 @@ it('a record follows both families where both are listened on', async () => {
   expect(local.record.entries()).toMatchObject({ ip6: '2a01::8', udp6: 3, ip: '8.8.8.8', udp: 4 });
   expect(local.record.entries()).not.toHaveProperty('tcp');
   expect(moves).toEqual(['8.8.8.8:0?discport=4']);
+});
+
+it('a record follows each family where an address of each is listened on', async () => {
+  const { local } = await node();
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: 2, beside: { host: '192.168.1.5', tcp: 3, udp: 4 } });
+  local.listens({ host: '0.0.0.0', tcp: 1, udp: 2, beside: { host: '2a01::1', tcp: 3, udp: 4 } });
+  const own = { tcp: 1, udp: 2, ip6: '2a01::1', tcp6: 3, udp6: 4 };
+  expect(local.record.entries()).toMatchObject(own);
+  expect(local.record.entries()).not.toHaveProperty('ip');
+  // It has that address itself, which others cannot see otherwise.
+  seenAt(local, '2a01::8', 7);
+  expect(local.record.entries()).toMatchObject(own);
+  seenAt(local, '8.8.8.8', 8);
+  expect(local.record.entries()).toMatchObject({ ...own, ip: '8.8.8.8', udp: 8 });
+  local.listens({
+    host: '9.9.9.9',
+    known: 'endpoint',
+    tcp: 1,
+    udp: 2,
+    beside: { host: '::', tcp: 3, udp: 4 },
+  });
+  const known = { ip: '9.9.9.9', tcp: 1, udp: 2, ip6: '2a01::8', tcp6: 3, udp6: 7 };
+  expect(local.record.entries()).toMatchObject(known);
+});
+
+it.each<[string, Parameters<typeof endpointsOfSockets>, LocalEndpoints]>([
+  ['at one', [[{ host: '9.9.9.9', port: 2 }], 1], { host: '9.9.9.9', tcp: 1, udp: 2 }],
+  [
+    'at two',
+    [
+      [
+        { host: '::', port: 2 },
+        { host: '0.0.0.0', port: 3 },
+      ],
+      0,
+    ],
+    { host: '::', tcp: undefined, udp: 2, beside: { host: '0.0.0.0', tcp: undefined, udp: 3 } },
+  ],
+  [
+    'at two, of which another is known by the second family',
+    [
+      [
+        { host: '::', port: 2 },
+        { host: '0.0.0.0', port: 3 },
+      ],
+      1,
+      '9.9.9.9',
+    ],
+    { host: '9.9.9.9', known: 'endpoint', tcp: 1, udp: 3, beside: { host: '::', tcp: 1, udp: 2 } },
+  ],
+  [
+    'at all addresses of both, of which one is known',
+    [[{ host: '::', port: 2 }], 1, '9.9.9.9'],
+    { host: '9.9.9.9', known: 'endpoint', tcp: 1, udp: 2, beside: { tcp: 1, udp: 2 } },
+  ],
+])('a node has its sockets %s', (_, [sockets, tcp, externalIp], endpoints) => {
+  expect(endpointsOfSockets(sockets, tcp, externalIp)).toEqual(endpoints);
 });
 
 const LISTENING = { tcp: 1, udp: 2 };

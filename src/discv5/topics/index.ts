@@ -1,4 +1,6 @@
 /** Topic discovery (discv5-theory.md, "Topic-based Service Discovery"), without any packets. docs/topics.md. */
+
+export { type AdvertisementEvents, AdvertisementRun } from './advertisement-run.ts';
 export {
   Advertiser,
   type AdvertiserOptions,
@@ -18,6 +20,8 @@ export {
   G,
   K_LOOKUP,
   K_REGISTER,
+  MAX_ADVERTISEMENTS,
+  MAX_TOPIC_REQUESTS,
   P_OCC,
   type TopicParameters,
   topicParameters,
@@ -30,4 +34,9 @@ export {
 } from './registrar.ts';
 export type { Answer } from './registration.ts';
 export { type QueryAnswer, type QueryToSend, Search, type SearchOptions } from './search.ts';
+export { type TopicSearchEvents, TopicSearchRun } from './search-run.ts';
 export { ServiceTable, type ServiceTableOptions } from './service-table.ts';
+export { TopicHost, type TopicHostOptions } from './topic-host.ts';
+export { type TopicSource, topicId } from './topic-id.ts';
+export type { TopicAsker } from './topic-responder.ts';
+export type { TopicAnswerCounts, TopicStats } from './topic-stats.ts';

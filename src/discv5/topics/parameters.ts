@@ -4,6 +4,7 @@
  */
 import { checkInteger, checkNames, invalidArgument, type NamesOf } from '../../base/checks.ts';
 import { MAX_TIMER_MS } from '../../base/env.ts';
+import type { StrangerRates } from '../../kad/index.ts';
 
 /** Registrations that an advertiser wants in each bucket, pending ones included. */
 export const K_REGISTER = 5;
@@ -81,8 +82,10 @@ export const IPV6_LEVELS = 64;
  * address could do so for days, and then fill most of a cache at once.
  */
 export const MAX_WAITED_E = 8;
-/** An advertisement is renewed in this last part of its life; before, a registrar only says how much is left. */
+/** An advertisement is renewed no later than in this last part of its life: sooner where it takes long to be let in. */
 export const RENEWAL_SHARE: number = 1 / 2;
+/** Before so much of its life is over a registrar only says how much is left: a lost answer costs nothing. */
+export const EARLIEST_RENEWAL: number = 1 / 10;
 /**
  * Advertisements of one /24 (IPv6: /48) for a topic, whatever they have waited, as many as a bucket takes of it: waiting
  * times alone leave a network with many identities most of the places. A search takes no more of it from one answer.
@@ -97,6 +100,16 @@ export const DEPARTED_PER_AD = 2;
 export const MAX_AUXILIARY = 16;
 /** Distances in a request: as many as records may come. */
 export const MAX_TOPIC_DISTANCES = 16;
+
+/**
+ * Requests that a registrar answers. An advertiser asks for each topic every 7 minutes or so, a search once; of one address that has
+ * many of both more come at once. What an answer takes is records to be chosen, and at most twelve packets.
+ */
+export const TOPIC_REQUEST_RATES: StrangerRates = {
+  ip: { perSecond: 20, burst: 200 },
+  subnet: { perSecond: 50, burst: 400 },
+  strangers: { perSecond: 1_000, burst: 1_000 },
+};
 
 /** A node is left alone after so many failures in a row. */
 export const MAX_TOPIC_FAILURES = 2;
@@ -125,3 +138,23 @@ export const WAIT_MARGIN = { share: 1 / 1_000, ms: 100 } as const;
 export const SEARCH_ALPHA = 3;
 /** Registrars that one search asks in all. */
 export const MAX_SEARCH_ASKED = 256;
+
+/** Topics that one node advertises. */
+export const MAX_ADVERTISEMENTS = 64;
+/** Requests of all of them that await their answers: the others of a node have room beside them. */
+export const MAX_TOPIC_REQUESTS = 64;
+/** Lookups of topics that are advertised, at a time; others come when the service table is filled the next time. */
+export const MAX_TOPIC_LOOKUPS = 4;
+/** A registration that has had no answer is sent once more: the ticket in it is good for a moment only. */
+export const REGISTRATION_ATTEMPTS = 2;
+/** How often a service table takes up what the ordinary one has come to know. Milliseconds. */
+export const TABLE_FILL_MS = 5_000;
+/**
+ * A service table with fewer nodes is filled by a lookup of the topic: at once, then again after so long, and twice as long
+ * each time. Milliseconds. A search that has asked fewer registrars makes such a lookup before it ends.
+ */
+export const FEW_REGISTRARS = 16;
+export const TOPIC_LOOKUP_MS = 60_000;
+export const MAX_TOPIC_LOOKUP_MS: number = 30 * 60_000;
+/** How soon a node whose record names no place for itself looks again whether it does. Milliseconds. */
+export const NO_PLACE_MS = 5_000;

@@ -98,6 +98,8 @@ export class Search {
   /** The registrars that are to be asked now: each is asked once, and at most three at once. */
   next(now: number): QueryToSend[] {
     const queries: QueryToSend[] = [];
+    // The table may have come to know others.
+    this.#isEnded = false;
     while (!this.isDone && this.#inFlight.size < SEARCH_ALPHA) {
       const node = this.#asked.size < MAX_SEARCH_ASKED ? this.#choose(now) : undefined;
       if (node === undefined) {

@@ -1,12 +1,13 @@
 import { abortedError, onAbort } from '../../base/abort.ts';
 import type { Env, Timer } from '../../base/env.ts';
-import { type ErrorCode, type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
+import { type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
 import {
   type Announcement,
   hasRestarted,
   keptFor,
   LEASE,
   type MappedProtocol,
+  mostTelling,
   type NatMethodName,
   renewalAfter,
   retryAfter,
@@ -47,9 +48,6 @@ export interface MappedPortOptions {
   /** Seconds that are asked for; default 600. */
   readonly lease?: number;
 }
-
-/** Of several ways that failed, the error is told that says most. */
-const TELLING: readonly ErrorCode[] = ['nat-carrier-grade', 'nat-lie', 'nat-refused', 'nat-no-router'];
 
 interface Held {
   readonly method: NatMethod;
@@ -178,9 +176,7 @@ export class MappedPort {
         errors.push(toPeerlaneError(error));
       }
     }
-    const told =
-      TELLING.map((code) => errors.find((error) => error.code === code)).find(Boolean) ?? errors[0];
-    throw told ?? abortedError(signal);
+    throw mostTelling(errors) ?? abortedError(signal);
   }
 
   async #mapBy(method: NatMethod, signal: AbortSignal): Promise<number> {

@@ -1,6 +1,7 @@
 import { abortedError, onAbort, throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
-import { isPeerlaneError } from '../../base/errors.ts';
+import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
+import { setLatest } from '../../base/recent.ts';
 import { smallHttp } from '../../io/small-http.ts';
 import {
   CONFLICT,
@@ -15,8 +16,10 @@ import {
   externalIpOf,
   type GrantedMapping,
   isOwnMapping,
+  leadsElsewhere,
   lie,
   type MappedProtocol,
+  mostTelling,
   NO_SUCH_MAPPING,
   noRouter,
   ONLY_PERMANENT,
@@ -39,13 +42,31 @@ export const MAX_HTTP_LENGTH = 64 * 1024;
 /** External ports that are tried when others have them. */
 const MAX_PORTS = 3;
 const FIRST_FREE_PORT = 1_024;
-/** External ports that are kept in mind for a router that does not answer: those that were asked for last. */
+/** Mappings that are kept in mind for a router that does not answer: those that were asked for last. */
 const MAX_UNANSWERED = 4;
 /** A router that has been asked for a mapping, and does not know it, is asked again after so many milliseconds. */
 export const LATE_MS = 500;
 
 interface Found extends RouterPlace {
+  readonly services: readonly [UpnpService, ...UpnpService[]];
+}
+
+/** A service of a router, and this machine as it is seen from there. */
+interface Way extends Pick<RouterPlace, 'host' | 'from'> {
   readonly service: UpnpService;
+}
+
+type GrantedPort = Pick<GrantedMapping, 'externalPort' | 'lifetime'>;
+
+interface Granted extends Way {
+  readonly externalPort: number;
+  /** When it ends, by the clock of the node. */
+  readonly endsAt: number;
+}
+
+interface Unanswered {
+  readonly service: UpnpService;
+  readonly externalPort: number;
 }
 
 export class UpnpMethod implements NatMethod {
@@ -53,81 +74,107 @@ export class UpnpMethod implements NatMethod {
   readonly #options: RouterMethodOptions;
   /** Kept as long as it answers. */
   #found: Found | undefined;
-  /** External ports that were asked for and of which nothing was heard, the newest last. */
-  readonly #unanswered: Readonly<Record<MappedProtocol, Set<number>>> = { tcp: new Set(), udp: new Set() };
+  /** The service that has mapped something last. */
+  #last: UpnpService | undefined;
+  readonly #granted = new Map<MappedProtocol, Granted>();
+  /** What was asked for and of which nothing was heard, the newest last. */
+  readonly #unanswered: Readonly<Record<MappedProtocol, Map<string, Unanswered>>> = {
+    tcp: new Map(),
+    udp: new Map(),
+  };
 
   constructor(options: RouterMethodOptions) {
     this.#options = options;
   }
 
+  /** By the first service that has an address outside and maps the port: of several, often one alone has a line. */
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
     const found = await this.#find(signal);
-    try {
-      const address = await this.#call(
-        found,
-        'GetExternalIPAddress',
-        encodeGetAddress(found.service),
-        signal,
-      );
-      const externalIp = externalIpOf(address);
-      return { externalIp, ...(await this.#add(found, wanted, signal)), epoch: undefined };
-    } catch (error) {
-      // It may have begun anew, elsewhere.
-      if (!signal.aborted) this.#found = undefined;
-      throw error;
+    const errors: PeerlaneError[] = [];
+    let withAddress: PeerlaneError | undefined;
+    for (const service of inTurn(found.services, this.#last)) {
+      const way = { ...found, service };
+      let externalIp: string | undefined;
+      try {
+        const address = await this.#call(way, 'GetExternalIPAddress', encodeGetAddress(service), signal);
+        externalIp = externalIpOf(address);
+        return { externalIp, ...(await this.#mapBy(way, wanted, signal)), epoch: undefined };
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (externalIp === undefined) errors.push(toPeerlaneError(error));
+        else withAddress ??= toPeerlaneError(error);
+      }
     }
+    // It may have begun anew, elsewhere.
+    this.#found = undefined;
+    throw withAddress ?? mostTelling(errors) ?? abortedError(signal);
   }
 
   async unmap(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    this.#unanswered[wanted.protocol].delete(wanted.externalPort);
-    await this.#delete(await this.#find(signal), wanted, signal);
+    const { protocol, externalPort } = wanted;
+    const granted = this.#granted.get(protocol);
+    this.#granted.delete(protocol);
+    const found = await this.#find(signal);
+    const isKnown = granted?.externalPort === externalPort;
+    const service = isKnown ? granted.service : (this.#last ?? found.services[0]);
+    this.#unanswered[protocol].delete(nameOf(service, externalPort));
+    await this.#delete({ ...found, service }, wanted, signal);
   }
 
   async withdraw(wanted: WantedMapping, signal: AbortSignal): Promise<void> {
     const unanswered = this.#unanswered[wanted.protocol];
-    const ports = [...unanswered];
+    const all = [...unanswered.values()];
     unanswered.clear();
-    if (ports.length === 0) return;
+    if (all.length === 0) return;
     const found = await this.#find(signal);
     await Promise.allSettled(
-      ports.map((externalPort) => this.#deleteOwn(found, { ...wanted, externalPort }, signal)),
+      all.map(({ service, externalPort }) =>
+        this.#deleteOwn({ ...found, service }, { ...wanted, externalPort }, signal),
+      ),
     );
   }
 
   /** The port may be another host's: a router deletes its mapping for whoever asks. */
-  async #deleteOwn(found: Found, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    const request = encodeGetMapping(found.service, wanted);
-    let answer = await this.#call(found, 'GetSpecificPortMappingEntry', request, signal);
+  async #deleteOwn(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    const request = encodeGetMapping(way.service, wanted);
+    let answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
     if (answer.kind === 'failed' && answer.code === NO_SUCH_MAPPING) {
       // It may be about to make it.
       await wait(this.#options.env, LATE_MS, signal);
-      answer = await this.#call(found, 'GetSpecificPortMappingEntry', request, signal);
+      answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
     }
-    if (answer.kind === 'done' && isOwnMapping(answer.mapping, wanted, found.from)) {
-      await this.#delete(found, wanted, signal);
+    if (answer.kind === 'done' && isOwnMapping(answer.mapping, wanted, way.from)) {
+      await this.#delete(way, wanted, signal);
     }
   }
 
-  async #delete(found: Found, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    await this.#call(found, 'DeletePortMapping', encodeDeleteMapping(found.service, wanted), signal);
+  async #delete(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
+    await this.#call(way, 'DeletePortMapping', encodeDeleteMapping(way.service, wanted), signal);
   }
 
-  async #add(
-    found: Found,
-    wanted: WantedMapping,
-    signal: AbortSignal,
-  ): Promise<Pick<GrantedMapping, 'externalPort' | 'lifetime'>> {
+  async #mapBy(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<GrantedPort> {
+    const granted = await this.#add(way, wanted, signal);
+    const { host, from, service } = way;
+    const endsAt = this.#options.env.now() + granted.lifetime * 1_000;
+    this.#granted.set(wanted.protocol, { host, from, service, externalPort: granted.externalPort, endsAt });
+    this.#last = service;
+    return granted;
+  }
+
+  async #add(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<GrantedPort> {
     let { externalPort, lifetime } = wanted;
     let ports = 1;
+    let isTakenBack = false;
     for (;;) {
-      const request = encodeAddMapping(found.service, { ...wanted, externalPort }, found.from, lifetime);
-      const unanswered = this.#unanswered[wanted.protocol];
-      remember(unanswered, externalPort);
-      const answer = await this.#call(found, 'AddPortMapping', request, signal);
-      unanswered.delete(externalPort);
+      const asked = { ...wanted, externalPort };
+      const answer = await this.#ask(way, asked, lifetime, signal);
       if (answer.kind === 'done') return { externalPort, lifetime: lifetime || Number.POSITIVE_INFINITY };
       if (answer.code === ONLY_PERMANENT && lifetime > 0) {
         lifetime = 0;
+      } else if (answer.code === CONFLICT && !isTakenBack && (await this.#isOurs(way, asked, signal))) {
+        // Some routers renew nothing: another port each time would leave a mapping behind each time.
+        isTakenBack = true;
+        await this.#delete(way, asked, signal);
       } else if (answer.code === CONFLICT && ports < MAX_PORTS) {
         ports++;
         externalPort = randomPort(this.#options.env);
@@ -135,6 +182,30 @@ export class UpnpMethod implements NatMethod {
         throw refused(`the router refuses the mapping by UPnP: ${answer.message}`);
       }
     }
+  }
+
+  async #ask(way: Way, wanted: WantedMapping, lifetime: number, signal: AbortSignal): Promise<SoapAnswer> {
+    const { service, from } = way;
+    const { protocol, externalPort } = wanted;
+    const unanswered = this.#unanswered[protocol];
+    const name = nameOf(service, externalPort);
+    setLatest(unanswered, name, { service, externalPort }, MAX_UNANSWERED);
+    const request = encodeAddMapping(service, wanted, from, lifetime);
+    const answer = await this.#call(way, 'AddPortMapping', request, signal);
+    unanswered.delete(name);
+    return answer;
+  }
+
+  /** Whether an external port that is taken was granted to us, and is not another's by now, as far as the router says. */
+  async #isOurs(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<boolean> {
+    const granted = this.#granted.get(wanted.protocol);
+    if (granted === undefined || this.#options.env.now() >= granted.endsAt) return false;
+    if (granted.externalPort !== wanted.externalPort || granted.host !== way.host) return false;
+    if (!isSameService(granted.service, way.service)) return false;
+    const request = encodeGetMapping(way.service, wanted);
+    const answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
+    if (answer.kind === 'failed') return answer.code !== NO_SUCH_MAPPING;
+    return !leadsElsewhere(answer.mapping, wanted, [way.from, granted.from]);
   }
 
   async #find(signal: AbortSignal): Promise<Found> {
@@ -150,12 +221,12 @@ export class UpnpMethod implements NatMethod {
     const { port, path } = place;
     const { status, body } = await this.#http({ host, port, path, method: 'GET' }, signal);
     if (status !== 200) throw lie(`a description that is not there (HTTP status ${status})`);
-    this.#found = { ...router, service: decodeDescription(body, host, place) };
+    this.#found = { ...router, services: decodeDescription(body, host, place) };
     return this.#found;
   }
 
   async #call(
-    { host, service }: Found,
+    { host, service }: Way,
     action: string,
     { headers, body }: SoapRequest,
     signal: AbortSignal,
@@ -205,11 +276,17 @@ function wait(env: Env, ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-function remember(ports: Set<number>, port: number): void {
-  ports.delete(port);
-  ports.add(port);
-  const [oldest = port] = ports;
-  if (ports.size > MAX_UNANSWERED) ports.delete(oldest);
+function nameOf({ type, port, path }: UpnpService, externalPort: number): string {
+  return `${type} ${port} ${path} ${externalPort}`;
+}
+
+function isSameService(one: UpnpService, other: UpnpService): boolean {
+  return nameOf(one, 0) === nameOf(other, 0);
+}
+
+function inTurn(services: readonly UpnpService[], first: UpnpService | undefined): UpnpService[] {
+  const isFirst = (service: UpnpService): boolean => first !== undefined && isSameService(service, first);
+  return [...services.filter(isFirst), ...services.filter((service) => !isFirst(service))];
 }
 
 function randomPort(env: Env): number {

@@ -15,8 +15,10 @@ import { WANTED } from '../../support/wanted-mapping.ts';
 const HERE = '127.0.0.1';
 const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
 const SERVICE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
-const DESCRIPTION = `<root><device><serviceList><service><serviceType>${SERVICE}</serviceType>
-  <controlURL>/control</controlURL></service></serviceList></device></root>`;
+const PPP = 'urn:schemas-upnp-org:service:WANPPPConnection:1';
+const serviceOf = (type: string, path: string) =>
+  `<service><serviceType>${type}</serviceType><controlURL>${path}</controlURL></service>`;
+const DESCRIPTION = `<root>${serviceOf(SERVICE, '/control')}</root>`;
 const never = new AbortController().signal;
 
 interface Asked {
@@ -36,6 +38,13 @@ class UpnpRouter {
   readonly asked: Asked[] = [];
   /** The error that a mapping is refused with. */
   refuses: (asked: Asked) => number | undefined;
+  description = DESCRIPTION;
+  /** The error with which it answers who asks whose a mapping is. */
+  getFails: number | undefined;
+  /** The external address that its services tell, by their paths; a number: the error that they answer with. */
+  address: (path: string) => string | number = () => '1.2.3.4';
+  /** The paths of the services that were asked. */
+  readonly paths: string[] = [];
   /** Whether it does what it is asked, and does not answer. */
   isSilent: (asked: Asked) => boolean = () => false;
   readonly #held = new Map<number, Entry>();
@@ -66,11 +75,13 @@ class UpnpRouter {
     return new Promise((resolve) => this.#waits.push({ is, resolve }));
   }
 
-  async start(env: Env = systemEnv): Promise<UpnpMethod> {
+  async start(env: Env = systemEnv, from: () => string = () => HERE): Promise<UpnpMethod> {
     const server = createServer(async (request, response) => {
-      if (request.method === 'GET') response.end(DESCRIPTION);
+      if (request.method === 'GET') response.end(this.description);
       else {
-        const answer = this.#answer(String(request.headers.soapaction), await text(request));
+        const path = String(request.url);
+        this.paths.push(path);
+        const answer = this.#answer(path, String(request.headers.soapaction), await text(request));
         if (answer === undefined) return;
         const [status, body] = answer;
         response.writeHead(status).end(body);
@@ -89,20 +100,23 @@ class UpnpRouter {
       await ssdp.close();
     });
     this.#ssdpPort = ssdp.port;
-    return new UpnpMethod({ env, router: async () => this.#place });
+    return new UpnpMethod({ env, router: async () => ({ ...this.#place, from: from() }) });
   }
 
   get #place() {
     return { host: HERE, from: HERE, pcpPort: 1, ssdp: [{ host: HERE, port: this.#ssdpPort }] };
   }
 
-  #answer(action: string, body: string): [number, string] | undefined {
+  #answer(path: string, action: string, body: string): [number, string] | undefined {
     const name = /#(\w+)"$/.exec(action)?.[1] ?? '';
     const fieldOf = (field: string): string | undefined => new RegExp(`<${field}>([^<]*)<`).exec(body)?.[1];
     if (name === 'GetExternalIPAddress') {
+      const address = this.address(path);
+      if (typeof address === 'number')
+        return [500, `<a><Fault><errorCode>${address}</errorCode></Fault></a>`];
       return [
         200,
-        `<a><${name}Response><NewExternalIPAddress>1.2.3.4</NewExternalIPAddress></${name}Response></a>`,
+        `<a><${name}Response><NewExternalIPAddress>${address}</NewExternalIPAddress></${name}Response></a>`,
       ];
     }
     const lifetime = fieldOf('NewLeaseDuration');
@@ -131,6 +145,7 @@ class UpnpRouter {
     if (action === 'DeletePortMapping') this.#held.delete(port);
     else if (action === 'GetSpecificPortMappingEntry') {
       const held = this.#held.get(port);
+      if (this.getFails !== undefined) return failed(this.getFails);
       if (held === undefined) return failed(NO_SUCH_MAPPING);
       fields = `<NewInternalClient>${held.client}</NewInternalClient><NewInternalPort>${held.internalPort}</NewInternalPort>
         <NewPortMappingDescription>${held.description}</NewPortMappingDescription>`;
@@ -300,4 +315,149 @@ it('what was answered is asked of no more', async () => {
   await method.map(WANTED, never);
   await method.withdraw(WANTED, never);
   expect(actionsOf(router).every((action) => action === 'AddPortMapping')).toBe(true);
+});
+
+const TWO = `<root>${serviceOf(SERVICE, '/ip')}${serviceOf(PPP, '/ppp')}</root>`;
+const used = ({ paths }: UpnpRouter): string[] => paths.splice(0);
+
+it.each([
+  ['has no address', ''],
+  ['has that of no host', '0.0.0.0'],
+  ['has one behind another translator', '10.0.0.1'],
+  ['answers with an error', 501],
+])('of a router with two services the other one is asked when the first %s', async (_, first) => {
+  const router = new UpnpRouter();
+  router.description = TWO;
+  router.address = (path) => (path === '/ip' ? first : '1.2.3.4');
+  const method = await router.start();
+  expect(await method.map(WANTED, never)).toMatchObject({ externalIp: '1.2.3.4' });
+  expect(used(router)).toEqual(['/ip', '/ppp', '/ppp']);
+  // From then on it is asked first, also when the router is looked for anew.
+  await method.map(WANTED, never);
+  expect(used(router)).toEqual(['/ppp', '/ppp']);
+  router.refuses = () => 501;
+  expect(await rejectionOf(method.map(WANTED, never))).toBe('nat-refused');
+  used(router);
+  await method.unmap(WANTED, never);
+  expect([used(router), router.held]).toEqual([['/ppp'], []]);
+  // The line is another one now.
+  router.refuses = () => undefined;
+  router.address = (path) => (path === '/ip' ? '1.2.3.5' : '');
+  expect(await method.map(WANTED, never)).toMatchObject({ externalIp: '1.2.3.5' });
+  expect(used(router)).toEqual(['/ppp', '/ip', '/ip']);
+});
+
+it('of a router with two services, of which none has an address, the error is told that says most', async () => {
+  const router = new UpnpRouter();
+  router.description = TWO;
+  router.address = (path) => (path === '/ip' ? '0.0.0.0' : '100.64.0.1');
+  expect(await rejectionOf((await router.start()).map(WANTED, never))).toBe('nat-carrier-grade');
+});
+
+/** A router that makes a mapping once, and renews none (error 718). */
+async function renewing(): Promise<{ readonly router: UpnpRouter; readonly method: UpnpMethod }> {
+  const router: UpnpRouter = new UpnpRouter(({ port }) =>
+    router.held.includes(port) ? CONFLICT : undefined,
+  );
+  const method = await router.start();
+  await method.map(WANTED, never);
+  router.asked.length = 0;
+  return { router, method };
+}
+
+it.each<[string, Partial<Entry>, number?]>([
+  ['says that it is ours', {}],
+  ['does not know the question', {}, 401],
+  ['does not say whose it is', { client: '' }],
+  ['cuts the description', { description: 'peer' }],
+])(
+  'a mapping that is not renewed is taken back and made anew at its port: the router %s',
+  async (_, entry, getFails) => {
+    const { router, method } = await renewing();
+    router.getFails = getFails;
+    router.give(WANTED.externalPort, entry);
+    const { externalPort } = await method.map(WANTED, never);
+    expect([externalPort, router.held]).toEqual([WANTED.externalPort, [WANTED.externalPort]]);
+    expect(actionsOf(router).slice(1)).toEqual([
+      'GetSpecificPortMappingEntry',
+      'DeletePortMapping',
+      'AddPortMapping',
+    ]);
+  },
+);
+
+it('a mapping to the address that this machine had is taken back and made anew', async () => {
+  const other: UpnpRouter = new UpnpRouter(({ port }) => (other.held.includes(port) ? CONFLICT : undefined));
+  const moved = await other.start(systemEnv, () => from);
+  let from = '127.0.0.5';
+  await moved.map(WANTED, never);
+  from = HERE;
+  expect((await moved.map(WANTED, never)).externalPort).toBe(WANTED.externalPort);
+  expect(other.held).toEqual([WANTED.externalPort]);
+});
+
+it.each<[string, Partial<Entry>, number?]>([
+  ['another host', { client: '127.0.0.9' }],
+  ['another program of this machine', { internalPort: '1' }],
+  ['nobody, as it says', {}, NO_SUCH_MAPPING],
+])('a port that %s has meanwhile is left to it', async (_, entry, getFails) => {
+  const { router, method } = await renewing();
+  router.getFails = getFails;
+  router.give(WANTED.externalPort, entry);
+  const { externalPort } = await method.map(WANTED, never);
+  expect(router.held).toEqual([WANTED.externalPort, externalPort]);
+});
+
+it('so is one whose lease was over', async () => {
+  const env = new VirtualEnv();
+  const router: UpnpRouter = new UpnpRouter(({ port }) =>
+    router.held.includes(port) ? CONFLICT : undefined,
+  );
+  const method = await router.start(env);
+  await method.map(WANTED, never);
+  router.getFails = 401;
+  env.advance(WANTED.lifetime * 1_000);
+  const { externalPort } = await method.map(WANTED, never);
+  expect(router.held).toEqual([WANTED.externalPort, externalPort]);
+});
+
+it('a port that stays taken is given up for another one', async () => {
+  const { router, method } = await renewing();
+  router.getFails = 401;
+  router.refuses = ({ port }) => (port === WANTED.externalPort ? CONFLICT : undefined);
+  const { externalPort } = await method.map(WANTED, never);
+  expect(router.held).toEqual([externalPort]);
+  expect(actionsOf(router).filter((action) => action === 'DeletePortMapping')).toHaveLength(1);
+});
+
+it('nobody is asked whose a port is that was not granted before', async () => {
+  const router = new UpnpRouter(({ port }) => (port === WANTED.externalPort ? CONFLICT : undefined));
+  await (await router.start()).map(WANTED, never);
+  expect(actionsOf(router)).toEqual(['AddPortMapping', 'AddPortMapping']);
+});
+
+it('of two services a mapping that was not answered is taken back where it was asked for', async () => {
+  const router = new UpnpRouter();
+  router.description = TWO;
+  const method = await router.start();
+  const abort = new AbortController();
+  router.isSilent = isAdd;
+  router.address = (path) => (path === '/ip' ? '' : '1.2.3.4');
+  const asked = router.when(isAdd);
+  const mapped = rejectionOf(method.map(WANTED, abort.signal));
+  await asked;
+  abort.abort();
+  expect(await mapped).toBe('aborted');
+  used(router);
+  await method.withdraw(WANTED, never);
+  expect([used(router), router.held]).toEqual([['/ppp', '/ppp'], []]);
+});
+
+it('a mapping that the first service refuses is asked for from the second', async () => {
+  const router = new UpnpRouter();
+  router.description = TWO;
+  router.refuses = () => (router.paths.at(-1) === '/ip' ? 501 : undefined);
+  const method = await router.start();
+  await method.map(WANTED, never);
+  expect(used(router)).toEqual(['/ip', '/ip', '/ppp', '/ppp']);
 });

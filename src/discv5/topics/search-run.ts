@@ -1,0 +1,125 @@
+import type { NodeRecord } from '../../enr/index.ts';
+import type { KadNode } from '../../kad/index.ts';
+import { FEW_REGISTRARS } from './parameters.ts';
+import { type QueryToSend, Search } from './search.ts';
+import type { TopicContext, TopicRun } from './topic-context.ts';
+import { type Found, queryQuestion } from './topic-questions.ts';
+import { TopicTable } from './topic-table.ts';
+
+export interface TopicSearchEvents {
+  /** Advertisers that were not found before. */
+  found?(nodes: readonly KadNode[]): void;
+  /** Enough were found, or nobody is left to be asked. */
+  done?(): void;
+}
+
+/** One search for advertisers that goes on as long as it is told to: a `Search` with requests. */
+export class TopicSearchRun implements TopicRun {
+  readonly #context: TopicContext;
+  readonly #events: TopicSearchEvents;
+  readonly #table: TopicTable;
+  readonly #search: Search;
+  /** Where those of the answer that is being looked at are: whoever has named them may not name them anywhere. */
+  #places: ReadonlyMap<NodeRecord, KadNode> = new Map();
+  readonly #count: number;
+  #hasLookedUp = false;
+  /** Until it is told to go on. */
+  #isPaused = true;
+  #isDone = false;
+  /** There was no room for requests. */
+  #isDue = false;
+
+  /** @param count advertisers that are enough @throws PeerlaneError `invalid-argument` */
+  constructor(context: TopicContext, topic: Uint8Array, count: number, events: TopicSearchEvents) {
+    const { localId, randomBytes, parameters } = context;
+    const all = (): boolean => true;
+    this.#context = context;
+    this.#events = events;
+    this.#count = count;
+    this.#table = new TopicTable(context, topic, all, () => this.advance());
+    this.#search = new Search({
+      ...{ table: this.#table.table, localId, randomBytes, parameters, fLookup: count },
+      place: (record) => this.#places.get(record),
+    });
+  }
+
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  get deadline(): number {
+    return this.#isDue ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  }
+
+  /** No further registrar is asked until `resume`: answers that are on their way still count. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#context.ended(this);
+  }
+
+  resume(): void {
+    if (this.#isDone) return;
+    this.#isPaused = false;
+    this.#context.begun(this);
+    this.advance();
+  }
+
+  /** Ends the search, as if nobody were left. */
+  stop(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#table.stop();
+    this.#context.ended(this);
+    this.#events.done?.();
+  }
+
+  /** Asks whom there is to ask. */
+  advance(): void {
+    if (this.#isPaused || this.#isDone) return;
+    this.#isDue = this.#context.isFull;
+    if (this.#isDue) return;
+    this.#table.fill();
+    for (const query of this.#search.next(this.#context.agenda.now)) this.#query(query);
+    if (!this.#search.isDone || this.#table.isLookingUp) return;
+    const mayLookUp = !this.#hasLookedUp && this.#search.asked < FEW_REGISTRARS;
+    if (!mayLookUp || this.#search.found >= this.#count) {
+      this.stop();
+      return;
+    }
+    // Where few take part, or few are known, others may be found near the topic.
+    this.#hasLookedUp = true;
+    this.#table.lookUp();
+  }
+
+  removed(id: Uint8Array): void {
+    this.#table.table.remove(id);
+  }
+
+  #query(query: QueryToSend): void {
+    const { node } = query;
+    const { agenda, ask, asked } = this.#context;
+    const question = queryQuestion(asked(node), query, (found) => {
+      if (this.#isDone) return;
+      if (found === undefined) this.#search.failed(node.id, agenda.now);
+      else this.#answered(node, found);
+      this.advance();
+    });
+    ask(node, question);
+  }
+
+  #answered({ id }: KadNode, { advertisers, auxiliary }: Found): void {
+    const { agenda } = this.#context;
+    const places = advertisers.flatMap((node): [NodeRecord, KadNode][] =>
+      node.record === undefined ? [] : [[node.record, node]],
+    );
+    this.#places = new Map(places);
+    const fresh = this.#search.answered(
+      id,
+      { advertisers: [...this.#places.keys()], auxiliary: [] },
+      agenda.now,
+    );
+    this.#places = new Map();
+    this.#table.named(auxiliary);
+    if (fresh.length > 0) this.#events.found?.(fresh);
+  }
+}

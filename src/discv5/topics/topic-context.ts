@@ -1,0 +1,49 @@
+import type { Agenda } from '../../base/agenda.ts';
+import type { Env } from '../../base/env.ts';
+import type { NodeRecord } from '../../enr/index.ts';
+import type { KadNode, LookupRun, LookupRunEvents, RequestRoom, Table } from '../../kad/index.ts';
+import type { Discv5Event } from '../events.ts';
+import type { Asked } from '../questions.ts';
+import type { Question } from '../requests.ts';
+import type { Exclusions } from './exclusions.ts';
+import type { TopicParameters } from './parameters.ts';
+
+/** The part of an engine that advertisements and searches are made with. */
+export interface TopicEngine {
+  readonly agenda: Agenda;
+  /** The ordinary table. */
+  readonly table: Table;
+  /** 32 bytes. */
+  readonly localId: Uint8Array;
+  readonly randomBytes: Env['randomBytes'];
+  readonly room: Pick<RequestRoom, 'isFull'>;
+  ask(node: KadNode, question: Question): void;
+  /** For the answer of a node. */
+  asked(node: KadNode): Asked;
+  localRecord(): NodeRecord;
+  /** An ordinary lookup of an id, which goes on until it is done. */
+  lookUp(target: Uint8Array, events: LookupRunEvents): LookupRun;
+  event(event: Discv5Event): void;
+}
+
+/** The same as the advertisements and searches of one node have it: their requests count together. */
+export interface TopicContext extends Omit<TopicEngine, 'room'> {
+  readonly parameters: Partial<TopicParameters>;
+  readonly exclusions: Exclusions;
+  /** Whether no more requests may be begun for now. */
+  readonly isFull: boolean;
+  /** Whether one more lookup may be begun that can wait. */
+  readonly mayLookUp: boolean;
+  /** The run goes on by itself until `ended`. */
+  begun(run: TopicRun): void;
+  ended(run: TopicRun): void;
+}
+
+/** An advertisement, or a search, that goes on by itself. */
+export interface TopicRun {
+  /** When `advance` may have something to do, unless no requests may be begun. */
+  readonly deadline: number;
+  advance(): void;
+  /** A node has gone from the ordinary table. */
+  removed(id: Uint8Array): void;
+}

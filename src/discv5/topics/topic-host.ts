@@ -1,0 +1,164 @@
+/** Topic discovery of one node, with packets: what it keeps for others, and what it advertises and searches itself. */
+import { toBareHex } from '../../base/bytes.ts';
+import { invalidArgument } from '../../base/checks.ts';
+import { PeerlaneError } from '../../base/errors.ts';
+import type { RegTopic, TopicQuery } from '../messages.ts';
+import type { Question } from '../requests.ts';
+import type { Wire } from '../wire.ts';
+import { type AdvertisementEvents, AdvertisementRun } from './advertisement-run.ts';
+import { Exclusions } from './exclusions.ts';
+import {
+  MAX_ADVERTISEMENTS,
+  MAX_TOPIC_LOOKUPS,
+  MAX_TOPIC_REQUESTS,
+  type TopicParameters,
+} from './parameters.ts';
+import { type TopicSearchEvents, TopicSearchRun } from './search-run.ts';
+import type { TopicContext, TopicEngine, TopicRun } from './topic-context.ts';
+import { type TopicAsker, TopicResponder } from './topic-responder.ts';
+import type { TopicStats } from './topic-stats.ts';
+
+export interface TopicHostOptions {
+  readonly engine: TopicEngine;
+  readonly wire: Wire;
+  readonly parameters: Partial<TopicParameters>;
+}
+
+export class TopicHost {
+  readonly #engine: TopicEngine;
+  readonly #context: TopicContext;
+  readonly #responder: TopicResponder;
+  readonly #advertisements = new Map<string, AdvertisementRun>();
+  /** Those, and searches: whoever has had its turn stands behind the others. */
+  readonly #runs = new Set<TopicRun>();
+  #requests = 0;
+  #lookups = 0;
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor({ engine, wire, parameters }: TopicHostOptions) {
+    const { table, localId, randomBytes } = engine;
+    this.#engine = engine;
+    this.#responder = new TopicResponder({
+      ...{ wire, table, localId, randomBytes, parameters },
+      registered: (topic, record) => engine.event({ kind: 'topic-registered', topic, record }),
+    });
+    const isFull = (): boolean => this.#isFull;
+    const mayLookUp = (): boolean => this.#lookups < MAX_TOPIC_LOOKUPS;
+    this.#context = {
+      ...engine,
+      parameters,
+      exclusions: new Exclusions(),
+      get isFull() {
+        return isFull();
+      },
+      get mayLookUp() {
+        return mayLookUp();
+      },
+      lookUp: (target, events) => {
+        this.#lookups++;
+        const done = (): void => {
+          this.#lookups--;
+          events.done?.();
+        };
+        return engine.lookUp(target, { ...events, done });
+      },
+      ask: (node, question) => {
+        engine.ask(node, this.#counted(question));
+        this.#requests++;
+      },
+      begun: (run) => void this.#runs.add(run),
+      ended: (run) => this.#ended(run),
+    };
+  }
+
+  /** A REGTOPIC has come. */
+  register(asker: TopicAsker, message: RegTopic): void {
+    this.#responder.register(asker, message, this.#engine.agenda.now);
+  }
+
+  /** A TOPICQUERY has come. */
+  query(asker: TopicAsker, message: TopicQuery): void {
+    this.#responder.query(asker, message, this.#engine.agenda.now);
+  }
+
+  /**
+   * Begins to advertise a topic, 32 bytes, until the run is stopped.
+   * @throws PeerlaneError `invalid-argument` for one that is advertised already, `request-overload`
+   */
+  advertise(topic: Uint8Array, events: AdvertisementEvents): AdvertisementRun {
+    const key = toBareHex(topic);
+    if (this.#advertisements.has(key)) throw invalidArgument('the topic is advertised already');
+    if (this.#advertisements.size >= MAX_ADVERTISEMENTS) {
+      throw new PeerlaneError('request-overload', `${MAX_ADVERTISEMENTS} topics are advertised already`);
+    }
+    const run = new AdvertisementRun(this.#context, topic, events);
+    this.#advertisements.set(key, run);
+    this.#runs.add(run);
+    run.advance();
+    return run;
+  }
+
+  /** A search that asks nobody before it is resumed. @throws PeerlaneError `invalid-argument` */
+  search(topic: Uint8Array, count: number, events: TopicSearchEvents): TopicSearchRun {
+    return new TopicSearchRun(this.#context, topic, count, events);
+  }
+
+  get deadline(): number {
+    let deadline = Number.POSITIVE_INFINITY;
+    if (this.#isFull) return deadline;
+    for (const run of this.#runs) deadline = Math.min(deadline, run.deadline);
+    return deadline;
+  }
+
+  /** Lets all go on that have something to do. */
+  advance(): void {
+    for (const run of [...this.#runs]) {
+      if (this.#isFull) break;
+      if (run.deadline > this.#engine.agenda.now) continue;
+      const before = this.#requests;
+      run.advance();
+      if (this.#requests > before && this.#runs.delete(run)) this.#runs.add(run);
+    }
+  }
+
+  /** A node has gone from the ordinary table. */
+  removed(id: Uint8Array): void {
+    for (const run of this.#runs) run.removed(id);
+  }
+
+  get stats(): TopicStats {
+    return {
+      ...this.#responder.kept,
+      answers: this.#responder.counts,
+      advertisements: this.#advertisements.size,
+      searches: this.#runs.size - this.#advertisements.size,
+      requests: this.#requests,
+    };
+  }
+
+  /** Addresses and subnets whose rates are remembered, and nodes that are left alone. */
+  get remembered(): number {
+    return this.#responder.rated + this.#context.exclusions.size;
+  }
+
+  get #isFull(): boolean {
+    return this.#requests >= MAX_TOPIC_REQUESTS || this.#engine.room.isFull;
+  }
+
+  /** The question, among the requests of topics until it has ended; then others have a turn. */
+  #counted(question: Question): Question {
+    return {
+      ...question,
+      ended: (failure) => {
+        this.#requests--;
+        question.ended(failure);
+        this.advance();
+      },
+    };
+  }
+
+  #ended(run: TopicRun): void {
+    this.#runs.delete(run);
+    if (run instanceof AdvertisementRun) this.#advertisements.delete(toBareHex(run.topic));
+  }
+}

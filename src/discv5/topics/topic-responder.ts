@@ -1,0 +1,144 @@
+/** Answers to REGTOPIC and TOPICQUERY (discv5-wire.md), as a registrar. */
+import { equalBytes } from '../../base/bytes.ts';
+import type { Env } from '../../base/env.ts';
+import type { NodeRecord } from '../../enr/index.ts';
+import { mayRelay, type Origin, StrangerLimit, type Table } from '../../kad/index.ts';
+import { KnownRecords } from '../known-records.ts';
+import { encodeMessage, type RegTopic, type TopicQuery } from '../messages.ts';
+import { MAX_ANSWER_MESSAGES } from '../questions.ts';
+import type { Remote } from '../remote.ts';
+import { spreadRecords } from '../spread-records.ts';
+import type { Wire } from '../wire.ts';
+import { type AuxiliaryRequest, chooseAuxiliary } from './auxiliary.ts';
+import { TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
+import { Registrar } from './registrar.ts';
+import type { TopicAnswerCounts } from './topic-stats.ts';
+
+/** Who asks. */
+export interface TopicAsker {
+  readonly remote: Remote;
+  readonly origin: Origin;
+  /** The record that came with its handshake, if it is known. */
+  readonly record: NodeRecord | undefined;
+}
+
+export interface TopicResponderContext {
+  readonly wire: Wire;
+  readonly table: Table;
+  /** 32 bytes. */
+  readonly localId: Uint8Array;
+  readonly randomBytes: Env['randomBytes'];
+  readonly parameters: Partial<TopicParameters>;
+  /** An advertisement has been let in, or renewed. */
+  registered(topic: Uint8Array, record: NodeRecord): void;
+}
+
+export class TopicResponder {
+  readonly #context: TopicResponderContext;
+  readonly #e: number;
+  #made: Registrar | undefined;
+  readonly #limit = new StrangerLimit(TOPIC_REQUEST_RATES);
+  /** Not those of answers: whoever asks with ever new records drives none of these out. */
+  readonly #known = new KnownRecords();
+  readonly #counts: Record<keyof TopicAnswerCounts, number> = {
+    ...{ admitted: 0, wait: 0, refused: 0, queried: 0, invalid: 0, shed: 0 },
+  };
+
+  /** @throws PeerlaneError `invalid-argument` */
+  constructor(context: TopicResponderContext) {
+    this.#context = context;
+    this.#e = topicParameters(context.parameters).e;
+  }
+
+  /** Made when somebody comes: most nodes of a test, or of a simulation, are never asked. */
+  get #registrar(): Registrar {
+    this.#made ??= new Registrar(this.#context);
+    return this.#made;
+  }
+
+  /** What is kept for others. */
+  get kept(): { readonly ads: number; readonly topics: number } {
+    return this.#made?.stats ?? { ads: 0, topics: 0 };
+  }
+
+  get counts(): TopicAnswerCounts {
+    return { ...this.#counts };
+  }
+
+  /** Addresses and subnets whose rates are remembered. */
+  get rated(): number {
+    return this.#limit.size;
+  }
+
+  /** One REGCONFIRMATION, and NODES behind it; nothing for what is refused. */
+  register(asker: TopicAsker, { requestId, topic, record, ticket, distances }: RegTopic, now: number): void {
+    if (!this.#admits(asker, now)) return;
+    const known = this.#recordOf(asker, record);
+    if (known === undefined) {
+      this.#counts.invalid++;
+      return;
+    }
+    const { id, endpoint } = asker.remote;
+    const sender = { id, ip: endpoint.ip };
+    const outcome = this.#registrar.register({ topic, record: known, ticket, sender, now });
+    this.#counts[outcome.kind]++;
+    if (outcome.kind === 'refused') return;
+    // Of one that was there already, less is left.
+    if (outcome.kind === 'admitted' && outcome.lifetimeMs === this.#e)
+      this.#context.registered(topic.slice(), known);
+    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: id });
+    const total = 1 + auxiliary.length;
+    const said =
+      outcome.kind === 'wait'
+        ? { ticket: outcome.ticket, waitMs: outcome.waitMs }
+        : { ticket: new Uint8Array(), waitMs: outcome.lifetimeMs };
+    const { wire } = this.#context;
+    wire.write(asker.remote, encodeMessage({ kind: 'regConfirmation', requestId, total, ...said }));
+    this.#sendNodes(asker, requestId, total, auxiliary);
+  }
+
+  /** TOPICNODES, without any record where nothing is advertised, so that nobody waits in vain; and NODES behind them. */
+  query(asker: TopicAsker, { requestId, topic, distances }: TopicQuery, now: number): void {
+    if (!this.#admits(asker, now)) return;
+    this.#counts.queried++;
+    const records = this.#registrar.query(topic, now).map(({ encoded }) => encoded);
+    const found = spreadRecords(records, MAX_ANSWER_MESSAGES);
+    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: asker.remote.id });
+    const total = found.length + auxiliary.length;
+    for (const group of found) {
+      const message = { kind: 'topicNodes' as const, requestId, total, records: group };
+      this.#context.wire.write(asker.remote, encodeMessage(message));
+    }
+    this.#sendNodes(asker, requestId, total, auxiliary);
+  }
+
+  #admits({ origin }: TopicAsker, now: number): boolean {
+    const isAdmitted = this.#limit.admits(origin, now);
+    if (!isAdmitted) this.#counts.shed++;
+    return isAdmitted;
+  }
+
+  /** The record that is to be advertised, which most often is the one that is known. */
+  #recordOf({ record: known }: TopicAsker, encoded: Uint8Array): NodeRecord | undefined {
+    if (known !== undefined && equalBytes(known.encoded, encoded)) return known;
+    return this.#known.read(encoded);
+  }
+
+  #auxiliary({ remote }: TopicAsker, request: AuxiliaryRequest): Uint8Array[][] {
+    const { table, randomBytes } = this.#context;
+    const nodes = table.live().filter(({ ip }) => mayRelay(remote.endpoint.ip, ip));
+    const records = chooseAuxiliary(request, nodes, randomBytes).map(({ encoded }) => encoded);
+    return records.length === 0 ? [] : spreadRecords(records, MAX_ANSWER_MESSAGES);
+  }
+
+  #sendNodes(
+    { remote }: TopicAsker,
+    requestId: Uint8Array,
+    total: number,
+    groups: readonly Uint8Array[][],
+  ): void {
+    for (const records of groups) {
+      this.#context.wire.write(remote, encodeMessage({ kind: 'nodes', requestId, total, records }));
+    }
+  }
+}

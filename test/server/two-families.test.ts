@@ -1,0 +1,169 @@
+/** Discovery that listens on an address of each family: two sockets, one table, one record. */
+import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
+import { systemEnv } from '../../src/base/env.ts';
+import { generateSecretKey } from '../../src/crypto/index.ts';
+import { bindUdp } from '../../src/io/udp.ts';
+import { kadNode } from '../../src/kad/index.ts';
+import {
+  Discv4Service,
+  type Discv4ServiceOptions,
+  Discv5Service,
+  type Discv5ServiceOptions,
+} from '../../src/server/index.ts';
+import { SharedUdp } from '../../src/server/shared-udp.ts';
+import { within } from '../support/within.ts';
+
+const IPV4 = { host: '127.0.0.1', port: 0 };
+const IPV6 = { host: '::1', port: 0 };
+const newKey = () => generateSecretKey(systemEnv);
+
+const KINDS = [
+  [
+    'v4',
+    (options: Partial<Discv4ServiceOptions>) =>
+      new Discv4Service({ key: newKey(), listen: IPV4, ...options }),
+  ],
+  [
+    'v5',
+    (options: Partial<Discv5ServiceOptions>) =>
+      new Discv5Service({ key: newKey(), listen: IPV4, ...options }),
+  ],
+] as const;
+
+describe.each(KINDS)('discovery %s on an address of each family', (_, make) => {
+  it('names both in its record, with the ports of each', async () => {
+    const node = make({ listen: [IPV6, IPV4], tcpPort: 7 });
+    expect(node.endpoints).toEqual([]);
+    await node.start();
+    await within([node], async () => {
+      const [six, four] = node.endpoints;
+      expect([six?.host, four?.host, node.port]).toEqual(['::1', '127.0.0.1', six?.port]);
+      const ports = { udp: four?.port, udp6: six?.port, tcp: 7, tcp6: 7 };
+      expect(node.record.entries()).toMatchObject({ ip: '127.0.0.1', ip6: '::1', ...ports });
+    });
+  });
+
+  it('is asked, and asks, by both', async () => {
+    const both = make({ listen: [IPV4, IPV6] });
+    const [four, six] = [make({ listen: IPV4 }), make({ listen: IPV6 })];
+    await Promise.all([both, four, six].map((one) => one.start()));
+    await within([both, four, six], async () => {
+      expect((await four.ping(both.record.toString())).seenAs?.ip).toBe('127.0.0.1');
+      expect((await six.ping(both.record.toString())).seenAs?.ip).toBe('::1');
+      expect((await both.ping(four.record.toString())).seenAs?.ip).toBe('127.0.0.1');
+      expect((await both.ping(six.record.toString())).seenAs?.ip).toBe('::1');
+      await expect(four.ping(six.record.toString())).rejects.toMatchObject({ code: 'dial-failed' });
+      const { publicKey } = four;
+      const places = [IPV4, IPV6].map(({ host: ip }) => kadNode({ publicKey, ip, udpPort: 1, tcpPort: 0 }));
+      expect(places.map((place) => both.reaches(place))).toEqual([true, true]);
+      expect(places.map((place) => six.reaches(place))).toEqual([false, true]);
+    });
+  });
+
+  it('has one table for both, and those of each are found by it', async () => {
+    const added = new Set<string>();
+    let told: () => void = () => undefined;
+    const both = make({
+      listen: [IPV4, IPV6],
+      onEvent: (event) => {
+        if (event.kind !== 'node-added') return;
+        added.add(toBareHex(event.node.id));
+        told();
+      },
+    });
+    await both.start();
+    const bootnodes = [both.record.toString()];
+    const others = [make({ listen: IPV4, bootnodes }), make({ listen: IPV6, bootnodes })];
+    await Promise.all(others.map((one) => one.start()));
+    await within([both, ...others], async () => {
+      while (added.size < 2) await new Promise<void>((resolve) => (told = resolve));
+      const found = await both.findClosest(both instanceof Discv4Service ? both.publicKey : both.id);
+      expect(new Set(found.map(({ ip }) => ip))).toEqual(new Set(['127.0.0.1', '::1']));
+    });
+  });
+
+  it('takes all addresses of each at one port', async () => {
+    const first = make({ listen: { host: '0.0.0.0', port: 0 } });
+    await first.start();
+    const { port } = first;
+    await first.close();
+    const node = make({
+      listen: [
+        { host: '0.0.0.0', port },
+        { host: '::', port },
+      ],
+    });
+    const other = make({ listen: IPV6 });
+    await Promise.all([node.start(), other.start()]);
+    await within([node, other], async () => {
+      expect(node.endpoints).toEqual([
+        { host: '0.0.0.0', port },
+        { host: '::', port },
+      ]);
+      expect(node.record.entries()).toMatchObject({ udp: port, udp6: port });
+      await other.ping(kadNode({ publicKey: node.publicKey, ip: '::1', udpPort: port, tcpPort: 0 }));
+    });
+  });
+
+  it('leaves no socket open when it cannot have both', async () => {
+    const nothing = { message: () => undefined, failed: () => undefined };
+    await using taken = await bindUdp(IPV6, nothing);
+    await using free = await bindUdp(IPV4, nothing);
+    const { port } = free;
+    await free.close();
+    const listen = [
+      { ...IPV4, port },
+      { ...IPV6, port: taken.port },
+    ];
+    const node = make({ listen });
+    await expect(node.start()).rejects.toMatchObject({ code: 'port-in-use' });
+    await using again = await bindUdp({ ...IPV4, port }, nothing);
+    expect(again.port).toBe(port);
+    await again.close();
+    await taken.close();
+    await node.start();
+    await node.close();
+  });
+
+  it('names the address that the user tells in its family, and where it listens in the other', async () => {
+    const node = make({ listen: [IPV4, IPV6], externalIp: '2001:db8::7' });
+    await node.start();
+    await within([node], async () => {
+      const [four, six] = node.endpoints;
+      const entries = { ip: '127.0.0.1', udp: four?.port, ip6: '2001:db8::7', udp6: six?.port };
+      expect(node.record.entries()).toMatchObject(entries);
+    });
+  });
+
+  it.each([
+    ['no address', [], 'listen has no address'],
+    [
+      'two addresses of one family',
+      [IPV4, { host: '127.0.0.2', port: 0 }],
+      'listen has two addresses of one family',
+    ],
+    ['three', [IPV4, IPV6, { host: '127.0.0.2', port: 0 }], 'listen has two addresses of one family'],
+    ['a name', [IPV4, { host: 'localhost', port: 0 }], 'listen[1]: listen.host is not an IP address'],
+    ['an unknown key', [IPV4, { ...IPV6, family: 6 }], 'listen[1]: '],
+  ])('refuses %s', (_, listen, message) => {
+    expect(() => make({ listen })).toThrow(message);
+  });
+});
+
+it('both versions share two sockets', async () => {
+  const [key, listen] = [newKey(), new SharedUdp([IPV4, IPV6])];
+  const [v4, v5] = [new Discv4Service({ key, listen }), new Discv5Service({ key, listen })];
+  const others = [IPV4, IPV6].flatMap((at) => [
+    new Discv4Service({ key: newKey(), listen: at }),
+    new Discv5Service({ key: newKey(), listen: at }),
+  ]);
+  const all = [v4, v5, ...others];
+  await Promise.all(all.map((one) => one.start()));
+  await within(all, async () => {
+    expect(v4.endpoints).toEqual(v5.endpoints);
+    expect(listen.endpoints).toEqual(v5.endpoints);
+    for (const other of others)
+      await other.ping((other instanceof Discv4Service ? v4 : v5).record.toString());
+  });
+});
