@@ -233,9 +233,16 @@ export class Discovery {
       onEvent: (event) => {
         if (event.kind === 'listener-failed') onEvent(event);
         else notes.discovered(event);
+        if (event.kind === 'node-unreached') this.#unreached(event.node);
         if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
       },
     });
+  }
+
+  /** It may be that the socket has no way there, which is nobody's will. */
+  #unreached({ publicKey, ip: host }: KadNode): void {
+    const { allows, observations } = this.#context;
+    if (!allows(host)) observations.restricted({ publicKey, host, source: 'v4' });
   }
 
   async #join(node: GivenNode): Promise<void> {
