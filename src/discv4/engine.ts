@@ -82,14 +82,15 @@ export class Discv4Engine {
     });
     const unixSeconds = () => this.#unixSeconds;
     const [agenda, outbox, proofs, table] = [this.#agenda, this.#outbox, this.#proofs, this.table];
-    const base = { agenda, outbox, proofs, table, publicKey, unixSeconds };
+    const reaches = this.#reaches;
+    const base = { agenda, outbox, proofs, table, publicKey, unixSeconds, reaches };
     this.#requests = new Requests({
       ...base,
-      reaches: this.#reaches,
       localEndpoint: () => host.localEndpoint(),
       localSeq: () => host.localRecord().seq,
       answered: (node, result) => this.#answered(node, result),
       silent: (node) => host.event?.({ kind: 'node-silent', node }),
+      unreached: (node) => host.event?.({ kind: 'node-unreached', node }),
     });
     const requests = this.#requests;
     this.#screening = new Screening({ ...base, intake: this.#intake, requests });

@@ -17,6 +17,8 @@ export type Discv4Event =
     }
   /** The node has left a Ping or another request without an answer. */
   | { readonly kind: 'node-silent'; readonly node: KadNode }
+  /** Somebody else has named a node at an address to which there is no way, or with which this one has nothing to do. */
+  | { readonly kind: 'node-unreached'; readonly node: KadNode }
   | { readonly kind: 'record-received'; readonly node: KadNode; readonly record: NodeRecord };
 
 /** Why packets are dropped; `shed`: there was no time for them. */

@@ -50,6 +50,8 @@ export interface FindNodesContext {
   readonly publicKey: Uint8Array;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
+  /** Told of each that was named, and is not taken since there is none. */
+  unreached(node: KadNode): void;
 }
 
 export class FindNodes {
@@ -141,8 +143,11 @@ export class FindNodes {
    */
   #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
     if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;
-    const { publicKey: own, reaches } = this.#context;
-    if (!mayRelay(sender, ip) || !reaches(ip) || equalBytes(publicKey, own)) return undefined;
-    return kadNode({ publicKey, ip, udpPort, tcpPort });
+    const { publicKey: own, reaches, unreached } = this.#context;
+    if (!mayRelay(sender, ip) || equalBytes(publicKey, own)) return undefined;
+    const node = kadNode({ publicKey, ip, udpPort, tcpPort });
+    if (reaches(ip)) return node;
+    unreached(node);
+    return undefined;
   }
 }

@@ -20,6 +20,8 @@ export interface RequestsContext extends AttemptsContext, Omit<PingsContext, 'at
   readonly publicKey: Uint8Array;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
+  /** Told of each node that others have named, and that is not taken since there is none. */
+  unreached(node: KadNode): void;
 }
 
 export class Requests {
@@ -35,13 +37,14 @@ export class Requests {
   constructor(context: RequestsContext) {
     const { agenda, proofs, publicKey } = context;
     const reaches = (ip: string) => context.reaches(ip);
+    const unreached = (node: KadNode) => context.unreached(node);
     const attempts = new Attempts(context);
     const pings = new Pings({ ...context, attempts });
     this.#context = context;
     this.pings = pings;
     const ping = (remote: Remote, done: Done<PingResult>) => pings.pingNamed(remote, ATTEMPTS, done);
     this.#bonds = new Bonds({ agenda, proofs, ping });
-    this.#findNodes = new FindNodes({ agenda, attempts, publicKey, reaches });
+    this.#findNodes = new FindNodes({ agenda, attempts, publicKey, reaches, unreached });
     this.#records = new RecordRequests(attempts);
   }
 

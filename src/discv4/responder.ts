@@ -29,6 +29,8 @@ export interface ResponderContext {
   readonly requests: Requests;
   readonly table: Table;
   unixSeconds(): number;
+  /** Whether there is a way to the address. */
+  reaches(ip: string): boolean;
   localRecord(): NodeRecord;
 }
 
@@ -62,7 +64,7 @@ export class Responder {
   ping(sender: Sender, { from }: Ping): void {
     const { packet, origin, publicKey } = sender;
     const { endpoint, key } = origin;
-    const { agenda, outbox, proofs, requests, table, localRecord } = this.#context;
+    const { agenda, outbox, proofs, requests, localRecord } = this.#context;
     const { now } = agenda;
     const to = { ip: endpoint.ip, udpPort: endpoint.port, tcpPort: from.tcpPort };
     const pong = encodeMessage({
@@ -78,7 +80,7 @@ export class Responder {
     const answer = () => outbox.putContent(pong, endpoint);
     const given = () => requests.givenProof({ origin, publicKey });
     if (answers) answer();
-    if (isProven) table.addInbound(node, now);
+    if (isProven) this.#takeIn(node);
     else {
       if (ping !== undefined) requests.pings.pingBack(node, ping);
       requests.pings.whenProved(node, () => {
@@ -121,9 +123,15 @@ export class Responder {
   /** Takes in a node that has sent a Ping and answered one, which is as good as a check. */
   #proved(node: KadNode): void {
     const { agenda, table } = this.#context;
-    table.addInbound(node, agenda.now);
+    this.#takeIn(node);
     const entry = table.get(node.id);
     if (entry !== undefined && sameEndpoint(entry, node)) table.checked(node.id, entry, agenda.now);
+  }
+
+  /** Whoever is answered where one does not look for nodes is named to nobody. */
+  #takeIn(node: KadNode): void {
+    const { agenda, table, reaches } = this.#context;
+    if (reaches(node.ip)) table.addInbound(node, agenda.now);
   }
 
   #node({ ip, port }: UdpEndpoint, publicKey: Uint8Array, tcpPort: number): KadNode {

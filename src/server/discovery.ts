@@ -245,7 +245,14 @@ export class Discovery {
     if (event.kind === 'listening') unlessError(() => bound(event));
     if (event.kind === 'listener-failed' || event.kind === 'talk-failed') onEvent(event);
     else notes.discovered(event);
+    if (event.kind === 'node-unreached') this.#unreached(event.node);
     if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
+  }
+
+  /** It may be that the socket has no way there, which is nobody's will. */
+  #unreached({ publicKey, ip: host }: KadNode): void {
+    const { allows, observations } = this.#context;
+    if (!allows(host)) observations.restricted({ publicKey, host, source: 'v4' });
   }
 
   async #join(node: GivenNode): Promise<void> {

@@ -3,6 +3,7 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
+import { Held } from '../base/recent.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import type { MappedProtocol } from '../nat/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
@@ -25,6 +26,9 @@ export const MEMORY_MS: number = 2 * MAX_DIAL_BACKOFF_MS;
 
 const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
 
+/** Nodes at addresses that are refused, of which it is known that they have been counted of late. */
+const MAX_RESTRICTED = 4_096;
+
 /** A connection that has led to no peer. */
 export type Refused = Pick<Connection, 'claimedId' | 'remoteId' | 'remoteAddress'>;
 
@@ -34,6 +38,7 @@ export class Observations {
   readonly #logs = new NodeLogs();
   readonly #recent = new DialTally(RECENT_MS);
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
+  readonly #restricted = new Held(MAX_RESTRICTED);
   #wasReached = false;
   readonly #natFailures = new Map<MappedProtocol, ErrorCode>();
 
@@ -56,7 +61,11 @@ export class Observations {
   }
 
   /** A node that was found is at an address that `netRestrict` or `netDeny` refuses. */
-  restricted({ publicKey, source, host }: FoundNode): void {
+  restricted({ publicKey, source, host }: Pick<FoundNode, 'publicKey' | 'source' | 'host'>): void {
+    const [key, now] = [toBareHex(publicKey), this.#env.now()];
+    // Others name it again and again.
+    if (this.#restricted.has(key, now)) return;
+    this.#restricted.hold(key, now, RECENT_MS);
     this.#left('restricted');
     this.#note(publicKey, {
       kind: 'passed-over',

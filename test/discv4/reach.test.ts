@@ -35,6 +35,8 @@ describe('a node without a way to IPv6', () => {
     expect(asked.result?.map(({ ip }) => ip)).toEqual(['5.6.7.8']);
     expect(node.engine.table.get(far.node.id)).toBeUndefined();
     expect(ipv6Packets()).toEqual([]);
+    const unreached = node.events.flatMap((event) => (event.kind === 'node-unreached' ? [event.node] : []));
+    expect(new Set(unreached.map(({ ip }) => ip))).toEqual(new Set(['2a00::1']));
   });
 
   it('begins with none of them, and has none that is silent', () => {
@@ -54,5 +56,22 @@ describe('a node without a way to IPv6', () => {
     new SimNode(network, { seeds: [far.node] }).start();
     network.env.advance(1_000);
     expect(ipv6Packets()).not.toEqual([]);
+  });
+
+  it('answers those that come from where one does not look for nodes, and names them to nobody', () => {
+    const network = new Network();
+    const node = new SimNode(network, { reaches: (ip) => !ip.startsWith('9.') }).start();
+    const [stranger, asker] = [
+      new SimNode(network, { endpoint: { ip: '9.1.1.1', port: 30303 }, seeds: [node.node] }).start(),
+      new SimNode(network, { seeds: [node.node] }).start(),
+    ];
+    network.env.advance(10_000);
+    expect(stranger.engine.table.isLive(node.node.id)).toBe(true);
+    expect(node.engine.table.entries().map(({ ip }) => ip)).toEqual([asker.endpoint.ip]);
+    const asked = asker.ask<KadNode[]>((done) =>
+      asker.engine.findNode(node.node, stranger.node.publicKey, asker.now, done),
+    );
+    network.env.advance(10_000);
+    expect(asked.result).toEqual([]);
   });
 });

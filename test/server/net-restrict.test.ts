@@ -1,11 +1,14 @@
 import { createServer } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { formatEnode } from '../../src/enr/index.ts';
+import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
 import { connectAny } from '../../src/io/happy-eyeballs.ts';
 import { Discv4Service } from '../../src/server/index.ts';
 import { checkNetRestrict } from '../../src/server/net-restrict.ts';
+import { Observations } from '../../src/server/observations.ts';
+import { RECENT_MS } from '../../src/server/recent-counts.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 import { isKind, startedServer as started, TestServer } from '../support/servers.ts';
 
@@ -99,6 +102,40 @@ describe('a server that has to do with some addresses only', () => {
     expect(await rejectionOf(withDiscovery.discovery?.ping(enodeAt('9.9.9.9')) ?? Promise.resolve())).toBe(
       'address-refused',
     );
+  });
+
+  it('tells of nodes that discovery does not look at there', async () => {
+    const serviceAt = async (host: string, bootnodes: readonly string[] = []) => {
+      const key = generateSecretKey(systemEnv);
+      const service = new Discv4Service({ key, listen: { host, port: 0 }, bootnodes });
+      onTestFinished(() => service.close());
+      await service.start();
+      const { publicKey, port: udpPort } = service;
+      return { service, enode: formatEnode({ publicKey, host, tcpPort: 1, udpPort }) };
+    };
+    const boot = await serviceAt('127.0.0.1');
+    const refused = await serviceAt('127.0.0.2', [boot.enode]);
+    const isKnown = () => boot.service.table.isLive(nodeIdOf(refused.service.publicKey));
+    while (!isKnown()) await new Promise((resolve) => setImmediate(resolve));
+    const options = { discovery: true, bootnodes: [boot.enode], netDeny: ['127.0.0.2/32'] };
+    const server = await started({ ...options, listen: undefined });
+    while (server.log(refused.enode).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(server.log(refused.enode)).toMatchObject([{ kind: 'passed-over', code: 'address-refused' }]);
+  });
+
+  it('counts such a node once, however often others name it', () => {
+    const env = new VirtualEnv();
+    const observations = new Observations(env);
+    const node = (byte: number) => ({
+      publicKey: new Uint8Array(64).fill(byte),
+      host: '9.9.9.9',
+      source: 'v4' as const,
+    });
+    for (const byte of [1, 2, 1, 1]) observations.restricted(node(byte));
+    expect(observations.facts().restricted).toBe(2);
+    env.advance(RECENT_MS);
+    observations.restricted(node(1));
+    expect(observations.facts().restricted).toBe(3);
   });
 });
 
