@@ -2,7 +2,7 @@
 
 import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
-import type { KadNode, UdpEndpoint } from '../kad/index.ts';
+import { type KadNode, Silence, type UdpEndpoint } from '../kad/index.ts';
 import type { Attempts } from './attempts.ts';
 import { encodeMessage, type Pong, type WireEndpoint } from './messages.ts';
 import { packetSize } from './outbox.ts';
@@ -17,7 +17,6 @@ import {
   type Sender,
 } from './pending.ts';
 import type { Proofs } from './proofs.ts';
-import { Silence } from './silence.ts';
 
 /** Pings that go back to strangers who have sent one, at a time. */
 export const MAX_PING_BACKS = 1024;

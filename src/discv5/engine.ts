@@ -116,7 +116,7 @@ export class Discv5Engine {
       {
         ...this.#lookups,
         ...{ table, localTarget: identity.id, randomTarget: () => randomBytes(ID_LENGTH) },
-        check: (node, _isSeed, done) => this.#ping(node, done),
+        check: (node, isSeed, done) => this.#ping(node, done, isSeed ? 'ask' : 'askNamed'),
         renew: (node) => this.#renew(node),
       },
       seeds.filter(({ ip }) => this.#reaches(ip)),
@@ -124,7 +124,7 @@ export class Discv5Engine {
     if (topics === false) return;
     const engine = {
       ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
-      ask: (node: KadNode, question: Question) => requests.ask(node, question),
+      ask: (node: KadNode, question: Question) => requests.askNamed(node, question),
       asked: (node: KadNode) => this.#asked(node),
       lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
       event: (event: Discv5Event) => host.event?.(event),
@@ -286,6 +286,7 @@ export class Discv5Engine {
       ...this.#wire.sizes,
       sessions: this.#wire.sessions.size,
       requests: this.#requests.room.open,
+      silent: this.#requests.silent,
       ads: this.#topics?.stats.ads ?? 0,
       topicRated: this.#topics?.remembered ?? 0,
     };
@@ -315,7 +316,7 @@ export class Discv5Engine {
     return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
   }
 
-  #ping(node: KadNode, done: Done<Discv5Ping>): void {
+  #ping(node: KadNode, done: Done<Discv5Ping>, ask: 'ask' | 'askNamed' = 'ask'): void {
     const question: Question = pingQuestion(
       () => this.#host.localRecord().seq,
       (pong, failure) => {
@@ -323,7 +324,7 @@ export class Discv5Engine {
         done(pong, failure);
       },
     );
-    this.#requests.ask(node, question);
+    this.#requests[ask](node, question);
   }
 
   #findClose(node: KadNode, target: Uint8Array, done: Done<KadNode[]>): void {
@@ -333,7 +334,7 @@ export class Discv5Engine {
       if (records !== undefined) this.#host.event?.({ kind: 'nodes-received', node });
       done(records === undefined ? undefined : nodesOf(records, asked), failure);
     });
-    this.#requests.ask(node, question);
+    this.#requests.askNamed(node, question);
   }
 
   #record(node: KadNode, done: Done<NodeRecord>): void {

@@ -37,6 +37,8 @@ export interface Discv5Sizes {
   readonly rated: number;
   /** Requests of our own. */
   readonly requests: number;
+  /** Addresses and endpoints where nobody has answered. */
+  readonly silent: number;
   /** Advertisements that this node keeps as a registrar. */
   readonly ads: number;
   /** Addresses and subnets whose rates of topic requests are remembered, and nodes that are left alone as registrars. */

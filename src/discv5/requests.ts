@@ -3,7 +3,7 @@ import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { setLatest } from '../base/recent.ts';
-import { type KadNode, RequestRoom, type UdpEndpoint } from '../kad/index.ts';
+import { type KadNode, RequestRoom, Silence, type UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
 import { MAX_FIRST_SIZE, MAX_PLAINTEXT_SIZE, type WhoareyouPacket } from './packet.ts';
@@ -72,6 +72,7 @@ export interface RequestsContext {
 
 export class Requests {
   readonly #context: RequestsContext;
+  readonly #silence: Silence;
   readonly #lines = new Map<string, Line>();
   /** By nonce, the oldest first. */
   readonly #packets = new Map<string, Sent>();
@@ -80,6 +81,25 @@ export class Requests {
 
   constructor(context: RequestsContext) {
     this.#context = context;
+    const { sessions } = context.wire;
+    this.#silence = new Silence(sessions);
+  }
+
+  /** Addresses that are remembered since nobody answered there. */
+  get silent(): number {
+    return this.#silence.size;
+  }
+
+  /**
+   * As `ask`, of a node that others have named: somebody may be there who never asked for packets, and gets no more than a few.
+   */
+  askNamed(node: KadNode, question: Question): void {
+    const { agenda, wire } = this.#context;
+    const remote = remoteOf(node);
+    const mayAsk =
+      wire.sessions.get(remote) !== undefined || !this.#silence.isKept(remote.endpoint, agenda.now);
+    if (mayAsk) this.ask(node, question);
+    else agenda.in(0, () => question.ended());
   }
 
   /** @throws PeerlaneError `invalid-argument` for what does not fit into a packet */
@@ -158,6 +178,7 @@ export class Requests {
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
     challenged.hasShaken = true;
+    this.#silence.break(endpoint);
     const call = this.#opening(line, challenged);
     call.hasShaken = true;
     // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
@@ -212,7 +233,11 @@ export class Requests {
   }
 
   #late(line: Line, call: Call): void {
-    if (!call.isAnswered) this.#context.silent(call.node);
+    if (!call.isAnswered) {
+      // Who has sent a WHOAREYOU is there.
+      if (!call.hasShaken) this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
+      this.#context.silent(call.node);
+    }
     if (line.shaking === call) this.#fail(line, call);
     else this.#finish(line, call);
   }

@@ -81,6 +81,7 @@ export class Session {
 
 interface Kept {
   readonly session: Session;
+  readonly ip: string;
   readonly network: string | undefined;
 }
 
@@ -89,6 +90,8 @@ export class Sessions {
   /** The one that was used last at the end. */
   readonly #kept = new Map<string, Kept>();
   readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
+  /** How many there are of each address. */
+  readonly #addresses = new Map<string, number>();
 
   get size(): number {
     return this.#kept.size;
@@ -106,9 +109,14 @@ export class Sessions {
     return this.#kept.get(key)?.session;
   }
 
+  /** Whether there is a session with somebody at that address. */
+  knowsAddress(ip: string): boolean {
+    return this.#addresses.has(ip);
+  }
+
   /** @param network with whom it shares a limit, as in `Origin` */
   establish(
-    { key }: Keyed,
+    { key, endpoint: { ip } }: Pick<Remote, 'key' | 'endpoint'>,
     network: string | undefined,
     keys: DirectedKeys,
     record: NodeRecord | undefined,
@@ -121,7 +129,8 @@ export class Sessions {
     if (network !== undefined && !this.#networks.hasRoom(network)) this.#dropOldestOf(network);
     else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest();
     const session = new Session(keys, record);
-    this.#kept.set(key, { session, network });
+    this.#kept.set(key, { session, ip, network });
+    this.#addresses.set(ip, (this.#addresses.get(ip) ?? 0) + 1);
     if (network !== undefined) this.#networks.add(network);
     return session;
   }
@@ -130,6 +139,9 @@ export class Sessions {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
+    const others = (this.#addresses.get(kept.ip) ?? 0) - 1;
+    if (others > 0) this.#addresses.set(kept.ip, others);
+    else this.#addresses.delete(kept.ip);
     if (kept.network !== undefined) this.#networks.remove(kept.network);
   }
 

@@ -41,6 +41,14 @@ export {
 export { type Origin, originOf } from './origin.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
+export {
+  type KnownAddresses,
+  MAX_SILENT,
+  MAX_UNANSWERED,
+  MAX_UNANSWERED_OF_KNOWN,
+  SILENCE_MS,
+  Silence,
+} from './silence.ts';
 export { MAX_RATED, MAX_RATED_SUBNETS, StrangerLimit, type StrangerRates } from './stranger-limit.ts';
 
 export {

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { checkInteger, signalOf } from '../base/checks.ts';
+import { checkInteger, reading, signalOf } from '../base/checks.ts';
 import {
   type Discv5Engine,
   F_LOOKUP,
@@ -44,7 +44,7 @@ export class ServiceTopics {
   search(topic: TopicSource, options: TopicSearchOptions): AsyncGenerator<KadNode, void, undefined> {
     const id = topicId(topic);
     const signal = signalOf(options, SEARCH_OPTIONS);
-    const { count = F_LOOKUP } = options;
+    const { count = F_LOOKUP } = reading('the options of the call', () => ({ count: options.count }));
     checkInteger('count', count, 1, MAX_COUNT);
     const core = this.#core;
     core.engine.checkTopics();

@@ -3,9 +3,14 @@ import { ATTEMPTS } from '../../src/discv4/attempts.ts';
 import type { RequestFailure } from '../../src/discv4/index.ts';
 import { packetHash } from '../../src/discv4/index.ts';
 import { Proofs } from '../../src/discv4/proofs.ts';
-import { MAX_UNANSWERED, MAX_UNANSWERED_OF_KNOWN, SILENCE_MS, Silence } from '../../src/discv4/silence.ts';
 import type { UdpEndpoint } from '../../src/kad/index.ts';
-import { kadNode } from '../../src/kad/index.ts';
+import {
+  kadNode,
+  MAX_UNANSWERED,
+  MAX_UNANSWERED_OF_KNOWN,
+  SILENCE_MS,
+  Silence,
+} from '../../src/kad/index.ts';
 import { Network } from '../support/packet-network.ts';
 import { Puppet, SimNode } from './network.ts';
 

@@ -1,94 +1,14 @@
 /** Packets with valid masking of somebody who keeps to nothing else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { encodeMessage, MAX_CHALLENGED, type Message } from '../../src/discv5/index.ts';
-import { deriveKeys, signIdentity } from '../../src/discv5/keys.ts';
-import {
-  randomMessage,
-  sealHandshake,
-  sealMessage,
-  unmask,
-  type WhoareyouPacket,
-} from '../../src/discv5/packet.ts';
+import { randomMessage } from '../../src/discv5/packet.ts';
 import { MAX_SESSIONS_OF_NETWORK, Sessions } from '../../src/discv5/sessions.ts';
-import { compressPublicKey, type NodeRecord, nodeIdOf, signRecord } from '../../src/enr/index.ts';
-import { MAX_RATED, MAX_RATED_SUBNETS, type UdpEndpoint } from '../../src/kad/index.ts';
-import { freshEndpoint, Network } from '../support/packet-network.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS } from '../../src/kad/index.ts';
+import { Network } from '../support/packet-network.ts';
 import { runs } from '../support/runs.ts';
 import { SimNode } from './network.ts';
-
-/** Somebody who makes packets by hand. */
-class Puppet {
-  readonly endpoint: UdpEndpoint;
-  readonly secretKey: Uint8Array;
-  readonly id: Uint8Array;
-  readonly record: NodeRecord;
-  readonly challenges: WhoareyouPacket[] = [];
-  readonly received: Uint8Array[] = [];
-  keys: { readonly initiatorKey: Uint8Array; readonly recipientKey: Uint8Array } | undefined;
-  readonly #network: Network;
-
-  constructor(network: Network, endpoint: UdpEndpoint = freshEndpoint()) {
-    this.#network = network;
-    this.endpoint = endpoint;
-    this.secretKey = generateSecretKey(network.env);
-    this.id = nodeIdOf(publicKeyOf(this.secretKey));
-    const { ip, port } = endpoint;
-    this.record = signRecord(this.secretKey, { seq: 1n, entries: { ip, udp: port } });
-    network.attach(endpoint, this);
-  }
-
-  receive(packet: Uint8Array): void {
-    this.received.push(packet);
-    const unmasked = unmask(packet, this.id);
-    if (unmasked !== undefined && unmasked !== 'malformed' && unmasked.kind === 'whoareyou') {
-      this.challenges.push(unmasked);
-    }
-  }
-
-  #fields(to: SimNode) {
-    const { env } = this.#network;
-    return { destId: to.id, srcId: this.id, nonce: env.randomBytes(12), maskingIv: env.randomBytes(16) };
-  }
-
-  send(to: SimNode, packet: Uint8Array): void {
-    this.#network.send(packet, this.endpoint, to.endpoint);
-    this.#network.env.advance(100);
-  }
-
-  knock(to: SimNode): void {
-    this.send(to, randomMessage({ ...this.#fields(to), random: this.#network.env.randomBytes(20) }));
-  }
-
-  /** The handshake packet that answers the last challenge, and a Ping in it. */
-  handshake(
-    to: SimNode,
-    changes: Partial<Parameters<typeof sealHandshake>[0]> = {},
-    signer = this.secretKey,
-  ) {
-    const challenge = this.challenges.at(-1);
-    if (challenge === undefined) throw new Error('nobody has asked who this is');
-    const { challengeData } = challenge;
-    const ephemeral = generateSecretKey(this.#network.env);
-    const ephemeralKey = compressPublicKey(publicKeyOf(ephemeral));
-    this.keys = deriveKeys({
-      ...{ secretKey: ephemeral, publicKey: to.publicKey, challengeData },
-      ...{ initiatorId: this.id, recipientId: to.id },
-    });
-    const idSignature = signIdentity({ secretKey: signer, challengeData, ephemeralKey, recipientId: to.id });
-    const plaintext = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(7), enrSeq: 1n });
-    const { initiatorKey: key } = this.keys;
-    const proof = { idSignature, ephemeralKey, record: this.record.encoded };
-    return sealHandshake({ ...this.#fields(to), key, plaintext, ...proof, ...changes });
-  }
-
-  /** Once there is a session. */
-  say(to: SimNode, plaintext: Uint8Array): void {
-    if (this.keys === undefined) throw new Error('no session');
-    this.send(to, sealMessage({ ...this.#fields(to), key: this.keys.initiatorKey, plaintext }));
-  }
-}
+import { Puppet } from './puppet.ts';
 
 function met() {
   const network = new Network();
@@ -218,12 +138,17 @@ describe('a flood', () => {
   it('of sessions of one network takes no more than its part', () => {
     const sessions = new Sessions();
     const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
-    sessions.establish({ key: 'friend' }, '1.2.3', keys, undefined);
+    const endpoint = { ip: '6.6.6.6', port: 1 };
+    sessions.establish({ key: 'friend', endpoint }, '1.2.3', keys, undefined);
     for (let i = 0; i < 3 * MAX_SESSIONS_OF_NETWORK; i++) {
-      sessions.establish({ key: `${i}` }, '6.6.6', keys, undefined);
+      sessions.establish({ key: `${i}`, endpoint }, '6.6.6', keys, undefined);
     }
     expect(sessions.size).toBe(MAX_SESSIONS_OF_NETWORK + 1);
     expect(sessions.get({ key: 'friend' })).toBeDefined();
     expect(sessions.get({ key: '0' })).toBeUndefined();
+    expect(sessions.knowsAddress('6.6.6.6')).toBe(true);
+    for (const key of ['friend', ...Array.from({ length: 3 * MAX_SESSIONS_OF_NETWORK }, (_, i) => `${i}`)])
+      sessions.drop({ key });
+    expect(sessions.knowsAddress('6.6.6.6')).toBe(false);
   });
 });

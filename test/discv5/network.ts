@@ -47,10 +47,11 @@ export class SimNode {
     this.id = nodeIdOf(this.publicKey);
     this.#network = network;
     this.endpoint = endpoint;
+    const { topics = {} } = options;
     this.record = this.signed(1n, isPublic ? endpoint : undefined, options.entries);
     this.engine = new Discv5Engine({
       identity: { secretKey: this.secretKey, publicKey: this.publicKey, id: this.id },
-      ...{ env, seeds, limits: options.limits ?? {} },
+      ...{ env, seeds, limits: options.limits ?? {}, topics },
       host: {
         send: (packet, to) => network.send(packet, this.endpoint, to),
         localRecord: () => this.record,

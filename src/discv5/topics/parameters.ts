@@ -141,6 +141,8 @@ export const MAX_SEARCH_ASKED = 256;
 export const MAX_ADVERTISEMENTS = 64;
 /** Requests of all of them that await their answers: the others of a node have room beside them. */
 export const MAX_TOPIC_REQUESTS = 64;
+/** Lookups of topics that are advertised, at a time; others come when the service table is filled the next time. */
+export const MAX_TOPIC_LOOKUPS = 4;
 /** A registration that has had no answer is sent once more: the ticket in it is good for a moment only. */
 export const REGISTRATION_ATTEMPTS = 2;
 /** How often a service table takes up what the ordinary one has come to know. Milliseconds. */

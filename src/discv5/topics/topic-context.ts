@@ -16,7 +16,7 @@ export interface TopicEngine {
   /** 32 bytes. */
   readonly localId: Uint8Array;
   readonly randomBytes: Env['randomBytes'];
-  readonly room: Pick<RequestRoom, 'isFull' | 'await'>;
+  readonly room: Pick<RequestRoom, 'isFull'>;
   ask(node: KadNode, question: Question): void;
   /** For the answer of a node. */
   asked(node: KadNode): Asked;
@@ -32,6 +32,8 @@ export interface TopicContext extends Omit<TopicEngine, 'room'> {
   readonly exclusions: Exclusions;
   /** Whether no more requests may be begun for now. */
   readonly isFull: boolean;
+  /** Whether one more lookup may be begun that can wait. */
+  readonly mayLookUp: boolean;
   /** The run goes on by itself until `ended`. */
   begun(run: TopicRun): void;
   ended(run: TopicRun): void;

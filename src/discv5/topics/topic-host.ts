@@ -7,7 +7,12 @@ import type { Question } from '../requests.ts';
 import type { Wire } from '../wire.ts';
 import { type AdvertisementEvents, AdvertisementRun } from './advertisement-run.ts';
 import { Exclusions } from './exclusions.ts';
-import { MAX_ADVERTISEMENTS, MAX_TOPIC_REQUESTS, type TopicParameters } from './parameters.ts';
+import {
+  MAX_ADVERTISEMENTS,
+  MAX_TOPIC_LOOKUPS,
+  MAX_TOPIC_REQUESTS,
+  type TopicParameters,
+} from './parameters.ts';
 import { type TopicSearchEvents, TopicSearchRun } from './search-run.ts';
 import type { TopicContext, TopicEngine, TopicRun } from './topic-context.ts';
 import { type TopicAsker, TopicResponder } from './topic-responder.ts';
@@ -26,8 +31,8 @@ export class TopicHost {
   readonly #advertisements = new Map<string, AdvertisementRun>();
   /** Those, and searches: whoever has had its turn stands behind the others. */
   readonly #runs = new Set<TopicRun>();
-  readonly #goOn = (): void => this.advance();
   #requests = 0;
+  #lookups = 0;
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ engine, wire, parameters }: TopicHostOptions) {
@@ -38,12 +43,24 @@ export class TopicHost {
       registered: (topic, record) => engine.event({ kind: 'topic-registered', topic, record }),
     });
     const isFull = (): boolean => this.#isFull;
+    const mayLookUp = (): boolean => this.#lookups < MAX_TOPIC_LOOKUPS;
     this.#context = {
       ...engine,
       parameters,
       exclusions: new Exclusions(),
       get isFull() {
         return isFull();
+      },
+      get mayLookUp() {
+        return mayLookUp();
+      },
+      lookUp: (target, events) => {
+        this.#lookups++;
+        const done = (): void => {
+          this.#lookups--;
+          events.done?.();
+        };
+        return engine.lookUp(target, { ...events, done });
       },
       ask: (node, question) => {
         engine.ask(node, this.#counted(question));
@@ -102,7 +119,6 @@ export class TopicHost {
       run.advance();
       if (this.#requests > before && this.#runs.delete(run)) this.#runs.add(run);
     }
-    if (this.#runs.size > 0 && this.#engine.room.isFull) this.#engine.room.await(this.#goOn);
   }
 
   /** A node has gone from the ordinary table. */

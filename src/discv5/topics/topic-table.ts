@@ -55,6 +55,7 @@ export class TopicTable {
   lookUpIfFew(): void {
     const { now } = this.#context.agenda;
     if (this.table.size >= FEW_REGISTRARS || now < this.#lookupAt || this.isLookingUp) return;
+    if (!this.#context.mayLookUp) return;
     this.#lookupAt = now + this.#lookupMs;
     this.#lookupMs = Math.min(2 * this.#lookupMs, MAX_TOPIC_LOOKUP_MS);
     this.lookUp();

@@ -1,25 +1,39 @@
 /** Topics over the wire, among engines in a network of packets in virtual time. */
 import { describe, expect, it } from 'vitest';
-import { toBareHex } from '../../../src/base/bytes.ts';
-import type { AdvertisementRun } from '../../../src/discv5/topics/index.ts';
-import { E } from '../../../src/discv5/topics/index.ts';
+import { equalBytes, toBareHex } from '../../../src/base/bytes.ts';
+import { type AdvertisementRun, E, F_LOOKUP } from '../../../src/discv5/topics/index.ts';
 import { topicDiscoveryEntries } from '../../../src/enr/index.ts';
 import type { KadNode } from '../../../src/kad/index.ts';
+import { codeOf } from '../../support/errors.ts';
 import { Network } from '../../support/packet-network.ts';
-import { SimNode } from '../network.ts';
+import { type NodeOptions, SimNode } from '../network.ts';
 import { topicOf } from './nodes.ts';
 
 const entries = topicDiscoveryEntries(1);
+const MINUTE = 60_000;
 
-/** Nodes that take part and know each other. */
-function grown(count: number, seed = 1): { network: Network; nodes: SimNode[] } {
-  const network = new Network({ seed });
-  const boot = new SimNode(network, { entries }).start();
-  const others = Array.from({ length: count - 1 }, () =>
-    new SimNode(network, { entries, seeds: [boot.node] }).start(),
-  );
-  network.env.advance(60_000);
-  return { network, nodes: [boot, ...others] };
+/** Addresses far from each other, as those of the Internet are. */
+function farEndpoint(n: number): { ip: string; port: number } {
+  return { ip: `${20 + ((n * 37) % 100)}.${(n * 91) % 256}.${(n * 53) % 256}.1`, port: 30303 };
+}
+
+let nextNode = 0;
+
+function joined(network: Network, boot: SimNode, options: NodeOptions = {}): SimNode {
+  const endpoint = farEndpoint(nextNode++);
+  return new SimNode(network, { endpoint, entries, seeds: [boot.node], ...options }).start();
+}
+
+/** Nodes that know each other, and take part. The first is the one that all the others began with. */
+function grown(
+  others: number,
+  options: NodeOptions = {},
+): { network: Network; nodes: SimNode[]; boot: SimNode } {
+  const network = new Network();
+  const boot = new SimNode(network, { endpoint: farEndpoint(nextNode++), entries, ...options }).start();
+  const nodes = Array.from({ length: others }, () => joined(network, boot, options));
+  network.env.advance(MINUTE);
+  return { network, boot, nodes };
 }
 
 function advertise(node: SimNode, topic: Uint8Array): AdvertisementRun {
@@ -28,28 +42,189 @@ function advertise(node: SimNode, topic: Uint8Array): AdvertisementRun {
   return run;
 }
 
-/** The ids of all that are found. */
-function search(network: Network, node: SimNode, topic: Uint8Array, count = 30) {
+/** All that are found, in half a minute. */
+function searched(network: Network, node: SimNode, topic: Uint8Array, count?: number): KadNode[] {
   const found: KadNode[] = [];
-  const run = node.engine.search(topic, count, { found: (nodes) => found.push(...nodes) });
+  const run = node.engine.search(topic, count ?? F_LOOKUP, { found: (nodes) => found.push(...nodes) });
   node.engine.resumeSearch(run, node.now);
   node.schedule();
-  network.env.advance(30_000);
+  network.env.advance(MINUTE / 2);
   expect(run.isDone).toBe(true);
-  return found.map(({ id }) => toBareHex(id)).sort();
+  return found;
 }
 
-const idsOf = (nodes: readonly SimNode[]) => nodes.map(({ id }) => toBareHex(id)).sort();
+function search(network: Network, node: SimNode, topic: Uint8Array, count?: number): string[] {
+  return idsOf(searched(network, node, topic, count));
+}
+
+const idsOf = (nodes: readonly { readonly id: Uint8Array }[]) => nodes.map(({ id }) => toBareHex(id)).sort();
+const adsAt = (node: SimNode) => node.engine.stats().topics?.ads;
 
 describe('a topic', () => {
-  it('that some advertise is found by another, who finds each of them once', () => {
-    const { network, nodes } = grown(12);
-    const topic = topicOf(1);
-    const advertisers = nodes.slice(3, 6);
-    const runs = advertisers.map((node) => advertise(node, topic));
-    network.env.advance(3 * E);
+  it('that some advertise is found by another, who finds each of them once, and no more than it wants', () => {
+    const { network, boot, nodes } = grown(11);
+    const topics = [topicOf(1), topicOf(2), topicOf(3)];
+    const runs = nodes.slice(0, 9).map((node, i) => advertise(node, topics[i % 3] ?? new Uint8Array(32)));
+    network.env.advance(E);
     for (const run of runs) expect(run.stats.active).toBeGreaterThan(0);
-    expect(search(network, nodes[1] as SimNode, topic)).toEqual(idsOf(advertisers));
-    expect(search(network, nodes[1] as SimNode, topicOf(2))).toEqual([]);
+    topics.forEach((topic, i) => {
+      const advertisers = nodes.slice(0, 9).filter((_, index) => index % 3 === i);
+      expect(search(network, boot, topic)).toEqual(idsOf(advertisers));
+      expect(search(network, boot, topic, 1)).toHaveLength(1);
+    });
+    expect(search(network, boot, topicOf(4))).toEqual([]);
+    expect(boot.engine.stats().topics).toMatchObject({ searches: 0, requests: 0 });
+  });
+
+  it('is let in with a ticket after its waiting time, as others have it already', () => {
+    const { network, boot, nodes } = grown(2);
+    const [first, second] = nodes;
+    if (first === undefined || second === undefined) throw new Error('there are two');
+    const topic = topicOf(5);
+    advertise(first, topic);
+    network.env.advance(MINUTE);
+    expect(adsAt(boot)).toBe(1);
+    // The only topic of a registrar has all of the cache: it waits E, and more for an address that is like the first.
+    const run = advertise(second, topic);
+    const isIn = () =>
+      boot.events.some(
+        (event) => event.kind === 'topic-registered' && equalBytes(event.record.nodeId, second.id),
+      );
+    network.env.advance(E - MINUTE);
+    expect(isIn()).toBe(false);
+    expect(run.stats).toEqual({ active: 1, pending: 1 });
+    network.env.advance(E);
+    expect(isIn()).toBe(true);
+    expect(boot.engine.stats().topics?.answers.wait).toBeGreaterThanOrEqual(3);
+  });
+
+  it('stays advertised as long as it is renewed, and goes within E when that ends', () => {
+    const { network, boot, nodes } = grown(2);
+    const [advertiser, other] = nodes;
+    if (advertiser === undefined || other === undefined) throw new Error('there are two');
+    const topic = topicOf(6);
+    const run = advertise(advertiser, topic);
+    for (let minutes = 1; minutes <= 50; minutes++) {
+      network.env.advance(MINUTE / 2);
+      expect(search(network, other, topic)).toEqual(idsOf([advertiser]));
+    }
+    expect(adsAt(boot)).toBe(1);
+    run.stop();
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect(advertiser.engine.stats().topics).toMatchObject({ advertisements: 0, requests: 0 });
+    network.env.advance(E);
+    expect(search(network, other, topic)).toEqual([]);
+    expect(adsAt(boot)).toBe(0);
+    // It may begin again.
+    advertise(advertiser, topic);
+  });
+
+  it('is let in though a packet gets lost, and found though many do', () => {
+    const { network, boot, nodes } = grown(1);
+    const [advertiser] = nodes;
+    if (advertiser === undefined) throw new Error('there is one');
+    const run = advertise(advertiser, topicOf(10));
+    network.env.advance(500);
+    expect(run.stats).toEqual({ active: 0, pending: 1 });
+    let lost = 0;
+    expect(boot.engine.stats().topics?.answers.admitted).toBe(0);
+    network.loses = ({ from }) =>
+      from.ip === boot.endpoint.ip && boot.engine.stats().topics?.answers.admitted === 1 && lost++ === 0;
+    network.env.advance(5_000);
+    expect(lost).toBeGreaterThan(0);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+    network.loses = () => false;
+    network.lossRate = 0.2;
+    const others = Array.from({ length: 5 }, () => joined(network, boot));
+    network.env.advance(MINUTE);
+    const found = others.map((node) => search(network, node, topicOf(10)).length);
+    expect(found.reduce((sum, n) => sum + n)).toBeGreaterThan(3);
+  });
+
+  it('is not asked of registrars that the record says no way from', () => {
+    const { network, boot } = grown(0, { endpoint: { ip: '2600:1::1', port: 30303 } });
+    const advertiser = joined(network, boot);
+    network.env.advance(MINUTE);
+    expect(advertiser.engine.table.isLive(boot.id)).toBe(true);
+    const run = advertise(advertiser, topicOf(11));
+    network.env.advance(MINUTE);
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect(boot.engine.stats().receivedOf.regTopic).toBe(0);
+    // Whoever searches may come by any family.
+    expect(search(network, advertiser, topicOf(11))).toEqual([]);
+    expect(boot.engine.stats().receivedOf.topicQuery).toBe(1);
+  });
+
+  it('goes to another registrar when one is gone', () => {
+    const { network, boot, nodes } = grown(1);
+    const [advertiser] = nodes;
+    if (advertiser === undefined) throw new Error('there is one');
+    const topic = topicOf(7);
+    const run = advertise(advertiser, topic);
+    network.env.advance(MINUTE);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+    boot.stop();
+    const next = joined(network, advertiser);
+    network.env.advance(E);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+    expect(adsAt(next)).toBe(1);
+  });
+
+  it('is not asked of nodes whose records do not say that they take part, nor answered by those that do not', () => {
+    const { network, boot, nodes } = grown(2, { entries: {} });
+    const [advertiser, other] = nodes;
+    if (advertiser === undefined || other === undefined) throw new Error('there are two');
+    const run = advertise(advertiser, topicOf(8));
+    network.env.advance(MINUTE);
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect(search(network, other, topicOf(8))).toEqual([]);
+    expect(boot.engine.stats().receivedOf).toMatchObject({ regTopic: 0, topicQuery: 0 });
+    // It says so, and does not.
+    const off = joined(network, boot, { topics: false });
+    network.env.advance(MINUTE);
+    expect(off.engine.stats().receivedOf.regTopic).toBeGreaterThan(0);
+    expect(off.engine.stats().topics).toBeUndefined();
+    expect(run.stats.active).toBe(0);
+    expect(codeOf(() => off.engine.advertise(topicOf(8), off.now))).toBe('invalid-argument');
+    expect(codeOf(() => off.engine.search(topicOf(8), 1))).toBe('invalid-argument');
+  });
+
+  it('is advertised as soon as the record says where its node is, and again with each new record', () => {
+    const { network, boot } = grown(0);
+    const advertiser = joined(network, boot, { isPublic: false });
+    const topic = topicOf(9);
+    const run = advertise(advertiser, topic);
+    network.env.advance(MINUTE);
+    expect(boot.engine.stats().receivedOf.regTopic).toBe(0);
+    advertiser.record = advertiser.signed(2n, advertiser.endpoint, entries);
+    network.env.advance(MINUTE);
+    expect(run.stats.active).toBe(1);
+    advertiser.record = advertiser.signed(3n, advertiser.endpoint, { ...entries, tcp: 1 });
+    network.env.advance(E);
+    const found = searched(network, joined(network, boot), topic);
+    expect(found.map(({ record }) => record?.seq)).toEqual([3n]);
+    expect(run.stats.active).toBeGreaterThan(0);
+  });
+
+  it('is advertised once, and only so many are', () => {
+    const { boot } = grown(0);
+    for (let i = 0; i < 64; i++) advertise(boot, topicOf(100 + i));
+    expect(codeOf(() => boot.engine.advertise(topicOf(100), boot.now))).toBe('invalid-argument');
+    expect(codeOf(() => boot.engine.advertise(topicOf(99), boot.now))).toBe('request-overload');
+  });
+
+  it('and others beside it leave room for the other requests of a node', () => {
+    const { network, nodes } = grown(4);
+    const [advertiser] = nodes;
+    if (advertiser === undefined) throw new Error('there is one');
+    network.lossRate = 1;
+    const runs = Array.from({ length: 64 }, (_, i) => advertise(advertiser, topicOf(200 + i)));
+    network.env.advance(100);
+    const { requests = 0 } = advertiser.engine.stats().topics ?? {};
+    expect(requests).toBeGreaterThan(56);
+    expect(requests).toBeLessThan(64 + 8);
+    network.lossRate = 0;
+    network.env.advance(MINUTE);
+    for (const run of runs) expect(run.stats.active + run.stats.pending).toBeGreaterThan(0);
   });
 });

@@ -1,14 +1,13 @@
-/** Addresses that others have named, and where nobody answers: somebody may be there who never asked to be pinged. */
+/** Addresses that others have named, and where nobody answers: somebody may be there who never asked for packets. */
 import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
-import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from '../kad/index.ts';
-import type { Proofs } from './proofs.ts';
+import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from './address.ts';
 
-/** Pings without an answer after which an address is left alone, ... */
+/** Packets without an answer after which an address is left alone, ... */
 export const MAX_UNANSWERED = 4;
 /**
  * ... if somebody there has proved another endpoint, each of them after as many, and the others after so many to all of
- * them, but in a LAN: else a node of which others name every port would be pinged at each, ...
+ * them, but in a LAN: else a node of which others name every port would be asked at each, ...
  */
 export const MAX_UNANSWERED_OF_KNOWN = 64;
 /** ... and for how long after the last. */
@@ -16,29 +15,39 @@ export const SILENCE_MS = 5 * 60 * 1000;
 /** Addresses and endpoints that are remembered. */
 export const MAX_SILENT = 8192;
 
-export class Silence {
-  readonly #proofs: Proofs;
-  /** By address and by endpoint, the one that was pinged last at the end. */
-  readonly #silent = new Map<string, { readonly pings: number; readonly at: number }>();
+/** What is known of addresses. */
+export interface KnownAddresses {
+  /** Whether somebody at that address has proved any endpoint of it. */
+  knowsAddress(ip: string, now: number): boolean;
+}
 
-  constructor(proofs: Proofs) {
-    this.#proofs = proofs;
+export class Silence {
+  readonly #known: KnownAddresses;
+  /** By address and by endpoint, the one that was asked last at the end. */
+  readonly #silent = new Map<string, { readonly packets: number; readonly at: number }>();
+
+  constructor(known: KnownAddresses) {
+    this.#known = known;
   }
 
-  /** Whether a Ping to a node that others have named would be one too many. */
+  get size(): number {
+    return this.#silent.size;
+  }
+
+  /** Whether a packet to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
     const { key, isKnown } = this.#address(endpoint, now);
-    const ofAll = this.#pings(key, now);
+    const ofAll = this.#packets(key, now);
     if (!isKnown) return ofAll >= MAX_UNANSWERED;
-    if (this.#pings(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
+    if (this.#packets(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
     return ofAll >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
   }
 
-  /** So many Pings have had no answer. */
-  add(endpoint: UdpEndpoint, pings: number, now: number): void {
+  /** So many packets have had no answer. */
+  add(endpoint: UdpEndpoint, packets: number, now: number): void {
     // On this machine both are the same.
     for (const key of new Set([this.#address(endpoint, now).key, endpointKey(endpoint)])) {
-      setLatest(this.#silent, key, { pings: this.#pings(key, now) + pings, at: now }, MAX_SILENT);
+      setLatest(this.#silent, key, { packets: this.#packets(key, now) + packets, at: now }, MAX_SILENT);
     }
   }
 
@@ -49,18 +58,18 @@ export class Silence {
     const site = siteOf(endpoint);
     if (site !== ip) this.#silent.delete(site);
     // It says little of other endpoints: the many that somebody else may have named stay counted.
-    if ((this.#silent.get(ip)?.pings ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
+    if ((this.#silent.get(ip)?.packets ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
   }
 
   /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */
   #address(endpoint: UdpEndpoint, now: number): { readonly key: string; readonly isKnown: boolean } {
     const { ip } = endpoint;
-    const isKnown = this.#proofs.knowsAddress(ip, now);
+    const isKnown = this.#known.knowsAddress(ip, now);
     return { key: isKnown ? ip : siteOf(endpoint), isKnown };
   }
 
-  #pings(key: string, now: number): number {
+  #packets(key: string, now: number): number {
     const silent = this.#silent.get(key);
-    return silent !== undefined && now - silent.at < SILENCE_MS ? silent.pings : 0;
+    return silent !== undefined && now - silent.at < SILENCE_MS ? silent.packets : 0;
   }
 }

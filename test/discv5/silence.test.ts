@@ -1,0 +1,90 @@
+/** Addresses that others name, where nobody has asked for packets. */
+import { describe, expect, it } from 'vitest';
+import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { signRecord } from '../../src/enr/index.ts';
+import {
+  type KadNode,
+  kadNode,
+  MAX_UNANSWERED,
+  MAX_UNANSWERED_OF_KNOWN,
+  SILENCE_MS,
+} from '../../src/kad/index.ts';
+import { Network } from '../support/packet-network.ts';
+import { SimNode } from './network.ts';
+import { Puppet } from './puppet.ts';
+
+const VICTIM = '203.0.114.7';
+/** Where there is somebody, if anybody is. */
+const KNOWN_PORT = 1_999;
+
+function setUp() {
+  const network = new Network({ log: true });
+  const node = new SimNode(network).start();
+  let port = 2_000;
+  /** A node of a fresh key that a record puts at the victim's. */
+  const named = (at = port++): KadNode => {
+    const secretKey = generateSecretKey(network.env);
+    const record = signRecord(secretKey, { seq: 1n, entries: { ip: VICTIM, udp: at } });
+    return kadNode({ publicKey: publicKeyOf(secretKey), ip: VICTIM, udpPort: at, tcpPort: 0, record });
+  };
+  const sent = () => network.log?.filter(({ to }) => to.ip === VICTIM && to.port !== KNOWN_PORT).length ?? 0;
+  /** Others name so many nodes, one after the other, in the given time. */
+  const name = (count: number, ms: number) => {
+    for (let i = 0; i < count; i++) {
+      node.engine.addNamed(named(), node.now);
+      node.schedule();
+      network.env.advance(ms / count);
+    }
+  };
+  return { network, node, named, name, sent };
+}
+
+describe('an address that others name', () => {
+  it('gets no more than a few packets where nobody answers, and again after a while', () => {
+    const { network, name, sent } = setUp();
+    name(100, SILENCE_MS / 2);
+    expect(sent()).toBe(MAX_UNANSWERED);
+    network.env.advance(2 * SILENCE_MS);
+    name(100, SILENCE_MS / 2);
+    expect(sent()).toBe(2 * MAX_UNANSWERED);
+  });
+
+  it('gets more at other ports where somebody is, but not at all', () => {
+    const { network, node, name, sent } = setUp();
+    new Puppet(network, { ip: VICTIM, port: KNOWN_PORT }).meet(node);
+    name(1_000, SILENCE_MS);
+    expect(sent()).toBeGreaterThan(MAX_UNANSWERED);
+    expect(sent()).toBeLessThanOrEqual(MAX_UNANSWERED_OF_KNOWN);
+  });
+
+  it('is asked all the same when the user says so, and when a node there has a session', () => {
+    const { network, node, named, name, sent } = setUp();
+    const friend = new SimNode(network, { endpoint: { ip: VICTIM, port: KNOWN_PORT } });
+    const ping = friend.ping(node.node);
+    network.env.advance(500);
+    expect(ping.result).toBeDefined();
+    name(100, 20_000);
+    expect(node.engine.table.has(friend.id)).toBe(true);
+    const asked = friend.engine.stats().received;
+    node.lookup(friend.id);
+    network.env.advance(2_000);
+    expect(friend.engine.stats().received).toBeGreaterThan(asked);
+    const before = sent();
+    node.ping(named());
+    expect(sent()).toBe(before + 1);
+  });
+
+  it('is asked again once somebody there has answered', () => {
+    const { network, node, named, name, sent } = setUp();
+    name(20, 10_000);
+    expect(sent()).toBe(MAX_UNANSWERED);
+    const late = new SimNode(network, { endpoint: { ip: VICTIM, port: 1_500 } });
+    node.ping(late.node);
+    network.env.advance(1_000);
+    const before = sent();
+    node.engine.addNamed(named(), node.now);
+    node.schedule();
+    network.env.advance(60_000);
+    expect(sent()).toBeGreaterThan(before);
+  });
+});

@@ -1,0 +1,429 @@
+/** Tickets, topics and answers over the wire of those who keep to no rules, as registrars and as advertisers. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EMPTY, toBareHex } from '../../../src/base/bytes.ts';
+import { encodeMessage, type Message } from '../../../src/discv5/index.ts';
+import { C, DELTA, E, MAX_TOPIC_REQUESTS } from '../../../src/discv5/topics/index.ts';
+import { signRecord, topicDiscoveryEntries } from '../../../src/enr/index.ts';
+import { logDistance, type UdpEndpoint } from '../../../src/kad/index.ts';
+import { Network } from '../../support/packet-network.ts';
+import { runs } from '../../support/runs.ts';
+import { SimNode } from '../network.ts';
+import { Puppet } from '../puppet.ts';
+import { topicOf } from './nodes.ts';
+
+const entries = topicDiscoveryEntries(1);
+const topic = topicOf(1);
+const requestId = Uint8Array.of(1);
+
+type Confirmation = Extract<Message, { kind: 'regConfirmation' }>;
+
+/** An endpoint of its own, far from all others. */
+let nextPlace = 0;
+function place(): UdpEndpoint {
+  const n = nextPlace++;
+  return { ip: `${20 + ((n * 37) % 100)}.${(n * 91) % 256}.${(n * 53) % 256}.1`, port: 30303 };
+}
+
+class Asker extends Puppet {
+  readonly registrar: SimNode;
+
+  constructor(network: Network, registrar: SimNode, endpoint: UdpEndpoint = place()) {
+    super(network, endpoint, entries);
+    this.registrar = registrar;
+    this.meet(registrar);
+  }
+
+  /** Without any time that goes by. */
+  burst(plaintext: Uint8Array): void {
+    this.registrar.receive(this.sealed(this.registrar, plaintext), this.endpoint);
+  }
+
+  ask(message: Message): Message[] {
+    this.messages();
+    this.say(this.registrar, encodeMessage(message));
+    return this.messages();
+  }
+
+  register(ticket: Uint8Array = EMPTY, change: Partial<Extract<Message, { kind: 'regTopic' }>> = {}) {
+    const request = { kind: 'regTopic' as const, requestId, topic, record: this.record.encoded, ticket };
+    const said = this.ask({ ...request, distances: [], ...change });
+    return said.find((one): one is Confirmation => one.kind === 'regConfirmation');
+  }
+
+  /** With the ticket that it needs at first where nobody is in its way. */
+  place(change: Partial<Extract<Message, { kind: 'regTopic' }>> = {}): Confirmation | undefined {
+    return this.register(this.register(EMPTY, change)?.ticket, change);
+  }
+
+  query(distances: readonly number[] = [], of = topic): Message[] {
+    return this.ask({ kind: 'topicQuery', requestId, topic: of, distances });
+  }
+}
+
+const topicsThere = [topic, topicOf(91), topicOf(92), topicOf(93)];
+
+/** Addresses that have no more in common than they must: nobody waits for them. */
+const APART = [20, 130, 70, 200, 50].map((first) => ({ ip: `${first}.1.1.1`, port: 30303 }));
+
+/** A registrar with four topics, so that whoever wants to be the next for one of them waits a quarter of E, and somebody who does. */
+function contested() {
+  const network = new Network();
+  const registrar = new SimNode(network, { entries });
+  topicsThere.forEach((of, i) => {
+    expect(new Asker(network, registrar, APART[i]).place({ topic: of })?.ticket).toEqual(EMPTY);
+  });
+  const asker = new Asker(network, registrar, APART[4]);
+  const first = asker.register();
+  if (first === undefined) throw new Error('no answer');
+  expect(first.waitMs).toBeGreaterThan(E / 4 - 1_000);
+  expect(first.waitMs).toBeLessThan(E / 3);
+  return { network, registrar, asker, first };
+}
+
+/** Until the registrar lets an advertisement in, coming back as it is told to. */
+function waited(network: Network, asker: Asker, from: Confirmation): number {
+  const begun = network.env.now();
+  let told: Confirmation | undefined = from;
+  while (told !== undefined && told.ticket.length > 0) {
+    network.env.advance(told.waitMs);
+    told = asker.register(told.ticket);
+  }
+  if (told === undefined) throw new Error('no answer');
+  return network.env.now() - begun;
+}
+
+/** All are let in, at the same time as far as that goes. */
+function allIn(network: Network, askers: readonly Asker[]): void {
+  const waiting = askers.map((asker) => ({ asker, at: network.env.now(), ticket: EMPTY }));
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    network.env.advance(Math.max(0, next.at - network.env.now()));
+    const told = next.asker.register(next.ticket);
+    if (told === undefined) throw new Error('no answer');
+    if (told.ticket.length === 0) continue;
+    waiting.push({ asker: next.asker, at: network.env.now() + told.waitMs, ticket: told.ticket });
+    waiting.sort((a, b) => a.at - b.at);
+  }
+}
+
+describe('a ticket over the wire', () => {
+  it('lets its advertiser in when the time has come', () => {
+    const { network, asker, first } = contested();
+    const ms = waited(network, asker, first);
+    expect(ms).toBeGreaterThanOrEqual(first.waitMs);
+    expect(ms).toBeLessThan(first.waitMs + 5_000);
+  });
+
+  it('that comes too early, too late, or changed, begins anew', () => {
+    const { network, asker, first } = contested();
+    network.env.advance(first.waitMs / 2);
+    // What it has waited counts for nothing.
+    const early = asker.register(first.ticket);
+    expect(early?.waitMs).toBeGreaterThan(0.9 * first.waitMs);
+    network.env.advance((early?.waitMs ?? 0) + DELTA + 1_000);
+    const again = asker.register(early?.ticket);
+    expect(again?.waitMs).toBeGreaterThan(0.9 * first.waitMs);
+    network.env.advance(again?.waitMs ?? 0);
+    for (const change of [0, 7, 20, 23, 24, 40, 55]) {
+      const forged = again?.ticket.slice() ?? EMPTY;
+      forged[change] = (forged[change] ?? 0) ^ 1;
+      expect(asker.register(forged)?.waitMs).toBeGreaterThan(1);
+    }
+    expect(asker.register(again?.ticket)?.ticket).toEqual(EMPTY);
+  });
+
+  it('of another registrar, of another node, topic or record is worth nothing', () => {
+    const { network, registrar, asker, first } = contested();
+    const elsewhere = new SimNode(network, { entries });
+    const there = new Asker(network, elsewhere);
+    there.place();
+    const other = new Asker(network, registrar);
+    const begun = network.env.now();
+    const record = signRecord(asker.secretKey, {
+      seq: 2n,
+      entries: { ip: asker.endpoint.ip, udp: asker.endpoint.port, ...entries },
+    }).encoded;
+    network.env.advance(first.waitMs - (network.env.now() - begun));
+    // None of them has waited: with this ticket each would have.
+    for (const told of [
+      other.register(first.ticket),
+      asker.register(first.ticket, { record }),
+      asker.register(first.ticket, { topic: topicsThere[1] ?? topic }),
+    ]) {
+      expect(told?.waitMs).toBeGreaterThan(1);
+    }
+    asker.meet(elsewhere);
+    asker.messages();
+    asker.say(elsewhere, encodeMessage({ ...regTopicOf(asker), ticket: first.ticket }));
+    const [told] = asker.messages();
+    expect(told).toMatchObject({ kind: 'regConfirmation', waitMs: E });
+  });
+
+  it('that is replayed gains nothing: the advertisement ends when it would have', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    const asker = new Asker(network, registrar);
+    const { ticket = EMPTY } = asker.register() ?? {};
+    expect(asker.register(ticket)).toMatchObject({ ticket: EMPTY, waitMs: E });
+    const until = network.env.now() - 100 + E;
+    for (let i = 0; i < 20; i++) {
+      const replayed = asker.register(ticket);
+      expect(replayed?.ticket).toEqual(EMPTY);
+      expect(replayed?.waitMs).toBeLessThanOrEqual(until - network.env.now() + 200);
+    }
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 1, topics: 1 });
+    network.env.advance(until - network.env.now() + 100);
+    expect(registrar.engine.stats().topics?.ads).toBe(1);
+    expect(asker.query()).toMatchObject([{ kind: 'topicNodes', total: 1, records: [] }]);
+    expect(registrar.engine.stats().topics?.ads).toBe(0);
+  });
+
+  it('for the record of somebody else, or of another place, is not given, and nothing is said', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    const [asker, other] = [new Asker(network, registrar), new Asker(network, registrar)];
+    const elsewhere = signRecord(asker.secretKey, {
+      seq: 2n,
+      entries: { ip: '9.9.9.9', udp: 30303, ...entries },
+    });
+    const nowhere = signRecord(asker.secretKey, { seq: 2n, entries });
+    for (const { encoded } of [other.record, elsewhere, nowhere]) {
+      expect(asker.ask({ ...regTopicOf(asker), record: encoded })).toEqual([]);
+    }
+    const broken = asker.record.encoded.slice();
+    broken[20] = (broken[20] ?? 0) ^ 1;
+    expect(asker.ask({ ...regTopicOf(asker), record: broken })).toEqual([]);
+    expect(registrar.engine.stats().topics?.answers).toMatchObject({ refused: 3, invalid: 1 });
+  });
+});
+
+function regTopicOf(asker: Puppet): Extract<Message, { kind: 'regTopic' }> {
+  const record = asker.record.encoded;
+  return { kind: 'regTopic', requestId, topic, record, ticket: EMPTY, distances: [] };
+}
+
+describe('a question', () => {
+  it('with 300 distances has an answer of no more than sixteen records, in packets that fit, of which it tells the number', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    for (let i = 0; i < 60; i++) new SimNode(network, { endpoint: place(), entries }).ping(registrar.node);
+    network.env.advance(2_000);
+    const asker = new Asker(network, registrar);
+    const advertisers = Array.from({ length: 12 }, () => new Asker(network, registrar));
+    allIn(network, advertisers);
+    const distances = Array.from({ length: 300 }, (_, i) => 256 - (i % 256));
+    const before = asker.received.length;
+    for (const answer of [asker.query(distances), asker.ask({ ...regTopicOf(asker), distances })]) {
+      const [{ total } = { total: 0 }] = answer as { total: number }[];
+      expect(answer.map((one) => ('total' in one ? one.total : 0))).toEqual(answer.map(() => total));
+      expect(answer).toHaveLength(total);
+      expect(total).toBeGreaterThan(1);
+      expect(total).toBeLessThanOrEqual(10);
+      const records = answer.flatMap((one) => (one.kind === 'nodes' ? one.records : []));
+      expect(records.length).toBeGreaterThan(2);
+      expect(records.length).toBeLessThanOrEqual(16);
+    }
+    const found = asker.query(distances).flatMap((one) => (one.kind === 'topicNodes' ? one.records : []));
+    expect(new Set(found.map(toBareHex)).size).toBe(10);
+    for (const packet of asker.received.slice(before)) expect(packet.length).toBeLessThanOrEqual(1_280);
+  });
+
+  it('with distances that no node has, or none, has no records', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    new SimNode(network, { entries }).ping(registrar.node);
+    network.env.advance(2_000);
+    const asker = new Asker(network, registrar);
+    for (const distances of [[], [0], [257, 1_000_000, 2 ** 50], Array(300).fill(1)]) {
+      expect(asker.query(distances)).toMatchObject([{ kind: 'topicNodes', total: 1, records: [] }]);
+    }
+  });
+});
+
+describe('a registrar', () => {
+  it('answers one address only so often, others all the same, and keeps no more than fits, whatever topics come', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    const asker = new Asker(network, registrar);
+    const other = new Asker(network, registrar);
+    for (let i = 0; i < 1_500; i++) {
+      const message = { ...regTopicOf(asker), topic: topicOf(1_000 + i) };
+      asker.say(registrar, encodeMessage(message));
+    }
+    const { answers } = registrar.engine.stats().topics ?? {};
+    // 150 s have passed, for each request a tenth.
+    expect(answers?.shed).toBe(0);
+    expect((answers?.wait ?? 0) + (answers?.admitted ?? 0)).toBe(1_500);
+    network.delayMs = 0;
+    const flood = (count: number, from: Asker): void => {
+      for (let i = 0; i < count; i++) {
+        const of = { ...regTopicOf(from), topic: topicOf(10_000 + i) };
+        from.burst(encodeMessage(of));
+      }
+      network.env.advance(0);
+    };
+    flood(2_000, asker);
+    expect(registrar.engine.stats().topics?.answers.shed).toBeGreaterThan(1_700);
+    expect(other.place({ topic: topicOf(3) })).toMatchObject({ ticket: EMPTY, waitMs: E });
+    expect(registrar.engine.stats().topics?.ads).toBeLessThanOrEqual(C);
+    expect(registrar.engine.sizes().topicRated).toBeLessThan(10);
+  });
+});
+
+describe('an answer', () => {
+  /** A node that asks, and a registrar that answers it what it likes. */
+  function asked() {
+    const network = new Network();
+    const node = new SimNode(network, { endpoint: place(), entries });
+    const registrar = new Puppet(network, place(), entries).meet(node);
+    registrar.messages();
+    return { network, node, registrar };
+  }
+
+  function searching() {
+    const { network, node, registrar } = asked();
+    const found: string[] = [];
+    const run = node.engine.search(topic, 5, {
+      found: (nodes) => found.push(...nodes.map(({ id }) => toBareHex(id))),
+    });
+    node.engine.resumeSearch(run, node.now);
+    node.schedule();
+    network.env.advance(50);
+    const query = registrar.messages().find((one) => one.kind === 'topicQuery');
+    if (query === undefined) throw new Error('nobody was asked');
+    const say = (message: Message): void => registrar.say(node, encodeMessage(message));
+    return { network, node, registrar, found, run, say, requestId: query.requestId };
+  }
+
+  it('of a total of 0, of a million, or of more than comes, is taken for what it is', () => {
+    for (const total of [0, 1_000_000]) {
+      const { network, node, found, run, say, ...sent } = searching();
+      const advertiser = new Puppet(network, place());
+      say({ kind: 'topicNodes', requestId: sent.requestId, total, records: [advertiser.record.encoded] });
+      network.env.advance(5_000);
+      expect(found).toEqual([toBareHex(advertiser.id)]);
+      expect(run.isDone).toBe(true);
+      expect(node.engine.stats().topics?.requests).toBe(0);
+    }
+    const { network, node, run, say, ...sent } = searching();
+    for (let i = 0; i < 30; i++) {
+      say({ kind: 'topicNodes', requestId: sent.requestId, total: 1_000_000, records: [] });
+    }
+    // Ten of them are an answer.
+    expect(node.engine.stats().dropped.unsolicited).toBe(20);
+    network.env.advance(5_000);
+    expect(run.isDone).toBe(true);
+  });
+
+  it('with records of another distance, of places that the registrar may not name, or of no nodes, brings none of them', () => {
+    const { network, node, registrar, found, say, ...sent } = searching();
+    const far = Array.from({ length: 40 }, () => new Puppet(network, place(), entries));
+    const distances = new Set(
+      node.engine.stats().topics === undefined ? [] : far.map(({ id }) => logDistance(topic, id)),
+    );
+    expect(distances.size).toBeGreaterThan(2);
+    const lan = new Puppet(network, { ip: '192.168.1.9', port: 30303 }, entries);
+    const home = new Puppet(network, { ip: '127.0.0.9', port: 30303 }, entries);
+    const dns = new Puppet(network, { ip: '44.4.4.4', port: 53 }, entries);
+    const nobody = far[0]?.record.encoded.slice() ?? EMPTY;
+    nobody[30] = (nobody[30] ?? 0) ^ 1;
+    const records = [lan, home, dns].map(({ record }) => record.encoded);
+    say({ kind: 'topicNodes', requestId: sent.requestId, total: 3, records: [...records, nobody] });
+    say({ kind: 'nodes', requestId: sent.requestId, total: 3, records });
+    // It is asked for with distances near the one at which somebody is: 256 has most of all nodes.
+    const nearest = far.filter(({ id }) => logDistance(topic, id) < 240).map(({ record }) => record.encoded);
+    say({ kind: 'nodes', requestId: sent.requestId, total: 3, records: nearest });
+    network.env.advance(5_000);
+    expect(found).toEqual([]);
+    for (const { id } of [lan, home, dns]) expect(node.engine.table.has(id)).toBe(false);
+    expect(node.engine.table.has(registrar.id)).toBe(true);
+  });
+
+  it('that is none of the kind that was asked for is passed over', () => {
+    const { network, node, found, run, say, ...sent } = searching();
+    const { requestId: id } = sent;
+    say({ kind: 'regConfirmation', requestId: id, total: 1, ticket: EMPTY, waitMs: 1 });
+    say({ kind: 'pong', requestId: id, enrSeq: 1n, ip: '1.2.3.4', port: 1 });
+    say({ kind: 'talkResponse', requestId: id, response: EMPTY });
+    expect(node.engine.stats().dropped.unsolicited).toBe(3);
+    network.env.advance(5_000);
+    expect([found, run.isDone]).toEqual([[], true]);
+  });
+
+  it('with a second word on a registration, without an end of tickets, or with none of sense, ends nothing but that registrar', () => {
+    const { network, node, registrar } = asked();
+    const run = node.engine.advertise(topic, node.now);
+    node.schedule();
+    let asking = EMPTY;
+    const answer = (change: Partial<Confirmation>): void => {
+      network.env.advance(50);
+      const request = registrar.messages().findLast((one) => one.kind === 'regTopic');
+      if (request === undefined) throw new Error('nobody was asked');
+      asking = request.requestId;
+      const told = { kind: 'regConfirmation' as const, total: 2, ticket: Uint8Array.of(1), waitMs: 1_000 };
+      registrar.say(node, encodeMessage({ ...told, requestId: request.requestId, ...change }));
+    };
+    answer({});
+    const unsolicited = node.engine.stats().dropped.unsolicited;
+    registrar.say(
+      node,
+      encodeMessage({ kind: 'regConfirmation', requestId: asking, total: 2, ticket: EMPTY, waitMs: E }),
+    );
+    expect(node.engine.stats().dropped.unsolicited).toBe(unsolicited + 1);
+    expect(run.stats).toEqual({ active: 0, pending: 1 });
+    network.env.advance(2_000);
+    answer({ ticket: new Uint8Array(513), total: 1 });
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    // It is left alone now.
+    network.env.advance(60_000);
+    expect(registrar.messages().filter(({ kind }) => kind === 'regTopic')).toEqual([]);
+    network.env.advance(10 * 60_000);
+    expect(node.engine.stats().topics?.requests).toBe(0);
+  });
+
+  it('of any content leaves the node as it was, and so does any question', () => {
+    const { network, node, registrar } = asked();
+    const advertisement = node.engine.advertise(topicOf(4), node.now);
+    node.schedule();
+    const others: readonly Message[] = [
+      regTopicOf(registrar),
+      { kind: 'topicQuery', requestId, topic, distances: [1, 2, 255, 256] },
+      { kind: 'regConfirmation', requestId, total: 2, ticket: new Uint8Array(56), waitMs: 1_000 },
+      { kind: 'topicNodes', requestId, total: 2, records: [registrar.record.encoded] },
+      { kind: 'nodes', requestId, total: 2, records: [registrar.record.encoded] },
+    ];
+    const ids: Uint8Array[] = [requestId];
+    let answered = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...others),
+        fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { maxLength: 4 }),
+        fc.nat(20),
+        fc.nat(3_000),
+        (message, changes, cut, ms) => {
+          const run = node.engine.search(topic, 1);
+          node.engine.resumeSearch(run, node.now);
+          network.env.advance(ms);
+          const sent = registrar.messages();
+          const asking = sent.find(({ kind }) => kind === 'topicQuery' || kind === 'regTopic');
+          answered += sent.filter(({ kind }) => kind === 'topicNodes' || kind === 'regConfirmation').length;
+          if (asking !== undefined) ids.push(asking.requestId);
+          const bytes = encodeMessage({ ...message, requestId: ids.at(-1) ?? requestId });
+          for (const [at, value] of changes) bytes[at % bytes.length] = value;
+          registrar.say(node, bytes.subarray(0, Math.max(0, bytes.length - cut)));
+          run.stop();
+        },
+      ),
+      { numRuns: runs(300) },
+    );
+    expect(answered).toBeGreaterThan(0);
+    network.env.advance(10_000);
+    const { requests = MAX_TOPIC_REQUESTS, searches } = node.engine.stats().topics ?? {};
+    expect(requests).toBeLessThan(8);
+    expect(searches).toBe(0);
+    advertisement.stop();
+    network.env.advance(10_000);
+    expect(node.engine.sizes()).toMatchObject({ requests: 0 });
+    expect(node.engine.sizes().ads).toBeLessThanOrEqual(C);
+  });
+});
