@@ -25,7 +25,7 @@
     {
       'target_name': 'peerlane',
       'dependencies': ['algorithms', 'aes', 'ghash_clmul', 'secp256k1'],
-      'sources': ['native/addon.cc', 'native/aes_exports.cc', 'native/curve.cc', 'native/envelope_exports.cc', 'native/frame_exports.cc'],
+      'sources': ['native/addon.cc', 'native/aes_exports.cc', 'native/curve.cc', 'native/envelope_exports.cc', 'native/frame_exports.cc', 'native/hash_exports.cc'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'SECP256K1_STATIC'],
       'conditions': [

@@ -1,11 +1,11 @@
 /**
- * Networks of discovery v4 nodes that start from one bootnode, all of them in one process: how fast their tables are full,
+ * Networks of discovery nodes, v4 or v5, that start from one bootnode, all of them in one process: how fast their tables are full,
  * what lookups find and cost, and the memory of a node. The network of each subject runs alone, one after the other.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { closestIds, GoDiscovery, type GoNode } from '../test/interop/discover-harness.ts';
+import { closestIds, closestTo, GoDiscovery, type GoNode } from '../test/interop/discover-harness.ts';
 import { quick } from './measure.ts';
 import { compare, type Figures, type NodeSubject, residentKib } from './node-harness.ts';
 
@@ -25,39 +25,72 @@ const QUIET_MS = 1000;
 const MAX_QUIET_MS = quick ? 2000 : 15_000;
 const REST_MS = quick ? 1000 : 10_000;
 /** Which part of what the tables have room for is there, and has passed a check. */
-const MARKS = { 'discovery-network-90': 0.9, 'discovery-network-99': 0.99 };
+const MARKS = { 90: 0.9, 99: 0.99 };
 
-export const discoveryNetwork = (subjects: readonly NodeSubject[] = ['native', 'go-ethereum']) =>
-  compare({
-    unit: {
-      'discovery-network-90': 's',
-      'discovery-network-99': 's',
-      'discovery-network-recall': '%',
-      'discovery-network-exact': '%',
-      'discovery-network-packets': 'packets',
-      'discovery-network-lookup': 'ms',
-      'discovery-network-rest': 'packets/s',
-      'discovery-network-memory': 'KiB',
-      'discovery-network-cpu': 'CPU s',
-    },
+/** What differs between versions. */
+interface Version {
+  readonly prefix: string;
+  readonly goCommand: string;
+  readonly ownArgs: readonly string[];
+  /** Bytes of what is looked up. */
+  readonly targetLength: number;
+  closest(target: Uint8Array, ids: readonly string[]): string[];
+  /** Packets that all nodes have sent, and those that lookups may have sent. */
+  sentBy(program: GoDiscovery): Promise<{ readonly all: number; readonly ofLookups: number }>;
+}
+
+const V4: Version = {
+  ...{ prefix: 'discovery-network', goCommand: 'discover', ownArgs: [], targetLength: 64 },
+  closest: (target, ids) => closestIds(target, ids, K),
+  async sentBy(program) {
+    const { sent } = await program.counts();
+    const all = Object.values(sent).reduce((sum, { packets }) => sum + packets, 0);
+    return { all, ofLookups: sent.findNode.packets + sent.neighbors.packets };
+  },
+};
+
+/** Nobody sees what the packets are, so all count. */
+const V5: Version = {
+  ...{ prefix: 'v5-network', goCommand: 'discover5', ownArgs: ['--v5'], targetLength: 32 },
+  closest: (target, ids) => closestTo(target, ids, K),
+  async sentBy(program) {
+    const { packets } = await program.ask('traffic', 'traffic');
+    return { all: packets, ofLookups: packets };
+  },
+};
+
+const networksOf = (version: Version, subjects: readonly NodeSubject[]) => {
+  const units = {
+    ...{ 90: 's', 99: 's', recall: '%', exact: '%', packets: 'packets', lookup: 'ms' },
+    ...{ rest: 'packets/s', memory: 'KiB', cpu: 'CPU s' },
+  };
+  return compare({
+    unit: Object.fromEntries(
+      Object.entries(units).map(([name, unit]) => [`${version.prefix}-${name}`, unit]),
+    ),
     subjects,
     rounds: 1,
     warmUp: false,
     // What a round starts ends with it: the next subject has the machine to itself.
-    prepare: ({ subject }) => Promise.resolve(() => network(subject)),
+    prepare: ({ subject }) => Promise.resolve(() => network(subject, version)),
   });
+};
 
-const subjectProgram = (subject: NodeSubject) =>
+const SUBJECTS: readonly NodeSubject[] = ['native', 'go-ethereum'];
+export const discoveryNetwork = (subjects = SUBJECTS) => networksOf(V4, subjects);
+export const v5Network = (subjects = SUBJECTS) => networksOf(V5, subjects);
+
+const subjectProgram = (subject: NodeSubject, { goCommand, ownArgs }: Version) =>
   subject === 'go-ethereum'
-    ? new GoDiscovery()
+    ? new GoDiscovery(undefined, [goCommand])
     : new GoDiscovery(
         process.execPath,
-        [fileURLToPath(new URL('./discovery-network-subject.js', import.meta.url))],
+        [fileURLToPath(new URL('./discovery-network-subject.js', import.meta.url)), ...ownArgs],
         { PEERLANE_BACKEND: subject },
       );
 
-async function network(subject: NodeSubject): Promise<Figures> {
-  await using program = subjectProgram(subject);
+async function network(subject: NodeSubject, version: Version): Promise<Figures> {
+  await using program = subjectProgram(subject, version);
   await program.cpuSeconds(true);
   const before = residentKib(program);
   const begun = performance.now();
@@ -67,21 +100,19 @@ async function network(subject: NodeSubject): Promise<Figures> {
   const nodes = [bootnode, ...(await program.nodes(NODES - 1, options))];
   const filling = await fill(program, nodes, begun);
   await program.rest();
-  await quiet(program);
+  await quiet(program, version);
   const cpu = await program.cpuSeconds();
-  const lookups = await lookUp(program, nodes);
-  const [packets, restedAt] = [await sentBy(program), performance.now()];
+  const lookups = await lookUp(program, nodes, version);
+  const [packets, restedAt] = [await version.sentBy(program), performance.now()];
   await pause(REST_MS);
-  const rest = (await sentBy(program)).all - packets.all;
-  const atRest = (rest * 1000) / (performance.now() - restedAt) / NODES;
+  const sent = (await version.sentBy(program)).all - packets.all;
+  const rest = (sent * 1000) / (performance.now() - restedAt) / NODES;
   await program.cpuSeconds(true);
-  return {
-    ...filling,
-    ...lookups,
-    'discovery-network-rest': atRest,
-    'discovery-network-memory': (residentKib(program) - before) / NODES,
-    'discovery-network-cpu': cpu,
-  };
+  const memory = (residentKib(program) - before) / NODES;
+  const figures = { ...filling, ...lookups, rest, memory, cpu };
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [`${version.prefix}-${name}`, value]),
+  );
 }
 
 /**
@@ -120,22 +151,21 @@ function roomFor(own: bigint, ids: readonly bigint[]): number {
 }
 
 /** Lookups of random targets, a few at a time: which of those who are closest of all they find, and at what cost. */
-async function lookUp(program: GoDiscovery, nodes: readonly GoNode[]): Promise<Figures> {
+async function lookUp(program: GoDiscovery, nodes: readonly GoNode[], version: Version): Promise<Figures> {
   const ids = nodes.map(({ id }) => id);
   const waiting = Array.from({ length: LOOKUPS }, () => nodes).flat();
-  const [before, count] = [await sentBy(program), waiting.length];
+  const [before, count] = [await version.sentBy(program), waiting.length];
   let [found, exact, milliseconds] = [0, 0, 0];
   const work = async () => {
     for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
       const { id } = node;
-      const target = randomBytes(64);
+      const target = randomBytes(version.targetLength);
       const begun = performance.now();
       const got = new Set((await node.lookup(target)).map((other) => other.id));
       milliseconds += performance.now() - begun;
-      const wanted = closestIds(
+      const wanted = version.closest(
         target,
         ids.filter((other) => other !== id),
-        K,
       );
       const hits = wanted.filter((other) => got.has(other)).length;
       found += hits;
@@ -143,26 +173,20 @@ async function lookUp(program: GoDiscovery, nodes: readonly GoNode[]): Promise<F
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
+  const packets = (await version.sentBy(program)).ofLookups - before.ofLookups;
   return {
-    'discovery-network-recall': (100 * found) / (count * K),
-    'discovery-network-exact': (100 * exact) / count,
-    'discovery-network-packets': ((await sentBy(program)).ofLookups - before.ofLookups) / count,
-    'discovery-network-lookup': milliseconds / count,
+    recall: (100 * found) / (count * K),
+    exact: (100 * exact) / count,
+    packets: packets / count,
+    lookup: milliseconds / count,
   };
 }
 
-/** Waits for lookups that nodes have begun by themselves, to refresh their tables. */
-async function quiet(program: GoDiscovery): Promise<void> {
+/** Waits for lookups that nodes have begun by themselves, to refresh their tables; as far as they can be told from other packets. */
+async function quiet(program: GoDiscovery, version: Version): Promise<void> {
   for (let waited = 0; waited < MAX_QUIET_MS; waited += QUIET_MS) {
-    const before = await sentBy(program);
+    const before = await version.sentBy(program);
     await pause(QUIET_MS);
-    if ((await sentBy(program)).ofLookups === before.ofLookups) return;
+    if ((await version.sentBy(program)).ofLookups === before.ofLookups) return;
   }
-}
-
-/** Packets that all nodes have sent. */
-async function sentBy(program: GoDiscovery): Promise<{ all: number; ofLookups: number }> {
-  const { sent } = await program.counts();
-  const all = Object.values(sent).reduce((sum, { packets }) => sum + packets, 0);
-  return { all, ofLookups: sent.findNode.packets + sent.neighbors.packets };
 }

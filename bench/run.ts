@@ -50,6 +50,8 @@ const OTHERS: Readonly<Record<string, () => Promise<Question>>> = {
   'discovery-flood': async () => (await import('./discovery.ts')).discoveryFlood,
   'discovery-network': async () => (await import('./discovery-network.ts')).discoveryNetwork,
   'v5-sessions': async () => (await import('./discovery5.ts')).v5Sessions,
+  'v5-network': async () => (await import('./discovery-network.ts')).v5Network,
+  'v5-flood': async () => (await import('./discovery5-flood.ts')).v5Flood,
   'memory-1000': async () => (await import('./nodes.ts')).memory,
 };
 

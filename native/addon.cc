@@ -17,6 +17,7 @@
 #include "environment.h"
 #include "frame_exports.h"
 #include "gcm.h"
+#include "hash_exports.h"
 #include "keccak.h"
 #include "snappy.h"
 
@@ -274,6 +275,7 @@ napi_value init(napi_env raw_env, napi_value raw_exports) {
   functions.insert(functions.end(), std::begin(frame_exports), std::end(frame_exports));
   functions.insert(functions.end(), std::begin(envelope_exports), std::end(envelope_exports));
   functions.insert(functions.end(), std::begin(aes_exports), std::end(aes_exports));
+  functions.insert(functions.end(), std::begin(hash_exports), std::end(hash_exports));
   for (const auto &[name, callback] : functions) {
     napi_value function = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) return nullptr;

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104): what ECIES needs, a few blocks per handshake. */
+/* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104): what handshakes need, a few blocks each. */
 #ifndef PEERLANE_SHA256_H
 #define PEERLANE_SHA256_H
 

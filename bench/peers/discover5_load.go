@@ -15,7 +15,7 @@ import (
 type discover5Load struct {
 	clients   []*v5Client
 	answerers *v5Answerers
-	flood     *flood
+	flood     floodSlot
 }
 
 // runDiscover5Load takes these orders:
@@ -25,7 +25,7 @@ type discover5Load struct {
 //	meet    each of them sets up a session and pings by it, one after the other at each socket
 //	ping    `count` Pings by the session of the first socket, `gap` ms between them
 //	await   `count` nodes that wait to be pinged; `met` ends them
-//	flood   `rate` hostile packets a second of a `kind` (see v5FloodKinds) from `count` sockets; `stop` ends it
+//	flood   `rate` hostile packets a second of a `kind` (see v5Flood) from `count` sockets; `stop` ends it
 //	cpu     what this process has used
 func runDiscover5Load([]string) error {
 	fileLimit()
@@ -59,6 +59,18 @@ func (l *discover5Load) handle(o *order) (fields, error) {
 		return fields{"records": answerers.records()}, nil
 	case "met":
 		return l.answerers.close()
+	case "flood":
+		target, err := v5TargetOf(o)
+		if err != nil {
+			return nil, err
+		}
+		maker, err := newV5Flood(target, o.Count)
+		if err != nil {
+			return nil, err
+		}
+		return nil, l.flood.begin(o, target.address, maker)
+	case "stop":
+		return l.flood.end()
 	case "cpu":
 		return fields{"seconds": cpuSeconds()}, nil
 	}

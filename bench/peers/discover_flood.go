@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -9,71 +10,46 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/p2p/discover/v4wire"
 )
 
 // Sockets of a flood are on addresses of their own, 127.128.0.0/16, unless all are to be on one.
 const floodNetwork = 128
 
-// floodKinds make hostile packets; `template` is a packet that is all right but for its signature.
-var floodKinds = map[string]func(f *flood) []byte{
-	// Random bytes of any length.
-	"bytes": func(f *flood) []byte {
-		packet := f.buffer[:1+f.random.IntN(len(f.buffer))]
-		f.fill(packet)
-		return packet
-	},
-	// A Ping with a wrong hash.
-	"hash": func(f *flood) []byte {
-		f.buffer = append(f.buffer[:0], f.ping...)
-		f.fill(f.buffer[:headLength])
-		return f.buffer
-	},
-	// A Ping with the right hash of a random signature. About half of those recover, each to a key of nobody.
-	"ping": func(f *flood) []byte { return f.signed(f.ping) },
-	// The same with FindNode: nobody there has proved an endpoint.
-	"findnode": func(f *flood) []byte { return f.signed(f.findnode) },
+// floodMaker makes hostile packets of one protocol.
+type floodMaker interface {
+	// kinds are those that a flood of that name sends in turn; nil where there is none.
+	kinds(name string) []string
+	// packet makes one, which is for the socket of that number; it may lie in the flood's buffer.
+	packet(f *flood, kind string, socket int) []byte
+	// heard is told what came back. It is called by a goroutine for each socket.
+	heard(socket int, packet []byte)
 }
-
-// floodOrder is what `mixed` sends in turn.
-var floodOrder = []string{"ping", "bytes", "findnode", "hash"}
 
 // flood sends hostile packets and counts what comes back.
 type flood struct {
-	target         netip.AddrPort
-	sockets        []*net.UDPConn
-	random         *rand.Rand
-	buffer         []byte
-	ping, findnode []byte
-	stop           chan struct{}
-	ended          sync.WaitGroup
-	start          time.Time
+	target  netip.AddrPort
+	maker   floodMaker
+	sockets []*net.UDPConn
+	random  *rand.Rand
+	buffer  []byte
+	stop    chan struct{}
+	ended   sync.WaitGroup
+	start   time.Time
 
 	sent, sentBytes, received, receivedBytes atomic.Int64
 }
 
-func startFlood(o *order) (*flood, error) {
-	target, err := loopbackTarget(o.Port)
-	if err != nil {
-		return nil, err
-	}
-	kinds := []string{o.Kind}
-	if o.Kind == "mixed" {
-		kinds = floodOrder
-	} else if floodKinds[o.Kind] == nil {
+func startFlood(o *order, target netip.AddrPort, maker floodMaker) (*flood, error) {
+	kinds := maker.kinds(o.Kind)
+	if kinds == nil {
 		return nil, fmt.Errorf("there is no flood of the kind %q", o.Kind)
 	}
 	if o.Rate <= 0 || o.Count <= 0 {
 		return nil, fmt.Errorf("a flood of %v packets a second from %d sockets", o.Rate, o.Count)
 	}
 	f := &flood{
-		target: target, random: rand.New(rand.NewPCG(1, 2)), buffer: make([]byte, 1280),
+		target: target, maker: maker, random: rand.New(rand.NewPCG(1, 2)), buffer: make([]byte, 1280),
 		stop: make(chan struct{}), start: time.Now(),
-	}
-	if err := f.templates(); err != nil {
-		return nil, err
 	}
 	for i := range o.Count {
 		socket, err := listenSpread(i, o.Subnets, floodNetwork)
@@ -83,17 +59,18 @@ func startFlood(o *order) (*flood, error) {
 		}
 		f.sockets = append(f.sockets, socket)
 	}
-	for _, socket := range f.sockets {
+	for i := range f.sockets {
 		f.ended.Add(1)
-		go f.read(socket)
+		go f.read(i)
 	}
 	f.ended.Add(1)
 	go func() {
 		defer f.ended.Done()
 		pace(o.Rate, f.stop, func(i int) bool {
 			f.buffer = f.buffer[:cap(f.buffer)]
-			packet := floodKinds[kinds[i%len(kinds)]](f)
-			if _, err := f.sockets[i/len(kinds)%len(f.sockets)].WriteToUDPAddrPort(packet, f.target); err == nil {
+			socket := i / len(kinds) % len(f.sockets)
+			packet := maker.packet(f, kinds[i%len(kinds)], socket)
+			if _, err := f.sockets[socket].WriteToUDPAddrPort(packet, f.target); err == nil {
 				f.sent.Add(1)
 				f.sentBytes.Add(int64(len(packet)))
 			}
@@ -103,17 +80,11 @@ func startFlood(o *order) (*flood, error) {
 	return f, nil
 }
 
-func (f *flood) templates() error {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		return err
-	}
-	to := v4wire.NewEndpoint(f.target, 0)
-	if f.ping, _, err = v4wire.Encode(key, &v4wire.Ping{Version: 4, From: to, To: to, Expiration: expiry()}); err != nil {
-		return err
-	}
-	f.findnode, _, err = v4wire.Encode(key, &v4wire.Findnode{Expiration: expiry()})
-	return err
+// randomBytes are any, as many as it takes to fill part of the buffer.
+func (f *flood) randomBytes() []byte {
+	packet := f.buffer[:1+f.random.IntN(len(f.buffer))]
+	f.fill(packet)
+	return packet
 }
 
 func (f *flood) fill(bytes []byte) {
@@ -124,27 +95,17 @@ func (f *flood) fill(bytes []byte) {
 	}
 }
 
-// signed puts a random signature into a packet that costs the other side as much as one can: `s` is a low one.
-func (f *flood) signed(template []byte) []byte {
-	f.buffer = append(f.buffer[:0], template...)
-	signature := f.buffer[hashLength:headLength]
-	f.fill(signature)
-	signature[32] &= 0x3f
-	signature[64] &= 1
-	copy(f.buffer, crypto.Keccak256(f.buffer[hashLength:]))
-	return f.buffer
-}
-
-func (f *flood) read(socket *net.UDPConn) {
+func (f *flood) read(socket int) {
 	defer f.ended.Done()
 	buffer := make([]byte, 1281)
 	for {
-		n, err := socket.Read(buffer)
+		n, err := f.sockets[socket].Read(buffer)
 		if err != nil {
 			return
 		}
 		f.received.Add(1)
 		f.receivedBytes.Add(int64(n))
+		f.maker.heard(socket, buffer[:n])
 	}
 }
 
@@ -164,4 +125,24 @@ func (f *flood) end() fields {
 		"seconds": seconds, "sent": f.sent.Load(), "sentBytes": f.sentBytes.Load(),
 		"received": f.received.Load(), "receivedBytes": f.receivedBytes.Load(),
 	}
+}
+
+// floodSlot holds the flood of a load, of which there is one at a time.
+type floodSlot struct{ running *flood }
+
+func (s *floodSlot) begin(o *order, target netip.AddrPort, maker floodMaker) error {
+	if s.running != nil {
+		return errors.New("there is a flood already")
+	}
+	flood, err := startFlood(o, target, maker)
+	s.running = flood
+	return err
+}
+
+func (s *floodSlot) end() (fields, error) {
+	if s.running == nil {
+		return nil, errors.New("there is no flood")
+	}
+	defer func() { s.running = nil }()
+	return s.running.end(), nil
 }

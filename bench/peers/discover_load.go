@@ -26,7 +26,7 @@ const (
 type discoverLoad struct {
 	target  netip.AddrPort
 	clients []*discoverClient
-	flood   *flood
+	flood   floodSlot
 }
 
 // runDiscoverLoad takes these orders:
@@ -35,7 +35,7 @@ type discoverLoad struct {
 //	sign   each makes `messages` Pings, all different
 //	pings  sends those: `rate` a second in all, or with `parallel` of each client on the way at any time
 //	ping   `count` Pings of the first client, one after the other, `gap` ms between them
-//	flood  `rate` hostile packets a second of a `kind` (see floodKinds) from `count` sockets; `stop` ends it
+//	flood  `rate` hostile packets a second of a `kind` (see v4Flood) from `count` sockets; `stop` ends it
 //	cpu    what this process has used
 //	close  ends the clients
 func runDiscoverLoad([]string) error {
@@ -58,18 +58,17 @@ func (l *discoverLoad) handle(o *order) (fields, error) {
 		}
 		return l.clients[0].pingOften(o.Count, time.Duration(o.Gap*float64(time.Millisecond)))
 	case "flood":
-		if l.flood != nil {
-			return nil, errors.New("there is a flood already")
+		target, err := loopbackTarget(o.Port)
+		if err != nil {
+			return nil, err
 		}
-		flood, err := startFlood(o)
-		l.flood = flood
-		return nil, err
+		maker, err := newV4Flood(target)
+		if err != nil {
+			return nil, err
+		}
+		return nil, l.flood.begin(o, target, maker)
 	case "stop":
-		if l.flood == nil {
-			return nil, errors.New("there is no flood")
-		}
-		defer func() { l.flood = nil }()
-		return l.flood.end(), nil
+		return l.flood.end()
 	case "cpu":
 		return fields{"seconds": cpuSeconds()}, nil
 	case "close":

@@ -11,20 +11,24 @@ import {
 } from '../../src/discv4/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
 import { BUCKET_SIZE, compareDistance, type KadNode, type UdpEndpoint } from '../../src/kad/index.ts';
+import { V4, type V4Identity } from './engines.ts';
 import type { Port, Receiver } from './links.ts';
 import type { SimNetwork } from './network.ts';
-import { type Identity, newIdentity } from './node.ts';
 
 const LIFETIME_S = 20;
 
 /** Answers Pings and FindNodes, and Pings whom it is told to. */
 class AttackerNode implements Receiver {
-  readonly identity: Identity;
+  readonly identity: V4Identity;
   readonly #network: SimNetwork;
   readonly #port: Port;
   readonly #closest: (target: Uint8Array) => readonly KadNode[];
 
-  constructor(network: SimNetwork, identity: Identity, closest: (target: Uint8Array) => readonly KadNode[]) {
+  constructor(
+    network: SimNetwork,
+    identity: V4Identity,
+    closest: (target: Uint8Array) => readonly KadNode[],
+  ) {
     this.identity = identity;
     this.#network = network;
     this.#port = network.links.attach(identity.endpoint, this);
@@ -78,7 +82,7 @@ export class Attacker {
       const prefix = this.#prefixes[n % networks] ?? new Uint8Array(3);
       const host = 1 + (Math.floor(n / networks) % 254);
       const endpoint = { ip: formatIpv4(Uint8Array.of(...prefix, host)), port: 30303 + n };
-      return new AttackerNode(network, newIdentity(env, { endpoint }), closest);
+      return new AttackerNode(network, V4.newIdentity(env, { endpoint }), closest);
     });
   }
 

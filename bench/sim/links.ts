@@ -20,8 +20,13 @@ export interface LinkOptions {
   readonly loss?: number;
 }
 
-export interface Receiver {
-  receive(packet: Uint8Array, from: UdpEndpoint): void;
+/** A datagram, or what stands for one that long. */
+export interface Packet {
+  readonly length: number;
+}
+
+export interface Receiver<P extends Packet = Uint8Array> {
+  receive(packet: P, from: UdpEndpoint): void;
 }
 
 export interface Traffic {
@@ -36,17 +41,17 @@ const TYPE_AT = 97;
 
 export const noTraffic = (): Traffic => ({ packets: 0, bytes: 0, byType: new Array<number>(TYPES).fill(0) });
 
-function count(traffic: Traffic, packet: Uint8Array): void {
-  const type = packet[TYPE_AT] ?? 0;
+function count(traffic: Traffic, packet: Packet): void {
+  const type = packet instanceof Uint8Array ? (packet[TYPE_AT] ?? 0) : 0;
   traffic.packets++;
   traffic.bytes += packet.length;
   if (type < TYPES) traffic.byType[type] = (traffic.byType[type] ?? 0) + 1;
 }
 
 /** What is attached to the network: it sends by this. */
-export class Port {
+export class Port<P extends Packet = Uint8Array> {
   readonly endpoint: UdpEndpoint;
-  readonly receiver: Receiver;
+  readonly receiver: Receiver<P>;
   readonly sent = noTraffic();
   readonly received = noTraffic();
   /** When it last wrote to each endpoint; `undefined`: there is no NAT in front of it. */
@@ -56,7 +61,7 @@ export class Port {
 
   constructor(
     endpoint: UdpEndpoint,
-    receiver: Receiver,
+    receiver: Receiver<P>,
     { isNat, x, y }: { isNat: boolean; x: number; y: number },
   ) {
     this.endpoint = endpoint;
@@ -79,14 +84,14 @@ export class Port {
   }
 }
 
-export class Links {
+export class Links<P extends Packet = Uint8Array> {
   loss: number;
   readonly sent = noTraffic();
   /** Packets that got lost, that a NAT kept out, and that went to nobody. */
   readonly dropped = { lost: 0, nat: 0, nobody: 0 };
   readonly #env: Env;
   readonly #random: Random;
-  readonly #ports = new Map<string, Port>();
+  readonly #ports = new Map<string, Port<P>>();
 
   constructor(env: Env, { seed, loss = 0 }: LinkOptions) {
     this.#env = env;
@@ -94,18 +99,18 @@ export class Links {
     this.loss = loss;
   }
 
-  attach(endpoint: UdpEndpoint, receiver: Receiver, { isNat = false }: { isNat?: boolean } = {}): Port {
+  attach(endpoint: UdpEndpoint, receiver: Receiver<P>, { isNat = false }: { isNat?: boolean } = {}): Port<P> {
     const [x, y] = [this.#random.fraction() * SIDE_MS, this.#random.fraction() * SIDE_MS];
     const port = new Port(endpoint, receiver, { isNat, x, y });
     this.#ports.set(keyOf(endpoint), port);
     return port;
   }
 
-  detach({ endpoint }: Port): void {
+  detach({ endpoint }: Port<P>): void {
     this.#ports.delete(keyOf(endpoint));
   }
 
-  send(from: Port, packet: Uint8Array, to: UdpEndpoint): void {
+  send(from: Port<P>, packet: P, to: UdpEndpoint): void {
     count(this.sent, packet);
     count(from.sent, packet);
     const [fromKey, toKey] = [keyOf(from.endpoint), keyOf(to)];
@@ -120,7 +125,7 @@ export class Links {
     else this.#env.setTimer(delay, () => this.#deliver(packet, from.endpoint, fromKey, toKey));
   }
 
-  #deliver(packet: Uint8Array, from: UdpEndpoint, fromKey: string, toKey: string): void {
+  #deliver(packet: P, from: UdpEndpoint, fromKey: string, toKey: string): void {
     const port = this.#ports.get(toKey);
     if (port === undefined) this.dropped.nobody++;
     else if (!port.admits(fromKey, this.#env.now())) this.dropped.nat++;
@@ -130,7 +135,7 @@ export class Links {
     }
   }
 
-  #delay(a: Port, b: Port): number {
+  #delay(a: Port<P>, b: Port<P>): number {
     const detour = this.#random.chance(DETOUR_CHANCE) ? DETOUR_MS : 0;
     return 1 + Math.hypot(a.x - b.x, a.y - b.y) + this.#random.exponential(JITTER_MS) + detour;
   }

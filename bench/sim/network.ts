@@ -1,9 +1,9 @@
-import { formatIpv4 } from '../../src/base/ip.ts';
-import { isGlobal } from '../../src/base/ip-class.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { KadNode, UdpEndpoint } from '../../src/kad/index.ts';
+import { type Protocol, V4, v5 } from './engines.ts';
+import { IdSpace } from './id-space.ts';
 import { Links } from './links.ts';
-import { type Identity, newIdentity, SimNode } from './node.ts';
+import { type Identity, SimNode } from './node.ts';
 import { Random } from './random.ts';
 
 const HOUR_MS = 3_600_000;
@@ -21,6 +21,8 @@ export interface NetworkOptions {
   readonly nat?: number;
   /** Real signatures in place of cheap ones. */
   readonly isReal?: boolean;
+  /** The version of discovery. Default: 4. */
+  readonly version?: 4 | 5;
 }
 
 /** Nodes that have nothing but one bootnode to begin with. */
@@ -30,18 +32,20 @@ export class SimNetwork {
   readonly random: Random;
   /** Those that run, the bootnode first. */
   readonly nodes: SimNode[] = [];
+  readonly protocol: Protocol;
   readonly #options: NetworkOptions;
   readonly #departed: Identity[] = [];
   readonly #bootnode: Identity;
   #isChurning = false;
 
   constructor(options: NetworkOptions) {
-    const { seed, loss = 0, isReal = false } = options;
+    const { seed, loss = 0, isReal = false, version = 4 } = options;
     this.#options = options;
     this.env = new VirtualEnv({ now: BEGIN_MS, seed });
     this.random = new Random(seed ^ 0x5eed);
     this.links = new Links(this.env, { seed, loss });
-    this.#bootnode = newIdentity(this.env, { endpoint: this.freshEndpoint(), isReal });
+    this.protocol = version === 5 ? v5(seed) : V4;
+    this.#bootnode = this.protocol.newIdentity(this.env, { endpoint: this.freshEndpoint(), isReal });
     this.start(this.#bootnode);
   }
 
@@ -52,23 +56,51 @@ export class SimNetwork {
 
   /** A random public address: as a rule each in a network of its own. */
   freshEndpoint(): UdpEndpoint {
-    for (;;) {
-      const address = Uint8Array.from({ length: 4 }, () => this.random.below(256));
-      if (isGlobal(address)) return { ip: formatIpv4(address), port: UDP_PORT };
-    }
+    return { ip: this.random.address(), port: UDP_PORT };
   }
 
   newIdentity(): Identity {
     const { nat = 0, isReal = false } = this.#options;
     const isNat = this.random.chance(nat);
-    return newIdentity(this.env, { endpoint: this.freshEndpoint(), isNat, isReal });
+    return this.protocol.newIdentity(this.env, { endpoint: this.freshEndpoint(), isNat, isReal });
   }
 
-  start(identity: Identity): SimNode {
+  start(identity: Identity, options: { readonly isIdle?: boolean } = {}): SimNode {
     const seeds = identity === this.#bootnode ? [] : this.seeds;
-    const node = new SimNode(this.env, this.links, identity, seeds);
+    const { env, protocol } = this;
+    const node = new SimNode(
+      ...([env, this.links, identity] as const),
+      (send) => protocol.engine(identity, { env, seeds, send }),
+      options,
+    );
     this.nodes.push(node);
     return node;
+  }
+
+  /**
+   * So many nodes that have been there for a while: their tables are filled, and they look for nothing by themselves.
+   * @param gone the part of them that has left, which nobody has found out
+   */
+  settle(count: number, gone: number): void {
+    while (this.nodes.length < count) this.start(this.newIdentity(), { isIdle: true });
+    const ids = new IdSpace(
+      this.nodes.map(({ identity }) => identity.node),
+      new Random(this.#options.seed ^ 0x1d5),
+    );
+    const now = this.env.now();
+    for (const { identity, engine } of this.nodes) {
+      for (const node of ids.tableOf(identity.node)) {
+        engine.table.addInbound(node, now);
+        engine.table.proved(node.id);
+      }
+    }
+    const left = Math.floor(gone * (count - 1));
+    for (let i = 0; i < left; i++) {
+      const [node] = this.nodes.splice(1 + this.random.below(this.nodes.length - 1), 1);
+      node?.stop();
+    }
+    // Whoever comes at the same moment as a lookup begins does not count in it.
+    this.env.advance(1);
   }
 
   /** Lets nodes join, in even steps of time, until there are so many. @param joined told how many there are */

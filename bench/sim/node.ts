@@ -1,58 +1,35 @@
 import type { Timer } from '../../src/base/env.ts';
 import type { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { Discv4Engine, type PacketCrypto, packetCrypto } from '../../src/discv4/index.ts';
-import { type NodeRecord, signRecord } from '../../src/enr/index.ts';
-import { type KadNode, kadNode, type LookupRun, type UdpEndpoint } from '../../src/kad/index.ts';
+import type { NodeRecord } from '../../src/enr/index.ts';
+import type { KadNode, LookupRun, LookupRunEvents, Table, UdpEndpoint } from '../../src/kad/index.ts';
 import type { Links, Port } from './links.ts';
-import { cheapCrypto } from './signer.ts';
-
-const TCP_PORT = 30303;
 
 /** What a node is, whether it runs or not. */
 export interface Identity {
   readonly endpoint: UdpEndpoint;
   readonly isNat: boolean;
-  readonly crypto: PacketCrypto;
   readonly record: NodeRecord;
   readonly node: KadNode;
 }
 
-export interface IdentityOptions {
-  readonly endpoint: UdpEndpoint;
-  readonly isNat?: boolean;
-  readonly isReal?: boolean;
-}
-
-/**
- * Nobody asks for a record with the sequence number 0. It is that of all nodes with cheap signatures: records cannot be
- * signed cheaply.
- */
-let unaskedRecord: NodeRecord | undefined;
-
-export function newIdentity(
-  env: VirtualEnv,
-  { endpoint, isNat = false, isReal = false }: IdentityOptions,
-): Identity {
-  const key = isReal ? generateSecretKey(env) : undefined;
-  const publicKey = key === undefined ? env.randomBytes(64) : publicKeyOf(key);
-  const { ip, port } = endpoint;
-  unaskedRecord ??= signRecord(new Uint8Array(32).fill(1), { seq: 0n, entries: {} });
-  return {
-    ...{ endpoint, isNat },
-    crypto: key === undefined ? cheapCrypto(publicKey) : packetCrypto(key),
-    record:
-      key === undefined
-        ? unaskedRecord
-        : signRecord(key, { seq: 1n, entries: { ip, udp: port, tcp: TCP_PORT } }),
-    node: kadNode({ publicKey, ip, udpPort: port, tcpPort: TCP_PORT }),
-  };
+/** What the simulation needs of the engine of either version of discovery. */
+export interface SimEngine {
+  readonly table: Table;
+  readonly deadline: number;
+  start(now: number): void;
+  tick(now: number): void;
+  /** Whether there is something to do at once. */
+  receive(packet: Uint8Array, from: UdpEndpoint, now: number): boolean;
+  lookup(target: Uint8Array, events: LookupRunEvents): LookupRun;
+  resumeLookup(run: LookupRun, now: number): void;
+  /** Endpoints with a proof, or sessions. */
+  readonly proofs: number;
 }
 
 /** An engine with an endpoint and one timer. */
 export class SimNode {
   readonly identity: Identity;
-  readonly engine: Discv4Engine;
+  readonly engine: SimEngine;
   readonly port: Port;
   readonly startedAt: number;
   readonly #env: VirtualEnv;
@@ -61,23 +38,22 @@ export class SimNode {
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  constructor(env: VirtualEnv, links: Links, identity: Identity, seeds: readonly KadNode[]) {
-    const { endpoint, isNat, crypto, record, node } = identity;
+  constructor(
+    env: VirtualEnv,
+    links: Links,
+    identity: Identity,
+    engineOf: (send: (packet: Uint8Array, to: UdpEndpoint) => void) => SimEngine,
+    { isIdle = false }: { readonly isIdle?: boolean } = {},
+  ) {
+    const { endpoint, isNat } = identity;
     this.identity = identity;
     this.#env = env;
     this.#links = links;
     this.startedAt = env.now();
     this.port = links.attach(endpoint, this, { isNat });
-    const { ip, port } = endpoint;
-    this.engine = new Discv4Engine({
-      ...{ publicKey: node.publicKey, crypto, env, seeds },
-      host: {
-        send: (packet, to) => links.send(this.port, packet, to),
-        localRecord: () => record,
-        localEndpoint: () => ({ ip, udpPort: port, tcpPort: TCP_PORT }),
-      },
-    });
-    this.engine.start(env.now());
+    this.engine = engineOf((packet, to) => links.send(this.port, packet, to));
+    // An idle one answers, and asks when it is told to.
+    if (!isIdle) this.engine.start(env.now());
     this.#schedule();
   }
 
@@ -89,7 +65,8 @@ export class SimNode {
   }
 
   receive(packet: Uint8Array, from: UdpEndpoint): void {
-    if (this.engine.receive(packet, from, this.#env.now()) === 'queued') this.#tick();
+    if (this.engine.receive(packet, from, this.#env.now())) this.#tick();
+    else this.#schedule();
   }
 
   /** Begins a lookup, told to go on by itself. */

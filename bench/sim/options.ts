@@ -1,11 +1,12 @@
 /** What the program of the simulated network is told. */
 import { parseArgs } from 'node:util';
-import { errorText, PeerlaneError } from '../../src/base/errors.ts';
+import { errorText } from '../../src/base/errors.ts';
 import type { EclipseOptions } from './eclipse.ts';
+import { invalid, number, seedOf, wholeNumber } from './numbers.ts';
 import type { SimulationOptions } from './simulation.ts';
 
 export const USAGE = `usage: npm run bench -- discovery-sim [--nodes N] [--seed S] [--lookups N] [--join MINUTES]
-         [--settle MINUTES] [--loss PART] [--churn PART] [--nat PART] [--real-signatures] [--growth] [--json]
+         [--settle MINUTES] [--loss PART] [--churn PART] [--nat PART] [--v5] [--settled [--gone PART]] [--real-signatures] [--growth] [--json]
        npm run bench -- discovery-sim --eclipse [--nodes N] [--seed S] [--lookups N] [--json]`;
 
 const ATTACK = { victims: 6, identities: 1_000, networks: 4 };
@@ -21,12 +22,14 @@ export type ProgramOptions = { readonly json: boolean } & (
 /** @throws PeerlaneError `invalid-argument` */
 export function readOptions(args: readonly string[]): ProgramOptions {
   const values = valuesOf(args);
-  const { json = false, eclipse = false, growth = false, 'real-signatures': isReal = false } = values;
-  const seed = wholeNumber('seed', values.seed, {
-    usual: 1 + (Date.now() % 1_000_000),
-    least: 0,
-    most: 2 ** 32 - 1,
-  });
+  const {
+    json = false,
+    eclipse = false,
+    growth = false,
+    v5 = false,
+    'real-signatures': isReal = false,
+  } = values;
+  const seed = seedOf(values.seed);
   if (eclipse) {
     const other = Object.keys(values).find((name) => !OF_AN_ATTACK.includes(name));
     if (other !== undefined) throw invalid(`--${other} does not go with --eclipse`);
@@ -36,18 +39,34 @@ export function readOptions(args: readonly string[]): ProgramOptions {
   }
   const nodes = wholeNumber('nodes', values.nodes, { usual: 10_000, least: 2, most: 100_000 });
   const options: SimulationOptions = {
-    ...{ nodes, seed, isReal },
+    ...{ nodes, seed, isReal, version: v5 ? 5 : 4 },
     lookups: wholeNumber('lookups', values.lookups, { usual: 1_000, least: 1, most: 100_000 }),
     joinMinutes: number('join', values.join, { usual: 10, least: 0.01, most: 1_440 }),
     settleMinutes: number('settle', values.settle, { usual: 60, least: 0.01, most: 1_440 }),
     loss: number('loss', values.loss, { usual: 0, least: 0, most: 1 }),
     churn: number('churn', values.churn, { usual: 0, least: 0, most: 1_000 }),
     nat: number('nat', values.nat, { usual: 0, least: 0, most: 1 }),
+    ...settledOf(values),
   };
   // A hundred, a thousand... up to the number of nodes.
   const sizes: number[] = [];
   for (let size = 100; growth && size < nodes; size *= 10) sizes.push(size);
   return { kind: 'networks', json, options, sizes: [...sizes, nodes] };
+}
+
+function settledOf({
+  settled = false,
+  gone,
+  ...values
+}: ReturnType<typeof valuesOf>): Pick<SimulationOptions, 'settled'> {
+  if (!settled) {
+    if (gone !== undefined) throw invalid('--gone goes with --settled');
+    return {};
+  }
+  for (const name of ['join', 'settle', 'churn'] as const) {
+    if (values[name] !== undefined) throw invalid(`--${name} does not go with --settled`);
+  }
+  return { settled: { gone: number('gone', gone, { usual: 0, least: 0, most: 1 }) } };
 }
 
 function valuesOf(args: readonly string[]) {
@@ -63,6 +82,9 @@ function valuesOf(args: readonly string[]) {
         loss: { type: 'string' },
         churn: { type: 'string' },
         nat: { type: 'string' },
+        settled: { type: 'boolean' },
+        gone: { type: 'string' },
+        v5: { type: 'boolean' },
         'real-signatures': { type: 'boolean' },
         growth: { type: 'boolean' },
         eclipse: { type: 'boolean' },
@@ -72,28 +94,4 @@ function valuesOf(args: readonly string[]) {
   } catch (error) {
     throw invalid(errorText(error));
   }
-}
-
-interface Bounds {
-  readonly usual: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-function number(name: string, text: string | undefined, { usual, least, most }: Bounds): number {
-  if (text === undefined) return usual;
-  // Of an empty text Number makes a zero.
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= least && value <= most) return value;
-  throw invalid(`--${name} is a number from ${least} to ${most}`);
-}
-
-function wholeNumber(name: string, text: string | undefined, bounds: Bounds): number {
-  const value = number(name, text, bounds);
-  if (Number.isInteger(value)) return value;
-  throw invalid(`--${name} is a whole number from ${bounds.least} to ${bounds.most}`);
-}
-
-function invalid(message: string): PeerlaneError {
-  return new PeerlaneError('invalid-argument', message);
 }

@@ -40,7 +40,7 @@ export function tableFigures(network: SimNetwork): TableFigures {
     sums.entries += entries;
     sums.live += live;
     sums.replacements += replacements;
-    sums.proofs += engine.stats().proofs;
+    sums.proofs += engine.proofs;
     for (const { id } of engine.table.entries()) {
       const key = toBareHex(id);
       if (!isReachable.has(key)) sums.dead++;

@@ -1,3 +1,6 @@
+import { formatIpv4 } from '../../src/base/ip.ts';
+import { isGlobal } from '../../src/base/ip-class.ts';
+
 /** Numbers that follow from a seed. Each part of a simulation has its own, so that one does not shift the others. */
 export class Random {
   #state: number;
@@ -29,6 +32,18 @@ export class Random {
   /** An exponentially distributed number with this mean. */
   exponential(mean: number): number {
     return -mean * Math.log(1 - this.fraction());
+  }
+
+  bytes(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => this.below(256));
+  }
+
+  /** A public IPv4 address: as a rule each in a network of its own. */
+  address(): string {
+    for (;;) {
+      const address = this.bytes(4);
+      if (isGlobal(address)) return formatIpv4(address);
+    }
   }
 
   pick<T>(items: readonly T[]): T {

@@ -58,14 +58,14 @@ export function attackText({ nodes, identities, networks }: EclipseOptions, figu
   ]);
 }
 
-function fixed(figure: number, digits = 1): string {
+export function fixed(figure: number, digits = 1): string {
   return Number.isNaN(figure) ? '-' : figure.toFixed(digits);
 }
 
-function percent(part: number): string {
+export function percent(part: number): string {
   return Number.isNaN(part) ? '-' : `${fixed(100 * part, 2)} %`;
 }
 
-function lines(title: string, rows: readonly (readonly [string, string])[]): string {
+export function lines(title: string, rows: readonly (readonly [string, string])[]): string {
   return `\n${title}\n${rows.map(([name, value]) => `  ${name.padEnd(36)}${value}`).join('\n')}`;
 }

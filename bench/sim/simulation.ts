@@ -21,6 +21,13 @@ export interface SimulationOptions {
   /** The part of the nodes that is behind NAT. */
   readonly nat?: number;
   readonly isReal?: boolean;
+  /**
+   * Nodes do not join, nor are they left alone: they have tables as after a while, and this part of them has just left.
+   * What a network makes of its tables by itself is not seen then.
+   */
+  readonly settled?: { readonly gone: number } | undefined;
+  /** The version of discovery. Default: 4. */
+  readonly version?: 4 | 5;
 }
 
 export interface SimulationFigures {
@@ -44,27 +51,29 @@ export function simulate(
   options: SimulationOptions,
   { collect, progress = () => undefined }: Observation = {},
 ): SimulationFigures {
-  const { nodes, seed, joinMinutes, settleMinutes, loss = 0, churn = 0, nat = 0, isReal = false } = options;
+  const {
+    nodes,
+    seed,
+    joinMinutes,
+    settleMinutes,
+    loss = 0,
+    churn = 0,
+    nat = 0,
+    isReal = false,
+    version = 4,
+    settled,
+  } = options;
   const before = collect?.();
-  const network = new SimNetwork({ seed, nat, isReal });
+  const network = new SimNetwork({ seed, nat, isReal, version });
   const { env, links } = network;
-  network.grow(nodes, joinMinutes * MINUTE_MS, (count) => progress(`${count} of ${nodes} nodes have joined`));
+  if (settled === undefined) {
+    network.grow(nodes, joinMinutes * MINUTE_MS, (count) =>
+      progress(`${count} of ${nodes} nodes have joined`),
+    );
+  } else network.settle(nodes, settled.gone);
   links.loss = loss;
   network.churn(churn);
-  const half = settleMinutes / 2;
-  const settle = (from: number): void => {
-    for (let minute = 0; minute < half; minute++) {
-      env.advance(Math.min(1, half - minute) * MINUTE_MS);
-      progress(`minute ${Math.ceil(from + minute + 1)} of ${settleMinutes} is over`);
-    }
-  };
-  settle(0);
-  const { packets, bytes } = links.sent;
-  settle(half);
-  const traffic = {
-    packets: (links.sent.packets - packets) / nodes / half,
-    bytes: (links.sent.bytes - bytes) / nodes / half,
-  };
+  const traffic = settled === undefined ? settle() : { packets: Number.NaN, bytes: Number.NaN };
   const memory = before === undefined ? undefined : ((collect?.() ?? 0) - before) / nodes;
   const tables = tableFigures(network);
   const lookups = runLookups(network, {
@@ -72,4 +81,22 @@ export function simulate(
     begun: (count) => progress(`${count} of ${options.lookups} lookups have begun`),
   });
   return { nodes, lookups, tables, traffic, memory };
+
+  /** Lets the network settle. What a node sends in a minute of the last half of that time. */
+  function settle(): { packets: number; bytes: number } {
+    const half = settleMinutes / 2;
+    const pass = (from: number): void => {
+      for (let minute = 0; minute < half; minute++) {
+        env.advance(Math.min(1, half - minute) * MINUTE_MS);
+        progress(`minute ${Math.ceil(from + minute + 1)} of ${settleMinutes} is over`);
+      }
+    };
+    pass(0);
+    const { packets, bytes } = links.sent;
+    pass(half);
+    return {
+      packets: (links.sent.packets - packets) / nodes / half,
+      bytes: (links.sent.bytes - bytes) / nodes / half,
+    };
+  }
 }

@@ -5,7 +5,6 @@
 import { PeerlaneError } from '../base/errors.ts';
 import { GCM_TAG_LENGTH } from './backend.ts';
 import { checkBytes, lengthOf } from './checks.ts';
-import { hkdfSha256 as hkdf, sha256 as sha256Of } from './js/node.ts';
 import { backend } from './load.ts';
 
 const AES_KEY_LENGTH = 16;
@@ -13,6 +12,8 @@ const IV_LENGTH = 16;
 const GCM_NONCE_LENGTH = 12;
 /** RFC 5869, section 2.3. */
 const MAX_HKDF_LENGTH = 255 * 32;
+/** What Node.js takes. */
+const MAX_HKDF_INFO = 1024;
 
 /**
  * AES-128-CTR of a whole message, which encrypts and decrypts alike. Returns new bytes.
@@ -116,11 +117,12 @@ export function unmaskPacket(localId: Uint8Array, packet: Uint8Array, end: numbe
 /** SHA-256 of the concatenation of `parts`. @throws PeerlaneError `invalid-argument` */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   for (const part of parts) checkBytes(part, 'a part');
-  return sha256Of(...parts);
+  return backend.sha256(...parts);
 }
 
 /**
  * HKDF with HMAC-SHA-256 (RFC 5869), both steps.
+ * @param info of at most 1,024 bytes
  * @param length of the result in bytes, at most 8,160
  * @throws PeerlaneError `invalid-argument`
  */
@@ -133,8 +135,10 @@ export function hkdfSha256(
   checkBytes(secret, 'the secret');
   checkBytes(salt, 'the salt');
   checkBytes(info, 'the info');
+  if (lengthOf(info) > MAX_HKDF_INFO)
+    throw new PeerlaneError('invalid-argument', `the info is longer than ${MAX_HKDF_INFO} bytes`);
   if (!Number.isInteger(length) || length < 0 || length > MAX_HKDF_LENGTH) {
     throw new PeerlaneError('invalid-argument', `the length is not an integer from 0 to ${MAX_HKDF_LENGTH}`);
   }
-  return hkdf(secret, salt, info, length);
+  return backend.hkdfSha256(secret, salt, info, length);
 }

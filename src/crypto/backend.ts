@@ -171,6 +171,11 @@ export interface Backend {
   /** The 64-byte form of a compressed public key; `undefined` if it is none. */
   decompress(compressed: Uint8Array): Uint8Array | undefined;
 
+  /** SHA-256 of the concatenation of `parts`. */
+  sha256(...parts: readonly Uint8Array[]): Uint8Array;
+  /** HKDF with HMAC-SHA-256 (RFC 5869), both steps; at most 8,160 bytes. */
+  hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
+
   /** AES-128-CTR of a whole message, which encrypts and decrypts alike. */
   aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array): Uint8Array;
   /** AES-128-GCM with a nonce of 12 bytes: the ciphertext and the tag. */

@@ -17,7 +17,7 @@ import { eciesDecrypt, eciesEncrypt } from './js/ecies.ts';
 import { envelopes } from './js/envelopes.ts';
 import { type DecodeBatch, type EncodeBatch, JsFrameSession, SharedBlock } from './js/frame.ts';
 import { keccak256, keccak256Many } from './js/keccak.ts';
-import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
+import { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './js/node.ts';
 import { decompress, ecdh, publicKey, recover, sharedPoint, sign, verify } from './js/secp256k1.ts';
 import { snappyCompress, snappyUncompress } from './js/snappy.ts';
 import { sealPacket, unmask } from './js/v5-packet.ts';
@@ -131,6 +131,8 @@ export const jsBackend: Backend = {
   sharedPoint,
   verify,
   decompress,
+  sha256,
+  hkdfSha256,
   aes128Ctr,
   gcmSeal,
   gcmOpen,

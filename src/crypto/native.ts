@@ -21,11 +21,12 @@ import {
 } from './backend.ts';
 import { lengthOf } from './checks.ts';
 import { isCutOff } from './elf.ts';
-import { aes128Ctr, gcmOpen, gcmSeal } from './js/node.ts';
+import { aes128Ctr, gcmOpen, gcmSeal, hkdfSha256, sha256 } from './js/node.ts';
+import { PacketMemory } from './packet-memory.ts';
 
 const DIGEST_LENGTH = 32;
-/** To make memory for each packet takes as long as to seal it; they are gone when they have been sent. */
-const PACKETS_LENGTH = 16 * 1024;
+/** The longest key of an HMAC that the addon takes: a longer one would have to be hashed first. */
+const MAX_HMAC_KEY = 64;
 const NO_SLOTS = new Uint32Array(0);
 const NO_PIECES: InputPieces = { pieces: [], counts: new Uint32Array(0) };
 const NONE_STAGED: StagedPayloads = { bytes: new Uint8Array(0), places: new Uint32Array(0) };
@@ -60,6 +61,9 @@ interface Addon {
   verifyOfScratch(): boolean;
   /** Of the compressed key. */
   decompressOfScratch(): boolean;
+  sha256OfScratch(length: number): void;
+  /** Of the secret, the salt of at most 64 bytes, and the info. */
+  hkdfSha256OfScratch(length: number, secretLength: number, saltLength: number, infoLength: number): void;
   /** Of the key, the IV and the message. */
   aes128CtrOfScratch(length: number): void;
   /** Of the key, the nonce, the plaintext and the authenticated data. */
@@ -185,9 +189,7 @@ class NativeBackend implements Backend {
   /** The length of the results' part of scratch, and of the arguments'. */
   readonly #half: number;
   readonly #gone: FinalizationRegistry<number>;
-  /** Where packets are put one behind another, and how far it is full. */
-  #packets = new Uint8Array(0);
-  #packed = 0;
+  readonly #packets = new PacketMemory();
   /** Kept from call to call; absent while a call has it. */
   #slots: Uint32Array = NO_SLOTS;
 
@@ -203,10 +205,8 @@ class NativeBackend implements Backend {
     const length = this.#give(...parts);
     if (length === undefined) this.#addon.keccak256(parts);
     else this.#addon.keccak256OfScratch(length);
-    const digest = this.#scratch.slice(0, DIGEST_LENGTH);
     // Secrets are digests, too.
-    this.#scratch.fill(0, 0, DIGEST_LENGTH);
-    return digest;
+    return this.#takeSecret(DIGEST_LENGTH);
   }
 
   keccak256Many(inputs: readonly Uint8Array[], out: Uint8Array): void {
@@ -254,6 +254,21 @@ class NativeBackend implements Backend {
   decompress(compressed: Uint8Array): Uint8Array | undefined {
     this.#give(compressed);
     return this.#result(this.#addon.decompressOfScratch(), PUBLIC_KEY_LENGTH);
+  }
+
+  sha256(...parts: readonly Uint8Array[]): Uint8Array {
+    const length = this.#give(...parts);
+    if (length === undefined) return sha256(...parts);
+    this.#addon.sha256OfScratch(length);
+    return this.#takeSecret(DIGEST_LENGTH);
+  }
+
+  hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+    const isShort = salt.length <= MAX_HMAC_KEY && length <= this.#half;
+    if (!isShort || this.#give(secret, salt, info) === undefined)
+      return hkdfSha256(secret, salt, info, length);
+    this.#addon.hkdfSha256OfScratch(length, secret.length, salt.length, info.length);
+    return this.#takeSecret(length);
   }
 
   sealPacket(destId: Uint8Array, key: Uint8Array, head: Uint8Array, plaintext: Uint8Array): Uint8Array {
@@ -416,15 +431,17 @@ class NativeBackend implements Backend {
     return ok ? this.#scratch.slice(0, length) : undefined;
   }
 
+  /** Bytes at the start of scratch, which stay there no longer. */
+  #takeSecret(length: number): Uint8Array {
+    const bytes = this.#scratch.slice(0, length);
+    this.#scratch.fill(0, 0, length);
+    return bytes;
+  }
+
   /** Bytes at the start of scratch, in memory that they share with other packets. */
   #packet(length: number): Uint8Array {
-    if (this.#packed + length > this.#packets.length) {
-      this.#packets = new Uint8Array(PACKETS_LENGTH);
-      this.#packed = 0;
-    }
-    const packet = this.#packets.subarray(this.#packed, this.#packed + length);
+    const packet = this.#packets.take(length);
     packet.set(this.#scratch.subarray(0, length));
-    this.#packed += length;
     return packet;
   }
 
@@ -471,7 +488,10 @@ function unusable(addon: object): string | undefined {
 
 function isAddon(addon: object): addon is Addon {
   return (
-    'scratch' in addon && 'encodeMany' in addon && 'envelopesBeside' in addon && 'unmaskOfScratch' in addon
+    'scratch' in addon &&
+    'encodeMany' in addon &&
+    'envelopesBeside' in addon &&
+    'hkdfSha256OfScratch' in addon
   );
 }
 

@@ -45,6 +45,9 @@ export const KNOWN = {
   masked: fromHex(
     'c9ab6f8b4e3d899dea4f35575ae37381e80d5d1954508fc7768d439cff3be76ab98a62e48c917ee3364124f47639e8d0e5a74332996351c4ea86a494c2043c14434ef3567f43f928411e6fddb0',
   ),
+  sha256: fromHex('b2b0971ba1e6031e18ae3e85c783c3641bccf221db25c7d2768dc9d2bb44a278'),
+  /** HKDF of `SECRET_KEY`, with `DIGEST` as salt and `PLAINTEXT` as info: two blocks. */
+  hkdf: fromHex('8a6fea2aeaed9aedc25b6ffddf84ae425703fe74ff293863f9ca4e3dfb10b2ebab7ad123305630c7'),
   /** Keccak-256 of the ECIES packet. */
   packet: fromHex('86c608029b57acbf96df9c8f2ebd35fb678ab4b155dc1c008ed25b4d22db8539'),
   /** Keccak-256 of the frames of `MESSAGES`. */
@@ -117,6 +120,13 @@ function ecies(backend: Backend): boolean {
   if (!same(backend.eciesDecrypt(SECRET_KEY, packet, AUTH_DATA), PLAINTEXT)) return false;
   packet[100] = (packet[100] ?? 0) ^ 1;
   return backend.eciesDecrypt(SECRET_KEY, packet, AUTH_DATA) === undefined;
+}
+
+function sha256(backend: Backend): boolean {
+  return (
+    same(backend.sha256(PLAINTEXT.subarray(0, 7), PLAINTEXT.subarray(7)), KNOWN.sha256) &&
+    same(backend.hkdfSha256(SECRET_KEY, DIGEST, PLAINTEXT, 40), KNOWN.hkdf)
+  );
 }
 
 function aes(backend: Backend): boolean {
@@ -193,7 +203,7 @@ function snappy(backend: Backend): boolean {
   return block.length < long.length && backend.snappyUncompress(block, back) && equalBytes(back, long);
 }
 
-const CHECKS = { keccak, secp256k1, ecies, aes, frames, snappy } as const;
+const CHECKS = { keccak, secp256k1, sha256, ecies, aes, frames, snappy } as const;
 
 /** The name of the first check that `backend` fails, or `undefined`. @throws whatever the backend throws */
 export function failedSelfTest(backend: Backend): string | undefined {

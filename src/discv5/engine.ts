@@ -18,11 +18,11 @@ import {
   type UdpEndpoint,
   Upkeep,
 } from '../kad/index.ts';
+import { type Discv5Crypto, discv5Crypto } from './crypto.ts';
 import { lookupDistances } from './distances.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 import type { Identity } from './handshake.ts';
-import { KnownRecords } from './known-records.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 import { type Discv5MessageKind, decodeMessage, MESSAGE_TYPE, type Message } from './messages.ts';
 import {
@@ -57,6 +57,8 @@ export interface Discv5Options {
   readonly limits?: Partial<Discv5Limits>;
   /** What topic discovery is tuned by; `false`: this node takes no part in it. Default: as the specification has it. */
   readonly topics?: Partial<TopicParameters> | false;
+  /** Default: the real one. */
+  readonly crypto?: Discv5Crypto;
 }
 
 /** What came of a datagram: `foreign`: it is none of this protocol, nor of this node's. */
@@ -66,7 +68,7 @@ export class Discv5Engine {
   readonly table: Table;
   readonly #host: Discv5Host;
   readonly #agenda = new Agenda();
-  readonly #known = new KnownRecords();
+  readonly #crypto: Discv5Crypto;
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #responder: Responder;
@@ -79,8 +81,10 @@ export class Discv5Engine {
     ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
   };
 
-  constructor({ identity, host, env, seeds = [], limits, topics = {} }: Discv5Options) {
+  constructor(options: Discv5Options) {
+    const { identity, host, env, seeds = [], limits, topics = {}, crypto = discv5Crypto() } = options;
     this.#host = host;
+    this.#crypto = crypto;
     const randomBytes = (length: number) => env.randomBytes(length);
     const table = new Table({
       ...{ localId: identity.id, randomBytes },
@@ -93,7 +97,7 @@ export class Discv5Engine {
     this.table = table;
     const localRecord = () => host.localRecord();
     this.#wire = new Wire({
-      ...{ identity, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
+      ...{ identity, crypto, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
       send: (packet, to) => host.send(packet, to),
       recordOf: (id) => table.get(id)?.record,
     });
@@ -313,7 +317,7 @@ export class Discv5Engine {
   }
 
   #asked(node: KadNode) {
-    return { node, known: this.#known, reaches: (ip: string) => this.#reaches(ip) };
+    return { node, known: this.#crypto.records, reaches: (ip: string) => this.#reaches(ip) };
   }
 
   #ping(node: KadNode, done: Done<Discv5Ping>, ask: 'ask' | 'askNamed' = 'ask'): void {
@@ -403,8 +407,15 @@ export class Discv5Engine {
         this.#topics?.query(sender, message);
         return;
       default:
-        if (!this.#requests.take(remote, message)) this.#dropped.unsolicited++;
+        if (this.#requests.take(remote, message)) this.#proved(remote);
+        else this.#dropped.unsolicited++;
     }
+  }
+
+  /** Somebody has answered with keys that nobody has who was not sent our packets there: if an entry says so, it is there. */
+  #proved({ id, endpoint }: Remote): void {
+    const entry = this.table.get(id);
+    if (entry?.ip === endpoint.ip && entry.udpPort === endpoint.port) this.table.proved(id);
   }
 
   /** A node of the table says that it has a record of that number. */

@@ -89,8 +89,7 @@ export function acceptHandshake(
 
 /** A record that came in a handshake packet, which has to be its sender's. */
 function recordOf(encoded: Uint8Array, id: Uint8Array): NodeRecord | 'invalid' {
-  // The record outlives the packet.
-  const record = unlessError(() => decodeRecord(encoded.slice()), 'invalid-record');
+  const record = unlessError(() => decodeRecord(encoded), 'invalid-record');
   return record !== undefined && equalBytes(record.nodeId, id) ? record : 'invalid';
 }
 

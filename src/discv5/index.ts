@@ -1,5 +1,6 @@
 /** Node discovery v5.1 (discv5-wire.md, discv5-theory.md), as a machine. */
 export { HANDSHAKE_TIMEOUT_MS, MAX_CHALLENGED } from './challenges.ts';
+export type { Discv5Crypto, RecordReader } from './crypto.ts';
 export { lookupDistances, MAX_DISTANCE } from './distances.ts';
 export type { Discv5DropReason } from './drop-reason.ts';
 export { Discv5Engine, type Discv5Host, type Discv5Options, type Discv5Reception } from './engine.ts';

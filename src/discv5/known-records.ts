@@ -23,7 +23,7 @@ export class KnownRecords {
     const key = toBareHex(encoded.subarray(SIGNATURE_AT, SIGNATURE_END));
     const known = this.#known.get(key);
     if (known !== undefined && equalBytes(known.encoded, encoded)) return known;
-    const record = unlessError(() => decodeRecord(encoded.slice()));
+    const record = unlessError(() => decodeRecord(encoded));
     if (record === undefined) return undefined;
     this.#known.set(key, record);
     forgetOldest(this.#known, MAX_KNOWN_RECORDS);

@@ -10,7 +10,7 @@ import {
   mayRelay,
   nodeOfRecord,
 } from '../kad/index.ts';
-import type { KnownRecords } from './known-records.ts';
+import type { RecordReader } from './crypto.ts';
 import type { Message } from './messages.ts';
 import type { Question, RequestFailure } from './requests.ts';
 
@@ -61,7 +61,7 @@ export function talkQuestion(protocol: Uint8Array, request: Uint8Array, done: Do
 /** Whose records are taken of an answer. */
 export interface Asked {
   readonly node: KadNode;
-  readonly known: KnownRecords;
+  readonly known: RecordReader;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
 }
@@ -69,7 +69,7 @@ export interface Asked {
 /** Counts the messages of an answer, and collects the records of which something holds. */
 export class Answer {
   readonly records: NodeRecord[] = [];
-  readonly #known: KnownRecords;
+  readonly #known: RecordReader;
   readonly #accepts: (record: NodeRecord) => boolean;
   readonly #seen = new Set<string>();
   readonly #maxMessages: number;
@@ -77,7 +77,7 @@ export class Answer {
   #total = 0;
 
   constructor(
-    known: KnownRecords,
+    known: RecordReader,
     accepts: (record: NodeRecord) => boolean,
     maxMessages: number = MAX_ANSWER_MESSAGES,
   ) {

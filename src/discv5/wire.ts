@@ -3,8 +3,9 @@ import { equalBytes } from '../base/bytes.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { type KadNode, type Origin, originOf, type UdpEndpoint } from '../kad/index.ts';
 import { type Challenge, Challenges, HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
+import type { Discv5Crypto } from './crypto.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
-import { acceptHandshake, beginHandshake, type Identity } from './handshake.ts';
+import type { Identity } from './handshake.ts';
 import { type Discv5Limits, Limits } from './limits.ts';
 import {
   type HandshakePacket,
@@ -48,6 +49,7 @@ export type Received =
 
 export interface WireContext {
   readonly identity: Identity;
+  readonly crypto: Pick<Discv5Crypto, 'begin' | 'accept'>;
   readonly limits: Discv5Limits;
   randomBytes(length: number): Uint8Array;
   send(packet: Uint8Array, to: UdpEndpoint): void;
@@ -128,7 +130,8 @@ export class Wire {
     const challenge = this.#challenges.get(remote, now);
     if (challenge === undefined) return dropped('handshake');
     if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');
-    const accepted = acceptHandshake(this.#context.identity, packet, challenge);
+    const { identity, crypto } = this.#context;
+    const accepted = crypto.accept(identity, packet, challenge);
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
@@ -164,8 +167,8 @@ export class Wire {
    * @throws PeerlaneError `invalid-public-key`
    */
   answer(node: KadNode, remote: Remote, challenge: WhoareyouPacket, plaintext: Uint8Array): void {
-    const { identity, randomBytes, localRecord } = this.#context;
-    const { keys, ...proof } = beginHandshake(identity, challenge, node, localRecord(), randomBytes);
+    const { identity, crypto, randomBytes, localRecord } = this.#context;
+    const { keys, ...proof } = crypto.begin(identity, challenge, node, localRecord(), randomBytes);
     const network = originOf(remote.endpoint)?.network;
     const write = this.sessions.establish(remote, network, keys, node.record).nextWrite(randomBytes);
     if (write === undefined) return;

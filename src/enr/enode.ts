@@ -77,6 +77,8 @@ function formatted(enode: Enode): string {
   return parts.join('');
 }
 
+const ENDPOINT_KEYS = ['ip', 'ip6', 'tcp', 'udp', 'tcp6', 'udp6'] as const;
+
 /** Where a record says that its node listens. */
 export interface RecordEndpoint {
   /** An IPv4 address, or an IPv6 address (RFC 5952) that holds none. */
@@ -95,7 +97,7 @@ export interface RecordEndpoint {
 export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   checkRecord(record);
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
-  const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries();
+  const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries(ENDPOINT_KEYS);
   const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
   for (const [text = '', tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
     const address = parseIp(text);

@@ -1,5 +1,5 @@
 /** Ethereum Node Records (EIP-778; enr.md). */
-import { checkLength, checkUint64, invalidArgument } from '../base/checks.ts';
+import { checkArray, checkLength, checkUint64, invalidArgument } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { COMPACT_SIGNATURE_LENGTH, PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import {
@@ -81,13 +81,19 @@ export class NodeRecord {
     return encoded && sensible(key, encoded);
   }
 
-  /** The values of all known entries, each as `get` gives it: sooner than one after the other. */
-  entries(): Partial<Entries> {
+  /**
+   * The values of all known entries, or of those under `keys`, each as `get` gives it: sooner than one after the other.
+   * @throws PeerlaneError `invalid-argument`
+   */
+  entries(keys?: readonly EntryKey[]): Partial<Entries> {
+    if (keys !== undefined) checkArray('keys', keys);
     const values: { -readonly [K in EntryKey]?: Entries[K] } = {};
     const put = <K extends EntryKey>(key: K, value: Entries[K] | undefined): void => {
       if (value !== undefined) values[key] = value;
     };
-    for (const [key, encoded] of this.pairs) if (isEntryKey(key)) put(key, sensible(key, encoded));
+    for (const [key, encoded] of this.pairs) {
+      if (isEntryKey(key) && (keys?.includes(key) ?? true)) put(key, sensible(key, encoded));
+    }
     return values;
   }
 

@@ -70,6 +70,11 @@ export class LookupRun {
     return this.#isDone;
   }
 
+  /** Questions that were put to nodes. */
+  get asked(): number {
+    return this.#lookup.asked;
+  }
+
   /** The closest nodes that have answered, nearest first. */
   get result(): KadNode[] {
     return this.#lookup.result;

@@ -128,6 +128,11 @@ export class Lookup {
     return candidate.isRepeated ? undefined : place;
   }
 
+  /** How many questions there have been. */
+  get asked(): number {
+    return this.#asked;
+  }
+
   /** Nobody is left to be asked, and nobody's answer is awaited. */
   get done(): boolean {
     if (this.#inFlight > 0) return false;

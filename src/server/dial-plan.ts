@@ -20,9 +20,10 @@ export interface DialCandidate {
 
 export interface DialRound {
   readonly now: number;
+  /** Of those of one kind and one time the first goes first; whom there is no room for may be left out. */
   readonly candidates: readonly DialCandidate[];
   /** Keys of nodes that are connected, or being dialed. */
-  readonly busy: ReadonlySet<string>;
+  readonly busy: Pick<ReadonlySet<string>, 'has'>;
   /** Dials in progress. */
   readonly pending: number;
   readonly maxPending: number;

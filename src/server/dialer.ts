@@ -12,8 +12,9 @@ import {
   outcomeOf,
   outcomeOfStay,
 } from './dial-backoff.ts';
-import { BLANK, backoffOfRemoved, type Candidate, soonAgain } from './dial-candidate.ts';
-import { OTHERS_TURN, planDials, REDIAL_INTERVAL_MS } from './dial-plan.ts';
+import { BLANK, backoffOfRemoved, type Candidate, readyAt, soonAgain } from './dial-candidate.ts';
+import { Candidates } from './dial-candidates.ts';
+import { OTHERS_TURN, planDials } from './dial-plan.ts';
 import { type DialTarget, hasPlacesOf, isAt, rotated } from './dial-target.ts';
 import type { DialerOptions } from './dialer-options.ts';
 import { Dials } from './dials.ts';
@@ -23,7 +24,7 @@ import type { Peer } from './peer.ts';
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
 export class Dialer {
   readonly #options: DialerOptions;
-  readonly #candidates = new Map<string, Candidate>();
+  readonly #candidates = new Candidates();
   readonly #dials: Dials;
   readonly #history = new DialHistory();
   readonly #outage = new Outage();
@@ -67,17 +68,17 @@ export class Dialer {
     if (known === undefined) {
       const backoff = soonAgain(this.#history.get(key), this.#options.env.now());
       const kind = { key, target, isFound: false, isStatic };
-      this.#candidates.set(key, { ...BLANK, ...kind, backoff: isStatic ? backoff : this.#history.get(key) });
+      this.#candidates.add({ ...BLANK, ...kind, backoff: isStatic ? backoff : this.#history.get(key) });
     } else {
       // The same object: the dial that may be under way tells it what becomes of it.
-      if (isStatic && !known.isStatic && !known.isHeld) known.backoff = undefined;
-      if (!hasPlacesOf(known.target, target)) {
-        Object.assign(known, BLANK);
-        this.#dials.abortPlanned(key);
-      }
-      known.target = target;
-      known.isFound = false;
-      known.isStatic ||= isStatic;
+      const isMoved = !hasPlacesOf(known.target, target);
+      const isWanted = isStatic && !known.isStatic && !known.isHeld;
+      this.#candidates.change(known, {
+        ...(isWanted && { backoff: undefined }),
+        ...(isMoved && BLANK),
+        ...{ target, isFound: false, isStatic: known.isStatic || isStatic },
+      });
+      if (isMoved) this.#dials.abortPlanned(key);
     }
     this.#history.delete(key);
     this.plan();
@@ -86,7 +87,7 @@ export class Dialer {
   /** Nodes that are known and not connected: the static ones, those that are not dialed for how they behaved, and all. */
   get waiting(): { readonly kept: number; readonly shunned: number; readonly all: number } {
     let [kept, shunned, all] = [0, 0, 0];
-    for (const { key, isStatic, target, isHeld } of this.#candidates.values()) {
+    for (const { key, isStatic, target, isHeld } of this.#candidates) {
       if (this.#options.peers.get(key) !== undefined) continue;
       all++;
       if (isStatic) kept++;
@@ -112,22 +113,20 @@ export class Dialer {
 
   /** Nodes that are to be dialed as soon as there is a slot. */
   #waitingForSlots(): Candidate[] {
-    const { env, peers } = this.#options;
-    const now = env.now();
-    return [...this.#candidates.values()].filter((candidate) => {
-      const { key, isStatic } = candidate;
-      const isBusy = this.#dials.has(key) || peers.get(key) !== undefined;
-      return !isStatic && !isBusy && this.#dueAt(candidate) <= now;
-    });
+    const now = this.#options.env.now();
+    const ready = this.#candidates.ready(false, now);
+    return ready.filter((one) => !this.#isBusy(one.key) && this.#dueAt(one) <= now);
+  }
+
+  /** Whether a node is connected, or being dialed. */
+  #isBusy(key: string): boolean {
+    return this.#dials.has(key) || this.#options.peers.get(key) !== undefined;
   }
 
   /** Whether there is no reason to dial the node if it is found: it is here, known, or was dialed a short time ago. */
   leavesOut(key: string): boolean {
     return (
-      this.#candidates.has(key) ||
-      this.#dials.has(key) ||
-      this.#options.peers.get(key) !== undefined ||
-      !this.#history.isOpen(key, this.#options.env.now())
+      this.#candidates.has(key) || this.#isBusy(key) || !this.#history.isOpen(key, this.#options.env.now())
     );
   }
 
@@ -136,7 +135,7 @@ export class Dialer {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
     const backoff = this.#history.get(key);
-    this.#candidates.set(key, { ...BLANK, key, target, isStatic: false, isFound: true, backoff });
+    this.#candidates.add({ ...BLANK, key, target, isStatic: false, isFound: true, backoff });
     this.plan();
   }
 
@@ -159,19 +158,19 @@ export class Dialer {
     const { env, random = () => randomOf(env) } = this.#options;
     const from = isOfUse(outcome) ? (candidate.dialedAt ?? Number.NEGATIVE_INFINITY) : env.now();
     const result = { outcome, from, isStatic, isLonely: this.#isLonely(target), random: random() };
-    candidate.backoff = backoffAfter(backoff, result);
-    if (outcome !== 'own') candidate.isGone = outcome === 'unreachable';
+    const isGone = outcome === 'own' ? candidate.isGone : outcome === 'unreachable';
+    const next = backoffAfter(backoff, result);
+    this.#candidates.change(candidate, { backoff: next, isGone });
     if (!isFound || this.#candidates.get(key) !== candidate) return;
     this.#candidates.delete(key);
-    this.#history.put(key, candidate.backoff);
+    this.#history.put(key, next);
   }
 
   /** It can be reached there at once: its wait was for where it cannot. */
   #moved(key: string, target: DialTarget): void {
     const candidate = this.#candidates.get(key);
     if (candidate === undefined || !this.#isRunning) return;
-    candidate.target = target;
-    Object.assign(candidate, BLANK);
+    this.#candidates.change(candidate, { ...BLANK, target });
     this.#options.moved?.(target);
     this.plan();
   }
@@ -201,7 +200,7 @@ export class Dialer {
 
   /** Nodes that are known to be at an address, by the name that `banNameOf` gives it. */
   keysAt(name: string): string[] {
-    return [...this.#candidates.values()].filter(({ target }) => isAt(target, name)).map(({ key }) => key);
+    return [...this.#candidates].filter(({ target }) => isAt(target, name)).map(({ key }) => key);
   }
 
   /** Whether a node that is kept connected is at an address. */
@@ -212,13 +211,10 @@ export class Dialer {
   /** Dials a node, or the nodes at an address, as if they had never failed: the user has taken them back. */
   forgive({ kind, name }: BanTarget): void {
     if (kind === 'node') this.#history.delete(name);
-    for (const candidate of this.#candidates.values()) {
+    for (const candidate of this.#candidates) {
       const { key, target, isHeld } = candidate;
       const isMeant = kind === 'node' ? key === name : isHeld || isAt(target, name);
-      if (!isMeant) continue;
-      candidate.backoff = undefined;
-      candidate.isHeld = false;
-      candidate.isGone = false;
+      if (isMeant) this.#candidates.change(candidate, { backoff: undefined, isHeld: false, isGone: false });
     }
     this.plan();
   }
@@ -242,25 +238,24 @@ export class Dialer {
     this.#timer?.cancel();
     this.#timer = undefined;
     const now = env.now();
+    const [pending, freeSlots] = [this.#dials.size, peers.freeDialSlots - this.#attemptsForSlots];
+    const [busy, room] = [{ has: (key: string) => this.#isBusy(key) }, maxPending - pending];
+    const query = { now, isBusy: busy.has, dueAt: (candidate: Candidate) => this.#dueAt(candidate) };
+    const kept = this.#candidates.due(true, { ...query, max: room });
+    const others = this.#candidates.due(false, { ...query, max: Math.min(room, freeSlots) });
     const { dial, nextAt } = planDials({
-      now,
-      candidates: [...this.#candidates.values()].map((one) => ({ ...one, dueAt: this.#dueAt(one) })),
-      busy: new Set([...peers.keys(), ...this.#dials.keys()]),
-      pending: this.#dials.size,
-      maxPending,
-      freeSlots: peers.freeDialSlots - this.#attemptsForSlots,
-      planned: this.#begun,
+      ...{ now, candidates: [...kept, ...others], busy },
+      ...{ pending, maxPending, freeSlots, planned: this.#begun },
     });
     this.#begun += dial.length;
     for (const key of dial) {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
       const { target } = candidate;
-      candidate.dialedAt = now;
-      candidate.isHeld = false;
+      this.#candidates.change(candidate, { dialedAt: now, isHeld: false });
       this.#dials.begin(key, target, !candidate.isStatic).then(
         () => {
-          candidate.isGone = false;
+          this.#candidates.change(candidate, { isGone: false });
           this.#search.forget(key);
           this.#outage.dialed(target.host, 'stayed');
           this.plan();
@@ -286,7 +281,7 @@ export class Dialer {
     if (isThere) {
       this.#over(candidate, outcome);
       this.#hold(candidate, error);
-      candidate.target = rotated(candidate.target);
+      this.#candidates.change(candidate, { target: rotated(candidate.target) });
     }
     const redialInMs = this.redialInMs(key);
     this.#options.failed({ enode, error, outcome, redialInMs, isFound });
@@ -304,12 +299,9 @@ export class Dialer {
     if (code !== 'banned' || typeof details.until !== 'number') return;
     const { env } = this.#options;
     const leftMs = Math.min(MAX_DIAL_BACKOFF_MS, details.until - env.unixTime());
-    candidate.backoff = {
-      until: env.now() + Math.max(0, leftMs),
-      failures: candidate.backoff?.failures ?? 0,
-    };
-    candidate.dialedAt = undefined;
-    candidate.isHeld = true;
+    const until = env.now() + Math.max(0, leftMs);
+    const backoff = { until, failures: candidate.backoff?.failures ?? 0 };
+    this.#candidates.change(candidate, { backoff, dialedAt: undefined, isHeld: true });
   }
 
   #shunnedForMs(target: DialTarget): number {
@@ -317,11 +309,9 @@ export class Dialer {
   }
 
   /** When a node may be dialed again, by what came of its last dial and by how it has behaved. */
-  #dueAt({ dialedAt, backoff, target }: Candidate): number {
-    // A dial by a caller, or a peer that came in, leaves no wait.
-    const again = (dialedAt ?? Number.NEGATIVE_INFINITY) + REDIAL_INTERVAL_MS;
-    const due = Math.max(again, backoff?.until ?? Number.NEGATIVE_INFINITY);
-    const shunnedMs = this.#shunnedForMs(target);
+  #dueAt(candidate: Candidate): number {
+    const due = readyAt(candidate);
+    const shunnedMs = this.#shunnedForMs(candidate.target);
     return shunnedMs === 0 ? due : Math.max(due, this.#options.env.now() + shunnedMs);
   }
 

@@ -63,6 +63,8 @@ function validCalls(addon: Exports): Record<string, () => unknown[]> {
       const signature = addon.scratch.slice(0, 64);
       return given([KEY, signature, publicKey()]);
     },
+    sha256OfScratch: () => [32],
+    hkdfSha256OfScratch: () => given([new Uint8Array(33 + 64 + 9)], 40, 33, 64, 9),
     aes128CtrOfScratch: () => given([new Uint8Array(16 + 16 + 9)], 9),
     gcmSealOfScratch: () => given([new Uint8Array(16 + 12 + 9 + 5)], 9, 5),
     gcmOpenOfScratch: () => given([new Uint8Array(16 + 12 + 20 + 5)], 20, 5),

@@ -1,5 +1,5 @@
 /** AES-128 in both modes, HKDF, and the checks before them. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, EMPTY, fromHex, toBareHex } from '../../src/base/bytes.ts';
@@ -131,6 +131,23 @@ describe('hashes', () => {
     );
   });
 
+  it("are what Node's are, whatever the lengths", () => {
+    const bytes = byteArrays(0, 200);
+    fc.assert(
+      fc.property(bytes, bytes, bytes, fc.nat(300), (secret, salt, info, length) => {
+        const oracle = new Uint8Array(hkdfSync('sha256', secret, salt, info, length));
+        expect(hkdfSha256(secret, salt, info, length)).toEqual(oracle);
+        expect(toBareHex(sha256(secret, salt))).toBe(
+          createHash('sha256').update(secret).update(salt).digest('hex'),
+        );
+      }),
+      { numRuns: runs(300) },
+    );
+    expect(hkdfSha256(KEY, KEY, new Uint8Array(1024), 8160)).toEqual(
+      new Uint8Array(hkdfSync('sha256', KEY, KEY, new Uint8Array(1024), 8160)),
+    );
+  });
+
   it('are of all parts together', () => {
     const whole = Uint8Array.from({ length: 100 }, (_, i) => i);
     expect(sha256(whole.subarray(0, 7), EMPTY, whole.subarray(7))).toEqual(sha256(whole));
@@ -183,6 +200,7 @@ describe('arguments', () => {
     ['an end in a byte', () => unmaskPacket(ID, bytes, 16.5)],
     ['a packet of 2,049 bytes', () => unmaskPacket(ID, new Uint8Array(2049), 16)],
     ['half a byte', () => hkdfSha256(KEY, KEY, KEY, 0.5)],
+    ['a longer info than Node.js takes', () => hkdfSha256(KEY, KEY, new Uint8Array(1025), 1)],
     ['more bytes than HKDF gives', () => hkdfSha256(KEY, KEY, KEY, 8161)],
     ['no salt', () => Reflect.apply(hkdfSha256, undefined, [KEY])],
     ['a number as part', () => Reflect.apply(sha256, undefined, [5])],

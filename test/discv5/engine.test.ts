@@ -142,6 +142,18 @@ describe('the table', () => {
     expect(c.engine.table.isLive(a.id)).toBe(false);
   });
 
+  it('has for live whoever answers a question where it is said to be, and nobody elsewhere', () => {
+    const { network, a, b } = pair();
+    const c = new SimNode(network);
+    for (const named of [b.node, { ...c.node, udpPort: c.node.udpPort + 1 }]) a.engine.addNamed(named, a.now);
+    expect(a.engine.table.isLive(b.id)).toBe(false);
+    const asked = [a.findNode(b.node, [256]), a.findNode(c.node, [256])];
+    network.env.advance(400);
+    expect(asked.map(({ result }) => result)).toEqual([[], []]);
+    expect(a.engine.table.isLive(b.id)).toBe(true);
+    expect(a.engine.table.isLive(c.id)).toBe(false);
+  });
+
   it('answers a node behind a translator, and names it to nobody', () => {
     const network = new Network();
     const [hidden, b, c] = [

@@ -1,10 +1,15 @@
 /** Packets with valid masking of somebody who keeps to nothing else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeMessage, MAX_CHALLENGED, type Message } from '../../src/discv5/index.ts';
-import { randomMessage } from '../../src/discv5/packet.ts';
+import {
+  DEFAULT_DISCV5_LIMITS,
+  encodeMessage,
+  MAX_CHALLENGED,
+  type Message,
+} from '../../src/discv5/index.ts';
+import { randomMessage, sealWhoareyou } from '../../src/discv5/packet.ts';
 import { MAX_SESSIONS_OF_NETWORK, Sessions } from '../../src/discv5/sessions.ts';
-import { MAX_RATED, MAX_RATED_SUBNETS } from '../../src/kad/index.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS, type UdpEndpoint } from '../../src/kad/index.ts';
 import { Network } from '../support/packet-network.ts';
 import { runs } from '../support/runs.ts';
 import { SimNode } from './network.ts';
@@ -132,6 +137,53 @@ describe('a flood', () => {
     expect(rated).toBeLessThanOrEqual(2 * (MAX_RATED + MAX_RATED_SUBNETS) + MAX_RATED);
     const ping = friend.ping(node.node);
     network.env.advance(100);
+    expect(ping.result).toBeDefined();
+  });
+
+  it('of all kinds is answered with no packet larger than what came, and no more often than strangers may be', () => {
+    const { network, node, puppet } = met();
+    const { env } = network;
+    const friend = new SimNode(network);
+    friend.ping(node.node);
+    env.advance(1_000);
+    puppet.knock(node);
+    const [begun, before] = [env.now(), node.engine.stats()];
+    const wrong = puppet.handshake(node, {}, new Puppet(network).secretKey);
+    const fields = () => ({ destId: node.id, nonce: env.randomBytes(12), maskingIv: env.randomBytes(16) });
+    const kinds = [
+      () => randomMessage({ ...fields(), srcId: env.randomBytes(32), random: env.randomBytes(16) }),
+      () => env.randomBytes(100),
+      () => sealWhoareyou({ ...fields(), idNonce: env.randomBytes(16), enrSeq: 1n }).packet,
+    ];
+    const [seconds, perSecond] = [2, 20_000];
+    let received = 0;
+    const take = (packet: Uint8Array, from: UdpEndpoint): void => {
+      const { sentBytes } = node.engine.stats();
+      node.engine.receive(packet.slice(), from, env.now());
+      received += packet.length;
+      const answered = node.engine.stats().sentBytes - sentBytes;
+      if (answered > packet.length) throw new Error(`${answered} bytes for ${packet.length}`);
+    };
+    for (let i = 0; i < seconds * perSecond; i++) {
+      const ip = `${1 + (i % 100)}.${(i >> 8) & 255}.${i & 255}.9`;
+      take(kinds[i % kinds.length]?.() ?? wrong, { ip, port: 1 + (i % 60_000) });
+      // They pass all checks but that of the signature.
+      if (i % 1_000 === 0) take(wrong, puppet.endpoint);
+      if (i % 20 === 0) env.advance(1);
+    }
+    expect(env.now() - begun).toBe(1_000 * seconds);
+    const { sentBytes, challenges, dropped, sessions } = node.engine.stats();
+    const { burst, perSecond: rate } = DEFAULT_DISCV5_LIMITS.strangers;
+    expect(challenges - before.challenges).toBeGreaterThan(rate * seconds * 0.9);
+    expect(challenges - before.challenges).toBeLessThanOrEqual(burst + rate * seconds);
+    expect(sentBytes - before.sentBytes).toBeLessThan(received);
+    expect(dropped.handshake).toBeGreaterThan(0);
+    expect(sessions).toBe(1);
+    const { challenged, rated } = node.engine.sizes();
+    expect(challenged).toBeLessThanOrEqual(MAX_CHALLENGED);
+    expect(rated).toBeLessThanOrEqual(2 * (MAX_RATED + MAX_RATED_SUBNETS) + MAX_RATED);
+    const ping = friend.ping(node.node);
+    env.advance(100);
     expect(ping.result).toBeDefined();
   });
 

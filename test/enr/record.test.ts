@@ -363,7 +363,14 @@ describe('what is signed', () => {
         const { id, secp256k1, ...read } = record.entries();
         expect([id, secp256k1]).toEqual(['v4', compressed]);
         expect(read).toEqual(entries);
-        for (const key of record.keys() as EntryKey[]) expect(record.get(key)).toEqual(record.entries()[key]);
+        for (const key of record.keys() as EntryKey[]) {
+          expect(record.get(key)).toEqual(record.entries()[key]);
+          expect(record.entries([key, 'snap'])).toEqual(
+            Object.fromEntries(
+              Object.entries(record.entries()).filter(([name]) => [key, 'snap'].includes(name)),
+            ),
+          );
+        }
       }),
       { numRuns: runs(50) },
     );

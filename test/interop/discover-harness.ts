@@ -98,6 +98,7 @@ interface Answer extends StoredNode {
   readonly sent: PacketCounts;
   readonly received: PacketCounts;
   readonly cpuSeconds: number;
+  readonly traffic: { readonly packets: number; readonly bytes: number };
 }
 
 /** Many nodes of go-ethereum in one process; the program is in `test/interop/go`. */
@@ -240,9 +241,14 @@ function recordOf(node: NodeInfo | undefined): string {
 
 /** Of these node ids, the closest to a public key by their distance as numbers, found by looking at all of them. */
 export function closestIds(target: Uint8Array, ids: readonly string[], count = 16): string[] {
-  const hash = BigInt(`0x${toBareHex(keccak256(target))}`);
+  return closestTo(keccak256(target), ids, count);
+}
+
+/** The same to a place among node ids. */
+export function closestTo(place: Uint8Array, ids: readonly string[], count = 16): string[] {
+  const target = BigInt(`0x${toBareHex(place)}`);
   return ids
-    .map((id) => ({ id, distance: BigInt(`0x${id}`) ^ hash }))
+    .map((id) => ({ id, distance: BigInt(`0x${id}`) ^ target }))
     .sort((a, b) => (a.distance < b.distance ? -1 : 1))
     .slice(0, count)
     .map(({ id }) => id);

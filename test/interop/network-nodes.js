@@ -1,4 +1,4 @@
-// Servers of ours in a process of their own, from the compiled dist/, that find each other by discovery v4. Takes the orders
+// Servers of ours in a process of their own, from the compiled dist/, that find each other by discovery. Takes the orders
 // of `devp2p-peer network`.
 import { createInterface } from 'node:readline';
 import { systemEnv } from '../../dist/base/env.js';
@@ -19,7 +19,8 @@ const echo = {
 };
 
 const orders = {
-  async start({ ips, bootnode, maxPeers }) {
+  async start({ ips, bootnode, maxPeers, version = 'v4' }) {
+    const discovery = { v4: version !== 'v5', v5: version !== 'v4' };
     for (const host of ips) {
       const server = new Server({
         key: generateSecretKey(systemEnv),
@@ -28,7 +29,7 @@ const orders = {
         maxPeers,
         bootnodes: [bootnode],
         netRestrict: ['127.0.0.0/8'],
-        discovery: true,
+        discovery,
       });
       servers.push(server);
       await server.start();

@@ -1,16 +1,15 @@
 /** A network of whole nodes, go-ethereum's and ours, that forms by itself from one bootnode and heals. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
-import { formatEnode } from '../../src/enr/index.ts';
-import { Discv4Service } from '../../src/server/index.ts';
+import { parseRecord } from '../../src/enr/index.ts';
+import type { Protocol } from '../../src/p2p/index.ts';
+import { Discv4Service, Discv5Service, Server, SharedUdp } from '../../src/server/index.ts';
 import { JsonProgram } from './json-program.ts';
 import { toolPath } from './tools.ts';
 
-/** Nodes in a process; there are two processes of each kind, and one of each is killed. */
-const SIZE = 25;
 const MAX_PEERS = 12;
 /** Of these, as many as a node dials: a third, with both. */
 const DIALED = 4;
@@ -19,6 +18,13 @@ const FORMING_MS = 90_000;
 const HEALING_MS = 90_000;
 const LOOK_MS = 1_000;
 
+const silent: Protocol = {
+  ...{ name: 'echo', version: 1, length: 16 },
+  handler: async (channel) => {
+    for await (const _ of channel);
+  },
+};
+
 /** A node and the 64-byte public keys, in hexadecimal, of those that it is connected to. */
 interface Node {
   readonly id: string;
@@ -26,15 +32,21 @@ interface Node {
   readonly inbound: readonly string[];
 }
 
+/** Of discovery: one alone, or both on one socket. */
+type Version = 'v4' | 'v5' | 'both';
+
 type Program = JsonProgram<{ readonly event: 'ready' }, { readonly nodes?: readonly Node[] }>;
 
 /** And whether they are of ours. */
 const programs = new Map<Program, boolean>();
-let bootnode: Discv4Service;
+let bootnode: { close(): Promise<void>; readonly enr: string };
 beforeEach(async () => {
   const key = generateSecretKey(systemEnv);
-  bootnode = new Discv4Service({ key, listen: { host: '127.0.0.1', port: 0 } });
-  await bootnode.start();
+  const listen = new SharedUdp({ host: '127.0.0.1', port: 0 });
+  const services = [new Discv4Service({ key, listen }), new Discv5Service({ key, listen })] as const;
+  for (const service of services) await service.start();
+  const close = async () => void (await Promise.all(services.map((service) => service.close())));
+  bootnode = { close, enr: services[1].record.toString() };
 });
 afterEach(async () => {
   await Promise.all([...programs.keys()].map((program) => program[Symbol.asyncDispose]()));
@@ -43,8 +55,8 @@ afterEach(async () => {
 });
 
 /** Every node has an address, and every process's are of five networks (/24). */
-const addresses = (process: number) =>
-  Array.from({ length: SIZE }, (_, i) => `127.${process}.${i % 5}.${1 + i}`);
+const addresses = (process: number, size: number) =>
+  Array.from({ length: size }, (_, i) => `127.${process}.${i % 5}.${1 + i}`);
 
 /** A process that is ready to start nodes. */
 async function program(isOurs: boolean): Promise<Program> {
@@ -58,13 +70,13 @@ async function program(isOurs: boolean): Promise<Program> {
 }
 
 /** Starts all nodes, in all processes at a time: those that are there first would else be enough for each other. */
-async function startNodes(): Promise<void> {
-  const { publicKey, port: udpPort } = bootnode;
-  const url = formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 0, udpPort });
+async function startNodes(version: Version, size: number): Promise<void> {
   await Promise.all(
-    [...programs.keys()].map((program, i) =>
-      program.command({ cmd: 'start', args: { ips: addresses(i + 1), bootnode: url, maxPeers: MAX_PEERS } }),
-    ),
+    [...programs.keys()].map((program, i) => {
+      const ips = addresses(i + 1, size);
+      const args = { ips, bootnode: bootnode.enr, maxPeers: MAX_PEERS, version };
+      return program.command({ cmd: 'start', args });
+    }),
   );
 }
 
@@ -124,30 +136,70 @@ async function untilSettled(limitMs: number): Promise<readonly Node[]> {
   }
 }
 
+/** Nodes in a process; there are two processes of each kind, and one of each is killed. */
+describe.each<[Version, number]>([
+  ['v4', 25],
+  ['v5', 10],
+  ['both', 10],
+])('a network with discovery %s, of two processes of each kind', (version, size) => {
+  it(
+    `of ${size} servers each find one another from one bootnode, and go on when half of them is killed`,
+    async () => {
+      const kinds = await Promise.all([program(true), program(true), program(false), program(false)]);
+      await startNodes(version, size);
+      const formed = await untilSettled(FORMING_MS);
+      expect(formed).toHaveLength(4 * size);
+      expect(reached(formed)).toBe(formed.length);
+
+      // The two kinds are one network, of which neither keeps to itself.
+      const ours = new Set([...(await nodesOf(kinds[0])), ...(await nodesOf(kinds[1]))].map(({ id }) => id));
+      const theirs = formed.filter(({ id }) => !ours.has(id));
+      expect(theirs.flatMap(({ dialed }) => dialed).some((id) => ours.has(id))).toBe(true);
+      expect(theirs.flatMap(({ inbound }) => inbound).some((id) => ours.has(id))).toBe(true);
+
+      // Without a goodbye; and where all of them began there is nobody any more.
+      await bootnode.close();
+      for (const program of [kinds[1], kinds[3]]) {
+        programs.delete(program);
+        process.kill(program.pid, 'SIGKILL');
+      }
+      const healed = await untilSettled(HEALING_MS);
+      expect(healed).toHaveLength(2 * size);
+      expect(reached(healed)).toBe(healed.length);
+    },
+    FORMING_MS + HEALING_MS + 20_000,
+  );
+});
+
 it(
-  '50 servers of each kind find each other from one bootnode, and go on when half of them is killed',
+  'a server with discovery v5 alone is found again when it has moved, and finds the others',
   async () => {
-    const kinds = await Promise.all([program(true), program(true), program(false), program(false)]);
-    await startNodes();
-    const formed = await untilSettled(FORMING_MS);
-    expect(formed).toHaveLength(4 * SIZE);
-    expect(reached(formed)).toBe(formed.length);
-
-    // The two kinds are one network, of which neither keeps to itself.
-    const ours = new Set([...(await nodesOf(kinds[0])), ...(await nodesOf(kinds[1]))].map(({ id }) => id));
-    const theirs = formed.filter(({ id }) => !ours.has(id));
-    expect(theirs.flatMap(({ dialed }) => dialed).some((id) => ours.has(id))).toBe(true);
-    expect(theirs.flatMap(({ inbound }) => inbound).some((id) => ours.has(id))).toBe(true);
-
-    // Without a goodbye; and where all of them began there is nobody any more.
-    await bootnode.close();
-    for (const program of [kinds[1], kinds[3]]) {
-      programs.delete(program);
-      process.kill(program.pid, 'SIGKILL');
+    await Promise.all([program(true), program(false)]);
+    await startNodes('v5', 5);
+    const key = generateSecretKey(systemEnv);
+    const startedAt = async (host: string, ownKey = key) => {
+      const server = new Server({
+        ...{ key: ownKey, listen: { host, port: 0 }, bootnodes: [bootnode.enr], protocols: [silent] },
+        ...{ maxPeers: MAX_PEERS, netRestrict: ['127.0.0.0/8'], discovery: { v4: false, v5: true } },
+      });
+      await server.start();
+      return server;
+    };
+    await using watcher = await startedAt('127.0.0.1', generateSecretKey(systemEnv));
+    const found = async (id: Uint8Array) => (await watcher.discovery?.v5?.resolve(id))?.toString();
+    let id: Uint8Array;
+    let before: string;
+    {
+      await using server = await startedAt('127.9.1.1');
+      before = server.enr;
+      id = parseRecord(before).nodeId;
+      await expect.poll(() => server.peers.length, { timeout: FORMING_MS }).toBeGreaterThan(3);
+      await expect.poll(() => found(id), { timeout: FORMING_MS }).toBe(before);
     }
-    const healed = await untilSettled(HEALING_MS);
-    expect(healed).toHaveLength(2 * SIZE);
-    expect(reached(healed)).toBe(healed.length);
+    await using moved = await startedAt('127.9.2.2');
+    expect(parseRecord(moved.enr).seq).toBeGreaterThan(parseRecord(before).seq);
+    await expect.poll(() => found(id), { timeout: HEALING_MS }).toBe(moved.enr);
+    await expect.poll(() => moved.peers.length, { timeout: HEALING_MS }).toBeGreaterThan(3);
   },
-  FORMING_MS + HEALING_MS + 20_000,
+  FORMING_MS + HEALING_MS,
 );

@@ -431,4 +431,24 @@ describe('a dialer', () => {
     await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
     expect(asked).toEqual([]);
   });
+
+  it('looks in a round at those that may be dialed, and not at a thousand that wait', async () => {
+    let asked = 0;
+    const shunnedForMs = (): number => {
+      asked++;
+      return 0;
+    };
+    const { dialer, dials, fail } = dialing({ maxPending: 2_000, shunnedForMs });
+    for (let port = 1; port <= 1_000; port++) {
+      const publicKey = new Uint8Array(64).fill(port >> 8, 0, 32).fill(port & 255, 32);
+      dialer.add({ ...node(port), publicKey }, true);
+    }
+    dialer.start();
+    expect([dials.length, asked]).toEqual([1_000, 1_000]);
+    for (let port = 1; port <= 1_000; port++) await fail(port);
+    asked = 0;
+    dialer.plan();
+    // The next one that is due.
+    expect(asked).toBe(1);
+  });
 });

@@ -21,7 +21,7 @@ describe('the options', () => {
       ...{ kind: 'networks', json: false, sizes: [10_000] },
       options: {
         ...{ nodes: 10_000, seed: 7, lookups: 1_000, joinMinutes: 10, settleMinutes: 60 },
-        ...{ loss: 0, churn: 0, nat: 0, isReal: false },
+        ...{ loss: 0, churn: 0, nat: 0, isReal: false, version: 4 },
       },
     });
     expect(told('--eclipse --seed 7 --json')).toEqual({

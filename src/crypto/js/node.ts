@@ -31,6 +31,11 @@ export function aes128Ctr(key: Uint8Array, iv: Uint8Array, message: Uint8Array):
   return new Uint8Array(createCipheriv('aes-128-ctr', key, iv).update(message));
 }
 
+/** The same, to where it is wanted. */
+export function aes128CtrTo(out: Uint8Array, key: Uint8Array, iv: Uint8Array, message: Uint8Array): void {
+  out.set(createCipheriv('aes-128-ctr', key, iv).update(message));
+}
+
 const GCM_OPTIONS = { authTagLength: GCM_TAG_LENGTH } as const;
 
 /** The ciphertext and the tag. */
@@ -40,13 +45,24 @@ export function gcmSeal(
   plaintext: Uint8Array,
   authData: Uint8Array,
 ): Uint8Array {
+  const sealed = new Uint8Array(plaintext.length + GCM_TAG_LENGTH);
+  gcmSealTo(sealed, key, nonce, plaintext, authData);
+  return sealed;
+}
+
+/** The same, to where they are wanted. */
+export function gcmSealTo(
+  out: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  authData: Uint8Array,
+): void {
   const cipher = createCipheriv('aes-128-gcm', key, nonce, GCM_OPTIONS);
   cipher.setAAD(authData);
-  const sealed = new Uint8Array(plaintext.length + GCM_TAG_LENGTH);
-  sealed.set(cipher.update(plaintext));
+  out.set(cipher.update(plaintext));
   cipher.final();
-  sealed.set(cipher.getAuthTag(), plaintext.length);
-  return sealed;
+  out.set(cipher.getAuthTag(), plaintext.length);
 }
 
 /** The plaintext; `undefined` if the tag is wrong. */

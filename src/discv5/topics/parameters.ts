@@ -82,8 +82,10 @@ export const IPV6_LEVELS = 64;
  * address could do so for days, and then fill most of a cache at once.
  */
 export const MAX_WAITED_E = 8;
-/** An advertisement is renewed in this last part of its life; before, a registrar only says how much is left. */
+/** An advertisement is renewed no later than in this last part of its life: sooner where it takes long to be let in. */
 export const RENEWAL_SHARE: number = 1 / 2;
+/** Before so much of its life is over a registrar only says how much is left: a lost answer costs nothing. */
+export const EARLIEST_RENEWAL: number = 1 / 10;
 /**
  * Advertisements of one /24 (IPv6: /48) for a topic, whatever they have waited, as many as a bucket takes of it: waiting
  * times alone leave a network with many identities most of the places. A search takes no more of it from one answer.

@@ -6,9 +6,9 @@ import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
 import { ID_LENGTH, NetworkCounts, networksOf } from '../../kad/index.ts';
 import { type Ad, AdCache } from './ad-cache.ts';
 import {
+  EARLIEST_RENEWAL,
   MAX_WAITED_E,
   NETWORK_ADS_PER_TOPIC,
-  RENEWAL_SHARE,
   type TopicParameters,
   topicParameters,
 } from './parameters.ts';
@@ -87,7 +87,7 @@ export class Registrar {
     const cached = this.#cache.get(ad.topic, ad.advertiser);
     if (cached !== undefined && equalBytes(cached.record.encoded, record.encoded)) {
       const lifetimeMs = Math.floor(cached.expiresAt - now);
-      if (lifetimeMs > e * RENEWAL_SHARE) return { kind: 'admitted', lifetimeMs };
+      if (lifetimeMs > e * (1 - EARLIEST_RENEWAL)) return { kind: 'admitted', lifetimeMs };
     }
     const subject = { topic, record, advertiser: sender.id };
     const times = this.#tickets.read(subject, ticket);

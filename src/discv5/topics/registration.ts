@@ -1,6 +1,7 @@
 import { EMPTY } from '../../base/bytes.ts';
 import type { TopicNode } from './capability.ts';
 import {
+  EARLIEST_RENEWAL,
   MAX_TICKET_LENGTH,
   MAX_TICKETS,
   MAX_WAITED_E,
@@ -85,8 +86,7 @@ export class Registration {
       if (!(answer.lifetimeMs > 0)) return false;
       const lifetimeMs = Math.min(answer.lifetimeMs, MAX_WAITED_E * e);
       this.#activeUntil = now + lifetimeMs;
-      const renewAt = now + Math.max(MIN_RENEWAL_MS, lifetimeMs * (1 - RENEWAL_SHARE) + margin(lifetimeMs));
-      this.#begin(this.#isVoid ? now : renewAt);
+      this.#begin(this.#isVoid ? now : now + this.#renewalAfter(lifetimeMs, now - this.#startedAt));
       return true;
     }
     const { ticket, waitMs } = answer;
@@ -102,6 +102,14 @@ export class Registration {
     this.#told = { kind: 'ticket', ticket: ticket.slice(), opensAt };
     this.nextAt = Math.max(now + MIN_RETRY_MS, opensAt + margin(waitMs));
     return true;
+  }
+
+  /** To be let in again will take as long as it has taken: as far as may be, it is to be over when the advertisement ends. */
+  #renewalAfter(lifetimeMs: number, waitedMs: number): number {
+    const latest = lifetimeMs * (1 - RENEWAL_SHARE);
+    const wanted = lifetimeMs - waitedMs - 2 * margin(lifetimeMs);
+    const earliest = lifetimeMs * EARLIEST_RENEWAL;
+    return Math.max(MIN_RENEWAL_MS, Math.max(earliest, Math.min(latest, wanted)) + margin(lifetimeMs));
   }
 
   /** An attempt begins at a time. */

@@ -210,6 +210,24 @@ describe('an advertisement', () => {
     expect(advertiser.stats).toEqual({ active: 0, pending: 1 });
   });
 
+  it('is renewed as long before its end as it took to be let in, but not at once', () => {
+    const renewedAfter = (waitMs: number): number => {
+      const { advertiser, run } = setUp({ 256: 1 });
+      run(0, ticketFor(waitMs));
+      let now = advertiser.deadline;
+      while (run(now, admitted).length === 0) now = advertiser.deadline;
+      const admittedAt = now;
+      while (advertiser.next(now).length === 0) now = advertiser.deadline;
+      return now - admittedAt;
+    };
+    expect(renewedAfter(1_000)).toBeGreaterThan(E / 2);
+    const early = renewedAfter(0.7 * E);
+    expect(early + 0.7 * E).toBeLessThanOrEqual(E);
+    expect(early).toBeGreaterThan(0.29 * E);
+    expect(renewedAfter(E)).toBeGreaterThan(E / 10);
+    expect(renewedAfter(E)).toBeLessThan(0.11 * E);
+  });
+
   it('is not renewed without end, whatever its lifetime is said to be', () => {
     const { run } = setUp({ 256: 1 });
     run(0, { kind: 'admitted', lifetimeMs: 1 });

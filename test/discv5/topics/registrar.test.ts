@@ -69,6 +69,14 @@ describe('an advertiser', () => {
     expect(registrar.query(topicOf(0), E + 2)).toEqual([]);
   });
 
+  it('renews when a tenth of the time is over, and before says how much is left', () => {
+    const { env, ask, wait } = setUp();
+    const node = topicNode(env, '9.9.9.9');
+    ask(node, 1, { ticket: wait(node, 0).ticket });
+    expect(ask(node, E / 10)).toEqual({ kind: 'admitted', lifetimeMs: E + 1 - E / 10 });
+    expect(ask(node, E / 10 + 2)).toMatchObject({ kind: 'wait' });
+  });
+
   it('renews in the second half, waiting as if its own advertisement were not there', () => {
     const { env, registrar, ask, wait } = setUp();
     const node = topicNode(env, '9.9.9.9');

@@ -71,10 +71,7 @@ type discoveryNode struct {
 	udp   *discover.UDPv4
 	conn  *countedConn
 	key   *ecdsa.PrivateKey
-	// end is what ends lookups of random targets.
-	end  func()
-	stop chan struct{}
-	walk sync.WaitGroup
+	walk  walk
 }
 
 // runDiscover takes these commands, each with its `args` (see discoverArgs):
@@ -255,8 +252,7 @@ func (d *discovery) startOne(a *discoverArgs, bootnodes []*enode.Node) (*discove
 		local.Set(enr.TCP(a.TCP))
 	}
 	conn := &countedConn{UDPConn: socket, counts: &d.counts}
-	n := &discoveryNode{db: db, conn: conn, key: key, stop: make(chan struct{})}
-	n.end = sync.OnceFunc(func() { close(n.stop) })
+	n := &discoveryNode{db: db, conn: conn, key: key}
 	n.udp, err = discover.ListenV4(conn, local, discover.Config{
 		PrivateKey:              key,
 		NetRestrict:             d.restrict,
@@ -277,8 +273,11 @@ func (d *discovery) startOne(a *discoverArgs, bootnodes []*enode.Node) (*discove
 	d.nodes[n.index] = n
 	d.mu.Unlock()
 	if a.LookupMs > 0 {
-		n.walk.Add(1)
-		go n.lookupOften(time.Duration(a.LookupMs) * time.Millisecond)
+		n.walk.begin(time.Duration(a.LookupMs)*time.Millisecond, func() {
+			if key, err := crypto.GenerateKey(); err == nil {
+				n.udp.LookupPubkey(&key.PublicKey)
+			}
+		})
 	}
 	return n, nil
 }
@@ -309,16 +308,7 @@ func (d *discovery) tables() []fields {
 	defer d.mu.Unlock()
 	tables := make([]fields, 0, len(d.nodes))
 	for _, n := range d.nodes {
-		entries, live := 0, 0
-		for _, bucket := range n.udp.TableBuckets() {
-			entries += len(bucket)
-			for _, entry := range bucket {
-				if entry.Live {
-					live++
-				}
-			}
-		}
-		tables = append(tables, fields{"index": n.index, "entries": entries, "live": live})
+		tables = append(tables, tableSize(n.index, n.udp.TableBuckets()))
 	}
 	return tables
 }
@@ -334,35 +324,18 @@ func (d *discovery) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range d.nodes {
-		n.end()
+		n.walk.end()
 	}
 	for _, n := range d.nodes {
-		n.walk.Wait()
+		n.walk.wait()
 	}
 }
 
 func (n *discoveryNode) close() {
-	n.end()
+	n.walk.end()
 	n.udp.Close()
-	n.walk.Wait()
+	n.walk.wait()
 	n.db.Close()
-}
-
-// lookupOften looks for something at random as often as told, or as fast as lookups end.
-func (n *discoveryNode) lookupOften(interval time.Duration) {
-	defer n.walk.Done()
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-n.stop:
-			return
-		case <-ticker.C:
-			if key, err := crypto.GenerateKey(); err == nil {
-				n.udp.LookupPubkey(&key.PublicKey)
-			}
-		}
-	}
 }
 
 func (n *discoveryNode) describe() fields {

@@ -45,6 +45,7 @@ type discover5Args struct {
 	RefreshMs   int                        `json:"refreshMs"`   // as in discoverArgs
 	ResponseMs  int                        `json:"responseMs"`  // how long an answer may take; default go-ethereum's 700 ms
 	AnyNode     bool                       `json:"anyNode"`     // FindNode is answered with nodes not yet checked, too
+	LookupMs    int                        `json:"lookupMs"`    // as in discoverArgs
 	Hidden      bool                       `json:"hidden"`      // the record names no endpoint until others have told of one
 
 	// move
@@ -72,7 +73,8 @@ type discovery5 struct {
 //	talk      the TalkResp of a node                update   other entries in the own record
 //	move      another port, with sessions kept      v4Ping   the Pong of discovery v4
 //	close     ends a node                           usage    CPU time of the process
-//	counts    packets of a node
+//	counts    packets of a node                     traffic  packets that all nodes have sent
+//	tables    how much is in the buckets of each    rest     no node looks up anything at random any more
 //
 // A TalkReq that is echoed is reported as `talk`, with the id and the endpoint of the node that sent it.
 func runDiscover5(out *reporter, args []string) error {
@@ -109,6 +111,13 @@ func (d *discovery5) handle(cmd string, a *discover5Args) (fields, error) {
 		return fields{"nodes": d.list()}, nil
 	case "usage":
 		return usage(a.GC)
+	case "tables":
+		return fields{"tables": d.tables()}, nil
+	case "traffic":
+		return fields{"traffic": d.traffic()}, nil
+	case "rest":
+		d.rest()
+		return nil, nil
 	}
 	d.mu.Lock()
 	n := d.nodes[a.Node]
@@ -190,6 +199,9 @@ func (d *discovery5) start(a *discover5Args) (fields, error) {
 			return nil, err
 		}
 		d.add(n, a.Talk)
+		if a.LookupMs > 0 {
+			n.walk.begin(time.Duration(a.LookupMs)*time.Millisecond, func() { n.udp.Lookup(enode.ID(randomID())) })
+		}
 		started = append(started, n.describe())
 	}
 	return fields{"nodes": started}, nil
@@ -224,4 +236,38 @@ func (d *discovery5) list() []fields {
 	}
 	slices.SortFunc(nodes, func(a, b fields) int { return a["index"].(int) - b["index"].(int) })
 	return nodes
+}
+
+// tables counts, as those of discovery v4 do.
+func (d *discovery5) tables() []fields {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	tables := make([]fields, 0, len(d.nodes))
+	for _, n := range d.nodes {
+		tables = append(tables, tableSize(n.index, n.udp.Nodes()))
+	}
+	return tables
+}
+
+func (d *discovery5) traffic() fields {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	packets, bytes := int64(0), int64(0)
+	for _, n := range d.nodes {
+		packets += n.conn.out.packets.Load()
+		bytes += n.conn.out.bytes.Load()
+	}
+	return fields{"packets": packets, "bytes": bytes}
+}
+
+// rest waits for the lookups that are under way.
+func (d *discovery5) rest() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range d.nodes {
+		n.walk.end()
+	}
+	for _, n := range d.nodes {
+		n.walk.wait()
+	}
 }

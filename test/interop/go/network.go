@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -24,9 +25,10 @@ type networkArgs struct {
 	IPs      []string `json:"ips"`      // a node on each of these loopback addresses, on a port of its own
 	Bootnode string   `json:"bootnode"` // an enode URL or ENR: all that a node knows at first
 	MaxPeers int      `json:"maxPeers"`
+	Version  string   `json:"version"` // of discovery: v4, v5 or both; default v4
 }
 
-// network is whole nodes of go-ethereum: each a p2p.Server that finds its peers by discovery v4.
+// network is whole nodes of go-ethereum: each a p2p.Server that finds its peers by discovery.
 type network struct {
 	restrict *netutil.Netlist
 	mu       sync.Mutex
@@ -67,34 +69,40 @@ func (n *network) start(a *networkArgs) error {
 	if err != nil {
 		return err
 	}
+	version := cmp.Or(a.Version, "v4")
+	if !slices.Contains([]string{"v4", "v5", "both"}, version) {
+		return fmt.Errorf("no version of discovery: %q", version)
+	}
 	for _, text := range a.IPs {
 		ip := net.ParseIP(text)
 		if ip == nil || !ip.IsLoopback() {
 			return fmt.Errorf("not a loopback address: %q", text)
 		}
-		if err := n.startOne(ip, bootnode, a.MaxPeers); err != nil {
+		if err := n.startOne(ip, bootnode, a.MaxPeers, version); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *network) startOne(ip net.IP, bootnode *enode.Node, maxPeers int) error {
+func (n *network) startOne(ip net.IP, bootnode *enode.Node, maxPeers int, version string) error {
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		return err
 	}
 	server := &p2p.Server{Config: p2p.Config{
-		PrivateKey:     key,
-		Name:           "devp2p-peer",
-		MaxPeers:       maxPeers,
-		DiscoveryV4:    true,
-		BootstrapNodes: []*enode.Node{bootnode},
-		ListenAddr:     net.JoinHostPort(ip.String(), "0"),
-		NAT:            nat.ExtIP(ip),
-		NetRestrict:    n.restrict,
-		Protocols:      []p2p.Protocol{{Name: "echo", Version: 1, Length: 16, Run: keepReading}},
-		Logger:         log.NewLogger(log.DiscardHandler()),
+		PrivateKey:       key,
+		Name:             "devp2p-peer",
+		MaxPeers:         maxPeers,
+		DiscoveryV4:      version != "v5",
+		DiscoveryV5:      version != "v4",
+		BootstrapNodes:   []*enode.Node{bootnode},
+		BootstrapNodesV5: []*enode.Node{bootnode},
+		ListenAddr:       net.JoinHostPort(ip.String(), "0"),
+		NAT:              nat.ExtIP(ip),
+		NetRestrict:      n.restrict,
+		Protocols:        []p2p.Protocol{{Name: "echo", Version: 1, Length: 16, Run: keepReading}},
+		Logger:           log.NewLogger(log.DiscardHandler()),
 	}}
 	if err := server.Start(); err != nil {
 		return err

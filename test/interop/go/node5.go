@@ -31,6 +31,7 @@ type discovery5Node struct {
 	conn  *movingConn
 	udp   *discover.UDPv5
 	v4    *discover.UDPv4 // nil without
+	walk  walk
 }
 
 // newDiscovery5Node opens all that a node needs.
@@ -174,11 +175,13 @@ func (n *discovery5Node) random(wanted int) []*enode.Node {
 }
 
 func (n *discovery5Node) close() {
+	n.walk.end()
 	// v4 has the socket, and v5 ends with what v4 hands on.
 	if n.v4 != nil {
 		n.v4.Close()
 	}
 	n.udp.Close()
+	n.walk.wait()
 	n.db.Close()
 }
 
