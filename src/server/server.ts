@@ -247,10 +247,11 @@ export class Server implements AsyncDisposable {
   /**
    * Keeps a node connected from now on, whatever the limits.
    * @param node its enode URL or record
-   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `connected-to-self`, `address-refused`; `invalid-argument` for a
-   * record without an address, and where nobody can be dialed: at 0.0.0.0, a multicast address, TCP port 0 and the like
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `connected-to-self`, `address-refused`; `closed`: it would be
+   * dialed no more; `invalid-argument` for a record without an address, and where nobody can be dialed: at 0.0.0.0, a multicast address, TCP port 0 and the like
    */
   addPeer(node: string): void {
+    this.#requireUnclosed();
     const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
     if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
@@ -258,21 +259,25 @@ export class Server implements AsyncDisposable {
     this.#reception.regrade(toBareHex(parsed.publicKey));
   }
 
-  /** Stops keeping a node connected, and disconnects it. @throws PeerlaneError as `addPeer` */
+  /**
+   * Stops keeping a node connected, and disconnects it. When the server is closed, that is so already.
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
+   */
   removePeer(node: string): void {
     const key = toBareHex(parseNode(node).publicKey);
     this.#dialer.remove(key);
     this.#peers.get(key)?.disconnect();
   }
 
-  /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode` */
+  /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode`, `closed` */
   addTrustedPeer(enode: string): void {
+    this.#requireUnclosed();
     const node = parseEnode(enode);
     this.#trusted.add(node);
     this.#reception.regrade(toBareHex(node.publicKey));
   }
 
-  /** The limits hold for the node again; if it is connected, it stays. @throws PeerlaneError `invalid-enode` */
+  /** The limits hold for the node again; if it is connected, it stays. Also when the server is closed. @throws PeerlaneError `invalid-enode` */
   removeTrustedPeer(enode: string): void {
     const key = toBareHex(parseEnode(enode).publicKey);
     this.#trusted.delete(key);

@@ -295,6 +295,11 @@ describe('a server', () => {
     await first.close();
     for (const use of [() => first.ban('1.2.3.4'), () => first.unban('1.1.1.1')])
       expect(codeOf(use)).toBe('closed');
+    const enode = formatEnode({ publicKey: publicKeyOf(key), host: '1.2.3.4', tcpPort: 1, udpPort: 1 });
+    for (const use of [() => first.addPeer(enode), () => first.addTrustedPeer(enode)])
+      expect(codeOf(use)).toBe('closed');
+    for (const use of [() => first.removePeer(enode), () => first.removeTrustedPeer(enode)])
+      expect(codeOf(use)).toBe('none');
     const second = new TestServer(options);
     second.unban('1.1.1.1');
     await second.start();
