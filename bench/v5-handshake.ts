@@ -4,8 +4,8 @@
  */
 import { systemEnv } from '../src/base/env.ts';
 import { backend, generateSecretKey } from '../src/crypto/index.ts';
-import { DEFAULT_DISCV5_LIMITS, encodeMessage, identityOf } from '../src/discv5/index.ts';
 import { discv5Crypto } from '../src/discv5/crypto.ts';
+import { DEFAULT_DISCV5_LIMITS, encodeMessage, identityOf } from '../src/discv5/index.ts';
 import { remoteOf } from '../src/discv5/remote.ts';
 import { Wire } from '../src/discv5/wire.ts';
 import { signRecord } from '../src/enr/index.ts';
@@ -38,7 +38,13 @@ class Side {
     const record = signRecord(secretKey, { seq: 1_700_000_000_000n, entries: { ip, udp: port } });
     this.node = kadNode({ publicKey: identity.publicKey, ip, udpPort: port, tcpPort: 0, record });
     this.wire = new Wire({
-      ...{ identity, limits: LIMITS, localRecord: () => record, recordOf: () => undefined, crypto: discv5Crypto() },
+      ...{
+        identity,
+        limits: LIMITS,
+        localRecord: () => record,
+        recordOf: () => undefined,
+        crypto: discv5Crypto(),
+      },
       randomBytes: (length) => systemEnv.randomBytes(length),
       send: (packet) => {
         this.sent = packet.slice();

@@ -11,10 +11,16 @@ import {
   readEach,
 } from '../base/checks.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
-import type { EntryChanges, NodeRecord } from '../enr/index.ts';
+import {
+  type EntryChanges,
+  type NodeRecord,
+  TOPIC_DISCOVERY_VERSION,
+  topicDiscoveryEntries,
+} from '../enr/index.ts';
 import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
+import { DEFAULT_TOPICS } from './discv5-options.ts';
 import { isIpHost, reachesFrom } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
 
@@ -26,6 +32,8 @@ export interface DiscoveryOptions {
   readonly v4?: boolean | undefined;
   /** Discovery v5, on the same UDP socket; default: as `v4`. So `{ v4: false }` alone opens none. */
   readonly v5?: boolean | undefined;
+  /** Whether v5 keeps advertisements of topics for others, and the record says so; default true. Only with v5. */
+  readonly topics?: boolean | undefined;
   /** `enrtree://` URLs of node lists in DNS (EIP-1459): used at the start, and when nothing else finds nodes. */
   readonly dns?: readonly string[] | undefined;
   /** Looks TXT records up; default: the resolver of Node.js. */
@@ -41,6 +49,7 @@ export interface DiscoveryOptions {
 const OPTIONS: NamesOf<DiscoveryOptions> = {
   v4: true,
   v5: true,
+  topics: true,
   dns: true,
   resolver: true,
   lookup: true,
@@ -63,10 +72,14 @@ export interface DiscoveryConfig {
   readonly v5: boolean;
   /** Whether one of them runs. */
   readonly hasUdp: boolean;
+  /** Whether v5 takes part in the discovery of topics. */
+  readonly topics: boolean;
   readonly dns: readonly string[];
   readonly resolver: Resolver;
   readonly lookup: HostLookup;
   readonly accepts: ((record: NodeRecord) => boolean) | undefined;
+  /** Entries of the record that say what discovery takes part in. */
+  readonly fixedEntries: EntryChanges;
   readonly recordEntries: () => EntryChanges;
   /** Where discovery listens; port undefined: the TCP port. */
   readonly host: string;
@@ -94,9 +107,11 @@ export function checkDiscoveryOptions(
   const host = listen?.host ?? DISCOVERY_HOST;
   const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
   const { v4 = true, v5 = v4, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
-  const { recordEntries = () => ({}) } = options;
+  const { recordEntries = () => ({}), topics = v5 && DEFAULT_TOPICS } = options;
   checkBoolean('discovery.v4', v4);
   checkBoolean('discovery.v5', v5);
+  checkBoolean('discovery.topics', topics);
+  if (topics && !v5) throw invalid('discovery.topics is on, but discovery.v5 is off');
   const hasUdp = v4 || v5;
   if (!hasUdp && discoveryPort !== undefined) {
     throw invalid('discoveryPort is given, but discovery.v4 and discovery.v5 are off');
@@ -114,6 +129,7 @@ export function checkDiscoveryOptions(
     throw invalid('with discovery, listen.host is an IP address');
   }
   const mayMove = listen === undefined || listen.port === 0;
-  const udp = { v4, v5, hasUdp, host, port: discoveryPort, mayMove };
-  return { ...udp, dns: [...dns], resolver, lookup, accepts, recordEntries };
+  const udp = { v4, v5, hasUdp, topics, host, port: discoveryPort, mayMove };
+  const fixedEntries = topicDiscoveryEntries(topics ? TOPIC_DISCOVERY_VERSION : undefined);
+  return { ...udp, dns: [...dns], resolver, lookup, accepts, fixedEntries, recordEntries };
 }

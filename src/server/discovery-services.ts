@@ -27,6 +27,8 @@ export interface DiscoveryServicesOptions {
   /** Which of them run. */
   readonly v4: boolean;
   readonly v5: boolean;
+  /** Whether v5 takes part in the discovery of topics; the record is to say so. */
+  readonly topics: boolean;
   readonly key: Uint8Array;
   readonly env: Env;
   readonly host: string;
@@ -55,12 +57,13 @@ export class DiscoveryServices {
 
   private constructor(options: DiscoveryServicesOptions) {
     this.#options = options;
-    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, seeds } = options;
+    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, seeds, topics } = options;
     const listen = new SharedUdp({ host, port });
     const shared = { key, env, listen, tcpPort, netRestrict, netDeny, record };
     if (v5) {
       const onEvent = (event: Discv5ServiceEvent) => this.#heard('v5', event);
-      this.v5 = new Discv5Service({ ...shared, seeds: seeds.filter((node) => this.#isForV5(node)), onEvent });
+      const known = seeds.filter((node) => this.#isForV5(node));
+      this.v5 = new Discv5Service({ ...shared, topics, seeds: known, onEvent });
     }
     if (v4) {
       const onEvent = (event: Discv4ServiceEvent) => this.#heard('v4', event);

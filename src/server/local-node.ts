@@ -168,6 +168,8 @@ export interface LocalNodeOptions {
   /** The secret key. */
   readonly key: Uint8Array;
   readonly env: Env;
+  /** Entries that stay, unless `entries` has others of the same name; default: none. */
+  readonly fixedEntries?: EntryChanges | undefined;
   /** Entries beside those that say where the node listens; default: none. */
   readonly entries?: (() => EntryChanges) | undefined;
   readonly database: NodeDatabase | undefined;
@@ -287,11 +289,12 @@ export class LocalNode {
   }
 
   #refresh(): void {
-    const { env, entries } = this.#options;
+    const { env, fixedEntries, entries } = this.#options;
     this.#refreshAt = env.now() + ENTRIES_INTERVAL_MS;
     const wanted = {
       ...endpointEntries(this.#endpoints),
       ...seenEntries(this.#endpoints, this.#votes),
+      ...fixedEntries,
       ...(entries && entriesOf(entries)),
     };
     const gone = Object.fromEntries(Object.keys(this.#entries).map((key) => [key, undefined]));

@@ -107,7 +107,10 @@ export class Server implements AsyncDisposable {
       banned: () => this.#banStore.changed(),
     });
     const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
-    this.#local = new LocalNode({ key, env, entries: discovery?.recordEntries, database, failed, moved });
+    this.#local = new LocalNode({
+      ...{ key, env, database, failed, moved },
+      ...{ fixedEntries: discovery?.fixedEntries, entries: discovery?.recordEntries },
+    });
     this.#nat = new NodeNat({ ...this.#config, local: this.#local, moved, failed, onEvent: tell });
     this.#dialer = new Dialer({
       env,

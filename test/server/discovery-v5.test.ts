@@ -4,7 +4,14 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { decodeMessage, isPacket, type Message } from '../../src/discv4/index.ts';
-import { formatEnode, type NodeRecord, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/index.ts';
+import {
+  formatEnode,
+  hasTopicDiscovery,
+  type NodeRecord,
+  nodeIdOf,
+  parseEnode,
+  parseRecord,
+} from '../../src/enr/index.ts';
 import { bindUdp } from '../../src/io/udp.ts';
 import { expose } from '../../src/observe/index.ts';
 import {
@@ -14,6 +21,7 @@ import {
   Discv5Service,
   type Discv5ServiceOptions,
   NodeDatabase,
+  Server,
   type ServerOptions,
 } from '../../src/server/index.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -267,6 +275,30 @@ describe('a server with both versions of discovery', { timeout: PATIENCE_MS }, (
     const names = (name: string) => families.get(name)?.samples.map(({ labels }) => labels);
     expect(names('peerlane_discovery_proofs')).toEqual([{ version: 'v4' }]);
     expect(names('peerlane_discovery_sessions')).toEqual([{ version: 'v5' }]);
+  });
+
+  it('keeps topics of others, and says so, unless it is told not to', async () => {
+    const server = await serving(V5, enrOf(await v5Node({ topics: false })));
+    const advertiser = await v5Node({ bootnodes: [server.enr] });
+    const searcher = await v5Node({ topics: false, bootnodes: [server.enr] });
+    expect(hasTopicDiscovery(parseRecord(server.enr))).toBe(true);
+    const advertisement = advertiser.advertise('something');
+    await advertisement.placed({ signal: AbortSignal.timeout(PATIENCE_MS) });
+    expect(advertisement.stats().active).toBe(1);
+    expect(server.discovery?.v5?.stats().topics?.ads).toBe(1);
+    const found: string[] = [];
+    const another = await v5Node({ bootnodes: [server.enr] });
+    await until(async () => {
+      for await (const { id } of another.search('something')) found.push(toBareHex(id));
+      expect(found).toContain(toBareHex(advertiser.id));
+    });
+    expect(() => searcher.search('something')).toThrow('topics are turned off');
+    const silent = await serving({ ...V5, topics: false });
+    expect(hasTopicDiscovery(parseRecord(silent.enr))).toBe(false);
+    expect(silent.discovery?.v5?.stats().topics).toBeUndefined();
+    expect(
+      codeOf(() => new Server({ key: newKey(), protocols: [], discovery: { v5: false, topics: true } })),
+    ).toBe('invalid-argument');
   });
 
   it('talks, and tells of a handler that fails', async () => {
