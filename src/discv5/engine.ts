@@ -205,13 +205,19 @@ export class Discv5Engine {
     this.#ping(node, done);
   }
 
+  /** As `ping`, to a node that others have named: where nobody answers, nothing is sent. @throws PeerlaneError `request-overload` */
+  pingNamed(node: KadNode, now: number, done: Done<Discv5Ping>): void {
+    this.#begin(now);
+    this.#ping(node, done, 'askNamed');
+  }
+
   /**
    * Asks a node for the records of those that it knows at `distances` from itself: 0 is its own.
    * @throws PeerlaneError `request-overload`
    */
   findNode(node: KadNode, distances: readonly number[], now: number, done: Done<NodeRecord[]>): void {
     this.#begin(now);
-    this.#requests.ask(node, findNodeQuestion(this.#asked(node), distances, done));
+    this.#requests.askNamed(node, findNodeQuestion(this.#asked(node), distances, done));
   }
 
   /**
@@ -346,7 +352,7 @@ export class Discv5Engine {
       if (record !== undefined) this.#recordOf(node, record);
       done(record, failure);
     });
-    this.#requests.ask(node, question);
+    this.#requests.askNamed(node, question);
   }
 
   #renew(node: KadNode): void {

@@ -16,8 +16,11 @@ export const REQUEST_TIMEOUT_MS = 500;
 const CHALLENGED_FOR_MS = 2_000;
 const MAX_SENT = 2_048;
 
-/** The error says what is wrong with the node or its answer; `undefined`: no answer in time. */
-export type RequestFailure = PeerlaneError;
+/**
+ * Nothing was sent to where nobody answers, or the error says what is wrong with the node or its answer; `undefined`: no answer in
+ * time.
+ */
+export type RequestFailure = 'withheld-request' | PeerlaneError;
 
 /** What is asked, and what becomes of the answers. */
 export interface Question {
@@ -99,7 +102,7 @@ export class Requests {
     const mayAsk =
       wire.sessions.get(remote) !== undefined || !this.#silence.isKept(remote.endpoint, agenda.now);
     if (mayAsk) this.ask(node, question);
-    else agenda.in(0, () => question.ended());
+    else agenda.in(0, () => question.ended('withheld-request'));
   }
 
   /** @throws PeerlaneError `invalid-argument` for what does not fit into a packet */

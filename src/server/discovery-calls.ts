@@ -1,5 +1,5 @@
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
-import { signalOf } from '../base/checks.ts';
+import { checkBoolean, checkObject, reading, signalOf } from '../base/checks.ts';
 import type { Closing } from '../base/closing.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, remoteError } from '../base/errors.ts';
@@ -14,7 +14,12 @@ const MAX_CALLS = 64;
  * Why there is no result, unless it is that no answer came in time: the question was not even put, since the Ping that has to come
  * before it had no answer, or was not sent, or it had no turn behind others; or the error says what is wrong with the answer.
  */
-export type CallFailure = 'unanswered-ping' | 'withheld-ping' | 'no-turn' | PeerlaneError;
+export type CallFailure =
+  | 'unanswered-ping'
+  | 'withheld-ping'
+  | 'withheld-request'
+  | 'no-turn'
+  | PeerlaneError;
 
 /** The name of a Ping as a request. */
 export const PING = 'Ping';
@@ -23,6 +28,24 @@ const PING_NAMES = { signal: true, named: true } as const;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface PingOptions extends CallOptions {
+  /**
+   * Whether others have named the node, who may want us to ping somebody: where nobody has answered the last Pings to its
+   * address, none is sent for a while. Default: false.
+   */
+  readonly named?: boolean;
+}
+
+/** Whether these are those of a Ping to a node that others have named. @throws PeerlaneError `invalid-argument` */
+export function isNamedOf(options: PingOptions): boolean {
+  return reading('the options of the call', () => {
+    checkObject('the options of the call', options);
+    const { named = false } = options;
+    checkBoolean('named', named);
+    return named;
+  });
 }
 
 export interface DiscoveryCallsOptions {
@@ -126,8 +149,9 @@ export class DiscoveryCalls {
 /** @param failure `undefined`: no answer in time */
 function failureError(name: string, failure: CallFailure | undefined): PeerlaneError {
   if (isPeerlaneError(failure)) return failure;
-  const ping = name === PING ? 'the Ping' : `the Ping that comes before ${name}`;
-  if (failure === 'withheld-ping') {
+  const isFirst = name === PING || failure === 'withheld-request';
+  const ping = isFirst ? `the ${name}` : `the Ping that comes before ${name}`;
+  if (failure === 'withheld-ping' || failure === 'withheld-request') {
     return new PeerlaneError(
       'request-withheld',
       `${ping} is not sent, since nobody has answered the last ones to that address`,

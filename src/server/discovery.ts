@@ -13,10 +13,10 @@ import { type GivenNode, hasAddress, joinNode, kadNodeOf } from './bootnodes.ts'
 import type { DiagnosisFacts, DiscoveryFacts } from './diagnosis-facts.ts';
 import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
-import { type CallOptions, orNone } from './discovery-calls.ts';
+import { type CallOptions, orNone, type PingOptions } from './discovery-calls.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
 import { DiscoveryServices, type DiscoveryVersionEvent } from './discovery-services.ts';
-import type { Discv4Service, PingOptions } from './discv4-service.ts';
+import type { Discv4Service } from './discv4-service.ts';
 import type { Discv5Service } from './discv5-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
 import type { LocalNode } from './local-node.ts';

@@ -1,5 +1,5 @@
 import { equalBytes } from '../base/bytes.ts';
-import { checkBoolean, checkObject, reading, signalOf } from '../base/checks.ts';
+import { signalOf } from '../base/checks.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
 import {
   type ClockSkew,
@@ -12,21 +12,13 @@ import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode, TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
-import { type CallOptions, PING } from './discovery-calls.ts';
+import { type CallOptions, isNamedOf, PING, type PingOptions } from './discovery-calls.ts';
 import { discoveryMetrics } from './discovery-metrics.ts';
 import { checkDiscv4Options, type Discv4ServiceConfig, type Discv4ServiceOptions } from './discv4-options.ts';
 import { toldHost } from './listen-host.ts';
 import { resolveRecord } from './resolve-record.ts';
 import { ServiceCore } from './service-core.ts';
 import type { NodeSource } from './service-options.ts';
-
-export interface PingOptions extends CallOptions {
-  /**
-   * Whether others have named the node, who may want us to ping somebody: where nobody has answered the last Pings to its
-   * address, none is sent for a while. Default: false.
-   */
-  readonly named?: boolean;
-}
 
 /**
  * Discovery v4 on a UDP socket: answers others, keeps a table of nodes, and finds nodes for callers.
@@ -238,13 +230,4 @@ function engineOf(config: Discv4ServiceConfig, core: ServiceCore<Discv4Engine>):
     },
   });
   return engine;
-}
-
-function isNamedOf(options: PingOptions): boolean {
-  return reading('the options of the call', () => {
-    checkObject('the options of the call', options);
-    const { named = false } = options;
-    checkBoolean('named', named);
-    return named;
-  });
 }

@@ -19,7 +19,7 @@ import type { Endpoint } from '../io/tcp.ts';
 import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
 import type { Advertisement } from './advertisement.ts';
-import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
+import { type CallOptions, isFaultOfNode, isNamedOf, PING, type PingOptions } from './discovery-calls.ts';
 import { discoveryV5Metrics } from './discovery-metrics.ts';
 import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
 import { ServiceCore } from './service-core.ts';
@@ -143,19 +143,21 @@ export class Discv5Service implements AsyncDisposable {
   /**
    * Pings a node.
    * @throws PeerlaneError `request-timeout`, `request-overload`, `invalid-argument`, `invalid-enode`, `invalid-record`,
-   * `invalid-public-key`, `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family, `address-refused`
+   * `invalid-public-key`, `aborted`, `closed`; `dial-failed` when the socket has no way to addresses of its family, `address-refused`;
+   * with `named`: `request-withheld`
    */
-  async ping(node: NodeSource, options: CallOptions = {}): Promise<Discv5Ping> {
+  async ping(node: NodeSource, options: PingOptions = {}): Promise<Discv5Ping> {
     const remote = this.#remote(node);
     const { calls, engine } = this.#core;
-    return await calls.request<Discv5Ping>('Ping', options, (done) =>
-      engine.ping(remote, this.#core.now, done),
+    const isNamed = isNamedOf(options);
+    return await calls.request<Discv5Ping>(PING, options, (done) =>
+      engine[isNamed ? 'pingNamed' : 'ping'](remote, this.#core.now, done),
     );
   }
 
   /**
-   * Asks a node for its own record.
-   * @throws PeerlaneError as `ping`; `invalid-record` also when the node has answered without a record of its own that is valid
+   * Asks a node for its own record, as one that others have named.
+   * @throws PeerlaneError as `ping`, and `request-withheld`; `invalid-record` also when the node has answered without a record of its own that is valid
    */
   async requestRecord(node: NodeSource, options: CallOptions = {}): Promise<NodeRecord> {
     const remote = this.#remote(node);
@@ -167,7 +169,7 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Asks a node for the records of nodes at log-distances from it, at most 16 of 0 (itself) to 256.
-   * @throws PeerlaneError as `ping`
+   * @throws PeerlaneError as `ping`, and `request-withheld`
    */
   async findNode(
     node: NodeSource,

@@ -24,9 +24,10 @@ export {
   REDIAL_INTERVAL_MS,
 } from './dial-plan.ts';
 export { Discovery, type ServerDiscv5 } from './discovery.ts';
+export type { CallOptions, PingOptions } from './discovery-calls.ts';
 export type { DiscoveryOptions } from './discovery-options.ts';
 export type { Discv4ServiceEvent, Discv4ServiceOptions } from './discv4-options.ts';
-export { Discv4Service, type PingOptions } from './discv4-service.ts';
+export { Discv4Service } from './discv4-service.ts';
 export type { Discv5ServiceEvent, Discv5ServiceOptions } from './discv5-options.ts';
 export { DEFAULT_TOPICS } from './discv5-options.ts';
 export { Discv5Service } from './discv5-service.ts';

@@ -5,6 +5,8 @@ import {
   Discv5Engine,
   type Discv5Event,
   type Discv5Limits,
+  type Done,
+  type RequestFailure,
   type TalkCall,
   type TopicParameters,
 } from '../../src/discv5/index.ts';
@@ -124,7 +126,7 @@ export class SimNode {
     });
   }
 
-  ask<T>(begin: (done: (result: T | undefined, failure?: Error) => void) => void): Asked<T> {
+  ask<T>(begin: (done: Done<T>) => void): Asked<T> {
     const state: Asked<T> = { result: undefined, failure: undefined, isDone: false };
     begin((result, failure) => {
       Object.assign(state, { result, failure, isDone: true });
@@ -151,6 +153,6 @@ export class SimNode {
 
 export interface Asked<T> {
   result: T | undefined;
-  failure: Error | undefined;
+  failure: RequestFailure | undefined;
   isDone: boolean;
 }

@@ -74,6 +74,21 @@ describe('an address that others name', () => {
     expect(sent()).toBe(before + 1);
   });
 
+  it('gets none of what a caller asks of nodes that others have named, who is told so', () => {
+    const { network, node, named, name, sent } = setUp();
+    name(20, 10_000);
+    expect(sent()).toBe(MAX_UNANSWERED);
+    const asked = [
+      node.ask<object>((done) => node.engine.pingNamed(named(), node.now, done)),
+      node.ask<object>((done) => node.engine.requestRecord(named(), node.now, done)),
+      node.findNode(named(), [256]),
+    ];
+    network.env.advance(2_000);
+    const withheld = { isDone: true, result: undefined, failure: 'withheld-request' };
+    expect(asked).toEqual([withheld, withheld, withheld]);
+    expect(sent()).toBe(MAX_UNANSWERED);
+  });
+
   it('is asked again once somebody there has answered', () => {
     const { network, node, named, name, sent } = setUp();
     name(20, 10_000);

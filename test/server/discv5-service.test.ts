@@ -3,6 +3,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { nodeIdOf } from '../../src/enr/index.ts';
+import { MAX_UNANSWERED } from '../../src/kad/index.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import type { Discv5ServiceEvent, Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
 import { Discv5Service } from '../../src/server/discv5-service.ts';
@@ -91,6 +92,26 @@ describe('a service of discovery v5', () => {
       await v5.close();
       const again = await started({ listen: new SharedUdp({ host: HOST, port: listen.port }) });
       await again.close();
+    });
+  });
+
+  it('sends no more than a few packets to where others say that somebody is, when it is told that they do', async () => {
+    const [a, gone] = [await started(), await started()];
+    const record = text(gone.record);
+    await gone.close();
+    await within([a], async () => {
+      for (let i = 0; i < MAX_UNANSWERED; i++)
+        expect(await rejectionOf(a.ping(record, { named: true }))).toBe('request-timeout');
+      await expect(a.ping(record, { named: true })).rejects.toMatchObject({
+        code: 'request-withheld',
+        message: expect.stringContaining('the Ping is not sent'),
+      });
+      await expect(a.requestRecord(record)).rejects.toMatchObject({
+        code: 'request-withheld',
+        message: expect.stringContaining('the FindNode is not sent'),
+      });
+      expect(await rejectionOf(a.ping(record))).toBe('request-timeout');
+      expect(await rejectionOf(a.ping(record, JSON.parse('{"named":1}')))).toBe('invalid-argument');
     });
   });
 
