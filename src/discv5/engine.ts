@@ -1,8 +1,10 @@
 /** Discovery v5 (discv5-wire.md, discv5-theory.md) as a machine: packets and times go in, packets and events come out. */
 import { Agenda } from '../base/agenda.ts';
+import { toBareHex } from '../base/bytes.ts';
 import { checkLength } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, unlessError } from '../base/errors.ts';
+import { Held } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
   type EngineHost,
@@ -43,6 +45,10 @@ import type { TopicSearchEvents, TopicSearchRun } from './topics/search-run.ts';
 import { TopicHost } from './topics/topic-host.ts';
 import { type ReceivedMessage, Wire } from './wire.ts';
 
+/** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
+const RENEWAL_INTERVAL_MS = 10_000;
+const MAX_RENEWALS = 1_024;
+
 export interface Discv5Host extends EngineHost<Discv5Event> {
   /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
   talk?(call: TalkCall): boolean;
@@ -75,6 +81,7 @@ export class Discv5Engine {
   readonly #upkeep: Upkeep;
   readonly #lookups: LookupRunContext;
   readonly #topics: TopicHost | undefined;
+  readonly #renewals = new Held(MAX_RENEWALS);
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #dropped: Record<Discv5DropReason, number> = {
@@ -355,8 +362,13 @@ export class Discv5Engine {
     this.#requests.askNamed(node, question);
   }
 
+  /** Asks for a newer record, of a node once in a while: it may say with each packet that there is one more. */
   #renew(node: KadNode): void {
-    if (!this.#requests.room.isFull) this.#record(node, () => undefined);
+    const { now } = this.#agenda;
+    const key = toBareHex(node.id);
+    if (this.#requests.room.isFull || this.#renewals.has(key, now)) return;
+    this.#renewals.hold(key, now, RENEWAL_INTERVAL_MS);
+    this.#record(node, () => undefined);
   }
 
   /** A node has answered a Ping, at the endpoint that it was sent to. */

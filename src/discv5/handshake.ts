@@ -51,7 +51,8 @@ export function beginHandshake(
     keys: { write: initiatorKey, read: recipientKey },
     idSignature: signIdentity({ secretKey, challengeData, ephemeralKey, recipientId: recipient.id }),
     ephemeralKey,
-    record: enrSeq < localRecord.seq ? localRecord.encoded : undefined,
+    // Whoever has none says 0, which may be the number of a record too.
+    record: enrSeq === 0n || enrSeq < localRecord.seq ? localRecord.encoded : undefined,
   };
 }
 

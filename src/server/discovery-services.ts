@@ -42,12 +42,16 @@ export interface DiscoveryServicesOptions {
   readonly netDeny: readonly string[];
   /** The node's own record, asked each time. */
   readonly record: () => NodeRecord;
-  /** Bootnodes, and nodes of earlier runs. */
+  readonly bootnodes: readonly KadNode[];
+  /** Nodes of earlier runs. */
   readonly seeds: readonly KadNode[];
   readonly onEvent: (version: DiscoveryVersion, event: DiscoveryVersionEvent) => void;
 }
 
-/** Nodes are told to the versions that may reach them: to v5 those with a record, or all where v4 does not run. */
+/**
+ * Nodes are told to the versions that may reach them: to v5 bootnodes, those with a record, or all where v4 does not run. Of a bootnode
+ * nobody knows which it speaks.
+ */
 export class DiscoveryServices {
   readonly v4: Discv4Service | undefined;
   readonly v5: Discv5Service | undefined;
@@ -57,12 +61,14 @@ export class DiscoveryServices {
 
   private constructor(options: DiscoveryServicesOptions) {
     this.#options = options;
-    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, seeds, topics } = options;
+    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, bootnodes, topics } =
+      options;
+    const seeds = [...bootnodes, ...options.seeds];
     const listen = new SharedUdp({ host, port });
     const shared = { key, env, listen, tcpPort, netRestrict, netDeny, record };
     if (v5) {
       const onEvent = (event: Discv5ServiceEvent) => this.#heard('v5', event);
-      const known = seeds.filter((node) => this.#isForV5(node));
+      const known = [...bootnodes, ...options.seeds.filter((node) => this.#isForV5(node))];
       this.v5 = new Discv5Service({ ...shared, topics, seeds: known, onEvent });
     }
     if (v4) {
@@ -115,7 +121,7 @@ export class DiscoveryServices {
   }
 
   addBootnode(node: KadNode): void {
-    for (const service of this.#servicesFor(node)) service.addBootnode(node);
+    for (const service of this.#running) service.addBootnode(node);
   }
 
   /** A node of another source: who has no bootnode knows nobody, and nobody knows him. */

@@ -223,8 +223,9 @@ export class Discovery {
 
   get #v4(): Discv4Service {
     const { v4 } = this.#services ?? {};
-    if (v4 === undefined) throw notRunning();
-    return v4;
+    if (v4 !== undefined) return v4;
+    if (this.#services === undefined) throw notRunning();
+    throw new PeerlaneError('closed', 'discovery v4 is off; `discovery.v5` is what runs');
   }
 
   async #bound(tcp: Endpoint | undefined, seeds: readonly KadNode[]): Promise<DiscoveryServices> {
@@ -235,7 +236,7 @@ export class Discovery {
       ...this.#context,
       ...{ port, mayMove: mayMove && this.#context.port === undefined, tcpPort: tcp?.port ?? 0 },
       record: () => local.record,
-      seeds: [...bootnodes.filter(hasAddress).map(kadNodeOf), ...seeds],
+      ...{ bootnodes: bootnodes.filter(hasAddress).map(kadNodeOf), seeds },
       onEvent: (_, event) => this.#heard(event),
     });
   }

@@ -1,3 +1,4 @@
+import { toBareHex } from '../base/bytes.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
@@ -5,48 +6,107 @@ import type { StatedEndpoint } from './endpoint-votes.ts';
 import { endpointsOfSockets, LocalNode } from './local-node.ts';
 import type { ServiceConfig, ServiceEvent } from './service-options.ts';
 import { ServiceRecord } from './service-record.ts';
+import type { SharedUdp } from './shared-udp.ts';
 
 type Config = Pick<
   ServiceConfig<never, ServiceEvent>,
   'key' | 'env' | 'listen' | 'record' | 'externalIp' | 'tcpPort' | 'onEvent'
 >;
 
+interface Service {
+  readonly config: Config;
+  readonly entries: (() => EntryChanges) | undefined;
+}
+
+/** The record that no user gives: one of a node, whichever versions of discovery it runs on a socket. */
+class SocketRecord {
+  readonly #local: LocalNode;
+  readonly #services: Service[] = [];
+  #sockets: readonly Endpoint[] = [];
+
+  constructor({ key, env }: Config) {
+    this.#local = new LocalNode({
+      ...{ key, env, database: undefined },
+      entries: () => Object.assign({}, ...this.#services.map(({ entries }) => entries?.())),
+      failed: (error) => this.#tell({ kind: 'record-failed', error: toPeerlaneError(error) }),
+      moved: () => this.#tell({ kind: 'endpoint-changed', record: this.record }),
+    });
+  }
+
+  /** @throws PeerlaneError as `LocalNode.listens` */
+  join(service: Service): void {
+    this.#services.push(service);
+    this.listens(this.#sockets.length > 0 ? this.#sockets : service.config.listen.endpoints);
+  }
+
+  /** @param sockets where they are; port 0: that is not known yet */
+  listens(sockets: readonly Endpoint[]): void {
+    const configs = this.#services.map(({ config }) => config);
+    const externalIp = configs.map((config) => config.externalIp).find((ip) => ip !== undefined);
+    const tcpPort = configs.map((config) => config.tcpPort).find((port) => port !== 0) ?? 0;
+    this.#sockets = sockets;
+    this.#local.listens(endpointsOfSockets(sockets, tcpPort, externalIp));
+  }
+
+  answered(voter: StatedEndpoint, seenAs: StatedEndpoint): void {
+    this.#local.seen(voter, seenAs);
+  }
+
+  get record(): NodeRecord {
+    return this.#local.record;
+  }
+
+  #tell(event: ServiceEvent): void {
+    for (const { config } of this.#services) config.onEvent(event);
+  }
+}
+
+/** By the key of the node. */
+const records = new WeakMap<SharedUdp, Map<string, SocketRecord>>();
+
+function socketRecordOf(config: Config, publicKey: Uint8Array): SocketRecord {
+  const { listen } = config;
+  const ofSocket = records.get(listen) ?? new Map<string, SocketRecord>();
+  records.set(listen, ofSocket);
+  const key = toBareHex(publicKey);
+  const record = ofSocket.get(key) ?? new SocketRecord(config);
+  ofSocket.set(key, record);
+  return record;
+}
+
 /**
  * The record of a service: what its user gives, or else one that names `externalIp`, the address that is listened on, or,
  * where these are all, what enough nodes say that have answered a Ping.
  */
 export class OwnRecord {
-  readonly #config: Config;
   readonly #shown: ServiceRecord;
   /** Unless the user gives one. */
-  #local: LocalNode | undefined;
+  readonly #own: SocketRecord | undefined;
 
   /** @param publicKey 64 bytes @param entries of a record that is not the user's, beside those that say where the node is */
   constructor(config: Config, publicKey: Uint8Array, entries?: () => EntryChanges) {
-    this.#config = config;
-    const { key, env, listen, record } = config;
-    const failed = (error: unknown): void =>
-      config.onEvent({ kind: 'record-failed', error: toPeerlaneError(error) });
+    const { record, onEvent } = config;
     let read = record;
     if (read === undefined) {
-      const moved = (): void => config.onEvent({ kind: 'endpoint-changed', record: local.record });
-      const local = new LocalNode({ key, env, entries, database: undefined, failed, moved });
-      this.#local = local;
-      read = () => local.record;
+      const own = socketRecordOf(config, publicKey);
+      read = () => own.record;
+      this.#own = own;
     }
-    this.#shown = new ServiceRecord({ publicKey, read, failed });
-    this.listens(listen.endpoints);
+    this.#shown = new ServiceRecord({
+      ...{ publicKey, read },
+      failed: (error) => onEvent({ kind: 'record-failed', error }),
+    });
+    this.#own?.join({ config, entries });
   }
 
   /** @param sockets where they are; port 0: that is not known yet */
   listens(sockets: readonly Endpoint[]): void {
-    const { externalIp, tcpPort } = this.#config;
-    this.#local?.listens(endpointsOfSockets(sockets, tcpPort, externalIp));
+    this.#own?.listens(sockets);
   }
 
   /** A node has answered a Ping, and says where it sees us. */
   answered(voter: StatedEndpoint, seenAs: StatedEndpoint): void {
-    this.#local?.seen(voter, seenAs);
+    this.#own?.answered(voter, seenAs);
   }
 
   /** @throws PeerlaneError as `ServiceRecord.current` */

@@ -40,7 +40,7 @@ describe('topic advertise', () => {
     const boot = await bootnode('--stats', '0.1');
     const { cli, enr } = await advertiser('fruit', boot.enr, '--tcp-port', '30303', '--stats', '0.1');
     const topic = toHex(topicId('fruit'));
-    const stats = await cli.event(({ event, live }) => event === 'stats' && Number(live) === 1);
+    const stats = await cli.event(({ event, active }) => event === 'stats' && Number(active) === 1);
     expect(stats).toEqual({ event: 'stats', version: 'v5', active: 1, pending: 0, table: 1, live: 1 });
     expect(cli.events[0]).toEqual({ event: 'advertising', version: 'v5', topic, enr });
     expect(parseRecord(enr).entries()).toMatchObject({ ip: '127.0.0.1', tcp: 30_303 });

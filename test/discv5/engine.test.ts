@@ -181,6 +181,16 @@ describe('the table', () => {
     expect([ping.result !== undefined, b.engine.table.has(a.id)]).toEqual([true, false]);
   });
 
+  it('is shown by a node whose record has the number 0', () => {
+    const network = new Network();
+    const a = new SimNode(network);
+    const b = new SimNode(network);
+    a.record = a.signed(0n, a.endpoint);
+    const ping = a.ping(b.node);
+    network.env.advance(1_000);
+    expect([ping.result !== undefined, b.engine.table.get(a.id)?.record?.seq]).toEqual([true, 0n]);
+  });
+
   it('fetches the record of a node that says that it has a newer one', () => {
     const { network, a, b } = pair();
     a.ping(b.node);

@@ -55,6 +55,26 @@ describe('a handshake', () => {
 });
 
 describe('messages', () => {
+  it('that tell of one newer record after the other have the node ask once in a while', () => {
+    const network = new Network();
+    const node = new SimNode(network).start();
+    const other = new SimNode(network);
+    const puppet = new Puppet(network).meet(node);
+    network.env.advance(1_000);
+    expect(node.engine.table.has(puppet.id)).toBe(true);
+    puppet.messages();
+    for (let seq = 10n; seq < 200n; seq++) {
+      puppet.say(node, encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1), enrSeq: seq }));
+    }
+    const asked = puppet.messages().filter((one) => one.kind === 'findNode' && one.distances[0] === 0);
+    // `say` takes a tenth of a second each.
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.length).toBeLessThanOrEqual(2);
+    const ping = node.ping(other.node);
+    network.env.advance(1_000);
+    expect(ping.result).toBeDefined();
+  });
+
   it('that make no sense change nothing, and are not answered', () => {
     const { node, puppet } = met();
     puppet.send(node, puppet.handshake(node));

@@ -84,9 +84,11 @@ describe('a server with discovery v5 alone', { timeout: PATIENCE_MS }, () => {
     const server = await serving(V5, boot);
     const lookup = async () => '127.0.0.1';
     const named = [boot.replace('127.0.0.1', 'boot.test')];
-    for (const bootnodes of [[boot], named]) {
-      const one = await searching({ ...V5, lookup }, { bootnodes });
-      expect((await one.until(isKind('peer-connected'))).peer.id).toEqual(server.id);
+    for (const versions of [V5, BOTH]) {
+      for (const bootnodes of [[boot], named]) {
+        const one = await searching({ ...versions, lookup }, { bootnodes });
+        expect((await one.until(isKind('peer-connected'))).peer.id).toEqual(server.id);
+      }
     }
   });
 

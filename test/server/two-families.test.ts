@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
+import { hasTopicDiscovery } from '../../src/enr/index.ts';
 import { bindUdp } from '../../src/io/udp.ts';
 import { kadNode } from '../../src/kad/index.ts';
 import {
@@ -149,6 +150,31 @@ describe.each(KINDS)('discovery %s on an address of each family', (_, make) => {
   ])('refuses %s', (_, listen, message) => {
     expect(() => make({ listen })).toThrow(message);
   });
+});
+
+it('both versions on one socket have one record, whichever is made first', async () => {
+  for (const isFirstV4 of [true, false]) {
+    const [key, listen] = [newKey(), new SharedUdp(IPV4)];
+    const make = {
+      v4: () => new Discv4Service({ key, listen, tcpPort: 7, externalIp: '9.9.9.9' }),
+      v5: () => new Discv5Service({ key, listen }),
+    };
+    const [first, second] = isFirstV4 ? [make.v4(), make.v5()] : [make.v5(), make.v4()];
+    await first.start();
+    await second.start();
+    await within([first, second], async () => {
+      expect(second.record.encoded).toEqual(first.record.encoded);
+      expect(first.record.entries()).toMatchObject({ ip: '9.9.9.9', tcp: 7, udp: first.port });
+      expect(hasTopicDiscovery(first.record)).toBe(true);
+    });
+  }
+});
+
+it('two nodes on one socket have a record each', () => {
+  const listen = new SharedUdp(IPV4);
+  const [a, b] = [new Discv4Service({ key: newKey(), listen }), new Discv5Service({ key: newKey(), listen })];
+  expect(a.record.publicKey).toEqual(a.publicKey);
+  expect(b.record.publicKey).toEqual(b.publicKey);
 });
 
 it('both versions share two sockets', async () => {

@@ -101,9 +101,9 @@ export class AdvertisementRun implements TopicRun {
   }
 
   #confirmed(node: KadNode, { answer, auxiliary }: Confirmation): void {
-    this.#advertiser.answered(node.id, answer, this.#context.agenda.now);
+    const isTaken = this.#advertiser.answered(node.id, answer, this.#context.agenda.now);
     if (this.#table.named(auxiliary)) this.#advertiser.tableChanged();
-    if (answer.kind !== 'admitted') return;
+    if (!isTaken || answer.kind !== 'admitted') return;
     const { topic } = this.#table.table;
     const { lifetimeMs } = answer;
     this.#context.event({ kind: 'topic-admitted', topic: topic.slice(), node, lifetimeMs });

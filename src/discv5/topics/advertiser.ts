@@ -81,17 +81,18 @@ export class Advertiser {
     return deadline;
   }
 
-  /** The answer of a registrar that was asked; any other is passed over. */
-  answered(id: Uint8Array, answer: Answer, now: number): void {
+  /** The answer of a registrar that was asked; any other is passed over. Whether it is taken, and goes on with it. */
+  answered(id: Uint8Array, answer: Answer, now: number): boolean {
     const registration = this.#registrations.get(toBareHex(id));
-    if (registration === undefined || !registration.isAsking) return;
+    if (registration === undefined || !registration.isAsking) return false;
     if (registration.answered(answer, now, this.#parameters.e)) {
       this.#table.succeeded(id);
-      return;
+      return true;
     }
     // It wants too much, and most likely would again.
     this.#table.exclude(id, now);
     this.#drop(registration);
+    return false;
   }
 
   /** A registrar that was asked gave no answer, or none of sense. */

@@ -389,6 +389,26 @@ describe('an answer', () => {
     expect(node.engine.stats().topics?.requests).toBe(0);
   });
 
+  it('that lets an advertisement in for no time is none, and nobody is told that it was', () => {
+    const network = new Network();
+    const node = new SimNode(network, { endpoint: place(), entries });
+    const registrar = new Puppet(network, place(), entries).meet(node);
+    registrar.messages();
+    let admitted = 0;
+    const run = node.engine.advertise(topic, node.now, { admitted: () => admitted++ });
+    node.schedule();
+    network.env.advance(50);
+    const asked = registrar.messages().findLast(({ kind }) => kind === 'regTopic');
+    if (asked === undefined) throw new Error('the registrar is not asked');
+    const { requestId } = asked;
+    registrar.say(
+      node,
+      encodeMessage({ kind: 'regConfirmation', requestId, total: 1, ticket: EMPTY, waitMs: 0 }),
+    );
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect([admitted, node.events.filter(({ kind }) => kind === 'topic-admitted')]).toEqual([0, []]);
+  });
+
   it('of any content leaves the node as it was, and so does any question', () => {
     const { network, node, registrar } = asked();
     const advertisement = node.engine.advertise(topicOf(4), node.now);
