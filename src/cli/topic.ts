@@ -1,14 +1,15 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { F_LOOKUP, topicId } from '../discv5/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { type Advertisement, Discv5Service, type Discv5ServiceEvent } from '../server/index.ts';
-import { count, EXTIP_HELP, hostIp, type ListenAddress, listenAddress, port, readWith } from './arguments.ts';
+import { count, EXTIP_HELP, hostIp, listenAddress, port, readWith } from './arguments.ts';
 import {
   requireOthers,
   type SearchOptions,
+  sendFrom,
   startAskingBy,
   withAskingOptions,
   withBootnodes,
@@ -17,7 +18,7 @@ import { type Context, runAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
-import { listenOn, lookupFrom } from './hosts.ts';
+import { lookupFrom } from './hosts.ts';
 import { nodeKey } from './node.ts';
 import { enodeOf, nobodyToAsk, readBootnodes } from './nodes.ts';
 import type { Fields, Output } from './output.ts';
@@ -26,7 +27,7 @@ import { type AskingEvent, isAnswer } from './services.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_STATS_MS = 60_000;
-const DEFAULT_LISTEN = '0.0.0.0:0';
+const LISTEN_HELP = 'where to listen; port 0 is any free one; default: all addresses, at any free port';
 const MAX_COUNT = 1_000;
 const TOPIC = 'any text, or the 32 bytes of a topic as 0x and 64 hexadecimal digits';
 const NO_BOOTNODE = 'give a --bootnode';
@@ -37,8 +38,7 @@ interface TopicSearchOptions extends SearchOptions {
   readonly count: number;
 }
 
-interface AdvertiseOptions extends Omit<SearchOptions, 'timeout' | 'listen'> {
-  readonly listen: ListenAddress;
+interface AdvertiseOptions extends Omit<SearchOptions, 'timeout'> {
   readonly extip?: string;
   readonly tcpPort?: number;
   /** Milliseconds. */
@@ -52,11 +52,7 @@ export function addTopicCommands(program: Command): void {
   withBootnodes(withCommonOptions(topic.command('advertise')))
     .description('advertise a topic until Ctrl-C, and print which nodes keep the advertisement')
     .argument('<topic>', TOPIC, topicOf)
-    .addOption(
-      new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
-        .argParser(listenAddress)
-        .default(listenAddress(DEFAULT_LISTEN), DEFAULT_LISTEN),
-    )
+    .option('--listen <host:port>', LISTEN_HELP, listenAddress)
     .option('--key <file>', 'node key; default: a new one')
     .option('--extip <address>', EXTIP_HELP, hostIp)
     .option('--tcp-port <port>', 'TCP port for the record, where what is advertised is served', port)
@@ -88,11 +84,11 @@ async function advertise(context: Context, topic: Uint8Array, options: Advertise
   const { env, output, signal } = context;
   const { stats, tcpPort = 0, extip: externalIp } = options;
   const key = await nodeKey(options.key, env);
-  const listen = await listenOn(options.listen);
   const asking = { output, lookup: await lookupFrom(options.listen) };
   const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
   if (seeds.length === 0) throw nobodyToAsk(failure, NO_BOOTNODE);
   requireOthers(seeds, key);
+  const listen = await sendFrom(options.listen, seeds, false);
   const ended = new AbortController();
   let advertisement: Advertisement | undefined;
   await using service = new Discv5Service({

@@ -330,7 +330,11 @@ export class Discv5Engine {
   }
 
   #asked(node: KadNode) {
-    return { node, known: this.#crypto.records, reaches: (ip: string) => this.#reaches(ip) };
+    return {
+      ...{ node, known: this.#crypto.records },
+      reaches: (ip: string) => this.#reaches(ip),
+      placed: (id: Uint8Array) => this.table.get(id),
+    };
   }
 
   #ping(node: KadNode, done: Done<Discv5Ping>, ask: 'ask' | 'askNamed' = 'ask'): void {
@@ -380,8 +384,12 @@ export class Discv5Engine {
   }
 
   #recordOf(node: KadNode, record: NodeRecord): void {
-    const found = nodeOfRecord(record, ({ ip }) => this.#reaches(ip));
-    if (found !== undefined && this.table.has(node.id)) this.table.addFound(found, this.#agenda.now);
+    // Where it has just answered, as long as it names that place.
+    const found =
+      nodeOfRecord(record, (place) => sameEndpoint(place, node)) ??
+      nodeOfRecord(record, ({ ip }) => this.#reaches(ip));
+    if (found === undefined) this.#nowhere(record);
+    else if (this.table.has(node.id)) this.table.addFound(found, this.#agenda.now);
     this.#host.event?.({ kind: 'record-received', node, record });
   }
 
@@ -395,12 +403,19 @@ export class Discv5Engine {
     const here = nodeOfRecord(record, isHere);
     if (here === undefined) {
       const elsewhere = nodeOfRecord(record, (node) => this.#reaches(node.ip));
-      if (elsewhere !== undefined) this.table.addFound(elsewhere, now);
+      if (elsewhere === undefined) this.#nowhere(record);
+      else this.table.addFound(elsewhere, now);
       return;
     }
     this.table.addInbound(here, now);
     const entry = this.table.get(here.id);
     if (entry !== undefined && sameEndpoint(entry, here)) this.table.proved(here.id);
+  }
+
+  /** The node itself says by its record that it cannot be reached, and is named to nobody by an older one. */
+  #nowhere({ nodeId, seq }: NodeRecord): void {
+    const entry = this.table.get(nodeId);
+    if (entry !== undefined && seq > (entry.record?.seq ?? -1n)) this.table.left(nodeId);
   }
 
   #handle(message: Message, sender: ReceivedMessage): void {

@@ -9,6 +9,7 @@ import {
   logDistance,
   mayRelay,
   nodeOfRecord,
+  sameEndpoint,
 } from '../kad/index.ts';
 import type { RecordReader } from './crypto.ts';
 import type { Message } from './messages.ts';
@@ -18,6 +19,8 @@ import type { Question, RequestFailure } from './requests.ts';
 export const MAX_ANSWER_MESSAGES = 5;
 /** Records of one answer that are taken. */
 export const MAX_ANSWER_RECORDS = BUCKET_SIZE;
+/** After so many records that are none nothing more of an answer is looked at: to verify them costs, and honest nodes do so. */
+const MAX_INVALID_RECORDS = 3;
 
 /** The result, or `undefined`: no answer in time, or what `failure` says. */
 export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;
@@ -64,6 +67,8 @@ export interface Asked {
   readonly known: RecordReader;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
+  /** A node where it is known to be, if it is. */
+  placed?(id: Uint8Array): KadNode | undefined;
 }
 
 /** Counts the messages of an answer, and collects the records of which something holds. */
@@ -73,6 +78,7 @@ export class Answer {
   readonly #accepts: (record: NodeRecord) => boolean;
   readonly #seen = new Set<string>();
   readonly #maxMessages: number;
+  #invalid = 0;
   #received = 0;
   #total = 0;
 
@@ -102,8 +108,9 @@ export class Answer {
   /** Of records that are none, or none that was asked for, nothing is taken; the others are as good as they were. */
   add(encoded: readonly Uint8Array[]): void {
     for (const bytes of encoded) {
-      if (this.records.length >= MAX_ANSWER_RECORDS) return;
+      if (this.records.length >= MAX_ANSWER_RECORDS || this.#invalid > MAX_INVALID_RECORDS) return;
       const record = this.#known.read(bytes);
+      if (record === undefined) this.#invalid++;
       if (record === undefined || !this.#accepts(record)) continue;
       const id = toBareHex(record.nodeId);
       if (this.#seen.has(id)) continue;
@@ -116,13 +123,17 @@ export class Answer {
 /** The nodes of records that the asked one may name, where they are reached. */
 export function nodesOf(
   records: readonly NodeRecord[],
-  { node, reaches }: Pick<Asked, 'node' | 'reaches'>,
+  { node, reaches, placed = () => undefined }: Pick<Asked, 'node' | 'reaches' | 'placed'>,
 ): KadNode[] {
   return records.flatMap((record) => {
-    const found = nodeOfRecord(
-      record,
-      ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
-    );
+    const known = placed(record.nodeId);
+    // Of several places that one where it is known to be is as good as the one that the record names first.
+    const found =
+      (known && nodeOfRecord(record, (place) => sameEndpoint(place, known))) ??
+      nodeOfRecord(
+        record,
+        ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
+      );
     return found === undefined ? [] : [found];
   });
 }

@@ -96,9 +96,10 @@ export class Wire {
   #message(packet: MessagePacket, sender: Sender, now: number): Received {
     const { remote, origin } = sender;
     const session = this.sessions.get(remote);
-    if (session !== undefined && !this.#limits.admitsKnown(origin, now)) return dropped('shed');
     const plaintext = session?.open(packet);
     if (session === undefined || plaintext === undefined) return this.#challenge(packet, sender, now);
+    // Only now: anybody can put the id and the endpoint of somebody else on a packet.
+    if (!this.#limits.admitsKnown(origin, now)) return dropped('shed');
     this.sessions.use(remote);
     return { kind: 'message', remote, origin, plaintext, record: session.record, isNew: false };
   }

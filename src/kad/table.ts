@@ -202,6 +202,12 @@ export class Table {
     entry.misses = 0;
   }
 
+  /** A node has said that it is nowhere, or nowhere that can be reached: one that waits takes its place. */
+  left(id: Uint8Array): void {
+    const entry = this.#entry(id);
+    if (entry !== undefined) this.#replace(entry);
+  }
+
   /** Number of entries. */
   get size(): number {
     return this.#buckets.all.reduce((sum, { entries }) => sum + entries.length, 0);

@@ -32,7 +32,10 @@ export interface DiscoveryOptions {
   readonly v4?: boolean | undefined;
   /** Discovery v5, on the same UDP socket; default: as `v4`. So `{ v4: false }` alone opens none. */
   readonly v5?: boolean | undefined;
-  /** Whether v5 keeps advertisements of topics for others, and the record says so; default true. Only with v5. */
+  /**
+   * Whether v5 takes part in topic discovery: keeps advertisements for others, and the record says so; without it `advertise` and
+   * `search` of `discovery.v5` throw, too. Default: as `v5`.
+   */
   readonly topics?: boolean | undefined;
   /** `enrtree://` URLs of node lists in DNS (EIP-1459): used at the start, and when nothing else finds nodes. */
   readonly dns?: readonly string[] | undefined;

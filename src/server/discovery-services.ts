@@ -4,7 +4,7 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { Held } from '../base/recent.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, reachedNode } from '../kad/index.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
 import type { Discv4ServiceEvent } from './discv4-options.ts';
 import { Discv4Service } from './discv4-service.ts';
@@ -19,7 +19,7 @@ export type DiscoveryVersion = (typeof DISCOVERY_VERSIONS)[number];
 export const FEW_NODES = 32;
 /** The nodes of which it was told last, and for how long it is not told of one again. */
 const MAX_TOLD = 1024;
-const TOLD_MS: number = 30 * 60_000;
+const TOLD_MS = 60_000;
 
 export type DiscoveryVersionEvent = Discv4ServiceEvent | Discv5ServiceEvent;
 
@@ -126,7 +126,7 @@ export class DiscoveryServices {
 
   /** A node of another source: who has no bootnode knows nobody, and nobody knows him. */
   addNode(node: KadNode): void {
-    for (const service of this.#servicesFor(node)) if (service.reaches(node)) service.addNode(node);
+    for (const service of this.#servicesFor(node)) if (hasWay(service, node)) service.addNode(node);
   }
 
   #servicesFor(node: KadNode): (Discv4Service | Discv5Service)[] {
@@ -169,6 +169,8 @@ export class DiscoveryServices {
     // That a node does not speak one version is not its failure.
     const other = version === 'v4' ? this.v5 : this.v4;
     if (event.kind === 'node-silent' && other?.table.isLive(event.node.id)) return;
+    // One that is gone has failed once, where both know it.
+    if (event.kind === 'node-silent' && version === 'v5' && other?.table.has(event.node.id)) return;
     // Both have the one socket.
     if (event.kind === 'listener-failed' && version === 'v5' && this.v4 !== undefined) return;
     this.#options.onEvent(version, event);
@@ -181,8 +183,13 @@ export class DiscoveryServices {
     if (to.table.size >= FEW_NODES || to.table.has(node.id)) return;
     const key = toBareHex(node.id);
     const now = this.#options.env.now();
-    if (this.#told.has(key, now) || !to.reaches(node)) return;
+    if (this.#told.has(key, now) || !hasWay(to, node)) return;
     this.#told.hold(key, now, TOLD_MS);
     to.addNode(node);
   }
+}
+
+/** Whether a version has a way to any of the places that the node's record names. */
+function hasWay(service: Discv4Service | Discv5Service, node: KadNode): boolean {
+  return reachedNode(node, (place) => service.reaches(place)) !== undefined;
 }

@@ -191,6 +191,50 @@ describe('the table', () => {
     expect([ping.result !== undefined, b.engine.table.get(a.id)?.record?.seq]).toEqual([true, 0n]);
   });
 
+  it('keeps a node where it has answered as long as its record names that place, whichever it names first', () => {
+    const network = new Network();
+    const here = { ip: '2606:4700::5', port: 30303 };
+    const a = new SimNode(network).start();
+    const b = new SimNode(network, { endpoint: here, seeds: [a.node] }).start();
+    network.env.advance(5_000);
+    expect(a.engine.table.get(b.id)).toMatchObject({ ip: here.ip });
+    b.record = b.signed(9n, here, { ip: '9.9.9.9', udp: 1_234 });
+    b.ping(a.node);
+    network.env.advance(2_000);
+    expect(a.engine.table.get(b.id)).toMatchObject({ ip: here.ip, udpPort: 30303, record: { seq: 9n } });
+    expect(a.engine.table.isLive(b.id)).toBe(true);
+    // It is looked for elsewhere when it does not name it any more.
+    b.record = b.signed(10n, { ip: '9.9.9.9', port: 1_234 });
+    b.ping(a.node);
+    network.env.advance(12_000);
+    b.ping(a.node);
+    network.env.advance(1_000);
+    expect(a.engine.table.get(b.id)?.ip ?? '9.9.9.9').toBe('9.9.9.9');
+  });
+
+  it('names nobody by an older record who says by a newer one that it is nowhere', () => {
+    const network = new Network();
+    const a = new SimNode(network).start();
+    const b = new SimNode(network, { seeds: [a.node] }).start();
+    const third = new SimNode(network);
+    network.env.advance(5_000);
+    expect(a.engine.table.has(b.id)).toBe(true);
+    b.record = b.signed(9n, undefined);
+    b.ping(a.node);
+    network.env.advance(1_000);
+    expect(a.engine.table.has(b.id)).toBe(false);
+    const named = third.findNode(a.node, [logDistance(a.id, b.id)]);
+    network.env.advance(1_000);
+    expect(named.result).toEqual([]);
+    // It is back when it says that it is somewhere.
+    b.record = b.signed(10n, b.endpoint);
+    b.engine.addNamed(a.node, b.now);
+    a.engine.addNamed(b.node, a.now);
+    a.schedule();
+    network.env.advance(60_000);
+    expect(a.engine.table.get(b.id)?.record?.seq).toBe(10n);
+  });
+
   it('fetches the record of a node that says that it has a newer one', () => {
     const { network, a, b } = pair();
     a.ping(b.node);

@@ -160,6 +160,28 @@ describe('a flood', () => {
     expect(ping.result).toBeDefined();
   });
 
+  it('of packets that name a known node and its endpoint does not use up what that may send', () => {
+    const network = new Network();
+    const { env } = network;
+    const limits = { known: { perSecond: 100, burst: 100 } };
+    const node = new SimNode(network, { limits });
+    const friend = new SimNode(network);
+    friend.ping(node.node);
+    env.advance(1_000);
+    for (let i = 0; i < 2_000; i++) {
+      const fields = {
+        nonce: env.randomBytes(12),
+        maskingIv: env.randomBytes(16),
+        random: env.randomBytes(16),
+      };
+      const forged = randomMessage({ ...fields, destId: node.id, srcId: friend.id });
+      node.engine.receive(forged, friend.endpoint, env.now());
+    }
+    const ping = friend.ping(node.node);
+    env.advance(100);
+    expect(ping.result).toBeDefined();
+  });
+
   it('of all kinds is answered with no packet larger than what came, and no more often than strangers may be', () => {
     const { network, node, puppet } = met();
     const { env } = network;

@@ -170,6 +170,21 @@ it('both versions on one socket have one record, whichever is made first', async
   }
 });
 
+it('the record of a node of the other family is found with those who know it', async () => {
+  const both = new Discv5Service({ key: newKey(), listen: [IPV4, IPV6] });
+  await both.start();
+  const bootnodes = [both.record.toString()];
+  const [four, six] = [IPV4, IPV6].map((listen) => new Discv5Service({ key: newKey(), listen, bootnodes }));
+  if (four === undefined || six === undefined) throw new Error('two');
+  await Promise.all([four.start(), six.start()]);
+  await within([both, four, six], async () => {
+    await six.ping(both.record.toString());
+    await expect
+      .poll(async () => (await four.resolve(six.id))?.encoded, { timeout: 20_000 })
+      .toEqual(six.record.encoded);
+  });
+});
+
 it('two nodes on one socket have a record each', () => {
   const listen = new SharedUdp(IPV4);
   const [a, b] = [new Discv4Service({ key: newKey(), listen }), new Discv5Service({ key: newKey(), listen })];
