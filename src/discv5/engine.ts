@@ -1,10 +1,8 @@
 /** Discovery v5 (discv5-wire.md, discv5-theory.md) as a machine: packets and times go in, packets and events come out. */
 import { Agenda } from '../base/agenda.ts';
-import { toBareHex } from '../base/bytes.ts';
 import { checkLength } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, unlessError } from '../base/errors.ts';
-import { Held } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
   type EngineHost,
@@ -13,8 +11,6 @@ import {
   LookupRun,
   type LookupRunContext,
   type LookupRunEvents,
-  nodeOfRecord,
-  type Origin,
   sameEndpoint,
   Table,
   type UdpEndpoint,
@@ -39,15 +35,12 @@ import {
 import type { Remote } from './remote.ts';
 import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
+import { ShownRecords } from './shown-records.ts';
 import type { AdvertisementEvents, AdvertisementRun } from './topics/advertisement-run.ts';
 import type { TopicParameters } from './topics/parameters.ts';
 import type { TopicSearchEvents, TopicSearchRun } from './topics/search-run.ts';
 import { TopicHost } from './topics/topic-host.ts';
 import { type ReceivedMessage, Wire } from './wire.ts';
-
-/** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
-const RENEWAL_INTERVAL_MS = 10_000;
-const MAX_RENEWALS = 1_024;
 
 export interface Discv5Host extends EngineHost<Discv5Event> {
   /** Somebody talks to us; whether it is taken. Default: no protocol is known. */
@@ -78,10 +71,10 @@ export class Discv5Engine {
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #responder: Responder;
+  readonly #shown: ShownRecords;
   readonly #upkeep: Upkeep;
   readonly #lookups: LookupRunContext;
   readonly #topics: TopicHost | undefined;
-  readonly #renewals = new Held(MAX_RENEWALS);
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #dropped: Record<Discv5DropReason, number> = {
@@ -116,6 +109,12 @@ export class Discv5Engine {
     this.#requests = requests;
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });
+    this.#shown = new ShownRecords({
+      ...{ agenda, table, reaches: (ip) => this.#reaches(ip) },
+      ask: (node) => {
+        if (!requests.room.isFull) this.#record(node, () => undefined);
+      },
+    });
     this.#lookups = {
       ...{ agenda, table, localId: identity.id, idOf: (id) => id },
       requests: {
@@ -128,7 +127,7 @@ export class Discv5Engine {
         ...this.#lookups,
         ...{ table, localTarget: identity.id, randomTarget: () => randomBytes(ID_LENGTH) },
         check: (node, isSeed, done) => this.#ping(node, done, isSeed ? 'ask' : 'askNamed'),
-        renew: (node) => this.#renew(node),
+        renew: (node) => this.#shown.renew(node),
       },
       seeds.filter(({ ip }) => this.#reaches(ip)),
     );
@@ -195,7 +194,7 @@ export class Discv5Engine {
         return 'taken';
       case 'message': {
         const { remote, origin, plaintext, record, isNew } = received;
-        if (isNew && record !== undefined) this.#met(record, origin);
+        if (isNew && record !== undefined) this.#shown.met(record, origin);
         const message = unlessError(() => decodeMessage(plaintext));
         if (message === undefined) this.#dropped.malformed++;
         else this.#handle(message, received);
@@ -360,19 +359,13 @@ export class Discv5Engine {
 
   #record(node: KadNode, done: Done<NodeRecord>): void {
     const question = recordQuestion(this.#asked(node), (record, failure) => {
-      if (record !== undefined) this.#recordOf(node, record);
+      if (record !== undefined) {
+        this.#shown.received(node, record);
+        this.#host.event?.({ kind: 'record-received', node, record });
+      }
       done(record, failure);
     });
     this.#requests.askNamed(node, question);
-  }
-
-  /** Asks for a newer record, of a node once in a while: it may say with each packet that there is one more. */
-  #renew(node: KadNode): void {
-    const { now } = this.#agenda;
-    const key = toBareHex(node.id);
-    if (this.#requests.room.isFull || this.#renewals.has(key, now)) return;
-    this.#renewals.hold(key, now, RENEWAL_INTERVAL_MS);
-    this.#record(node, () => undefined);
   }
 
   /** A node has answered a Ping, at the endpoint that it was sent to. */
@@ -383,41 +376,6 @@ export class Discv5Engine {
     this.#host.event?.({ kind: 'node-answered', node, rtt, seenAs });
   }
 
-  #recordOf(node: KadNode, record: NodeRecord): void {
-    // Where it has just answered, as long as it names that place.
-    const found =
-      nodeOfRecord(record, (place) => sameEndpoint(place, node)) ??
-      nodeOfRecord(record, ({ ip }) => this.#reaches(ip));
-    if (found === undefined) this.#nowhere(record);
-    else if (this.table.has(node.id)) this.table.addFound(found, this.#agenda.now);
-    this.#host.event?.({ kind: 'record-received', node, record });
-  }
-
-  /**
-   * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says counts as live;
-   * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
-   */
-  #met(record: NodeRecord, { endpoint: { ip, port } }: Origin): void {
-    const { now } = this.#agenda;
-    const isHere = (node: KadNode) => node.ip === ip && node.udpPort === port && this.#reaches(ip);
-    const here = nodeOfRecord(record, isHere);
-    if (here === undefined) {
-      const elsewhere = nodeOfRecord(record, (node) => this.#reaches(node.ip));
-      if (elsewhere === undefined) this.#nowhere(record);
-      else this.table.addFound(elsewhere, now);
-      return;
-    }
-    this.table.addInbound(here, now);
-    const entry = this.table.get(here.id);
-    if (entry !== undefined && sameEndpoint(entry, here)) this.table.proved(here.id);
-  }
-
-  /** The node itself says by its record that it cannot be reached, and is named to nobody by an older one. */
-  #nowhere({ nodeId, seq }: NodeRecord): void {
-    const entry = this.table.get(nodeId);
-    if (entry !== undefined && seq > (entry.record?.seq ?? -1n)) this.table.left(nodeId);
-  }
-
   #handle(message: Message, sender: ReceivedMessage): void {
     const { remote, record } = sender;
     this.#received++;
@@ -425,7 +383,7 @@ export class Discv5Engine {
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(remote, message);
-        this.#sawSeq(remote, message.enrSeq);
+        this.#shown.told(remote, message.enrSeq);
         return;
       case 'findNode':
         this.#responder.findNode(remote, message);
@@ -449,13 +407,6 @@ export class Discv5Engine {
   #proved({ id, endpoint }: Remote): void {
     const entry = this.table.get(id);
     if (entry?.ip === endpoint.ip && entry.udpPort === endpoint.port) this.table.proved(id);
-  }
-
-  /** A node of the table says that it has a record of that number. */
-  #sawSeq({ id, endpoint }: Remote, seq: bigint): void {
-    const entry = this.table.get(id);
-    if (entry === undefined || seq <= (entry.record?.seq ?? 0n)) return;
-    if (entry.ip === endpoint.ip && entry.udpPort === endpoint.port) this.#renew(entry);
   }
 }
 
