@@ -42,10 +42,7 @@ func (l *discover5Load) handle(o *order) (fields, error) {
 	case "meet":
 		return l.meet()
 	case "ping":
-		if len(l.clients) == 0 {
-			return nil, errors.New("there is no client")
-		}
-		return l.clients[0].pingOften(o.Count, time.Duration(o.Gap*float64(time.Millisecond)))
+		return pingByFirst(l.clients, o)
 	case "await":
 		target, err := v5TargetOf(o)
 		if err != nil {
@@ -74,7 +71,7 @@ func (l *discover5Load) handle(o *order) (fields, error) {
 	case "cpu":
 		return fields{"seconds": cpuSeconds()}, nil
 	}
-	return nil, errors.New("unknown order " + o.Cmd)
+	return unknownOrder(o)
 }
 
 func v5TargetOf(o *order) (*v5Target, error) {

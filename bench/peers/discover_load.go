@@ -53,10 +53,7 @@ func (l *discoverLoad) handle(o *order) (fields, error) {
 	case "pings":
 		return l.pings(o)
 	case "ping":
-		if len(l.clients) == 0 {
-			return nil, errors.New("there is no client")
-		}
-		return l.clients[0].pingOften(o.Count, time.Duration(o.Gap*float64(time.Millisecond)))
+		return pingByFirst(l.clients, o)
 	case "flood":
 		target, err := loopbackTarget(o.Port)
 		if err != nil {
@@ -78,10 +75,20 @@ func (l *discoverLoad) handle(o *order) (fields, error) {
 		l.clients = nil
 		return nil, nil
 	}
-	return nil, errors.New("unknown order " + o.Cmd)
+	return unknownOrder(o)
 }
 
 func (l *discoverLoad) each(run func(*discoverClient) error) error { return eachOf(l.clients, run) }
+
+// pingByFirst has the first of the clients ping.
+func pingByFirst[T interface {
+	pingOften(count int, gap time.Duration) (fields, error)
+}](clients []T, o *order) (fields, error) {
+	if len(clients) == 0 {
+		return nil, errors.New("there is no client")
+	}
+	return clients[0].pingOften(o.Count, time.Duration(o.Gap*float64(time.Millisecond)))
+}
 
 func loopbackTarget(port int) (netip.AddrPort, error) {
 	if port <= 0 || port > 0xffff {

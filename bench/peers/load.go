@@ -99,7 +99,7 @@ func (l *load) handle(o *order) (fields, error) {
 		}
 		l.peers = nil
 	default:
-		return nil, errors.New("unknown order " + o.Cmd)
+		return unknownOrder(o)
 	}
 	return nil, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/ecdsa"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -221,7 +220,7 @@ func (n *node) handle(o *order) (fields, error) {
 		}
 		return nil, dialServer(n.server, target)
 	default:
-		return nil, errors.New("unknown order " + o.Cmd)
+		return unknownOrder(o)
 	}
 	return nil, nil
 }

@@ -91,7 +91,7 @@ export class SimNetwork {
     for (const { identity, engine } of this.nodes) {
       for (const node of ids.tableOf(identity.node)) {
         engine.table.addInbound(node, now);
-        engine.table.proved(node.id);
+        engine.table.proved(node.id, { ip: node.ip, port: node.udpPort });
       }
     }
     const left = Math.floor(gone * (count - 1));

@@ -7,13 +7,14 @@ import { ownIpv6 } from '../io/interfaces.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { type GivenNode, parseBootnode } from '../server/bootnodes.ts';
 import { EVERY_IP, EVERY_IPV4, reachesFrom } from '../server/listen-host.ts';
+import type { RunningVersions } from '../server/running-versions.ts';
 import { collected, type ListenAddress, listenAddress, readWith } from './arguments.ts';
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
 import { durationOption } from './durations.ts';
 import { listenOn } from './hosts.ts';
 import { nodeKey } from './node.ts';
-import { type AskingEvent, type AskingService, type RunningVersions, startVersions } from './services.ts';
+import { type AskingEvent, type AskingService, startVersions } from './services.ts';
 import { type DiscoveryVersion, type VersionOptions, versionOf, withVersion } from './versions.ts';
 
 export interface DiscoveryOptions extends CommonOptions {

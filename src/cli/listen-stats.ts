@@ -3,9 +3,10 @@ import { isPeerlaneError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Discv5Stats } from '../discv5/index.ts';
 import type { NodeDatabase } from '../server/index.ts';
+import type { RunningVersions } from '../server/running-versions.ts';
 import type { Context } from './command.ts';
 import { formatBytes, formatCount, formatNumber } from './format.ts';
-import type { AskingService, RunningVersions } from './services.ts';
+import type { AskingService } from './services.ts';
 import { DISCOVERY_VERSIONS, type DiscoveryVersion } from './versions.ts';
 
 interface Before {
@@ -14,7 +15,7 @@ interface Before {
   readonly received: number;
 }
 
-type Dropped = ReturnType<AskingService['stats']>['dropped'];
+type Stats = ReturnType<AskingService['stats']>;
 
 export class ListenStats {
   readonly #context: Context;
@@ -46,10 +47,11 @@ export class ListenStats {
   }
 
   #print(version: DiscoveryVersion, service: AskingService): void {
-    const { received, dropped, sent, sentBytes } = service.stats();
+    const stats = service.stats();
+    const { received, dropped, sent, sentBytes } = stats;
     const { entries, live, replacements } = service.table.stats();
     const known = this.#database.size;
-    const topics = topicsOf(service);
+    const topics = topicsOf(stats);
     const perSecond = Math.round(10 * this.#countOf(version, received)) / 10;
     this.#context.output.event(
       'stats',
@@ -70,7 +72,7 @@ export class ListenStats {
   }
 
   /** What is foreign to v5 goes to v4, which counts what it is. */
-  #ownOf(version: DiscoveryVersion, dropped: Dropped): Readonly<Record<string, number>> {
+  #ownOf(version: DiscoveryVersion, dropped: Stats['dropped']): Readonly<Record<string, number>> {
     if (version === 'v4' || this.#running.v4 === undefined) return { ...dropped };
     const { foreign: _, ...own } = dropped;
     return own;
@@ -86,7 +88,6 @@ export class ListenStats {
 }
 
 /** What a node keeps for others by v5. */
-function topicsOf(service: AskingService): Discv5Stats['topics'] | undefined {
-  const stats = service.stats();
+function topicsOf(stats: Stats): Discv5Stats['topics'] | undefined {
   return 'topics' in stats ? stats.topics : undefined;
 }

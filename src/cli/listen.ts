@@ -15,6 +15,7 @@ import { NodeNat } from '../server/nat/node-nat.ts';
 import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
+import type { RunningVersions } from '../server/running-versions.ts';
 import { type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
@@ -35,7 +36,7 @@ import { type NetOptions, netRestrictOf, withNetOptions } from './net-options.ts
 import { nodeKey } from './node.ts';
 import { NodeDatabaseWarnings, openNodeDatabase } from './node-database.ts';
 import { requireFew } from './nodes.ts';
-import { type RunningVersions, startVersions } from './services.ts';
+import { startVersions } from './services.ts';
 import { DISCOVERY_VERSIONS, type VersionOptions, versionsOf, withVersions } from './versions.ts';
 
 const DEFAULT_LISTEN = '0.0.0.0:30303';

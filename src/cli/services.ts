@@ -7,9 +7,10 @@ import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/discover
 import { Discv4Service, Discv5Service, SharedUdp } from '../server/index.ts';
 import { endpointsOf, LocalNode } from '../server/local-node.ts';
 import type { NetRestrictOptions } from '../server/net-restrict.ts';
+import { type DiscoveryService, RunningVersions } from '../server/running-versions.ts';
 import type { ListenAddress } from './arguments.ts';
 
-export type AskingService = Discv4Service | Discv5Service;
+export type AskingService = DiscoveryService;
 export type AskingEvent = DiscoveryVersionEvent;
 
 /** Events that tell of somebody who is there. */
@@ -34,36 +35,6 @@ export interface VersionsOptions extends NetRestrictOptions {
   /** Default: one that all have and that follows what others see. It does not say that topics are kept. */
   readonly record?: () => NodeRecord;
   readonly onEvent: (event: AskingEvent, version: DiscoveryVersion) => void;
-}
-
-/** Running services by version. */
-export class RunningVersions implements AsyncDisposable {
-  readonly v4: Discv4Service | undefined;
-  readonly v5: Discv5Service | undefined;
-
-  constructor(v4: Discv4Service | undefined, v5: Discv5Service | undefined) {
-    this.v4 = v4;
-    this.v5 = v5;
-  }
-
-  /** Those that run, v4 before v5. */
-  get all(): AskingService[] {
-    return [this.v4, this.v5].filter((service) => service !== undefined);
-  }
-
-  /** Of their socket. */
-  get port(): number {
-    return this.all[0]?.port ?? 0;
-  }
-
-  /** @throws PeerlaneError as `addBootnode` of the services */
-  addBootnode(node: KadNode): void {
-    for (const service of this.all) service.addBootnode(node);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.all.map((service) => service.close()));
-  }
 }
 
 /** @throws PeerlaneError `port-in-use`, `listen-failed`, `invalid-argument`, `invalid-secret-key` */
@@ -96,11 +67,6 @@ async function started(
     versions.includes('v4') ? new Discv4Service({ ...shared, onEvent: told('v4') }) : undefined,
     versions.includes('v5') ? new Discv5Service({ ...shared, topics, onEvent: told('v5') }) : undefined,
   );
-  try {
-    for (const service of running.all) await service.start();
-    return running;
-  } catch (error) {
-    await running[Symbol.asyncDispose]();
-    throw error;
-  }
+  await running.start();
+  return running;
 }

@@ -32,7 +32,6 @@ import {
   recordQuestion,
   talkQuestion,
 } from './questions.ts';
-import type { Remote } from './remote.ts';
 import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
 import { ShownRecords } from './shown-records.ts';
@@ -110,10 +109,8 @@ export class Discv5Engine {
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });
     this.#shown = new ShownRecords({
-      ...{ agenda, table, reaches: (ip) => this.#reaches(ip) },
-      ask: (node) => {
-        if (!requests.room.isFull) this.#record(node, () => undefined);
-      },
+      ...{ agenda, table, room: requests.room, reaches: (ip) => this.#reaches(ip) },
+      ask: (node) => this.#record(node, () => undefined),
     });
     this.#lookups = {
       ...{ agenda, table, localId: identity.id, idOf: (id) => id },
@@ -398,15 +395,10 @@ export class Discv5Engine {
         this.#topics?.query(sender, message);
         return;
       default:
-        if (this.#requests.take(remote, message)) this.#proved(remote);
+        // It has answered with keys that nobody has who was not sent our packets there.
+        if (this.#requests.take(remote, message)) this.table.proved(remote.id, remote.endpoint);
         else this.#dropped.unsolicited++;
     }
-  }
-
-  /** Somebody has answered with keys that nobody has who was not sent our packets there: if an entry says so, it is there. */
-  #proved({ id, endpoint }: Remote): void {
-    const entry = this.table.get(id);
-    if (entry?.ip === endpoint.ip && entry.udpPort === endpoint.port) this.table.proved(id);
   }
 }
 

@@ -8,12 +8,11 @@ import {
   LOWEST_RELAYED_PORT,
   logDistance,
   mayRelay,
-  nodeOfRecord,
-  sameEndpoint,
+  nodeOfRecordAt,
 } from '../kad/index.ts';
 import type { RecordReader } from './crypto.ts';
 import type { Message } from './messages.ts';
-import type { Question, RequestFailure } from './requests.ts';
+import type { Question, RequestFailure, Taken } from './requests.ts';
 
 /** Messages of one answer that are taken, whatever its `total` says: as other clients do. */
 export const MAX_ANSWER_MESSAGES = 5;
@@ -126,14 +125,11 @@ export function nodesOf(
   { node, reaches, placed = () => undefined }: Pick<Asked, 'node' | 'reaches' | 'placed'>,
 ): KadNode[] {
   return records.flatMap((record) => {
-    const known = placed(record.nodeId);
-    // Of several places that one where it is known to be is as good as the one that the record names first.
-    const found =
-      (known && nodeOfRecord(record, (place) => sameEndpoint(place, known))) ??
-      nodeOfRecord(
-        record,
-        ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
-      );
+    const found = nodeOfRecordAt(
+      record,
+      placed(record.nodeId),
+      ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
+    );
     return found === undefined ? [] : [found];
   });
 }
@@ -153,7 +149,7 @@ export function findNodeQuestion(
   };
 }
 
-function collect(answer: Answer, message: Message): 'done' | 'more' | 'refused' {
+function collect(answer: Answer, message: Message): Taken {
   if (message.kind !== 'nodes') return 'refused';
   answer.count(message.total);
   answer.add(message.records);

@@ -22,12 +22,15 @@ const MAX_SENT = 2_048;
  */
 export type RequestFailure = 'withheld-request' | PeerlaneError;
 
+/** What became of a message: `done` with the last one, `refused` for one that is no answer. */
+export type Taken = 'done' | 'more' | 'refused';
+
 /** What is asked, and what becomes of the answers. */
 export interface Question {
   /** The request, to be given an id. */
   message(requestId: Uint8Array): Message;
-  /** A message with that id: `done` with the last one, `refused` for one that is no answer to it. */
-  take(answer: Message, rtt: number): 'done' | 'more' | 'refused';
+  /** A message with that id. */
+  take(answer: Message, rtt: number): Taken;
   /** No more will come: after `done`, or too late, or for another reason. */
   ended(failure?: RequestFailure): void;
 }

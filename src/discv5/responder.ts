@@ -7,7 +7,7 @@ import { encodeMessage, type FindNode, type Ping, type TalkRequest } from './mes
 import { MAX_PLAINTEXT_SIZE } from './packet.ts';
 import { MAX_ANSWER_MESSAGES } from './questions.ts';
 import type { Remote } from './remote.ts';
-import { spreadRecords } from './spread-records.ts';
+import { spreadRecords, writeRecords } from './spread-records.ts';
 import type { Wire } from './wire.ts';
 
 /** Records of an answer (discv5-wire.md, "FINDNODE Request"). */
@@ -53,12 +53,8 @@ export class Responder {
   }
 
   findNode(remote: Remote, { requestId, distances }: FindNode): void {
-    const { wire } = this.#context;
     const groups = spreadRecords(this.#records(remote, distances), MAX_ANSWER_MESSAGES);
-    for (const records of groups) {
-      const message = { kind: 'nodes' as const, requestId, total: groups.length, records };
-      wire.write(remote, encodeMessage(message));
-    }
+    writeRecords(this.#context.wire, remote, { kind: 'nodes', requestId, total: groups.length }, groups);
   }
 
   /** Of each distance in the order in which they were asked for. */

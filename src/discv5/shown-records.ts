@@ -3,7 +3,15 @@ import type { Agenda } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { Held } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { type KadNode, nodeOfRecord, type Origin, sameEndpoint, type Table } from '../kad/index.ts';
+import {
+  isAt,
+  type KadNode,
+  nodeOfRecord,
+  nodeOfRecordAt,
+  type Origin,
+  type RequestRoom,
+  type Table,
+} from '../kad/index.ts';
 import type { Remote } from './remote.ts';
 
 /** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
@@ -15,7 +23,8 @@ export interface ShownRecordsContext {
   readonly table: Table;
   /** Whether there is a way to the address. */
   reaches(ip: string): boolean;
-  /** Asks a node for its record, if there is room for that. */
+  readonly room: Pick<RequestRoom, 'isFull'>;
+  /** Asks a node for its record. */
   ask(node: KadNode): void;
 }
 
@@ -31,10 +40,9 @@ export class ShownRecords {
    * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says counts as live;
    * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
    */
-  met(record: NodeRecord, { endpoint: { ip, port } }: Origin): void {
+  met(record: NodeRecord, { endpoint }: Origin): void {
     const { agenda, table, reaches } = this.#context;
-    const isHere = (node: KadNode) => node.ip === ip && node.udpPort === port && reaches(ip);
-    const here = nodeOfRecord(record, isHere);
+    const here = nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
     if (here === undefined) {
       const elsewhere = nodeOfRecord(record, (node) => reaches(node.ip));
       if (elsewhere === undefined) this.#nowhere(record);
@@ -42,16 +50,13 @@ export class ShownRecords {
       return;
     }
     table.addInbound(here, agenda.now);
-    const entry = table.get(here.id);
-    if (entry !== undefined && sameEndpoint(entry, here)) table.proved(here.id);
+    table.proved(here.id, endpoint);
   }
 
   /** A node has sent its record, from where it was asked. */
   received(node: KadNode, record: NodeRecord): void {
     const { agenda, table, reaches } = this.#context;
-    const found =
-      nodeOfRecord(record, (place) => sameEndpoint(place, node)) ??
-      nodeOfRecord(record, ({ ip }) => reaches(ip));
+    const found = nodeOfRecordAt(record, node, ({ ip }) => reaches(ip));
     if (found === undefined) this.#nowhere(record);
     else if (table.has(node.id)) table.addFound(found, agenda.now);
   }
@@ -60,14 +65,14 @@ export class ShownRecords {
   told({ id, endpoint }: Remote, seq: bigint): void {
     const entry = this.#context.table.get(id);
     if (entry === undefined || seq <= (entry.record?.seq ?? 0n)) return;
-    if (entry.ip === endpoint.ip && entry.udpPort === endpoint.port) this.renew(entry);
+    if (isAt(entry, endpoint)) this.renew(entry);
   }
 
   /** Asks for a newer record, of a node once in a while: it may say with each packet that there is one more. */
   renew(node: KadNode): void {
-    const { agenda, ask } = this.#context;
+    const { agenda, room, ask } = this.#context;
     const key = toBareHex(node.id);
-    if (this.#renewals.has(key, agenda.now)) return;
+    if (room.isFull || this.#renewals.has(key, agenda.now)) return;
     this.#renewals.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
     ask(node);
   }

@@ -1,4 +1,7 @@
+import { encodeMessage, type Nodes, type TopicNodes } from './messages.ts';
 import { MAX_PLAINTEXT_SIZE } from './packet.ts';
+import type { Remote } from './remote.ts';
+import type { Wire } from './wire.ts';
 
 /** What a message of records has beside them: the type, and at most 21 bytes of RLP: two lists, the request's id and the total. */
 const ROOM = MAX_PLAINTEXT_SIZE - 1 - 21;
@@ -19,4 +22,14 @@ export function spreadRecords(records: readonly Uint8Array[], maxGroups: number)
     size += record.length;
   }
   return [...groups, group].slice(0, maxGroups);
+}
+
+/** Sends a message of each group. @param total messages of the whole answer */
+export function writeRecords(
+  wire: Pick<Wire, 'write'>,
+  remote: Remote,
+  message: Omit<Nodes, 'records'> | Omit<TopicNodes, 'records'>,
+  groups: readonly (readonly Uint8Array[])[],
+): void {
+  for (const records of groups) wire.write(remote, encodeMessage({ ...message, records }));
 }

@@ -30,10 +30,12 @@ export {
   type LookupRunEvents,
 } from './lookup-run.ts';
 export {
+  isAt,
   type KadNode,
   type KadNodeFields,
   kadNode,
   nodeOfRecord,
+  nodeOfRecordAt,
   reachedNode,
   sameEndpoint,
 } from './node.ts';

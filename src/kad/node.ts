@@ -3,6 +3,7 @@ import { invalidArgument as invalid } from '../base/checks.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { endpointsOfRecord, NodeRecord, nodeIdOf } from '../enr/index.ts';
+import type { UdpEndpoint } from './address.ts';
 
 /** A node as discovery knows it. */
 export interface KadNode {
@@ -72,6 +73,21 @@ export function nodeOfRecord(
 export function reachedNode(node: KadNode, reaches: (node: KadNode) => boolean): KadNode | undefined {
   if (reaches(node)) return node;
   return node.record === undefined ? undefined : nodeOfRecord(node.record, reaches);
+}
+
+/** As `nodeOfRecord`, but where the node is known to be as long as its record names that place, whichever it names first. */
+export function nodeOfRecordAt(
+  record: NodeRecord,
+  known: KadNode | undefined,
+  reaches: (node: KadNode) => boolean,
+): KadNode | undefined {
+  const there = known && nodeOfRecord(record, (place) => sameEndpoint(place, known));
+  return there ?? nodeOfRecord(record, reaches);
+}
+
+/** Whether the node is reached by UDP there. */
+export function isAt({ ip, udpPort }: KadNode, endpoint: UdpEndpoint): boolean {
+  return ip === endpoint.ip && udpPort === endpoint.port;
 }
 
 /** Whether both are reached by UDP at the same place. */

@@ -2,11 +2,12 @@ import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
+import type { UdpEndpoint } from './address.ts';
 import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import { type Networks, networksOf } from './ip-limits.ts';
-import { type KadNode, sameEndpoint } from './node.ts';
+import { isAt, type KadNode, sameEndpoint } from './node.ts';
 import {
   CheckList,
   FAST_CHECK_INTERVAL_MS,
@@ -192,12 +193,12 @@ export class Table {
   }
 
   /**
-   * The node has proved otherwise than by a check that it is at the endpoint of its entry: it counts as live from now on, and
-   * remains to be checked.
+   * The node has proved otherwise than by a check that it is at an endpoint: if that is the one of its entry, it counts as live from
+   * now on, and remains to be checked.
    */
-  proved(id: Uint8Array): void {
+  proved(id: Uint8Array, endpoint: UdpEndpoint): void {
     const entry = this.#entry(id);
-    if (entry === undefined) return;
+    if (entry === undefined || !isAt(entry.node, endpoint)) return;
     entry.isLive = true;
     entry.misses = 0;
   }

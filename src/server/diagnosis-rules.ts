@@ -13,8 +13,8 @@ const TELLING_PART = 1 / 3;
 /** After this time discovery should have heard of somebody. Milliseconds. */
 export const DISCOVERY_PATIENCE_MS = 60_000;
 
-/** With so large a part of its slots taken a server has enough peers: one of so many. */
-const FEW_PEERS_PART = 4;
+/** A server with fewer than this part of its slots taken has few peers. */
+export const FEW_PART = 1 / 4;
 
 /** What the rules look at. */
 export interface RuleFacts extends DiagnosisFacts {
@@ -116,8 +116,7 @@ function versionUnheard({
 }: DiagnosisFacts): Finding | undefined {
   if (v4 === undefined || v5 === undefined || uptimeMs < DISCOVERY_PATIENCE_MS) return undefined;
   const [silent, other, sent] = v5.received === 0 ? ['v5', 'v4', v5.sent] : ['v4', 'v5', v4.sent];
-  if (v4.received > 0 === v5.received > 0 || FEW_PEERS_PART * (inbound + dialed) >= maxPeers)
-    return undefined;
+  if (v4.received > 0 === v5.received > 0 || inbound + dialed >= maxPeers * FEW_PART) return undefined;
   return {
     kind: 'version-unheard',
     count: sent,

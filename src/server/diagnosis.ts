@@ -2,10 +2,8 @@
 import { parseIp } from '../base/ip.ts';
 import { classOfIp, type IpClass } from '../base/ip-class.ts';
 import type { DiagnosisFacts, Finding, FindingKind } from './diagnosis-facts.ts';
-import { failures, MIN_FAILED_DIALS, RULES, type RuleFacts } from './diagnosis-rules.ts';
+import { FEW_PART, failures, MIN_FAILED_DIALS, RULES, type RuleFacts } from './diagnosis-rules.ts';
 
-/** A server with fewer than this part of its slots taken has few peers. */
-const FEW_PART = 1 / 4;
 /** Why dials lead to no peer. */
 const OF_DIALS: ReadonlySet<FindingKind> = new Set([
   ...(['offline', 'wrong-fork', 'restricted', 'saturated', 'incompatible', 'unreachable'] as const),

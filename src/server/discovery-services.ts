@@ -10,6 +10,7 @@ import type { Discv4ServiceEvent } from './discv4-options.ts';
 import { Discv4Service } from './discv4-service.ts';
 import type { Discv5ServiceEvent } from './discv5-options.ts';
 import { Discv5Service } from './discv5-service.ts';
+import { type DiscoveryService, RunningVersions } from './running-versions.ts';
 import { SharedUdp } from './shared-udp.ts';
 
 export const DISCOVERY_VERSIONS = ['v4', 'v5'] as const;
@@ -53,28 +54,30 @@ export interface DiscoveryServicesOptions {
  * nobody knows which it speaks.
  */
 export class DiscoveryServices {
-  readonly v4: Discv4Service | undefined;
-  readonly v5: Discv5Service | undefined;
   readonly #options: DiscoveryServicesOptions;
+  readonly #running: RunningVersions;
   readonly #told = new Held(MAX_TOLD);
   #isClosed = false;
 
   private constructor(options: DiscoveryServicesOptions) {
     this.#options = options;
-    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record, bootnodes, topics } =
-      options;
-    const seeds = [...bootnodes, ...options.seeds];
+    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record } = options;
+    const { bootnodes, seeds, topics } = options;
     const listen = new SharedUdp({ host, port });
     const shared = { key, env, listen, tcpPort, netRestrict, netDeny, record };
-    if (v5) {
-      const onEvent = (event: Discv5ServiceEvent) => this.#heard('v5', event);
-      const known = [...bootnodes, ...options.seeds.filter((node) => this.#isForV5(node))];
-      this.v5 = new Discv5Service({ ...shared, topics, seeds: known, onEvent });
-    }
-    if (v4) {
-      const onEvent = (event: Discv4ServiceEvent) => this.#heard('v4', event);
-      this.v4 = new Discv4Service({ ...shared, seeds, onEvent });
-    }
+    const heard = (version: DiscoveryVersion) => (event: DiscoveryVersionEvent) =>
+      this.#heard(version, event);
+    const ofV4 = {
+      ...shared,
+      seeds: [...bootnodes, ...seeds],
+      onEvent: heard('v4'),
+    };
+    const known = [...bootnodes, ...seeds.filter((node) => this.#isForV5(node))];
+    const ofV5 = { ...shared, topics, seeds: known, onEvent: heard('v5') };
+    this.#running = new RunningVersions(
+      v4 ? new Discv4Service(ofV4) : undefined,
+      v5 ? new Discv5Service(ofV5) : undefined,
+    );
   }
 
   /**
@@ -91,37 +94,35 @@ export class DiscoveryServices {
   }
 
   async #started(): Promise<this> {
-    try {
-      await this.v5?.start();
-      await this.v4?.start();
-      return this;
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
+    await this.#running.start();
+    return this;
   }
 
-  get #running(): (Discv4Service | Discv5Service)[] {
-    return [this.v4, this.v5].filter((service) => service !== undefined);
+  get v4(): Discv4Service | undefined {
+    return this.#running.v4;
+  }
+
+  get v5(): Discv5Service | undefined {
+    return this.#running.v5;
   }
 
   /** UDP. */
   get port(): number {
-    return this.#running[0]?.port ?? 0;
+    return this.#running.port;
   }
 
   /** Entries of the larger table: most nodes are in both. */
   get knownNodes(): number {
-    return Math.max(0, ...this.#running.map(({ table }) => table.size));
+    return Math.max(0, ...this.#running.all.map(({ table }) => table.size));
   }
 
   /** Whether a version has had an answer of the node at its place of late. */
   isLive(id: Uint8Array): boolean {
-    return this.#running.some(({ table }) => table.isLive(id));
+    return this.#running.all.some(({ table }) => table.isLive(id));
   }
 
   addBootnode(node: KadNode): void {
-    for (const service of this.#running) service.addBootnode(node);
+    this.#running.addBootnode(node);
   }
 
   /** A node of another source: who has no bootnode knows nobody, and nobody knows him. */
@@ -129,8 +130,8 @@ export class DiscoveryServices {
     for (const service of this.#servicesFor(node)) if (hasWay(service, node)) service.addNode(node);
   }
 
-  #servicesFor(node: KadNode): (Discv4Service | Discv5Service)[] {
-    return this.#running.filter((service) => service !== this.v5 || this.#isForV5(node));
+  #servicesFor(node: KadNode): DiscoveryService[] {
+    return this.#running.all.filter((service) => service !== this.v5 || this.#isForV5(node));
   }
 
   #isForV5({ record }: KadNode): boolean {
@@ -158,7 +159,7 @@ export class DiscoveryServices {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.#running.map((service) => service.close()));
+    await this.#running.close();
   }
 
   #heard(version: DiscoveryVersion, event: DiscoveryVersionEvent): void {
@@ -177,7 +178,7 @@ export class DiscoveryServices {
   }
 
   /** Tells one version of a node that has answered the other. */
-  #tell(to: Discv4Service | Discv5Service | undefined, node: KadNode): void {
+  #tell(to: DiscoveryService | undefined, node: KadNode): void {
     // What was on its way when it was closed may still be told of.
     if (to === undefined || this.#isClosed || to.port === 0) return;
     if (to.table.size >= FEW_NODES || to.table.has(node.id)) return;
@@ -190,6 +191,6 @@ export class DiscoveryServices {
 }
 
 /** Whether a version has a way to any of the places that the node's record names. */
-function hasWay(service: Discv4Service | Discv5Service, node: KadNode): boolean {
+function hasWay(service: DiscoveryService, node: KadNode): boolean {
   return reachedNode(node, (place) => service.reaches(place)) !== undefined;
 }

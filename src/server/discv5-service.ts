@@ -16,12 +16,13 @@ import {
   topicDiscoveryEntries,
 } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { ID_LENGTH, type KadNode, logDistance, type TableView } from '../kad/index.ts';
+import { ID_LENGTH, type KadNode, type TableView } from '../kad/index.ts';
 import type { NodeMetrics } from '../observe/index.ts';
 import type { Advertisement } from './advertisement.ts';
-import { type CallOptions, isFaultOfNode, isNamedOf, PING, type PingOptions } from './discovery-calls.ts';
+import { type CallOptions, isNamedOf, PING, type PingOptions } from './discovery-calls.ts';
 import { discoveryV5Metrics } from './discovery-metrics.ts';
 import { checkDiscv5Options, type Discv5ServiceOptions } from './discv5-options.ts';
+import { resolveId } from './resolve-record.ts';
 import { ServiceCore } from './service-core.ts';
 import type { NodeSource } from './service-options.ts';
 import { ServiceTopics, type TopicSearchOptions } from './service-topics.ts';
@@ -29,8 +30,6 @@ import { type TalkHandler, TalkHandlers, talkProtocol } from './talk.ts';
 
 /** Distances of one question. */
 const MAX_DISTANCES = 16;
-/** The closest to an id, which are asked for the record of a node that cannot be asked itself. */
-const RESOLVING_NODES = 3;
 
 /**
  * Discovery v5 on a UDP socket: answers others, keeps a table of nodes, and finds nodes for callers. Node ids are 32 bytes.
@@ -250,37 +249,7 @@ export class Discv5Service implements AsyncDisposable {
     const wanted = this.#core.checkedTarget(id);
     signalOf(options);
     if (equalBytes(wanted, this.id)) return this.record;
-    let newest: NodeRecord | undefined;
-    const take = (record: NodeRecord | undefined): void => {
-      if (record !== undefined && (newest === undefined || record.seq > newest.seq)) newest = record;
-    };
-    const known = this.table.get(wanted);
-    if (known !== undefined) {
-      const own = await this.#recordOf(known, options);
-      if (own !== undefined) return own;
-      take(known.record);
-    }
-    const lookup = this.lookup(wanted, options);
-    let closest: readonly KadNode[] = [];
-    try {
-      for (;;) {
-        const { done, value } = await lookup.next();
-        if (done === true) {
-          closest = value;
-          break;
-        }
-        if (!equalBytes(value.id, wanted)) continue;
-        const own = await this.#recordOf(value, options);
-        if (own !== undefined) return own;
-        take(value.record);
-      }
-    } finally {
-      await lookup.return([]);
-    }
-    // Lookups pass over nodes that cannot be asked from here; those next to them have their records all the same.
-    const next = closest.filter(({ id }) => !equalBytes(id, wanted)).slice(0, RESOLVING_NODES);
-    if (newest === undefined) for (const node of next) take(await this.#heldBy(node, wanted, options));
-    return newest;
+    return await resolveId(this, wanted, options);
   }
 
   /**
@@ -302,26 +271,6 @@ export class Discv5Service implements AsyncDisposable {
    */
   search(topic: TopicSource, options: TopicSearchOptions = {}): AsyncGenerator<KadNode, void, undefined> {
     return this.#topics.search(topic, options);
-  }
-
-  /** The record of an id that another node has. */
-  async #heldBy(node: KadNode, id: Uint8Array, options: CallOptions): Promise<NodeRecord | undefined> {
-    try {
-      const records = await this.findNode(node, [logDistance(node.id, id)], options);
-      return records.find(({ nodeId }) => equalBytes(nodeId, id));
-    } catch (error) {
-      if (isFaultOfNode(error)) return undefined;
-      throw error;
-    }
-  }
-
-  async #recordOf(node: KadNode, options: CallOptions): Promise<NodeRecord | undefined> {
-    try {
-      return await this.requestRecord(node, options);
-    } catch (error) {
-      if (isFaultOfNode(error)) return undefined;
-      throw error;
-    }
   }
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */

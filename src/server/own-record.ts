@@ -1,7 +1,6 @@
 import { toBareHex } from '../base/bytes.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import type { EntryChanges, NodeRecord } from '../enr/index.ts';
-import type { Endpoint } from '../io/tcp.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
 import { endpointsOfSockets, LocalNode } from './local-node.ts';
 import type { ServiceConfig, ServiceEvent } from './service-options.ts';
@@ -22,7 +21,6 @@ interface Service {
 class SocketRecord {
   readonly #local: LocalNode;
   readonly #services: Service[] = [];
-  #sockets: readonly Endpoint[] = [];
 
   constructor({ key, env }: Config) {
     this.#local = new LocalNode({
@@ -36,16 +34,15 @@ class SocketRecord {
   /** @throws PeerlaneError as `LocalNode.listens` */
   join(service: Service): void {
     this.#services.push(service);
-    this.listens(this.#sockets.length > 0 ? this.#sockets : service.config.listen.endpoints);
+    this.listens(service.config.listen);
   }
 
-  /** @param sockets where they are; port 0: that is not known yet */
-  listens(sockets: readonly Endpoint[]): void {
+  /** @param sockets which know where they are; port 0: not yet */
+  listens({ endpoints }: SharedUdp): void {
     const configs = this.#services.map(({ config }) => config);
     const externalIp = configs.map((config) => config.externalIp).find((ip) => ip !== undefined);
     const tcpPort = configs.map((config) => config.tcpPort).find((port) => port !== 0) ?? 0;
-    this.#sockets = sockets;
-    this.#local.listens(endpointsOfSockets(sockets, tcpPort, externalIp));
+    this.#local.listens(endpointsOfSockets(endpoints, tcpPort, externalIp));
   }
 
   answered(voter: StatedEndpoint, seenAs: StatedEndpoint): void {
@@ -79,12 +76,14 @@ function socketRecordOf(config: Config, publicKey: Uint8Array): SocketRecord {
  * where these are all, what enough nodes say that have answered a Ping.
  */
 export class OwnRecord {
+  readonly #config: Config;
   readonly #shown: ServiceRecord;
   /** Unless the user gives one. */
   readonly #own: SocketRecord | undefined;
 
   /** @param publicKey 64 bytes @param entries of a record that is not the user's, beside those that say where the node is */
   constructor(config: Config, publicKey: Uint8Array, entries?: () => EntryChanges) {
+    this.#config = config;
     const { record, onEvent } = config;
     let read = record;
     if (read === undefined) {
@@ -99,9 +98,9 @@ export class OwnRecord {
     this.#own?.join({ config, entries });
   }
 
-  /** @param sockets where they are; port 0: that is not known yet */
-  listens(sockets: readonly Endpoint[]): void {
-    this.#own?.listens(sockets);
+  /** The sockets are bound. */
+  listens(): void {
+    this.#own?.listens(this.#config.listen);
   }
 
   /** A node has answered a Ping, and says where it sees us. */

@@ -137,7 +137,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
     }
     this.#sockets = sockets;
     // Who has seen it before knows of no port, or of another.
-    this.#record.listens(sockets.endpoints);
+    this.#record.listens();
     try {
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;

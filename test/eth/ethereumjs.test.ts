@@ -1,6 +1,6 @@
 /** @ethereumjs/devp2p at the other end of a real connection, over eth/68. */
 import { DISCONNECT_REASON } from '@ethereumjs/devp2p';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, toBareHex, toHex } from '../../src/base/bytes.ts';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { Downloader, peerSource } from '../../src/sync/index.ts';
@@ -8,12 +8,10 @@ import { SMALL_CHAIN } from '../interop/chains.ts';
 import { bytesOf, EthereumjsChain, listOf, toNumber } from '../interop/ethereumjs-chain.ts';
 import { EthNode } from '../support/eth-node.ts';
 import { EthereumjsPeer } from '../support/ethereumjs-peer.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { endOf } from '../support/servers.ts';
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const opened = disposingAfterEach();
 
 let chain: EthereumjsChain;
 beforeAll(async () => {
@@ -22,9 +20,9 @@ beforeAll(async () => {
 
 async function connected(who: 'we dial' | 'it dials', options: Parameters<typeof EthNode.start>[1] = {}) {
   const ours = await EthNode.start(SMALL_CHAIN, options);
-  open.push(ours);
+  opened(ours);
   const theirs = await EthereumjsPeer.listen({ chain });
-  open.push(theirs);
+  opened(theirs);
   if (who === 'we dial') await ours.server.dial(theirs.enode);
   else await theirs.dial(ours.server.enode);
   const [peer, session] = await Promise.all([ours.nextPeer(), theirs.nextSession()]);

@@ -1,5 +1,5 @@
 /** Whether go-ethereum takes the record of a node of ours that listens on all addresses. */
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
@@ -7,17 +7,15 @@ import { formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { Discv4Service } from '../../src/server/index.ts';
 import { bootnode } from '../cli/bootnode.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { TestServer } from '../support/servers.ts';
 import { GoDiscovery } from './discover-harness.ts';
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const opened = disposingAfterEach();
 
 async function server(): Promise<string> {
   const started = new TestServer({ discovery: true, listen: { host: '0.0.0.0', port: 0 } });
-  open.push(started);
+  opened(started);
   await started.start();
   return started.enode;
 }
@@ -27,7 +25,7 @@ async function service(): Promise<string> {
     key: generateSecretKey(systemEnv),
     listen: { host: '0.0.0.0', port: 0 },
   });
-  open.push(started);
+  opened(started);
   await started.start();
   const { publicKey, port: udpPort } = started;
   return formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 0, udpPort });
@@ -40,7 +38,7 @@ it.each([
 ])('go-ethereum takes the record of %s on 0.0.0.0 when enough have answered its Pings', async (_, start) => {
   const enode = await start();
   const go = new GoDiscovery();
-  open.push(go);
+  opened(go);
   const nodes = await go.nodes(MIN_LOCAL_VOTES);
   const [first, ...others] = nodes;
   if (first === undefined) throw new Error('no node was started');

@@ -4,26 +4,19 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { bootnode } from '../cli/bootnode.ts';
 import { Cli } from '../cli/cli.ts';
 import { EthNode } from '../support/eth-node.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { GETH_VERSIONS, Geth, type Peering } from './geth.ts';
 
 const PATIENCE_MS = 60_000;
 const CHAIN_DIRECTORY = dirname(SMALL_CHAIN.genesis);
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
-
-function opened<T extends AsyncDisposable>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
+const opened = disposingAfterEach();
 
 describe.each(GETH_VERSIONS)('geth %s', (version) => {
   async function network(peering: Peering = 'both') {

@@ -1,10 +1,11 @@
 /** geth, both lines, with discovery v5 alone: it is found, and it finds. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { type EntryChanges, nodeIdOf, parseRecord, signRecord } from '../../src/enr/index.ts';
 import { EthNode } from '../support/eth-node.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { goPeers, type PeerNode, type PeerProgram } from './discv5-harness.ts';
 import { GETH_VERSIONS, Geth, type GethVersion } from './geth.ts';
@@ -12,15 +13,7 @@ import { GETH_VERSIONS, Geth, type GethVersion } from './geth.ts';
 const PATIENCE_MS = 60_000;
 const PACE = { pingMs: 200 };
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
-
-function opened<T extends AsyncDisposable>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
+const opened = disposingAfterEach();
 
 /** geth that begins with these nodes. */
 async function gethWith(version: GethVersion, ...bootnodes: readonly string[]): Promise<Geth> {

@@ -1,6 +1,7 @@
 /** What the programs that run counterparts of discovery v5 offer, and where the counterparts differ. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { endpointsOfRecord, enodeOfRecord, parseRecord } from '../../src/enr/index.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { COUNTERPARTS, goPeers, type PeerNode, type PeerProgram } from './discv5-harness.ts';
 
 type Kind = keyof typeof COUNTERPARTS;
@@ -11,15 +12,7 @@ const PACE = { pingMs: 200 };
 const idsOf = (nodes: readonly { readonly id: string }[]) => nodes.map(({ id }) => id);
 const udpPortOf = (record: string) => enodeOfRecord(parseRecord(record))?.udpPort;
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
-
-function opened(program: PeerProgram): PeerProgram {
-  open.push(program);
-  return program;
-}
+const opened = disposingAfterEach();
 
 describe.each(KINDS)('%s', (kind) => {
   let program: PeerProgram;

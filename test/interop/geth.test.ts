@@ -1,24 +1,22 @@
 /** geth, both lines: chains downloaded from it over eth/68 and eth/69, and served to it. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { type EthPeer, type EthVersion, headerHash, receiptsRoot } from '../../src/eth/index.ts';
 import type { ServerEvent } from '../../src/server/index.ts';
 import { Downloader, peerSource } from '../../src/sync/index.ts';
 import { EthNode } from '../support/eth-node.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { LONG_CHAIN, SMALL_CHAIN } from './chains.ts';
 import { Geth, type GethVersion } from './geth.ts';
 
 /** Which versions of eth each line speaks, of those that we do. */
 const SPOKEN: Readonly<Record<GethVersion, readonly EthVersion[]>> = { '1.16.8': [68, 69], '1.17.5': [69] };
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const opened = disposingAfterEach();
 
 async function node(...options: Parameters<typeof EthNode.start>): Promise<EthNode> {
   const started = await EthNode.start(...options);
-  open.push(started);
+  opened(started);
   return started;
 }
 

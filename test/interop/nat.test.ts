@@ -1,13 +1,14 @@
 /** Nodes behind miniupnpd, a real router, and a STUN server (coturn), in network namespaces of our own. Needs root. */
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { MIN_GLOBAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { MAIN } from '../cli/cli.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { run, start, stop } from './child.ts';
 import { JsonProgram } from './json-program.ts';
@@ -21,15 +22,7 @@ const CHAIN_DIRECTORY = dirname(SMALL_CHAIN.genesis);
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 process.env.PATH = PATH;
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
-
-function opened<T extends AsyncDisposable>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
+const opened = disposingAfterEach();
 
 const lab = async (options?: NatLabOptions): Promise<NatLab> => opened(await NatLab.make(options));
 

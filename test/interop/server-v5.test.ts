@@ -1,26 +1,19 @@
 /** Servers of ours with discovery v5 alone, and geth, both lines, with v5 alone: each finds the other through one in the middle. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { nodeIdOf, parseRecord } from '../../src/enr/index.ts';
 import { Discv5Service } from '../../src/server/index.ts';
 import { EthNode } from '../support/eth-node.ts';
+import { disposingAfterEach } from '../support/opened.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { goPeers } from './discv5-harness.ts';
 import { GETH_VERSIONS, Geth, type GethVersion } from './geth.ts';
 
 const PATIENCE_MS = 90_000;
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
-
-function opened<T extends AsyncDisposable>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
+const opened = disposingAfterEach();
 
 /** Where all begin: of ours, or go-ethereum's. */
 const BOOTNODES = {

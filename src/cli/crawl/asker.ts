@@ -7,7 +7,8 @@ import type { KadNode } from '../../kad/index.ts';
 import { isOfOneNode } from '../../server/crawl-asking.ts';
 import type { CrawlService } from '../../server/crawl-options.ts';
 import { MAX_NODE_SET_NODES } from '../../server/node-set.ts';
-import type { AskingService, RunningVersions } from '../services.ts';
+import type { RunningVersions } from '../../server/running-versions.ts';
+import type { AskingService } from '../services.ts';
 import { DISCOVERY_VERSIONS, type DiscoveryVersion } from '../versions.ts';
 
 /** How many nodes have answered by each version, and by `both`, where both were asked. */

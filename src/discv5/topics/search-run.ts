@@ -19,8 +19,6 @@ export class TopicSearchRun implements TopicRun {
   readonly #events: TopicSearchEvents;
   readonly #table: TopicTable;
   readonly #search: Search;
-  /** Where those of the answer that is being looked at are: whoever has named them may not name them anywhere. */
-  #places: ReadonlyMap<NodeRecord, KadNode> = new Map();
   readonly #count: number;
   #hasLookedUp = false;
   /** Until it is told to go on. */
@@ -39,7 +37,6 @@ export class TopicSearchRun implements TopicRun {
     this.#table = new TopicTable(context, topic, all, () => this.advance());
     this.#search = new Search({
       ...{ table: this.#table.table, localId, randomBytes, parameters, fLookup: count },
-      place: (record) => this.#places.get(record),
     });
   }
 
@@ -109,16 +106,14 @@ export class TopicSearchRun implements TopicRun {
 
   #answered({ id }: KadNode, { advertisers, auxiliary }: Found): void {
     const { agenda } = this.#context;
-    const places = advertisers.flatMap((node): [NodeRecord, KadNode][] =>
-      node.record === undefined ? [] : [[node.record, node]],
+    // Whoever has named them may not name them anywhere.
+    const places = new Map(
+      advertisers.flatMap((node): [NodeRecord, KadNode][] =>
+        node.record === undefined ? [] : [[node.record, node]],
+      ),
     );
-    this.#places = new Map(places);
-    const fresh = this.#search.answered(
-      id,
-      { advertisers: [...this.#places.keys()], auxiliary: [] },
-      agenda.now,
-    );
-    this.#places = new Map();
+    const answer = { advertisers: [...places.keys()], auxiliary: [] };
+    const fresh = this.#search.answered(id, answer, agenda.now, (record) => places.get(record));
     this.#table.named(auxiliary);
     if (fresh.length > 0) this.#events.found?.(fresh);
   }

@@ -24,8 +24,6 @@ export interface SearchOptions {
   readonly randomBytes: Env['randomBytes'];
   /** How many advertisers are enough. Default: 30. */
   readonly fLookup?: number | undefined;
-  /** Where an advertiser is reached; `undefined`: nowhere. Default: the first place that its record names. */
-  readonly place?: ((record: NodeRecord) => KadNode | undefined) | undefined;
   readonly parameters?: Partial<TopicParameters> | undefined;
 }
 
@@ -51,7 +49,6 @@ export interface QueryAnswer {
 export class Search {
   readonly #table: ServiceTable;
   readonly #randomBytes: Env['randomBytes'];
-  readonly #place: (record: NodeRecord) => KadNode | undefined;
   readonly #parameters: TopicParameters;
   readonly #target: number;
   readonly #found = new Set<string>();
@@ -67,7 +64,7 @@ export class Search {
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor(options: SearchOptions) {
-    const { table, localId, randomBytes, fLookup = F_LOOKUP, place = nodeOfRecord, parameters } = options;
+    const { table, localId, randomBytes, fLookup = F_LOOKUP, parameters } = options;
     checkInteger('fLookup', fLookup, 1, Number.MAX_SAFE_INTEGER);
     this.#table = table;
     this.#localKey = toBareHex(localId);
@@ -76,7 +73,6 @@ export class Search {
     this.#networks = new NetworkCounts(
       Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(fLookup * NETWORK_FOUND_SHARE)),
     );
-    this.#place = (record) => place(record);
     this.#parameters = topicParameters(parameters);
   }
 
@@ -119,8 +115,14 @@ export class Search {
   /**
    * The whole answer of a registrar that was asked. Gives the advertisers in it that are new, where they are reached: of
    * one answer at most `fReturn`, by chance, and of one network few, or who makes up nodes in it would be all that is found.
+   * @param place where an advertiser is reached; `undefined`: nowhere. Default: the first place that its record names
    */
-  answered(id: Uint8Array, { advertisers, auxiliary }: QueryAnswer, now: number): KadNode[] {
+  answered(
+    id: Uint8Array,
+    { advertisers, auxiliary }: QueryAnswer,
+    now: number,
+    place: (record: NodeRecord) => KadNode | undefined = (record) => nodeOfRecord(record),
+  ): KadNode[] {
     if (!this.#inFlight.delete(toBareHex(id))) return [];
     this.#table.succeeded(id);
     this.#table.addAuxiliary(auxiliary, now);
@@ -130,7 +132,7 @@ export class Search {
     for (const index of order.subarray(0, this.#parameters.fReturn)) {
       if (this.isDone) break;
       const record = advertisers[index];
-      const node = record && this.#place(record);
+      const node = record && place(record);
       if (node !== undefined && this.#takes(node, ofAnswer)) fresh.push(node);
     }
     return fresh;

@@ -33,6 +33,8 @@ export class TopicHost {
   readonly #runs = new Set<TopicRun>();
   #requests = 0;
   #lookups = 0;
+  /** Of all runs, until one of them has done something: each datagram asks when there is something to do. */
+  #earliest: number | undefined;
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ engine, wire, parameters }: TopicHostOptions) {
@@ -59,14 +61,19 @@ export class TopicHost {
         const done = (): void => {
           this.#lookups--;
           events.done?.();
+          this.#earliest = undefined;
         };
         return engine.lookUp(target, { ...events, done });
       },
       ask: (node, question) => {
         engine.ask(node, this.#counted(question));
         this.#requests++;
+        this.#earliest = undefined;
       },
-      begun: (run) => void this.#runs.add(run),
+      begun: (run) => {
+        this.#runs.add(run);
+        this.#earliest = undefined;
+      },
       ended: (run) => this.#ended(run),
     };
   }
@@ -95,6 +102,7 @@ export class TopicHost {
     this.#advertisements.set(key, run);
     this.#runs.add(run);
     run.advance();
+    this.#earliest = undefined;
     return run;
   }
 
@@ -104,10 +112,12 @@ export class TopicHost {
   }
 
   get deadline(): number {
-    let deadline = Number.POSITIVE_INFINITY;
-    if (this.#isFull) return deadline;
-    for (const run of this.#runs) deadline = Math.min(deadline, run.deadline);
-    return deadline;
+    if (this.#isFull) return Number.POSITIVE_INFINITY;
+    if (this.#earliest === undefined) {
+      this.#earliest = Number.POSITIVE_INFINITY;
+      for (const run of this.#runs) this.#earliest = Math.min(this.#earliest, run.deadline);
+    }
+    return this.#earliest;
   }
 
   /** Lets all go on that have something to do. */
@@ -119,11 +129,13 @@ export class TopicHost {
       run.advance();
       if (this.#requests > before && this.#runs.delete(run)) this.#runs.add(run);
     }
+    this.#earliest = undefined;
   }
 
   /** A node has gone from the ordinary table. */
   removed(id: Uint8Array): void {
     for (const run of this.#runs) run.removed(id);
+    this.#earliest = undefined;
   }
 
   get stats(): TopicStats {
@@ -158,6 +170,7 @@ export class TopicHost {
   }
 
   #ended(run: TopicRun): void {
+    this.#earliest = undefined;
     this.#runs.delete(run);
     if (run instanceof AdvertisementRun) this.#advertisements.delete(toBareHex(run.topic));
   }

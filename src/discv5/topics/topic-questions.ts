@@ -3,7 +3,7 @@ import type { NodeRecord } from '../../enr/index.ts';
 import { type KadNode, logDistance } from '../../kad/index.ts';
 import type { Message } from '../messages.ts';
 import { Answer as Answers, type Asked, type Done, MAX_ANSWER_MESSAGES, nodesOf } from '../questions.ts';
-import type { Question } from '../requests.ts';
+import type { Question, Taken } from '../requests.ts';
 import type { RegistrationToSend } from './advertiser.ts';
 import type { Answer } from './registration.ts';
 import type { QueryToSend } from './search.ts';
@@ -23,8 +23,6 @@ export interface Found {
   readonly advertisers: readonly KadNode[];
   readonly auxiliary: readonly KadNode[];
 }
-
-type Taken = 'done' | 'more' | 'refused';
 
 /** Nodes of an answer, as far as they are at a distance from the topic that was asked for. */
 class Auxiliary {

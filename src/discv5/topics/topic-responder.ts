@@ -7,7 +7,7 @@ import { KnownRecords } from '../known-records.ts';
 import { encodeMessage, type RegTopic, type TopicQuery } from '../messages.ts';
 import { MAX_ANSWER_MESSAGES } from '../questions.ts';
 import type { Remote } from '../remote.ts';
-import { spreadRecords } from '../spread-records.ts';
+import { spreadRecords, writeRecords } from '../spread-records.ts';
 import type { Wire } from '../wire.ts';
 import { type AuxiliaryRequest, chooseAuxiliary } from './auxiliary.ts';
 import { TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
@@ -94,7 +94,7 @@ export class TopicResponder {
         : { ticket: new Uint8Array(), waitMs: outcome.lifetimeMs };
     const { wire } = this.#context;
     wire.write(asker.remote, encodeMessage({ kind: 'regConfirmation', requestId, total, ...said }));
-    this.#sendNodes(asker, requestId, total, auxiliary);
+    writeRecords(wire, asker.remote, { kind: 'nodes', requestId, total }, auxiliary);
   }
 
   /** TOPICNODES, without any record where nothing is advertised, so that nobody waits in vain; and NODES behind them. */
@@ -105,11 +105,9 @@ export class TopicResponder {
     const found = spreadRecords(records, MAX_ANSWER_MESSAGES);
     const auxiliary = this.#auxiliary(asker, { topic, distances, asker: asker.remote.id });
     const total = found.length + auxiliary.length;
-    for (const group of found) {
-      const message = { kind: 'topicNodes' as const, requestId, total, records: group };
-      this.#context.wire.write(asker.remote, encodeMessage(message));
-    }
-    this.#sendNodes(asker, requestId, total, auxiliary);
+    const { wire } = this.#context;
+    writeRecords(wire, asker.remote, { kind: 'topicNodes', requestId, total }, found);
+    writeRecords(wire, asker.remote, { kind: 'nodes', requestId, total }, auxiliary);
   }
 
   #admits({ origin }: TopicAsker, now: number): boolean {
@@ -129,16 +127,5 @@ export class TopicResponder {
     const nodes = table.live().filter(({ ip }) => mayRelay(remote.endpoint.ip, ip));
     const records = chooseAuxiliary(request, nodes, randomBytes).map(({ encoded }) => encoded);
     return records.length === 0 ? [] : spreadRecords(records, MAX_ANSWER_MESSAGES);
-  }
-
-  #sendNodes(
-    { remote }: TopicAsker,
-    requestId: Uint8Array,
-    total: number,
-    groups: readonly Uint8Array[][],
-  ): void {
-    for (const records of groups) {
-      this.#context.wire.write(remote, encodeMessage({ kind: 'nodes', requestId, total, records }));
-    }
   }
 }

@@ -15,7 +15,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -294,12 +293,7 @@ func (d *discovery) node(index int) (*discoveryNode, error) {
 func (d *discovery) list() []fields {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	nodes := make([]fields, 0, len(d.nodes))
-	for _, n := range d.nodes {
-		nodes = append(nodes, n.describe())
-	}
-	slices.SortFunc(nodes, func(a, b fields) int { return a["index"].(int) - b["index"].(int) })
-	return nodes
+	return describeAll(maps.Values(d.nodes))
 }
 
 // tables only counts, so that it can be asked often of many nodes without a cost that shows.
@@ -323,12 +317,11 @@ func (d *discovery) closeAll() {
 func (d *discovery) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	walks := make([]*walk, 0, len(d.nodes))
 	for _, n := range d.nodes {
-		n.walk.end()
+		walks = append(walks, &n.walk)
 	}
-	for _, n := range d.nodes {
-		n.walk.wait()
-	}
+	restAll(walks)
 }
 
 func (n *discoveryNode) close() {

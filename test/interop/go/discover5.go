@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -230,12 +229,7 @@ func (d *discovery5) add(n *discovery5Node, talk []string) {
 func (d *discovery5) list() []fields {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	nodes := make([]fields, 0, len(d.nodes))
-	for _, n := range d.nodes {
-		nodes = append(nodes, n.describe())
-	}
-	slices.SortFunc(nodes, func(a, b fields) int { return a["index"].(int) - b["index"].(int) })
-	return nodes
+	return describeAll(maps.Values(d.nodes))
 }
 
 // tables counts, as those of discovery v4 do.
@@ -264,10 +258,9 @@ func (d *discovery5) traffic() fields {
 func (d *discovery5) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	walks := make([]*walk, 0, len(d.nodes))
 	for _, n := range d.nodes {
-		n.walk.end()
+		walks = append(walks, &n.walk)
 	}
-	for _, n := range d.nodes {
-		n.walk.wait()
-	}
+	restAll(walks)
 }

@@ -8,7 +8,7 @@
 //	devp2p-peer dns         makes and reads DNS node lists
 //	devp2p-peer discover    discovery v4 nodes that take orders
 //	devp2p-peer discover5   discovery v5 nodes that take orders, with v4 beside it if wanted
-//	devp2p-peer network     p2p.Servers that find each other by discovery v4
+//	devp2p-peer network     p2p.Servers that find each other by discovery v4, v5 or both
 //	devp2p-peer static      p2p.Servers that keep connected to whom they are told
 package main
 
@@ -20,6 +20,7 @@ import (
 	"iter"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -59,6 +60,16 @@ func keyFlag(hexKey string) (*ecdsa.PrivateKey, error) {
 		return crypto.GenerateKey()
 	}
 	return crypto.HexToECDSA(strings.TrimPrefix(hexKey, "0x"))
+}
+
+// describeAll lists nodes by their numbers.
+func describeAll[T interface{ describe() fields }](nodes iter.Seq[T]) []fields {
+	all := []fields{}
+	for n := range nodes {
+		all = append(all, n.describe())
+	}
+	slices.SortFunc(all, func(a, b fields) int { return a["index"].(int) - b["index"].(int) })
+	return all
 }
 
 // endAll ends all nodes at once: one by one, each would wait for what it is about.

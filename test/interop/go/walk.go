@@ -41,6 +41,16 @@ func (w *walk) end() {
 
 func (w *walk) wait() { w.running.Wait() }
 
+// restAll waits for the lookups of all that are under way.
+func restAll(walks []*walk) {
+	for _, w := range walks {
+		w.end()
+	}
+	for _, w := range walks {
+		w.wait()
+	}
+}
+
 func randomID() (id [32]byte) {
 	rand.Read(id[:])
 	return id
