@@ -21,23 +21,38 @@ export class Gate {
    * @throws PeerlaneError `aborted`
    */
   enter(size: number, signal?: AbortSignal): Promise<() => void> {
-    if (this.#waiting.size === 0 && this.#fits(size)) return Promise.resolve(this.#admit(size));
+    if (this.#hasRoom(size)) return Promise.resolve(this.#admit(size));
     return new Promise((resolve, reject) => {
-      const entry = {
-        size,
-        enter: () => {
-          removeAbort();
-          resolve(this.#admit(size));
-        },
-      };
-      this.#waiting.add(entry);
-      if (this.#waiting.size === 1) this.#onWait(true);
+      const forgo = this.await(size, (leave) => {
+        removeAbort();
+        resolve(leave);
+      });
       const removeAbort = onAbort(signal, () => {
-        this.#waiting.delete(entry);
+        forgo();
         reject(abortedError(signal));
-        this.#next();
       });
     });
+  }
+
+  /**
+   * Calls `enter` once there is room, at once if there is, with the function that gives the room back.
+   * @returns what gives up waiting; nothing happens when that is over
+   */
+  await(size: number, enter: (leave: () => void) => void): () => void {
+    if (this.#hasRoom(size)) {
+      enter(this.#admit(size));
+      return () => undefined;
+    }
+    const entry = { size, enter: () => enter(this.#admit(size)) };
+    this.#waiting.add(entry);
+    if (this.#waiting.size === 1) this.#onWait(true);
+    return () => {
+      if (this.#waiting.delete(entry)) this.#next();
+    };
+  }
+
+  #hasRoom(size: number): boolean {
+    return this.#waiting.size === 0 && this.#fits(size);
   }
 
   #fits(size: number): boolean {

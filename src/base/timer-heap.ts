@@ -56,19 +56,29 @@ export class TimerHeap {
     return entry;
   }
 
+  /** When the next timer is due; `Infinity` if none is set. */
+  get deadline(): number {
+    this.#dropCancelled();
+    return this.#entries[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Takes the next timer out, if its time is not after `end`. */
   take(end: number): { readonly at: number; readonly run: () => void } | undefined {
-    for (;;) {
-      const first = this.#entries[0];
-      if (first === undefined) return undefined;
-      const { at, run } = first;
-      if (run !== undefined && at > end) return undefined;
+    this.#dropCancelled();
+    const first = this.#entries[0];
+    if (first?.run === undefined || first.at > end) return undefined;
+    const { at, run } = first;
+    this.#removeFirst();
+    // Whoever cancels it from now on is too late.
+    first.run = undefined;
+    return { at, run };
+  }
+
+  /** Those that have come up. */
+  #dropCancelled(): void {
+    for (let first = this.#entries[0]; first !== undefined; first = this.#entries[0]) {
+      if (first.run !== undefined) return;
       this.#removeFirst();
-      if (run !== undefined) {
-        // Whoever cancels it from now on is too late.
-        first.run = undefined;
-        return { at, run };
-      }
       this.#cancelled--;
     }
   }

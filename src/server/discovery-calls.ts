@@ -134,15 +134,25 @@ export class DiscoveryCalls {
     const { closing, isRunning } = this.#options;
     throwIfAborted(signal);
     if (!isRunning() || closing.isClosed) throw closedError();
-    const turn = new AbortController();
-    const offs = [onAbort(signal, () => turn.abort(signal?.reason)), closing.onClose(() => turn.abort())];
-    try {
-      return await gate.enter(1, turn.signal);
-    } catch (error) {
-      throw closing.isClosed ? closedError() : error;
-    } finally {
-      for (const off of offs) off();
-    }
+    return await new Promise((resolve, reject) => {
+      let offs: (() => void)[] | undefined;
+      const off = (): void => {
+        for (const run of offs ?? []) run();
+        offs = [];
+      };
+      const forgo = gate.await(1, (leave) => {
+        off();
+        resolve(leave);
+      });
+      // There was room at once.
+      if (offs !== undefined) return;
+      const end = (error: PeerlaneError): void => {
+        off();
+        forgo();
+        reject(error);
+      };
+      offs = [onAbort(signal, () => end(abortedError(signal))), closing.onClose(() => end(closedError()))];
+    });
   }
 }
 

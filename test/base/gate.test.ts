@@ -40,4 +40,27 @@ describe('a gate', () => {
     leave();
     (await next)();
   });
+
+  it('calls who waits without a promise, unless it has given up', async () => {
+    const gate = new Gate(1);
+    const log: string[] = [];
+    const leaves: (() => void)[] = [];
+    const enter = (name: string) => (leave: () => void) => {
+      log.push(name);
+      leaves.push(leave);
+    };
+    gate.await(1, enter('a'));
+    expect(log).toEqual(['a']);
+    const forgo = gate.await(1, enter('b'));
+    gate.await(1, enter('c'));
+    forgo();
+    forgo();
+    expect(log).toEqual(['a']);
+    leaves[0]?.();
+    expect(log).toEqual(['a', 'c']);
+    // It is in: there is nothing to give up.
+    forgo();
+    leaves[1]?.();
+    (await gate.enter(1))();
+  });
 });

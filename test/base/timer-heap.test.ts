@@ -17,6 +17,8 @@ describe('timers', () => {
           .toSorted((a, b) => a.at - b.at || a.i - b.i)
           .map(({ i }) => i);
         expect(heap.size).toBe(wanted.length);
+        const first = wanted[0];
+        expect(heap.deadline).toBe(first === undefined ? Infinity : steps[first]?.at);
         for (let next = heap.take(20); next !== undefined; next = heap.take(20)) next.run();
         expect(log).toEqual(wanted);
         expect(heap.size).toBe(0);
