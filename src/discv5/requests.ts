@@ -263,7 +263,9 @@ export class Requests {
     timeout?.cancel();
     line.active.delete(id);
     line.waiting.delete(call);
-    if (line.active.size === 0 && line.waiting.size === 0) this.#lines.delete(remote.key);
+    // Whoever was told before may have asked again, by a line of its own.
+    const isOver = line.active.size === 0 && line.waiting.size === 0 && this.#lines.get(remote.key) === line;
+    if (isOver) this.#lines.delete(remote.key);
     this.room.leave(() => question.ended(failure));
   }
 }

@@ -64,7 +64,7 @@ export class ShownRecords {
   /** A node says that it has a record of that number; one of the table is asked for it. */
   told({ id, endpoint }: Remote, seq: bigint): void {
     const entry = this.#context.table.get(id);
-    if (entry === undefined || seq <= (entry.record?.seq ?? 0n)) return;
+    if (entry === undefined || seq <= (entry.record?.seq ?? -1n)) return;
     if (isAt(entry, endpoint)) this.renew(entry);
   }
 

@@ -15,17 +15,18 @@ type Config = Pick<
 interface Service {
   readonly config: Config;
   readonly entries: (() => EntryChanges) | undefined;
+  isRunning: boolean;
 }
 
 /** The record that no user gives: one of a node, whichever versions of discovery it runs on a socket. */
 class SocketRecord {
   readonly #local: LocalNode;
-  readonly #services: Service[] = [];
+  #services: readonly Service[] = [];
 
   constructor({ key, env }: Config) {
     this.#local = new LocalNode({
       ...{ key, env, database: undefined },
-      entries: () => Object.assign({}, ...this.#services.map(({ entries }) => entries?.())),
+      entries: () => Object.assign({}, ...this.#told.map(({ entries }) => entries?.())),
       failed: (error) => this.#tell({ kind: 'record-failed', error: toPeerlaneError(error) }),
       moved: () => this.#tell({ kind: 'endpoint-changed', record: this.record }),
     });
@@ -33,13 +34,28 @@ class SocketRecord {
 
   /** @throws PeerlaneError as `LocalNode.listens` */
   join(service: Service): void {
-    this.#services.push(service);
+    this.#services = [...this.#services, service];
     this.listens(service.config.listen);
+  }
+
+  /** Whether others are left; the record of the last one stays as it was. */
+  leave(service: Service): boolean {
+    const others = this.#services.filter((other) => other !== service);
+    if (others.length === 0) return false;
+    this.#services = others;
+    this.listens(service.config.listen);
+    return true;
+  }
+
+  /** Whom the record is of: those that run or, before any does, all that there are. */
+  get #told(): readonly Service[] {
+    const running = this.#services.filter(({ isRunning }) => isRunning);
+    return running.length > 0 ? running : this.#services;
   }
 
   /** @param sockets which know where they are; port 0: not yet */
   listens({ endpoints }: SharedUdp): void {
-    const configs = this.#services.map(({ config }) => config);
+    const configs = this.#told.map(({ config }) => config);
     const externalIp = configs.map((config) => config.externalIp).find((ip) => ip !== undefined);
     const tcpPort = configs.map((config) => config.tcpPort).find((port) => port !== 0) ?? 0;
     this.#local.listens(endpointsOfSockets(endpoints, tcpPort, externalIp));
@@ -76,14 +92,16 @@ function socketRecordOf(config: Config, publicKey: Uint8Array): SocketRecord {
  * where these are all, what enough nodes say that have answered a Ping.
  */
 export class OwnRecord {
-  readonly #config: Config;
+  readonly #publicKey: Uint8Array;
+  readonly #service: Service;
   readonly #shown: ServiceRecord;
   /** Unless the user gives one. */
   readonly #own: SocketRecord | undefined;
 
   /** @param publicKey 64 bytes @param entries of a record that is not the user's, beside those that say where the node is */
   constructor(config: Config, publicKey: Uint8Array, entries?: () => EntryChanges) {
-    this.#config = config;
+    this.#publicKey = publicKey;
+    this.#service = { config, entries, isRunning: false };
     const { record, onEvent } = config;
     let read = record;
     if (read === undefined) {
@@ -95,12 +113,22 @@ export class OwnRecord {
       ...{ publicKey, read },
       failed: (error) => onEvent({ kind: 'record-failed', error }),
     });
-    this.#own?.join({ config, entries });
+    this.#own?.join(this.#service);
   }
 
   /** The sockets are bound. */
   listens(): void {
-    this.#own?.listens(this.#config.listen);
+    this.#service.isRunning = true;
+    this.#own?.listens(this.#service.config.listen);
+  }
+
+  /** The service is over: the record is that of the others on its socket. May be called twice. */
+  close(): void {
+    if (this.#own?.leave(this.#service) !== false) return;
+    const ofSocket = records.get(this.#service.config.listen);
+    const key = toBareHex(this.#publicKey);
+    // Another may have been made since.
+    if (ofSocket?.get(key) === this.#own) ofSocket?.delete(key);
   }
 
   /** A node has answered a Ping, and says where it sees us. */

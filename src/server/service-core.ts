@@ -214,6 +214,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
   async close(): Promise<void> {
     this.#closing.close();
     this.#ticker.stop();
+    this.#record.close();
     // A start that has failed has told its own caller.
     const sockets = await this.#binding?.catch(() => undefined);
     await sockets?.close();

@@ -114,6 +114,23 @@ describe('a session', () => {
     expect([first.isDone, first.result, second.result !== undefined]).toEqual([true, undefined, true]);
   });
 
+  it('whoever asks again at once, when a first packet was lost, is answered, and the others who do so too', () => {
+    const { network, a, b } = pair();
+    let isLost = true;
+    network.loses = ({ to }) => isLost && to.ip === b.endpoint.ip;
+    const again: ReturnType<SimNode['ping']>[] = [];
+    for (let i = 0; i < 3; i++) {
+      a.engine.ping(b.node, a.now, () => {
+        isLost = false;
+        again.push(a.ping(b.node));
+      });
+    }
+    a.schedule();
+    network.env.advance(3_000);
+    expect(again.map(({ result }) => result !== undefined)).toEqual([true, true, true]);
+    expect(a.engine.stats().dropped.unsolicited).toBe(0);
+  });
+
   it('a handshake that comes once more proves nothing', () => {
     const { network, a, b } = pair();
     a.ping(b.node);
@@ -189,6 +206,15 @@ describe('the table', () => {
     const ping = a.ping(b.node);
     network.env.advance(1_000);
     expect([ping.result !== undefined, b.engine.table.get(a.id)?.record?.seq]).toEqual([true, 0n]);
+  });
+
+  it('has the record with the number 0 of a node that was given by its key', () => {
+    const network = new Network();
+    const known = new SimNode(network).start();
+    known.record = known.signed(0n, known.endpoint);
+    const a = new SimNode(network, { seeds: [known.bareNode] }).start();
+    network.env.advance(60_000);
+    expect(a.engine.table.get(known.id)?.record?.seq).toBe(0n);
   });
 
   it('keeps a node where it has answered as long as its record names that place, whichever it names first', () => {

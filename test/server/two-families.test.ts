@@ -170,6 +170,33 @@ it('both versions on one socket have one record, whichever is made first', async
   }
 });
 
+it('the record of a socket is of the services that run on it', async () => {
+  const [key, listen] = [newKey(), new SharedUdp(IPV4)];
+  const v4 = new Discv4Service({ key, listen });
+  const v5 = new Discv5Service({ key, listen, tcpPort: 7 });
+  // One that is never started.
+  new Discv5Service({ key, listen, tcpPort: 8 });
+  await v4.start();
+  await within([v4, v5], async () => {
+    expect([hasTopicDiscovery(v4.record), v4.record.get('tcp')]).toEqual([false, undefined]);
+    await v5.start();
+    const { seq } = v5.record;
+    expect([hasTopicDiscovery(v4.record), v4.record.get('tcp')]).toEqual([true, 7]);
+    await v5.close();
+    expect([hasTopicDiscovery(v4.record), v4.record.get('tcp'), v4.record.seq > seq]).toEqual([
+      ...[false, undefined, true],
+    ]);
+    await v4.close();
+    const again = new Discv5Service({ key, listen, topics: false, tcpPort: 9 });
+    await v5.close();
+    await again.start();
+    await within([again], async () => {
+      expect([hasTopicDiscovery(again.record), again.record.get('tcp')]).toEqual([false, 9]);
+      expect(again.record.seq > seq).toBe(true);
+    });
+  });
+});
+
 it('the record of a node of the other family is found with those who know it', async () => {
   const both = new Discv5Service({ key: newKey(), listen: [IPV4, IPV6] });
   await both.start();
