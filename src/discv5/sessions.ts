@@ -29,7 +29,12 @@ export interface DirectedKeys {
 interface Generation extends DirectedKeys {
   /** Messages that were written with these keys. */
   written: number;
+  /** They are of a handshake of ours, and nothing that the other side wrote with them has come. */
+  isAwaited: boolean;
 }
+
+/** Who began a handshake. */
+export type Initiator = 'us' | 'them';
 
 /** What two nodes agreed on. */
 export class Session {
@@ -37,18 +42,23 @@ export class Session {
   record: NodeRecord | undefined;
   /**
    * Those of the last two handshakes, the ones to write with first. When both sides begin one at the same time, each holds the
-   * other's for the later one: both are read, and the ones that the other side was last seen to use are written with.
+   * other's for the later one: both are read, and the ones that the other side was last seen to use are written with. Until
+   * then they are those of our own: it left before what we write now, so that whoever keeps but one pair has them.
    */
   #generations: readonly Generation[] = [];
 
-  constructor(keys: DirectedKeys, record: NodeRecord | undefined) {
+  constructor(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator) {
     this.record = record;
-    this.renew(keys, record);
+    this.renew(keys, record, initiator);
   }
 
   /** The keys of one more handshake. */
-  renew(keys: DirectedKeys, record: NodeRecord | undefined): void {
-    this.#generations = [{ ...keys, written: 0 }, ...this.#generations.slice(0, 1)];
+  renew(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator): void {
+    const [latest] = this.#generations;
+    const isOurs = initiator === 'us';
+    const generation = { ...keys, written: 0, isAwaited: isOurs };
+    if (latest === undefined) this.#generations = [generation];
+    else this.#generations = latest.isAwaited && !isOurs ? [latest, generation] : [generation, latest];
     this.record = record ?? this.record;
   }
 
@@ -72,6 +82,7 @@ export class Session {
     for (const generation of this.#generations) {
       const plaintext = openMessage(packet, generation.read);
       if (plaintext === undefined) continue;
+      generation.isAwaited = false;
       if (generation !== this.#generations[0]) this.#generations = this.#generations.toReversed();
       return plaintext;
     }
@@ -120,15 +131,16 @@ export class Sessions {
     network: string | undefined,
     keys: DirectedKeys,
     record: NodeRecord | undefined,
+    initiator: Initiator,
   ): Session {
     const known = this.use({ key });
     if (known !== undefined) {
-      known.renew(keys, record);
+      known.renew(keys, record, initiator);
       return known;
     }
     if (network !== undefined && !this.#networks.hasRoom(network)) this.#dropOldestOf(network);
     else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest();
-    const session = new Session(keys, record);
+    const session = new Session(keys, record, initiator);
     this.#kept.set(key, { session, ip, network });
     this.#addresses.set(ip, (this.#addresses.get(ip) ?? 0) + 1);
     if (network !== undefined) this.#networks.add(network);

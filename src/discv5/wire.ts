@@ -136,7 +136,7 @@ export class Wire {
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
-    this.sessions.establish(remote, origin.network, keys, record);
+    this.sessions.establish(remote, origin.network, keys, record, 'them');
     return { kind: 'message', remote, origin, plaintext, record, isNew: true };
   }
 
@@ -171,7 +171,8 @@ export class Wire {
     const { identity, crypto, randomBytes, localRecord } = this.#context;
     const { keys, ...proof } = crypto.begin(identity, challenge, node, localRecord(), randomBytes);
     const network = originOf(remote.endpoint)?.network;
-    const write = this.sessions.establish(remote, network, keys, node.record).nextWrite(randomBytes);
+    const session = this.sessions.establish(remote, network, keys, node.record, 'us');
+    const write = session.nextWrite(randomBytes);
     if (write === undefined) return;
     const maskingIv = randomBytes(MASKING_IV_LENGTH);
     const fields = { destId: node.id, srcId: identity.id, maskingIv, ...write, plaintext, ...proof };

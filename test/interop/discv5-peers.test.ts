@@ -20,6 +20,9 @@ const PAIRS = Object.keys(KINDS).flatMap((kind) =>
 /** Nodes of each kind in a network (ChainSafe's share one thread, and are slow), and how many a lookup finds at most. */
 const EACH = 3;
 const LOOKUP_SIZE = 16;
+/** Those that answer soon, however many ask (ChainSafe's nodes share one thread), and how many of them ask, and are asked, at once. */
+const KEEPING_TIME = ['go-ethereum', 'sigp'];
+const AT_ONCE = 8;
 /** How long anything may take, and how long a small network to find itself: lookups wait for nodes that are busy. */
 const PATIENCE_MS = 30_000;
 const NETWORK_MS = 100_000;
@@ -43,8 +46,8 @@ afterEach(async () => {
 });
 
 /**
- * Asks again when there was no answer in time: where both sides begin a handshake at the same moment, the counterparts lose a
- * request now and then, and where the machine is busy an answer is late.
+ * Asks again when there was no answer in time: where both sides begin a handshake at the same moment, the counterparts lose each
+ * other's requests, and where the machine is busy an answer is late.
  */
 async function insist<T>(ask: () => Promise<T>): Promise<T> {
   for (const signal = AbortSignal.timeout(PATIENCE_MS); ; ) {
@@ -142,6 +145,23 @@ describe.each(PAIRS)('%s and %s', (askingKind, askedKind) => {
     await insist(() => asking.ping(record));
     await asked.close();
     await expect(asking.ping(record)).rejects.toThrow(/timeout|no answer/i);
+  });
+});
+
+describe.each(KEEPING_TIME)('%s and ours, when both begin at the same moment', (kind) => {
+  it('answer each other', async () => {
+    const pairs: (readonly [Discv5Node, Discv5Node])[] = [];
+    for (let i = 0; i < AT_ONCE; i++) pairs.push([await start(OURS), await start(kind)]);
+    const records = await Promise.all(pairs.map(async ([a, b]) => [await a.enr(), await b.enr()] as const));
+    const pings = pairs.flatMap(([a, b], i) => {
+      const [ofA = '', ofB = ''] = records[i] ?? [];
+      return [a.ping(ofB), b.ping(ofA)];
+    });
+    const results = await Promise.allSettled(pings);
+    const answered = (side: number) =>
+      results.filter(({ status }, i) => i % 2 === side && status === 'fulfilled').length;
+    // Some may be late where the machine is busy.
+    expect([answered(0), answered(1)].map((count) => count > AT_ONCE / 2)).toEqual([true, true]);
   });
 });
 
