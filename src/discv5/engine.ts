@@ -32,6 +32,7 @@ import {
   recordQuestion,
   talkQuestion,
 } from './questions.ts';
+import { remoteOf } from './remote.ts';
 import { type Question, Requests } from './requests.ts';
 import { Responder, type TalkCall } from './responder.ts';
 import { ShownRecords } from './shown-records.ts';
@@ -110,7 +111,7 @@ export class Discv5Engine {
     this.#responder = new Responder({ wire, table, localRecord, talk });
     this.#shown = new ShownRecords({
       ...{ agenda, table, room: requests.room, reaches: (ip) => this.#reaches(ip) },
-      ask: (node) => this.#record(node, () => undefined),
+      ask: (node, done) => this.#record(node, done),
     });
     this.#lookups = {
       ...{ agenda, table, localId: identity.id, idOf: (id) => id },
@@ -357,6 +358,7 @@ export class Discv5Engine {
   #record(node: KadNode, done: Done<NodeRecord>): void {
     const question = recordQuestion(this.#asked(node), (record, failure) => {
       if (record !== undefined) {
+        this.#wire.sessions.get(remoteOf(node))?.learn(record);
         this.#shown.received(node, record);
         this.#host.event?.({ kind: 'record-received', node, record });
       }
@@ -380,7 +382,7 @@ export class Discv5Engine {
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(remote, message);
-        this.#shown.told(remote, message.enrSeq);
+        this.#shown.told(remote, record, message.enrSeq);
         return;
       case 'findNode':
         this.#responder.findNode(remote, message);

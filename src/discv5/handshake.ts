@@ -3,7 +3,7 @@ import { equalBytes } from '../base/bytes.ts';
 import { unlessError } from '../base/errors.ts';
 import { generateSecretKey, publicKeyOf } from '../crypto/index.ts';
 import { compressPublicKey, decodeRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
-import type { KadNode } from '../kad/index.ts';
+import { type KadNode, newestRecord } from '../kad/index.ts';
 import type { Challenge } from './challenges.ts';
 import { deriveKeys, signIdentity, verifyIdentity } from './keys.ts';
 import { type HandshakePacket, openMessage, type WhoareyouPacket } from './packet.ts';
@@ -73,7 +73,7 @@ export function acceptHandshake(
   const { challengeData } = challenge;
   const sent = packet.record === undefined ? undefined : recordOf(packet.record, srcId);
   if (sent === 'invalid') return undefined;
-  const record = newest(sent, challenge.record);
+  const record = newestRecord(sent, challenge.record);
   const proof = { signature: idSignature, challengeData, ephemeralKey, recipientId: identity.id };
   if (record === undefined || !verifyIdentity({ publicKey: record.publicKey, ...proof })) return undefined;
   const agreement = {
@@ -92,9 +92,4 @@ export function acceptHandshake(
 function recordOf(encoded: Uint8Array, id: Uint8Array): NodeRecord | 'invalid' {
   const record = unlessError(() => decodeRecord(encoded), 'invalid-record');
   return record !== undefined && equalBytes(record.nodeId, id) ? record : 'invalid';
-}
-
-function newest(a: NodeRecord | undefined, b: NodeRecord | undefined): NodeRecord | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a.seq >= b.seq ? a : b;
 }

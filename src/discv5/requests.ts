@@ -141,7 +141,7 @@ export class Requests {
   #send(line: Line, call: Call): void {
     const { wire } = this.#context;
     const { remote, plaintext } = call;
-    const nonce = wire.write(remote, plaintext);
+    const nonce = wire.writeQuestion(remote, plaintext);
     if (nonce !== undefined) {
       this.#sent(line, call, nonce);
       return;
@@ -228,6 +228,7 @@ export class Requests {
     const taken = call.question.take(message, this.#context.agenda.now - call.sentAt);
     if (taken === 'refused') return false;
     call.isAnswered = true;
+    this.#silence.break(call.remote.endpoint);
     if (taken === 'done') this.#finish(line, call);
     else this.#awaitMore(line, call);
     return true;

@@ -1,7 +1,7 @@
 /** Session keys, and whose they are (discv5-theory.md, "Session Cache"). */
 import { setLatest } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { NetworkCounts } from '../kad/index.ts';
+import { NetworkCounts, newestRecord } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
 import type { Remote } from './remote.ts';
 
@@ -40,6 +40,8 @@ export type Initiator = 'us' | 'them';
 export class Session {
   /** The record of the other side, as far as it is known. */
   record: NodeRecord | undefined;
+  /** Where our record said that we are when we began the last handshake; `undefined`: the other side has found us by itself. */
+  shown: string | undefined;
   /**
    * Those of the last two handshakes, the ones to write with first. When both sides begin one at the same time, each holds the
    * other's for the later one: both are read, and the ones that the other side was last seen to use are written with. Until
@@ -60,6 +62,11 @@ export class Session {
     if (latest === undefined) this.#generations = [generation];
     else this.#generations = latest.isAwaited && !isOurs ? [latest, generation] : [generation, latest];
     this.record = record ?? this.record;
+  }
+
+  /** The other side has shown its record. */
+  learn(record: NodeRecord): void {
+    this.record = newestRecord(this.record, record);
   }
 
   /** Whether there are keys left to write with: each only serves for so many messages. */

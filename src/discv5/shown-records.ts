@@ -6,12 +6,15 @@ import type { NodeRecord } from '../enr/index.ts';
 import {
   isAt,
   type KadNode,
+  kadNode,
+  newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
-  type Origin,
   type RequestRoom,
   type Table,
+  type UdpEndpoint,
 } from '../kad/index.ts';
+import type { Done } from './questions.ts';
 import type { Remote } from './remote.ts';
 
 /** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
@@ -25,12 +28,13 @@ export interface ShownRecordsContext {
   reaches(ip: string): boolean;
   readonly room: Pick<RequestRoom, 'isFull'>;
   /** Asks a node for its record. */
-  ask(node: KadNode): void;
+  ask(node: KadNode, done: Done<NodeRecord>): void;
 }
 
 export class ShownRecords {
   readonly #context: ShownRecordsContext;
   readonly #renewals = new Held(MAX_RENEWALS);
+  readonly #returns = new Held(MAX_RENEWALS);
 
   constructor(context: ShownRecordsContext) {
     this.#context = context;
@@ -40,7 +44,7 @@ export class ShownRecords {
    * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says counts as live;
    * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
    */
-  met(record: NodeRecord, { endpoint }: Origin): void {
+  met(record: NodeRecord, { endpoint }: Pick<Remote, 'endpoint'>): void {
     const { agenda, table, reaches } = this.#context;
     const here = nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
     if (here === undefined) {
@@ -61,20 +65,48 @@ export class ShownRecords {
     else if (table.has(node.id)) table.addFound(found, agenda.now);
   }
 
-  /** A node says that it has a record of that number; one of the table is asked for it. */
-  told({ id, endpoint }: Remote, seq: bigint): void {
+  /**
+   * Somebody says in a session that its record has that number. One that we have not is asked for, of nodes too that had no place
+   * in the table: as long as they did not know where they are, or were elsewhere. A node that was taken out of the table, since
+   * nobody answered there, is taken in again: a handshake would only come when the session is over.
+   * @param record of the session
+   */
+  told(remote: Remote, record: NodeRecord | undefined, seq: bigint): void {
+    const { id, endpoint } = remote;
     const entry = this.#context.table.get(id);
-    if (entry === undefined || seq <= (entry.record?.seq ?? -1n)) return;
-    if (isAt(entry, endpoint)) this.renew(entry);
+    const known = newestRecord(entry?.record, record);
+    const publicKey = entry?.publicKey ?? record?.publicKey;
+    if (seq > (known?.seq ?? -1n)) {
+      if (publicKey === undefined) return;
+      const { ip, port: udpPort } = endpoint;
+      this.#ask(kadNode({ publicKey, ip, udpPort, tcpPort: 0, record: known }), (newer) => {
+        if (newer !== undefined) this.met(newer, remote);
+      });
+    } else if (entry === undefined && record !== undefined) this.#returned(record, endpoint);
   }
 
-  /** Asks for a newer record, of a node once in a while: it may say with each packet that there is one more. */
+  /** Asks for a newer record. */
   renew(node: KadNode): void {
+    this.#ask(node, () => undefined);
+  }
+
+  /** A node is asked once in a while: it may say with each packet that there is one more. */
+  #ask(node: KadNode, done: Done<NodeRecord>): void {
     const { agenda, room, ask } = this.#context;
     const key = toBareHex(node.id);
     if (room.isFull || this.#renewals.has(key, agenda.now)) return;
     this.#renewals.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
-    ask(node);
+    ask(node, done);
+  }
+
+  /** It has yet to answer a check. */
+  #returned(record: NodeRecord, endpoint: UdpEndpoint): void {
+    const { agenda, table, reaches } = this.#context;
+    const key = toBareHex(record.nodeId);
+    if (this.#returns.has(key, agenda.now)) return;
+    this.#returns.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
+    const here = nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
+    if (here !== undefined) table.addInbound(here, agenda.now);
   }
 
   /** The node itself says that it cannot be reached, and is named to nobody by an older record. */

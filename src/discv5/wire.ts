@@ -7,6 +7,7 @@ import type { Discv5Crypto } from './crypto.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Identity } from './handshake.ts';
 import { type Discv5Limits, Limits } from './limits.ts';
+import { OwnPlaces } from './own-places.ts';
 import {
   type HandshakePacket,
   ID_NONCE_LENGTH,
@@ -63,6 +64,7 @@ export class Wire {
   readonly #challenges = new Challenges();
   readonly #limits: Limits;
   readonly #context: WireContext;
+  readonly #places = new OwnPlaces();
   /** Packets and bytes that have left, and the WHOAREYOUs among them. */
   sent = 0;
   sentBytes = 0;
@@ -153,6 +155,16 @@ export class Wire {
     return write.nonce;
   }
 
+  /**
+   * As `write`, but for what the other side has to answer: nothing is sent where our record names other places than when it was
+   * shown there. With a handshake it comes there again; few nodes ask for the record of somebody who is in no table of theirs.
+   */
+  writeQuestion(remote: Remote, plaintext: Uint8Array): Uint8Array | undefined {
+    const shown = this.sessions.get(remote)?.shown;
+    const isOutdated = shown !== undefined && shown !== this.#places.of(this.#context.localRecord());
+    return isOutdated ? undefined : this.write(remote, plaintext);
+  }
+
   /** Step 1: asks somebody without a session for a WHOAREYOU. The nonce of the packet. */
   knock(remote: Remote): Uint8Array {
     const { identity, randomBytes } = this.#context;
@@ -169,9 +181,11 @@ export class Wire {
    */
   answer(node: KadNode, remote: Remote, challenge: WhoareyouPacket, plaintext: Uint8Array): void {
     const { identity, crypto, randomBytes, localRecord } = this.#context;
-    const { keys, ...proof } = crypto.begin(identity, challenge, node, localRecord(), randomBytes);
+    const record = localRecord();
+    const { keys, ...proof } = crypto.begin(identity, challenge, node, record, randomBytes);
     const network = originOf(remote.endpoint)?.network;
     const session = this.sessions.establish(remote, network, keys, node.record, 'us');
+    session.shown = this.#places.of(record);
     const write = session.nextWrite(randomBytes);
     if (write === undefined) return;
     const maskingIv = randomBytes(MASKING_IV_LENGTH);

@@ -34,6 +34,7 @@ export {
   type KadNode,
   type KadNodeFields,
   kadNode,
+  newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
   reachedNode,

@@ -85,6 +85,12 @@ export function nodeOfRecordAt(
   return there ?? nodeOfRecord(record, reaches);
 }
 
+/** The one with the higher number of two records of a node; the first of two that are alike. */
+export function newestRecord(a: NodeRecord | undefined, b: NodeRecord | undefined): NodeRecord | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a.seq >= b.seq ? a : b;
+}
+
 /** Whether the node is reached by UDP there. */
 export function isAt({ ip, udpPort }: KadNode, endpoint: UdpEndpoint): boolean {
   return ip === endpoint.ip && udpPort === endpoint.port;

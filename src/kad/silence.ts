@@ -53,6 +53,7 @@ export class Silence {
 
   /** Somebody has answered there. */
   break(endpoint: UdpEndpoint): void {
+    if (this.#silent.size === 0) return;
     const { ip } = endpoint;
     this.#silent.delete(endpointKey(endpoint));
     const site = siteOf(endpoint);

@@ -273,6 +273,73 @@ describe('the table', () => {
   });
 });
 
+describe('a node that others have met', () => {
+  /** A network of `count` that know each other, and one more that is started when it is wanted. */
+  function network(count: number) {
+    const net = new Network();
+    const first = new SimNode(net).start();
+    const others = [first];
+    for (let i = 1; i < count; i++) others.push(new SimNode(net, { seeds: [first.node] }).start());
+    const having = (node: SimNode) => others.filter(({ engine }) => engine.table.isLive(node.id)).length;
+    return { net, first, having };
+  }
+
+  it('before its record named an address is taken in by all when it does', () => {
+    const { net, first, having } = network(4);
+    const node = new SimNode(net, { seeds: [first.node], isPublic: false }).start();
+    net.env.advance(60_000);
+    expect([node.engine.table.size, having(node)]).toEqual([4, 0]);
+    node.record = node.signed(2n, node.endpoint);
+    net.env.advance(10 * 60_000);
+    expect(having(node)).toBe(4);
+  });
+
+  it('and that has moved is taken in where its record says, once it does', () => {
+    const { net, first, having } = network(4);
+    const node = new SimNode(net, { seeds: [first.node] }).start();
+    net.env.advance(60_000);
+    expect(having(node)).toBe(4);
+    node.moveTo({ ip: node.endpoint.ip, port: 40_000 });
+    net.env.advance(15 * 60_000);
+    expect(having(node)).toBe(0);
+    node.record = node.signed(2n, node.endpoint);
+    net.env.advance(10 * 60_000);
+    expect(having(node)).toBe(4);
+  });
+
+  it('shakes hands anew when its record has come to name another place, and for nothing else', () => {
+    const { network, a, b } = pair();
+    const challengesOf = (record: SimNode['record']): number => {
+      a.record = record;
+      const before = b.engine.stats().challenges;
+      const ping = a.ping(b.node);
+      network.env.advance(1_000);
+      expect(ping.result).toBeDefined();
+      return b.engine.stats().challenges - before;
+    };
+    expect(challengesOf(a.signed(1n, undefined))).toBe(1);
+    expect(challengesOf(a.signed(2n, undefined, { snap: true }))).toBe(0);
+    expect(challengesOf(a.signed(3n, a.endpoint))).toBe(1);
+    expect(challengesOf(a.signed(4n, a.endpoint, { snap: true }))).toBe(0);
+    expect(b.engine.table.get(a.id)?.record?.seq).toBe(4n);
+  });
+
+  it('and was cut off until nobody had it any more is taken in again by those that it asks', () => {
+    const { net, first } = network(1);
+    const nodes = Array.from({ length: 6 }, () => new SimNode(net, { seeds: [first.node] }).start());
+    net.env.advance(2 * 60_000);
+    expect(first.engine.table.live()).toHaveLength(6);
+    let isCut = true;
+    net.loses = ({ from, to }) => isCut && [from.ip, to.ip].includes(first.endpoint.ip);
+    net.env.advance(10 * 60_000);
+    expect(first.engine.table.size).toBe(0);
+    isCut = false;
+    net.env.advance(40 * 60_000);
+    expect(first.engine.table.live()).toHaveLength(6);
+    expect(nodes.every(({ engine }) => engine.table.isLive(first.id))).toBe(true);
+  });
+});
+
 describe('FindNode', () => {
   it('is answered at distance 0 with the own record, and with nobody at others', () => {
     const { network, a, b } = pair();

@@ -49,6 +49,25 @@ describe('an address that others name', () => {
     expect(sent()).toBe(2 * MAX_UNANSWERED);
   });
 
+  it('is forgotten when it answers, in a session too', () => {
+    const network = new Network();
+    const [a, b] = [new SimNode(network), new SimNode(network)];
+    const pinged = () => {
+      const ping = a.ping(b.node);
+      network.env.advance(1_000);
+      return ping.result !== undefined;
+    };
+    expect(pinged()).toBe(true);
+    for (let i = 0; i < 2 * MAX_UNANSWERED; i++) {
+      network.loses = () => true;
+      expect(pinged()).toBe(false);
+      expect(a.engine.sizes().silent).toBeGreaterThan(0);
+      network.loses = () => false;
+      expect(pinged()).toBe(true);
+      expect(a.engine.sizes().silent).toBe(0);
+    }
+  });
+
   it('gets more at other ports where somebody is, but not at all', () => {
     const { network, node, name, sent } = setUp();
     new Puppet(network, { ip: VICTIM, port: KNOWN_PORT }).meet(node);
