@@ -1,4 +1,7 @@
-/** UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1, WANIPv6FirewallControl:1): what is said, and understood. */
+/**
+ * UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1, WANIPv6FirewallControl:1): what is said, and
+ * understood.
+ */
 import { parseIpv4 } from '../base/ip.ts';
 import { believedAddress, lie, noAddress, PROTOCOL_NUMBERS, refused, type WantedMapping } from './mapping.ts';
 import { elementsOf, parseXml, textOf } from './xml.ts';
@@ -36,7 +39,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   402: 'it does not take the arguments',
   501: 'it cannot do it',
   606: 'it is not allowed',
-  // Of AddPinhole (WANIPv6FirewallControl:1, section 2.5.3).
+  // Of AddPinhole (WANIPv6FirewallControl:1).
   701: 'it has no room',
   702: 'its firewall is off',
   703: 'it opens its firewall for nobody',
@@ -187,7 +190,7 @@ export function encodeAddMapping(
   });
 }
 
-/** Also renews it (WANIPv6FirewallControl:1, section 2.5.3). @param client text of the IPv6 address of this machine */
+/** Also renews the one of the same endpoints (WANIPv6FirewallControl:1, AddPinhole). @param client text of the IPv6 address of this machine */
 export function encodeAddPinhole(
   service: UpnpService,
   { protocol, internalPort, lifetime }: WantedMapping,

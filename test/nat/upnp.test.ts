@@ -161,7 +161,7 @@ describe('an action', () => {
     ]);
   });
 
-  it('asks for a pinhole (WANIPv6FirewallControl:1, section 2.5.3), and takes it back', () => {
+  it('asks for a pinhole (WANIPv6FirewallControl:1), and takes it back', () => {
     const fieldsOf = ({ body }: { body: string }) =>
       parseXml(body).children[0]?.children[0]?.children.map(({ name, text }) => [name, text]);
     const asked = encodeAddPinhole({ type: TYPE, ...place }, WANTED, '2a01::1');

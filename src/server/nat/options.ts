@@ -29,9 +29,8 @@ export type NatOption =
 
 export interface NatOptions {
   /**
-   * Whether a router is asked to let others in, and how; default `none`. By IPv6, where the node listens there, it is asked for
-   * pinholes in its firewall, with `any`, `pcp` and `upnp`;
-   * `pmp` and `stun` are IPv4.
+   * Whether a router is asked to let others in, and how; default `none`. Where the node listens on IPv6, `any`, `pcp` and `upnp`
+   * also ask for pinholes in the firewall; `pmp` and `stun` are of IPv4 alone.
    */
   readonly nat?: NatOption;
   /** For `nat: 'stun'`: the host, an IPv4 address or a name, and UDP port of a STUN server. */
