@@ -82,9 +82,10 @@ export function isNatEvent(event: ServerEvent): event is NatEvent {
 
 export function reportNat(output: Output, event: NatEvent): void {
   if (event.kind === 'nat-failed') {
-    const { kind, protocol, error, retryInMs } = event;
+    const { kind, protocol, family, error, retryInMs } = event;
     const { code, message } = error;
-    output.event(kind, { protocol, code, message, retryInMs }, `${protocol} port: ${message} (${code})`);
+    const fields = { protocol, family, code, message, retryInMs };
+    output.event(kind, fields, `${protocol} port, IPv${family}: ${message} (${code})`);
     return;
   }
   const { kind, protocol, external, method } = event;

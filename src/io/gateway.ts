@@ -1,10 +1,13 @@
 /** The router that this machine's packets leave by. */
 import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
-import { formatIpv4 } from '../base/ip.ts';
+import { isIPv6 } from 'node:net';
+import { formatIp, formatIpv4 } from '../base/ip.ts';
+import { classOfIp } from '../base/ip-class.ts';
 
-/** The routing table of Linux; other systems have none that is a file. */
+/** The routing tables of Linux; other systems have none that are files. */
 const ROUTES = '/proc/net/route';
+const IPV6_ROUTES = '/proc/net/ipv6_route';
 /** The route has a gateway (RTF_GATEWAY of linux/route.h). */
 const BY_GATEWAY = 0x2;
 /** No packet is sent there: the system is asked which address it would send from. */
@@ -36,10 +39,39 @@ export function gatewayIn(table: string): string | undefined {
   );
 }
 
-/** Text of the own IPv4 address from which packets go to `ip`; `undefined` when there is no way. */
+/**
+ * The same by IPv6. An address of the link has its zone, the interface (RFC 4007, section 11), without which nobody is reached
+ * there.
+ */
+export async function defaultIpv6Gateway(): Promise<string | undefined> {
+  try {
+    return ipv6GatewayIn(await readFile(IPV6_ROUTES, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param table the text of `/proc/net/ipv6_route` */
+export function ipv6GatewayIn(table: string): string | undefined {
+  const routes = table.split('\n').flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const [network = '', bits, , , gateway = '', metric = '', , , flags = '', device = ''] = fields;
+    const isDefault = /^0{32}$/.test(network) && bits === '00';
+    if (!isDefault || !/^[0-9a-f]{32}$/i.test(gateway) || device === '') return [];
+    if ((Number.parseInt(flags, 16) & BY_GATEWAY) === 0) return [];
+    return [{ gateway, device, metric: Number.parseInt(metric, 16) }];
+  });
+  const best = routes.sort((a, b) => a.metric - b.metric)[0];
+  if (best === undefined) return undefined;
+  const address = Uint8Array.from(best.gateway.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  const zone = classOfIp(address) === 'link-local' ? `%${best.device}` : '';
+  return formatIp(address) + zone;
+}
+
+/** Text of the own address from which packets go to `ip`, of the same family; `undefined` when there is no way. */
 export function localAddressTo(ip: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIPv6(ip) ? 'udp6' : 'udp4');
     const done = (address: string | undefined): void => {
       socket.removeAllListeners();
       socket.close();

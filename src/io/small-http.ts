@@ -7,8 +7,10 @@ import { PeerlaneError } from '../base/errors.ts';
 export const MAX_INTERIM_ANSWERS = 8;
 
 export interface SmallHttpRequest {
-  /** Text of an IP address. */
+  /** Text of an IP address, of IPv6 with its zone, if it has one. */
   readonly host: string;
+  /** Text of the own address that it is asked from; default: the system chooses. */
+  readonly from?: string;
   readonly port: number;
   readonly path: string;
   readonly method: 'GET' | 'POST';
@@ -30,12 +32,14 @@ export interface SmallHttpAnswer {
  * @throws PeerlaneError `aborted`; `message-too-large`; `network-error`
  */
 export async function smallHttp(options: SmallHttpRequest): Promise<SmallHttpAnswer> {
-  const { host, port, path, method, headers, body = '', maxLength, signal } = options;
+  const { host, from, port, path, method, headers, body = '', maxLength, signal } = options;
   throwIfAborted(signal);
   const length = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
+  // The zone is of this machine, and no part of the name of another (RFC 6874, section 4).
+  const named = host.includes('%') ? { Host: `[${host.replace(/%.*/, '')}]:${port}` } : {};
   const sent = request({
-    ...{ host, port, path, method },
-    headers: { ...headers, ...length, Connection: 'close' },
+    ...{ host, port, path, method, ...(from !== undefined && { localAddress: from }) },
+    headers: { ...named, ...headers, ...length, Connection: 'close' },
     agent: false,
     maxHeaderSize: maxLength,
   });

@@ -4,6 +4,8 @@ import { MAX_PCP_SIZE } from './pcp.ts';
 
 /** Where it is told, by PCP (RFC 6887, section 14.1) and NAT-PMP (RFC 6886, section 3.2.1) alike. */
 export const ANNOUNCE_GROUP = '224.0.0.1';
+/** By PCP over IPv6. */
+export const ANNOUNCE_GROUP6 = 'ff02::1';
 export const ANNOUNCE_PORT = 5350;
 
 const PCP_VERSION = 2;

@@ -1,9 +1,13 @@
 /** What is asked of a router, and what it grants. */
+import { equalBytes } from '../base/bytes.ts';
 import { type ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { formatIp, normalizeIp } from '../base/ip.ts';
 import { classOfIp } from '../base/ip-class.ts';
 
 export type MappedProtocol = 'tcp' | 'udp';
+
+/** Of IANA, as in IP packets. */
+export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const satisfies Record<MappedProtocol, number>;
 
 /** How an external endpoint was come by. */
 export type NatMethodName = 'upnp' | 'pmp' | 'pcp' | 'stun';
@@ -21,7 +25,7 @@ export interface WantedMapping {
 }
 
 export interface GrantedMapping {
-  /** Canonical text of an IPv4 address that is reached from everywhere. */
+  /** Canonical text of an address that is reached from everywhere. */
   readonly externalIp: string;
   readonly externalPort: number;
   /** Seconds; infinite: until it is taken back. */
@@ -49,6 +53,24 @@ export function believedAddress(address: Uint8Array): string {
     );
   }
   throw lie(`the external address ${text}, which no host has`);
+}
+
+/**
+ * Where a firewall lets others in: nothing is translated there, so that it is where this machine has the port.
+ * @param address 16 bytes, that the router names @param client 16 bytes: the own address
+ * @throws PeerlaneError `nat-lie` for any other place
+ */
+export function believedPinhole(
+  address: Uint8Array,
+  port: number,
+  client: Uint8Array,
+  internalPort: number,
+): Pick<GrantedMapping, 'externalIp' | 'externalPort'> {
+  const externalIp = formatIp(client);
+  if (equalBytes(address, client) && port === internalPort) return { externalIp, externalPort: port };
+  throw lie(
+    `port ${port} of ${formatIp(address)} as the way to port ${internalPort} of ${externalIp}, which IPv6 does not translate`,
+  );
 }
 
 /**

@@ -1,9 +1,11 @@
-/** Port Control Protocol (RFC 6887): the opcode MAP over IPv4. */
+/** Port Control Protocol (RFC 6887): the opcode MAP, over IPv4 for a mapping, and over IPv6 for a pinhole in a firewall. */
 import { equalBytes } from '../base/bytes.ts';
 import {
   believedAddress,
+  believedPinhole,
   believedPort,
   type GrantedMapping,
+  PROTOCOL_NUMBERS,
   refused,
   type WantedMapping,
 } from './mapping.ts';
@@ -18,8 +20,7 @@ const MAP = 1;
 const RESPONSE = 0x80;
 const HEADER_LENGTH = 24;
 const MAP_LENGTH = HEADER_LENGTH + 36;
-/** The IANA numbers of the transport protocols. */
-const NUMBERS = { tcp: 6, udp: 17 } as const;
+/** How an IPv4 address begins in the 16 bytes that every address has (section 5). */
 const IPV4_MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 /** Result codes (section 7.4). */
@@ -41,7 +42,7 @@ const RESULTS: Readonly<Record<number, string>> = {
 const UNSUPPORTED_VERSION = 1;
 
 /**
- * @param clientIp 4 bytes: the address that the request is sent from, which the router compares (section 8.1)
+ * @param clientIp 4 or 16 bytes: the address that the request is sent from, which the router compares (section 8.1)
  * @param lifetime of the mapping in seconds; 0 takes it back
  */
 export function encodePcpMap(wanted: WantedMapping, clientIp: Uint8Array, lifetime: number): Uint8Array {
@@ -50,14 +51,14 @@ export function encodePcpMap(wanted: WantedMapping, clientIp: Uint8Array, lifeti
   packet[0] = VERSION;
   packet[1] = MAP;
   view.setUint32(4, lifetime);
-  packet.set(IPV4_MAPPED, 8);
-  packet.set(clientIp, 20);
+  if (clientIp.length === 4) packet.set(IPV4_MAPPED, 8);
+  packet.set(clientIp, HEADER_LENGTH - clientIp.length);
   packet.set(wanted.nonce, HEADER_LENGTH);
-  packet[36] = NUMBERS[wanted.protocol];
+  packet[36] = PROTOCOL_NUMBERS[wanted.protocol];
   view.setUint16(40, wanted.internalPort);
-  // All zeros where nothing is suggested (section 11.1); a mapping that is taken back suggests nothing.
+  // All zeros of a family where nothing is suggested (section 11.1); a mapping that is taken back suggests nothing.
   view.setUint16(42, lifetime === 0 ? 0 : wanted.externalPort);
-  packet.set(IPV4_MAPPED, 44);
+  if (clientIp.length === 4) packet.set(IPV4_MAPPED, 44);
   return packet;
 }
 
@@ -68,9 +69,14 @@ export type PcpAnswer =
 
 /**
  * What an answer to `encodePcpMap(wanted)` says; `undefined` for a packet that is none.
- * @throws PeerlaneError `nat-refused`; what `believedAddress` and `believedPort` throw
+ * @param clientIp as it was asked with; default: an IPv4 address
+ * @throws PeerlaneError `nat-refused`; what `believedAddress` and `believedPort`, or `believedPinhole`, throw
  */
-export function decodePcpMap(packet: Uint8Array, wanted: WantedMapping): PcpAnswer | undefined {
+export function decodePcpMap(
+  packet: Uint8Array,
+  wanted: WantedMapping,
+  clientIp?: Uint8Array,
+): PcpAnswer | undefined {
   if (packet.length < 4 || packet.length > MAX_PCP_SIZE) return undefined;
   // NAT-PMP answers in its own version, 0, with the opcode as it came (RFC 6886, section 3.5).
   if (packet[0] === 0 && ((packet[1] ?? 0) & RESPONSE) !== 0) return { kind: 'other-version' };
@@ -85,15 +91,12 @@ export function decodePcpMap(packet: Uint8Array, wanted: WantedMapping): PcpAnsw
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
   const lifetime = view.getUint32(4);
   if (lifetime === 0) throw refused('the router grants the mapping for no time at all');
-  return {
-    kind: 'mapped',
-    granted: {
-      externalIp: believedAddress(packet.subarray(44, 60)),
-      externalPort: believedPort(view.getUint16(42)),
-      lifetime,
-      epoch: view.getUint32(8),
-    },
-  };
+  const [address, port] = [packet.subarray(44, 60), view.getUint16(42)];
+  const external =
+    clientIp?.length === 16
+      ? believedPinhole(address, port, clientIp, wanted.internalPort)
+      : { externalIp: believedAddress(address), externalPort: believedPort(port) };
+  return { kind: 'mapped', granted: { ...external, lifetime, epoch: view.getUint32(8) } };
 }
 
 /** Whether an answer is to a request for that mapping (section 11.4). */
@@ -101,7 +104,7 @@ function isOf(packet: Uint8Array, { nonce, protocol, internalPort }: WantedMappi
   if (packet.length < MAP_LENGTH) return false;
   return (
     equalBytes(packet.subarray(HEADER_LENGTH, 36), nonce) &&
-    packet[36] === NUMBERS[protocol] &&
+    packet[36] === PROTOCOL_NUMBERS[protocol] &&
     new DataView(packet.buffer, packet.byteOffset, packet.length).getUint16(40) === internalPort
   );
 }

@@ -1,21 +1,28 @@
-/** UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1): what is said, and understood. */
+/**
+ * UPnP IGD (UPnP Device Architecture 1.1; WANIPConnection:1 and :2, WANPPPConnection:1, WANIPv6FirewallControl:1): what is said, and
+ * understood.
+ */
 import { parseIpv4 } from '../base/ip.ts';
-import { believedAddress, lie, noAddress, refused, type WantedMapping } from './mapping.ts';
+import { believedAddress, lie, noAddress, PROTOCOL_NUMBERS, refused, type WantedMapping } from './mapping.ts';
 import { elementsOf, parseXml, textOf } from './xml.ts';
 
 export const SSDP_PORT = 1900;
 export const SSDP_GROUP = '239.255.255.250';
+/** Of the link, by IPv6 (annex A). */
+export const SSDP_GROUP6 = 'ff02::c';
 /** Longer answers are not read. */
 export const MAX_SSDP_SIZE = 2_048;
 
 /** Devices that are looked for; one of the second version answers for the first as well. */
 const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
 /** Services that map ports, the best first. */
-const SERVICES = [
+const MAPPING_SERVICES = [
   'urn:schemas-upnp-org:service:WANIPConnection:2',
   'urn:schemas-upnp-org:service:WANIPConnection:1',
   'urn:schemas-upnp-org:service:WANPPPConnection:1',
 ] as const;
+/** Services that open the firewall for IPv6. */
+const PINHOLE_SERVICES = ['urn:schemas-upnp-org:service:WANIPv6FirewallControl:1'] as const;
 /** Services of a router that are tried: those for DSL often have two or three. */
 export const MAX_SERVICES = 4;
 const MAX_URL_LENGTH = 1_024;
@@ -32,6 +39,11 @@ const ERRORS: Readonly<Record<number, string>> = {
   402: 'it does not take the arguments',
   501: 'it cannot do it',
   606: 'it is not allowed',
+  // Of AddPinhole (WANIPv6FirewallControl:1).
+  701: 'it has no room',
+  702: 'its firewall is off',
+  703: 'it opens its firewall for nobody',
+  705: 'it does not know the protocol',
   715: 'it wants the address of the remote host',
   716: 'it does not take any external port',
   718: 'the port is taken',
@@ -67,10 +79,12 @@ export interface UpnpPlace {
 }
 
 /**
- * Where a router that answers from `from` describes itself; `undefined` for a packet that is no such answer.
+ * Where a router describes itself; `undefined` for a packet that is no such answer.
+ * @param from where the answer comes from, as text of an IPv4 address; undefined: by IPv6, where a router has many addresses, and
+ * the caller asks at the one that it knows, whatever is named
  * @throws PeerlaneError `nat-lie` when it is on another host: a router must not have us call others
  */
-export function decodeSearchAnswer(packet: Uint8Array, from: string): UpnpPlace | undefined {
+export function decodeSearchAnswer(packet: Uint8Array, from: string | undefined): UpnpPlace | undefined {
   if (packet.length > MAX_SSDP_SIZE) return undefined;
   const lines = new TextDecoder('latin1').decode(packet).split('\r\n');
   if (!/^HTTP\/1\.[01] 200\b/.test(lines[0] ?? '')) return undefined;
@@ -85,8 +99,8 @@ export function decodeSearchAnswer(packet: Uint8Array, from: string): UpnpPlace 
   return placeOf(location, from, undefined);
 }
 
-/** @throws PeerlaneError `nat-lie` unless it is an http URL of that host */
-function placeOf(text: string, host: string, base: string | undefined): UpnpPlace {
+/** @throws PeerlaneError `nat-lie` unless it is an http URL of that host, if one is given */
+function placeOf(text: string, host: string | undefined, base: string | undefined): UpnpPlace {
   let url: URL;
   try {
     if (text.length > MAX_URL_LENGTH) throw new Error('too long');
@@ -94,7 +108,8 @@ function placeOf(text: string, host: string, base: string | undefined): UpnpPlac
   } catch (error) {
     throw lie('a URL that is none', error);
   }
-  if (url.protocol !== 'http:' || url.hostname !== host || url.username !== '' || url.port === '0') {
+  const isElsewhere = host !== undefined && url.hostname !== host;
+  if (url.protocol !== 'http:' || isElsewhere || url.username !== '' || url.port === '0') {
     throw lie('a URL that is not on the router itself');
   }
   return { path: url.pathname + url.search, port: url.port === '' ? 80 : Number(url.port) };
@@ -102,21 +117,25 @@ function placeOf(text: string, host: string, base: string | undefined): UpnpPlac
 
 /**
  * The services that map ports, the best first, of a description that was read from `place`; one on another host is passed over.
+ * @param host as for `decodeSearchAnswer`; by IPv6, the services that open the firewall are returned
  * @throws PeerlaneError `nat-lie` for a description that is broken, or when all are on other hosts; `nat-refused` when there is none
  */
 export function decodeDescription(
   document: string,
-  host: string,
+  host: string | undefined,
   place: UpnpPlace,
 ): readonly [UpnpService, ...UpnpService[]] {
   const described = elementsOf(parseXml(document), 'service').flatMap((service) => {
     const [type, control] = [textOf(service, 'serviceType'), textOf(service, 'controlURL')];
     return type === undefined || control === undefined ? [] : [{ type, control }];
   });
-  const base = `http://${host}:${place.port}${place.path}`;
+  const base = `http://${host ?? 'router'}:${place.port}${place.path}`;
+  const types = host === undefined ? PINHOLE_SERVICES : MAPPING_SERVICES;
   const services: UpnpService[] = [];
-  let lied: unknown = refused('the router has no UPnP service that maps ports');
-  for (const { type, control } of SERVICES.flatMap((one) => described.filter(({ type }) => type === one))) {
+  let lied: unknown = refused(
+    `the router has no UPnP service that ${host === undefined ? 'opens' : 'maps'} ports`,
+  );
+  for (const { type, control } of types.flatMap((one) => described.filter(({ type }) => type === one))) {
     try {
       services.push({ type, ...placeOf(control, host, base) });
     } catch (error) {
@@ -171,6 +190,26 @@ export function encodeAddMapping(
   });
 }
 
+/** Also renews the one of the same endpoints (WANIPv6FirewallControl:1, AddPinhole). @param client text of the IPv6 address of this machine */
+export function encodeAddPinhole(
+  service: UpnpService,
+  { protocol, internalPort, lifetime }: WantedMapping,
+  client: string,
+): SoapRequest {
+  return soap(service, 'AddPinhole', {
+    RemoteHost: '',
+    RemotePort: 0,
+    InternalClient: client,
+    InternalPort: internalPort,
+    Protocol: PROTOCOL_NUMBERS[protocol],
+    LeaseTime: lifetime,
+  });
+}
+
+/** @param id of `pinholeIdOf` */
+export const encodeDeletePinhole = (service: UpnpService, id: number): SoapRequest =>
+  soap(service, 'DeletePinhole', { UniqueID: id });
+
 export const encodeDeleteMapping = (service: UpnpService, wanted: WantedMapping): SoapRequest =>
   soap(service, 'DeletePortMapping', externalPortOf(wanted));
 
@@ -192,7 +231,13 @@ export interface UpnpMapping {
 }
 
 export type SoapAnswer =
-  | { readonly kind: 'done'; readonly externalIp: string | undefined; readonly mapping: UpnpMapping }
+  | {
+      readonly kind: 'done';
+      readonly externalIp: string | undefined;
+      readonly mapping: UpnpMapping;
+      /** By which the router knows a pinhole. */
+      readonly pinhole?: string | undefined;
+    }
   | { readonly kind: 'failed'; readonly code: number; readonly message: string };
 
 /** @throws PeerlaneError `nat-lie` for an answer that is broken */
@@ -208,7 +253,17 @@ export function decodeSoapAnswer(document: string, action: string): SoapAnswer {
     internalPort: Number(textOf(root, 'NewInternalPort') ?? Number.NaN),
     description: textOf(root, 'NewPortMappingDescription'),
   };
-  return { kind: 'done', externalIp: textOf(root, 'NewExternalIPAddress'), mapping };
+  const [externalIp, pinhole] = [textOf(root, 'NewExternalIPAddress'), textOf(root, 'UniqueID')];
+  return { kind: 'done', externalIp, mapping, pinhole };
+}
+
+/** What a pinhole is deleted by. @throws PeerlaneError `nat-refused`, `nat-lie` unless it is a number of 16 bits */
+export function pinholeIdOf(answer: SoapAnswer): number {
+  if (answer.kind === 'failed') throw refused(`the router refuses the pinhole by UPnP: ${answer.message}`);
+  const { pinhole = '' } = answer;
+  const id = Number(pinhole);
+  if (!/^\d{1,5}$/.test(pinhole) || id > 65_535) throw lie('a number of the pinhole that is none');
+  return id;
 }
 
 /**

@@ -52,10 +52,10 @@ export interface LocalEndpoints extends Ports {
    */
   readonly known?: 'address' | 'endpoint';
   /**
-   * The other family: where the node listens there, if it has an address of each; or the ports alone, where it listens on all
-   * addresses of both, and `host` is one that is known.
+   * The other family: where the node listens there, if it has an address of each, or others reach it; or the ports alone, where
+   * it listens on all addresses of both, and `host` is one that is known.
    */
-  readonly beside?: (Ports & { readonly host?: string }) | undefined;
+  readonly beside?: (Ports & Partial<Pick<LocalEndpoints, 'host' | 'known'>>) | undefined;
 }
 
 export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
@@ -271,12 +271,11 @@ export class LocalNode {
   /** What enough networks of the Internet say at present of where the node is, and whether its record has it from others. */
   fromOutside(): OutsideView[] {
     const { env } = this.#options;
-    const { host, known } = this.#endpoints;
     const { ip, ip6 } = this.#entries;
     return IP_FAMILIES.flatMap((family) => {
       const seen = this.#votes.fromOutside(family, env.now());
-      const told = family === familyOf(host) ? known : undefined;
-      return seen === undefined ? [] : [{ ...seen, known: told, recordIp: family === 4 ? ip : ip6 }];
+      const known = endpointsBy(family, this.#endpoints)?.known;
+      return seen === undefined ? [] : [{ ...seen, known, recordIp: family === 4 ? ip : ip6 }];
     });
   }
 

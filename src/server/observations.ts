@@ -5,7 +5,7 @@ import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held } from '../base/recent.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
-import type { MappedProtocol } from '../nat/index.ts';
+import { type MappedProtocol, mostTelling } from '../nat/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { type Ban, endOfBan } from './ban-codec.ts';
 import type { Connection } from './connection.ts';
@@ -14,6 +14,7 @@ import { type DialOutcome, MAX_DIAL_BACKOFF_MS, outcomeOfStay } from './dial-bac
 import { DialTally, type LeftOut } from './dial-tally.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { DialFailure } from './dialer-options.ts';
+import type { IpFamily } from './endpoint-votes.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
@@ -40,7 +41,11 @@ export class Observations {
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   readonly #restricted = new Held(MAX_RESTRICTED);
   #wasReached = false;
-  readonly #natFailures = new Map<MappedProtocol, ErrorCode>();
+  /** By protocol and family, why a port is not mapped, if it is not. */
+  readonly #mappings: Readonly<Record<MappedProtocol, Map<IpFamily, PeerlaneError | undefined>>> = {
+    tcp: new Map(),
+    udp: new Map(),
+  };
 
   constructor(env: Pick<Env, 'now' | 'unixTime'>) {
     this.#env = env;
@@ -127,8 +132,8 @@ export class Observations {
 
   /** What the parts of a server tell. */
   heard(event: ServerEvent): void {
-    if (event.kind === 'mapped') this.#natFailures.delete(event.protocol);
-    else if (event.kind === 'nat-failed') this.#natFailures.set(event.protocol, event.error.code);
+    if (event.kind === 'mapped') this.#mappings[event.protocol].set(event.family, undefined);
+    else if (event.kind === 'nat-failed') this.#mappings[event.protocol].set(event.family, event.error);
     else if (event.kind === 'reputation') this.#judged(event.node, event.decision);
   }
 
@@ -171,8 +176,20 @@ export class Observations {
       uptimeMs: now - this.#startedAt,
       sinceLastPeer: this.#sinceLastPeer.counts(now),
       wasReached: this.#wasReached,
-      natFailures: Object.fromEntries(this.#natFailures),
+      natFailures: this.#natFailures(),
     };
+  }
+
+  /** A port that is reached by either family is no reason to have no peers. */
+  #natFailures(): DiagnosisFacts['natFailures'] {
+    const failures: Partial<Record<MappedProtocol, ErrorCode>> = {};
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const reasons = [...this.#mappings[protocol].values()];
+      const errors = reasons.filter((reason) => reason !== undefined);
+      const error = errors.length === reasons.length ? mostTelling(errors) : undefined;
+      if (error !== undefined) failures[protocol] = error.code;
+    }
+    return failures;
   }
 
   #count(outcome: DialOutcome, code: ErrorCode): void {

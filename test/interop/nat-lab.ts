@@ -12,6 +12,13 @@ export const PUBLIC_NET = '11.22.33';
 export const SHARED_NET = '100.64.33';
 export const LAN_HOST = '192.168.77.2';
 const LAN_ROUTER = '192.168.77.1';
+/** By IPv6 nothing is translated: the LAN has addresses of the Internet, behind the firewall. */
+export const LAN_IPV6 = '2a0a:7701::2';
+const LAN_ROUTER_IPV6 = '2a0a:7701::1';
+const WAN_IPV6 = '2a0a:7702::2';
+const WAN_ROUTER_IPV6 = '2a0a:7702::1';
+/** As routers announce themselves. */
+const LAN_LINK_ROUTER = 'fe80::1';
 const READY_TRIES = 100;
 const READY_INTERVAL_MS = 50;
 let made = 0;
@@ -178,10 +185,28 @@ export class NatLab implements AsyncDisposable {
     ] as const;
     for (const [namespace, device, address] of addresses) {
       await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', device);
-      await ip('-n', namespace, 'link', 'set', device, 'up');
     }
+    const ipv6Addresses = [
+      [lan, 'eth0', LAN_IPV6],
+      [wan, 'eth0', WAN_IPV6],
+      [router, 'inner', LAN_LINK_ROUTER],
+      [router, 'inner', LAN_ROUTER_IPV6],
+      [router, 'outer', WAN_ROUTER_IPV6],
+    ] as const;
+    // It would have a second address of its link.
+    await ip('-n', router, 'link', 'set', 'inner', 'addrgenmode', 'none');
+    for (const [namespace, device, address] of ipv6Addresses) {
+      // Nobody else can have it.
+      await ip('-n', namespace, 'addr', 'add', `${address}/64`, 'dev', device, 'nodad');
+    }
+    for (const [namespace, device] of addresses) await ip('-n', namespace, 'link', 'set', device, 'up');
     await ip('-n', lan, 'route', 'add', 'default', 'via', LAN_ROUTER);
-    await run(...this.inside(router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'));
+    await ip('-n', lan, 'route', 'add', 'default', 'via', LAN_LINK_ROUTER, 'dev', 'eth0');
+    await ip('-n', wan, 'route', 'add', `${LAN_ROUTER_IPV6}/64`, 'via', WAN_ROUTER_IPV6);
+    // On which link miniupnpd tells all hosts that it has begun anew, it leaves to the system.
+    await ip('-n', router, 'route', 'add', 'multicast', 'ff02::1', 'dev', 'inner', 'table', 'local');
+    for (const forward of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'])
+      await run(...this.inside(router, 'sh', '-c', `echo 1 > /proc/sys/net/${forward}`));
     await this.#rule();
   }
 
@@ -219,7 +244,7 @@ table inet nat_lab {
     type nat hook postrouting priority 100; policy accept;
     ${out}
     jump mapped_out
-    oifname "outer" masquerade ${port === 'scattered' ? 'fully-random' : ''}
+    meta nfproto ipv4 oifname "outer" masquerade ${port === 'scattered' ? 'fully-random' : ''}
   }
 }
 `;

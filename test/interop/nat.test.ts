@@ -12,7 +12,7 @@ import { disposingAfterEach } from '../support/opened.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { run, start, stop } from './child.ts';
 import { JsonProgram } from './json-program.ts';
-import { LAN_HOST, NatLab, type NatLabOptions, SHARED_NET } from './nat-lab.ts';
+import { LAN_HOST, LAN_IPV6, NatLab, type NatLabOptions, SHARED_NET } from './nat-lab.ts';
 import { toolPath } from './tools.ts';
 
 type CliEvent = { readonly event: string } & Readonly<Record<string, unknown>>;
@@ -38,6 +38,9 @@ const mapped = (node: Cli, protocol: string): Promise<CliEvent> =>
 
 /** The rules that lead to a port of the node. */
 const leads = (rules: string): number => rules.match(new RegExp(`dnat .*to ${LAN_HOST}:`, 'g'))?.length ?? 0;
+
+/** The rules that let others in by IPv6. */
+const pinholes = (rules: string): number => rules.match(/ th dport \d+ @nh,\S+ 0x2a0a7701/g)?.length ?? 0;
 
 const enodeOf = ({ enode }: CliEvent): string => String(enode);
 
@@ -78,15 +81,75 @@ it.each(['pcp', 'pmp', 'upnp', 'any'])(
   },
 );
 
-it.each(['pcp', 'pmp', 'upnp', 'any'])('by %s nothing is asked for a node on IPv6 alone', async (way) => {
-  const router = await lab();
-  const node = cli(router, router.lan, 'listen', '--listen', '[::1]:0', '--nat', way);
-  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
-  expect(failed).toMatchObject({
-    code: 'nat-no-router',
-    message: expect.stringMatching(/where the node does not listen/),
-  });
-  expect(leads(await router.rules())).toBe(0);
+it.each(['pcp', 'pmp', 'upnp', 'any'])(
+  'by %s nothing is asked for a node that has no address of the Internet by IPv6',
+  async (way) => {
+    const router = await lab();
+    const node = cli(router, router.lan, 'listen', '--listen', '[::1]:0', '--nat', way);
+    const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+    expect(failed).toMatchObject({
+      code: 'nat-no-router',
+      message: expect.stringMatching(/where the node does not listen|not reached from everywhere/),
+    });
+    expect(leads(await router.rules())).toBe(0);
+  },
+);
+
+it.each(['pcp', 'upnp'])(
+  'by %s the firewall lets others in by IPv6, to both ports, and to no others',
+  async (way) => {
+    const router = await lab();
+    const node = serve(router, '--listen', '[::]:0', '--nat', way);
+    const own = parseEnode(enodeOf(await node.next('listening', ({ event }) => event === 'listening')));
+    const places = [`${router.externalIp}:${own.tcpPort}`, `[${LAN_IPV6}]:${own.tcpPort}`];
+    for (const external of places) {
+      for (const protocol of ['tcp', 'udp']) {
+        const line = await node.next(`mapped ${protocol} at ${external}`, (event) => {
+          return event.event === 'mapped' && event.protocol === protocol && event.external === external;
+        });
+        expect(line.method).toBe(way);
+      }
+    }
+    await router.untilRules((rules) => leads(rules) === 2 && pinholes(rules) === 2);
+    const isThere = ({ event, enr }: CliEvent): boolean =>
+      event === 'endpoint-changed' && parseRecord(String(enr)).get('ip6') !== undefined;
+    const { enr } = await node.next('endpoint-changed', isThere);
+    const port = own.tcpPort;
+    const endpoints = { ip6: LAN_IPV6, tcp6: port, udp6: port };
+    expect(parseRecord(String(enr)).entries()).toMatchObject(endpoints);
+    const six = formatEnode({ ...own, host: LAN_IPV6 });
+    // Another node of the LAN has asked for nothing.
+    const silent = serve(router, '--listen', `[${LAN_IPV6}]:0`);
+    const closed = enodeOf(await silent.next('listening', ({ event }) => event === 'listening'));
+    const ping = (enode: string) =>
+      router.inside(router.wan, process.execPath, MAIN, 'ping', '--json', enode);
+    expect(await run(...ping(six))).toContain('"event":"pong"');
+    await expect(run(...ping(closed))).rejects.toThrow();
+    cli(router, router.wan, 'dial', six);
+    await node.next('peer-connected', ({ event }) => event === 'peer-connected');
+    process.kill(node.pid, 'SIGTERM');
+    await router.untilRules((rules) => leads(rules) === 0 && pinholes(rules) === 0);
+  },
+);
+
+it.each<[string, NatLabOptions]>([
+  ['is renewed before it ends', { config: ['min_lifetime=2', 'max_lifetime=4'] }],
+  ['comes back when the router restarts', {}],
+])('a pinhole of a node on IPv6 alone %s', async (_, options) => {
+  const router = await lab(options);
+  const node = serve(router, '--listen', `[${LAN_IPV6}]:0`, '--nat', 'any');
+  await mapped(node, 'tcp');
+  await mapped(node, 'udp');
+  await router.untilRules((rules) => pinholes(rules) === 2 && leads(rules) === 0);
+  if (options.config !== undefined) {
+    const ends = Date.now() + 10_000;
+    while (Date.now() < ends) await router.untilRules((rules) => pinholes(rules) === 2, 10);
+    return;
+  }
+  // As above.
+  await pause(4_000);
+  await router.restart();
+  await router.untilRules((rules) => pinholes(rules) === 2);
 });
 
 it('a bootnode has its UDP port mapped', async () => {
@@ -170,7 +233,19 @@ it('a router that maps nothing costs no time at the start', async () => {
   const first = await node.next('anything', () => true);
   expect(first.event).toBe('listening');
   const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
-  expect(failed).toMatchObject({ code: 'nat-no-router' });
+  expect(failed).toMatchObject({ code: 'nat-no-router', family: 4 });
+});
+
+it('a router of one family costs the other nothing', async () => {
+  const router = await lab();
+  await run('ip', ['-n', router.lan, '-6', 'route', 'del', 'default']);
+  const node = serve(router, '--listen', '[::]:0', '--nat', 'pcp');
+  expect((await node.next('anything', () => true)).event).toBe('listening');
+  await mapped(node, 'tcp');
+  await mapped(node, 'udp');
+  const failed = await node.next('nat-failed', ({ event }) => event === 'nat-failed');
+  expect(failed).toMatchObject({ code: 'nat-no-router', family: 6 });
+  expect(leads(await router.rules())).toBe(2);
 });
 
 /** go-ethereum's nodes outside, each of a network of its own. @returns what they are called by a node that asks them */

@@ -24,6 +24,8 @@ const WANTED: WantedMapping = {
   lifetime: 600,
   nonce: NONCE,
 };
+/** The own address, for which a firewall is to be opened. */
+const OWN6 = Uint8Array.from([0x2a, 0x01, ...new Uint8Array(13), 1]);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
 
@@ -33,11 +35,12 @@ const pcp = ({
   result = '00',
   lifetime = '00000258',
   nonce = hex(NONCE),
-  ip = '01020304',
+  external = '9c40',
+  ip = '00000000000000000000ffff01020304',
 } = {}) =>
   bytes(
     `${version} 81 00 ${result} ${lifetime} 00000064 000000000000000000000000
-     ${nonce} 06 000000 765f 9c40 00000000000000000000ffff${ip}`.replaceAll('\n', ''),
+     ${nonce} 06 000000 765f ${external} ${ip}`.replaceAll('\n', ''),
   );
 const pmp = ({ result = '0000', port = '765f', external = '9c40', lifetime = '00000258' } = {}) =>
   bytes(`00 82 ${result} 00000064 ${port} ${external} ${lifetime}`);
@@ -74,6 +77,12 @@ describe('PCP', () => {
     );
   });
 
+  it('asks for a pinhole by IPv6 with the own address, and suggests no other', () => {
+    expect(hex(encodePcpMap(WANTED, OWN6, 600))).toBe(
+      hex(bytes(`02 01 0000 00000258 ${hex(OWN6)} ${hex(NONCE)} 06 000000 765f 7660 ${'00'.repeat(16)}`)),
+    );
+  });
+
   it('suggests nothing when it takes a mapping back', () => {
     const packet = encodePcpMap(WANTED, Uint8Array.of(192, 168, 1, 2), 0);
     expect([hex(packet.subarray(4, 8)), hex(packet.subarray(42, 44))]).toEqual(['00000000', '0000']);
@@ -84,6 +93,18 @@ describe('PCP', () => {
       kind: 'mapped',
       granted: { externalIp: '1.2.3.4', externalPort: 40_000, lifetime: 600, epoch: 100 },
     });
+  });
+
+  it('reads that a firewall is open, where the node has its port and nowhere else', () => {
+    const pinhole = { ip: hex(OWN6), external: '765f' };
+    const granted = { externalIp: '2a01::1', externalPort: 30_303, lifetime: 600, epoch: 100 };
+    expect(decodePcpMap(pcp(pinhole), WANTED, OWN6)).toEqual({ kind: 'mapped', granted });
+    const lies = [{ ip: hex(OWN6).replace(/01$/, '02') }, { external: '7660' }, { external: '0000' }];
+    for (const other of [...lies, { ip: '00000000000000000000ffff01020304' }, { ip: '00'.repeat(16) }]) {
+      expect(codeOf(() => decodePcpMap(pcp({ ...pinhole, ...other }), WANTED, OWN6))).toBe('nat-lie');
+    }
+    // Of IPv4, on the other hand, is every mapping that is made by IPv4.
+    expect(codeOf(() => decodePcpMap(pcp(pinhole), WANTED, Uint8Array.of(8, 8, 8, 8)))).toBe('nat-lie');
   });
 
   it('knows a router of another version', () => {
@@ -100,13 +121,15 @@ describe('PCP', () => {
   it.each([
     ['a refusal', { result: '02' }, 'nat-refused'],
     ['a mapping for no time', { lifetime: '00000000' }, 'nat-refused'],
-    ['a private address', { ip: '0a000001' }, 'nat-carrier-grade'],
-    ['the address of no host', { ip: 'ffffffff' }, 'nat-lie'],
+    ['a private address', { ip: '00000000000000000000ffff0a000001' }, 'nat-carrier-grade'],
+    ['the address of no host', { ip: '00000000000000000000ffffffffffff' }, 'nat-lie'],
   ])('refuses %s', (_, changes, code) => {
     expect(codeOf(() => decodePcpMap(pcp(changes), WANTED))).toBe(code);
   });
 
-  it('survives anything', () => fuzz((packet) => decodePcpMap(packet, WANTED), [pcp()]));
+  it.each([undefined, OWN6])('survives anything, asked from %s', (own) =>
+    fuzz((packet) => decodePcpMap(packet, WANTED, own), [pcp(), pcp({ ip: hex(OWN6), external: '765f' })]),
+  );
 });
 
 describe('NAT-PMP', () => {

@@ -6,11 +6,14 @@ import {
   decodeSearchAnswer,
   decodeSoapAnswer,
   encodeAddMapping,
+  encodeAddPinhole,
+  encodeDeletePinhole,
   encodeGetMapping,
   encodeSearch,
   externalIpOf,
   isOwnMapping,
   MAX_SERVICES,
+  pinholeIdOf,
 } from '../../src/nat/index.ts';
 import { MAX_XML_DEPTH, MAX_XML_ELEMENTS, MAX_XML_LENGTH, parseXml } from '../../src/nat/xml.ts';
 import { codeOf } from '../support/errors.ts';
@@ -49,6 +52,15 @@ describe('the search for a router', () => {
 
   it('finds where it describes itself', () => {
     expect(decodeSearchAnswer(searchAnswer(), ROUTER)).toEqual(place);
+  });
+
+  it('by IPv6 finds the place on the router, by whichever of its addresses it names it', () => {
+    expect(decodeSearchAnswer(searchAnswer({ at: 'http://[2a01::1]:5000/root.xml' }), undefined)).toEqual(
+      place,
+    );
+    const [secure, none] = ['https://[2a01::1]/', 'http://[2a01::1/'];
+    for (const at of [secure, none])
+      expect(codeOf(() => decodeSearchAnswer(searchAnswer({ at }), undefined))).toBe('nat-lie');
   });
 
   it('passes over other devices', () => {
@@ -94,6 +106,16 @@ describe('a description', () => {
     expect(described(...Array(100).fill(ip))).toHaveLength(MAX_SERVICES);
   });
 
+  it('names by IPv6 the service that opens the firewall, and no other', () => {
+    const firewall = serviceOf('WANIPv6FirewallControl:1', '/fw');
+    const document = `<root>${serviceOf('WANIPConnection:1', '/ip')}${firewall}</root>`;
+    expect(decodeDescription(document, undefined, place).map(({ path }) => path)).toEqual(['/fw']);
+    expect(decodeDescription(document, ROUTER, place).map(({ path }) => path)).toEqual(['/ip']);
+    const absolute = serviceOf('WANIPv6FirewallControl:1', 'http://[2a01::1]:7/fw');
+    expect(decodeDescription(absolute, undefined, place)).toMatchObject([{ port: 7, path: '/fw' }]);
+    expect(codeOf(() => decodeDescription(description(), undefined, place))).toBe('nat-refused');
+  });
+
   it.each(['\n', '\r\n  ', '\ufeff', '\ufeff\n'])('may begin with white space: %j', (space) => {
     expect(decodeDescription(space + description(), ROUTER, place)).toHaveLength(1);
   });
@@ -137,6 +159,44 @@ describe('an action', () => {
       ['NewPortMappingDescription', 'peerlane'],
       ['NewLeaseDuration', '600'],
     ]);
+  });
+
+  it('asks for a pinhole (WANIPv6FirewallControl:1), and takes it back', () => {
+    const fieldsOf = ({ body }: { body: string }) =>
+      parseXml(body).children[0]?.children[0]?.children.map(({ name, text }) => [name, text]);
+    const asked = encodeAddPinhole({ type: TYPE, ...place }, WANTED, '2a01::1');
+    expect(asked.headers.SOAPAction).toBe(`"${TYPE}#AddPinhole"`);
+    expect(fieldsOf(asked)).toEqual([
+      ['RemoteHost', ''],
+      ['RemotePort', '0'],
+      ['InternalClient', '2a01::1'],
+      ['InternalPort', '30303'],
+      ['Protocol', '6'],
+      ['LeaseTime', '600'],
+    ]);
+    expect(fieldsOf(encodeDeletePinhole({ type: TYPE, ...place }, 7))).toEqual([['UniqueID', '7']]);
+  });
+
+  it.each([
+    ['7', 7],
+    ['65535', 65_535],
+    ['65536', 'nat-lie'],
+    ['-1', 'nat-lie'],
+    ['', 'nat-lie'],
+    ['1e3', 'nat-lie'],
+    ['&lt;a/&gt;', 'nat-lie'],
+  ])('is answered with the number of a pinhole: %s', (id, expected) => {
+    const body = soap(`<u:AddPinholeResponse xmlns:u="x"><UniqueID>${id}</UniqueID></u:AddPinholeResponse>`);
+    const read = () => pinholeIdOf(decodeSoapAnswer(body, 'AddPinhole'));
+    if (typeof expected === 'number') expect(read()).toBe(expected);
+    else expect(codeOf(read)).toBe(expected);
+  });
+
+  it('that a firewall refuses is refused', () => {
+    const fault = soap('<s:Fault><errorCode>703</errorCode></s:Fault>');
+    const read = () => pinholeIdOf(decodeSoapAnswer(fault, 'AddPinhole'));
+    expect(read).toThrow('it opens its firewall for nobody');
+    expect(codeOf(read)).toBe('nat-refused');
   });
 
   it('is answered', () => {
@@ -212,9 +272,12 @@ it('survives anything that a router says (fuzz)', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary' }), cut), (document) => {
       safe(() => decodeDescription(document, ROUTER, place));
+      safe(() => decodeDescription(document, undefined, place));
       safe(() => externalIpOf(decodeSoapAnswer(document, 'AddPortMapping')));
+      safe(() => pinholeIdOf(decodeSoapAnswer(document, 'AddPinhole')));
       safe(() => decodeSearchAnswer(text(document), ROUTER));
       safe(() => decodeSearchAnswer(searchAnswer({ at: document }), ROUTER));
+      safe(() => decodeSearchAnswer(searchAnswer({ at: document }), undefined));
     }),
     { numRuns: runs(1_000) },
   );

@@ -114,6 +114,26 @@ it('a record follows each family where an address of each is listened on', async
   expect(local.record.entries()).toMatchObject(known);
 });
 
+it('a record keeps to what a router says of either family, whatever others see', async () => {
+  const { local } = await node();
+  const six = { host: '2a01::1', tcp: 1, udp: 2, known: 'endpoint' } as const;
+  const entries = { ip6: '2a01::1', tcp6: 1, udp6: 2 };
+  local.listens({ host: '9.9.9.9', tcp: 1, udp: 3, known: 'endpoint', beside: six });
+  seenAt(local, '2a01::8', 7);
+  expect(local.record.entries()).toMatchObject({ ip: '9.9.9.9', tcp: 1, udp: 3, ...entries });
+  expect(local.enode).toMatch(/@9\.9\.9\.9:1\?discport=3$/);
+  // By the other family it learns from others all the same.
+  local.listens({ ...six, beside: { tcp: 1, udp: 2 } });
+  seenAt(local, '8.8.8.8', 5);
+  expect(local.record.entries()).toMatchObject({ ip: '8.8.8.8', tcp: 1, udp: 5, ...entries });
+  // Its address alone is known.
+  local.listens({ host: '9.9.9.9', tcp: 1, udp: 3, known: 'endpoint', beside: { ...six, known: 'address' } });
+  expect(local.record.entries()).toMatchObject({ ...entries, ip: '9.9.9.9' });
+  seenAt(local, '2a01::1', 9);
+  expect(local.record.entries()).toMatchObject({ ...entries, udp6: 9 });
+  expect(local.fromOutside()).toMatchObject([{ known: 'endpoint' }, { known: 'address' }]);
+});
+
 it.each<[string, Parameters<typeof endpointsOfSockets>, LocalEndpoints]>([
   ['at one', [[{ host: '9.9.9.9', port: 2 }], 1], { host: '9.9.9.9', tcp: 1, udp: 2 }],
   [

@@ -192,18 +192,24 @@ describe('what a server says of itself', () => {
 
   it('is why a port is not mapped, for each port, until it is mapped or renewed', () => {
     const observations = new Observations(new ManualEnv());
-    const failed = (protocol: MappedProtocol, code: ErrorCode) => {
+    const failed = (protocol: MappedProtocol, code: ErrorCode, family: 4 | 6 = 4) => {
       const error = new PeerlaneError(code, 'x');
-      observations.heard({ kind: 'nat-failed', protocol, error, retryInMs: 5_000 });
+      observations.heard({ kind: 'nat-failed', protocol, family, error, retryInMs: 5_000 });
     };
-    const mapped = (protocol: MappedProtocol) =>
-      observations.heard({ kind: 'mapped', protocol, external: '8.8.4.4:30303', method: 'pcp' });
+    const mapped = (protocol: MappedProtocol, family: 4 | 6 = 4) =>
+      observations.heard({ kind: 'mapped', protocol, family, external: '8.8.4.4:30303', method: 'pcp' });
     failed('tcp', 'nat-refused');
     mapped('udp');
     expect(observations.facts().natFailures).toEqual({ tcp: 'nat-refused' });
     failed('udp', 'nat-no-router');
     mapped('tcp');
     expect(observations.facts().natFailures).toEqual({ udp: 'nat-no-router' });
+    // What says more is told, and nothing where one family leads to the port.
+    failed('udp', 'nat-refused', 6);
+    failed('tcp', 'nat-no-router', 6);
+    expect(observations.facts().natFailures).toEqual({ udp: 'nat-refused' });
+    mapped('udp', 6);
+    expect(observations.facts().natFailures).toEqual({});
   });
 
   it('is that nobody there speaks what it does, in a small network', async () => {

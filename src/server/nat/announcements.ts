@@ -1,11 +1,20 @@
 import { bindUdp, type UdpSocket } from '../../io/udp.ts';
-import { ANNOUNCE_GROUP, ANNOUNCE_PORT, type Announcement, decodeAnnouncement } from '../../nat/index.ts';
-import { EVERY_IPV4 } from '../listen-host.ts';
+import {
+  ANNOUNCE_GROUP,
+  ANNOUNCE_GROUP6,
+  ANNOUNCE_PORT,
+  type Announcement,
+  decodeAnnouncement,
+} from '../../nat/index.ts';
+import type { IpFamily } from '../endpoint-votes.ts';
+import { EVERY_IP, EVERY_IPV4 } from '../listen-host.ts';
 
 export interface AnnouncementOptions {
   /** Text of the address of the router: what others say is not looked at. */
   readonly router: () => string | undefined;
   readonly heard: (announcement: Announcement) => void;
+  /** Default 4. */
+  readonly family?: IpFamily;
   /** Default: those of the protocols. */
   readonly port?: number;
   readonly group?: string;
@@ -16,9 +25,10 @@ export interface AnnouncementOptions {
  * @throws PeerlaneError `port-in-use`, `listen-failed`
  */
 export function hearAnnouncements(options: AnnouncementOptions): Promise<UdpSocket> {
-  const { router, heard, port = ANNOUNCE_PORT, group = ANNOUNCE_GROUP } = options;
+  const { router, heard, family = 4, port = ANNOUNCE_PORT } = options;
+  const { group = family === 4 ? ANNOUNCE_GROUP : ANNOUNCE_GROUP6 } = options;
   return bindUdp(
-    { host: EVERY_IPV4, port, group },
+    { host: family === 4 ? EVERY_IPV4 : EVERY_IP, port, group, isIpv6Only: family === 6 },
     {
       message: (packet, ip) => {
         if (ip !== router()) return;

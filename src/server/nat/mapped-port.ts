@@ -21,7 +21,7 @@ const TOLERANCE_S = 2;
 
 /** Where others reach a port of this node. */
 export interface ExternalEndpoint {
-  /** Text of an IPv4 address. */
+  /** Text of an IP address. */
   readonly ip: string;
   readonly port: number;
   readonly method: NatMethodName;

@@ -26,12 +26,12 @@ export const RESEND_MS = [250, 500, 1_000, 2_000] as const;
 export interface Question<T> {
   readonly env: Env;
   readonly signal: AbortSignal;
-  /** Text of the own IPv4 address. */
+  /** Text of the own address. */
   readonly from: string;
-  /** Text of IPv4 addresses. */
+  /** Text of addresses, of IPv6 with a zone where they have one. */
   readonly to: readonly { readonly host: string; readonly port: number }[];
   readonly request: Uint8Array;
-  /** The host that may answer, and from which port, if not from any: what comes from others is not looked at. */
+  /** The host that may answer, without a zone, and from which port, if not from any: what comes from others is not looked at. */
   readonly answerer: { readonly host: string; readonly port?: number };
   /** What an answer says; `undefined` when it is none. */
   readonly read: (packet: Uint8Array) => T | undefined;

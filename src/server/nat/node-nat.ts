@@ -2,10 +2,11 @@ import type { Env } from '../../base/env.ts';
 import type { PeerlaneError } from '../../base/errors.ts';
 import type { UdpSocket } from '../../io/udp.ts';
 import type { Announcement, MappedProtocol, NatMethodName } from '../../nat/index.ts';
+import type { IpFamily } from '../endpoint-votes.ts';
 import { type LocalEndpoints, type LocalNode, portsBeside } from '../local-node.ts';
 import { hearAnnouncements } from './announcements.ts';
 import type { ExternalEndpoint, PortMapperEvent } from './mapped-port.ts';
-import { type NatConfig, natMethods } from './options.ts';
+import { type NatConfig, natFamilies, natMethods } from './options.ts';
 import { PortMapper } from './port-mapper.ts';
 import { NodeRouter } from './router.ts';
 
@@ -15,7 +16,8 @@ export type NatEvent =
   | {
       readonly kind: 'mapped';
       readonly protocol: MappedProtocol;
-      /** `IP:PORT`. */
+      readonly family: 4 | 6;
+      /** `IP:PORT`, or `[IP]:PORT`. */
       readonly external: string;
       readonly method: NatMethodName;
     }
@@ -23,6 +25,7 @@ export type NatEvent =
   | {
       readonly kind: 'unmapped';
       readonly protocol: MappedProtocol;
+      readonly family: 4 | 6;
       readonly external: string;
       readonly method: NatMethodName;
     }
@@ -30,6 +33,7 @@ export type NatEvent =
   | {
       readonly kind: 'nat-failed';
       readonly protocol: MappedProtocol;
+      readonly family: 4 | 6;
       readonly error: PeerlaneError;
       readonly retryInMs: number;
     };
@@ -45,11 +49,17 @@ export interface NodeNatOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** What a router is asked by a family: nothing else waits for it, or fails with it. */
+interface FamilyNat {
+  readonly family: IpFamily;
+  readonly mapper: PortMapper;
+  readonly announcements: Promise<UdpSocket | undefined> | undefined;
+}
+
 /** Has the ports of a node mapped, and its record follow. */
 export class NodeNat implements AsyncDisposable {
   readonly #options: NodeNatOptions;
-  #mapper: PortMapper | undefined;
-  #announcements: Promise<UdpSocket | undefined> | undefined;
+  #families: readonly FamilyNat[] = [];
   #isClosed = false;
 
   constructor(options: NodeNatOptions) {
@@ -58,80 +68,93 @@ export class NodeNat implements AsyncDisposable {
 
   /** Begins; nobody has to wait. @param own where the node listens */
   start(own: LocalEndpoints): void {
-    if (this.#isClosed) return;
-    const { env, nat } = this.#options;
-    const router = new NodeRouter(own.host);
-    const methods = natMethods(nat, env, router);
-    if (methods.length === 0) return;
-    const { tcp, udp } = own;
-    this.#mapper = new PortMapper({
-      env,
-      ports: { ...(tcp !== undefined && { tcp }), ...(udp !== undefined && { udp }) },
-      methods,
-      onEvent: (event) => this.#report(event, own),
-    });
-    this.#mapper.start();
-    if (nat.way !== 'stun') this.#announcements = this.#hear(router);
+    if (this.#isClosed || this.#options.nat.way === 'none') return;
+    this.#families = natFamilies(this.#options.nat, own.host).map((family) => this.#familyNat(family, own));
+    for (const { mapper } of this.#families) mapper.start();
   }
 
-  /** Where it cannot be heard, a router that begins anew is noticed when a mapping is renewed. */
-  async #hear(router: NodeRouter): Promise<UdpSocket | undefined> {
-    const heard = (announcement: Announcement): void => this.#mapper?.announced(announcement);
-    try {
-      return await hearAnnouncements({ router: () => router.host, heard });
-    } catch {
-      return undefined;
-    }
+  #familyNat(family: IpFamily, own: LocalEndpoints): FamilyNat {
+    const { env, nat } = this.#options;
+    const router = new NodeRouter(own.host, family);
+    const { tcp, udp } = own;
+    const mapper = new PortMapper({
+      env,
+      ports: { ...(tcp !== undefined && { tcp }), ...(udp !== undefined && { udp }) },
+      methods: natMethods(nat, env, router),
+      onEvent: (event) => this.#report(event, family, own),
+    });
+    const heard = (announcement: Announcement): void => mapper.announced(announcement);
+    const hear = () => hearAnnouncements({ router: () => router.host, family, heard });
+    // Where it cannot be heard, a router that begins anew is noticed when a mapping is renewed.
+    const announcements = nat.way === 'stun' ? undefined : hear().catch(() => undefined);
+    return { family, mapper, announcements };
   }
 
   /** Takes the mappings back, within 2 s. May be called twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const [socket] = await Promise.all([this.#announcements, this.#mapper?.close()]);
-    await socket?.close();
+    await Promise.all(
+      this.#families.map(async ({ mapper, announcements }) => {
+        const [socket] = await Promise.all([announcements, mapper.close()]);
+        await socket?.close();
+      }),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #report(event: PortMapperEvent, own: LocalEndpoints): void {
+  #report(event: PortMapperEvent, family: IpFamily, own: LocalEndpoints): void {
     const { local, onEvent, moved, failed } = this.#options;
     if (event.kind === 'nat-failed') {
-      onEvent(event);
+      onEvent({ ...event, family });
       return;
     }
     const { kind, protocol, ip, port, method } = event;
+    const external = family === 4 ? `${ip}:${port}` : `[${ip}]:${port}`;
+    const told = { kind, protocol, family, external, method };
     // Nobody is told any more by a node that leaves.
     if (this.#isClosed) {
-      onEvent({ kind, protocol, external: `${ip}:${port}`, method });
+      onEvent(told);
       return;
     }
-    const before = local.enode;
+    const { seq } = local.record;
     try {
-      local.listens(mappedEndpoints(own, this.#mapper?.external('tcp'), this.#mapper?.external('udp')));
+      local.listens(mappedEndpoints(own, this.#mapped(4), this.#mapped(6)));
     } catch (error) {
       failed(error);
     }
-    onEvent({ kind, protocol, external: `${ip}:${port}`, method });
-    if (local.enode !== before) moved();
+    onEvent(told);
+    // The URL names one family, and the record both.
+    if (local.record.seq !== seq) moved();
+  }
+
+  #mapped(family: IpFamily): MappedPorts {
+    const mapper = this.#families.find((one) => one.family === family)?.mapper;
+    return { tcp: mapper?.external('tcp'), udp: mapper?.external('udp') };
   }
 }
+
+/** Where others reach the ports of a node by a family, as far as a router lets them. */
+export type MappedPorts = Readonly<Partial<Record<MappedProtocol, ExternalEndpoint | undefined>>>;
 
 /**
  * Where others reach a node. Ports that are not mapped are taken to be the same outside, unless others see the UDP port
  * elsewhere.
  */
-export function mappedEndpoints(
-  own: LocalEndpoints,
-  tcp: ExternalEndpoint | undefined,
-  udp: ExternalEndpoint | undefined,
-): LocalEndpoints {
+export function mappedEndpoints(own: LocalEndpoints, four: MappedPorts, six: MappedPorts): LocalEndpoints {
+  const [byFour, bySix] = [mappedBy(own, four), mappedBy(own, six)];
+  const first = byFour ?? bySix;
+  if (first === undefined) return own;
+  return { ...first, beside: (first === byFour ? bySix : undefined) ?? portsBeside(own) };
+}
+
+function mappedBy(own: LocalEndpoints, { tcp, udp }: MappedPorts): LocalEndpoints | undefined {
   const host = (tcp ?? udp)?.ip;
-  if (host === undefined) return own;
+  if (host === undefined) return undefined;
   // A router with two addresses has the other port elsewhere; a record has room for one.
   const there = udp?.ip === host ? udp : undefined;
   const known = there === undefined || there.method === 'stun' ? 'address' : 'endpoint';
-  const ports = { tcp: tcp?.port ?? own.tcp, udp: there?.port ?? own.udp };
-  return { host, ...ports, known, beside: portsBeside(own) };
+  return { host, tcp: tcp?.port ?? own.tcp, udp: there?.port ?? own.udp, known };
 }

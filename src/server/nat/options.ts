@@ -5,9 +5,11 @@ import { isHostName } from '../../base/host-name.ts';
 import { formatIp, parseIpv4 } from '../../base/ip.ts';
 import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
-import { checkedExternalIp } from '../listen-host.ts';
+import { IP_FAMILIES, type IpFamily } from '../endpoint-votes.ts';
+import { checkedExternalIp, EVERY_IP } from '../listen-host.ts';
 import type { NatMethod } from './method.ts';
 import { PcpMethod, PmpMethod } from './pcp.ts';
+import { PinholeMethod } from './pinhole.ts';
 import type { NodeRouter } from './router.ts';
 import { StunMethod } from './stun.ts';
 import { UpnpMethod } from './upnp.ts';
@@ -27,8 +29,8 @@ export type NatOption =
 
 export interface NatOptions {
   /**
-   * Whether a router is asked to let others in, and how; default `none`. By IPv4 only: no pinholes are made for IPv6, in whose
-   * firewalls a port is opened by hand.
+   * Whether a router is asked to let others in, and how; default `none`. Where the node listens on IPv6, `any`, `pcp` and `upnp`
+   * also ask for pinholes in the firewall; `pmp` and `stun` are of IPv4 alone.
    */
   readonly nat?: NatOption;
   /** For `nat: 'stun'`: the host, an IPv4 address or a name, and UDP port of a STUN server. */
@@ -103,9 +105,23 @@ function checkedServerHost(host: string): string {
   throw invalidArgument('stunServer.host is neither the IPv4 address of a host nor a host name');
 }
 
+/**
+ * The families by which a router is asked.
+ * @param host where the node listens
+ */
+export function natFamilies({ way }: NatConfig, host: string): readonly IpFamily[] {
+  if (!host.includes(':') || way === 'pmp' || way === 'stun') return [4];
+  return host === EVERY_IP ? IP_FAMILIES : [6];
+}
+
 /** The ways to an external endpoint, in the order in which they are tried. */
 export function natMethods({ way, stunServer }: NatConfig, env: Env, router: NodeRouter): NatMethod[] {
-  const options = { env, router: () => router.find() };
+  const { family } = router;
+  const options = { env, router: () => router.find(), family };
+  if (family === 6) {
+    const ways = { pcp: [new PcpMethod(options)], upnp: [new PinholeMethod(options)] };
+    return way === 'pcp' || way === 'upnp' ? ways[way] : [...ways.pcp, ...ways.upnp];
+  }
   switch (way) {
     case 'none':
       return [];

@@ -1,6 +1,6 @@
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
-import { parseIpv4 } from '../../base/ip.ts';
+import { parseIp } from '../../base/ip.ts';
 import {
   decodePcpMap,
   decodePmpAddress,
@@ -13,18 +13,21 @@ import {
   noRouter,
   type WantedMapping,
 } from '../../nat/index.ts';
+import type { IpFamily } from '../endpoint-votes.ts';
 import { askByUdp, type NatMethod } from './method.ts';
-import type { RouterPlace } from './router.ts';
+import { bareIp, type RouterPlace } from './router.ts';
 
 export interface RouterMethodOptions {
   readonly env: Env;
   /** Asked each time: machines move. @throws PeerlaneError `nat-no-router` */
   readonly router: () => Promise<RouterPlace>;
+  /** Of its place; default 4. */
+  readonly family?: IpFamily;
 }
 
 interface RouterQuestion<T> {
   readonly request: (router: RouterPlace) => Uint8Array;
-  readonly read: (packet: Uint8Array) => T | undefined;
+  readonly read: (packet: Uint8Array, router: RouterPlace) => T | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -32,10 +35,12 @@ interface RouterQuestion<T> {
 async function askRouter<T>({ env, router }: RouterMethodOptions, question: RouterQuestion<T>): Promise<T> {
   const place = await router();
   const { host, from, pcpPort: port } = place;
-  const { read, signal } = question;
+  const { signal } = question;
   const request = question.request(place);
+  const read = (packet: Uint8Array) => question.read(packet, place);
   const to = [{ host, port }];
-  const answer = await askByUdp({ env, signal, from, to, request, answerer: { host, port }, read });
+  const answerer = { host: bareIp(host), port };
+  const answer = await askByUdp({ env, signal, from, to, request, answerer, read });
   if (answer === undefined) throw noRouter(`the router ${host} does not answer on UDP port ${port}`);
   return answer;
 }
@@ -58,11 +63,7 @@ class MapRequests {
     this.#encode = encode;
   }
 
-  async map<T>(
-    wanted: WantedMapping,
-    read: (packet: Uint8Array) => T | undefined,
-    signal: AbortSignal,
-  ): Promise<T> {
+  async map<T>(wanted: WantedMapping, read: RouterQuestion<T>['read'], signal: AbortSignal): Promise<T> {
     this.#unanswered.add(wanted.protocol);
     try {
       return await this.#ask(wanted, wanted.lifetime, read, signal);
@@ -84,7 +85,7 @@ class MapRequests {
   #ask<T>(
     wanted: WantedMapping,
     lifetime: number,
-    read: (packet: Uint8Array) => T | undefined,
+    read: RouterQuestion<T>['read'],
     signal: AbortSignal,
   ): Promise<T> {
     const request = (router: RouterPlace) => this.#encode(wanted, router, lifetime);
@@ -105,7 +106,7 @@ export class PcpMethod implements NatMethod {
   }
 
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
-    const read = (packet: Uint8Array) => decodePcpMap(packet, wanted);
+    const read = (packet: Uint8Array, router: RouterPlace) => decodePcpMap(packet, wanted, addressOf(router));
     const ask = this.#requests.map(wanted, read, signal);
     const answer = await ask.catch((error: unknown) => this.#failed(error, wanted, signal));
     if (answer.kind === 'other-version') throw noRouter('the router does not speak PCP');
@@ -125,7 +126,7 @@ export class PcpMethod implements NatMethod {
     const isUseless = isPeerlaneError(error, 'nat-carrier-grade') || isPeerlaneError(error, 'nat-lie');
     if (isUseless) await this.unmap(wanted, signal).catch(() => undefined);
     // A refusal by PCP does not say that the router has no address; NAT-PMP, which it may speak as well, does.
-    if (!isPeerlaneError(error, 'nat-refused')) throw error;
+    if (!isPeerlaneError(error, 'nat-refused') || this.#options.family === 6) throw error;
     await askRouter(this.#options, { ...ADDRESS, signal }).catch((reason: unknown) => {
       if (isPeerlaneError(reason, 'nat-carrier-grade')) throw reason;
     });
@@ -164,7 +165,7 @@ export class PmpMethod implements NatMethod {
 }
 
 function addressOf({ from }: RouterPlace): Uint8Array {
-  const address = parseIpv4(from);
-  if (address === undefined) throw noRouter(`${from} is not an IPv4 address`);
+  const address = parseIp(from);
+  if (address === undefined) throw noRouter(`${from} is not an IP address`);
   return address;
 }

@@ -1,44 +1,30 @@
 import { abortedError, onAbort, throwIfAborted } from '../../base/abort.ts';
 import type { Env } from '../../base/env.ts';
-import { isPeerlaneError, type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
+import { type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
 import { setLatest } from '../../base/recent.ts';
-import { smallHttp } from '../../io/small-http.ts';
 import {
   CONFLICT,
-  decodeDescription,
-  decodeSearchAnswer,
-  decodeSoapAnswer,
   encodeAddMapping,
   encodeDeleteMapping,
   encodeGetAddress,
   encodeGetMapping,
-  encodeSearch,
   externalIpOf,
   type GrantedMapping,
   isOwnMapping,
   leadsElsewhere,
-  lie,
   type MappedProtocol,
   mostTelling,
   NO_SUCH_MAPPING,
-  noRouter,
   ONLY_PERMANENT,
   refused,
   type SoapAnswer,
-  type SoapRequest,
-  SSDP_GROUP,
-  SSDP_PORT,
   type UpnpService,
   type WantedMapping,
 } from '../../nat/index.ts';
-import { askByUdp, type NatMethod } from './method.ts';
+import type { NatMethod } from './method.ts';
 import type { RouterMethodOptions } from './pcp.ts';
-import type { RouterPlace } from './router.ts';
+import { UpnpRouter, type Way } from './upnp-router.ts';
 
-/** An exchange by HTTP takes no longer. */
-export const HTTP_TIMEOUT_MS = 5_000;
-/** Bytes of an answer. */
-export const MAX_HTTP_LENGTH = 64 * 1024;
 /** External ports that are tried when others have them. */
 const MAX_PORTS = 3;
 const FIRST_FREE_PORT = 1_024;
@@ -46,15 +32,6 @@ const FIRST_FREE_PORT = 1_024;
 const MAX_UNANSWERED = 4;
 /** A router that has been asked for a mapping, and does not know it, is asked again after so many milliseconds. */
 export const LATE_MS = 500;
-
-interface Found extends RouterPlace {
-  readonly services: readonly [UpnpService, ...UpnpService[]];
-}
-
-/** A service of a router, and this machine as it is seen from there. */
-interface Way extends Pick<RouterPlace, 'host' | 'from'> {
-  readonly service: UpnpService;
-}
 
 type GrantedPort = Pick<GrantedMapping, 'externalPort' | 'lifetime'>;
 
@@ -71,9 +48,8 @@ interface Unanswered {
 
 export class UpnpMethod implements NatMethod {
   readonly name = 'upnp';
-  readonly #options: RouterMethodOptions;
-  /** Kept as long as it answers. */
-  #found: Found | undefined;
+  readonly #env: Env;
+  readonly #router: UpnpRouter;
   /** The service that has mapped something last. */
   #last: UpnpService | undefined;
   readonly #granted = new Map<MappedProtocol, Granted>();
@@ -84,19 +60,25 @@ export class UpnpMethod implements NatMethod {
   };
 
   constructor(options: RouterMethodOptions) {
-    this.#options = options;
+    this.#env = options.env;
+    this.#router = new UpnpRouter(options);
   }
 
   /** By the first service that has an address outside and maps the port: of several, often one alone has a line. */
   async map(wanted: WantedMapping, signal: AbortSignal): Promise<GrantedMapping> {
-    const found = await this.#find(signal);
+    const found = await this.#router.find(signal);
     const errors: PeerlaneError[] = [];
     let withAddress: PeerlaneError | undefined;
     for (const service of inTurn(found.services, this.#last)) {
       const way = { ...found, service };
       let externalIp: string | undefined;
       try {
-        const address = await this.#call(way, 'GetExternalIPAddress', encodeGetAddress(service), signal);
+        const address = await this.#router.call(
+          way,
+          'GetExternalIPAddress',
+          encodeGetAddress(service),
+          signal,
+        );
         externalIp = externalIpOf(address);
         return { externalIp, ...(await this.#mapBy(way, wanted, signal)), epoch: undefined };
       } catch (error) {
@@ -105,8 +87,7 @@ export class UpnpMethod implements NatMethod {
         else withAddress ??= toPeerlaneError(error);
       }
     }
-    // It may have begun anew, elsewhere.
-    this.#found = undefined;
+    this.#router.forget();
     throw withAddress ?? mostTelling(errors) ?? abortedError(signal);
   }
 
@@ -114,7 +95,7 @@ export class UpnpMethod implements NatMethod {
     const { protocol, externalPort } = wanted;
     const granted = this.#granted.get(protocol);
     this.#granted.delete(protocol);
-    const found = await this.#find(signal);
+    const found = await this.#router.find(signal);
     const isKnown = granted?.externalPort === externalPort;
     const service = isKnown ? granted.service : (this.#last ?? found.services[0]);
     this.#unanswered[protocol].delete(nameOf(service, externalPort));
@@ -126,7 +107,7 @@ export class UpnpMethod implements NatMethod {
     const all = [...unanswered.values()];
     unanswered.clear();
     if (all.length === 0) return;
-    const found = await this.#find(signal);
+    const found = await this.#router.find(signal);
     await Promise.allSettled(
       all.map(({ service, externalPort }) =>
         this.#deleteOwn({ ...found, service }, { ...wanted, externalPort }, signal),
@@ -137,11 +118,11 @@ export class UpnpMethod implements NatMethod {
   /** The port may be another host's: a router deletes its mapping for whoever asks. */
   async #deleteOwn(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
     const request = encodeGetMapping(way.service, wanted);
-    let answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
+    let answer = await this.#router.call(way, 'GetSpecificPortMappingEntry', request, signal);
     if (answer.kind === 'failed' && answer.code === NO_SUCH_MAPPING) {
       // It may be about to make it.
-      await wait(this.#options.env, LATE_MS, signal);
-      answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
+      await wait(this.#env, LATE_MS, signal);
+      answer = await this.#router.call(way, 'GetSpecificPortMappingEntry', request, signal);
     }
     if (answer.kind === 'done' && isOwnMapping(answer.mapping, wanted, way.from)) {
       await this.#delete(way, wanted, signal);
@@ -149,13 +130,13 @@ export class UpnpMethod implements NatMethod {
   }
 
   async #delete(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<void> {
-    await this.#call(way, 'DeletePortMapping', encodeDeleteMapping(way.service, wanted), signal);
+    await this.#router.call(way, 'DeletePortMapping', encodeDeleteMapping(way.service, wanted), signal);
   }
 
   async #mapBy(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<GrantedPort> {
     const granted = await this.#add(way, wanted, signal);
     const { host, from, service } = way;
-    const endsAt = this.#options.env.now() + granted.lifetime * 1_000;
+    const endsAt = this.#env.now() + granted.lifetime * 1_000;
     this.#granted.set(wanted.protocol, { host, from, service, externalPort: granted.externalPort, endsAt });
     this.#last = service;
     return granted;
@@ -177,7 +158,7 @@ export class UpnpMethod implements NatMethod {
         await this.#delete(way, asked, signal);
       } else if (answer.code === CONFLICT && ports < MAX_PORTS) {
         ports++;
-        externalPort = randomPort(this.#options.env);
+        externalPort = randomPort(this.#env);
       } else {
         throw refused(`the router refuses the mapping by UPnP: ${answer.message}`);
       }
@@ -191,7 +172,7 @@ export class UpnpMethod implements NatMethod {
     const name = nameOf(service, externalPort);
     setLatest(unanswered, name, { service, externalPort }, MAX_UNANSWERED);
     const request = encodeAddMapping(service, wanted, from, lifetime);
-    const answer = await this.#call(way, 'AddPortMapping', request, signal);
+    const answer = await this.#router.call(way, 'AddPortMapping', request, signal);
     unanswered.delete(name);
     return answer;
   }
@@ -199,65 +180,13 @@ export class UpnpMethod implements NatMethod {
   /** Whether an external port that is taken was granted to us, and is not another's by now, as far as the router says. */
   async #isOurs(way: Way, wanted: WantedMapping, signal: AbortSignal): Promise<boolean> {
     const granted = this.#granted.get(wanted.protocol);
-    if (granted === undefined || this.#options.env.now() >= granted.endsAt) return false;
+    if (granted === undefined || this.#env.now() >= granted.endsAt) return false;
     if (granted.externalPort !== wanted.externalPort || granted.host !== way.host) return false;
     if (!isSameService(granted.service, way.service)) return false;
     const request = encodeGetMapping(way.service, wanted);
-    const answer = await this.#call(way, 'GetSpecificPortMappingEntry', request, signal);
+    const answer = await this.#router.call(way, 'GetSpecificPortMappingEntry', request, signal);
     if (answer.kind === 'failed') return answer.code !== NO_SUCH_MAPPING;
     return !leadsElsewhere(answer.mapping, wanted, [way.from, granted.from]);
-  }
-
-  async #find(signal: AbortSignal): Promise<Found> {
-    const router = await this.#options.router();
-    const { host, from, ssdp: to } = router;
-    if (this.#found?.host === host && this.#found.from === from) return this.#found;
-    const place = await askByUdp({
-      ...{ env: this.#options.env, signal, from, to, answerer: { host } },
-      request: encodeSearch(SSDP_GROUP, SSDP_PORT),
-      read: (packet) => decodeSearchAnswer(packet, host),
-    });
-    if (place === undefined) throw noRouter(`the router ${host} does not answer by UPnP`);
-    const { port, path } = place;
-    const { status, body } = await this.#http({ host, port, path, method: 'GET' }, signal);
-    if (status !== 200) throw lie(`a description that is not there (HTTP status ${status})`);
-    this.#found = { ...router, services: decodeDescription(body, host, place) };
-    return this.#found;
-  }
-
-  async #call(
-    { host, service }: Way,
-    action: string,
-    { headers, body }: SoapRequest,
-    signal: AbortSignal,
-  ): Promise<SoapAnswer> {
-    const { port, path } = service;
-    const answer = await this.#http({ host, port, path, method: 'POST', headers, body }, signal);
-    // Errors of an action come with status 500 (UPnP Device Architecture 1.1, section 3.2.2).
-    if (answer.status === 200 || answer.status === 500) return decodeSoapAnswer(answer.body, action);
-    throw refused(`the router answers by UPnP with HTTP status ${answer.status}`);
-  }
-
-  /** @throws PeerlaneError `aborted`, `nat-lie`, `nat-no-router` */
-  async #http(
-    exchange: Pick<Parameters<typeof smallHttp>[0], 'host' | 'port' | 'path' | 'method' | 'headers' | 'body'>,
-    signal: AbortSignal,
-  ): ReturnType<typeof smallHttp> {
-    throwIfAborted(signal);
-    const ended = new AbortController();
-    const removeAbort = onAbort(signal, () => ended.abort());
-    const timer = this.#options.env.setTimer(HTTP_TIMEOUT_MS, () => ended.abort());
-    try {
-      return await smallHttp({ ...exchange, maxLength: MAX_HTTP_LENGTH, signal: ended.signal });
-    } catch (error) {
-      if (signal.aborted) throw abortedError(signal);
-      if (isPeerlaneError(error, 'message-too-large'))
-        throw lie(`more than ${MAX_HTTP_LENGTH} bytes by UPnP`, error);
-      throw noRouter(`the router ${exchange.host} does not answer by HTTP on port ${exchange.port}`, error);
-    } finally {
-      timer.cancel();
-      removeAbort();
-    }
   }
 }
 

@@ -11,26 +11,55 @@ const at = (port: number, method: ExternalEndpoint['method'] = 'pcp', ip = '8.8.
   method,
 });
 
+const SIX = '2a01::1';
+const BOTH = { ...OWN, host: EVERY_IP };
+
 it.each<[string, Parameters<typeof mappedEndpoints>, LocalEndpoints]>([
-  ['nothing is mapped', [OWN, undefined, undefined], OWN],
-  ['both are mapped', [OWN, at(11), at(12)], { host: '8.8.8.8', tcp: 11, udp: 12, known: 'endpoint' }],
-  ['TCP alone is mapped', [OWN, at(11), undefined], { host: '8.8.8.8', tcp: 11, udp: 2, known: 'address' }],
-  ['UDP alone is mapped', [OWN, undefined, at(12)], { host: '8.8.8.8', tcp: 1, udp: 12, known: 'endpoint' }],
+  ['nothing is mapped', [OWN, {}, {}], OWN],
+  [
+    'both ports are mapped',
+    [OWN, { tcp: at(11), udp: at(12) }, {}],
+    { host: '8.8.8.8', tcp: 11, udp: 12, known: 'endpoint' },
+  ],
+  ['TCP alone is mapped', [OWN, { tcp: at(11) }, {}], { host: '8.8.8.8', tcp: 11, udp: 2, known: 'address' }],
+  [
+    'UDP alone is mapped',
+    [OWN, { udp: at(12) }, {}],
+    { host: '8.8.8.8', tcp: 1, udp: 12, known: 'endpoint' },
+  ],
   [
     'UDP is mapped elsewhere',
-    [OWN, at(11), at(12, 'pcp', '8.8.4.4')],
+    [OWN, { tcp: at(11), udp: at(12, 'pcp', '8.8.4.4') }, {}],
     { host: '8.8.8.8', tcp: 11, udp: 2, known: 'address' },
   ],
   [
     'STUN has told the address',
-    [OWN, at(1, 'stun'), at(2, 'stun')],
+    [OWN, { tcp: at(1, 'stun'), udp: at(2, 'stun') }, {}],
     { host: '8.8.8.8', tcp: 1, udp: 2, known: 'address' },
   ],
   [
     'the node has IPv6 beside',
-    [{ ...OWN, host: EVERY_IP }, at(11), at(12)],
+    [BOTH, { tcp: at(11), udp: at(12) }, {}],
     { host: '8.8.8.8', tcp: 11, udp: 12, known: 'endpoint', beside: { tcp: 1, udp: 2 } },
   ],
-])('when %s, the record follows', (_, [own, tcp, udp], endpoints) => {
-  expect(mappedEndpoints(own, tcp, udp)).toEqual(endpoints);
+  [
+    'it is let in by IPv6, too',
+    [BOTH, { tcp: at(11), udp: at(12) }, { tcp: at(1, 'pcp', SIX), udp: at(2, 'pcp', SIX) }],
+    {
+      ...{ host: '8.8.8.8', tcp: 11, udp: 12, known: 'endpoint' },
+      beside: { host: SIX, tcp: 1, udp: 2, known: 'endpoint' },
+    },
+  ],
+  [
+    'it is let in by IPv6 alone',
+    [BOTH, {}, { tcp: at(1, 'pcp', SIX), udp: at(2, 'pcp', SIX) }],
+    { host: SIX, tcp: 1, udp: 2, known: 'endpoint', beside: { tcp: 1, udp: 2 } },
+  ],
+  [
+    'it listens on IPv6 alone',
+    [{ ...OWN, host: SIX }, {}, { tcp: at(1, 'pcp', SIX) }],
+    { host: SIX, tcp: 1, udp: 2, known: 'address' },
+  ],
+])('when %s, the record follows', (_, [own, four, six], endpoints) => {
+  expect(mappedEndpoints(own, four, six)).toEqual(endpoints);
 });

@@ -8,7 +8,8 @@ import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
 import { CONFLICT, NO_SUCH_MAPPING, ONLY_PERMANENT } from '../../../src/nat/index.ts';
 import { PortMapper, UNMAP_TIMEOUT_MS } from '../../../src/server/nat/port-mapper.ts';
-import { HTTP_TIMEOUT_MS, LATE_MS, UpnpMethod } from '../../../src/server/nat/upnp.ts';
+import { LATE_MS, UpnpMethod } from '../../../src/server/nat/upnp.ts';
+import { HTTP_TIMEOUT_MS } from '../../../src/server/nat/upnp-router.ts';
 import { rejectionOf } from '../../support/errors.ts';
 import { WANTED } from '../../support/wanted-mapping.ts';
 
