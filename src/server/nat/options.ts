@@ -5,7 +5,7 @@ import { isHostName } from '../../base/host-name.ts';
 import { formatIp, parseIpv4 } from '../../base/ip.ts';
 import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
-import { checkedExternalIp } from '../listen-host.ts';
+import { checkedExternalIps, type ExternalIp } from '../listen-endpoints.ts';
 import type { NatMethod } from './method.ts';
 import { PcpMethod, PmpMethod } from './pcp.ts';
 import type { NodeRouter } from './router.ts';
@@ -23,7 +23,7 @@ export type NatOption =
   /** No mapping is made: the server of `stunServer` says at which address it sees this machine. */
   | 'stun'
   /** As `externalIp`. */
-  | { readonly extip: string };
+  | { readonly extip: string | readonly string[] };
 
 export interface NatOptions {
   /**
@@ -45,35 +45,36 @@ export interface NatConfig {
 
 /**
  * @param externalIp of the options
- * @param host where the node listens, if it does
+ * @param hosts where the node listens
  * @throws PeerlaneError `invalid-argument`
  */
 export function checkNatOptions(
   options: NatOptions,
-  externalIp: string | undefined,
-  host: string | undefined,
-): { readonly nat: NatConfig; readonly externalIp: string | undefined } {
+  externalIp: ExternalIp | undefined,
+  hosts: readonly string[],
+): { readonly nat: NatConfig; readonly externalIps: readonly string[] } {
   const { nat = 'none', stunServer } = options;
-  const given = externalIp === undefined ? undefined : checkedExternalIp(externalIp, host);
+  const given = checkedExternalIps(externalIp, hosts);
   if (typeof nat === 'object' && nat !== null) {
     checkNames('nat', nat, { extip: true });
     if (nat.extip === undefined) throw noWay();
     requireNoServer(stunServer);
-    const extip = checkedExternalIp(nat.extip, host, 'nat.extip');
-    if (given === undefined || given === extip)
-      return { nat: { way: 'none', stunServer: undefined }, externalIp: extip };
-    throw invalidArgument(`externalIp is ${given}, and nat says ${extip}`);
+    const extip = checkedExternalIps(nat.extip, hosts, 'nat.extip');
+    const isSame = given.length === extip.length && given.every((ip) => extip.includes(ip));
+    if (given.length === 0 || isSame)
+      return { nat: { way: 'none', stunServer: undefined }, externalIps: extip };
+    throw invalidArgument(`externalIp is ${given.join(' and ')}, and nat says ${extip.join(' and ')}`);
   }
   const way = WAYS.find((one) => one === nat);
   if (way === undefined) throw noWay();
   if (way !== 'stun') requireNoServer(stunServer);
-  if (way === 'none') return { nat: { way, stunServer: undefined }, externalIp: given };
-  if (given !== undefined)
+  if (way === 'none') return { nat: { way, stunServer: undefined }, externalIps: given };
+  if (given.length > 0)
     throw invalidArgument(`externalIp says where others reach the node, and nat: '${way}' would find it out`);
-  if (host === undefined) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
+  if (hosts.length === 0) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
   return {
     nat: { way, stunServer: way === 'stun' ? checkedStunServer(stunServer) : undefined },
-    externalIp: undefined,
+    externalIps: [],
   };
 }
 
