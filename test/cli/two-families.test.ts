@@ -52,7 +52,7 @@ describe('a node on an address of each family', () => {
     ['--extip', '203.0.113.7', '--extip', '2001:db8::7'],
     ['--nat', 'extip:203.0.113.7,2001:db8::7'],
     ['--nat', 'extip:2001:db8::7,203.0.113.7', '--extip', '203.0.113.7', '--extip', '2001:db8::7'],
-  ])('has addresses by %j %s %j %s', async (...args) => {
+  ])('is told of its addresses by %s %s', async (...args) => {
     for (const listen of [EACH, ['--listen', '[::]:0']]) {
       const { enr } = await bootnode(...listen, ...args);
       expect(parseRecord(enr).entries()).toMatchObject({ ip: '203.0.113.7', ip6: '2001:db8::7' });
