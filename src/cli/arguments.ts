@@ -67,8 +67,12 @@ export function dnsServer(text: string): string {
 export const METRICS_HELP =
   'serve metrics for Prometheus at http://HOST:PORT/metrics; port 0 is any free one';
 
+/** What `--listen` of a node says. */
+export const LISTEN_HELP =
+  'where to listen; port 0 is any free one; twice: an address of IPv4 and one of IPv6';
+
 export const EXTIP_HELP =
-  'address where others reach the node, for its record; default: the one that it listens on, or what others tell';
+  'address where others reach the node, for its record; twice: one of IPv4 and one of IPv6; default: the one that it listens on, or what others tell';
 
 /** An address that one host can have, in its canonical text. */
 export function hostIp(text: string): string {

@@ -12,13 +12,13 @@ import { collected, type ListenAddress, listenAddress, readWith } from './argume
 import { type CommonOptions, type Context, withCommonOptions } from './command.ts';
 import type { Work } from './deadline.ts';
 import { durationOption } from './durations.ts';
-import { listenOn } from './hosts.ts';
+import { listenOnEach, reachesFromEach } from './hosts.ts';
 import { nodeKey } from './node.ts';
 import { type AskingEvent, type AskingService, startVersions } from './services.ts';
 import { type DiscoveryVersion, type VersionOptions, versionOf, withVersion } from './versions.ts';
 
 export interface DiscoveryOptions extends CommonOptions {
-  readonly listen?: ListenAddress;
+  readonly listen?: readonly ListenAddress[];
   readonly key?: string;
 }
 
@@ -45,7 +45,11 @@ export function withDiscoveryOptions(command: Command, timeoutMs?: number): Comm
 /** As `withDiscoveryOptions`, for a command whose version is given. */
 export function withAskingOptions(command: Command, timeoutMs?: number): Command {
   return withCommonOptions(command)
-    .option('--listen <host:port>', 'where to send from; default: any free port', listenAddress)
+    .option(
+      '--listen <host:port>',
+      'where to send from; twice: an address of IPv4 and one of IPv6; default: any free port',
+      collected(listenAddress),
+    )
     .option('--key <file>', 'node key to ask with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'how long it may take in all', timeoutMs));
 }
@@ -124,11 +128,11 @@ export function requireOthers(nodes: readonly KadNode[], key: Uint8Array): void 
  * @throws PeerlaneError `listen-failed` when a node has such an address, and the machine has none; `invalid-argument`
  */
 export async function sendFrom(
-  given: ListenAddress | undefined,
+  given: readonly ListenAddress[] | undefined,
   nodes: readonly KadNode[],
   others: boolean,
   hasIpv6: boolean = ownIpv6().isThere,
-): Promise<ListenAddress> {
+): Promise<readonly ListenAddress[]> {
   if (given === undefined) {
     const reaches = reachesFrom(EVERY_IPV4);
     const unreached = nodes.find((node) => reachedNode(node, ({ ip }) => reaches(ip)) === undefined);
@@ -139,13 +143,14 @@ export async function sendFrom(
       );
     }
     const isOfIpv4 = !others && nodes.every(({ ip }) => reaches(ip));
-    return { host: isOfIpv4 || !hasIpv6 ? EVERY_IPV4 : EVERY_IP, port: 0 };
+    return [{ host: isOfIpv4 || !hasIpv6 ? EVERY_IPV4 : EVERY_IP, port: 0 }];
   }
-  const listen = await listenOn(given);
-  const reaches = reachesFrom(listen.host);
+  const listen = await listenOnEach(given);
+  const reaches = reachesFromEach(listen);
   const unreached = nodes.find((node) => reachedNode(node, ({ ip }) => reaches(ip)) === undefined);
   if (unreached === undefined) return listen;
-  throw new PeerlaneError('invalid-argument', `from ${listen.host} there is no way to ${unreached.ip}`);
+  const hosts = listen.map(({ host }) => host).join(' and ');
+  throw new PeerlaneError('invalid-argument', `from ${hosts} there is no way to ${unreached.ip}`);
 }
 
 const isIpv4 = reachesFrom(EVERY_IPV4);

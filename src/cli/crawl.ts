@@ -42,7 +42,7 @@ interface CrawlOptions extends CommonOptions, VersionOptions {
   readonly bootnode?: readonly GivenNode[];
   readonly dns?: readonly string[];
   readonly dnsServer?: readonly string[];
-  readonly listen?: ListenAddress;
+  readonly listen?: readonly ListenAddress[];
   readonly key?: string;
   readonly timeout: number;
   readonly idle: number;
@@ -69,8 +69,8 @@ export function addCrawlCommand(program: Command): void {
     )
     .option(
       '--listen <host:port>',
-      'where to send from; default: any free port, of IPv6 too where the machine has it',
-      listenAddress,
+      'where to send from; twice: an address of IPv4 and one of IPv6; default: any free port, of IPv6 too where the machine has it',
+      collected(listenAddress),
     )
     .option('--key <file>', 'node key to ask with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'end after this long', DEFAULT_TIMEOUT_MS))

@@ -2,7 +2,8 @@
 import { PeerlaneError } from '../base/errors.ts';
 import { lookupHost } from '../io/dns.ts';
 import type { HostLookup } from '../server/bootnodes.ts';
-import { checkedListenHost, reachesFrom } from '../server/listen-host.ts';
+import { reachesFromAny, requireOneOfEach } from '../server/listen-endpoints.ts';
+import { checkedListenHost } from '../server/listen-host.ts';
 import type { ListenAddress } from './arguments.ts';
 
 /**
@@ -21,12 +22,30 @@ export async function listenOn({ host, port }: ListenAddress): Promise<ListenAdd
 }
 
 /**
+ * The addresses of this machine, one or one of each family.
+ * @throws PeerlaneError as `listenOn`; `invalid-argument` for two of one family
+ */
+export async function listenOnEach(given: readonly ListenAddress[]): Promise<readonly ListenAddress[]> {
+  const listen = await Promise.all(given.map(listenOn));
+  requireOneOfEach(
+    '--listen',
+    listen.map(({ host }) => host),
+  );
+  return listen;
+}
+
+/** Whether there is a way from any of the addresses to an IP address. */
+export function reachesFromEach(listen: readonly ListenAddress[]): (ip: string) => boolean {
+  return reachesFromAny(listen.map(({ host }) => host));
+}
+
+/**
  * How the names of those are looked up that are asked from there: of several addresses the first that is reached is taken,
  * IPv4 before IPv6. @param listen default: any socket
- * @throws PeerlaneError as `listenOn`
+ * @throws PeerlaneError as `listenOnEach`
  */
-export async function lookupFrom(listen: ListenAddress | undefined): Promise<HostLookup> {
+export async function lookupFrom(listen: readonly ListenAddress[] | undefined): Promise<HostLookup> {
   if (listen === undefined) return lookupHost;
-  const reaches = reachesFrom((await listenOn(listen)).host);
+  const reaches = reachesFromEach(await listenOnEach(listen));
   return (name, signal) => lookupHost(name, signal, reaches);
 }

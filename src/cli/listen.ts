@@ -8,20 +8,19 @@ import { TOPIC_DISCOVERY_VERSION, topicDiscoveryEntries } from '../enr/index.ts'
 import { lookupHost } from '../io/dns.ts';
 import { type GivenNode, hasAddress, joinNode, kadNodeOf } from '../server/bootnodes.ts';
 import { NodeDatabase } from '../server/index.ts';
-import { reachesFrom } from '../server/listen-host.ts';
-import { endpointsOf, LocalNode } from '../server/local-node.ts';
+import { endpointsOf, ipv4First, LocalNode, placesOf } from '../server/local-node.ts';
 import { LoopMeter } from '../server/loop-meter.ts';
 import { NodeNat } from '../server/nat/node-nat.ts';
 import { checkNetRestrict, mayBeDialed } from '../server/net-restrict.ts';
 import { NodeNotes } from '../server/node-notes.ts';
 import { seedsOf } from '../server/node-sources.ts';
 import type { RunningVersions } from '../server/running-versions.ts';
-import { type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
+import { collected, LISTEN_HELP, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { reportFailed } from './discovery.ts';
 import { durationOption } from './durations.ts';
-import { listenOn } from './hosts.ts';
+import { listenOnEach, reachesFromEach } from './hosts.ts';
 import { ListenStats } from './listen-stats.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt, reportMetrics } from './metrics.ts';
@@ -43,7 +42,7 @@ const DEFAULT_LISTEN = '0.0.0.0:30303';
 const DEFAULT_STATS_MS = 60_000;
 
 interface ListenOptions extends CommonOptions, VersionOptions, NetOptions, NatCliOptions {
-  readonly listen: ListenAddress;
+  readonly listen?: readonly ListenAddress[];
   readonly key?: string;
   readonly nodedb?: string;
   readonly bootnode?: readonly GivenNode[];
@@ -57,9 +56,9 @@ export function addListenCommand(program: Command): void {
   withNatOptions(withNetOptions(withVersions(command, DISCOVERY_VERSIONS)))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
     .addOption(
-      new Option('--listen <host:port>', 'where to listen; port 0 is any free one')
-        .argParser(listenAddress)
-        .default(listenAddress(DEFAULT_LISTEN), DEFAULT_LISTEN),
+      new Option('--listen <host:port>', `${LISTEN_HELP} (default: ${DEFAULT_LISTEN})`).argParser(
+        collected(listenAddress),
+      ),
     )
     .option('--key <file>', 'node key; default: a new one')
     .option('--nodedb <dir>', 'keep nodes that have answered here, for the next start')
@@ -75,8 +74,8 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const { env, output, signal } = context;
   const versions = versionsOf(options, DISCOVERY_VERSIONS);
   const key = await nodeKey(options.key, env);
-  const listen = await listenOn(options.listen);
-  const { nat, externalIp } = checkedNat(options, listen.host);
+  const listen = await listenOnEach(options.listen ?? [listenAddress(DEFAULT_LISTEN)]);
+  const { nat, externalIps } = checkedNat(options, listen);
   const { bootnode: bootnodes = [] } = options;
   requireFew(bootnodes);
   for (const node of bootnodes) requireAllowed(node, options);
@@ -88,7 +87,7 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   const failed = (error: unknown): void =>
     warnings.tell({ kind: 'node-database-failed', error: toPeerlaneError(error) });
   const moved = (): void => {
-    if (isTold) reportMoved(output, { enode: local.enode, enr: local.record.toString() });
+    if (isTold) reportMoved(output, { enodes: local.enodes, enr: local.record.toString() });
   };
   // By which others know that v5 keeps advertisements of topics.
   const entries = () => topicDiscoveryEntries(versions.includes('v5') ? TOPIC_DISCOVERY_VERSION : undefined);
@@ -107,8 +106,8 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
       if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
     },
   });
-  const own = { host: listen.host, port: running.port };
-  local.listens(endpointsOf(undefined, own, externalIp));
+  const places = placesOf([], running.endpoints);
+  local.listens(endpointsOf(places, externalIps));
   using loop = new LoopMeter(env);
   const metrics = () => ({
     at: env.unixTime(),
@@ -120,8 +119,8 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
   await using endpoint = await metricsAt(options.metrics, { metrics });
   // Nobody sees a number that a crash could make the node use again.
   await local.stored();
-  const { enode, record } = local;
-  const { fields, lines } = listeningView({ enode, record, isLearning: true });
+  const { enodes, record } = local;
+  const { fields, lines } = listeningView({ enodes, record, isLearning: true });
   output.event(
     'listening',
     { ...fields, versions },
@@ -138,12 +137,12 @@ async function listen(context: Context, options: ListenOptions): Promise<void> {
     failed,
     onEvent: (event) => reportNat(output, event),
   });
-  mapping.start(endpointsOf(undefined, own));
+  mapping.start(ipv4First(endpointsOf(places)));
   const stop = new AbortController();
   for (const one of [signal, failure.signal]) onAbort(one, () => stop.abort(one.reason));
   const publicKey = publicKeyOf(key);
   const isNamed = (node: GivenNode): boolean => !hasAddress(node) && !equalBytes(node.publicKey, publicKey);
-  for (const node of bootnodes.filter(isNamed)) void join(context, running, node, listen.host, stop.signal);
+  for (const node of bootnodes.filter(isNamed)) void join(context, running, node, listen, stop.signal);
   try {
     await new ListenStats(context, running, database).printEvery(options.stats, stop.signal);
   } finally {
@@ -165,10 +164,10 @@ async function join(
   { env, output }: Context,
   running: RunningVersions,
   node: GivenNode,
-  host: string,
+  listen: readonly ListenAddress[],
   signal: AbortSignal,
 ): Promise<void> {
-  const reaches = reachesFrom(host);
+  const reaches = reachesFromEach(listen);
   await joinNode(node, {
     ...{ env, signal },
     lookup: (name, signal) => lookupHost(name, signal, reaches),

@@ -10,31 +10,31 @@ import {
   type NatOption,
   type NatOptions,
 } from '../server/nat/options.ts';
-import { EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
+import { collected, EXTIP_HELP, hostIp, type ListenAddress, listenAddress } from './arguments.ts';
 import type { Output } from './output.ts';
 
 const WAYS = ['any', 'upnp', 'pmp', 'pcp', 'stun', 'none'] as const;
 const EXTIP = 'extip:';
 
 export interface NatCliOptions {
-  readonly extip?: string;
+  readonly extip?: readonly string[];
   readonly nat?: NatOption;
   readonly stun?: ListenAddress;
 }
 
 export function withNatOptions(command: Command): Command {
   return command
-    .option('--extip <address>', EXTIP_HELP, hostIp)
+    .option('--extip <address>', EXTIP_HELP, collected(hostIp))
     .option(
       '--nat <way>',
-      'have a router let others in: any, upnp, pmp, pcp; stun asks where others see this machine; extip:ADDRESS; none (default)',
+      'have a router let others in: any, upnp, pmp, pcp; stun asks where others see this machine; extip:ADDRESS, or with one of each family extip:ADDRESS,ADDRESS; none (default)',
       natWay,
     )
     .addOption(new Option('--stun <host:port>', 'STUN server for --nat stun').argParser(stunServer));
 }
 
 function natWay(text: string): NatOption {
-  if (text.startsWith(EXTIP)) return { extip: hostIp(text.slice(EXTIP.length)) };
+  if (text.startsWith(EXTIP)) return { extip: text.slice(EXTIP.length).split(',').map(hostIp) };
   const way = WAYS.find((one) => one === text);
   if (way === undefined) throw new InvalidArgumentError(`expected ${WAYS.join(', ')} or ${EXTIP}ADDRESS`);
   return way;
@@ -60,7 +60,10 @@ export function requireNatOptions(command: Command, { nat = 'none', stun, extip 
   if (extip === undefined || nat === 'none') return;
   if (typeof nat === 'string') {
     refuse(`--extip says where others reach the node, and --nat ${nat} would find it out`);
-  } else if (extip !== nat.extip) refuse(`--extip is ${extip}, and --nat says ${nat.extip}`);
+  } else {
+    const [given, said] = [extip, [nat.extip].flat()].map((ips) => ips.toSorted().join(' and '));
+    if (given !== said) refuse(`--extip is ${given}, and --nat says ${said}`);
+  }
 }
 
 /** As options of a `Server`. */
@@ -71,9 +74,10 @@ export function natOf({ nat, stun }: NatCliOptions): NatOptions {
 /** @throws PeerlaneError `invalid-argument` when they contradict each other, or where the node listens */
 export function checkedNat(
   options: NatCliOptions,
-  host: string,
-): { readonly nat: NatConfig; readonly externalIp: string | undefined } {
-  return checkNatOptions(natOf(options), options.extip, host);
+  listen: readonly ListenAddress[],
+): { readonly nat: NatConfig; readonly externalIps: readonly string[] } {
+  const hosts = listen.map(({ host }) => host);
+  return checkNatOptions(natOf(options), options.extip, hosts);
 }
 
 export function isNatEvent(event: ServerEvent): event is NatEvent {

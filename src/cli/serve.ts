@@ -3,11 +3,11 @@ import { onAbort } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { parseRecord } from '../enr/index.ts';
 import { type EthVersion, ethProtocols } from '../eth/index.ts';
-import { listenTcp } from '../io/tcp.ts';
-import { bindUdp } from '../io/udp.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
+import { Listeners } from '../server/listeners.ts';
+import { bindEach } from '../server/udp-sockets.ts';
 import { importChain } from '../sync/index.ts';
-import { collected, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
+import { collected, LISTEN_HELP, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 import { isConductEvent, reportConduct } from './conduct-events.ts';
@@ -21,7 +21,7 @@ import {
   withFindOptions,
 } from './discovery.ts';
 import { formatBytes, formatCount, printable } from './format.ts';
-import { listenOn } from './hosts.ts';
+import { listenOn, listenOnEach } from './hosts.ts';
 import { listeningView, reportMoved } from './listening.ts';
 import { metricsAt, reportMetrics } from './metrics.ts';
 import {
@@ -42,7 +42,7 @@ interface ServeOptions extends CommonOptions, FindOptions, NetOptions, NatCliOpt
   /** False: `--no-discovery`. */
   readonly discovery: boolean;
   readonly chain: string;
-  readonly listen: ListenAddress;
+  readonly listen: readonly ListenAddress[];
   readonly key?: string;
   readonly protocol?: readonly EthVersion[];
   readonly store?: string;
@@ -53,7 +53,7 @@ export function addServeCommand(program: Command): void {
   withNatOptions(withNetOptions(withFindOptions(withCommonOptions(program.command('serve')))))
     .description('serve a chain to peers until Ctrl-C')
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
-    .requiredOption('--listen <host:port>', 'where to listen; port 0 is any free one', listenAddress)
+    .requiredOption('--listen <host:port>', LISTEN_HELP, collected(listenAddress))
     .option('--key <file>', 'node key; default: a new one')
     .option('--protocol <name>', 'eth/68 or eth/69; may be repeated; default: both', collected(ethVersion))
     .option('--store <dir>', 'keep the imported chain here; default: a temporary directory')
@@ -71,8 +71,8 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   await requireOwnDirectory(options.nodedb, options.store);
   const { genesis, chainFile, fileBytes: total } = await readChainDirectory(options.chain);
   const key = await nodeKey(options.key, env);
-  const listen = await listenOn(options.listen);
-  checkedNat(options, listen.host);
+  const listen = await listenOnEach(options.listen);
+  checkedNat(options, listen);
   await requireFree(listen, options);
   using warnings = new NodeDatabaseWarnings(output);
   await using nodeDatabase = await openNodeDatabase(options.nodedb, context, warnings);
@@ -107,10 +107,10 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   });
   await server.start();
   await using metrics = await metricsAt(options.metrics, server);
-  const { enode, enr } = server;
+  const { enodes, enr } = server;
   const { number, hash } = store.head();
   const record = parseRecord(enr);
-  const { fields, lines } = listeningView({ enode, record, isLearning: options.discovery });
+  const { fields, lines } = listeningView({ enodes, record, isLearning: options.discovery });
   output.event(
     'listening',
     fields,
@@ -130,16 +130,19 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
  * An import takes long: that a port is taken, or wanted twice, is said before it.
  * @throws PeerlaneError `port-in-use`, `listen-failed`
  */
-async function requireFree(listen: ListenAddress, options: ServeOptions): Promise<void> {
+async function requireFree(listen: readonly ListenAddress[], options: ServeOptions): Promise<void> {
   await using _listen = await tcpProbe(listen);
-  await using _metrics = options.metrics && (await tcpProbe(await listenOn(options.metrics)));
+  await using _metrics = options.metrics && (await tcpProbe([await listenOn(options.metrics)]));
   if (!options.discovery) return;
-  const { discoveryPort: port = listen.port } = options;
-  await using _ = await bindUdp({ ...listen, port }, { message: () => undefined, failed: () => undefined });
+  const { discoveryPort } = options;
+  const udp = listen.map(({ host, port }) => ({ host, port: discoveryPort ?? port }));
+  await using _ = await bindEach(udp, { message: () => undefined, failed: () => undefined });
 }
 
-function tcpProbe(listen: ListenAddress): Promise<AsyncDisposable> {
-  return listenTcp(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
+async function tcpProbe(listen: readonly ListenAddress[]): Promise<AsyncDisposable> {
+  const listeners = new Listeners(listen, { accept: (wire) => wire.destroy(), failed: () => undefined });
+  await listeners.open();
+  return listeners;
 }
 
 /** Tells of peers as they come and go. */

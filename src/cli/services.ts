@@ -5,7 +5,7 @@ import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/discovery-services.ts';
 import { Discv4Service, Discv5Service, SharedUdp } from '../server/index.ts';
-import { endpointsOf, LocalNode } from '../server/local-node.ts';
+import { endpointsOf, LocalNode, placesOf } from '../server/local-node.ts';
 import type { NetRestrictOptions } from '../server/net-restrict.ts';
 import { type DiscoveryService, RunningVersions } from '../server/running-versions.ts';
 import type { ListenAddress } from './arguments.ts';
@@ -27,7 +27,8 @@ export function isAnswer({ kind }: AskingEvent): boolean {
 /** What both versions take. */
 export interface VersionsOptions extends NetRestrictOptions {
   readonly key: Uint8Array;
-  readonly listen: ListenAddress;
+  /** One, or one of each family. */
+  readonly listen: readonly ListenAddress[];
   readonly seeds: readonly KadNode[];
   readonly env: Env;
   /** Whether v5 searches topics or, if its record says so, keeps advertisements of others. */
@@ -40,8 +41,9 @@ export interface VersionsOptions extends NetRestrictOptions {
 /** @throws PeerlaneError `port-in-use`, `listen-failed`, `invalid-argument`, `invalid-secret-key` */
 export async function startVersions(
   versions: readonly DiscoveryVersion[],
-  { listen, record, ...options }: VersionsOptions,
+  { listen: places, record, ...options }: VersionsOptions,
 ): Promise<RunningVersions> {
+  const listen = new SharedUdp(places);
   if (record !== undefined) return await started(versions, { ...options, listen, record });
   const { key, env, onEvent } = options;
   const failed = (error: unknown): void =>
@@ -50,7 +52,7 @@ export async function startVersions(
   return await started(versions, {
     ...{ ...options, listen, record: () => local.record },
     onEvent: (event, version) => {
-      if (event.kind === 'listening') local.listens(endpointsOf(undefined, event));
+      if (event.kind === 'listening') local.listens(endpointsOf(placesOf([], listen.endpoints)));
       if (event.kind === 'node-answered') local.seen(event.node, event.seenAs);
       onEvent(event, version);
     },
@@ -59,9 +61,8 @@ export async function startVersions(
 
 async function started(
   versions: readonly DiscoveryVersion[],
-  { onEvent, listen, topics, ...options }: VersionsOptions,
+  { onEvent, topics, ...shared }: Omit<VersionsOptions, 'listen'> & { readonly listen: SharedUdp },
 ): Promise<RunningVersions> {
-  const shared = { ...options, listen: new SharedUdp(listen) };
   const told = (version: DiscoveryVersion) => (event: AskingEvent) => onEvent(event, version);
   const running = new RunningVersions(
     versions.includes('v4') ? new Discv4Service({ ...shared, onEvent: told('v4') }) : undefined,

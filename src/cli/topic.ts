@@ -5,7 +5,16 @@ import { PeerlaneError } from '../base/errors.ts';
 import { F_LOOKUP, topicId } from '../discv5/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { type Advertisement, Discv5Service, type Discv5ServiceEvent } from '../server/index.ts';
-import { count, EXTIP_HELP, hostIp, listenAddress, port, readWith } from './arguments.ts';
+import {
+  collected,
+  count,
+  EXTIP_HELP,
+  hostIp,
+  LISTEN_HELP,
+  listenAddress,
+  port,
+  readWith,
+} from './arguments.ts';
 import {
   requireOthers,
   type SearchOptions,
@@ -27,7 +36,7 @@ import { type AskingEvent, isAnswer } from './services.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_STATS_MS = 60_000;
-const LISTEN_HELP = 'where to listen; port 0 is any free one; default: all addresses, at any free port';
+const ADVERTISE_FROM = `${LISTEN_HELP}; default: all addresses, at any free port`;
 const MAX_COUNT = 1_000;
 const TOPIC = 'any text, or the 32 bytes of a topic as 0x and 64 hexadecimal digits';
 const NO_BOOTNODE = 'give a --bootnode';
@@ -39,7 +48,7 @@ interface TopicSearchOptions extends SearchOptions {
 }
 
 interface AdvertiseOptions extends Omit<SearchOptions, 'timeout'> {
-  readonly extip?: string;
+  readonly extip?: readonly string[];
   readonly tcpPort?: number;
   /** Milliseconds. */
   readonly stats: number;
@@ -52,9 +61,9 @@ export function addTopicCommands(program: Command): void {
   withBootnodes(withCommonOptions(topic.command('advertise')))
     .description('advertise a topic until Ctrl-C, and print which nodes keep the advertisement')
     .argument('<topic>', TOPIC, topicOf)
-    .option('--listen <host:port>', LISTEN_HELP, listenAddress)
+    .option('--listen <host:port>', ADVERTISE_FROM, collected(listenAddress))
     .option('--key <file>', 'node key; default: a new one')
-    .option('--extip <address>', EXTIP_HELP, hostIp)
+    .option('--extip <address>', EXTIP_HELP, collected(hostIp))
     .option('--tcp-port <port>', 'TCP port for the record, where what is advertised is served', port)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((topic: Uint8Array, options: AdvertiseOptions) =>

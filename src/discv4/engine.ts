@@ -32,8 +32,8 @@ import { type Reception, Screening } from './screening.ts';
 import { Signatures } from './signatures.ts';
 
 export interface Discv4Host extends EngineHost<Discv4Event> {
-  /** The endpoint that Pings name as ours. */
-  localEndpoint(): WireEndpoint;
+  /** The endpoint that Pings to an address name as ours. */
+  localEndpoint(to: string): WireEndpoint;
 }
 
 export interface Discv4Options {
@@ -86,7 +86,7 @@ export class Discv4Engine {
     const base = { agenda, outbox, proofs, table, publicKey, unixSeconds, reaches };
     this.#requests = new Requests({
       ...base,
-      localEndpoint: () => host.localEndpoint(),
+      localEndpoint: (to) => host.localEndpoint(to),
       localSeq: () => host.localRecord().seq,
       answered: (node, result) => this.#answered(node, result),
       silent: (node) => host.event?.({ kind: 'node-silent', node }),

@@ -44,7 +44,8 @@ export interface PingsContext {
   readonly agenda: Agenda;
   readonly attempts: Attempts;
   readonly proofs: Proofs;
-  localEndpoint(): WireEndpoint;
+  /** @param to the address that the Ping goes to */
+  localEndpoint(to: string): WireEndpoint;
   localSeq(): bigint;
   /** A node has answered a Ping; told before whoever sent it is. */
   answered(node: KadNode, result: PingResult): void;
@@ -144,7 +145,7 @@ export class Pings {
     const to = { ip, udpPort: port, tcpPort: 0 };
     const { expiration } = attempts;
     const enrSeq = kind === 'whole' ? localSeq() : undefined;
-    const own = localEndpoint();
+    const own = localEndpoint(ip);
     // An address of IPv6 is of no use to a host of IPv4, and makes a Ping longer than the one that it may have to answer.
     const isOfUse = ip.includes(':') || own.ip?.includes(':') !== true;
     const from = isOfUse ? own : { ...own, ip: undefined };

@@ -278,6 +278,17 @@ export function connectTcp(
   });
 }
 
+export interface ListenTcpOptions extends Endpoint {
+  /** `::` leaves IPv4 to another listener. */
+  readonly isIpv6Only?: boolean;
+}
+
+/** What listeners report. */
+export interface TcpEvents {
+  accept(wire: Wire): void;
+  failed(error: PeerlaneError): void;
+}
+
 export interface Listener extends AsyncDisposable {
   readonly host: string;
   /** The port in use, also when 0 was asked for. */
@@ -291,8 +302,8 @@ export interface Listener extends AsyncDisposable {
  * @throws PeerlaneError `port-in-use`, `listen-failed`
  */
 export function listenTcp(
-  { host, port }: Endpoint,
-  { accept, failed }: { accept(wire: Wire): void; failed(error: PeerlaneError): void },
+  { host, port, isIpv6Only = false }: ListenTcpOptions,
+  { accept, failed }: TcpEvents,
 ): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
@@ -308,7 +319,7 @@ export function listenTcp(
       reject(new PeerlaneError(inUse ? 'port-in-use' : 'listen-failed', message, { cause }));
     };
     server.once('error', onError);
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: true, ipv6Only: isIpv6Only }, () => {
       server.off('error', onError);
       server.on('error', (cause) => failed(new PeerlaneError('listen-failed', cause.message, { cause })));
       resolve(listenerOf(server, host));

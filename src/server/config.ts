@@ -6,7 +6,6 @@ import {
   checkInteger,
   checkNames,
   checkObject,
-  checkPort,
   invalidArgument as invalid,
   type NamesOf,
   readEach,
@@ -27,7 +26,7 @@ import {
   type DiscoveryServerOptions,
 } from './discovery-options.ts';
 import type { ServerEvent } from './events.ts';
-import { checkedListenHost } from './listen-host.ts';
+import { checkedListen } from './listen-endpoints.ts';
 import { checkNatOptions, type NatConfig, type NatOptions } from './nat/options.ts';
 import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
@@ -51,13 +50,16 @@ const MAX_CLIENT_ID_LENGTH = 256;
 export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOptions, NatOptions {
   /** The node's secret key, 32 bytes. */
   readonly key: Uint8Array;
-  /** Where to listen: an IP address and a port (0: any free one). Absent: no inbound peers. */
-  readonly listen?: Endpoint | undefined;
   /**
-   * The IP address at which others reach the server, for its record and its enode URL; default: the one that it listens
-   * on, or, where these are all, what enough nodes say that have answered its Pings.
+   * Where to listen: an IP address and a port (0: any free one), or two of these, one of IPv4 and one of IPv6. `{ host: '::' }` alone
+   * takes both families. Absent: no inbound peers.
    */
-  readonly externalIp?: string | undefined;
+  readonly listen?: Endpoint | readonly Endpoint[] | undefined;
+  /**
+   * The IP address at which others reach the server, or one of each family, for its record and its enode URLs; default: the one
+   * that it listens on, or, where these are all, what enough nodes say that have answered its Pings.
+   */
+  readonly externalIp?: string | readonly string[] | undefined;
   /** The subprotocols that are offered; at least one. */
   readonly protocols: readonly Protocol[];
   /** What Hello says of this client; default `peerlane`. */
@@ -117,8 +119,9 @@ const OPTIONS: NamesOf<ServerOptions> = {
 
 export interface ServerConfig {
   readonly key: Uint8Array;
-  readonly listen: Endpoint | undefined;
-  readonly externalIp: string | undefined;
+  /** None, one, or one of each family. */
+  readonly listen: readonly Endpoint[];
+  readonly externalIps: readonly string[];
   readonly nat: NatConfig;
   readonly protocols: readonly Protocol[];
   readonly name: string;
@@ -172,7 +175,7 @@ function checked(options: ServerOptions): ServerConfig {
   if (!(key instanceof Uint8Array) || !isValidSecretKey(key)) {
     throw new PeerlaneError('invalid-secret-key', 'options.key is not a secp256k1 secret key of 32 bytes');
   }
-  const listen = listenOption === undefined ? undefined : checkedEndpoint(listenOption);
+  const listen = listenOption === undefined ? [] : checkedListen(listenOption);
   if (typeof name !== 'string' || name === '' || name.length > MAX_CLIENT_ID_LENGTH) {
     throw invalid(`name must have 1 to ${MAX_CLIENT_ID_LENGTH} characters`);
   }
@@ -196,7 +199,7 @@ function checked(options: ServerOptions): ServerConfig {
   checkInteger('memoryBudget', memoryBudget, 1024 * 1024, Number.MAX_SAFE_INTEGER);
   const discovery = checkDiscoveryOptions(options, listen);
   const allows = checkNetRestrict(options);
-  const host = listen?.host ?? (discovery?.hasUdp ? discovery.host : undefined);
+  const places = discovery?.hasUdp ? discovery.listen : listen;
   const maxDialedPeers = Math.max(1, Math.floor(maxPeers / dialRatio));
   const parseJoined = discovery?.hasUdp ? parseBootnode : parseDialedNode;
   const joined = readEach('bootnodes', bootnodes, allowed(parseJoined, allows));
@@ -208,7 +211,11 @@ function checked(options: ServerOptions): ServerConfig {
   return {
     key: key.slice(),
     listen,
-    ...checkNatOptions(options, externalIp, host),
+    ...checkNatOptions(
+      options,
+      externalIp,
+      places.map(({ host }) => host),
+    ),
     protocols,
     name,
     maxPeers,
@@ -271,14 +278,4 @@ function checkedBandwidth(
     );
   }
   return { ...limits };
-}
-
-const ENDPOINT: NamesOf<Endpoint> = { host: true, port: true };
-
-/** A copy, with the one text of its host: it stays as it was checked. */
-function checkedEndpoint(listen: Endpoint): Endpoint {
-  checkNames('listen', listen, ENDPOINT);
-  const { host, port } = listen;
-  checkPort('listen.port', port);
-  return { host: checkedListenHost(host), port };
 }

@@ -38,8 +38,8 @@ export interface ConnectorOptions
   readonly traffic: Traffic;
   /** The ban that keeps us from dialing an address. */
   readonly banOfAddress?: (ip: string) => Ban | undefined;
-  /** The port that Hello names: 0 when the server does not listen. */
-  readonly listenPort: () => number;
+  /** The port that Hello names to a host with that address: 0 when the server does not listen. */
+  readonly listenPort: (ip: string) => number;
   /** Who is told what happens to a connection, which came in unless it was dialed. */
   readonly ownerOf: (dialed: Dialed | undefined) => Omit<ConnectionOwner, 'gone'>;
 }
@@ -51,8 +51,8 @@ export class Connector {
   readonly #connections = new Set<Connection>();
   /** One for all that come in, made for the first. */
   #owner: ConnectionOwner | undefined;
-  /** Made for the first connection; by then it is known where the server listens. */
-  #context: ConnectionContext | undefined;
+  /** By the port that Hello names: that of either family, and none for whom the server dials before it listens. */
+  readonly #contexts = new Map<number, ConnectionContext>();
 
   constructor(options: ConnectorOptions) {
     this.#options = options;
@@ -67,11 +67,6 @@ export class Connector {
   /** All connections whose sockets are open, peers included. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
-  }
-
-  /** The server listens from now on: whom it dialed before was told of no port. */
-  listens(): void {
-    this.#context = undefined;
   }
 
   accept(wire: Wire): Connection {
@@ -127,8 +122,8 @@ export class Connector {
 
   #connect(wire: Wire, begin: () => Handshake, owner: ConnectionOwner, inbound: boolean): Connection {
     try {
-      this.#context ??= this.#newContext();
-      const connection = new Connection(this.#context, { wire, inbound, handshake: begin(), owner });
+      const context = this.#contextFor(wire.remoteAddress);
+      const connection = new Connection(context, { wire, inbound, handshake: begin(), owner });
       if (!connection.isGone) this.#connections.add(connection);
       return connection;
     } catch (error) {
@@ -145,13 +140,22 @@ export class Connector {
     };
   }
 
-  #newContext(): ConnectionContext {
-    const { env, name, protocols, lanes, budgets, traffic, listenPort } = this.#options;
+  #contextFor(ip: string): ConnectionContext {
+    const port = this.#options.listenPort(ip);
+    const known = this.#contexts.get(port);
+    if (known !== undefined) return known;
+    const made = this.#newContext(port);
+    this.#contexts.set(port, made);
+    return made;
+  }
+
+  #newContext(listenPort: number): ConnectionContext {
+    const { env, name, protocols, lanes, budgets, traffic } = this.#options;
     const hello = {
       version: P2P_VERSION,
       clientId: name,
       capabilities: protocols.map(({ name, version }) => ({ name, version })),
-      listenPort: listenPort(),
+      listenPort,
       id: this.publicKey,
     };
     return { env, protocols, hello, lanes, budgets, traffic };

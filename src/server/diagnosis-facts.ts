@@ -46,9 +46,9 @@ export interface DiagnosisFacts extends DialCounts {
   readonly shunned: number;
   /** Those of a longer time, but since a peer that had stayed for a while has left. */
   readonly sinceLastPeer: DialCounts;
-  /** Whether the server listens, and on which TCP port. */
+  /** Whether the server listens, and on which TCP ports: those of two families may differ. */
   readonly listens: boolean;
-  readonly port: number;
+  readonly ports: readonly number[];
   /** Whether somebody from the Internet has ever come in. */
   readonly wasReached: boolean;
   /** The class of the address that the node's record names; `undefined`: it names none. */

@@ -86,7 +86,7 @@ export function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
 }
 
 export function closedPort(facts: DiagnosisFacts): Finding | undefined {
-  const { listens, ownAddress, wasReached, uptimeMs, port } = facts;
+  const { listens, ownAddress, wasReached, uptimeMs, ports } = facts;
   if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
   // Then it is known why.
   if (nat(facts) !== undefined) return undefined;
@@ -94,6 +94,6 @@ export function closedPort(facts: DiagnosisFacts): Finding | undefined {
     kind: 'closed-port',
     count: 0,
     message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
-    advice: `See whether TCP port ${port} is open in the firewall, and forwarded by the router`,
+    advice: `See whether TCP port ${ports.join(' or ')} is open in the firewall, and forwarded by the router`,
   };
 }

@@ -21,11 +21,12 @@ import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
 import { DEFAULT_TOPICS } from './discv5-options.ts';
-import { isIpHost, reachesFrom } from './listen-host.ts';
+import { reachesFromAny } from './listen-endpoints.ts';
+import { EVERY_IPV4, isIpHost } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
 
 /** Where discovery listens when the server does not: as clients do, on all addresses. */
-export const DISCOVERY_HOST = '0.0.0.0';
+const ANYWHERE: readonly Endpoint[] = [{ host: EVERY_IPV4, port: 0 }];
 
 export interface DiscoveryOptions {
   /** Discovery v4; default true. */
@@ -64,7 +65,10 @@ const OPTIONS: NamesOf<DiscoveryOptions> = {
 export interface DiscoveryServerOptions {
   /** Finds nodes, and dials them while there are slots; default: off. */
   readonly discovery?: boolean | DiscoveryOptions | undefined;
-  /** The UDP port of discovery; default the TCP port in use, or any free one without `listen`; 0: any free one. Only with discovery v4 or v5. */
+  /**
+   * The UDP port of discovery, at each address of `listen`; default the TCP port in use there, or any free one without `listen`; 0: any
+   * free one. Only with discovery v4 or v5.
+   */
   readonly discoveryPort?: number | undefined;
   /** Where discovery begins, and what is learned of nodes is written; it is not closed by the server. */
   readonly nodeDatabase?: NodeDatabase | undefined;
@@ -84,17 +88,16 @@ export interface DiscoveryConfig {
   /** Entries of the record that say what discovery takes part in. */
   readonly fixedEntries: EntryChanges;
   readonly recordEntries: () => EntryChanges;
-  /** Where discovery listens; port undefined: the TCP port. */
-  readonly host: string;
+  /** Where discovery listens; port 0: the TCP port that the system chooses, and where that is taken for UDP, any other. */
+  readonly listen: readonly Endpoint[];
+  /** The UDP port, unless it is that of TCP. */
   readonly port: number | undefined;
-  /** The system chooses the TCP port: where it is taken for UDP, another will do. */
-  readonly mayMove: boolean;
 }
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-tree-url` */
 export function checkDiscoveryOptions(
   { discovery = false, discoveryPort, nodeDatabase }: DiscoveryServerOptions,
-  listen: Endpoint | undefined,
+  tcp: readonly Endpoint[],
 ): DiscoveryConfig | undefined {
   if (nodeDatabase !== undefined && !(nodeDatabase instanceof NodeDatabase)) {
     throw invalid('nodeDatabase is no NodeDatabase');
@@ -107,8 +110,9 @@ export function checkDiscoveryOptions(
   const options = discovery === true ? {} : discovery;
   if (!isObject(options)) throw invalid('discovery is neither a boolean nor an object of options');
   checkNames('discovery', options, OPTIONS);
-  const host = listen?.host ?? DISCOVERY_HOST;
-  const reached: HostLookup = (name, signal) => lookupHost(name, signal, reachesFrom(host));
+  const listen = tcp.length === 0 ? ANYWHERE : tcp;
+  const reaches = reachesFromAny(listen.map(({ host }) => host));
+  const reached: HostLookup = (name, signal) => lookupHost(name, signal, reaches);
   const { v4 = true, v5 = v4, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
   const { recordEntries = () => ({}), topics = v5 && DEFAULT_TOPICS } = options;
   checkBoolean('discovery.v4', v4);
@@ -128,11 +132,10 @@ export function checkDiscoveryOptions(
   checkFunction('discovery.lookup', lookup);
   if (accepts !== undefined) checkFunction('discovery.accepts', accepts);
   checkFunction('discovery.recordEntries', recordEntries);
-  if (hasUdp && listen !== undefined && !isIpHost(listen.host)) {
+  if (hasUdp && !listen.every(({ host }) => isIpHost(host))) {
     throw invalid('with discovery, listen.host is an IP address');
   }
-  const mayMove = listen === undefined || listen.port === 0;
-  const udp = { v4, v5, hasUdp, topics, host, port: discoveryPort, mayMove };
+  const udp = { v4, v5, hasUdp, topics, listen, port: discoveryPort };
   const fixedEntries = topicDiscoveryEntries(topics ? TOPIC_DISCOVERY_VERSION : undefined);
   return { ...udp, dns: [...dns], resolver, lookup, accepts, fixedEntries, recordEntries };
 }

@@ -4,6 +4,7 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { Held } from '../base/recent.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import type { Endpoint } from '../io/tcp.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
 import type { Discv4ServiceEvent } from './discv4-options.ts';
@@ -24,6 +25,16 @@ const TOLD_MS = 60_000;
 
 export type DiscoveryVersionEvent = Discv4ServiceEvent | Discv5ServiceEvent;
 
+/** Where discovery listens. */
+export interface DiscoveryPlace extends Endpoint {
+  /** UDP; 0: any free one. */
+  readonly port: number;
+  /** Whether another port will do where that is taken. */
+  readonly mayMove: boolean;
+  /** At the same address; 0: the node does not listen. */
+  readonly tcpPort: number;
+}
+
 export interface DiscoveryServicesOptions {
   /** Which of them run. */
   readonly v4: boolean;
@@ -32,13 +43,8 @@ export interface DiscoveryServicesOptions {
   readonly topics: boolean;
   readonly key: Uint8Array;
   readonly env: Env;
-  readonly host: string;
-  /** UDP; 0: any free one. */
-  readonly port: number;
-  /** Whether another port will do where that is taken. */
-  readonly mayMove: boolean;
-  /** 0: the node does not listen. */
-  readonly tcpPort: number;
+  /** An address, or one of each family. */
+  readonly listen: readonly DiscoveryPlace[];
   readonly netRestrict: readonly string[] | undefined;
   readonly netDeny: readonly string[];
   /** The node's own record, asked each time. */
@@ -46,6 +52,8 @@ export interface DiscoveryServicesOptions {
   readonly bootnodes: readonly KadNode[];
   /** Nodes of earlier runs. */
   readonly seeds: readonly KadNode[];
+  /** Told where it listens before anything is sent: the record is in the first packets of v5. */
+  readonly bound: (udp: readonly Endpoint[]) => void;
   readonly onEvent: (version: DiscoveryVersion, event: DiscoveryVersionEvent) => void;
 }
 
@@ -56,14 +64,16 @@ export interface DiscoveryServicesOptions {
 export class DiscoveryServices {
   readonly #options: DiscoveryServicesOptions;
   readonly #running: RunningVersions;
+  readonly #udp: SharedUdp;
   readonly #told = new Held(MAX_TOLD);
   #isClosed = false;
 
   private constructor(options: DiscoveryServicesOptions) {
     this.#options = options;
-    const { v4, v5, key, env, host, port, tcpPort, netRestrict, netDeny, record } = options;
-    const { bootnodes, seeds, topics } = options;
-    const listen = new SharedUdp({ host, port });
+    const { v4, v5, key, env, netRestrict, netDeny, record, bootnodes, seeds, topics } = options;
+    const listen = new SharedUdp(options.listen.map(({ host, port }) => ({ host, port })));
+    this.#udp = listen;
+    const tcpPort = options.listen.map((place) => place.tcpPort);
     const shared = { key, env, listen, tcpPort, netRestrict, netDeny, record };
     const heard = (version: DiscoveryVersion) => (event: DiscoveryVersionEvent) =>
       this.#heard(version, event);
@@ -88,9 +98,11 @@ export class DiscoveryServices {
     try {
       return await new DiscoveryServices(options).#started();
     } catch (error) {
-      if (!options.mayMove || !isPeerlaneError(error, 'port-in-use')) throw error;
+      const mayMove = options.listen.some((place) => place.mayMove);
+      if (!mayMove || !isPeerlaneError(error, 'port-in-use')) throw error;
     }
-    return await new DiscoveryServices({ ...options, port: 0 }).#started();
+    const listen = options.listen.map((place) => (place.mayMove ? { ...place, port: 0 } : place));
+    return await new DiscoveryServices({ ...options, listen }).#started();
   }
 
   async #started(): Promise<this> {
@@ -106,9 +118,9 @@ export class DiscoveryServices {
     return this.#running.v5;
   }
 
-  /** UDP. */
-  get port(): number {
-    return this.#running.port;
+  /** Where it listens, with the ports in use. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#udp.endpoints;
   }
 
   /** Entries of the larger table: most nodes are in both. */
@@ -163,6 +175,7 @@ export class DiscoveryServices {
   }
 
   #heard(version: DiscoveryVersion, event: DiscoveryVersionEvent): void {
+    if (event.kind === 'listening') this.#options.bound(this.#udp.endpoints);
     if (event.kind === 'record-received' && version === 'v4') {
       this.#tell(this.v5, { ...event.node, record: event.record });
     }

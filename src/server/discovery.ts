@@ -42,8 +42,8 @@ export interface DiscoveryContext extends DiscoveryConfig {
   readonly notes: NodeNotes;
   readonly onEvent: (event: ServerEvent) => void;
   readonly local: LocalNode;
-  /** Told of the UDP socket before anything is sent: the record is in the first packets of v5. If it throws, so it will later. */
-  readonly bound: (udp: Endpoint) => void;
+  /** Told of the UDP sockets before anything is sent: the record is in the first packets of v5. If it throws, so it will later. */
+  readonly bound: (udp: readonly Endpoint[]) => void;
   readonly observations: Pick<Observations, 'found' | 'passedOver' | 'restricted'>;
   /** Says how many nodes the server would dial, and which it would not, and gets them. */
   readonly dialer: Pick<Dialer, 'demand' | 'offer' | 'leavesOut'>;
@@ -77,11 +77,11 @@ export class Discovery {
   }
 
   /**
-   * Binds the UDP socket; the port is that of `tcp` unless another was asked for.
+   * Binds the UDP sockets; the ports are those of `tcp` unless another was asked for.
    * @internal
    * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; what the node database throws
    */
-  async start(tcp: Endpoint | undefined): Promise<void> {
+  async start(tcp: readonly Endpoint[]): Promise<void> {
     this.#starting = this.#start(tcp);
     try {
       await this.#starting;
@@ -90,7 +90,7 @@ export class Discovery {
     }
   }
 
-  async #start(tcp: Endpoint | undefined): Promise<void> {
+  async #start(tcp: readonly Endpoint[]): Promise<void> {
     const { hasUdp, nodeDatabase, dialer } = this.#context;
     const signal = this.#closed.signal;
     if (hasUdp) {
@@ -119,9 +119,9 @@ export class Discovery {
     return this.#services;
   }
 
-  /** Where it listens, by both versions. */
-  get endpoint(): Endpoint | undefined {
-    return this.#services && { host: this.#context.host, port: this.#services.port };
+  /** Where it listens, by both versions. @internal */
+  get endpoints(): readonly Endpoint[] {
+    return this.#services?.endpoints ?? [];
   }
 
   /** What `Server.diagnose` wants to know of either version that runs. @internal */
@@ -228,13 +228,16 @@ export class Discovery {
     throw new PeerlaneError('closed', 'discovery v4 is off; `discovery.v5` is what runs');
   }
 
-  async #bound(tcp: Endpoint | undefined, seeds: readonly KadNode[]): Promise<DiscoveryServices> {
-    const { bootnodes, local } = this.#context;
-    // A TCP port that the system has chosen may be another's UDP port.
-    const { port = tcp?.port ?? 0, mayMove } = this.#context;
+  async #bound(tcp: readonly Endpoint[], seeds: readonly KadNode[]): Promise<DiscoveryServices> {
+    const { bootnodes, local, bound, port: udpPort, listen } = this.#context;
+    const places = listen.map(({ host, port: asked }) => {
+      const tcpPort = tcp.find((one) => one.host === host)?.port ?? 0;
+      // A TCP port that the system has chosen may be another's UDP port.
+      return { host, port: udpPort ?? tcpPort, tcpPort, mayMove: udpPort === undefined && asked === 0 };
+    });
     return await DiscoveryServices.start({
-      ...this.#context,
-      ...{ port, mayMove: mayMove && this.#context.port === undefined, tcpPort: tcp?.port ?? 0 },
+      ...{ ...this.#context, listen: places },
+      bound: (udp) => unlessError(() => bound(udp)),
       record: () => local.record,
       ...{ bootnodes: bootnodes.filter(hasAddress).map(kadNodeOf), seeds },
       onEvent: (_, event) => this.#heard(event),
@@ -242,8 +245,7 @@ export class Discovery {
   }
 
   #heard(event: DiscoveryVersionEvent): void {
-    const { notes, local, onEvent, bound } = this.#context;
-    if (event.kind === 'listening') unlessError(() => bound(event));
+    const { notes, local, onEvent } = this.#context;
     if (event.kind === 'listener-failed' || event.kind === 'talk-failed') onEvent(event);
     else notes.discovered(event);
     if (event.kind === 'node-unreached') this.#unreached(event.node);

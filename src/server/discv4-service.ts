@@ -7,6 +7,7 @@ import {
   type Discv4Stats,
   type PingResult,
   packetCryptoBeside,
+  type WireEndpoint,
 } from '../discv4/index.ts';
 import { isPublicKey, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
@@ -15,6 +16,7 @@ import type { NodeMetrics } from '../observe/index.ts';
 import { type CallOptions, isNamedOf, PING, type PingOptions } from './discovery-calls.ts';
 import { discoveryMetrics } from './discovery-metrics.ts';
 import { checkDiscv4Options, type Discv4ServiceConfig, type Discv4ServiceOptions } from './discv4-options.ts';
+import { familyOf } from './endpoint-votes.ts';
 import { toldHost } from './listen-host.ts';
 import { resolveRecord } from './resolve-record.ts';
 import { ServiceCore } from './service-core.ts';
@@ -207,8 +209,7 @@ export class Discv4Service implements AsyncDisposable {
 }
 
 function engineOf(config: Discv4ServiceConfig, core: ServiceCore<Discv4Engine>): Discv4Engine {
-  const { key, listen, env, limits, tcpPort, reaches, onEvent } = config;
-  const ip = toldHost(listen.host);
+  const { key, env, limits, reaches, onEvent } = config;
   const crypto = packetCryptoBeside(key, (batch, results) => {
     try {
       engine.complete(batch, results, env.now());
@@ -221,7 +222,7 @@ function engineOf(config: Discv4ServiceConfig, core: ServiceCore<Discv4Engine>):
     host: {
       send: (packet, to) => core.send(packet, to),
       localRecord: () => core.latestRecord,
-      localEndpoint: () => ({ ip, udpPort: core.port, tcpPort }),
+      localEndpoint: ownEndpoint(config),
       reaches,
       event: (event) => {
         if (event.kind === 'node-answered') core.answered(event.node, event.seenAs);
@@ -230,4 +231,16 @@ function engineOf(config: Discv4ServiceConfig, core: ServiceCore<Discv4Engine>):
     },
   });
   return engine;
+}
+
+/** What Pings to an address name as the node's own: where it listens by that family, if it does. */
+function ownEndpoint({ listen, tcpPorts }: Discv4ServiceConfig): (to: string) => WireEndpoint {
+  const hosts = listen.endpoints.map(({ host }) => toldHost(host));
+  return (to) => {
+    const at = Math.max(
+      0,
+      hosts.findIndex((host) => familyOf(host) === familyOf(to)),
+    );
+    return { ip: hosts[at], udpPort: listen.endpoints[at]?.port ?? 0, tcpPort: tcpPorts[at] ?? 0 };
+  };
 }

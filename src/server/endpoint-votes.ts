@@ -32,6 +32,9 @@ export interface Prediction {
 export const IP_FAMILIES = [4, 6] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
 
+/** Of the text of an address. */
+export const familyOf = (ip: string): IpFamily => (ip.includes(':') ? 6 : 4);
+
 interface Located extends SeenEndpoint {
   readonly family: IpFamily;
   readonly reach: number;

@@ -7,11 +7,18 @@ import type { ReputationDecision } from './reputation.ts';
 /** What of discovery has failed: a source, the name of a bootnode, the node's own record. */
 export type DiscoveryPart = NodeSourceName | 'bootnode' | 'record';
 
+/** As the properties of `Server`. */
+export interface ServerNames {
+  readonly enode: string;
+  readonly enodes: readonly string[];
+  readonly enr: string;
+}
+
 /** What a server tells an observer. */
 export type ServerEvent =
-  | { readonly kind: 'listening'; readonly enode: string; readonly enr: string }
+  | ({ readonly kind: 'listening' } & ServerNames)
   /** Others see a server that listens on all addresses, or one behind a router, at an address that its record did not name. */
-  | { readonly kind: 'endpoint-changed'; readonly enode: string; readonly enr: string }
+  | ({ readonly kind: 'endpoint-changed' } & ServerNames)
   | { readonly kind: 'peer-connected'; readonly peer: PeerInfo }
   | {
       readonly kind: 'peer-disconnected';

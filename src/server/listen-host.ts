@@ -96,28 +96,3 @@ export function reachesFrom(host: string): (ip: string) => boolean {
     return to !== undefined && (isOfBoth || to.length === from.length);
   };
 }
-
-/**
- * Whoever reads a record writes to its address: without a socket of that family nothing comes.
- * @param host where the node listens
- * @param name of the option, for errors
- * @throws PeerlaneError `invalid-argument`
- */
-export function requireReached(externalIp: string, host: string, name = 'externalIp'): void {
-  if (reachesFrom(host)(externalIp)) return;
-  throw invalidArgument(`${name}: nobody reaches ${host}, where the node listens, at ${externalIp}`);
-}
-
-/**
- * The canonical text of the address at which others reach a node.
- * @param host where the node listens, if it does
- * @param name of the option, for errors
- * @throws PeerlaneError `invalid-argument`
- */
-export function checkedExternalIp(externalIp: string, host: string | undefined, name = 'externalIp'): string {
-  const address = typeof externalIp === 'string' ? hostIpOf(externalIp) : undefined;
-  if (address === undefined) throw invalidArgument(`${name} is not the IP address of a host`);
-  if (host === undefined) throw invalidArgument(`${name} is given, but the node listens nowhere`);
-  requireReached(address, host, name);
-  return address;
-}

@@ -16,6 +16,7 @@ import type { Endpoint } from '../io/tcp.ts';
 import type { Majority } from './endpoint-ballot.ts';
 import {
   EndpointVotes,
+  familyOf,
   IP_FAMILIES,
   type IpFamily,
   type Prediction,
@@ -34,8 +35,6 @@ const LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['0.0.0.0', '127.0.0.1'],
   ['::', '::1'],
 ]);
-
-const familyOf = (host: string): IpFamily => (host.includes(':') ? 6 : 4);
 
 /** Ports; one that is undefined: the node does not listen there. */
 interface Ports {
@@ -60,40 +59,45 @@ export interface LocalEndpoints extends Ports {
 
 export const NOWHERE: LocalEndpoints = { host: '0.0.0.0', tcp: undefined, udp: undefined };
 
+/** Where a node listens by TCP, by UDP, or at the same addresses by both; port 0: not yet. */
+export function placesOf(tcp: readonly Endpoint[], udp: readonly Endpoint[]): LocalEndpoints[] {
+  const portAt = (host: string, endpoints: readonly Endpoint[]) =>
+    endpoints.find((one) => one.host === host)?.port || undefined;
+  return (tcp.length > 0 ? tcp : udp).map(({ host }) => ({
+    ...{ host, tcp: portAt(host, tcp), udp: portAt(host, udp) },
+  }));
+}
+
 /**
- * Of a node that listens at one address or, for discovery alone, at one of each family.
- * @param tcp the TCP port that is named, 0: none
- * @param externalIp where others reach the node, if that is known
+ * Of a node that listens at one place, or at one of each family.
+ * @param externalIps where others reach the node, one address of a family, as far as that is known
  */
-export function endpointsOfSockets(
-  sockets: readonly Endpoint[],
-  tcp: number,
-  externalIp?: string,
-): LocalEndpoints {
-  const all = sockets.map(({ host, port }) => ({ host, tcp: tcp || undefined, udp: port || undefined }));
-  const isThere = ({ host }: LocalEndpoints) =>
-    externalIp !== undefined && familyOf(host) === familyOf(externalIp);
-  const own = all.find(isThere) ?? all[0] ?? NOWHERE;
-  const other = all.find((one) => one !== own);
-  if (externalIp === undefined) return { ...own, beside: other };
-  return { ...own, host: externalIp, known: 'endpoint', beside: other ?? portsBeside(own) };
-}
-
-/** @param externalIp where others reach the node, if that is known */
 export function endpointsOf(
-  listener: Endpoint | undefined,
-  discovery: Endpoint | undefined,
-  externalIp?: string,
+  places: readonly LocalEndpoints[],
+  externalIps: readonly string[] = [],
 ): LocalEndpoints {
-  const { host } = listener ?? discovery ?? NOWHERE;
-  const own = { host, tcp: listener?.port, udp: discovery?.port };
-  if (externalIp === undefined) return own;
-  return { ...own, host: externalIp, known: 'endpoint', beside: portsBeside(own) };
+  const isAlone = places.length === 1;
+  const all = places.flatMap((place) => {
+    const told = externalIps.filter((ip) => isAlone || familyOf(ip) === familyOf(place.host));
+    return told.length === 0 ? [place] : told.map((host) => ({ ...place, host, known: 'endpoint' as const }));
+  });
+  const own = all.find(({ known }) => known !== undefined) ?? all[0] ?? NOWHERE;
+  const other = all.find((one) => one !== own);
+  const [only] = places;
+  const isElsewhere = isAlone && own !== only;
+  return { ...own, beside: other ?? (isElsewhere ? only && portsBeside(only) : undefined) };
 }
 
-/** The ports of a node by the family of which its external address is not. @param own where it listens */
-export function portsBeside({ host, tcp, udp }: LocalEndpoints): Ports | undefined {
-  return host === EVERY_IP ? { tcp, udp } : undefined;
+/** What there is of a node by the family of which its external address is not. @param own where it listens */
+export function portsBeside({ host, tcp, udp, beside }: LocalEndpoints): LocalEndpoints['beside'] {
+  return beside ?? (host === EVERY_IP ? { tcp, udp } : undefined);
+}
+
+/** The same places, that of IPv4 first if there is one: a router maps its ports. */
+export function ipv4First({ beside, ...own }: LocalEndpoints): LocalEndpoints {
+  const { host } = beside ?? {};
+  if (beside === undefined || host === undefined || familyOf(host) === 6) return { ...own, beside };
+  return { ...beside, host, beside: own };
 }
 
 /** The entries of the record (EIP-778) of a node that listens there: each family has its own, whatever the other's are. */
@@ -258,14 +262,35 @@ export class LocalNode {
 
   /** `enode://...`: see `Server.enode`. */
   get enode(): string {
-    const { host, tcp = 0, udp = 0 } = this.#endpoints;
+    return this.enodes[0];
+  }
+
+  /** See `Server.enodes`. */
+  get enodes(): readonly [string, ...string[]] {
+    const { host, beside } = this.#endpoints;
+    const isOfBoth = host === EVERY_IP && beside === undefined;
+    const families = isOfBoth || familyOf(host) === 4 ? IP_FAMILIES : IP_FAMILIES.toReversed();
+    const [first, ...others] = families.flatMap((family) => this.#reachedBy(family) ?? []);
+    if (first !== undefined) return [this.#enodeAt(first), ...others.map((one) => this.#enodeAt(one))];
+    const there = beside?.host === undefined ? [] : [{ ...beside, host: beside.host }];
+    return [this.#enodeAt(this.#endpoints), ...there.map((one) => this.#enodeAt(one))];
+  }
+
+  /** Where others reach the node by a family, if that is known. */
+  #reachedBy(family: IpFamily): LocalEndpoints | undefined {
+    const own = endpointsBy(family, this.#endpoints);
+    if (own === undefined) return undefined;
+    const isEverywhere = LOOPBACK.has(own.host);
+    if (!isEverywhere && !mayLearn(own)) return own;
+    const { ip, udp, ip6, udp6 } = this.#entries;
+    const [seen, port] = family === 4 ? [ip, udp] : [ip6, udp6];
+    if (seen !== undefined) return { host: seen, tcp: own.tcp, udp: port ?? own.udp };
+    return isEverywhere ? undefined : own;
+  }
+
+  #enodeAt({ host, tcp: tcpPort = 0, udp: udpPort = 0 }: LocalEndpoints): string {
     const { publicKey } = this.#local;
-    const here = LOOPBACK.get(host);
-    const isKnown = here === undefined && !mayLearn(this.#endpoints);
-    if (isKnown) return formatEnode({ publicKey, host, tcpPort: tcp, udpPort: udp });
-    const { ip, udp: udp4, ip6, udp6 } = this.#entries;
-    const udpPort = (ip === undefined ? udp6 : udp4) ?? udp;
-    return formatEnode({ publicKey, host: ip ?? ip6 ?? here ?? host, tcpPort: tcp, udpPort });
+    return formatEnode({ publicKey, host: LOOPBACK.get(host) ?? host, tcpPort, udpPort });
   }
 
   /** What enough networks of the Internet say at present of where the node is, and whether its record has it from others. */

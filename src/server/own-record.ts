@@ -2,14 +2,14 @@ import { toBareHex } from '../base/bytes.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
-import { endpointsOfSockets, LocalNode } from './local-node.ts';
+import { endpointsOf, LocalNode, placesOf } from './local-node.ts';
 import type { ServiceConfig, ServiceEvent } from './service-options.ts';
 import { ServiceRecord } from './service-record.ts';
 import type { SharedUdp } from './shared-udp.ts';
 
 type Config = Pick<
   ServiceConfig<never, ServiceEvent>,
-  'key' | 'env' | 'listen' | 'record' | 'externalIp' | 'tcpPort' | 'onEvent'
+  'key' | 'env' | 'listen' | 'record' | 'externalIps' | 'tcpPorts' | 'onEvent'
 >;
 
 interface Service {
@@ -56,9 +56,10 @@ class SocketRecord {
   /** @param sockets which know where they are; port 0: not yet */
   listens({ endpoints }: SharedUdp): void {
     const configs = this.#told.map(({ config }) => config);
-    const externalIp = configs.map((config) => config.externalIp).find((ip) => ip !== undefined);
-    const tcpPort = configs.map((config) => config.tcpPort).find((port) => port !== 0) ?? 0;
-    this.#local.listens(endpointsOfSockets(endpoints, tcpPort, externalIp));
+    const external = configs.find(({ externalIps }) => externalIps.length > 0);
+    const { tcpPorts = [] } = configs.find(({ tcpPorts: ports }) => ports.some((port) => port !== 0)) ?? {};
+    const tcp = endpoints.map(({ host }, i) => ({ host, port: tcpPorts[i] ?? 0 }));
+    this.#local.listens(endpointsOf(placesOf(tcp, endpoints), external?.externalIps));
   }
 
   answered(voter: StatedEndpoint, seenAs: StatedEndpoint): void {

@@ -1,3 +1,4 @@
+import type { Endpoint } from '../io/tcp.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { Discv4Service } from './discv4-service.ts';
 import type { Discv5Service } from './discv5-service.ts';
@@ -19,9 +20,9 @@ export class RunningVersions implements AsyncDisposable {
     return [this.v4, this.v5].filter((service) => service !== undefined);
   }
 
-  /** Of their socket. */
-  get port(): number {
-    return this.all[0]?.port ?? 0;
+  /** Of their sockets. */
+  get endpoints(): readonly Endpoint[] {
+    return this.all[0]?.endpoints ?? [];
   }
 
   /** Starts them, or closes all. @throws PeerlaneError as `start` of the services */

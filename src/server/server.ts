@@ -4,7 +4,7 @@ import { signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
-import { addressRefused, type Endpoint, type Listener, listenTcp, type Wire } from '../io/tcp.ts';
+import { addressRefused, type Wire } from '../io/tcp.ts';
 import type { ServerMetrics } from '../observe/index.ts';
 import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
@@ -15,16 +15,14 @@ import { type Budgets, budgetsOf } from './budgets.ts';
 import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connector } from './connector.ts';
-import { type Diagnosis, diagnose, widestOf } from './diagnosis.ts';
+import { type Diagnosis, diagnose } from './diagnosis.ts';
 import { type DialTarget, hostsOf, withRecordEndpoints } from './dial-target.ts';
 import { Dialer } from './dialer.ts';
 import type { DialFailure } from './dialer-options.ts';
 import { Discovery } from './discovery.ts';
 import type { ServerEvent } from './events.ts';
 import { Lanes } from './lanes.ts';
-import { endpointsOf, type LocalEndpoints, LocalNode } from './local-node.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
-import { NodeNat } from './nat/node-nat.ts';
 import { mayBeDialed } from './net-restrict.ts';
 import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
@@ -35,6 +33,7 @@ import { Reception } from './reception.ts';
 import type { ReputationHistory } from './reputation.ts';
 import { type MeteredParts, ServerMeter } from './server-meter.ts';
 import { Trusted } from './trusted.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 /**
  * A devp2p node: listens, dials the nodes it is given and keeps them dialed, takes peers through handshake and
@@ -47,8 +46,7 @@ import { Trusted } from './trusted.ts';
  */
 export class Server implements AsyncDisposable {
   readonly #config: ServerConfig;
-  readonly #local: LocalNode;
-  readonly #nat: NodeNat;
+  readonly #whereabouts: Whereabouts;
   readonly #notes: NodeNotes;
   readonly #discovery: Discovery | undefined;
   readonly #lanes: Lanes;
@@ -64,7 +62,6 @@ export class Server implements AsyncDisposable {
   readonly #conduct: Conduct;
   /** Not dialed for that. */
   readonly #trusted = new Trusted();
-  #listener: Listener | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
 
@@ -78,17 +75,16 @@ export class Server implements AsyncDisposable {
     this.#connector = new Connector({
       ...this.#config,
       ...{ lanes: this.#lanes, budgets, traffic: meter.traffic },
-      listenPort: () => this.#listener?.port ?? 0,
+      listenPort: (ip) => this.#whereabouts.portFor(ip),
       banOfAddress: (ip) => this.#conduct.banOfAddress(ip),
       ownerOf: (dialed) => this.#reception.ownerOf(dialed),
     });
     this.#peers = new PeerSet(this.#config);
-    const { key, env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
+    const { env, maxPendingPeers: maxPending, discovery, nodeDatabase: database } = this.#config;
     this.#observations = new Observations(env);
     this.#bans = new Bans(env);
     for (const node of this.#config.trustedNodes) this.#trusted.add(node);
     this.#notes = new NodeNotes(database, env);
-    const failed = (error: unknown): void => this.#recordFailed(error);
     const { onEvent } = this.#config;
     const tell = (event: ServerEvent): void => {
       this.#observations.heard(event);
@@ -106,12 +102,11 @@ export class Server implements AsyncDisposable {
       drop: (key, error) => this.#peers.get(key)?.disconnect(error),
       banned: () => this.#banStore.changed(),
     });
-    const moved = () => onEvent({ kind: 'endpoint-changed', enode: this.enode, enr: this.enr });
-    this.#local = new LocalNode({
-      ...{ key, env, database, failed, moved },
-      ...{ fixedEntries: discovery?.fixedEntries, entries: discovery?.recordEntries },
+    this.#whereabouts = new Whereabouts({
+      ...{ ...this.#config, onEvent: tell },
+      accept: (wire) => this.#accept(wire),
+      failed: (error) => this.#recordFailed(error),
     });
-    this.#nat = new NodeNat({ ...this.#config, local: this.#local, moved, failed, onEvent: tell });
     this.#dialer = new Dialer({
       env,
       maxPending,
@@ -128,7 +123,7 @@ export class Server implements AsyncDisposable {
       moved: (target) => this.#observations.moved(target),
       searched: (target, error) => this.#observations.notMoved(target, error),
     });
-    const [local, notes, dialer, publicKey] = [this.#local, this.#notes, this.#dialer, this.id];
+    const [{ local }, notes, dialer, publicKey] = [this.#whereabouts, this.#notes, this.#dialer, this.id];
     const [observations, trusted, conduct] = [this.#observations, this.#trusted, this.#conduct];
     this.#reception = new Reception({
       ...{ env, maxPending, onEvent, allows: this.#config.allows, publicKey, trusted, conduct, meter },
@@ -143,8 +138,8 @@ export class Server implements AsyncDisposable {
     if (discovery?.hasUdp !== true) for (const node of bootnodes) this.#dialer.add(targetOf(node), false);
     for (const node of staticNodes) this.#dialer.add(targetOf(node), true);
     const shared = { ...this.#config, bootnodes, staticNodes, local, notes, dialer, publicKey, observations };
-    const bound = (udp: Endpoint) => this.#local.listens(this.#endpointsWith(udp));
-    this.#discovery = discovery && new Discovery({ ...shared, ...discovery, bound });
+    this.#discovery =
+      discovery && new Discovery({ ...shared, ...discovery, bound: (udp) => this.#whereabouts.bound(udp) });
   }
 
   /**
@@ -157,46 +152,28 @@ export class Server implements AsyncDisposable {
     this.#state = 'running';
     const { listen, onEvent } = this.#config;
     try {
-      await this.#local.load();
+      await this.#whereabouts.local.load();
       await this.#banStore.load();
       this.#requireOpen();
-      if (listen !== undefined) await this.#listen(listen);
-      await this.#discovery?.start(this.#listener);
+      await this.#whereabouts.open();
       this.#requireOpen();
-      this.#local.listens(this.#endpoints);
+      await this.#discovery?.start(this.#whereabouts.tcp);
+      this.#requireOpen();
+      this.#whereabouts.bound(this.#discovery?.endpoints ?? []);
       // Whoever is told of anything may close the server.
       this.#requireOpen();
-      if (listen !== undefined) onEvent({ kind: 'listening', enode: this.enode, enr: this.enr });
+      if (listen.length > 0) onEvent({ kind: 'listening', ...this.#whereabouts.names });
       this.#requireOpen();
       this.#dialer.start();
       this.#requireOpen();
       this.#discovery?.wake();
-      this.#nat.start(this.#endpoints);
+      this.#whereabouts.map();
       this.#requireOpen();
     } catch (error) {
       const isClosed = this.#isClosed;
       await this.close();
       throw isClosed ? closedWhileStarting() : error;
     }
-  }
-
-  get #endpoints(): LocalEndpoints {
-    return this.#endpointsWith(this.#discovery?.endpoint);
-  }
-
-  #endpointsWith(udp: Endpoint | undefined): LocalEndpoints {
-    return endpointsOf(this.#listener, udp, this.#config.externalIp);
-  }
-
-  async #listen(listen: Endpoint): Promise<void> {
-    const listener = await listenTcp(listen, {
-      accept: (wire) => this.#accept(wire),
-      failed: (error) => this.#config.onEvent({ kind: 'listener-failed', error }),
-    });
-    if (this.#isClosed) await listener.close();
-    this.#requireOpen();
-    this.#listener = listener;
-    this.#connector.listens();
   }
 
   #accept(wire: Wire): void {
@@ -222,20 +199,25 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * `enode://...` with `externalIp` or the address that the server listens on, and its port, 0 when it does not listen.
-   * When it listens on all of them, it is the address at which enough nodes say that they see it, and until then loopback.
+   * `enode://...` with `externalIp` or the address that the server listens on, of two the first, and its port, 0 when it does not
+   * listen. When it listens on all of them, it is the address at which enough nodes say that they see it, and until then loopback.
    * `discport` is the port of discovery where that is another, and 0 without discovery.
    */
   get enode(): string {
-    return this.#local.enode;
+    return this.#whereabouts.local.enode;
+  }
+
+  /** As `enode`, which is the first, one for each family by which others reach the server, as far as it knows. */
+  get enodes(): readonly string[] {
+    return this.#whereabouts.local.enodes;
   }
 
   /**
-   * The node's record in text form (EIP-778), with `externalIp` or the address that it listens on. When it listens on
-   * all of them, the record has an address as soon as enough nodes say at which one they see it.
+   * The node's record in text form (EIP-778), with `externalIp` or the address that it listens on, for each family. When it listens
+   * on all of them, the record has an address as soon as enough nodes say at which one they see it.
    */
   get enr(): string {
-    return this.#local.record.toString();
+    return this.#whereabouts.local.record.toString();
   }
 
   /** Finds nodes; undefined when that is off. */
@@ -385,17 +367,13 @@ export class Server implements AsyncDisposable {
     const { maxPeers, bootnodes, staticNodes } = this.#config;
     const { kept: missing, all: candidates, shunned } = this.#dialer.waiting;
     const { v4, v5, clockSkew } = this.#discovery?.facts ?? {};
-    const { ip, ip6 } = this.#local.record.entries();
     const isDiscovering = this.#discovery?.hasSources === true;
     const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
     return diagnose({
       ...this.#observations.facts(),
       ...this.#peers.counts,
       ...{ maxPeers, missing, candidates, shunned, v4, v5, clockSkew },
-      listens: this.#listener !== undefined,
-      port: this.#listener?.port ?? 0,
-      ownAddress: widestOf([ip, ip6]),
-      outside: this.#local.fromOutside(),
+      ...this.#whereabouts.facts,
       hasSources: hasNodes || isDiscovering,
       hasOthers: bootnodes.length > 0 || candidates > missing || isDiscovering,
     });
@@ -443,17 +421,16 @@ export class Server implements AsyncDisposable {
     this.#state = 'closed';
     this.#ending.close();
     this.#meter.close();
-    const listening = this.#listener?.close();
+    const gone = this.#whereabouts.close();
     this.#reception.close();
     this.#dialer.close();
-    const unmapped = this.#nat.close();
     const undiscovered = this.#discovery?.close();
     const connections = [...this.#connector.connections];
     for (const connection of connections) {
       connection.close(new PeerlaneError('server-closing', 'the server is closing'));
     }
     await Promise.all(connections.map(({ finished }) => finished));
-    await Promise.all([listening, undiscovered, unmapped, this.#banStore.close()]);
+    await Promise.all([gone, undiscovered, this.#banStore.close()]);
   }
 
   #recordFailed(error: unknown): void {

@@ -18,10 +18,9 @@ import { detached } from '../base/observer.ts';
 import type { Rate } from '../base/rate-limit.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import type { Endpoint } from '../io/tcp.ts';
 import { type KadNode, kadNode, reachedNode } from '../kad/index.ts';
 import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
-import { checkedExternalIp, reachesFrom } from './listen-host.ts';
+import { checkedExternalIps } from './listen-endpoints.ts';
 import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
 import { SharedUdp, type UdpListen } from './shared-udp.ts';
 
@@ -38,12 +37,12 @@ export interface ServiceOptions<Limits extends string, Event> extends NetRestric
    */
   readonly listen: UdpListen | SharedUdp;
   /**
-   * The IP address at which others reach the node, for its record; default: the one that it listens on, or, where these
-   * are all, what enough nodes say that have answered its Pings. Not together with `record`.
+   * The IP address at which others reach the node, or one of each family, for its record; default: the one that it listens on,
+   * or, where these are all, what enough nodes say that have answered its Pings. Not together with `record`.
    */
-  readonly externalIp?: string | undefined;
-  /** The TCP port that Pings and the default record name; default 0, none. */
-  readonly tcpPort?: number;
+  readonly externalIp?: string | readonly string[] | undefined;
+  /** The TCP port that Pings and the default record name, or one for each address of `listen`; default 0, none. */
+  readonly tcpPort?: number | readonly number[];
   /** The node's record, asked each time; default: one with the address and the ports, which counts up with the time. */
   readonly record?: () => NodeRecord;
   /** enode URLs or records of nodes to begin with. */
@@ -86,12 +85,14 @@ export interface ServiceConfig<Limits extends string, Event> {
   readonly key: Uint8Array;
   /** Its hosts are the one text of an address, which may have a zone. */
   readonly listen: SharedUdp;
-  readonly externalIp: string | undefined;
+  /** None, one, or one of each family. */
+  readonly externalIps: readonly string[];
   /** Whether it has to do with an address. */
   readonly allows: AddressRule;
   /** Whether it does, and the socket sends there. */
   readonly reaches: AddressRule;
-  readonly tcpPort: number;
+  /** By the addresses of `listen`; 0: none. */
+  readonly tcpPorts: readonly number[];
   readonly record: (() => NodeRecord) | undefined;
   readonly seeds: readonly KadNode[];
   readonly limits: Partial<Readonly<Record<Limits, Rate>>>;
@@ -128,7 +129,6 @@ export function checkServiceOptions<Limits extends string, Event>(
     const listen = given instanceof SharedUdp ? given : new SharedUdp(given);
     const allows = checkNetRestrict(options);
     const reaches: AddressRule = (ip) => listen.reaches(ip) && allows(ip);
-    checkPort('tcpPort', tcpPort);
     if (record !== undefined) checkFunction('record', record);
     if (record !== undefined && externalIp !== undefined) {
       throw invalidArgument('externalIp is given, and record too, which says where the node is');
@@ -138,19 +138,23 @@ export function checkServiceOptions<Limits extends string, Event>(
     const nodeHere = (source: NodeSource) => nodeOf(source, reaches);
     return {
       key: key.slice(),
-      ...{ listen, allows, reaches, tcpPort, record, limits: checkedLimits(limits, limitNames), env },
-      externalIp: externalIp === undefined ? undefined : externalIpOf(externalIp, listen),
+      ...{ listen, allows, reaches, record, limits: checkedLimits(limits, limitNames), env },
+      tcpPorts: checkedTcpPorts(tcpPort, listen),
+      externalIps: checkedExternalIps(
+        externalIp,
+        listen.endpoints.map(({ host }) => host),
+      ),
       seeds: [...readEach('bootnodes', bootnodes, nodeHere), ...readEach('seeds', seeds, nodeHere)],
       onEvent: detached(onEvent),
     };
   });
 }
 
-function externalIpOf(externalIp: string, { endpoints, host }: SharedUdp): string {
-  const isReached = ({ host: from }: Endpoint) =>
-    typeof externalIp === 'string' && reachesFrom(from)(externalIp);
-  const reached = endpoints.find(isReached);
-  return checkedExternalIp(externalIp, reached?.host ?? host);
+function checkedTcpPorts(tcpPort: number | readonly number[], { endpoints }: SharedUdp): readonly number[] {
+  const all = typeof tcpPort === 'object' ? [...tcpPort] : endpoints.map(() => tcpPort);
+  for (const port of all) checkPort('tcpPort', port);
+  if (all.length === endpoints.length) return all;
+  throw invalidArgument(`tcpPort has ${all.length} ports, and listen ${endpoints.length} addresses`);
 }
 
 function checkedLimits<Limits extends string>(

@@ -1,8 +1,8 @@
-import { checkNames, checkPort, invalidArgument, type NamesOf, readEach, reading } from '../base/checks.ts';
+import { invalidArgument, reading } from '../base/checks.ts';
 import type { PeerlaneError } from '../base/errors.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { UdpEvents, UdpOptions } from '../io/udp.ts';
-import { checkedListenHost, isIpHost, reachesFrom } from './listen-host.ts';
+import { checkedListen, reachesFromAny, requireIp } from './listen-endpoints.ts';
 import type { AddressRule } from './net-restrict.ts';
 import { bindEach, type UdpSockets } from './udp-sockets.ts';
 
@@ -16,8 +16,6 @@ export interface UdpMember {
 /** An IP address and a UDP port (0: any free one), or two: one of IPv4 and one of IPv6. */
 export type UdpListen = UdpOptions | readonly UdpOptions[];
 
-const LISTEN: NamesOf<UdpOptions> = { host: true, port: true };
-
 /**
  * A UDP socket for both versions of discovery, or two, for IPv4 and IPv6: given to two services as `listen`, it is bound by the one
  * that starts first, and closed by the one that closes last. A datagram goes to the first that says it is its own; version 5 is
@@ -30,15 +28,15 @@ const LISTEN: NamesOf<UdpOptions> = { host: true, port: true };
  */
 export class SharedUdp {
   readonly #listen: readonly UdpOptions[];
-  readonly #ways: readonly AddressRule[];
+  readonly #reaches: AddressRule;
   readonly #members: UdpMember[] = [];
   #binding: Promise<UdpSockets> | undefined;
   #sockets: UdpSockets | undefined;
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor(listen: UdpListen) {
-    this.#listen = checkedListen(listen);
-    this.#ways = this.#listen.map(({ host }) => reachesFrom(host));
+    this.#listen = reading('listen', () => checkedListen(listen).map(requireIp));
+    this.#reaches = reachesFromAny(this.#listen.map(({ host }) => host));
   }
 
   /** The first address. */
@@ -58,13 +56,13 @@ export class SharedUdp {
 
   get #first(): Endpoint {
     const [first] = this.endpoints;
-    if (first === undefined) throw noAddress();
+    if (first === undefined) throw invalidArgument('listen has no address');
     return first;
   }
 
   /** Whether there is a way to an IP address, by its family. @internal */
   reaches(ip: string): boolean {
-    return this.#ways.some((isWay) => isWay(ip));
+    return this.#reaches(ip);
   }
 
   /** @internal */
@@ -136,28 +134,4 @@ class Membership implements UdpSockets {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function checkedListen(listen: UdpListen): readonly UdpOptions[] {
-  return reading('listen', () => {
-    if (!Array.isArray(listen)) return [checkedAddress(listen as UdpOptions, 'listen')];
-    const all = readEach('listen', listen, (one: UdpOptions) => checkedAddress(one, 'listen'));
-    if (all.length === 0) throw noAddress();
-    const families = new Set(all.map(({ host }) => host.includes(':')));
-    if (families.size === all.length) return all;
-    throw invalidArgument('listen has two addresses of one family: it takes one of IPv4 and one of IPv6');
-  });
-}
-
-function checkedAddress(address: UdpOptions, name: string): UdpOptions {
-  checkNames(name, address, LISTEN);
-  const { host: given, port } = address;
-  const host = checkedListenHost(given, `${name}.host`);
-  if (!isIpHost(host)) throw invalidArgument(`${name}.host is not an IP address`);
-  checkPort(`${name}.port`, port);
-  return { host, port };
-}
-
-function noAddress(): PeerlaneError {
-  return invalidArgument('listen has no address');
 }

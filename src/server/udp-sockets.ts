@@ -1,6 +1,8 @@
 /** The UDP sockets of a node: one, or one for each family of addresses. */
+import { allOpen } from '../base/all-open.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { bindUdp, type UdpEvents, type UdpOptions, type UdpSocket } from '../io/udp.ts';
+import { oneFamilyEach } from './listen-endpoints.ts';
 
 export interface UdpSockets extends AsyncDisposable {
   /** Where they are bound, in the order that was asked for. */
@@ -46,12 +48,5 @@ class BoundSockets implements UdpSockets {
  * @throws PeerlaneError as `bindUdp`
  */
 export async function bindEach(listen: readonly UdpOptions[], events: UdpEvents): Promise<UdpSockets> {
-  const isIpv6Only = listen.length > 1;
-  const bindings = listen.map((at) => bindUdp({ ...at, isIpv6Only: isIpv6Only && isIpv6(at) }, events));
-  const bound = await Promise.allSettled(bindings);
-  const sockets = bound.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const failure = bound.find((one) => one.status === 'rejected');
-  if (failure === undefined) return new BoundSockets(sockets);
-  await Promise.all(sockets.map((socket) => socket.close()));
-  throw failure.reason;
+  return new BoundSockets(await allOpen(oneFamilyEach(listen).map((at) => bindUdp(at, events))));
 }

@@ -15,9 +15,11 @@ export interface Bootnode {
   readonly enr: string;
 }
 
-/** Starts `listen --json` on a free port. */
+const LISTEN = ['--listen', '127.0.0.1:0'];
+
+/** Starts `listen --json`, on a free port unless `--listen` says where. */
 export async function bootnode(...args: readonly string[]): Promise<Bootnode> {
-  const cli = new Cli(['listen', '--listen', '127.0.0.1:0', '--json', ...args]);
+  const cli = new Cli(['listen', ...(args.includes('--listen') ? [] : LISTEN), '--json', ...args]);
   const { enode, enr } = await cli.event(({ event }) => event === 'listening');
   return { cli, enode: String(enode), enr: String(enr) };
 }

@@ -25,12 +25,13 @@ const enodeAt = (host: string) => `enode://${KEY}@${host}:30303`;
 describe('a host name that is asked by discovery', () => {
   it.each([
     ['any socket', undefined, '192.0.2.1'],
-    ['IPv4', '127.0.0.1', '192.0.2.1'],
-    ['IPv6', '::1', '2001:db8::1'],
-    ['both', '::', '192.0.2.1'],
-    ['a name of IPv6', 'here.test', '2001:db8::1'],
-  ])('is an address that is reached from %s', async (_, host, expected) => {
-    const lookup = await lookupFrom(host === undefined ? undefined : { host, port: 0 });
+    ['IPv4', ['127.0.0.1'], '192.0.2.1'],
+    ['IPv6', ['::1'], '2001:db8::1'],
+    ['both', ['::'], '192.0.2.1'],
+    ['one of each', ['::1', '127.0.0.1'], '192.0.2.1'],
+    ['a name of IPv6', ['here.test'], '2001:db8::1'],
+  ])('is an address that is reached from %s', async (_, hosts, expected) => {
+    const lookup = await lookupFrom(hosts?.map((host) => ({ host, port: 0 })));
     const { signal } = new AbortController();
     const context = { lookup, output: new Output(true, systemEnv) };
     const enode = enodeAt('both.test');

@@ -185,7 +185,8 @@ describe('the database of a bootnode', () => {
 
 describe('listen refuses', () => {
   async function errorOf(...args: readonly string[]): Promise<unknown> {
-    const { status, stdout, stderr } = await run('listen', '--listen', '127.0.0.1:0', ...args, '--json');
+    const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+    const { status, stdout, stderr } = await run('listen', ...listen, ...args, '--json');
     expect([status, stderr]).toEqual([1, '']);
     const events = eventsOf(stdout);
     expect(events).toEqual([{ event: 'error', code: expect.any(String), message: expect.any(String) }]);

@@ -21,7 +21,8 @@ interface Advertiser {
 
 /** Advertises until the test is over; somebody keeps it. */
 async function advertiser(topic: string, bootnode: string, ...args: readonly string[]): Promise<Advertiser> {
-  const cli = new Cli(['topic', 'advertise', topic, '--bootnode', bootnode, ...HERE, '--json', ...args]);
+  const here = args.includes('--listen') ? [] : HERE;
+  const cli = new Cli(['topic', 'advertise', topic, '--bootnode', bootnode, ...here, '--json', ...args]);
   const { enr } = await cli.event(({ event }) => event === 'advertising');
   await cli.event(({ event }) => event === 'admitted');
   return { cli, enr: String(enr) };

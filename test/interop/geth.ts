@@ -31,12 +31,18 @@ export interface GethOptions {
    * it finds. Default `both`.
    */
   readonly peering?: Peering;
+  /** The address that it listens on, dials and is dialed in; default 127.0.0.1. */
+  readonly host?: GethHost;
   /** Tried one after the other as long as one is taken, 0: any; default any, three times. */
   readonly ports?: readonly number[];
   /** 3 is info, 4 debug, 5 trace; default 3. */
   readonly verbosity?: number;
   readonly flags?: readonly string[];
 }
+
+/** With the networks that it has to do with there. */
+const NETWORKS = { '127.0.0.1': '127.0.0.0/8', '::1': '::1/128' } as const;
+export type GethHost = keyof typeof NETWORKS;
 
 export type Peering = 'both' | 'dialing' | 'listening';
 
@@ -82,8 +88,8 @@ interface Running {
 }
 
 /** Its `[Node.P2P]`. No flag binds the listener to one address: `--port` takes all of them. */
-function configOf(peering: Peering, port: number): string {
-  const address = `"127.0.0.1:${port}"`;
+function configOf(peering: Peering, host: GethHost, port: number): string {
+  const address = host === '::1' ? `"[::1]:${port}"` : `"127.0.0.1:${port}"`;
   const lines = {
     both: [`ListenAddr = ${address}`],
     dialing: ['ListenAddr = ""', `DiscAddr = ${address}`],
@@ -128,7 +134,7 @@ export class Geth implements AsyncDisposable {
 
   static async #startAt(port: number, options: GethOptions): Promise<Geth> {
     const { version, chain, blocks = 'all', maxPeers = 10, verbosity = 3, flags = [], bootnodes } = options;
-    const { peering = 'both', discovery = 'v4' } = options;
+    const { peering = 'both', discovery = 'v4', host = '127.0.0.1' } = options;
     const program = toolPath(`geth-v${version}/geth`);
     const directory = await mkdtemp(join(tmpdir(), 'peerlane-geth-'));
     const datadir = join(directory, 'datadir');
@@ -138,7 +144,7 @@ export class Geth implements AsyncDisposable {
     try {
       await mkdir(logs, { recursive: true });
       await prepareDatadir(version, chain, blocks, datadir);
-      await writeFile(config, configOf(peering, port));
+      await writeFile(config, configOf(peering, host, port));
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw error;
@@ -150,7 +156,7 @@ export class Geth implements AsyncDisposable {
         ? ['--nodiscover']
         : [`--discovery.v4=${discovery !== 'v5'}`, `--discovery.v5=${discovery !== 'v4'}`]),
       ...['--discovery.dns', '', '--bootnodes', (bootnodes ?? []).join(','), '--nat', 'none'],
-      ...['--netrestrict', '127.0.0.0/8', '--authrpc.addr', '127.0.0.1', '--authrpc.port', '0'],
+      ...['--netrestrict', NETWORKS[host], '--authrpc.addr', '127.0.0.1', '--authrpc.port', '0'],
       ...['--ipcpath', join(directory, 'geth.ipc'), '--verbosity', String(verbosity), ...flags],
     ];
     const log = openSync(logPath, 'a');

@@ -13,7 +13,7 @@ const HEALTHY: DiagnosisFacts = {
   ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5, shunned: 0 },
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
-  ...{ listens: true, port: 30_303, wasReached: true, ownAddress: 'global' },
+  ...{ listens: true, ports: [30_303], wasReached: true, ownAddress: 'global' },
   natFailures: {},
   outside: [],
   v4: V4,

@@ -216,7 +216,7 @@ describe('a server with discovery', () => {
 
   it('is closed, not aborted, when it is closed while it starts', async () => {
     const { discovery } = new TestServer({ discovery: true });
-    const starting = rejectionOf(discovery?.start(undefined) ?? Promise.resolve());
+    const starting = rejectionOf(discovery?.start([]) ?? Promise.resolve());
     await discovery?.close();
     expect(await starting).toBe('closed');
   });

@@ -2,13 +2,8 @@ import { networkInterfaces } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseIp } from '../../src/base/ip.ts';
-import {
-  checkedListenHost,
-  isIpHost,
-  reachesFrom,
-  requireReached,
-  toldHost,
-} from '../../src/server/listen-host.ts';
+import { checkedExternalIps } from '../../src/server/listen-endpoints.ts';
+import { checkedListenHost, isIpHost, reachesFrom, toldHost } from '../../src/server/listen-host.ts';
 import { codeOf } from '../support/errors.ts';
 import { runs } from '../support/runs.ts';
 
@@ -46,14 +41,14 @@ describe('a socket', () => {
     ['2001:db8::1', '203.0.113.7', '::1'],
     ['2001:db8::1', '203.0.113.7', 'fe80::1%eth0'],
   ])('is reached at %s, but not at %s, where it is bound to %s', (near, far, host) => {
-    expect(codeOf(() => requireReached(near, host))).toBe('none');
-    expect(codeOf(() => requireReached(far, host))).toBe('invalid-argument');
+    expect(codeOf(() => checkedExternalIps(near, [host]))).toBe('none');
+    expect(codeOf(() => checkedExternalIps(far, [host]))).toBe('invalid-argument');
   });
 
   it('that is bound to all addresses, in any text, is reached by both families', () => {
     for (const host of ['::', '::0', '0:0:0:0:0:0:0:0', 'localhost']) {
       for (const ip of ['203.0.113.7', '2001:db8::1'])
-        expect(codeOf(() => requireReached(ip, host))).toBe('none');
+        expect(codeOf(() => checkedExternalIps(ip, [host]))).toBe('none');
     }
   });
 });

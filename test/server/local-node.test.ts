@@ -7,11 +7,13 @@ import { NodeDatabase } from '../../src/server/index.ts';
 import {
   ENTRIES_INTERVAL_MS,
   endpointsOf,
-  endpointsOfSockets,
+  ipv4First,
   type LocalEndpoints,
   LocalNode,
+  placesOf,
   STORE_RETRY_MS,
 } from '../../src/server/local-node.ts';
+import { mappedEndpoints } from '../../src/server/nat/node-nat.ts';
 
 /** A local node whose entries the test sets. */
 async function node({
@@ -134,38 +136,112 @@ it('a record keeps to what a router says of either family, whatever others see',
   expect(local.fromOutside()).toMatchObject([{ known: 'endpoint' }, { known: 'address' }]);
 });
 
-it.each<[string, Parameters<typeof endpointsOfSockets>, LocalEndpoints]>([
-  ['at one', [[{ host: '9.9.9.9', port: 2 }], 1], { host: '9.9.9.9', tcp: 1, udp: 2 }],
-  [
-    'at two',
-    [
-      [
-        { host: '::', port: 2 },
-        { host: '0.0.0.0', port: 3 },
-      ],
-      0,
-    ],
-    { host: '::', tcp: undefined, udp: 2, beside: { host: '0.0.0.0', tcp: undefined, udp: 3 } },
-  ],
+const FOUR = { host: '0.0.0.0', tcp: 1, udp: 3 };
+const SIX = { host: '::', tcp: 1, udp: 2 };
+const KNOWN = { known: 'endpoint' } as const;
+
+it.each<[string, Parameters<typeof endpointsOf>, LocalEndpoints]>([
+  ['at one place', [[FOUR]], FOUR],
+  ['nowhere', [[]], { host: '0.0.0.0', tcp: undefined, udp: undefined }],
+  ['at two', [[SIX, FOUR]], { ...SIX, beside: FOUR }],
   [
     'at two, of which another is known by the second family',
+    [[SIX, FOUR], ['9.9.9.9']],
+    { ...FOUR, ...KNOWN, host: '9.9.9.9', beside: SIX },
+  ],
+  [
+    'at two, of which others are known by both',
     [
-      [
-        { host: '::', port: 2 },
-        { host: '0.0.0.0', port: 3 },
-      ],
-      1,
-      '9.9.9.9',
+      [SIX, FOUR],
+      ['9.9.9.9', '2a01::1'],
     ],
-    { host: '9.9.9.9', known: 'endpoint', tcp: 1, udp: 3, beside: { host: '::', tcp: 1, udp: 2 } },
+    { ...SIX, ...KNOWN, host: '2a01::1', beside: { ...FOUR, ...KNOWN, host: '9.9.9.9' } },
   ],
   [
     'at all addresses of both, of which one is known',
-    [[{ host: '::', port: 2 }], 1, '9.9.9.9'],
-    { host: '9.9.9.9', known: 'endpoint', tcp: 1, udp: 2, beside: { tcp: 1, udp: 2 } },
+    [[SIX], ['9.9.9.9']],
+    { ...SIX, ...KNOWN, host: '9.9.9.9', beside: { tcp: 1, udp: 2 } },
   ],
-])('a node has its sockets %s', (_, [sockets, tcp, externalIp], endpoints) => {
-  expect(endpointsOfSockets(sockets, tcp, externalIp)).toEqual(endpoints);
+  [
+    'at all addresses of both, of which one of each is known',
+    [[SIX], ['9.9.9.9', '2a01::1']],
+    { ...SIX, ...KNOWN, host: '9.9.9.9', beside: { ...SIX, ...KNOWN, host: '2a01::1' } },
+  ],
+])('a node listens %s', (_, [places, externalIps], endpoints) => {
+  expect(endpointsOf(places, externalIps)).toEqual(endpoints);
+});
+
+it('a node listens at the same addresses by TCP and UDP, or by one of them', () => {
+  const at = (four: number, six: number) => [
+    { host: '0.0.0.0', port: four },
+    { host: '::', port: six },
+  ];
+  expect(placesOf(at(1, 2), at(3, 0))).toEqual([
+    { host: '0.0.0.0', tcp: 1, udp: 3 },
+    { host: '::', tcp: 2, udp: undefined },
+  ]);
+  expect(placesOf([], at(3, 4))).toMatchObject([{ tcp: undefined, udp: 3 }, { udp: 4 }]);
+  expect(placesOf(at(3, 4), [])).toMatchObject([{ tcp: 3, udp: undefined }, { tcp: 4 }]);
+});
+
+it('a router maps the ports of IPv4, whichever address comes first', () => {
+  expect(ipv4First({ ...SIX, beside: FOUR })).toEqual({ ...FOUR, beside: SIX });
+  for (const endpoints of [{ ...FOUR, beside: SIX }, SIX, FOUR, { ...FOUR, beside: { tcp: 1, udp: 2 } }]) {
+    expect(ipv4First(endpoints)).toEqual(endpoints);
+  }
+  const mapped = { ip: '9.9.9.9', port: 7, method: 'pcp' } as const;
+  const record = mappedEndpoints(ipv4First({ ...SIX, beside: FOUR }), { tcp: mapped }, {});
+  expect(record).toEqual({ ...FOUR, host: '9.9.9.9', tcp: 7, known: 'address', beside: SIX });
+});
+
+it.each<[string, LocalEndpoints, string[]]>([
+  [
+    'the first address first',
+    { ...SIX, host: '2a01::1', beside: { ...FOUR, host: '9.9.9.9' } },
+    ['[2a01::1]:1?discport=2', '9.9.9.9:1?discport=3'],
+  ],
+  [
+    'both as they are known',
+    { ...FOUR, ...KNOWN, host: '9.9.9.9', beside: { ...SIX, ...KNOWN, host: '2a01::1' } },
+    ['9.9.9.9:1?discport=3', '[2a01::1]:1?discport=2'],
+  ],
+  ['the one that is known', { ...FOUR, beside: { ...SIX, host: '2a01::1' } }, ['[2a01::1]:1?discport=2']],
+  [
+    'this machine where none is known',
+    { ...FOUR, beside: SIX },
+    ['127.0.0.1:1?discport=3', '[::1]:1?discport=2'],
+  ],
+  ['this machine once, where one socket is of both', SIX, ['[::1]:1?discport=2']],
+  [
+    'the known address of a node on all',
+    { ...SIX, ...KNOWN, host: '9.9.9.9', beside: { tcp: 1, udp: 2 } },
+    ['9.9.9.9:1?discport=2'],
+  ],
+])('enode URLs name %s', async (_, endpoints, places) => {
+  const { local } = await node();
+  local.listens(endpoints);
+  expect(local.enodes.map((enode) => enode.replace(/^.*@/, ''))).toEqual(places);
+  expect(local.enode).toBe(local.enodes[0]);
+});
+
+it('enode URLs name what others see of each family', async () => {
+  const { local } = await node();
+  local.listens({ ...SIX, beside: FOUR });
+  seenAt(local, '8.8.8.8', 5);
+  seenAt(local, '2a01::8', 7);
+  const places = local.enodes.map((enode) => enode.replace(/^.*@/, ''));
+  expect(places).toEqual(['[2a01::8]:1?discport=7', '8.8.8.8:1?discport=5']);
+});
+
+it('a record keeps to what the user says of either family, whatever others see', async () => {
+  const { local } = await node();
+  local.listens(endpointsOf([SIX], ['9.9.9.9', '2a01::1']));
+  const { record } = local;
+  seenAt(local, '8.8.8.8', 5);
+  seenAt(local, '2a01::8', 7);
+  expect(local.record).toBe(record);
+  expect(record.entries()).toMatchObject({ ip: '9.9.9.9', tcp: 1, udp: 2, ip6: '2a01::1', tcp6: 1, udp6: 2 });
+  expect(local.fromOutside()).toMatchObject([{ known: 'endpoint' }, { known: 'endpoint' }]);
 });
 
 const LISTENING = { tcp: 1, udp: 2 };
@@ -241,9 +317,7 @@ it('a record names the own UDP port where each sees another one, and follows the
 
 it('a node on all addresses of both families that is told of one learns of the other', async () => {
   const { local } = await node();
-  const listener = { host: '::', port: 1 };
-  const own = endpointsOf(listener, { host: '::', port: 2 }, '9.9.9.9');
-  local.listens(own);
+  local.listens(endpointsOf([SIX], ['9.9.9.9']));
   seenAt(local, '2a01::8', 3);
   seenAt(local, '8.8.8.8', 4);
   expect(local.record.entries()).toMatchObject({

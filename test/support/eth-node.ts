@@ -10,7 +10,12 @@ import {
   ethProtocols,
   parseGenesis,
 } from '../../src/eth/index.ts';
-import { type DiscoveryOptions, Server, type ServerEvent } from '../../src/server/index.ts';
+import {
+  type DiscoveryOptions,
+  Server,
+  type ServerEvent,
+  type ServerOptions,
+} from '../../src/server/index.ts';
 import { ChainStore, importChain } from '../../src/sync/index.ts';
 import type { ChainFiles } from '../interop/chains.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -21,6 +26,8 @@ export interface EthNodeOptions extends Partial<EthOptions> {
   /** What its discovery is made of, from what the chain says; default: none. */
   readonly discovery?: (chain: EthDiscovery) => DiscoveryOptions;
   readonly bootnodes?: readonly string[];
+  /** Default: 127.0.0.1, any port. */
+  readonly listen?: ServerOptions['listen'];
   /** Default a fresh one. */
   readonly key?: Uint8Array;
 }
@@ -37,6 +44,7 @@ export class EthNode implements AsyncDisposable {
     {
       discovery,
       bootnodes = [],
+      listen = { host: '127.0.0.1', port: 0 },
       key = generateSecretKey(systemEnv),
       ...options
     }: Omit<EthNodeOptions, 'blocks'>,
@@ -47,7 +55,7 @@ export class EthNode implements AsyncDisposable {
       key,
       bootnodes,
       discovery: discovery?.(ethDiscovery({ network, chain: store })),
-      listen: { host: '127.0.0.1', port: 0 },
+      listen,
       onEvent: (event) => this.events.push(event),
       protocols: ethProtocols({
         network,

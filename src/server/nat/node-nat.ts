@@ -69,14 +69,14 @@ export class NodeNat implements AsyncDisposable {
   /** Begins; nobody has to wait. @param own where the node listens */
   start(own: LocalEndpoints): void {
     if (this.#isClosed || this.#options.nat.way === 'none') return;
-    this.#families = natFamilies(this.#options.nat, own.host).map((family) => this.#familyNat(family, own));
+    this.#families = natFamilies(this.#options.nat, own).map((family) => this.#familyNat(family, own));
     for (const { mapper } of this.#families) mapper.start();
   }
 
   #familyNat(family: IpFamily, own: LocalEndpoints): FamilyNat {
     const { env, nat } = this.#options;
-    const router = new NodeRouter(own.host, family);
-    const { tcp, udp } = own;
+    const { host, tcp, udp } = placeBy(family, own);
+    const router = new NodeRouter(host, family);
     const mapper = new PortMapper({
       env,
       ports: { ...(tcp !== undefined && { tcp }), ...(udp !== undefined && { udp }) },
@@ -144,10 +144,17 @@ export type MappedPorts = Readonly<Partial<Record<MappedProtocol, ExternalEndpoi
  * elsewhere.
  */
 export function mappedEndpoints(own: LocalEndpoints, four: MappedPorts, six: MappedPorts): LocalEndpoints {
-  const [byFour, bySix] = [mappedBy(own, four), mappedBy(own, six)];
+  const [byFour, bySix] = [mappedBy(placeBy(4, own), four), mappedBy(placeBy(6, own), six)];
+  if (own.beside?.host !== undefined) return { ...(byFour ?? own), beside: bySix ?? own.beside };
   const first = byFour ?? bySix;
   if (first === undefined) return own;
   return { ...first, beside: (first === byFour ? bySix : undefined) ?? portsBeside(own) };
+}
+
+/** Where it listens by a family: at an address of that one, if there is one of each. */
+function placeBy(family: IpFamily, own: LocalEndpoints): LocalEndpoints {
+  const { host, tcp, udp } = own.beside ?? own;
+  return host !== undefined && host.includes(':') === (family === 6) ? { host, tcp, udp } : own;
 }
 
 function mappedBy(own: LocalEndpoints, { tcp, udp }: MappedPorts): LocalEndpoints | undefined {

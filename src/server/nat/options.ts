@@ -6,7 +6,9 @@ import { formatIp, parseIpv4 } from '../../base/ip.ts';
 import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
 import { IP_FAMILIES, type IpFamily } from '../endpoint-votes.ts';
-import { checkedExternalIp, EVERY_IP } from '../listen-host.ts';
+import { checkedExternalIps, type ExternalIp } from '../listen-endpoints.ts';
+import { EVERY_IP } from '../listen-host.ts';
+import type { LocalEndpoints } from '../local-node.ts';
 import type { NatMethod } from './method.ts';
 import { PcpMethod, PmpMethod } from './pcp.ts';
 import { PinholeMethod } from './pinhole.ts';
@@ -25,7 +27,7 @@ export type NatOption =
   /** No mapping is made: the server of `stunServer` says at which address it sees this machine. */
   | 'stun'
   /** As `externalIp`. */
-  | { readonly extip: string };
+  | { readonly extip: string | readonly string[] };
 
 export interface NatOptions {
   /**
@@ -47,35 +49,36 @@ export interface NatConfig {
 
 /**
  * @param externalIp of the options
- * @param host where the node listens, if it does
+ * @param hosts where the node listens
  * @throws PeerlaneError `invalid-argument`
  */
 export function checkNatOptions(
   options: NatOptions,
-  externalIp: string | undefined,
-  host: string | undefined,
-): { readonly nat: NatConfig; readonly externalIp: string | undefined } {
+  externalIp: ExternalIp | undefined,
+  hosts: readonly string[],
+): { readonly nat: NatConfig; readonly externalIps: readonly string[] } {
   const { nat = 'none', stunServer } = options;
-  const given = externalIp === undefined ? undefined : checkedExternalIp(externalIp, host);
+  const given = checkedExternalIps(externalIp, hosts);
   if (typeof nat === 'object' && nat !== null) {
     checkNames('nat', nat, { extip: true });
     if (nat.extip === undefined) throw noWay();
     requireNoServer(stunServer);
-    const extip = checkedExternalIp(nat.extip, host, 'nat.extip');
-    if (given === undefined || given === extip)
-      return { nat: { way: 'none', stunServer: undefined }, externalIp: extip };
-    throw invalidArgument(`externalIp is ${given}, and nat says ${extip}`);
+    const extip = checkedExternalIps(nat.extip, hosts, 'nat.extip');
+    const isSame = given.length === extip.length && given.every((ip) => extip.includes(ip));
+    if (given.length === 0 || isSame)
+      return { nat: { way: 'none', stunServer: undefined }, externalIps: extip };
+    throw invalidArgument(`externalIp is ${given.join(' and ')}, and nat says ${extip.join(' and ')}`);
   }
   const way = WAYS.find((one) => one === nat);
   if (way === undefined) throw noWay();
   if (way !== 'stun') requireNoServer(stunServer);
-  if (way === 'none') return { nat: { way, stunServer: undefined }, externalIp: given };
-  if (given !== undefined)
+  if (way === 'none') return { nat: { way, stunServer: undefined }, externalIps: given };
+  if (given.length > 0)
     throw invalidArgument(`externalIp says where others reach the node, and nat: '${way}' would find it out`);
-  if (host === undefined) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
+  if (hosts.length === 0) throw invalidArgument(`nat is '${way}', but the node listens nowhere`);
   return {
     nat: { way, stunServer: way === 'stun' ? checkedStunServer(stunServer) : undefined },
-    externalIp: undefined,
+    externalIps: [],
   };
 }
 
@@ -107,11 +110,13 @@ function checkedServerHost(host: string): string {
 
 /**
  * The families by which a router is asked.
- * @param host where the node listens
+ * @param own where the node listens
  */
-export function natFamilies({ way }: NatConfig, host: string): readonly IpFamily[] {
-  if (!host.includes(':') || way === 'pmp' || way === 'stun') return [4];
-  return host === EVERY_IP ? IP_FAMILIES : [6];
+export function natFamilies({ way }: NatConfig, own: LocalEndpoints): readonly IpFamily[] {
+  const isOfBoth = own.host === EVERY_IP || own.beside?.host !== undefined;
+  if (way === 'pmp' || way === 'stun') return [4];
+  if (isOfBoth) return IP_FAMILIES;
+  return own.host.includes(':') ? [6] : [4];
 }
 
 /** The ways to an external endpoint, in the order in which they are tried. */

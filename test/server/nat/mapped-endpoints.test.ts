@@ -13,6 +13,7 @@ const at = (port: number, method: ExternalEndpoint['method'] = 'pcp', ip = '8.8.
 
 const SIX = '2a01::1';
 const BOTH = { ...OWN, host: EVERY_IP };
+const EACH = { ...OWN, beside: { host: SIX, tcp: 3, udp: 4 } };
 
 it.each<[string, Parameters<typeof mappedEndpoints>, LocalEndpoints]>([
   ['nothing is mapped', [OWN, {}, {}], OWN],
@@ -59,6 +60,24 @@ it.each<[string, Parameters<typeof mappedEndpoints>, LocalEndpoints]>([
     'it listens on IPv6 alone',
     [{ ...OWN, host: SIX }, {}, { tcp: at(1, 'pcp', SIX) }],
     { host: SIX, tcp: 1, udp: 2, known: 'address' },
+  ],
+  [
+    'it listens at an address of each, and has the ports of IPv4 mapped',
+    [EACH, { tcp: at(11), udp: at(12) }, {}],
+    { host: '8.8.8.8', tcp: 11, udp: 12, known: 'endpoint', beside: EACH.beside },
+  ],
+  [
+    'it listens at an address of each, and is let in by IPv6',
+    [EACH, {}, { tcp: at(3, 'pcp', SIX), udp: at(4, 'pcp', SIX) }],
+    { ...EACH, beside: { host: SIX, tcp: 3, udp: 4, known: 'endpoint' } },
+  ],
+  [
+    'it listens at an address of each, and has TCP mapped and is let in by TCP',
+    [EACH, { tcp: at(11) }, { tcp: at(3, 'pcp', SIX) }],
+    {
+      ...{ host: '8.8.8.8', tcp: 11, udp: 2, known: 'address' },
+      beside: { host: SIX, tcp: 3, udp: 4, known: 'address' },
+    },
   ],
 ])('when %s, the record follows', (_, [own, four, six], endpoints) => {
   expect(mappedEndpoints(own, four, six)).toEqual(endpoints);

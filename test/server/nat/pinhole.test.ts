@@ -8,7 +8,7 @@ import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
 import { believedPinhole, MAX_RENEWAL_MS } from '../../../src/nat/index.ts';
 import type { PortMapperEvent } from '../../../src/server/nat/mapped-port.ts';
-import { natFamilies } from '../../../src/server/nat/options.ts';
+import { type NatConfig, natFamilies } from '../../../src/server/nat/options.ts';
 import { PcpMethod } from '../../../src/server/nat/pcp.ts';
 import { PinholeMethod } from '../../../src/server/nat/pinhole.ts';
 import { PortMapper } from '../../../src/server/nat/port-mapper.ts';
@@ -180,7 +180,7 @@ it('a pinhole is where the machine has its port', () => {
   expect(codeOf(() => believedPinhole(own, 6, own, 5))).toBe('nat-lie');
 });
 
-it.each([
+it.each<[string, NatConfig['way'], number[], string?]>([
   ['0.0.0.0', 'any', [4]],
   ['localhost', 'pcp', [4]],
   ['::', 'any', [4, 6]],
@@ -191,8 +191,12 @@ it.each([
   ['2a01::1', 'any', [6]],
   ['fe80::1%eth0', 'pcp', [6]],
   ['2a01::1', 'pmp', [4]],
-] as const)('for a node that listens on %s, --nat %s asks by %j', (host, way, families) => {
-  expect(natFamilies({ way, stunServer: undefined }, host)).toEqual(families);
+  ['9.9.9.9', 'any', [4, 6], '2a01::1'],
+  ['9.9.9.9', 'stun', [4], '2a01::1'],
+])('for a node that listens on %s, --nat %s asks by %j', (host, way, families, other) => {
+  const ports = { tcp: 1, udp: 2 };
+  const own = { host, ...ports, ...(other !== undefined && { beside: { host: other, ...ports } }) };
+  expect(natFamilies({ way, stunServer: undefined }, own)).toEqual(families);
 });
 
 it('where the address is not reached from everywhere, or there is no gateway, no router is asked', async () => {
