@@ -154,6 +154,7 @@ export {
   type ServeMetricsOptions,
   Server,
   type ServerEvent,
+  type ServerNames,
   type ServerOptions,
   type ServiceEvent,
   type ServiceOptions,

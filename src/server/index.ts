@@ -31,7 +31,7 @@ export { Discv4Service } from './discv4-service.ts';
 export type { Discv5ServiceEvent, Discv5ServiceOptions } from './discv5-options.ts';
 export { DEFAULT_TOPICS } from './discv5-options.ts';
 export { Discv5Service } from './discv5-service.ts';
-export type { DiscoveryPart, ServerEvent } from './events.ts';
+export type { DiscoveryPart, ServerEvent, ServerNames } from './events.ts';
 export type { MetricsStreamOptions } from './metrics-stream.ts';
 export type { NatEvent } from './nat/node-nat.ts';
 export type { NatOption, NatOptions } from './nat/options.ts';
