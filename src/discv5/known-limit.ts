@@ -14,16 +14,18 @@ export interface KnownRates {
   readonly knownLocalIp: Rate;
   /** ... in one /24 or /48 that is not of a LAN or this machine, ... */
   readonly knownSubnet: Rate;
-  /** ... and of all of them, where 50 microseconds of work count for a message. */
+  /** ... and of all of them; where a message takes longer than 50 microseconds on average, so many fewer. */
   readonly allKnown: Rate;
 }
 
 /** What a question counts for whose answer is a choice of records, in up to ten packets. */
 const COSTLY_MESSAGE = 5;
-/** Milliseconds of work that count for a message. */
+/** Milliseconds that a message may take: where they take longer on average, each counts for as much more of what is for all. */
 const MESSAGE_MS = 0.05;
 /** More was not the message's doing: the system, or the collector of garbage, has had the thread. */
 const MAX_MESSAGE_MS = 1;
+/** Messages of which the average is. It is that of all, since who is kept waiting by the system has not sent more. */
+const AVERAGED = 256;
 
 const ALL = '';
 
@@ -41,6 +43,8 @@ export class KnownLimit {
   readonly #localIp: FairRate;
   readonly #subnet: FairRate;
   readonly #all: FairRate;
+  /** How much longer than it may a message takes, on average. */
+  #slowness = 1;
 
   constructor(rates: KnownRates) {
     this.#endpoint = new RateLimit(rates.known, MAX_RATED);
@@ -78,8 +82,9 @@ export class KnownLimit {
     this.#endpoint.spend(key, count, now);
     this.#ipOf(from).take(key, place, count, now);
     if (network !== undefined) this.#subnet.take(place, network, count, now);
-    const work = Math.min(ms, MAX_MESSAGE_MS) / MESSAGE_MS;
-    this.#all.take(sharerOf(from), ALL, Math.max(count, work), now);
+    const slowness = Math.min(ms, MAX_MESSAGE_MS) / (count * MESSAGE_MS);
+    this.#slowness = Math.max(1, this.#slowness + (slowness - this.#slowness) / AVERAGED);
+    this.#all.take(sharerOf(from), ALL, count * this.#slowness, now);
   }
 
   #ipOf({ network }: Origin): FairRate {

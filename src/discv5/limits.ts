@@ -19,8 +19,8 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   knownIp: { perSecond: 2_000, burst: 2_000 },
   knownLocalIp: { perSecond: 4_000, burst: 4_000 },
   knownSubnet: { perSecond: 4_000, burst: 4_000 },
-  // Half of a thread's time, and a tenth of a second at once.
-  allKnown: { perSecond: 10_000, burst: 2_000 },
+  // Less than a third of a thread's time, and a twentieth of a second at once.
+  allKnown: { perSecond: 6_000, burst: 1_000 },
   ip: { perSecond: 50, burst: 200 },
   subnet: { perSecond: 200, burst: 800 },
   strangers: { perSecond: 2_000, burst: 1_000 },
