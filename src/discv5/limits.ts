@@ -15,12 +15,13 @@ export interface Discv5Limits extends KnownRates, StrangerRates {
 
 export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   // Protocols that run over TalkReq send hundreds a second.
-  known: { perSecond: 1_000, burst: 1_000 },
-  knownIp: { perSecond: 2_000, burst: 2_000 },
-  knownLocalIp: { perSecond: 4_000, burst: 4_000 },
-  knownSubnet: { perSecond: 4_000, burst: 4_000 },
-  // Less than a third of a thread's time, and a twentieth of a second at once.
-  allKnown: { perSecond: 6_000, burst: 1_000 },
+  known: { perSecond: 500, burst: 200 },
+  // Each is less than half of the next, so that one that floods leaves those beside it their part.
+  knownIp: { perSecond: 1_200, burst: 400 },
+  knownLocalIp: { perSecond: 2_400, burst: 800 },
+  knownSubnet: { perSecond: 2_400, burst: 800 },
+  // Less than a third of a thread's time, and a tenth of a second at once.
+  allKnown: { perSecond: 6_000, burst: 2_000 },
   ip: { perSecond: 50, burst: 200 },
   subnet: { perSecond: 200, burst: 800 },
   strangers: { perSecond: 2_000, burst: 1_000 },
