@@ -10,6 +10,11 @@ const MAX_LIFE_MS = 300_000;
 const THREAD = `/proc/self/task/${process.pid}/schedstat`;
 
 export const UNLIMITED = { perSecond: 1e6, burst: 1e6 };
+/** The limits of discovery v5 that bound a load from this machine: of those who have sessions, and of strangers. */
+export const V5_KNOWN_UNLIMITED = { known: UNLIMITED, knownLocalIp: UNLIMITED, allKnown: UNLIMITED };
+export const V5_STRANGERS_UNLIMITED = {
+  ...{ ip: UNLIMITED, subnet: UNLIMITED, strangers: UNLIMITED, handshakeMs: UNLIMITED },
+};
 
 export interface NodeOrder {
   readonly ref: number;

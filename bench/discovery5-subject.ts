@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { systemEnv } from '../src/base/env.ts';
 import { generateSecretKey } from '../src/crypto/index.ts';
 import { Discv5Service } from '../src/server/index.ts';
-import { takeOrders, UNLIMITED } from './discovery-orders.ts';
+import { takeOrders, V5_KNOWN_UNLIMITED, V5_STRANGERS_UNLIMITED } from './discovery-orders.ts';
 
 const { values } = parseArgs({ options: { open: { type: 'boolean', default: false } } });
 
@@ -14,9 +14,6 @@ await takeOrders(
   new Discv5Service({
     key: generateSecretKey(systemEnv),
     listen: { host: '127.0.0.1', port: 0 },
-    limits: {
-      known: UNLIMITED,
-      ...(values.open ? { ip: UNLIMITED, subnet: UNLIMITED, strangers: UNLIMITED } : {}),
-    },
+    limits: { ...V5_KNOWN_UNLIMITED, ...(values.open ? V5_STRANGERS_UNLIMITED : {}) },
   }),
 );

@@ -10,7 +10,7 @@ import { remoteOf } from '../src/discv5/remote.ts';
 import { Wire } from '../src/discv5/wire.ts';
 import { signRecord } from '../src/enr/index.ts';
 import { kadNode, type UdpEndpoint } from '../src/kad/index.ts';
-import { UNLIMITED } from './discovery-orders.ts';
+import { V5_KNOWN_UNLIMITED, V5_STRANGERS_UNLIMITED } from './discovery-orders.ts';
 import { quick, rateOfCpu } from './measure.ts';
 import type { BenchRow } from './row.ts';
 
@@ -18,10 +18,7 @@ const HANDSHAKES_BETWEEN_LOOKS = 20;
 /** Before the clock starts: a round has few of them, and V8 compiles what it has seen often. */
 const WARM_UP = quick ? 20 : 3_000;
 const PING = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), enrSeq: 7n });
-const LIMITS = {
-  ...DEFAULT_DISCV5_LIMITS,
-  ...{ known: UNLIMITED, ip: UNLIMITED, subnet: UNLIMITED, strangers: UNLIMITED },
-};
+const LIMITS = { ...DEFAULT_DISCV5_LIMITS, ...V5_KNOWN_UNLIMITED, ...V5_STRANGERS_UNLIMITED };
 
 /** A side, and the packet that it has sent last. */
 class Side {
@@ -45,6 +42,7 @@ class Side {
         recordOf: () => undefined,
         crypto: discv5Crypto(),
       },
+      clock: () => performance.now(),
       randomBytes: (length) => systemEnv.randomBytes(length),
       send: (packet) => {
         this.sent = packet.slice();

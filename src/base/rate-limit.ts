@@ -31,19 +31,40 @@ export class RateLimit {
 
   /** Whether it may happen once more now. @param now milliseconds */
   take(key: string, now: number): boolean {
-    const { perSecond, burst } = this.#rate;
-    let bucket = this.#buckets.get(key);
-    if (bucket === undefined) {
-      this.#forgetFull(now);
-      bucket = { tokens: burst, at: now };
-    } else {
-      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
-      bucket.at = now;
-    }
-    setLatest(this.#buckets, key, bucket, this.#capacity);
+    const bucket = this.#filled(key, now);
     if (bucket.tokens < 1) return false;
     bucket.tokens--;
     return true;
+  }
+
+  /** Whether it might happen once more now; nothing is taken. */
+  allows(key: string, now: number): boolean {
+    const bucket = this.#buckets.get(key);
+    return bucket === undefined || this.#tokens(bucket, now) >= 1;
+  }
+
+  /** It has happened, and counts for so many times, for more than there were, too. */
+  spend(key: string, count: number, now: number): void {
+    this.#filled(key, now).tokens -= count;
+  }
+
+  #tokens({ tokens, at }: Bucket, now: number): number {
+    const { perSecond, burst } = this.#rate;
+    return Math.min(burst, tokens + ((now - at) * perSecond) / 1000);
+  }
+
+  /** With what there is now, as the one that was used last. */
+  #filled(key: string, now: number): Bucket {
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      this.#forgetFull(now);
+      bucket = { tokens: this.#rate.burst, at: now };
+    } else {
+      bucket.tokens = this.#tokens(bucket, now);
+      bucket.at = now;
+    }
+    setLatest(this.#buckets, key, bucket, this.#capacity);
+    return bucket;
   }
 
   #forgetFull(now: number): void {

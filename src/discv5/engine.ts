@@ -21,6 +21,7 @@ import { lookupDistances } from './distances.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
 import type { Discv5Event, Discv5Sizes, Discv5Stats } from './events.ts';
 import type { Identity } from './handshake.ts';
+import { costOf } from './known-limit.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits } from './limits.ts';
 import { type Discv5MessageKind, decodeMessage, MESSAGE_TYPE, type Message } from './messages.ts';
 import {
@@ -50,7 +51,7 @@ export interface Discv5Host extends EngineHost<Discv5Event> {
 export interface Discv5Options {
   readonly identity: Identity;
   readonly host: Discv5Host;
-  readonly env: Pick<Env, 'randomBytes'>;
+  readonly env: Pick<Env, 'now' | 'randomBytes'>;
   /** Nodes to begin with: bootnodes, and those of earlier runs. Those that are not reached are left out. */
   readonly seeds?: readonly KadNode[];
   readonly limits?: Partial<Discv5Limits>;
@@ -98,7 +99,7 @@ export class Discv5Engine {
     const localRecord = () => host.localRecord();
     this.#wire = new Wire({
       ...{ identity, crypto, randomBytes, localRecord, limits: { ...DEFAULT_DISCV5_LIMITS, ...limits } },
-      send: (packet, to) => host.send(packet, to),
+      ...{ clock: () => env.now(), send: (packet, to) => host.send(packet, to) },
       recordOf: (id) => table.get(id)?.record,
     });
     const [agenda, wire] = [this.#agenda, this.#wire];
@@ -195,9 +196,11 @@ export class Discv5Engine {
         if (isNew && record !== undefined) this.#shown.met(record, origin);
         const message = unlessError(() => decodeMessage(plaintext));
         if (message === undefined) this.#dropped.malformed++;
-        else this.#handle(message, received);
+        // What we have asked for is nothing that others have us do.
+        const isAwaited = message !== undefined && this.#handle(message, received);
         // Last, so that what waited for the session leaves behind the answer.
         this.#requests.heard(remote);
+        if (!isAwaited) this.#wire.handled(received, costOf(message?.kind), this.#agenda.now);
         return 'taken';
       }
     }
@@ -375,7 +378,8 @@ export class Discv5Engine {
     this.#host.event?.({ kind: 'node-answered', node, rtt, seenAs });
   }
 
-  #handle(message: Message, sender: ReceivedMessage): void {
+  /** Whether it is an answer that was awaited. */
+  #handle(message: Message, sender: ReceivedMessage): boolean {
     const { remote, record } = sender;
     this.#received++;
     this.#receivedOf[message.kind]++;
@@ -383,23 +387,26 @@ export class Discv5Engine {
       case 'ping':
         this.#responder.ping(remote, message);
         this.#shown.told(remote, record, message.enrSeq);
-        return;
+        return false;
       case 'findNode':
         this.#responder.findNode(remote, message);
-        return;
+        return false;
       case 'talkRequest':
         this.#responder.talk(remote, record, message);
-        return;
+        return false;
       case 'regTopic':
         this.#topics?.register(sender, message);
-        return;
+        return false;
       case 'topicQuery':
         this.#topics?.query(sender, message);
-        return;
-      default:
+        return false;
+      default: {
+        const isAwaited = this.#requests.take(remote, message);
         // It has answered with keys that nobody has who was not sent our packets there.
-        if (this.#requests.take(remote, message)) this.table.proved(remote.id, remote.endpoint);
+        if (isAwaited) this.table.proved(remote.id, remote.endpoint);
         else this.#dropped.unsolicited++;
+        return isAwaited;
+      }
     }
   }
 }

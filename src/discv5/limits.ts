@@ -1,40 +1,55 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
-import { type Rate, RateLimit } from '../base/rate-limit.ts';
+import { FairRate } from '../base/fair-rate.ts';
+import type { Rate } from '../base/rate-limit.ts';
 import { MAX_RATED, type Origin, StrangerLimit, type StrangerRates } from '../kad/index.ts';
+import { KnownLimit, type KnownRates, sharerOf } from './known-limit.ts';
 
-/** For strangers: WHOAREYOUs, and handshakes that are checked: what these cost bounds what they can make a node spend. */
-export interface Discv5Limits extends StrangerRates {
-  /** Packets of one endpoint with a session. */
-  readonly known: Rate;
+/** For strangers: WHOAREYOUs, and handshakes that are checked. */
+export interface Discv5Limits extends KnownRates, StrangerRates {
+  /**
+   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network (in
+   * a LAN one address) has at most half.
+   */
+  readonly handshakeMs: Rate;
 }
 
 export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   // Protocols that run over TalkReq send hundreds a second.
-  known: { perSecond: 2_000, burst: 4_000 },
+  known: { perSecond: 500, burst: 200 },
+  // Each is less than half of the next, so that one that floods leaves those beside it their part.
+  knownIp: { perSecond: 1_200, burst: 400 },
+  knownLocalIp: { perSecond: 2_400, burst: 800 },
+  knownSubnet: { perSecond: 2_400, burst: 800 },
+  // Less than a third of a thread's time, and a tenth of a second at once.
+  allKnown: { perSecond: 6_000, burst: 2_000 },
   ip: { perSecond: 50, burst: 200 },
   subnet: { perSecond: 200, burst: 800 },
   strangers: { perSecond: 2_000, burst: 1_000 },
+  // The rest of the time is for those who are known.
+  handshakeMs: { perSecond: 333, burst: 100 },
 };
 
+const ALL = '';
+
 export class Limits {
-  readonly #known: RateLimit;
+  readonly known: KnownLimit;
   readonly #challenges: StrangerLimit;
   readonly #handshakes: StrangerLimit;
+  readonly #handshakeTime: FairRate;
+  readonly #clock: () => number;
 
-  constructor(limits: Discv5Limits) {
-    this.#known = new RateLimit(limits.known, MAX_RATED);
+  /** @param clock milliseconds, which go on while something is done */
+  constructor(limits: Discv5Limits, clock: () => number) {
+    this.known = new KnownLimit(limits);
     this.#challenges = new StrangerLimit(limits);
     this.#handshakes = new StrangerLimit(limits);
+    this.#handshakeTime = new FairRate(limits.handshakeMs, MAX_RATED);
+    this.#clock = clock;
   }
 
   /** Endpoints, addresses and subnets whose rates are remembered. */
   get rated(): number {
-    return this.#known.size + this.#challenges.size + this.#handshakes.size;
-  }
-
-  /** Whether a packet of an endpoint with a session is opened. */
-  admitsKnown({ key }: Origin, now: number): boolean {
-    return this.#known.take(key, now);
+    return this.known.size + this.#challenges.size + this.#handshakes.size + this.#handshakeTime.size;
   }
 
   /** Whether a packet that does not open is answered with a WHOAREYOU, which is no larger. */
@@ -44,6 +59,14 @@ export class Limits {
 
   /** Whether the proof of a handshake is checked. */
   admitsHandshake(from: Origin, now: number): boolean {
-    return this.#handshakes.admits(from, now);
+    return this.#handshakeTime.hasRoom(sharerOf(from), ALL, now) && this.#handshakes.admits(from, now);
+  }
+
+  /** Checks it, which takes time. */
+  checkHandshake<T>(from: Origin, now: number, check: () => T): T {
+    const begun = this.#clock();
+    const checked = check();
+    this.#handshakeTime.take(sharerOf(from), ALL, this.#clock() - begun, now);
+    return checked;
   }
 }

@@ -41,6 +41,8 @@ export interface ReceivedMessage extends Sender {
   readonly record: NodeRecord | undefined;
   /** It came with the handshake: the sender has just proved that it is there. */
   readonly isNew: boolean;
+  /** When it began to take time, by the clock. */
+  readonly begunAt: number;
 }
 
 export type Received =
@@ -52,6 +54,8 @@ export interface WireContext {
   readonly identity: Identity;
   readonly crypto: Pick<Discv5Crypto, 'begin' | 'accept'>;
   readonly limits: Discv5Limits;
+  /** Milliseconds, which go on while a packet is worked on. */
+  clock(): number;
   randomBytes(length: number): Uint8Array;
   send(packet: Uint8Array, to: UdpEndpoint): void;
   localRecord(): NodeRecord;
@@ -72,7 +76,7 @@ export class Wire {
 
   constructor(context: WireContext) {
     this.#context = context;
-    this.#limits = new Limits(context.limits);
+    this.#limits = new Limits(context.limits, () => context.clock());
   }
 
   /** How many entries others can fill, beside sessions. */
@@ -97,13 +101,19 @@ export class Wire {
 
   #message(packet: MessagePacket, sender: Sender, now: number): Received {
     const { remote, origin } = sender;
+    const begunAt = this.#context.clock();
     const session = this.sessions.get(remote);
+    if (session !== undefined && !this.#limits.known.admits(origin, now)) return dropped('shed');
     const plaintext = session?.open(packet);
     if (session === undefined || plaintext === undefined) return this.#challenge(packet, sender, now);
-    // Only now: anybody can put the id and the endpoint of somebody else on a packet.
-    if (!this.#limits.admitsKnown(origin, now)) return dropped('shed');
     this.sessions.use(remote);
-    return { kind: 'message', remote, origin, plaintext, record: session.record, isNew: false };
+    const { record } = session;
+    return { kind: 'message', remote, origin, plaintext, record, isNew: false, begunAt };
+  }
+
+  /** What a message asked for is done, which counts for so many of its sender's. */
+  handled({ origin, begunAt }: ReceivedMessage, count: number, now: number): void {
+    this.#limits.known.spend(origin, count, this.#context.clock() - begunAt, now);
   }
 
   /** Step 2. */
@@ -134,12 +144,14 @@ export class Wire {
     if (challenge === undefined) return dropped('handshake');
     if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');
     const { identity, crypto } = this.#context;
-    const accepted = crypto.accept(identity, packet, challenge);
+    const accept = () => crypto.accept(identity, packet, challenge);
+    const accepted = this.#limits.checkHandshake(origin, now, accept);
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
     this.sessions.establish(remote, origin.network, keys, record, 'them');
-    return { kind: 'message', remote, origin, plaintext, record, isNew: true };
+    const begunAt = this.#context.clock();
+    return { kind: 'message', remote, origin, plaintext, record, isNew: true, begunAt };
   }
 
   /** Sends a message to somebody with a session. The nonce of its packet; `undefined` without a session. */

@@ -14,7 +14,10 @@ export const DEFAULT_TOPICS = true;
 export type Discv5ServiceEvent =
   | Discv5Event
   | ServiceEvent
-  /** A handler of `serveTalk` has thrown, or its answer is none that can be sent: the other side gets an empty one. */
+  /**
+   * A handler of `serveTalk` has thrown, or its answer is none that can be sent: the other side gets an empty one. Or it has not
+   * answered within a second (`request-timeout`): the other side gets none.
+   */
   | { readonly kind: 'talk-failed'; readonly protocol: string; readonly error: unknown };
 
 /** `limits`: default `DEFAULT_DISCV5_LIMITS`. */

@@ -58,7 +58,9 @@ export class Discv5Service implements AsyncDisposable {
     const identity = identityOf(key);
     this.publicKey = identity.publicKey;
     this.id = identity.id;
-    this.#talks = new TalkHandlers((protocol, error) => onEvent({ kind: 'talk-failed', protocol, error }));
+    this.#talks = new TalkHandlers(env, (protocol, error) =>
+      onEvent({ kind: 'talk-failed', protocol, error }),
+    );
     this.#core = new ServiceCore<Discv5Engine>({
       ...{ config, publicKey: this.publicKey, isFirst: true },
       entries: topics ? () => topicDiscoveryEntries(TOPIC_DISCOVERY_VERSION) : undefined,
@@ -208,7 +210,7 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Answers those who talk to this node in a protocol; what it returns ends that.
-   * @param handler has half a second as a rule, after which others wait no longer
+   * @param handler has half a second as a rule, after which others wait no longer; after a second its answer is dropped
    * @throws PeerlaneError `invalid-argument`
    */
   serveTalk(protocol: string | Uint8Array, handler: TalkHandler): () => void {
@@ -275,6 +277,7 @@ export class Discv5Service implements AsyncDisposable {
 
   /** Stops: whoever waits for something gets the error `closed`. May be called twice. */
   async close(): Promise<void> {
+    this.#talks.close();
     await this.#core.close();
   }
 

@@ -1,6 +1,8 @@
 /** Protocols that others may speak with us in TalkReq (discv5-wire.md, "TALKREQ Request"). */
 import { toBareHex } from '../base/bytes.ts';
 import { checkFunction, invalidArgument } from '../base/checks.ts';
+import type { Env, Timer } from '../base/env.ts';
+import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TALK_RESPONSE, type TalkCall } from '../discv5/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
 
@@ -12,6 +14,8 @@ const MAX_NAME_LENGTH = 256;
 export const MAX_TALKS = 64;
 /** Those of one node among them. */
 export const MAX_TALKS_OF_ONE = 16;
+/** No other implementation waits longer for an answer: a handler that has none by then holds no place any more. */
+export const TALK_TIMEOUT_MS = 1_000;
 
 /** Who talks to us. */
 export interface TalkSender {
@@ -41,12 +45,15 @@ export function talkProtocol(name: string | Uint8Array): Uint8Array {
 }
 
 export class TalkHandlers {
+  readonly #env: Pick<Env, 'setTimer'>;
   readonly #failed: TalkFailed;
   readonly #handlers = new Map<string, { readonly name: string; readonly handler: TalkHandler }>();
   readonly #open = new Map<string, number>();
+  readonly #timers = new Set<Timer>();
   #count = 0;
 
-  constructor(failed: TalkFailed) {
+  constructor(env: Pick<Env, 'setTimer'>, failed: TalkFailed) {
+    this.#env = env;
     this.#failed = failed;
   }
 
@@ -77,22 +84,53 @@ export class TalkHandlers {
     if (this.#count >= MAX_TALKS || ofOne >= MAX_TALKS_OF_ONE) return true;
     this.#open.set(key, ofOne + 1);
     this.#count++;
-    void this.#answer(entry.name, entry.handler, call).finally(() => {
+    const isInTime = this.#placed(entry.name, () => {
       this.#count--;
       const left = (this.#open.get(key) ?? 0) - 1;
       if (left > 0) this.#open.set(key, left);
       else this.#open.delete(key);
     });
+    void this.#answer(entry.name, entry.handler, call, isInTime);
     return true;
   }
 
-  async #answer(name: string, handler: TalkHandler, call: TalkCall): Promise<void> {
-    const { id, endpoint, record } = call;
+  /** Nobody is waited for any more. */
+  close(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  /** Holds a place until the handler has an answer, or the time for one is over; what it returns says whether that is so, once. */
+  #placed(name: string, free: () => void): () => boolean {
+    const timer = this.#env.setTimer(TALK_TIMEOUT_MS, () => {
+      if (!end()) return;
+      const message = `the handler has not answered within ${TALK_TIMEOUT_MS} ms`;
+      this.#failed(name, new PeerlaneError('request-timeout', message));
+    });
+    const end = (): boolean => {
+      if (!this.#timers.delete(timer)) return false;
+      timer.cancel();
+      free();
+      return true;
+    };
+    this.#timers.add(timer);
+    return end;
+  }
+
+  /** What comes too late is dropped. */
+  async #answer(
+    name: string,
+    handler: TalkHandler,
+    { id, endpoint, record, request, respond }: TalkCall,
+    isInTime: () => boolean,
+  ): Promise<void> {
     try {
       const from = { id: id.slice(), ip: endpoint.ip, port: endpoint.port, record };
-      call.respond(checkedAnswer(await handler(call.request.slice(), from)));
+      const answer = checkedAnswer(await handler(request.slice(), from));
+      if (isInTime()) respond(answer);
     } catch (error) {
-      call.respond(new Uint8Array());
+      if (!isInTime()) return;
+      respond(new Uint8Array());
       this.#failed(name, error);
     }
   }

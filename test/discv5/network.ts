@@ -2,6 +2,7 @@
 import type { Timer } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import {
+  type Discv5Crypto,
   Discv5Engine,
   type Discv5Event,
   type Discv5Limits,
@@ -27,6 +28,10 @@ export interface NodeOptions {
   readonly talk?: (call: TalkCall) => boolean;
   /** Default: it takes part, and its record says so. */
   readonly topics?: Partial<TopicParameters> | false;
+  /** Default: the real one. */
+  readonly crypto?: Discv5Crypto;
+  /** What the node measures with how long something takes. Default: the network's, by which nothing takes time. */
+  readonly clock?: () => number;
 }
 
 /** An engine with an address and a timer. */
@@ -49,11 +54,12 @@ export class SimNode {
     this.id = nodeIdOf(this.publicKey);
     this.#network = network;
     this.endpoint = endpoint;
-    const { topics = {} } = options;
+    const { topics = {}, crypto, clock = () => env.now() } = options;
     this.record = this.signed(1n, isPublic ? endpoint : undefined, options.entries);
     this.engine = new Discv5Engine({
       identity: { secretKey: this.secretKey, publicKey: this.publicKey, id: this.id },
-      ...{ env, seeds, limits: options.limits ?? {}, topics },
+      env: { now: clock, randomBytes: (length) => env.randomBytes(length) },
+      ...{ seeds, limits: options.limits ?? {}, topics, ...(crypto === undefined ? {} : { crypto }) },
       host: {
         send: (packet, to) => network.send(packet, this.endpoint, to),
         localRecord: () => this.record,

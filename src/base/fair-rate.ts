@@ -1,0 +1,71 @@
+import type { Rate } from './rate-limit.ts';
+import { setLatest } from './recent.ts';
+
+/** What has been taken of late. */
+interface Taken {
+  amount: number;
+  at: number;
+}
+
+/** After so many times the time in which two thirds of it are forgotten, what was taken counts no more. */
+const FORGOTTEN_AFTER = 5;
+
+/**
+ * What may be done in all, for each group of owners, where who has taken least comes first: an owner may take more while it has
+ * taken less than what is left for its group.
+ *
+ * What was taken fades, by as much as `rate` says in the time in which `burst` would be used up. So one owner alone has half of
+ * the rate; of those who take without end each has the less the more they are, of ten an eleventh; and as much is left for the
+ * next one, who is served as long as it wants less than each of these gets. The latest `capacity` owners, and groups, are
+ * remembered: whoever is forgotten has taken nothing.
+ */
+export class FairRate {
+  readonly #burst: number;
+  /** Milliseconds in which what was taken becomes an e-th of itself. */
+  readonly #fadeMs: number;
+  readonly #capacity: number;
+  readonly #owners = new Map<string, Taken>();
+  readonly #groups = new Map<string, Taken>();
+
+  constructor({ perSecond, burst }: Rate, capacity: number) {
+    this.#burst = burst;
+    this.#fadeMs = (burst / perSecond) * 1000;
+    this.#capacity = capacity;
+  }
+
+  /** Owners that are remembered. */
+  get size(): number {
+    return this.#owners.size;
+  }
+
+  /** Whether this owner may take more now. @param now milliseconds */
+  hasRoom(owner: string, group: string, now: number): boolean {
+    return this.#taken(this.#owners, owner, now) < this.#burst - this.#taken(this.#groups, group, now);
+  }
+
+  /** It has taken so much, which may be more than there was: what something costs is known when it is done. */
+  take(owner: string, group: string, amount: number, now: number): void {
+    this.#add(this.#owners, owner, amount, now);
+    this.#add(this.#groups, group, amount, now);
+  }
+
+  #taken(of: ReadonlyMap<string, Taken>, key: string, now: number): number {
+    const taken = of.get(key);
+    return taken === undefined ? 0 : taken.amount * Math.exp((taken.at - now) / this.#fadeMs);
+  }
+
+  #add(to: Map<string, Taken>, key: string, more: number, now: number): void {
+    const amount = this.#taken(to, key, now) + more;
+    const taken = to.get(key);
+    if (taken === undefined) this.#forget(to, now);
+    setLatest(to, key, Object.assign(taken ?? { amount, at: now }, { amount, at: now }), this.#capacity);
+  }
+
+  #forget(of: Map<string, Taken>, now: number): void {
+    const since = now - FORGOTTEN_AFTER * this.#fadeMs;
+    for (const [key, { at }] of of) {
+      if (at > since) return;
+      of.delete(key);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import {
+  MAX_TALKS,
+  MAX_TALKS_OF_ONE,
+  TALK_TIMEOUT_MS,
+  TalkHandlers,
+  talkProtocol,
+} from '../../src/server/talk.ts';
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+function talks() {
+  const env = new VirtualEnv();
+  const failures: [string, unknown][] = [];
+  const handlers = new TalkHandlers(env, (protocol, error) => failures.push([protocol, error]));
+  const answers: Uint8Array[] = [];
+  const ask = (protocol: string, id: number) =>
+    handlers.take({
+      ...{ id: new Uint8Array(32).fill(id), endpoint: { ip: '127.0.0.1', port: 1 }, record: undefined },
+      ...{ protocol: talkProtocol(protocol), request: Uint8Array.of(id) },
+      respond: (answer) => answers.push(answer),
+    });
+  handlers.serve('echo', (request) => request);
+  return { env, failures, handlers, answers, ask };
+}
+
+describe('a handler that hangs', () => {
+  it('gives its places back when nobody waits for its answers any more, and says so', async () => {
+    const { env, failures, handlers, answers, ask } = talks();
+    handlers.serve('hang', () => new Promise(() => undefined));
+    for (let i = 0; i < MAX_TALKS; i++) ask('hang', Math.floor(i / MAX_TALKS_OF_ONE));
+    expect([handlers.open, ask('echo', 0), ask('echo', 200)]).toEqual([MAX_TALKS, true, true]);
+    await settled();
+    expect(answers).toEqual([]);
+    env.advance(TALK_TIMEOUT_MS);
+    expect(handlers.open).toBe(0);
+    expect(failures).toHaveLength(MAX_TALKS);
+    expect(failures[0]).toMatchObject(['hang', { code: 'request-timeout' }]);
+    for (const id of [0, 200]) ask('echo', id);
+    await settled();
+    expect(answers).toEqual([Uint8Array.of(0), Uint8Array.of(200)]);
+    expect([handlers.open, env.timers]).toEqual([0, 0]);
+  });
+
+  it('is not heard when it answers, or fails, too late', async () => {
+    const { env, failures, handlers, answers, ask } = talks();
+    const ends: (() => void)[] = [];
+    handlers.serve('late', () => new Promise((resolve) => ends.push(() => resolve(Uint8Array.of(1)))));
+    handlers.serve('lost', () => new Promise((_, reject) => ends.push(() => reject(new Error('no')))));
+    for (const protocol of ['late', 'lost']) ask(protocol, 1);
+    env.advance(TALK_TIMEOUT_MS - 1);
+    expect([handlers.open, failures]).toEqual([2, []]);
+    env.advance(1);
+    for (const end of ends) end();
+    await settled();
+    expect([handlers.open, answers, failures.length]).toEqual([0, [], 2]);
+    ask('late', 1);
+    ends.at(-1)?.();
+    await settled();
+    expect([handlers.open, answers, env.timers]).toEqual([0, [Uint8Array.of(1)], 0]);
+  });
+
+  it('leaves no timer behind, and tells nobody, when the service is closed', async () => {
+    const { env, failures, handlers, answers, ask } = talks();
+    const ends: ((error: Error) => void)[] = [];
+    handlers.serve('hang', () => new Promise((_, reject) => ends.push(reject)));
+    ask('hang', 1);
+    handlers.close();
+    expect(env.timers).toBe(0);
+    for (const end of ends) end(new Error('closed'));
+    await settled();
+    expect([answers, failures]).toEqual([[], []]);
+  });
+});
