@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { simulateSparse } from '../../bench/sim/topics/sparse.ts';
 
-describe('where few of 250 nodes take part', () => {
+describe('where few of 150 nodes take part', () => {
   it('they are met by lookups, have the topic, and are asked for it', () => {
-    const figures = simulateSparse({ nodes: 250, seed: 1, share: 0.024, advertisers: 2, minutes: 3 });
+    const figures = simulateSparse({ nodes: 150, seed: 1, share: 0.04, advertisers: 2, minutes: 1 });
     console.log(JSON.stringify(figures));
     const { participants, known, registrars, searches } = figures;
     expect(participants).toBe(6);
