@@ -12,8 +12,8 @@ describe('where few of 200 nodes take part', () => {
     expect(searches.map(({ found }) => found)).toEqual([1, 1, 1]);
     // A series of eight lookups, whatever becomes of them.
     for (const { ms, packets } of searches) {
-      expect(ms).toBeLessThan(120_000);
+      expect(ms).toBeLessThan(300_000);
       expect(packets).toBeLessThan(1_500);
     }
-  }, 120_000);
+  }, 300_000);
 });
