@@ -1,7 +1,7 @@
 // Compiles src/ and bench/ into .bench/ and runs the benchmarks: npm run bench -- [--quick] [--only ID] [--json FILE]
 // With `soak` as first argument it is the endurance run: npm run bench:soak -- [--minutes N] [--peers N] ...; with
 // `discovery-sim` it is the simulated network: npm run bench -- discovery-sim [--nodes N] [--seed S] ..., and
-// `topic-sim` one of topics; `read-turns` is a server that reads slowly.
+// `topic-sim` and `topic-sparse` those of topics; `read-turns` is a server that reads slowly.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ const PROGRAMS = {
     ...['--max-old-space-size=20000', '--max-semi-space-size=128'],
     ...[program('topic-sim.js'), ...rest],
   ],
+  'topic-sparse': ['--max-old-space-size=8000', program('topic-sparse.js'), ...rest],
   'discovery-sim': [
     ...['--expose-gc', '--max-old-space-size=20000', '--max-semi-space-size=64'],
     ...[program('discovery-sim.js'), ...rest],

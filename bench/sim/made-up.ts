@@ -11,19 +11,24 @@ const number = uint(32);
 const SIGNATURE_LENGTH = 64;
 const COMPRESSED_KEY_LENGTH = 33;
 
-/** A node that takes part in topic discovery. Its record is as long as a real one, and its id as evenly spread. */
+/**
+ * A node that takes part in topic discovery, unless told otherwise. Its record is as long as a real one, and its id as evenly
+ * spread.
+ */
 export function madeUpNode(
   random: Random,
   { ip, port }: UdpEndpoint,
   publicKey: Uint8Array = random.bytes(64),
+  takesPart = true,
 ): TopicNode {
+  const topics = takesPart ? Object.keys(topicDiscoveryEntries(1)) : [];
   const entries: readonly (readonly [string, Uint8Array])[] = [
     ['id', encode(key, 'v4')],
     ['ip', encode(value, Uint8Array.from(ip.split('.'), Number))],
     ['secp256k1', encode(value, random.bytes(COMPRESSED_KEY_LENGTH))],
     ['tcp', encode(number, port)],
     ['udp', encode(number, port)],
-    ...Object.keys(topicDiscoveryEntries(1)).map((name) => [name, encode(number, 1)] as const),
+    ...topics.map((name) => [name, encode(number, 1)] as const),
   ];
   const pairs = entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
   const encoded = encodeList([

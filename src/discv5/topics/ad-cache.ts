@@ -1,6 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import type { NodeRecord } from '../../enr/index.ts';
+import type { Networks } from '../../kad/index.ts';
 import type { Placed } from './waiting-time.ts';
 
 /** An advertisement that was let in. */
@@ -9,8 +10,8 @@ export interface Ad extends Placed {
   readonly advertiser: string;
   /** As it was let in: it does not change until the advertisement is renewed. */
   readonly record: NodeRecord;
-  /** The /24 (IPv6: /48) of the address; `undefined` for local ones. */
-  readonly network: string | undefined;
+  /** Of the address; `undefined` for local ones. */
+  readonly networks: Networks | undefined;
   readonly expiresAt: number;
 }
 

@@ -62,6 +62,10 @@ export class AdvertisementRun implements TopicRun {
     }
   }
 
+  met(nodes: readonly KadNode[]): void {
+    this.#table.met(nodes);
+  }
+
   removed(id: Uint8Array): void {
     this.#table.table.remove(id);
   }
@@ -95,13 +99,21 @@ export class AdvertisementRun implements TopicRun {
       if (this.#isStopped) return;
       if (confirmation !== undefined) this.#confirmed(node, confirmation);
       else if (attempts > 1) this.#register(registration, attempts - 1);
-      else this.#advertiser.failed(node.id, this.#context.agenda.now);
+      else this.#failed(node);
     });
     ask(node, question);
   }
 
+  #failed({ id }: KadNode): void {
+    const { agenda, known } = this.#context;
+    known.remove(id);
+    this.#advertiser.failed(id, agenda.now);
+  }
+
   #confirmed(node: KadNode, { answer, auxiliary }: Confirmation): void {
-    const isTaken = this.#advertiser.answered(node.id, answer, this.#context.agenda.now);
+    const { agenda, known } = this.#context;
+    const isTaken = this.#advertiser.answered(node.id, answer, agenda.now);
+    if (isTaken) known.answered(node, agenda.now);
     if (this.#table.named(auxiliary)) this.#advertiser.tableChanged();
     if (!isTaken || answer.kind !== 'admitted') return;
     const { topic } = this.#table.table;

@@ -2,6 +2,7 @@ import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import type { TopicNode } from './capability.ts';
+import { Exclusions } from './exclusions.ts';
 import { MAX_REGISTERING, PLACEMENT_CYCLE_MS, type TopicParameters, topicParameters } from './parameters.ts';
 import { type Answer, Registration } from './registration.ts';
 import type { ServiceTable } from './service-table.ts';
@@ -42,6 +43,8 @@ export class Advertiser {
   readonly #registrations = new Map<string, Registration>();
   /** Nodes that were chosen in this cycle. */
   readonly #tried = new Set<string>();
+  /** Registrars that have kept us waiting for too long. */
+  readonly #crowded = new Exclusions();
   #nextCycle = Number.NEGATIVE_INFINITY;
   #isPlaced = false;
 
@@ -85,12 +88,14 @@ export class Advertiser {
   answered(id: Uint8Array, answer: Answer, now: number): boolean {
     const registration = this.#registrations.get(toBareHex(id));
     if (registration === undefined || !registration.isAsking) return false;
-    if (registration.answered(answer, now, this.#parameters.e)) {
+    const verdict = registration.answered(answer, now, this.#parameters.e);
+    if (verdict === 'taken') {
       this.#table.succeeded(id);
       return true;
     }
-    // It wants too much, and most likely would again.
-    this.#table.exclude(id, now);
+    if (verdict === 'wrong') this.#table.exclude(id, now);
+    // It has more of our network, or of our topic, than it takes: nothing speaks against it for searches, or for other topics.
+    else this.#crowded.exclude(id, now);
     this.#drop(registration);
     return false;
   }
@@ -156,7 +161,7 @@ export class Advertiser {
     if (count === 0) return [];
     const nodes = this.#table.at(distance, now).filter(({ id }) => {
       const key = toBareHex(id);
-      return !this.#tried.has(key) && !this.#registrations.has(key);
+      return !this.#tried.has(key) && !this.#registrations.has(key) && !this.#crowded.has(id, now);
     });
     const order = shuffledNumbers(nodes.length, this.#randomBytes).subarray(0, count);
     return Array.from(order, (index) => nodes[index]).filter((node) => node !== undefined);

@@ -4,7 +4,8 @@
  */
 import { checkInteger, checkNames, invalidArgument, type NamesOf } from '../../base/checks.ts';
 import { MAX_TIMER_MS } from '../../base/env.ts';
-import type { StrangerRates } from '../../kad/index.ts';
+import type { Rate } from '../../base/rate-limit.ts';
+import { type StrangerRates, TABLE_NETWORK_LIMIT } from '../../kad/index.ts';
 
 /** Registrations that an advertiser wants in each bucket, pending ones included. */
 export const K_REGISTER = 5;
@@ -91,8 +92,11 @@ export const EARLIEST_RENEWAL: number = 1 / 10;
  * times alone leave a network with many identities most of the places. A search takes no more of it from one answer.
  */
 export const NETWORK_ADS_PER_TOPIC = 2;
-/** The part of what a search looks for that may be of one /24 (IPv6: /48), for it to ask on. */
+/** The same of an IPv6 /32, which has 65,536 of those: as many as a table takes of it. */
+export const WIDE_NETWORK_ADS_PER_TOPIC: number = TABLE_NETWORK_LIMIT;
+/** The part of what a search looks for that may be of one /24 (IPv6: /48), for it to ask on; and of one IPv6 /32. */
 export const NETWORK_FOUND_SHARE: number = 1 / 3;
+export const WIDE_NETWORK_FOUND_SHARE: number = 1 / 2;
 /** Topics that have left the cache and whose lower bounds are kept for what they last, for each place in the cache. */
 export const DEPARTED_PER_AD = 2;
 
@@ -150,11 +154,18 @@ export const REGISTRATION_ATTEMPTS = 2;
 /** How often a service table takes up what the ordinary one has come to know. Milliseconds. */
 export const TABLE_FILL_MS = 5_000;
 /**
- * A service table with fewer nodes is filled by a lookup of the topic: at once, then again after so long, and twice as long
- * each time. Milliseconds. A search that has asked fewer registrars makes such a lookup before it ends.
+ * A service table with fewer nodes is filled by a series of lookups, first of the topic: at once, then again after so long, and twice
+ * as long each time. Milliseconds. A search that has asked fewer registrars makes such a series before it ends.
  */
 export const FEW_REGISTRARS = 16;
 export const TOPIC_LOOKUP_MS = 60_000;
 export const MAX_TOPIC_LOOKUP_MS: number = 30 * 60_000;
+/** Lookups of a series, one after another, while few registrars are known. */
+export const SERIES_LOOKUPS = 8;
+/** Those of them that are not of the topic, of all advertisements and searches of a node: four a minute. */
+export const FURTHER_LOOKUPS: Rate = { perSecond: 1 / 15, burst: 16 };
+/** Registrars that have answered are remembered for so long, in milliseconds, and so many of them. */
+export const KNOWN_MS: number = 60 * 60_000;
+export const MAX_KNOWN = 256;
 /** How soon a node whose record names no place for itself looks again whether it does. Milliseconds. */
 export const NO_PLACE_MS = 5_000;

@@ -3,14 +3,17 @@ import { checkLength } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
 import { formatIp, parseIp } from '../../base/ip.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
-import { ID_LENGTH, NetworkCounts, networksOf } from '../../kad/index.ts';
+import { ID_LENGTH, networksOf } from '../../kad/index.ts';
 import { type Ad, AdCache } from './ad-cache.ts';
+import { type Applicant, NetworkPlaces } from './network-places.ts';
 import {
   EARLIEST_RENEWAL,
+  MAX_TICKETS,
   MAX_WAITED_E,
   NETWORK_ADS_PER_TOPIC,
   type TopicParameters,
   topicParameters,
+  WIDE_NETWORK_ADS_PER_TOPIC,
 } from './parameters.ts';
 import { isWindowOpen, SECRET_LENGTH, Tickets } from './tickets.ts';
 import { WaitingTimes } from './waiting-time.ts';
@@ -54,8 +57,11 @@ export class Registrar {
   readonly #tickets: Tickets;
   readonly #cache: AdCache;
   readonly #waiting: WaitingTimes;
-  /** Advertisements by topic and network. */
-  readonly #networks = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
+  /** By topic and network, of either size. */
+  readonly #places = [
+    new NetworkPlaces(NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofBucket)),
+    new NetworkPlaces(WIDE_NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofTable)),
+  ] as const;
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ localId, randomBytes, parameters }: RegistrarOptions) {
@@ -81,7 +87,7 @@ export class Registrar {
       advertiser: toBareHex(sender.id),
       record,
       address,
-      network: networksOf(formatIp(address))?.ofBucket,
+      networks: networksOf(formatIp(address)),
       expiresAt: now + e,
     };
     const cached = this.#cache.get(ad.topic, ad.advertiser);
@@ -95,13 +101,19 @@ export class Registrar {
       times !== undefined && isWindowOpen(times, now, delta) && now - times.startedAt <= MAX_WAITED_E * e;
     const startedAt = isGood ? times.startedAt : now;
     const waited = now - startedAt;
-    const hasRoom = this.#hasRoom(ad, cached);
+    const applicant: Applicant = { ad, cached, startedAt, now };
+    const hasRoom = this.#places.every((places) => places.hasRoom(applicant));
     if (hasRoom && this.#waiting.current(ad, cached) <= waited) {
       this.#admit(ad, cached);
       return { kind: 'admitted', lifetimeMs: e };
     }
     const left = this.#waiting.bounded(ad, cached, now) - waited;
-    const waitMs = hasRoom ? Math.max(1, Math.min(Math.ceil(left), e)) : e;
+    const turn = hasRoom ? 0 : this.#turnMs(applicant);
+    const waitMs = Math.max(1, Math.min(Math.ceil(Math.max(left, turn)), e));
+    for (const places of this.#places) {
+      const isNext = !places.hasRoom(applicant) && left <= turn;
+      if (isNext || places.hasClaim(applicant)) places.claim(applicant, now + waitMs + delta);
+    }
     return {
       kind: 'wait',
       ticket: this.#tickets.issue(subject, { startedAt, issuedAt: now, waitMs }),
@@ -130,10 +142,11 @@ export class Registrar {
     return { ads: this.#cache.size, topics: this.#cache.topics };
   }
 
-  #hasRoom(ad: Ad, cached: Ad | undefined): boolean {
-    const network = networkOf(ad);
-    if (network === undefined || (cached !== undefined && networkOf(cached) === network)) return true;
-    return this.#networks.hasRoom(network);
+  /** Until there may be room; no sooner than that an advertiser has tickets left for as long as it may wait. */
+  #turnMs(applicant: Applicant): number {
+    const turns = this.#places.map((places) => places.turnAt(applicant) - applicant.now);
+    const { e } = this.#parameters;
+    return Math.min(e, Math.max(...turns, (e * MAX_WAITED_E) / MAX_TICKETS));
   }
 
   #admit(ad: Ad, cached: Ad | undefined): void {
@@ -143,18 +156,16 @@ export class Registrar {
     }
     this.#cache.add(ad);
     this.#waiting.add(ad);
-    const network = networkOf(ad);
-    if (network !== undefined) this.#networks.add(network);
+    for (const places of this.#places) places.add(ad);
   }
 
   #uncount(ad: Ad): void {
     this.#waiting.remove(ad);
-    const network = networkOf(ad);
-    if (network !== undefined) this.#networks.remove(network);
+    for (const places of this.#places) places.remove(ad);
   }
 }
 
-function networkOf({ topic, network }: Ad): string | undefined {
+function keyOf(topic: string, network: string | undefined): string | undefined {
   return network === undefined ? undefined : `${topic} ${network}`;
 }
 

@@ -16,6 +16,9 @@ export type Answer =
   | { readonly kind: 'admitted'; readonly lifetimeMs: number }
   | { readonly kind: 'wait'; readonly ticket: Uint8Array; readonly waitMs: number };
 
+/** What is to be thought of an answer. */
+export type Verdict = 'taken' | 'wrong' | 'too-long';
+
 /** What a registrar told us, by our own clock. */
 type Told =
   /** Nothing yet, or what it told is of no use any more. */
@@ -80,28 +83,28 @@ export class Registration {
     if (!this.isAsking) this.#begin(now);
   }
 
-  /** Takes an answer. `false` for one that no registrar gives that keeps to the rules, or will ever let us in. */
-  answered(answer: Answer, now: number, e: number): boolean {
+  /** Takes an answer, unless it is one that no registrar gives that keeps to the rules, or we have waited for long enough. */
+  answered(answer: Answer, now: number, e: number): Verdict {
     if (answer.kind === 'admitted') {
-      if (!(answer.lifetimeMs > 0)) return false;
+      if (!(answer.lifetimeMs > 0)) return 'wrong';
       const lifetimeMs = Math.min(answer.lifetimeMs, MAX_WAITED_E * e);
       this.#activeUntil = now + lifetimeMs;
       this.#begin(this.#isVoid ? now : now + this.#renewalAfter(lifetimeMs, now - this.#startedAt));
-      return true;
+      return 'taken';
     }
     const { ticket, waitMs } = answer;
-    if (ticket.length === 0 || ticket.length > MAX_TICKET_LENGTH) return false;
+    if (ticket.length === 0 || ticket.length > MAX_TICKET_LENGTH) return 'wrong';
     // The text: a single wait should not be longer than E.
-    if (!(waitMs >= 0 && waitMs <= e) || ++this.#tickets > MAX_TICKETS) return false;
-    if (now + waitMs - this.#startedAt > MAX_WAITED_E * e) return false;
+    if (!(waitMs >= 0 && waitMs <= e) || ++this.#tickets > MAX_TICKETS) return 'wrong';
+    if (now + waitMs - this.#startedAt > MAX_WAITED_E * e) return 'too-long';
     if (this.#isVoid) {
       this.#begin(now);
-      return true;
+      return 'taken';
     }
     const opensAt = now + waitMs;
     this.#told = { kind: 'ticket', ticket: ticket.slice(), opensAt };
     this.nextAt = Math.max(now + MIN_RETRY_MS, opensAt + margin(waitMs));
-    return true;
+    return 'taken';
   }
 
   /** To be let in again will take as long as it has taken: as far as may be, it is to be over when the advertisement ends. */

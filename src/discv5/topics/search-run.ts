@@ -20,7 +20,6 @@ export class TopicSearchRun implements TopicRun {
   readonly #table: TopicTable;
   readonly #search: Search;
   readonly #count: number;
-  #hasLookedUp = false;
   /** Until it is told to go on. */
   #isPaused = true;
   #isDone = false;
@@ -77,35 +76,45 @@ export class TopicSearchRun implements TopicRun {
     if (this.#isDue) return;
     this.#table.fill();
     for (const query of this.#search.next(this.#context.agenda.now)) this.#query(query);
-    if (!this.#search.isDone || this.#table.isLookingUp) return;
-    const mayLookUp = !this.#hasLookedUp && this.#search.asked < FEW_REGISTRARS;
-    if (!mayLookUp || this.#search.found >= this.#count) {
-      this.stop();
-      return;
-    }
-    // Where few take part, or few are known, others may be found near the topic.
-    this.#hasLookedUp = true;
-    this.#table.lookUp();
+    if (!this.#search.isDone) return;
+    if (this.#search.found >= this.#count) this.stop();
+    // Where few take part, or few are known, others may be found near the topic, and elsewhere.
+    else if (!this.#table.isLookingUp && !(this.#isFew && this.#table.lookUp())) this.stop();
+  }
+
+  met(nodes: readonly KadNode[]): void {
+    this.#table.met(nodes);
   }
 
   removed(id: Uint8Array): void {
     this.#table.table.remove(id);
   }
 
+  get #isFew(): boolean {
+    return this.#search.asked < FEW_REGISTRARS;
+  }
+
   #query(query: QueryToSend): void {
     const { node } = query;
-    const { agenda, ask, asked } = this.#context;
+    const { ask, asked } = this.#context;
     const question = queryQuestion(asked(node), query, (found) => {
       if (this.#isDone) return;
-      if (found === undefined) this.#search.failed(node.id, agenda.now);
+      if (found === undefined) this.#failed(node);
       else this.#answered(node, found);
       this.advance();
     });
     ask(node, question);
   }
 
-  #answered({ id }: KadNode, { advertisers, auxiliary }: Found): void {
-    const { agenda } = this.#context;
+  #failed({ id }: KadNode): void {
+    const { agenda, known } = this.#context;
+    known.remove(id);
+    this.#search.failed(id, agenda.now);
+  }
+
+  #answered(registrar: KadNode, { advertisers, auxiliary }: Found): void {
+    const { agenda, known } = this.#context;
+    known.answered(registrar, agenda.now);
     // Whoever has named them may not name them anywhere.
     const places = new Map(
       advertisers.flatMap((node): [NodeRecord, KadNode][] =>
@@ -113,7 +122,7 @@ export class TopicSearchRun implements TopicRun {
       ),
     );
     const answer = { advertisers: [...places.keys()], auxiliary: [] };
-    const fresh = this.#search.answered(id, answer, agenda.now, (record) => places.get(record));
+    const fresh = this.#search.answered(registrar.id, answer, agenda.now, (record) => places.get(record));
     this.#table.named(auxiliary);
     if (fresh.length > 0) this.#events.found?.(fresh);
   }

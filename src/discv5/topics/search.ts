@@ -13,6 +13,7 @@ import {
   SEARCH_ALPHA,
   type TopicParameters,
   topicParameters,
+  WIDE_NETWORK_FOUND_SHARE,
 } from './parameters.ts';
 import type { ServiceTable } from './service-table.ts';
 
@@ -52,8 +53,9 @@ export class Search {
   readonly #parameters: TopicParameters;
   readonly #target: number;
   readonly #found = new Set<string>();
-  /** The networks of those. */
+  /** The networks of those, and the wide ones. */
   readonly #networks: NetworkCounts;
+  readonly #wideNetworks: NetworkCounts;
   readonly #localKey: string;
   /** At most `MAX_SEARCH_ASKED`. */
   readonly #asked = new Set<string>();
@@ -70,9 +72,10 @@ export class Search {
     this.#localKey = toBareHex(localId);
     this.#randomBytes = randomBytes;
     this.#target = fLookup;
-    this.#networks = new NetworkCounts(
-      Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(fLookup * NETWORK_FOUND_SHARE)),
-    );
+    const countsOf = (share: number): NetworkCounts =>
+      new NetworkCounts(Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(fLookup * share)));
+    this.#networks = countsOf(NETWORK_FOUND_SHARE);
+    this.#wideNetworks = countsOf(WIDE_NETWORK_FOUND_SHARE);
     this.#parameters = topicParameters(parameters);
   }
 
@@ -146,11 +149,14 @@ export class Search {
   #takes({ id, ip }: KadNode, ofAnswer: NetworkCounts): boolean {
     const key = toBareHex(id);
     if (key === this.#localKey || this.#found.has(key)) return false;
-    const network = networksOf(ip)?.ofBucket;
-    if (network !== undefined) {
-      if (!ofAnswer.hasRoom(network) || !this.#networks.hasRoom(network)) return false;
-      ofAnswer.add(network);
-      this.#networks.add(network);
+    const networks = networksOf(ip);
+    if (networks !== undefined) {
+      const { ofBucket, ofTable } = networks;
+      if (!ofAnswer.hasRoom(ofBucket) || !this.#networks.hasRoom(ofBucket)) return false;
+      if (!this.#wideNetworks.hasRoom(ofTable)) return false;
+      ofAnswer.add(ofBucket);
+      this.#networks.add(ofBucket);
+      this.#wideNetworks.add(ofTable);
     }
     this.#found.add(key);
     return true;

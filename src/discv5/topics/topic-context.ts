@@ -6,6 +6,7 @@ import type { Discv5Event } from '../events.ts';
 import type { Asked } from '../questions.ts';
 import type { Question } from '../requests.ts';
 import type { Exclusions } from './exclusions.ts';
+import type { KnownRegistrars } from './known-registrars.ts';
 import type { TopicParameters } from './parameters.ts';
 
 /** The part of an engine that advertisements and searches are made with. */
@@ -34,6 +35,10 @@ export interface TopicContext extends Omit<TopicEngine, 'room'> {
   readonly isFull: boolean;
   /** Whether one more lookup may be begun that can wait. */
   readonly mayLookUp: boolean;
+  /** Registrars that have answered any of them. */
+  readonly known: KnownRegistrars;
+  /** Whether one more lookup of no topic may be begun, which is then counted. */
+  mayLookFurther(): boolean;
   /** The run goes on by itself until `ended`. */
   begun(run: TopicRun): void;
   ended(run: TopicRun): void;
@@ -44,6 +49,8 @@ export interface TopicRun {
   /** When `advance` may have something to do, unless no requests may be begun. */
   readonly deadline: number;
   advance(): void;
+  /** Nodes that take part, which an answer to a lookup named. */
+  met(nodes: readonly KadNode[]): void;
   /** A node has gone from the ordinary table. */
   removed(id: Uint8Array): void;
 }

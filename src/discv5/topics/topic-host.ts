@@ -2,12 +2,17 @@
 import { toBareHex } from '../../base/bytes.ts';
 import { invalidArgument } from '../../base/checks.ts';
 import { PeerlaneError } from '../../base/errors.ts';
+import { RateLimit } from '../../base/rate-limit.ts';
+import type { KadNode } from '../../kad/index.ts';
 import type { RegTopic, TopicQuery } from '../messages.ts';
 import type { Question } from '../requests.ts';
 import type { Wire } from '../wire.ts';
 import { type AdvertisementEvents, AdvertisementRun } from './advertisement-run.ts';
+import { takesPart } from './capability.ts';
 import { Exclusions } from './exclusions.ts';
+import { KnownRegistrars } from './known-registrars.ts';
 import {
+  FURTHER_LOOKUPS,
   MAX_ADVERTISEMENTS,
   MAX_TOPIC_LOOKUPS,
   MAX_TOPIC_REQUESTS,
@@ -31,6 +36,8 @@ export class TopicHost {
   readonly #advertisements = new Map<string, AdvertisementRun>();
   /** Those, and searches: whoever has had its turn stands behind the others. */
   readonly #runs = new Set<TopicRun>();
+  readonly #known = new KnownRegistrars();
+  readonly #further = new RateLimit(FURTHER_LOOKUPS, 1);
   #requests = 0;
   #lookups = 0;
   /** Of all runs, until one of them has done something: each datagram asks when there is something to do. */
@@ -41,21 +48,24 @@ export class TopicHost {
     const { table, localId, randomBytes } = engine;
     this.#engine = engine;
     this.#responder = new TopicResponder({
-      ...{ wire, table, localId, randomBytes, parameters },
+      ...{ wire, table, localId, randomBytes, parameters, known: this.#known },
       registered: (topic, record) => engine.event({ kind: 'topic-registered', topic, record }),
     });
     const isFull = (): boolean => this.#isFull;
     const mayLookUp = (): boolean => this.#lookups < MAX_TOPIC_LOOKUPS;
+    const known = this.#known;
     this.#context = {
       ...engine,
       parameters,
       exclusions: new Exclusions(),
+      known,
       get isFull() {
         return isFull();
       },
       get mayLookUp() {
         return mayLookUp();
       },
+      mayLookFurther: () => this.#further.take('', engine.agenda.now),
       lookUp: (target, events) => {
         this.#lookups++;
         const done = (): void => {
@@ -63,7 +73,7 @@ export class TopicHost {
           events.done?.();
           this.#earliest = undefined;
         };
-        return engine.lookUp(target, { ...events, done });
+        return engine.lookUp(target, { ...events, found: (nodes) => this.#met(nodes), done });
       },
       ask: (node, question) => {
         engine.ask(node, this.#counted(question));
@@ -134,6 +144,7 @@ export class TopicHost {
 
   /** A node has gone from the ordinary table. */
   removed(id: Uint8Array): void {
+    this.#known.remove(id);
     for (const run of this.#runs) run.removed(id);
     this.#earliest = undefined;
   }
@@ -148,9 +159,17 @@ export class TopicHost {
     };
   }
 
-  /** Addresses and subnets whose rates are remembered, and nodes that are left alone. */
+  /** Addresses and subnets whose rates are remembered, nodes that are left alone, and registrars that have answered. */
   get remembered(): number {
-    return this.#responder.rated + this.#context.exclusions.size;
+    return this.#responder.rated + this.#context.exclusions.size + this.#known.size;
+  }
+
+  /** Of an answer to a lookup: where few take part, each of them counts, for whatever topic it was. */
+  #met(nodes: readonly KadNode[]): void {
+    const fresh = nodes.filter(takesPart);
+    if (fresh.length === 0) return;
+    for (const run of [...this.#runs]) run.met(fresh);
+    this.#earliest = undefined;
   }
 
   get #isFull(): boolean {

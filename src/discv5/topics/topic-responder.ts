@@ -10,7 +10,9 @@ import type { Remote } from '../remote.ts';
 import { spreadRecords, writeRecords } from '../spread-records.ts';
 import type { Wire } from '../wire.ts';
 import { type AuxiliaryRequest, chooseAuxiliary } from './auxiliary.ts';
-import { TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
+import { takesPart } from './capability.ts';
+import type { KnownRegistrars } from './known-registrars.ts';
+import { FEW_REGISTRARS, TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
 import { Registrar } from './registrar.ts';
 import type { TopicAnswerCounts } from './topic-stats.ts';
 
@@ -29,6 +31,7 @@ export interface TopicResponderContext {
   readonly localId: Uint8Array;
   readonly randomBytes: Env['randomBytes'];
   readonly parameters: Partial<TopicParameters>;
+  readonly known: KnownRegistrars;
   /** An advertisement has been let in, or renewed. */
   registered(topic: Uint8Array, record: NodeRecord): void;
 }
@@ -86,7 +89,7 @@ export class TopicResponder {
     // Of one that was there already, less is left.
     if (outcome.kind === 'admitted' && outcome.lifetimeMs === this.#e)
       this.#context.registered(topic.slice(), known);
-    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: id });
+    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: id }, now);
     const total = 1 + auxiliary.length;
     const said =
       outcome.kind === 'wait'
@@ -103,7 +106,7 @@ export class TopicResponder {
     this.#counts.queried++;
     const records = this.#registrar.query(topic, now).map(({ encoded }) => encoded);
     const found = spreadRecords(records, MAX_ANSWER_MESSAGES);
-    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: asker.remote.id });
+    const auxiliary = this.#auxiliary(asker, { topic, distances, asker: asker.remote.id }, now);
     const total = found.length + auxiliary.length;
     const { wire } = this.#context;
     writeRecords(wire, asker.remote, { kind: 'topicNodes', requestId, total }, found);
@@ -122,9 +125,12 @@ export class TopicResponder {
     return this.#known.read(encoded);
   }
 
-  #auxiliary({ remote }: TopicAsker, request: AuxiliaryRequest): Uint8Array[][] {
-    const { table, randomBytes } = this.#context;
-    const nodes = table.live().filter(({ ip }) => mayRelay(remote.endpoint.ip, ip));
+  #auxiliary({ remote }: TopicAsker, request: AuxiliaryRequest, now: number): Uint8Array[][] {
+    const { table, known, randomBytes } = this.#context;
+    const live = table.live().filter(takesPart);
+    // Where few take part, each of them knows of few by its table alone.
+    const all = live.length < FEW_REGISTRARS ? [...live, ...known.recent(now)] : live;
+    const nodes = all.filter(({ ip }) => mayRelay(remote.endpoint.ip, ip));
     const records = chooseAuxiliary(request, nodes, randomBytes).map(({ encoded }) => encoded);
     return records.length === 0 ? [] : spreadRecords(records, MAX_ANSWER_MESSAGES);
   }

@@ -1,11 +1,17 @@
-import type { KadNode, LookupRun } from '../../kad/index.ts';
-import { FEW_REGISTRARS, MAX_TOPIC_LOOKUP_MS, TABLE_FILL_MS, TOPIC_LOOKUP_MS } from './parameters.ts';
+import { ID_LENGTH, type KadNode, type LookupRun } from '../../kad/index.ts';
+import {
+  FEW_REGISTRARS,
+  MAX_TOPIC_LOOKUP_MS,
+  SERIES_LOOKUPS,
+  TABLE_FILL_MS,
+  TOPIC_LOOKUP_MS,
+} from './parameters.ts';
 import { ServiceTable } from './service-table.ts';
 import type { TopicContext } from './topic-context.ts';
 
 /**
  * Keeps a service table (discv5-theory.md, "Bootstrap from Ordinary Node Discovery" and "Ongoing Maintenance"): from the ordinary
- * table again and again, and by lookups of the topic while it has few nodes.
+ * table again and again, and while it has few nodes by series of lookups, first of the topic, then of any ids.
  */
 export class TopicTable {
   readonly table: ServiceTable;
@@ -13,13 +19,15 @@ export class TopicTable {
   readonly #accepts: (node: KadNode) => boolean;
   readonly #changed: () => void;
   #fillAt = Number.NEGATIVE_INFINITY;
-  #lookupAt = Number.NEGATIVE_INFINITY;
-  #lookupMs = TOPIC_LOOKUP_MS;
+  #seriesAt = Number.NEGATIVE_INFINITY;
+  #seriesMs = TOPIC_LOOKUP_MS;
+  /** Lookups of this series that are left. */
+  #lookupsLeft = SERIES_LOOKUPS;
   #lookup: LookupRun | undefined;
 
   /**
    * @param accepts which nodes may be asked
-   * @param changed told when a lookup that was asked for has ended
+   * @param changed told of new nodes that a lookup has met, and when a lookup that was asked for has ended
    */
   constructor(
     context: TopicContext,
@@ -44,49 +52,77 @@ export class TopicTable {
 
   /** Takes up what the ordinary table knows, if it is time. Whether there are nodes that were not there. */
   fill(): boolean {
-    const { agenda, table } = this.#context;
+    const { agenda, table, known } = this.#context;
     const { now } = agenda;
     if (now < this.#fillAt) return false;
     this.#fillAt = now + TABLE_FILL_MS;
-    return this.#add(table.live());
+    const isNew = this.#add(table.live());
+    return (this.#isFew && this.#add(known.recent(now))) || isNew;
   }
 
-  /** Looks the topic up where few nodes are known, and has not been for long. */
+  /** Goes on with lookups where few nodes are known: a series of them begins when there has been none for long. */
   lookUpIfFew(): void {
     const { now } = this.#context.agenda;
-    if (this.table.size >= FEW_REGISTRARS || now < this.#lookupAt || this.isLookingUp) return;
-    if (!this.#context.mayLookUp) return;
-    this.#lookupAt = now + this.#lookupMs;
-    this.#lookupMs = Math.min(2 * this.#lookupMs, MAX_TOPIC_LOOKUP_MS);
+    if (!this.#isFew || this.isLookingUp || !this.#context.mayLookUp) return;
+    if (now >= this.#seriesAt) {
+      this.#seriesAt = now + this.#seriesMs;
+      this.#seriesMs = Math.min(2 * this.#seriesMs, MAX_TOPIC_LOOKUP_MS);
+      this.#lookupsLeft = SERIES_LOOKUPS;
+    }
     this.lookUp();
   }
 
-  /** Looks the topic up: those that answer are close to it, and are there. */
-  lookUp(): void {
-    const lookup = this.#context.lookUp(this.table.topic, {
+  /**
+   * Begins the next lookup of the series. Those that answer near the topic are there; the others that it meets, and that
+   * take part, are named like any. `false` if the series is over, or no lookup of another id may be begun for now.
+   */
+  lookUp(): boolean {
+    if (this.#lookupsLeft === 0) return false;
+    const isFirst = this.#lookupsLeft === SERIES_LOOKUPS;
+    if (!isFirst && !this.#context.mayLookFurther()) return false;
+    this.#lookupsLeft--;
+    const target = isFirst ? this.table.topic : this.#context.randomBytes(ID_LENGTH);
+    const lookup = this.#context.lookUp(target, {
       done: () => {
         if (this.#lookup !== lookup) return;
         this.#lookup = undefined;
-        this.#add(lookup.result);
+        const { result } = lookup;
+        this.#add(result);
+        // It has met all that there are.
+        if (result.length < FEW_REGISTRARS) this.#lookupsLeft = 0;
         this.#changed();
       },
     });
     this.#lookup = lookup;
     lookup.resume();
+    return true;
   }
 
   /** Nodes of an answer: they are checked like any that are named. Whether there are some that were not there. */
   named(nodes: readonly KadNode[]): boolean {
     const { agenda, table } = this.#context;
-    const fresh = this.table.addAuxiliary(nodes.filter(this.#accepts), agenda.now);
+    const fresh = this.#hear(nodes);
     for (const node of fresh) table.addFound(node, agenda.now);
     return fresh.length > 0;
+  }
+
+  /** Nodes that take part, of an answer to a lookup of ours, which has them checked. */
+  met(nodes: readonly KadNode[]): void {
+    if (this.#hear(nodes).length > 0) this.#changed();
   }
 
   stop(): void {
     const lookup = this.#lookup;
     this.#lookup = undefined;
     lookup?.stop();
+  }
+
+  get #isFew(): boolean {
+    return this.table.size < FEW_REGISTRARS;
+  }
+
+  #hear(nodes: readonly KadNode[]): KadNode[] {
+    return this.table.addAuxiliary(nodes.filter(this.#accepts), this.#context.agenda.now);
   }
 
   #add(nodes: readonly KadNode[]): boolean {

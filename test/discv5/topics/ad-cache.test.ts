@@ -7,12 +7,12 @@ import { NodeRecord } from '../../../src/enr/index.ts';
 import { runs } from '../../support/runs.ts';
 
 const record = new NodeRecord(EMPTY, 1n, new Uint8Array(64));
-const ad = (topic: string, advertiser: string, expiresAt: number, network?: string): Ad => ({
+const ad = (topic: string, advertiser: string, expiresAt: number): Ad => ({
   topic,
   advertiser,
   record,
   address: Uint8Array.of(9, 9, 9, 9),
-  network,
+  networks: undefined,
   expiresAt,
 });
 
@@ -81,14 +81,14 @@ describe('a sample', () => {
 
   it('is of the topic, and all there are if they are few', () => {
     const cache = new AdCache(100);
-    for (let i = 0; i < 8; i++) cache.add(ad(i < 4 ? 'a' : 'b', `${i}`, 100, `9.9.${i}`));
+    for (let i = 0; i < 8; i++) cache.add(ad(i < 4 ? 'a' : 'b', `${i}`, 100));
     expect(namesOf(cache).sort()).toEqual(['0', '1', '2', '3']);
     expect(cache.sample('z', 10, randomBytes)).toEqual([]);
   });
 
   it('has each as often as any other', () => {
     const cache = new AdCache(100);
-    for (let i = 0; i < 40; i++) cache.add(ad('a', `${i}`, 100, `9.9.${i}`));
+    for (let i = 0; i < 40; i++) cache.add(ad('a', `${i}`, 100));
     const counts = new Map<string, number>();
     for (let i = 0; i < 2_000; i++) {
       const names = namesOf(cache);

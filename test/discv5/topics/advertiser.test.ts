@@ -179,8 +179,23 @@ describe('a registrar is given up', () => {
   it('that gives tickets without end', () => {
     expect(isGivenUp(...new Array<Answer>(MAX_TICKETS).fill(ticketFor(1)))).toBe(false);
     expect(isGivenUp(...new Array<Answer>(MAX_TICKETS + 1).fill(ticketFor(1)))).toBe(true);
-    expect(isGivenUp(...new Array<Answer>(MAX_WAITED_E - 1).fill(ticketFor(E)))).toBe(false);
-    expect(isGivenUp(...new Array<Answer>(MAX_WAITED_E + 1).fill(ticketFor(E)))).toBe(true);
+  });
+
+  it('that keeps us waiting for too long, for this topic, and is there for searches and other topics', () => {
+    const { advertiser, table, exclusions, run } = setUp({ 256: 1 });
+    const [registrar] = table.at(256, 0);
+    if (registrar === undefined) throw new Error('there is one');
+    let [now, at] = [0, 0];
+    for (; advertiser.stats.pending > 0 || at === 0; at = advertiser.deadline) {
+      now = at;
+      run(now, ticketFor(E));
+      expect(now).toBeLessThan(MAX_WAITED_E * E);
+    }
+    expect(exclusions.has(registrar.id, now)).toBe(false);
+    expect(table.size).toBe(1);
+    // Nor is it asked again and again.
+    expect(run(now + PLACEMENT_CYCLE_MS, admitted)).toEqual([]);
+    expect(run(now + E, admitted)).toHaveLength(1);
   });
 
   it('whose ticket is empty or has no end', () => {

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { EMPTY } from '../../../src/base/bytes.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
-import { C, DELTA, E, MAX_WAITED_E, NETWORK_ADS_PER_TOPIC } from '../../../src/discv5/topics/parameters.ts';
+import {
+  C,
+  DELTA,
+  E,
+  EARLIEST_RENEWAL,
+  MAX_WAITED_E,
+  NETWORK_ADS_PER_TOPIC,
+  WIDE_NETWORK_ADS_PER_TOPIC,
+} from '../../../src/discv5/topics/parameters.ts';
 import { Registrar, type RegistrationOutcome } from '../../../src/discv5/topics/registrar.ts';
 import { signRecord } from '../../../src/enr/index.ts';
 import { codeOf } from '../../support/errors.ts';
@@ -301,5 +309,72 @@ describe('a flood', () => {
       most = Math.max(most, registrar.stats.ads);
     }
     expect(most).toBe(NETWORK_ADS_PER_TOPIC);
+  });
+
+  it('of nodes of an IPv6 /32 for a topic gets no more than ten places there', () => {
+    const { env, registrar, ask } = setUp({ c: C });
+    const nodes = Array.from({ length: 15 }, (_, i) => topicNode(env, `2a0f:1:${i + 1}::1`));
+    const pending = nodes.map((node) => ({ node, ticket: EMPTY, at: 0 }));
+    let most = 0;
+    for (let now = 0; now < 6 * E; now += 5_000) {
+      for (const each of pending) {
+        if (each.at > now) continue;
+        const outcome = ask(each.node, now, each);
+        each.ticket = outcome.kind === 'wait' ? outcome.ticket : EMPTY;
+        each.at = now + (outcome.kind === 'wait' ? outcome.waitMs : E / 2 + 5_000);
+      }
+      most = Math.max(most, registrar.stats.ads);
+    }
+    expect(most).toBe(WIDE_NETWORK_ADS_PER_TOPIC);
+  });
+});
+
+describe('nodes of one network', () => {
+  /** All come back in time for ever, and renew as soon as they may. Gives how long each was in the cache, in E. */
+  function shares(ips: readonly string[], lasts: number, lateMs = 200): number[] {
+    const { env, registrar, ask } = setUp({ c: C });
+    for (let i = 0; i < 20; i++) keep(topicNode(env, ipOf(300 * i)), topicOf(i + 1), 100 * i);
+    const nodes = ips.map((ip) => topicNode(env, ip));
+    for (const [i, node] of nodes.entries()) keep(node, topicOf(0), 10_000 + i * 1_000);
+    const counts = new Map(nodes.map(({ record }) => [record, 0]));
+    for (let now = 0; now < lasts * E; now += E / 20) {
+      env.advance(E / 20);
+      for (const record of registrar.query(topicOf(0), env.now())) {
+        counts.set(record, (counts.get(record) ?? 0) + 1 / 20);
+      }
+    }
+    return [...counts.values()];
+
+    function keep(node: RecordedNode, topic: Uint8Array, from: number): void {
+      let ticket = EMPTY;
+      const next = (): void => {
+        const outcome = ask(node, env.now(), { topic, ticket });
+        if (outcome.kind === 'refused') throw new Error(outcome.reason);
+        ticket = outcome.kind === 'wait' ? outcome.ticket : EMPTY;
+        const ms = outcome.kind === 'wait' ? outcome.waitMs : outcome.lifetimeMs * (EARLIEST_RENEWAL + 0.01);
+        env.setTimer(ms + lateMs, next);
+      };
+      env.setTimer(from, next);
+    }
+  }
+
+  it('take turns where there are more of them than places', () => {
+    const lasts = 40;
+    const three = shares(['203.7.7.1', '203.7.7.200', '203.7.7.100'], lasts);
+    const seven = shares(
+      Array.from({ length: 7 }, (_, i) => `203.7.7.${i + 1}`),
+      lasts,
+    );
+    console.log(JSON.stringify({ three, seven }));
+    for (const share of three) expect(share).toBeGreaterThan((lasts * 2) / 3 / 3);
+    for (const share of seven) expect(share).toBeGreaterThan((lasts * 2) / 7 / 3);
+    for (const all of [three, seven]) {
+      expect(all.reduce((a, b) => a + b)).toBeLessThanOrEqual(lasts * NETWORK_ADS_PER_TOPIC);
+    }
+  });
+
+  it('keep their places for ever while there are no others', () => {
+    const lasts = 20;
+    for (const share of shares(['203.7.7.1', '203.7.7.200'], lasts)) expect(share).toBeGreaterThan(lasts - 5);
   });
 });

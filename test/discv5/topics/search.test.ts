@@ -138,4 +138,23 @@ describe('a search', () => {
   it('is for at least one', () => {
     expect(codeOf(() => setUp({}, 0))).toBe('invalid-argument');
   });
+
+  it('takes half of what it looks for of one IPv6 /32, and a third of one /48, to ask on', () => {
+    for (const [ipAt, most] of [
+      [(i: number) => `2a0f:1:${(i + 1).toString(16)}::1`, F_LOOKUP / 2],
+      [(i: number) => `2a0f:1:2:${(i + 1).toString(16)}::1`, F_LOOKUP / 3],
+    ] as const) {
+      const { search } = setUp({ 256: 16, 255: 16, 254: 16, 253: 16 });
+      const sybils = Array.from({ length: 100 }, (_, i) => topicNode(env, ipAt(i)).record);
+      let from = 0;
+      for (let sent = search.next(0); sent.length > 0; sent = search.next(0)) {
+        for (const { node } of sent) {
+          search.answered(node.id, { advertisers: sybils.slice(from, from + F_RETURN), auxiliary: [] }, 0);
+          from += 5;
+        }
+      }
+      expect(search.found).toBe(most);
+      expect(search.asked).toBe(4 * K_LOOKUP);
+    }
+  });
 });
