@@ -18,7 +18,7 @@ export interface KnownRates {
   readonly allKnown: Rate;
 }
 
-/** What a question counts for whose answer is a choice of records, in up to ten packets. */
+/** What a question counts for whose answer is a choice of records, in up to five packets. Those for topics have limits of their own. */
 const COSTLY_MESSAGE = 5;
 /** Milliseconds that a message may take: where they take longer on average, each counts for as much more of what is for all. */
 const MESSAGE_MS = 0.05;
@@ -31,7 +31,7 @@ const ALL = '';
 
 /** For how many a message counts; without a kind it is none. */
 export function costOf(kind: Discv5MessageKind | undefined): number {
-  return kind === 'findNode' || kind === 'topicQuery' || kind === 'regTopic' ? COSTLY_MESSAGE : 1;
+  return kind === 'findNode' ? COSTLY_MESSAGE : 1;
 }
 
 /** Who shares what there is with others: a network, as all in it may be one host's; in a LAN an address. */
