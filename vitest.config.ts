@@ -9,7 +9,8 @@ if (!addon) console.warn('peerlane: the native addon is not built, so only the j
 
 // What these show depends on no backend; and they take minutes, for each starts processes or a whole network.
 const WITH_ONE_BACKEND = [
-  'test/cli/{bench,crawl,dial,dns,enr,key,listen,metrics,node-database,nodeset,usage}.test.ts',
+  'test/cli/{bans,bench,crawl,dial,discovery,discovery-v5,dns,enr,key,listen,metrics}.test.ts',
+  'test/cli/{node-database,nodeset,topic,two-families,usage}.test.ts',
   'test/discv4/network.test.ts',
   'test/sim/**',
 ];

@@ -34,6 +34,7 @@ export type {
   Discv5Ping,
   Discv5Stats,
   TopicAnswerCounts,
+  TopicParameters,
   TopicSource,
   TopicStats,
 } from './discv5/index.ts';

@@ -38,7 +38,7 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_STATS_MS = 60_000;
 const ADVERTISE_FROM = `${LISTEN_HELP}; default: all addresses, at any free port`;
 const MAX_COUNT = 1_000;
-const TOPIC = 'any text, or the 32 bytes of a topic as 0x and 64 hexadecimal digits';
+const TOPIC = 'a text, or the 32 bytes of a topic as 0x and 64 hexadecimal digits';
 const NO_BOOTNODE = 'give a --bootnode';
 const NO_ADDRESS =
   'the record names no address, so nobody finds the node; it is learnt from the Pongs of others, and --extip says it at once';
@@ -79,8 +79,11 @@ export function addTopicCommands(program: Command): void {
 }
 
 function topicOf(text: string): Uint8Array {
+  if (!/^0x/i.test(text)) return readWith(topicId, text);
   const digits = /^0x([0-9a-f]{64})$/i.exec(text)?.[1];
-  return digits === undefined ? readWith(topicId, text) : fromHex(digits);
+  if (digits !== undefined) return fromHex(digits);
+  // Its hash would be a topic that nobody else has.
+  throw new InvalidArgumentError('expected 64 hexadecimal digits behind 0x');
 }
 
 function searchCount(text: string): number {

@@ -24,4 +24,5 @@ export {
   type TopicSource,
   type TopicStats,
   topicId,
+  topicParameters,
 } from './topics/index.ts';

@@ -57,6 +57,7 @@ export { MAX_RATED, MAX_RATED_SUBNETS, StrangerLimit, type StrangerRates } from 
 export {
   type AddOutcome,
   type ClosestOptions,
+  FEW_ENTRIES,
   MAX_REQUEST_FAILURES,
   Table,
   type TableOptions,

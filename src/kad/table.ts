@@ -16,8 +16,10 @@ import {
   SLOW_CHECK_INTERVAL_MS,
 } from './revalidation.ts';
 
-/** An entry goes after so many failed requests in a row, unless its bucket has no other. */
+/** An entry goes after so many failed requests in a row, ... */
 export const MAX_REQUEST_FAILURES = 5;
+/** ... unless its bucket has fewer than so many, as in go-ethereum: in a small network there may be nobody whom it could name. */
+export const FEW_ENTRIES: number = BUCKET_SIZE / 4;
 
 export interface TableOptions {
   /** 32 bytes. */
@@ -154,7 +156,8 @@ export class Table {
       return;
     }
     entry.failures++;
-    if (entry.failures >= MAX_REQUEST_FAILURES && entry.bucket.entries.length > 1) this.#replace(entry);
+    if (entry.failures >= MAX_REQUEST_FAILURES && entry.bucket.entries.length >= FEW_ENTRIES)
+      this.#replace(entry);
     else if (entry.list === 'slow') this.#await(entry, 'fast');
   }
 

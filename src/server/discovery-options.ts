@@ -10,6 +10,7 @@ import {
   type NamesOf,
   readEach,
 } from '../base/checks.ts';
+import type { TopicParameters } from '../discv5/index.ts';
 import { MAX_TREES, parseTreeUrl, type Resolver } from '../dnsdisc/index.ts';
 import {
   type EntryChanges,
@@ -20,7 +21,7 @@ import {
 import { DnsResolver, lookupHost } from '../io/dns.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import type { HostLookup } from './bootnodes.ts';
-import { DEFAULT_TOPICS } from './discv5-options.ts';
+import { checkedTopics, DEFAULT_TOPICS } from './discv5-options.ts';
 import { reachesFromAny } from './listen-endpoints.ts';
 import { EVERY_IPV4, isIpHost } from './listen-host.ts';
 import { NodeDatabase } from './node-db/index.ts';
@@ -35,9 +36,9 @@ export interface DiscoveryOptions {
   readonly v5?: boolean | undefined;
   /**
    * Whether v5 takes part in topic discovery: keeps advertisements for others, and the record says so; without it `advertise` and
-   * `search` of `discovery.v5` throw, too. Default: as `v5`.
+   * `search` of `discovery.v5` throw, too. An object has parameters that differ from those of the specification. Default: as `v5`.
    */
-  readonly topics?: boolean | undefined;
+  readonly topics?: boolean | Partial<TopicParameters> | undefined;
   /** `enrtree://` URLs of node lists in DNS (EIP-1459): used at the start, and when nothing else finds nodes. */
   readonly dns?: readonly string[] | undefined;
   /** Looks TXT records up; default: the resolver of Node.js. */
@@ -79,8 +80,8 @@ export interface DiscoveryConfig {
   readonly v5: boolean;
   /** Whether one of them runs. */
   readonly hasUdp: boolean;
-  /** Whether v5 takes part in the discovery of topics. */
-  readonly topics: boolean;
+  /** `false`: v5 takes no part in the discovery of topics. */
+  readonly topics: TopicParameters | false;
   readonly dns: readonly string[];
   readonly resolver: Resolver;
   readonly lookup: HostLookup;
@@ -114,11 +115,11 @@ export function checkDiscoveryOptions(
   const reaches = reachesFromAny(listen.map(({ host }) => host));
   const reached: HostLookup = (name, signal) => lookupHost(name, signal, reaches);
   const { v4 = true, v5 = v4, dns = [], resolver = new DnsResolver(), lookup = reached, accepts } = options;
-  const { recordEntries = () => ({}), topics = v5 && DEFAULT_TOPICS } = options;
+  const { recordEntries = () => ({}), topics: wantedTopics = v5 && DEFAULT_TOPICS } = options;
   checkBoolean('discovery.v4', v4);
   checkBoolean('discovery.v5', v5);
-  checkBoolean('discovery.topics', topics);
-  if (topics && !v5) throw invalid('discovery.topics is on, but discovery.v5 is off');
+  const topics = checkedTopics('discovery.topics', wantedTopics);
+  if (topics !== false && !v5) throw invalid('discovery.topics is on, but discovery.v5 is off');
   const hasUdp = v4 || v5;
   if (!hasUdp && discoveryPort !== undefined) {
     throw invalid('discoveryPort is given, but discovery.v4 and discovery.v5 are off');
@@ -136,6 +137,6 @@ export function checkDiscoveryOptions(
     throw invalid('with discovery, listen.host is an IP address');
   }
   const udp = { v4, v5, hasUdp, topics, listen, port: discoveryPort };
-  const fixedEntries = topicDiscoveryEntries(topics ? TOPIC_DISCOVERY_VERSION : undefined);
+  const fixedEntries = topicDiscoveryEntries(topics === false ? undefined : TOPIC_DISCOVERY_VERSION);
   return { ...udp, dns: [...dns], resolver, lookup, accepts, fixedEntries, recordEntries };
 }

@@ -3,6 +3,7 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
 import { Held } from '../base/recent.ts';
+import type { TopicParameters } from '../discv5/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { type KadNode, reachedNode } from '../kad/index.ts';
@@ -39,8 +40,8 @@ export interface DiscoveryServicesOptions {
   /** Which of them run. */
   readonly v4: boolean;
   readonly v5: boolean;
-  /** Whether v5 takes part in the discovery of topics; the record is to say so. */
-  readonly topics: boolean;
+  /** `false`: v5 takes no part in the discovery of topics; else the record is to say that it does. */
+  readonly topics: TopicParameters | false;
   readonly key: Uint8Array;
   readonly env: Env;
   /** An address, or one of each family. */

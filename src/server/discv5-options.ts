@@ -1,6 +1,12 @@
 /** The options of discovery v5. */
-import { checkBoolean, reading } from '../base/checks.ts';
-import { DEFAULT_DISCV5_LIMITS, type Discv5Event, type Discv5Limits } from '../discv5/index.ts';
+import { invalidArgument, isObject, reading } from '../base/checks.ts';
+import {
+  DEFAULT_DISCV5_LIMITS,
+  type Discv5Event,
+  type Discv5Limits,
+  type TopicParameters,
+  topicParameters,
+} from '../discv5/index.ts';
 import {
   checkServiceOptions,
   type ServiceConfig,
@@ -25,19 +31,33 @@ export interface Discv5ServiceOptions extends ServiceOptions<keyof Discv5Limits,
   /**
    * Whether the node takes part in topic discovery: it keeps advertisements of others, and may advertise and search itself.
    * The default record says so; one that is given as `record` has to have the entries of `topicDiscoveryEntries` for others
-   * to come. Default: true.
+   * to come. An object has parameters that differ from those of the specification. Default: true.
    */
-  readonly topics?: boolean;
+  readonly topics?: boolean | Partial<TopicParameters>;
 }
 
 export interface Discv5ServiceConfig extends ServiceConfig<keyof Discv5Limits, Discv5ServiceEvent> {
-  readonly topics: boolean;
+  /** `false`: it takes no part. */
+  readonly topics: TopicParameters | false;
+}
+
+/**
+ * @param name of the option, for errors
+ * @throws PeerlaneError `invalid-argument`
+ */
+export function checkedTopics(
+  name: string,
+  topics: boolean | Partial<TopicParameters>,
+): TopicParameters | false {
+  if (topics === false) return false;
+  if (topics === true) return topicParameters();
+  if (!isObject(topics)) throw invalidArgument(`${name} is neither a boolean nor an object of parameters`);
+  return topicParameters(topics);
 }
 
 /** @throws PeerlaneError `invalid-argument`, `invalid-secret-key`, `invalid-enode`, `invalid-record` */
 export function checkDiscv5Options(options: Discv5ServiceOptions): Discv5ServiceConfig {
   const config = checkServiceOptions(options, DEFAULT_DISCV5_LIMITS, { topics: true });
   const { topics = DEFAULT_TOPICS } = reading('the options of discovery', () => ({ topics: options.topics }));
-  checkBoolean('topics', topics);
-  return { ...config, topics };
+  return { ...config, topics: reading('topics', () => checkedTopics('topics', topics)) };
 }

@@ -67,7 +67,7 @@ export class Discv5Service implements AsyncDisposable {
       target: { name: 'the node id', length: ID_LENGTH },
       makeEngine: (core) =>
         new Discv5Engine({
-          ...{ identity, env, limits, seeds: core.seeds, topics: topics ? {} : false },
+          ...{ identity, env, limits, seeds: core.seeds, topics },
           host: {
             send: (packet, to) => core.send(packet, to),
             localRecord: () => core.latestRecord,

@@ -96,7 +96,7 @@ describe('ping', () => {
   });
 
   it('counts a Ping that is under way when the time is over', async () => {
-    const { status, stdout } = await run('ping', await silentNode(), '--timeout', '0.2', '--json');
+    const { status, stdout } = await run('ping', await silentNode(), '--timeout', '0.4', '--json');
     expect(status).toBe(1);
     expect(eventsOf(stdout)).toEqual([
       { event: 'summary', version: 'v4', sent: 1, received: 0, lossPercent: 100 },

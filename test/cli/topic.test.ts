@@ -150,6 +150,8 @@ describe('topic refuses', () => {
   it.each([
     [['advertise', ''], /1 to 256 bytes/],
     [['search', 'x'.repeat(257)], /1 to 256 bytes/],
+    [['search', '0x12'], /64 hexadecimal digits behind 0x/],
+    [['advertise', `0x${'g'.repeat(64)}`], /64 hexadecimal digits behind 0x/],
     [['search'], /missing required argument 'topic'/],
     [['search', 'x', '--count', '0'], /from 1 to 1000/],
     [['search', 'x', '--count', '1001'], /from 1 to 1000/],

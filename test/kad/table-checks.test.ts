@@ -3,6 +3,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import {
   FAST_CHECK_INTERVAL_MS,
+  FEW_ENTRIES,
   type KadNode,
   MAX_MISSES,
   MAX_REQUEST_FAILURES,
@@ -153,10 +154,11 @@ describe('a check', () => {
     const table = newTable();
     table.addFound(a, 0);
     const { now } = nextDue(table);
-    table.addFound(b, now);
+    const others = Array.from({ length: FEW_ENTRIES - 1 }, (_, n) => nodeAt(localId, 250, 10 + n));
+    for (const node of others) table.addFound(node, now);
     for (let i = 0; i < MAX_REQUEST_FAILURES; i++) table.trackRequest(a, false, now);
     table.checked(a.id, a, now);
-    expect(table.entries()).toEqual([b]);
+    expect(table.entries()).toEqual(others);
     table.addFound(a, now);
     table.checked(a.id, undefined, now);
     expect(table.has(a.id)).toBe(true);

@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { EMPTY, toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { NodeRecord } from '../../src/enr/index.ts';
-import { BUCKET_SIZE, type KadNode, MAX_REQUEST_FAILURES, REPLACEMENTS, Table } from '../../src/kad/index.ts';
+import {
+  BUCKET_SIZE,
+  FEW_ENTRIES,
+  type KadNode,
+  MAX_REQUEST_FAILURES,
+  REPLACEMENTS,
+  Table,
+} from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { ipOf, movedTo, nodeAt, silence } from '../support/kad-nodes.ts';
 
@@ -141,8 +148,9 @@ describe('a bucket', () => {
 describe('an entry', () => {
   it('goes after five failed requests in a row', () => {
     const { table } = newTable();
-    const [a, b] = [at(250, 0), at(250, 1)];
-    for (const node of [a, b]) table.addFound(node, 0);
+    const others = Array.from({ length: FEW_ENTRIES - 1 }, (_, i) => at(250, 1 + i));
+    const a = at(250, 0);
+    for (const node of [a, ...others]) table.addFound(node, 0);
     const fail = (times: number): void => {
       for (let i = 0; i < times; i++) table.trackRequest(a, false, 0);
     };
@@ -151,7 +159,7 @@ describe('an entry', () => {
     fail(MAX_REQUEST_FAILURES - 1);
     expect(table.has(a.id)).toBe(true);
     fail(1);
-    expect(table.entries()).toEqual([b]);
+    expect(table.entries()).toEqual(others);
   });
 
   it('does not suffer by requests to where others say that it is', () => {
@@ -163,10 +171,10 @@ describe('an entry', () => {
     expect(table.has(a.id)).toBe(true);
   });
 
-  it('stays, whatever failed, while its bucket has no other', () => {
+  it('stays, whatever failed, while its bucket has few', () => {
     const { table } = newTable();
-    table.addFound(at(250, 0), 0);
-    table.addFound(at(251, 0), 0);
+    const few = Array.from({ length: FEW_ENTRIES - 1 }, (_, i) => at(250, i));
+    for (const node of [...few, at(251, 0), at(251, 1)]) table.addFound(node, 0);
     for (let i = 0; i < 20; i++) table.trackRequest(at(250, 0), false, 0);
     expect(table.has(at(250, 0).id)).toBe(true);
   });

@@ -6,7 +6,7 @@ import { generateSecretKey, keccak256 } from '../../src/crypto/index.ts';
 import { topicId } from '../../src/discv5/index.ts';
 import { hasTopicDiscovery } from '../../src/enr/index.ts';
 import type { KadNode } from '../../src/kad/index.ts';
-import type { Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
+import type { Discv5ServiceEvent, Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
 import { Discv5Service } from '../../src/server/discv5-service.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
 
@@ -99,9 +99,22 @@ describe('a topic of a service', () => {
       expect([on, off].map(({ record }) => hasTopicDiscovery(record))).toEqual([true, false]);
       expect(off.stats().topics).toBeUndefined();
       const listen = { host: '127.0.1.7', port: 0 };
-      expect(codeOf(() => new Discv5Service({ key: newKey(), listen, topics: 1 as never }))).toBe(
-        'invalid-argument',
-      );
+      for (const topics of [1 as never, null as never, { e: 0 }, { c: 1.5 }, { lifetime: 5 } as never]) {
+        expect(codeOf(() => new Discv5Service({ key: newKey(), listen, topics }))).toBe('invalid-argument');
+      }
+    });
+  });
+
+  it('stays for as long as the registrar that keeps it is told to', async () => {
+    const lifetimes: number[] = [];
+    const onEvent = (event: Discv5ServiceEvent) => {
+      if (event.kind === 'topic-admitted') lifetimes.push(event.lifetimeMs);
+    };
+    const boot = await started('127.0.1.20', { topics: { e: 60_000, delta: 1_000 } });
+    const a = await started('127.0.1.21', { bootnodes: [boot.record.toString()], onEvent });
+    await within([boot, a], async () => {
+      await a.advertise('short').placed();
+      expect(lifetimes).toEqual([60_000]);
     });
   });
 

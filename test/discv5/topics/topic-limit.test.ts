@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { shuffledNumbers } from '../../../src/base/shuffled.ts';
+import { VirtualEnv } from '../../../src/base/virtual-env.ts';
+import { TOPIC_REQUEST_RATES } from '../../../src/discv5/topics/parameters.ts';
+import { TopicLimit } from '../../../src/discv5/topics/topic-limit.ts';
+import { originOf } from '../../../src/kad/index.ts';
+
+const SECONDS = 20;
+
+function from(ip: string) {
+  const origin = originOf({ ip, port: 30303 });
+  if (origin === undefined) throw new Error(`nobody is at ${ip}`);
+  return origin;
+}
+
+describe('requests for topics', () => {
+  it('of one that asks little are answered, however many networks ask without end', () => {
+    const limit = new TopicLimit(TOPIC_REQUEST_RATES);
+    const attackers = Array.from({ length: 200 }, (_, i) => from(`20.${i}.6.6`));
+    const honest = from('101.200.30.40');
+    const env = new VirtualEnv({ seed: 3 });
+    let [shed, answered] = [0, 0];
+    for (let now = 0; now < SECONDS * 1000; now += 50) {
+      // Three of each, which is more than all may have together, as they come.
+      for (const turn of shuffledNumbers(3 * attackers.length, (length) => env.randomBytes(length))) {
+        const attacker = attackers[turn % attackers.length] ?? honest;
+        if (!limit.admits(attacker, now)) shed++;
+      }
+      if (now % 1000 === 0 && limit.admits(honest, now)) answered++;
+    }
+    expect(shed).toBeGreaterThan(SECONDS * TOPIC_REQUEST_RATES.strangers.perSecond);
+    expect(answered).toBe(SECONDS);
+  });
+
+  it('of one address, and of one network, are bounded', () => {
+    const limit = new TopicLimit(TOPIC_REQUEST_RATES);
+    const { ip, subnet } = TOPIC_REQUEST_RATES;
+    const admitted = (count: number, of: (i: number) => string) =>
+      Array.from({ length: count }, (_, i) => limit.admits(from(of(i)), 0)).filter(Boolean).length;
+    expect(admitted(2 * ip.burst, () => '20.1.1.1')).toBe(ip.burst);
+    expect(admitted(2 * subnet.burst, (i) => `30.1.1.${i % 250}`)).toBe(subnet.burst);
+    expect(limit.size).toBeGreaterThan(0);
+  });
+});
