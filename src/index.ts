@@ -33,6 +33,7 @@ export type {
   Discv5MessageKind,
   Discv5Ping,
   Discv5Stats,
+  KnownRates,
   TopicAnswerCounts,
   TopicParameters,
   TopicSource,

@@ -20,6 +20,8 @@ import type { Remote } from './remote.ts';
 /** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
 const RENEWAL_INTERVAL_MS = 10_000;
 const MAX_RENEWALS = 1_024;
+/** Those who have no place in the table are as many as there are sessions: no more of them are asked at once. */
+export const MAX_STRANGERS_ASKED = 16;
 
 export interface ShownRecordsContext {
   readonly agenda: Agenda;
@@ -34,7 +36,10 @@ export interface ShownRecordsContext {
 export class ShownRecords {
   readonly #context: ShownRecordsContext;
   readonly #renewals = new Held(MAX_RENEWALS);
+  /** The same of those who have no place in the table, and of those who get one again. */
+  readonly #strangers = new Held(MAX_RENEWALS);
   readonly #returns = new Held(MAX_RENEWALS);
+  #strangersAsked = 0;
 
   constructor(context: ShownRecordsContext) {
     this.#context = context;
@@ -76,27 +81,43 @@ export class ShownRecords {
     const entry = this.#context.table.get(id);
     const known = newestRecord(entry?.record, record);
     const publicKey = entry?.publicKey ?? record?.publicKey;
-    if (seq > (known?.seq ?? -1n)) {
-      if (publicKey === undefined) return;
-      const { ip, port: udpPort } = endpoint;
-      this.#ask(kadNode({ publicKey, ip, udpPort, tcpPort: 0, record: known }), (newer) => {
-        if (newer !== undefined) this.met(newer, remote);
-      });
-    } else if (entry === undefined && record !== undefined) this.#returned(record, endpoint);
+    if (seq <= (known?.seq ?? -1n)) {
+      if (entry === undefined && record !== undefined) this.#returned(record, endpoint);
+      return;
+    }
+    const { ip, port: udpPort } = endpoint;
+    if (publicKey === undefined || !this.#context.reaches(ip)) return;
+    const node = kadNode({ publicKey, ip, udpPort, tcpPort: 0, record: known });
+    const met = (newer: NodeRecord | undefined): void => {
+      if (newer !== undefined) this.met(newer, remote);
+    };
+    if (entry === undefined) this.#askStranger(node, met);
+    else this.#ask(node, this.#renewals, met);
   }
 
   /** Asks for a newer record. */
   renew(node: KadNode): void {
-    this.#ask(node, () => undefined);
+    this.#ask(node, this.#renewals, () => undefined);
+  }
+
+  #askStranger(node: KadNode, done: Done<NodeRecord>): void {
+    if (this.#strangersAsked >= MAX_STRANGERS_ASKED) return;
+    this.#strangersAsked++;
+    const isAsked = this.#ask(node, this.#strangers, (record) => {
+      this.#strangersAsked--;
+      done(record);
+    });
+    if (!isAsked) this.#strangersAsked--;
   }
 
   /** A node is asked once in a while: it may say with each packet that there is one more. */
-  #ask(node: KadNode, done: Done<NodeRecord>): void {
+  #ask(node: KadNode, asked: Held, done: Done<NodeRecord>): boolean {
     const { agenda, room, ask } = this.#context;
     const key = toBareHex(node.id);
-    if (room.isFull || this.#renewals.has(key, agenda.now)) return;
-    this.#renewals.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
+    if (room.isFull || asked.has(key, agenda.now)) return false;
+    asked.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
     ask(node, done);
+    return true;
   }
 
   /** It has yet to answer a check. */

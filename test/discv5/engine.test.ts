@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { equalBytes, toBareHex } from '../../src/base/bytes.ts';
-import { MAX_DISTANCE } from '../../src/discv5/index.ts';
+import { encodeMessage, MAX_DISTANCE } from '../../src/discv5/index.ts';
+import { MAX_STRANGERS_ASKED } from '../../src/discv5/shown-records.ts';
 import { compareDistance, logDistance } from '../../src/kad/index.ts';
 import { codeOf } from '../support/errors.ts';
 import { freshEndpoint, Network } from '../support/packet-network.ts';
 import { SimNode } from './network.ts';
+import { Puppet } from './puppet.ts';
 
 /** A network of two that have not met. */
 function pair(options: { log?: boolean } = {}) {
@@ -294,6 +296,23 @@ describe('a node that others have met', () => {
     expect(having(node)).toBe(4);
   });
 
+  it('is asked for its record by the side, however many say that theirs is newer', () => {
+    const net = new Network();
+    const node = new SimNode(net);
+    const NOWHERE = { ip: undefined, udp: undefined };
+    const puppets = Array.from(
+      { length: 2 * MAX_STRANGERS_ASKED },
+      () => new Puppet(net, undefined, NOWHERE),
+    );
+    for (const puppet of puppets) puppet.meet(node);
+    const ping = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1), enrSeq: 9n });
+    for (const puppet of puppets) net.send(puppet.sealed(node, ping), puppet.endpoint, node.endpoint);
+    net.env.advance(100);
+    expect(node.engine.sizes().requests).toBe(MAX_STRANGERS_ASKED);
+    net.env.advance(60_000);
+    expect(node.engine.sizes().requests).toBe(0);
+  });
+
   it('and that has moved is taken in where its record says, once it does', () => {
     const { net, first, having } = network(4);
     const node = new SimNode(net, { seeds: [first.node] }).start();
@@ -321,7 +340,7 @@ describe('a node that others have met', () => {
     expect(challengesOf(a.signed(2n, undefined, { snap: true }))).toBe(0);
     expect(challengesOf(a.signed(3n, a.endpoint))).toBe(1);
     expect(challengesOf(a.signed(4n, a.endpoint, { snap: true }))).toBe(0);
-    expect(b.engine.table.get(a.id)?.record?.seq).toBe(3n);
+    expect(b.engine.table.get(a.id)?.record?.seq).toBe(4n);
   });
 
   it('and was cut off until nobody had it any more is taken in again by those that it asks', () => {
