@@ -36,7 +36,7 @@ export interface ShownRecordsContext {
 export class ShownRecords {
   readonly #context: ShownRecordsContext;
   readonly #renewals = new Held(MAX_RENEWALS);
-  /** The same of those who have no place in the table, and of those who get one again. */
+  /** The same of those who have no place in the table, who are to drive none of the others out, and of those who get one again. */
   readonly #strangers = new Held(MAX_RENEWALS);
   readonly #returns = new Held(MAX_RENEWALS);
   #strangersAsked = 0;
@@ -114,7 +114,8 @@ export class ShownRecords {
   #ask(node: KadNode, asked: Held, done: Done<NodeRecord>): boolean {
     const { agenda, room, ask } = this.#context;
     const key = toBareHex(node.id);
-    if (room.isFull || asked.has(key, agenda.now)) return false;
+    const isHeld = [this.#renewals, this.#strangers].some((held) => held.has(key, agenda.now));
+    if (room.isFull || isHeld) return false;
     asked.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
     ask(node, done);
     return true;

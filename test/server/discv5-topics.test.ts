@@ -110,7 +110,7 @@ describe('a topic of a service', () => {
     const onEvent = (event: Discv5ServiceEvent) => {
       if (event.kind === 'topic-admitted') lifetimes.push(event.lifetimeMs);
     };
-    const boot = await started('127.0.1.20', { topics: { e: 60_000, delta: 1_000 } });
+    const boot = await started('127.0.1.20', { topics: { e: 60_000 } });
     const a = await started('127.0.1.21', { bootnodes: [boot.record.toString()], onEvent });
     await within([boot, a], async () => {
       await a.advertise('short').placed();
