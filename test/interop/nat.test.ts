@@ -30,8 +30,10 @@ function cli(lab: NatLab, namespace: string, ...args: readonly string[]): Cli {
   return opened(new JsonProgram(...lab.inside(namespace, process.execPath, MAIN, ...args, '--json')));
 }
 
-const serve = (lab: NatLab, ...args: readonly string[]): Cli =>
-  cli(lab, lab.lan, 'serve', '--chain', CHAIN_DIRECTORY, '--listen', '0.0.0.0:0', ...args);
+const serve = (lab: NatLab, ...args: readonly string[]): Cli => {
+  const here = args.includes('--listen') ? [] : ['--listen', '0.0.0.0:0'];
+  return cli(lab, lab.lan, 'serve', '--chain', CHAIN_DIRECTORY, ...here, ...args);
+};
 
 const mapped = (node: Cli, protocol: string): Promise<CliEvent> =>
   node.next(`mapped ${protocol}`, (event) => event.event === 'mapped' && event.protocol === protocol);
