@@ -373,8 +373,11 @@ export class Discv5Engine {
   /** A node has answered a Ping, at the endpoint that it was sent to. */
   #answered(node: KadNode, { rtt, seenAs }: Discv5Ping): void {
     const entry = this.table.get(node.id);
-    if (entry !== undefined && sameEndpoint(entry, node))
+    if (entry !== undefined && sameEndpoint(entry, node)) {
       this.table.checked(node.id, entry, this.#agenda.now);
+      // It was given by its key: whatever number its record has, it has one.
+      if (entry.record === undefined) this.#shown.renew(entry);
+    }
     this.#host.event?.({ kind: 'node-answered', node, rtt, seenAs });
   }
 
@@ -387,19 +390,19 @@ export class Discv5Engine {
       case 'ping':
         this.#responder.ping(remote, message);
         this.#shown.told(remote, record, message.enrSeq);
-        return false;
+        break;
       case 'findNode':
         this.#responder.findNode(remote, message);
-        return false;
+        break;
       case 'talkRequest':
         this.#responder.talk(remote, record, message);
-        return false;
+        break;
       case 'regTopic':
         this.#topics?.register(sender, message);
-        return false;
+        break;
       case 'topicQuery':
         this.#topics?.query(sender, message);
-        return false;
+        break;
       default: {
         const isAwaited = this.#requests.take(remote, message);
         // It has answered with keys that nobody has who was not sent our packets there.
@@ -408,6 +411,7 @@ export class Discv5Engine {
         return isAwaited;
       }
     }
+    return false;
   }
 }
 

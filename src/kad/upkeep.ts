@@ -106,7 +106,7 @@ export class Upkeep {
       this.#context.check(node, this.#seeds.has(placeOf(node)), (pong) => {
         this.#checks--;
         if (pong === undefined) table.checked(node.id, undefined, agenda.now);
-        else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? -1n)) this.#context.renew(node);
+        else if ((pong.enrSeq ?? 0n) > (node.record?.seq ?? 0n)) this.#context.renew(node);
       });
     }
     if (!this.#isRefreshing && agenda.now >= this.#nextRefresh) this.#refresh();
