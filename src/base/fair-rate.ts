@@ -3,8 +3,8 @@ import { setLatest } from './recent.ts';
 
 /** What has been taken of late. */
 interface Taken {
-  amount: number;
-  at: number;
+  readonly amount: number;
+  readonly at: number;
 }
 
 /** After so many times the time in which two thirds of it are forgotten, what was taken counts no more. */
@@ -56,9 +56,8 @@ export class FairRate {
 
   #add(to: Map<string, Taken>, key: string, more: number, now: number): void {
     const amount = this.#taken(to, key, now) + more;
-    const taken = to.get(key);
-    if (taken === undefined) this.#forget(to, now);
-    setLatest(to, key, Object.assign(taken ?? { amount, at: now }, { amount, at: now }), this.#capacity);
+    if (!to.has(key)) this.#forget(to, now);
+    setLatest(to, key, { amount, at: now }, this.#capacity);
   }
 
   #forget(of: Map<string, Taken>, now: number): void {

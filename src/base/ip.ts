@@ -126,3 +126,14 @@ export function formatIp(address: Uint8Array): string {
   const normal = normalizeIp(address);
   return normal.length === 4 ? formatIpv4(normal) : formatIpv6(normal);
 }
+
+/** The text of an address without its zone, an interface of this machine (RFC 4007, section 11). */
+export function withoutZone(ip: string): string {
+  const at = ip.indexOf('%');
+  return at < 0 ? ip : ip.slice(0, at);
+}
+
+/** A host as it stands before a port (RFC 3986, section 3.2.2): an IPv6 address in brackets. */
+export function hostBeforePort(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

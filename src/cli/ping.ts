@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { equalBytes } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
+import { hostBeforePort } from '../base/ip.ts';
 import { sleep } from '../base/sleep.ts';
 import type { KadNode } from '../kad/index.ts';
 import { type AskingOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
@@ -191,7 +192,7 @@ class Bond {
 
 function endpointText({ ip, udpPort }: Pong['seenAs']): string {
   if (ip === undefined) return `no address, port ${udpPort}`;
-  return ip.includes(':') ? `[${ip}]:${udpPort}` : `${ip}:${udpPort}`;
+  return `${hostBeforePort(ip)}:${udpPort}`;
 }
 
 function milliseconds(value: number): string {

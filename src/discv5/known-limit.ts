@@ -1,7 +1,7 @@
 /** How much those who have sessions may have a node do. */
 import { FairRate } from '../base/fair-rate.ts';
 import { type Rate, RateLimit } from '../base/rate-limit.ts';
-import { MAX_RATED, MAX_RATED_SUBNETS, type Origin } from '../kad/index.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS, type Origin, sharerOf } from '../kad/index.ts';
 import type { Discv5MessageKind } from './messages.ts';
 
 /** Messages of those who have sessions, but for answers to what we have asked. `costOf` says for how many one counts. */
@@ -33,9 +33,6 @@ const ALL = '';
 export function costOf(kind: Discv5MessageKind | undefined): number {
   return kind === 'findNode' ? COSTLY_MESSAGE : 1;
 }
-
-/** Who shares what there is with others: a network, as all in it may be one host's; in a LAN an address. */
-export const sharerOf = ({ network, place }: Origin): string => network ?? place;
 
 export class KnownLimit {
   readonly #endpoint: RateLimit;

@@ -1,8 +1,8 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
 import { FairRate } from '../base/fair-rate.ts';
 import type { Rate } from '../base/rate-limit.ts';
-import { MAX_RATED, type Origin, StrangerLimit, type StrangerRates } from '../kad/index.ts';
-import { KnownLimit, type KnownRates, sharerOf } from './known-limit.ts';
+import { MAX_RATED, type Origin, StrangerLimit, type StrangerRates, sharerOf } from '../kad/index.ts';
+import { KnownLimit, type KnownRates } from './known-limit.ts';
 
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
 export interface Discv5Limits extends KnownRates, StrangerRates {

@@ -51,7 +51,7 @@ export class ShownRecords {
    */
   met(record: NodeRecord, { endpoint }: Pick<Remote, 'endpoint'>): void {
     const { agenda, table, reaches } = this.#context;
-    const here = nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
+    const here = this.#here(record, endpoint);
     if (here === undefined) {
       const elsewhere = nodeOfRecord(record, (node) => reaches(node.ip));
       if (elsewhere === undefined) this.#nowhere(record);
@@ -82,7 +82,7 @@ export class ShownRecords {
     const known = newestRecord(entry?.record, record);
     const publicKey = entry?.publicKey ?? record?.publicKey;
     if (seq <= (known?.seq ?? -1n)) {
-      if (entry === undefined && record !== undefined) this.#returned(record, endpoint);
+      if (entry === undefined && record !== undefined) this.#returned(remote, record);
       return;
     }
     const { ip, port: udpPort } = endpoint;
@@ -122,13 +122,19 @@ export class ShownRecords {
   }
 
   /** It has yet to answer a check. */
-  #returned(record: NodeRecord, endpoint: UdpEndpoint): void {
-    const { agenda, table, reaches } = this.#context;
-    const key = toBareHex(record.nodeId);
+  #returned({ id, endpoint }: Remote, record: NodeRecord): void {
+    const { agenda, table } = this.#context;
+    const key = toBareHex(id);
     if (this.#returns.has(key, agenda.now)) return;
     this.#returns.hold(key, agenda.now, RENEWAL_INTERVAL_MS);
-    const here = nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
+    const here = this.#here(record, endpoint);
     if (here !== undefined) table.addInbound(here, agenda.now);
+  }
+
+  /** The node at an endpoint, if its record names that one. */
+  #here(record: NodeRecord, endpoint: UdpEndpoint): KadNode | undefined {
+    const { reaches } = this.#context;
+    return nodeOfRecord(record, (node) => isAt(node, endpoint) && reaches(node.ip));
   }
 
   /** The node itself says that it cannot be reached, and is named to nobody by an older record. */

@@ -101,11 +101,12 @@ export class Wire {
 
   #message(packet: MessagePacket, sender: Sender, now: number): Received {
     const { remote, origin } = sender;
-    const begunAt = this.#context.clock();
     const session = this.sessions.get(remote);
-    if (session !== undefined && !this.#limits.known.admits(origin, now)) return dropped('shed');
-    const plaintext = session?.open(packet);
-    if (session === undefined || plaintext === undefined) return this.#challenge(packet, sender, now);
+    if (session === undefined) return this.#challenge(packet, sender, now);
+    const begunAt = this.#context.clock();
+    if (!this.#limits.known.admits(origin, now)) return dropped('shed');
+    const plaintext = session.open(packet);
+    if (plaintext === undefined) return this.#challenge(packet, sender, now);
     this.sessions.use(remote);
     const { record } = session;
     return { kind: 'message', remote, origin, plaintext, record, isNew: false, begunAt };

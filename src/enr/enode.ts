@@ -3,7 +3,7 @@ import { fromHex, toBareHex } from '../base/bytes.ts';
 import { reading } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { endsInNumber, isHostName } from '../base/host-name.ts';
-import { formatIp, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
+import { formatIp, hostBeforePort, parseIp, parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isGlobal, isHostAddress } from '../base/ip-class.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { isPublicKey } from './identity.ts';
@@ -64,15 +64,7 @@ function formatted(enode: Enode): string {
       throw invalid('a port is not a number from 0 to 65535');
   }
   const discovery = udpPort === tcpPort ? '' : `?discport=${udpPort}`;
-  const parts = [
-    PREFIX,
-    toBareHex(publicKey),
-    '@',
-    host.includes(':') ? `[${host}]` : host,
-    ':',
-    tcpPort,
-    discovery,
-  ];
+  const parts = [PREFIX, toBareHex(publicKey), '@', hostBeforePort(host), ':', tcpPort, discovery];
   // Each peer keeps its URL: joined it is one string, not a tree of them.
   return parts.join('');
 }

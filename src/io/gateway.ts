@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
+import { fromHex } from '../base/bytes.ts';
 import { formatIp, formatIpv4 } from '../base/ip.ts';
 import { classOfIp } from '../base/ip-class.ts';
 
@@ -14,12 +15,23 @@ const BY_GATEWAY = 0x2;
 const ANY_PORT = 9;
 
 /** Text of the IPv4 address of the default gateway with the best metric; `undefined` where there is none, or nobody tells. */
-export async function defaultGateway(): Promise<string | undefined> {
+export function defaultGateway(): Promise<string | undefined> {
+  return readRoutes(ROUTES, gatewayIn);
+}
+
+async function readRoutes(
+  file: string,
+  read: (table: string) => string | undefined,
+): Promise<string | undefined> {
   try {
-    return gatewayIn(await readFile(ROUTES, 'latin1'));
+    return read(await readFile(file, 'latin1'));
   } catch {
     return undefined;
   }
+}
+
+function bestOf<T extends { readonly metric: number }>(routes: T[]): T | undefined {
+  return routes.sort((a, b) => a.metric - b.metric)[0];
 }
 
 /** @param table the text of `/proc/net/route` */
@@ -31,24 +43,17 @@ export function gatewayIn(table: string): string | undefined {
     if ((Number.parseInt(flags, 16) & BY_GATEWAY) === 0) return [];
     return [{ gateway, metric: Number(metric) }];
   });
-  const best = routes.sort((a, b) => a.metric - b.metric)[0];
-  if (best === undefined) return undefined;
+  const best = bestOf(routes);
   // In the order of this machine, which every system that Node.js runs on has with the lowest byte first.
-  return formatIpv4(
-    Uint8Array.from(best.gateway.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)).reverse(),
-  );
+  return best && formatIpv4(fromHex(best.gateway).reverse());
 }
 
 /**
  * The same by IPv6. An address of the link has its zone, the interface (RFC 4007, section 11), without which nobody is reached
  * there.
  */
-export async function defaultIpv6Gateway(): Promise<string | undefined> {
-  try {
-    return ipv6GatewayIn(await readFile(IPV6_ROUTES, 'latin1'));
-  } catch {
-    return undefined;
-  }
+export function defaultIpv6Gateway(): Promise<string | undefined> {
+  return readRoutes(IPV6_ROUTES, ipv6GatewayIn);
 }
 
 /** @param table the text of `/proc/net/ipv6_route` */
@@ -61,9 +66,9 @@ export function ipv6GatewayIn(table: string): string | undefined {
     if ((Number.parseInt(flags, 16) & BY_GATEWAY) === 0) return [];
     return [{ gateway, device, metric: Number.parseInt(metric, 16) }];
   });
-  const best = routes.sort((a, b) => a.metric - b.metric)[0];
+  const best = bestOf(routes);
   if (best === undefined) return undefined;
-  const address = Uint8Array.from(best.gateway.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  const address = fromHex(best.gateway);
   const zone = classOfIp(address) === 'link-local' ? `%${best.device}` : '';
   return formatIp(address) + zone;
 }

@@ -2,6 +2,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { hostBeforePort, withoutZone } from '../base/ip.ts';
 
 /** Interim answers (status 1xx) before the one that counts; honest ones send none, or one. */
 export const MAX_INTERIM_ANSWERS = 8;
@@ -36,7 +37,7 @@ export async function smallHttp(options: SmallHttpRequest): Promise<SmallHttpAns
   throwIfAborted(signal);
   const length = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
   // The zone is of this machine, and no part of the name of another (RFC 6874, section 4).
-  const named = host.includes('%') ? { Host: `[${host.replace(/%.*/, '')}]:${port}` } : {};
+  const named = host.includes('%') ? { Host: `${hostBeforePort(withoutZone(host))}:${port}` } : {};
   const sent = request({
     ...{ host, port, path, method, ...(from !== undefined && { localAddress: from }) },
     headers: { ...named, ...headers, ...length, Connection: 'close' },

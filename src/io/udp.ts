@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
 import { PeerlaneError } from '../base/errors.ts';
+import { withoutZone } from '../base/ip.ts';
 
 /** What a socket reports. */
 export interface UdpEvents {
@@ -138,7 +139,6 @@ function asFarAsAllowed(set: () => void): void {
 
 /** A zone names an interface of this machine, not a part of the remote address. */
 function unmapped(address: string): string {
-  const zone = address.indexOf('%');
-  const bare = zone < 0 ? address : address.slice(0, zone);
+  const bare = withoutZone(address);
   return bare.startsWith(MAPPED_PREFIX) && bare.includes('.') ? bare.slice(MAPPED_PREFIX.length) : bare;
 }

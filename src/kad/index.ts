@@ -41,7 +41,7 @@ export {
   sameEndpoint,
 } from './node.ts';
 
-export { type Origin, originOf } from './origin.ts';
+export { type Origin, originOf, sharerOf } from './origin.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export {
@@ -52,7 +52,13 @@ export {
   SILENCE_MS,
   Silence,
 } from './silence.ts';
-export { MAX_RATED, MAX_RATED_SUBNETS, StrangerLimit, type StrangerRates } from './stranger-limit.ts';
+export {
+  MAX_RATED,
+  MAX_RATED_SUBNETS,
+  PlaceLimit,
+  StrangerLimit,
+  type StrangerRates,
+} from './stranger-limit.ts';
 
 export {
   type AddOutcome,

@@ -12,6 +12,9 @@ export interface Origin {
   readonly network: string | undefined;
 }
 
+/** Who shares what there is with others: a network, as all in it may be one host's; in a LAN an address. */
+export const sharerOf = ({ network, place }: Origin): string => network ?? place;
+
 /** `undefined` where no host can be: what seems to come from there is forged. */
 export function originOf({ ip, port }: UdpEndpoint): Origin | undefined {
   const endpoint = { ip: normalIp(ip), port };

@@ -17,15 +17,14 @@ export interface StrangerRates {
 
 const ALL = '';
 
-export class StrangerLimit {
+/** What is for one address, and for one network. */
+export class PlaceLimit {
   readonly #ip: RateLimit;
   readonly #subnet: RateLimit;
-  readonly #all: RateLimit;
 
-  constructor({ ip, subnet, strangers }: StrangerRates) {
+  constructor({ ip, subnet }: Pick<StrangerRates, 'ip' | 'subnet'>) {
     this.#ip = new RateLimit(ip, MAX_RATED);
     this.#subnet = new RateLimit(subnet, MAX_RATED_SUBNETS);
-    this.#all = new RateLimit(strangers, 1);
   }
 
   /** Addresses and subnets whose rates are remembered. */
@@ -36,10 +35,26 @@ export class StrangerLimit {
   /** Whether it may be done once more now. */
   admits({ network, place }: Origin, now: number): boolean {
     // Whoever is over a narrow limit takes nothing from the wider one.
-    return (
-      this.#ip.take(place, now) &&
-      (network === undefined || this.#subnet.take(network, now)) &&
-      this.#all.take(ALL, now)
-    );
+    return this.#ip.take(place, now) && (network === undefined || this.#subnet.take(network, now));
+  }
+}
+
+export class StrangerLimit {
+  readonly #places: PlaceLimit;
+  readonly #all: RateLimit;
+
+  constructor(rates: StrangerRates) {
+    this.#places = new PlaceLimit(rates);
+    this.#all = new RateLimit(rates.strangers, 1);
+  }
+
+  /** Addresses and subnets whose rates are remembered. */
+  get size(): number {
+    return this.#places.size;
+  }
+
+  /** Whether it may be done once more now. */
+  admits(from: Origin, now: number): boolean {
+    return this.#places.admits(from, now) && this.#all.take(ALL, now);
   }
 }

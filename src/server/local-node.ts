@@ -154,7 +154,7 @@ function seenEntries(endpoints: LocalEndpoints, votes: EndpointVotes): EntryChan
 }
 
 /** Where the node listens by a family, if it does. */
-function endpointsBy(family: IpFamily, endpoints: LocalEndpoints): LocalEndpoints | undefined {
+export function endpointsBy(family: IpFamily, endpoints: LocalEndpoints): LocalEndpoints | undefined {
   const { host, beside } = endpoints;
   if (family === familyOf(host)) return endpoints;
   if (beside !== undefined) return { host: EVERY_IP, ...beside };

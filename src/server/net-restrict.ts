@@ -1,7 +1,7 @@
 /** Networks that a node has to do with, and those that it has not. */
 import { readEach } from '../base/checks.ts';
 import { type Cidr, inCidr, parseCidr } from '../base/cidr.ts';
-import { parseIp } from '../base/ip.ts';
+import { parseIp, withoutZone } from '../base/ip.ts';
 import { isIpHost } from './listen-host.ts';
 
 export interface NetRestrictOptions {
@@ -34,6 +34,5 @@ export function mayBeDialed({ host }: { readonly host: string }, allows: Address
 
 /** An address without its interface, which a link-local one has (RFC 4007, section 11). */
 export function addressOf(ip: string): Uint8Array | undefined {
-  const at = ip.indexOf('%');
-  return parseIp(at < 0 ? ip : ip.slice(0, at));
+  return parseIp(withoutZone(ip));
 }

@@ -10,6 +10,7 @@ import {
   refuseThenable,
 } from '../base/checks.ts';
 import { systemEnv } from '../base/env.ts';
+import { hostBeforePort } from '../base/ip.ts';
 import { detached } from '../base/observer.ts';
 import { type HttpPage, type HttpPageServer, serveHttpPage } from '../io/http-page.ts';
 import { type ExpositionFormat, expose, formatFor, type NodeMetrics } from '../observe/index.ts';
@@ -59,7 +60,7 @@ export class MetricsEndpoint implements AsyncDisposable {
 
   /** `http://HOST:PORT/metrics` */
   get url(): string {
-    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}${METRICS_PATH}`;
+    return `http://${hostBeforePort(this.host)}:${this.port}${METRICS_PATH}`;
   }
 
   /** Ends all connections; resolves when the port is free. May be called twice. */

@@ -1,9 +1,10 @@
 import type { Env } from '../../base/env.ts';
 import type { PeerlaneError } from '../../base/errors.ts';
+import { hostBeforePort } from '../../base/ip.ts';
 import type { UdpSocket } from '../../io/udp.ts';
 import type { Announcement, MappedProtocol, NatMethodName } from '../../nat/index.ts';
 import type { IpFamily } from '../endpoint-votes.ts';
-import { type LocalEndpoints, type LocalNode, portsBeside } from '../local-node.ts';
+import { endpointsBy, type LocalEndpoints, type LocalNode, portsBeside } from '../local-node.ts';
 import { hearAnnouncements } from './announcements.ts';
 import type { ExternalEndpoint, PortMapperEvent } from './mapped-port.ts';
 import { type NatConfig, natFamilies, natMethods } from './options.ts';
@@ -75,7 +76,7 @@ export class NodeNat implements AsyncDisposable {
 
   #familyNat(family: IpFamily, own: LocalEndpoints): FamilyNat {
     const { env, nat } = this.#options;
-    const { host, tcp, udp } = placeBy(family, own);
+    const { host, tcp, udp } = endpointsBy(family, own) ?? own;
     const router = new NodeRouter(host, family);
     const mapper = new PortMapper({
       env,
@@ -112,7 +113,7 @@ export class NodeNat implements AsyncDisposable {
       return;
     }
     const { kind, protocol, ip, port, method } = event;
-    const external = family === 4 ? `${ip}:${port}` : `[${ip}]:${port}`;
+    const external = `${hostBeforePort(ip)}:${port}`;
     const told = { kind, protocol, family, external, method };
     // Nobody is told any more by a node that leaves.
     if (this.#isClosed) {
@@ -144,20 +145,19 @@ export type MappedPorts = Readonly<Partial<Record<MappedProtocol, ExternalEndpoi
  * elsewhere.
  */
 export function mappedEndpoints(own: LocalEndpoints, four: MappedPorts, six: MappedPorts): LocalEndpoints {
-  const [byFour, bySix] = [mappedBy(placeBy(4, own), four), mappedBy(placeBy(6, own), six)];
+  const [byFour, bySix] = [mappedBy(4, own, four), mappedBy(6, own, six)];
   if (own.beside?.host !== undefined) return { ...(byFour ?? own), beside: bySix ?? own.beside };
   const first = byFour ?? bySix;
   if (first === undefined) return own;
   return { ...first, beside: (first === byFour ? bySix : undefined) ?? portsBeside(own) };
 }
 
-/** Where it listens by a family: at an address of that one, if there is one of each. */
-function placeBy(family: IpFamily, own: LocalEndpoints): LocalEndpoints {
-  const { host, tcp, udp } = own.beside ?? own;
-  return host !== undefined && host.includes(':') === (family === 6) ? { host, tcp, udp } : own;
-}
-
-function mappedBy(own: LocalEndpoints, { tcp, udp }: MappedPorts): LocalEndpoints | undefined {
+function mappedBy(
+  family: IpFamily,
+  local: LocalEndpoints,
+  { tcp, udp }: MappedPorts,
+): LocalEndpoints | undefined {
+  const own = endpointsBy(family, local) ?? local;
   const host = (tcp ?? udp)?.ip;
   if (host === undefined) return undefined;
   // A router with two addresses has the other port elsewhere; a record has room for one.

@@ -5,7 +5,7 @@ import { isHostName } from '../../base/host-name.ts';
 import { formatIp, parseIpv4 } from '../../base/ip.ts';
 import { isHostAddress } from '../../base/ip-class.ts';
 import type { Endpoint } from '../../io/tcp.ts';
-import { IP_FAMILIES, type IpFamily } from '../endpoint-votes.ts';
+import { familyOf, IP_FAMILIES, type IpFamily } from '../endpoint-votes.ts';
 import { checkedExternalIps, type ExternalIp } from '../listen-endpoints.ts';
 import { EVERY_IP } from '../listen-host.ts';
 import type { LocalEndpoints } from '../local-node.ts';
@@ -116,7 +116,7 @@ export function natFamilies({ way }: NatConfig, own: LocalEndpoints): readonly I
   const isOfBoth = own.host === EVERY_IP || own.beside?.host !== undefined;
   if (way === 'pmp' || way === 'stun') return [4];
   if (isOfBoth) return IP_FAMILIES;
-  return own.host.includes(':') ? [6] : [4];
+  return [familyOf(own.host)];
 }
 
 /** The ways to an external endpoint, in the order in which they are tried. */

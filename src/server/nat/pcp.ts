@@ -1,6 +1,6 @@
 import type { Env } from '../../base/env.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
-import { parseIp } from '../../base/ip.ts';
+import { parseIp, withoutZone } from '../../base/ip.ts';
 import {
   decodePcpMap,
   decodePmpAddress,
@@ -15,7 +15,7 @@ import {
 } from '../../nat/index.ts';
 import type { IpFamily } from '../endpoint-votes.ts';
 import { askByUdp, type NatMethod } from './method.ts';
-import { bareIp, type RouterPlace } from './router.ts';
+import type { RouterPlace } from './router.ts';
 
 export interface RouterMethodOptions {
   readonly env: Env;
@@ -39,7 +39,7 @@ async function askRouter<T>({ env, router }: RouterMethodOptions, question: Rout
   const request = question.request(place);
   const read = (packet: Uint8Array) => question.read(packet, place);
   const to = [{ host, port }];
-  const answerer = { host: bareIp(host), port };
+  const answerer = { host: withoutZone(host), port };
   const answer = await askByUdp({ env, signal, from, to, request, answerer, read });
   if (answer === undefined) throw noRouter(`the router ${host} does not answer on UDP port ${port}`);
   return answer;

@@ -1,4 +1,4 @@
-import { parseIp } from '../../base/ip.ts';
+import { parseIp, withoutZone } from '../../base/ip.ts';
 import { isGlobal } from '../../base/ip-class.ts';
 import { defaultGateway, defaultIpv6Gateway, localAddressTo } from '../../io/gateway.ts';
 import { noRouter, PCP_PORT, SSDP_GROUP, SSDP_GROUP6, SSDP_PORT } from '../../nat/index.ts';
@@ -23,9 +23,6 @@ export function listensAt(listenHost: string, local: string): boolean {
   return listenHost === EVERY_IPV4 || listenHost === EVERY_IP || listenHost === local;
 }
 
-/** The text of an address without its zone. */
-export const bareIp = (ip: string): string => ip.replace(/%.*/, '');
-
 /**
  * The router of the default route by a family: nobody else in the network is asked.
  * @param listenHost where the node listens: a router maps to an address from which it is asked
@@ -45,7 +42,7 @@ async function findIpv6Router(listenHost: string): Promise<RouterPlace> {
   const address = parseIp(from);
   if (address === undefined || !isGlobal(address))
     throw noRouter(`the node is at ${from}, which is not reached from everywhere`);
-  const zone = host.slice(bareIp(host).length);
+  const zone = host.slice(withoutZone(host).length);
   const ssdp = (zone === '' ? [host] : [SSDP_GROUP6 + zone, host]).map((to) => ({
     host: to,
     port: SSDP_PORT,
@@ -88,7 +85,7 @@ export class NodeRouter {
   /** @throws PeerlaneError `nat-no-router` */
   async find(): Promise<RouterPlace> {
     const place = await findRouter(this.listenHost, this.family);
-    this.#host = bareIp(place.host);
+    this.#host = withoutZone(place.host);
     return place;
   }
 }

@@ -1,5 +1,6 @@
 import { abortedError, onAbort, throwIfAborted } from '../../base/abort.ts';
 import { isPeerlaneError } from '../../base/errors.ts';
+import { hostBeforePort, withoutZone } from '../../base/ip.ts';
 import { type SmallHttpAnswer, type SmallHttpRequest, smallHttp } from '../../io/small-http.ts';
 import {
   decodeDescription,
@@ -19,7 +20,7 @@ import {
 import { EVERY_IP } from '../listen-host.ts';
 import { askByUdp } from './method.ts';
 import type { RouterMethodOptions } from './pcp.ts';
-import { bareIp, type RouterPlace } from './router.ts';
+import type { RouterPlace } from './router.ts';
 
 /** An exchange by HTTP takes no longer. */
 export const HTTP_TIMEOUT_MS = 5_000;
@@ -58,10 +59,12 @@ export class UpnpRouter {
     const named = isIpv6 ? undefined : host;
     if (this.#found?.host === host && this.#found.from === from) return this.#found;
     const place = await askByUdp({
-      ...{ env: this.#options.env, signal, to, answerer: { host: bareIp(host) } },
+      ...{ env: this.#options.env, signal, to, answerer: { host: withoutZone(host) } },
       // By IPv6 it answers from its address of the link, which is the one that is known, whoever asks from his.
       from: isIpv6 ? EVERY_IP : from,
-      request: isIpv6 ? encodeSearch(`[${SSDP_GROUP6}]`, SSDP_PORT) : encodeSearch(SSDP_GROUP, SSDP_PORT),
+      request: isIpv6
+        ? encodeSearch(hostBeforePort(SSDP_GROUP6), SSDP_PORT)
+        : encodeSearch(SSDP_GROUP, SSDP_PORT),
       read: (packet) => decodeSearchAnswer(packet, named),
     });
     if (place === undefined) throw noRouter(`the router ${host} does not answer by UPnP`);

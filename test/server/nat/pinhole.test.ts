@@ -1,9 +1,11 @@
 /** Routers on ::1 that open their firewall, by PCP and UPnP, say no, or lie. */
+
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Env, systemEnv } from '../../../src/base/env.ts';
+import { withoutZone } from '../../../src/base/ip.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
 import { believedPinhole, MAX_RENEWAL_MS } from '../../../src/nat/index.ts';
@@ -12,7 +14,7 @@ import { type NatConfig, natFamilies } from '../../../src/server/nat/options.ts'
 import { PcpMethod } from '../../../src/server/nat/pcp.ts';
 import { PinholeMethod } from '../../../src/server/nat/pinhole.ts';
 import { PortMapper } from '../../../src/server/nat/port-mapper.ts';
-import { bareIp, listensAt, NodeRouter } from '../../../src/server/nat/router.ts';
+import { listensAt, NodeRouter } from '../../../src/server/nat/router.ts';
 import { codeOf, rejectionOf } from '../../support/errors.ts';
 import { WANTED } from '../../support/wanted-mapping.ts';
 
@@ -202,5 +204,5 @@ it.each<[string, NatConfig['way'], number[], string?]>([
 it('where the address is not reached from everywhere, or there is no gateway, no router is asked', async () => {
   expect(await rejectionOf(new NodeRouter(HERE, 6).find())).toBe('nat-no-router');
   expect(listensAt('::', '127.0.0.1')).toBe(true);
-  expect([bareIp('fe80::1%eth0'), bareIp('2a01::1')]).toEqual(['fe80::1', '2a01::1']);
+  expect([withoutZone('fe80::1%eth0'), withoutZone('2a01::1')]).toEqual(['fe80::1', '2a01::1']);
 });
