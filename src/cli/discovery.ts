@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TREES, parseTreeUrl } from '../dnsdisc/index.ts';
+import { ethDiscovery } from '../eth/discovery.ts';
 import type { ChainReader, EthNetwork } from '../eth/index.ts';
-import { ethDiscovery } from '../eth/index.ts';
 import { DnsResolver } from '../io/dns.ts';
 import { parseBootnode } from '../server/bootnodes.ts';
 import type { DiscoveryOptions, DiscoveryPart, ServerEvent } from '../server/index.ts';

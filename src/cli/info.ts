@@ -1,19 +1,12 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { backend } from '../crypto/index.ts';
+import { VERSION } from '../version.ts';
 import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
 
 export function addInfoCommand(program: Command): void {
   withCommonOptions(program.command('info'))
     .description('print versions and the crypto backend in use, and why it is that one')
     .action((options: CommonOptions) => runAction(options, info));
-}
-
-/** The version in the package's own package.json. */
-export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const { version } = manifest as { readonly version: string };
-  return version;
 }
 
 /** The licences of what runs, for people. */
@@ -27,11 +20,10 @@ function licences(): string {
 
 async function info({ output }: Context): Promise<void> {
   const { name, detail, reason, addon } = backend;
-  const version = packageVersion();
   const platform = `${process.platform}-${process.arch}`;
   const licence = licences();
   const lines = [
-    `peerlane ${version}`,
+    `peerlane ${VERSION}`,
     `node     ${process.version}, ${platform}`,
     `backend  ${name} (${detail})`,
     `why      ${reason}`,
@@ -40,7 +32,15 @@ async function info({ output }: Context): Promise<void> {
     lines.push(`addon    ${addon.file}, ${addon.prebuilt ? 'came with the package' : 'built here'}`);
   }
   lines.push(`licence  ${licence}`);
-  const fields = { version, node: process.version, platform, backend: name, detail, reason, licence };
+  const fields = {
+    version: VERSION,
+    node: process.version,
+    platform,
+    backend: name,
+    detail,
+    reason,
+    licence,
+  };
   const origin = addon === undefined ? {} : { addon: addon.file, prebuilt: addon.prebuilt };
   output.event('info', { ...fields, ...origin }, lines.join('\n'));
 }

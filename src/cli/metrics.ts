@@ -1,4 +1,4 @@
-import { type MetricsEndpoint, type MetricsSource, serveMetrics } from '../server/index.ts';
+import { type MetricsEndpoint, type MetricsSource, serveMetrics } from '../server/serve-metrics.ts';
 import type { ListenAddress } from './arguments.ts';
 import { listenOn } from './hosts.ts';
 import type { Output } from './output.ts';

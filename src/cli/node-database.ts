@@ -1,6 +1,7 @@
 /** The node database of a command, and what is said when something is wrong with it. */
 import { PeerlaneError } from '../base/errors.ts';
-import { NodeDatabase, type NodeDatabaseEvent } from '../server/index.ts';
+import type { NodeDatabaseEvent } from '../server/index.ts';
+import { NodeDatabase } from '../server/node-db/node-database.ts';
 import type { Context } from './command.ts';
 import { formatCount, printable } from './format.ts';
 import type { Output } from './output.ts';

@@ -2,13 +2,13 @@
 import { InvalidArgumentError } from 'commander';
 import type { Env } from '../base/env.ts';
 import { generateSecretKey } from '../crypto/index.ts';
-import { ETH_VERSIONS, type EthVersion } from '../eth/index.ts';
-import { packageVersion } from './info.ts';
+import { ETH_VERSIONS, type EthVersion } from '../eth/messages.ts';
+import { VERSION } from '../version.ts';
 import { readKeyFile } from './key-file.ts';
 
 /** What Hello says of us. */
 export function clientId(): string {
-  return `peerlane/v${packageVersion()}/${process.platform}-${process.arch}/node${process.versions.node}`;
+  return `peerlane/v${VERSION}/${process.platform}-${process.arch}/node${process.versions.node}`;
 }
 
 /** The key in `file`, or a new one for this run. @throws PeerlaneError `key-unreadable` */

@@ -1,54 +1,48 @@
 import { Command, CommanderError } from 'commander';
 import { systemEnv } from '../base/env.ts';
-import { addBansCommands } from './bans.ts';
-import { addBenchCommand } from './bench.ts';
+import { VERSION } from '../version.ts';
 import { EXIT } from './command.ts';
-import { addCrawlCommand } from './crawl.ts';
-import { addDialCommand } from './dial.ts';
-import { addDnsCommands } from './dns.ts';
-import { addEnrCommands } from './enr.ts';
-import { addEnrRequestCommand } from './enr-request.ts';
-import { addInfoCommand, packageVersion } from './info.ts';
-import { addKeyCommands } from './key.ts';
-import { addListenCommand } from './listen.ts';
-import { addLookupCommand } from './lookup.ts';
-import { addNodesetCommands } from './nodeset.ts';
 import { Output } from './output.ts';
-import { addPingCommand } from './ping.ts';
-import { addResolveCommand } from './resolve.ts';
-import { addServeCommand } from './serve.ts';
-import { addSyncCommand } from './sync.ts';
-import { addTopicCommands } from './topic.ts';
 
 const STATUS_HELP = `Exit status: ${EXIT.ok} when it is done, ${EXIT.failed} when it failed, ${EXIT.usage} when the command line is wrong,
 ${EXIT.interrupted} when it was ended by Ctrl-C, or nobody reads its output any more.`;
 
-/** The command line with all its commands. */
-export function createProgram(): Command {
+/** Adds a command, with those below it. */
+type Add = (program: Command) => void;
+
+/** The commands by their names, in the order of the help. The code of one is read when it is named: all of it takes most of a second. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  key: async () => (await import('./key.ts')).addKeyCommands,
+  enr: async () => (await import('./enr.ts')).addEnrCommands,
+  info: async () => (await import('./info.ts')).addInfoCommand,
+  dial: async () => (await import('./dial.ts')).addDialCommand,
+  dns: async () => (await import('./dns.ts')).addDnsCommands,
+  serve: async () => (await import('./serve.ts')).addServeCommand,
+  sync: async () => (await import('./sync.ts')).addSyncCommand,
+  bans: async () => (await import('./bans.ts')).addBansCommands,
+  crawl: async () => (await import('./crawl.ts')).addCrawlCommand,
+  nodeset: async () => (await import('./nodeset.ts')).addNodesetCommands,
+  ping: async () => (await import('./ping.ts')).addPingCommand,
+  'enr-request': async () => (await import('./enr-request.ts')).addEnrRequestCommand,
+  resolve: async () => (await import('./resolve.ts')).addResolveCommand,
+  lookup: async () => (await import('./lookup.ts')).addLookupCommand,
+  listen: async () => (await import('./listen.ts')).addListenCommand,
+  topic: async () => (await import('./topic.ts')).addTopicCommands,
+  bench: async () => (await import('./bench.ts')).addBenchCommand,
+};
+
+/** The command line with all its commands, or with the one of that name. */
+export async function createProgram(name?: string): Promise<Command> {
   const program = new Command('peerlane')
     .description("Ethereum's peer-to-peer stack: look at peers, serve a chain, download one")
-    .version(packageVersion())
+    .version(VERSION)
     .addHelpText('after', `\n${STATUS_HELP}`)
     .exitOverride()
     // The one line about a usage error is written where all errors are.
     .configureOutput({ outputError: () => undefined });
-  addKeyCommands(program);
-  addEnrCommands(program);
-  addInfoCommand(program);
-  addDialCommand(program);
-  addDnsCommands(program);
-  addServeCommand(program);
-  addSyncCommand(program);
-  addBansCommands(program);
-  addCrawlCommand(program);
-  addNodesetCommands(program);
-  addPingCommand(program);
-  addEnrRequestCommand(program);
-  addResolveCommand(program);
-  addLookupCommand(program);
-  addListenCommand(program);
-  addTopicCommands(program);
-  addBenchCommand(program);
+  const one = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const loaders = one === undefined ? Object.values(COMMANDS) : [one];
+  for (const add of await Promise.all(loaders.map((load) => load()))) add(program);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;
 }
@@ -60,7 +54,8 @@ function allCommands(command: Command): Command[] {
 /** Runs the command line; the exit status is left in `process.exitCode`. @param args without node and script */
 export async function main(args: readonly string[]): Promise<void> {
   try {
-    await createProgram().parseAsync([...args], { from: 'user' });
+    const program = await createProgram(args[0]);
+    await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;

@@ -4,7 +4,9 @@ import { fromHex, toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { F_LOOKUP, topicId } from '../discv5/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import { type Advertisement, Discv5Service, type Discv5ServiceEvent } from '../server/index.ts';
+import type { Advertisement } from '../server/advertisement.ts';
+import type { Discv5ServiceEvent } from '../server/discv5-options.ts';
+import { Discv5Service } from '../server/discv5-service.ts';
 import {
   collected,
   count,

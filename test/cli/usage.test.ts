@@ -40,8 +40,8 @@ describe('the command line', () => {
     expect(bare.stderr).toContain('Usage: peerlane');
   });
 
-  it('names defaults as they may be typed', () => {
-    const options = optionsOf(createProgram());
+  it('names defaults as they may be typed', async () => {
+    const options = optionsOf(await createProgram());
     const withDefault = options.filter(
       ({ defaultValue, required }) => required && defaultValue !== undefined,
     );
@@ -52,8 +52,10 @@ describe('the command line', () => {
     }
   });
 
-  it('takes durations everywhere in one form, and says so', () => {
-    const durations = optionsOf(createProgram()).filter(({ flags }) => /<(duration|seconds)>/.test(flags));
+  it('takes durations everywhere in one form, and says so', async () => {
+    const durations = optionsOf(await createProgram()).filter(({ flags }) =>
+      /<(duration|seconds)>/.test(flags),
+    );
     expect(durations.length).toBeGreaterThan(10);
     for (const { flags, description, parseArg } of durations) {
       expect(flags).toMatch(/<duration>$/);

@@ -1,8 +1,8 @@
 /** What a run has found, and the charts that it is shown in. */
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import type { Backend, BenchRow } from '../../bench/figure.ts';
+import { VERSION } from '../../version.ts';
 import { formatBytes } from '../format.ts';
-import { packageVersion } from '../info.ts';
 import type { PaceName } from './messages.ts';
 
 /** Where the figures come from. */
@@ -30,7 +30,7 @@ export interface Report {
 
 export function thisMachine(): Machine {
   return {
-    version: packageVersion(),
+    version: VERSION,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     system: `${type()} ${release()}`,
