@@ -78,6 +78,7 @@ export type {
   QueueMetrics,
   RequestCount,
   ServerMetrics,
+  TopicMetrics,
   TransferMetrics,
 } from './observe/index.ts';
 export {

@@ -196,6 +196,20 @@ const FAMILIES = [
   gauge('discovery_sessions', 'Sessions of discovery v5.', (metrics) =>
     ofVersions(metrics, ({ sessions }) => one(sessions)),
   ),
+  gauge('discovery_topic_ads', 'Advertisements of topics that the node keeps for others.', (metrics) =>
+    ofVersions(metrics, ({ topics }) => one(topics?.ads)),
+  ),
+  gauge('discovery_topics', 'Topics of these advertisements.', (metrics) =>
+    ofVersions(metrics, ({ topics }) => one(topics?.topics)),
+  ),
+  counter('discovery_topic_requests', 'Requests of others about topics, by what became of them.', (metrics) =>
+    ofVersions(metrics, ({ topics }) => each(topics?.answers, (result) => ({ result }))),
+  ),
+  gauge('discovery_topic_runs', 'Topics that the node advertises, and searches under way.', (metrics) =>
+    ofVersions(metrics, ({ topics }) =>
+      named('kind', { advertisement: topics?.advertisements, search: topics?.searches }),
+    ),
+  ),
   gauge('known_nodes', 'Nodes of the node database.', ({ knownNodes }) => one(knownNodes)),
   // A histogram would have to be one of counters, and these go down.
   gauge('reputation_peers', 'Peers whose reputation is at most so much.', ({ reputations }) =>

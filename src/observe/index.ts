@@ -28,5 +28,6 @@ export type {
   ProtocolPeers,
   QueueMetrics,
   ServerMetrics,
+  TopicMetrics,
   TransferMetrics,
 } from './metrics.ts';

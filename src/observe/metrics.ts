@@ -53,6 +53,18 @@ export interface QueueMetrics {
   readonly outputLimit: number;
 }
 
+/** Of topic discovery. */
+export interface TopicMetrics {
+  /** Advertisements that the node keeps for others, and of how many topics. */
+  readonly ads: number;
+  readonly topics: number;
+  /** Requests of others, by what became of them. */
+  readonly answers: Counts;
+  /** Topics that the node advertises itself, and searches that somebody waits for. */
+  readonly advertisements: number;
+  readonly searches: number;
+}
+
 /** Of one version. */
 export interface DiscoveryMetrics {
   /** Packets that were handled, by type; those with a bad signature, or that cannot be read, have none that could be believed. */
@@ -70,6 +82,8 @@ export interface DiscoveryMetrics {
   /** Endpoints that have proved themselves, by v4, and sessions, by v5. */
   readonly proofs?: number;
   readonly sessions?: number;
+  /** Of v5, where topics are not turned off. */
+  readonly topics?: TopicMetrics;
 }
 
 /** By how many seconds the event loop was late, over the last 10 seconds or since it was last asked for. */

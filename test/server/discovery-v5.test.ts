@@ -288,6 +288,13 @@ describe('a server with both versions of discovery', { timeout: PATIENCE_MS }, (
     await advertisement.placed({ signal: AbortSignal.timeout(PATIENCE_MS) });
     expect(advertisement.stats().active).toBe(1);
     expect(server.discovery?.v5?.stats().topics?.ads).toBe(1);
+    const told = readExposition((await expose(server.metrics(), 'prometheus')).text, false);
+    const one = (name: string) => told.get(`peerlane_discovery_${name}`)?.samples.map(({ value }) => value);
+    expect([one('topic_ads'), one('topics'), one('topic_runs')]).toEqual([[1], [1], [0, 0]]);
+    const admitted = told
+      .get('peerlane_discovery_topic_requests_total')
+      ?.samples.find(({ labels }) => labels.result === 'admitted');
+    expect(admitted).toMatchObject({ labels: { version: 'v5' }, value: 1 });
     const found: string[] = [];
     const another = await v5Node({ bootnodes: [server.enr] });
     await until(async () => {
@@ -298,6 +305,7 @@ describe('a server with both versions of discovery', { timeout: PATIENCE_MS }, (
     const silent = await serving({ ...V5, topics: false });
     expect(hasTopicDiscovery(parseRecord(silent.enr))).toBe(false);
     expect(silent.discovery?.v5?.stats().topics).toBeUndefined();
+    expect(silent.metrics().discoveryV5).not.toHaveProperty('topics');
     expect(
       codeOf(() => new Server({ key: newKey(), protocols: [], discovery: { v5: false, topics: true } })),
     ).toBe('invalid-argument');

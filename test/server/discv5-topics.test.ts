@@ -99,7 +99,14 @@ describe('a topic of a service', () => {
       expect([on, off].map(({ record }) => hasTopicDiscovery(record))).toEqual([true, false]);
       expect(off.stats().topics).toBeUndefined();
       const listen = { host: '127.0.1.7', port: 0 };
-      for (const topics of [1 as never, null as never, { e: 0 }, { c: 1.5 }, { lifetime: 5 } as never]) {
+      for (const topics of [
+        1 as never,
+        null as never,
+        { e: 59_999 },
+        { delta: 1_999 },
+        { c: 1.5 },
+        { lifetime: 5 } as never,
+      ]) {
         expect(codeOf(() => new Discv5Service({ key: newKey(), listen, topics }))).toBe('invalid-argument');
       }
     });

@@ -61,10 +61,10 @@ export function topicParameters(changes: Partial<TopicParameters> = {}): TopicPa
   checkNames('the parameters of topic discovery', changes, NAMES);
   const all = { ...DEFAULT_PARAMETERS, ...changes };
   for (const name of ['kRegister', 'kLookup', 'fReturn'] as const) checkInteger(name, all[name], 1, 16);
-  checkInteger('e', all.e, 1, MAX_TIMER_MS);
+  checkInteger('e', all.e, MIN_E, MAX_TIMER_MS);
   checkInteger('c', all.c, 1, 1_000_000);
   checkInteger('pOcc', all.pOcc, 1, 100);
-  checkInteger('delta', all.delta, 1, all.e);
+  checkInteger('delta', all.delta, MIN_DELTA, all.e);
   // Zero would let whoever is like nobody else in without waiting, however full the cache is.
   if (!(typeof all.g === 'number' && all.g > 0 && all.g <= 1)) throw invalidArgument('g is above 0, up to 1');
   return all;
@@ -129,6 +129,10 @@ export const MAX_REGISTERING = 8;
 export const MIN_RETRY_MS = 1_000;
 /** An advertisement is renewed no sooner, whatever its lifetime is said to be. Milliseconds. */
 export const MIN_RENEWAL_MS = 30_000;
+/** With less `E` an advertisement would be over before it may be renewed at half of its life, ... */
+const MIN_E = 2 * MIN_RENEWAL_MS;
+/** ... and with less δ a ticket before its advertiser asks again. */
+const MIN_DELTA = 2 * MIN_RETRY_MS;
 /** Tickets of one attempt: a registrar that gives ever more of them is given up. */
 export const MAX_TICKETS = 32;
 /** The longest ticket that is kept: with a record and all else it still fits into a packet. */
