@@ -133,8 +133,13 @@ export const MIN_RENEWAL_MS = 30_000;
 const MIN_E = 2 * MIN_RENEWAL_MS;
 /** ... and with less δ a ticket before its advertiser asks again. */
 const MIN_DELTA = 2 * MIN_RETRY_MS;
-/** Tickets of one attempt: a registrar that gives ever more of them is given up. */
+/** Tickets of one attempt, beside those that it has waited for: a registrar that gives ever more of them is given up. */
 export const MAX_TICKETS = 32;
+/**
+ * Tickets that an attempt may have waited for in each `E`. While a cache fills, a wait that is over leaves another one of 15 to 45
+ * seconds, for hours where many advertise the same.
+ */
+export const WAITED_TICKETS_PER_E = 64;
 /** The longest ticket that is kept: with a record and all else it still fits into a packet. */
 export const MAX_TICKET_LENGTH = 512;
 /** Buckets in which no registrar was left are looked at again after so long. Milliseconds. */

@@ -9,6 +9,7 @@ import {
   MIN_RETRY_MS,
   RENEWAL_SHARE,
   WAIT_MARGIN,
+  WAITED_TICKETS_PER_E,
 } from './parameters.ts';
 
 /** What a REGCONFIRMATION says. */
@@ -95,8 +96,10 @@ export class Registration {
     const { ticket, waitMs } = answer;
     if (ticket.length === 0 || ticket.length > MAX_TICKET_LENGTH) return 'wrong';
     // The text: a single wait should not be longer than E.
-    if (!(waitMs >= 0 && waitMs <= e) || ++this.#tickets > MAX_TICKETS) return 'wrong';
+    if (!(waitMs >= 0 && waitMs <= e)) return 'wrong';
     if (now + waitMs - this.#startedAt > MAX_WAITED_E * e) return 'too-long';
+    const waitedFor = ((now - this.#startedAt) / e) * WAITED_TICKETS_PER_E;
+    if (++this.#tickets > MAX_TICKETS + waitedFor) return 'wrong';
     if (this.#isVoid) {
       this.#begin(now);
       return 'taken';

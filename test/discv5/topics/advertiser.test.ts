@@ -178,7 +178,14 @@ describe('a registrar is given up', () => {
 
   it('that gives tickets without end', () => {
     expect(isGivenUp(...new Array<Answer>(MAX_TICKETS).fill(ticketFor(1)))).toBe(false);
-    expect(isGivenUp(...new Array<Answer>(MAX_TICKETS + 1).fill(ticketFor(1)))).toBe(true);
+    // A moment is what it waits for each.
+    expect(isGivenUp(...new Array<Answer>(MAX_TICKETS + 5).fill(ticketFor(1)))).toBe(true);
+  });
+
+  it('but not one that has us wait for a quarter of a minute more each time, as an honest one does whose cache fills', () => {
+    const waits = new Array<Answer>(4 * MAX_TICKETS).fill(ticketFor(15_000));
+    expect(isGivenUp(...waits)).toBe(false);
+    expect(isGivenUp(...new Array<Answer>(4 * MAX_TICKETS).fill(ticketFor(5_000)))).toBe(true);
   });
 
   it('that keeps us waiting for too long, for this topic, and is there for searches and other topics', () => {
