@@ -122,7 +122,10 @@ export class Requests {
     const requestId = this.#context.randomBytes(MAX_REQUEST_ID_LENGTH);
     const plaintext = encodeMessage(question.message(requestId));
     if (plaintext.length > MAX_PLAINTEXT_SIZE) {
-      throw new PeerlaneError('invalid-argument', `the request is longer than ${MAX_PLAINTEXT_SIZE} bytes`);
+      throw new PeerlaneError(
+        'invalid-argument',
+        `the message is ${plaintext.length} bytes long with its type and its request id, and a packet takes ${MAX_PLAINTEXT_SIZE}`,
+      );
     }
     this.room.enter();
     return {

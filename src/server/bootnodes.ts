@@ -63,14 +63,17 @@ export function parseDialedNode(text: string): GivenNode {
  * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` when the node takes no part in discovery
  */
 export function parseUdpNode(text: string): GivenNode {
-  if (isRecordText(text)) {
-    const node = nodeOfRecord(parseRecord(text));
-    if (node !== undefined) return givenNode(node);
-    throw invalid('the record names no UDP endpoint: its node cannot be reached by discovery');
-  }
+  if (isRecordText(text)) return givenNode(udpNodeOf(parseRecord(text)));
   const enode = parseEnode(text);
   if (enode.udpPort === 0) throw invalid('the node takes no part in discovery: its UDP port is 0');
   return { ...enode, record: undefined };
+}
+
+/** The node of a record. @throws PeerlaneError `invalid-argument` when it takes no part in discovery */
+export function udpNodeOf(record: NodeRecord): KadNode {
+  const node = nodeOfRecord(record);
+  if (node !== undefined) return node;
+  throw invalid('the record names no UDP endpoint: its node cannot be reached by discovery');
 }
 
 const isRecordText = (text: string): boolean => typeof text === 'string' && text.startsWith('enr:');

@@ -109,7 +109,7 @@ export class Discovery {
     if (hasUdp) for (const node of this.#context.bootnodes) if (!hasAddress(node)) void this.#join(node);
   }
 
-  /** Discovery v5, while it runs. */
+  /** Discovery v5, from the start on; undefined before, and where it is turned off. */
   get v5(): ServerDiscv5 | undefined {
     return this.#services?.v5;
   }

@@ -189,8 +189,8 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Says something to a node in a protocol of one's own; the answer is empty where the node does not know the protocol.
-   * @param protocol a text, or any bytes
-   * @throws PeerlaneError as `ping`; `invalid-argument` also for a request that does not fit into a packet
+   * @param protocol a text, or any bytes; with the request at most 1,176 bytes
+   * @throws PeerlaneError as `ping`; `invalid-argument` also for what does not fit into a packet
    */
   async talk(
     node: NodeSource,

@@ -1,5 +1,6 @@
 import { toBareHex } from '../base/bytes.ts';
-import { toPeerlaneError } from '../base/errors.ts';
+import { invalidArgument } from '../base/checks.ts';
+import { type PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { EntryChanges, NodeRecord } from '../enr/index.ts';
 import type { StatedEndpoint } from './endpoint-votes.ts';
 import { endpointsOf, LocalNode, placesOf } from './local-node.ts';
@@ -38,6 +39,17 @@ class SocketRecord {
     this.listens(service.config.listen);
   }
 
+  /** @throws PeerlaneError `invalid-argument` where another service that runs names another place */
+  starts(service: Service): void {
+    const running = this.#services.filter(({ isRunning }) => isRunning);
+    for (const name of ['externalIps', 'tcpPorts'] as const) {
+      const given = [service, ...running].map(({ config }) => config[name]).filter(isGiven);
+      if (new Set(given.map(String)).size > 1) throw otherPlace(name);
+    }
+    service.isRunning = true;
+    this.listens(service.config.listen);
+  }
+
   /** Whether others are left; the record of the last one stays as it was. */
   leave(service: Service): boolean {
     const others = this.#services.filter((other) => other !== service);
@@ -73,6 +85,15 @@ class SocketRecord {
   #tell(event: ServiceEvent): void {
     for (const { config } of this.#services) config.onEvent(event);
   }
+}
+
+const isGiven = (values: readonly (string | number)[]): boolean => values.some((value) => value !== 0);
+
+function otherPlace(name: 'externalIps' | 'tcpPorts'): PeerlaneError {
+  const option = { externalIps: 'externalIp', tcpPorts: 'tcpPort' }[name];
+  return invalidArgument(
+    `${option} is not that of the other service on the socket, which has one record with it`,
+  );
 }
 
 /** By the key of the node. */
@@ -117,10 +138,9 @@ export class OwnRecord {
     this.#own?.join(this.#service);
   }
 
-  /** The sockets are bound. */
+  /** The sockets are bound. @throws PeerlaneError `invalid-argument` where another service on them names another place */
   listens(): void {
-    this.#service.isRunning = true;
-    this.#own?.listens(this.#service.config.listen);
+    this.#own?.starts(this.#service);
   }
 
   /** The service is over: the record is that of the others on its socket. May be called twice. */

@@ -136,9 +136,9 @@ export class ServiceCore<Engine extends ServiceEngine> {
       throw new PeerlaneError('closed', 'discovery was closed while it started');
     }
     this.#sockets = sockets;
-    // Who has seen it before knows of no port, or of another.
-    this.#record.listens();
     try {
+      // Who has seen it before knows of no port, or of another.
+      this.#record.listens();
       // From now on it is in packets, where nobody could be told that there is none.
       void this.#record.current;
     } catch (error) {

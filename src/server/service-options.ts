@@ -17,15 +17,15 @@ import { PeerlaneError } from '../base/errors.ts';
 import { detached } from '../base/observer.ts';
 import type { Rate } from '../base/rate-limit.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
-import type { NodeRecord } from '../enr/index.ts';
+import { NodeRecord } from '../enr/index.ts';
 import { type KadNode, kadNode, reachedNode } from '../kad/index.ts';
-import { kadNodeOf, parseUdpNode } from './bootnodes.ts';
+import { kadNodeOf, parseUdpNode, udpNodeOf } from './bootnodes.ts';
 import { checkedExternalIps } from './listen-endpoints.ts';
 import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
 import { SharedUdp, type UdpListen } from './shared-udp.ts';
 
-/** An enode URL whose host is an address, the text of a record, or what a lookup gave. */
-export type NodeSource = string | KadNode;
+/** An enode URL whose host is an address, a record or the text of one, or what a lookup gave. */
+export type NodeSource = string | NodeRecord | KadNode;
 
 /** @typeParam Limits the names of its limits @typeParam Event what it tells of */
 export interface ServiceOptions<Limits extends string, Event> extends NetRestrictOptions {
@@ -188,13 +188,18 @@ function isNumber(value: unknown): value is number {
  */
 export function nodeOf(source: NodeSource, reaches: (ip: string) => boolean = () => true): KadNode {
   return reading('the node', () => {
-    const node = typeof source === 'string' ? kadNodeOf(parseUdpNode(source)) : checkedNode(source);
+    const node = readNode(source);
     return reachedNode(node, ({ ip }) => reaches(ip)) ?? node;
   });
 }
 
+function readNode(source: NodeSource): KadNode {
+  if (typeof source === 'string') return kadNodeOf(parseUdpNode(source));
+  return source instanceof NodeRecord ? udpNodeOf(source) : checkedNode(source);
+}
+
 function checkedNode(source: KadNode): KadNode {
-  if (!isObject(source)) throw invalidArgument('a node is an enode URL, the text of a record, or a KadNode');
+  if (!isObject(source)) throw invalidArgument('a node is an enode URL, a record, or a KadNode');
   const node = kadNode(source);
   if (source.id instanceof Uint8Array && equalBytes(source.id, node.id)) return node;
   throw invalidArgument('the id of a node is not that of its public key');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
-import { nodeIdOf } from '../../src/enr/index.ts';
+import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { MAX_UNANSWERED } from '../../src/kad/index.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import type { Discv5ServiceEvent, Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
@@ -40,6 +40,39 @@ describe('a service of discovery v5', () => {
       expect(await a.talk(text(b.record), 'echo', Uint8Array.of(1, 2, 3))).toEqual(Uint8Array.of(1, 2, 3));
       expect(await a.talk(text(b.record), Uint8Array.of(0xff), Uint8Array.of(1))).toEqual(new Uint8Array());
       expect(await a.talk(text(b.record), 'unknown', new Uint8Array())).toEqual(new Uint8Array());
+    });
+  });
+
+  it('takes a record as a node, and requests as long as it says', async () => {
+    const [a, b] = [await started(), await started({ bootnodes: [] })];
+    await within([a, b], async () => {
+      expect(await a.ping(b.record)).toMatchObject({ enrSeq: b.record.seq });
+      expect((await a.findNode(b.record, [0]))[0]?.nodeId).toEqual(b.id);
+      b.serveTalk('echo', (request) => request);
+      const longest = new Uint8Array(1_176 - 'echo'.length).fill(1);
+      expect(await a.talk(b.record, 'echo', longest)).toEqual(longest);
+      const longer = a.talk(b.record, 'echo', new Uint8Array(longest.length + 1));
+      await expect(longer).rejects.toThrow('the message is 1194 bytes long');
+      const nowhere = signRecord(newKey(), { seq: 1n, entries: {} });
+      await expect(a.ping(nowhere)).rejects.toThrow('names no UDP endpoint');
+    });
+  });
+
+  it('refuses another place than that of the service with which it shares a record', async () => {
+    const [key, listen] = [newKey(), new SharedUdp({ host: '0.0.0.0', port: 0 })];
+    const externalIp = '93.184.216.34';
+    const v4 = new Discv4Service({ key, listen, externalIp, tcpPort: 30303 });
+    await v4.start();
+    const other = { externalIp: '203.0.113.5' };
+    await within([v4], async () => {
+      const second = (options: Partial<Discv5ServiceOptions>) => started({ key, listen, ...options });
+      await expect(second(other)).rejects.toThrow('externalIp is not that of the other service');
+      await expect(second({ tcpPort: 30304 })).rejects.toThrow('tcpPort is not that of the other service');
+      const [v5, stranger] = [await second({ externalIp }), await second({ key: newKey(), ...other })];
+      await within([v5, stranger], async () => {
+        expect(v5.record.entries()).toMatchObject({ ip: externalIp, tcp: 30303 });
+        expect(stranger.record.get('ip')).toBe(other.externalIp);
+      });
     });
   });
 
