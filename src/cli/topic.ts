@@ -42,6 +42,7 @@ const ADVERTISE_FROM = `${LISTEN_HELP}; default: all addresses, at any free port
 const MAX_COUNT = 1_000;
 const TOPIC = 'a text, or the 32 bytes of a topic as 0x and 64 hexadecimal digits';
 const NO_BOOTNODE = 'give a --bootnode';
+const UNHEARD = 'none of the nodes to begin with has answered';
 const NO_ADDRESS =
   'the record names no address, so nobody finds the node; it is learnt from the Pongs of others, and --extip says it at once';
 
@@ -105,10 +106,12 @@ async function advertise(context: Context, topic: Uint8Array, options: Advertise
   const listen = await sendFrom(options.listen, seeds, false);
   const ended = new AbortController();
   let advertisement: Advertisement | undefined;
+  let isHeard = false;
   await using service = new Discv5Service({
     ...{ key, listen, externalIp, tcpPort, seeds, env },
     onEvent: (event) => {
       if (event.kind === 'listener-failed') ended.abort(event.error);
+      if (isAnswer(event)) isHeard = true;
       if (advertisement !== undefined) reportAdvertised(output, event, advertisement);
     },
   });
@@ -123,7 +126,7 @@ async function advertise(context: Context, topic: Uint8Array, options: Advertise
   ];
   output.event('advertising', { version: 'v5', topic: toHex(topic), enr, note }, lines.join('\n'));
   advertisement = service.advertise(topic);
-  const report = (): void => printStats(output, service, advertisement);
+  const report = (): void => printStats(output, service, advertisement, isHeard ? undefined : UNHEARD);
   const stop = repeated(env, stats, report);
   try {
     await new Promise<void>((resolve) => {
@@ -154,12 +157,14 @@ function printStats(
   output: Output,
   { table }: Discv5Service,
   advertisement: Advertisement | undefined,
+  note: string | undefined,
 ): void {
   if (advertisement === undefined) return;
   const { entries, live } = table.stats();
   const { active, pending } = advertisement.stats();
   const text = `${stateText(advertisement)}; table ${formatNumber(entries)}, of which ${formatNumber(live)} live`;
-  output.event('stats', { version: 'v5', active, pending, table: entries, live }, text);
+  const fields = { version: 'v5', active, pending, table: entries, live, note };
+  output.event('stats', fields, note === undefined ? text : `${text}; ${note}`);
 }
 
 function stateText(advertisement: Advertisement): string {
@@ -201,7 +206,7 @@ async function search(context: Context, topic: Uint8Array, options: TopicSearchO
         `${formatCount(found, 'node')} with the topic ${toHex(topic)}; ${formatCount(sent, 'packet')} sent in ${formatDuration(seconds)}`,
       );
     }
-    if (!isHeard) throw new PeerlaneError('request-timeout', 'none of the nodes to begin with has answered');
+    if (!isHeard) throw new PeerlaneError('request-timeout', UNHEARD);
   });
 }
 

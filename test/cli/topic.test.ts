@@ -57,6 +57,25 @@ describe('topic advertise', () => {
     expect(await cli.done).toMatchObject({ status: 130, stderr: '' });
   });
 
+  it('says while nobody answers that nobody does', async () => {
+    const cli = new Cli([
+      'topic',
+      'advertise',
+      'fruit',
+      '--bootnode',
+      await silent(),
+      ...HERE,
+      '--stats',
+      '0.1',
+    ]);
+    await cli.text(
+      /0 nodes with it, 0 asked; table 0, of which 0 live; none of the nodes to begin with has answered\n/,
+    );
+    const boot = await bootnode();
+    const other = await advertiser('fruit', boot.enr, '--stats', '0.1');
+    await other.cli.event(({ event, note }) => event === 'stats' && note === undefined);
+  });
+
   it('says it in words, and that a record without an address leads nowhere', async () => {
     const boot = await bootnode();
     const args = ['topic', 'advertise', 'fruit', '--bootnode', boot.enode, '--listen', '0.0.0.0:0'];
