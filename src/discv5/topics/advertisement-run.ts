@@ -32,7 +32,7 @@ export class AdvertisementRun implements TopicRun {
     this.#record = localRecord();
     this.#families = familiesOf(this.#record);
     const accepts = ({ ip }: KadNode) => this.#families.has(isIpv6(ip));
-    this.#table = new TopicTable(context, topic, accepts, () => this.#advertiser.tableChanged());
+    this.#table = new TopicTable(context, topic, 'register', accepts, () => this.#advertiser.tableChanged());
     this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, parameters });
   }
 

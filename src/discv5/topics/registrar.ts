@@ -38,8 +38,7 @@ export interface RegistrationRequest {
 }
 
 /**
- * What becomes of a request. Only the first two are an answer: the wire protocol has no words for `refused`, and whoever
- * asks for that is not answered.
+ * What becomes of a request. The wire protocol has no words for `refused`: whoever is told to wait without an end is.
  */
 export type RegistrationOutcome =
   | { readonly kind: 'admitted'; readonly lifetimeMs: number }

@@ -1,5 +1,6 @@
 import type { NodeRecord } from '../../enr/index.ts';
 import type { KadNode } from '../../kad/index.ts';
+import { pingQuestion } from '../questions.ts';
 import { FEW_REGISTRARS } from './parameters.ts';
 import { type QueryToSend, Search } from './search.ts';
 import type { TopicContext, TopicRun } from './topic-context.ts';
@@ -33,7 +34,7 @@ export class TopicSearchRun implements TopicRun {
     this.#context = context;
     this.#events = events;
     this.#count = count;
-    this.#table = new TopicTable(context, topic, all, () => this.advance());
+    this.#table = new TopicTable(context, topic, 'search', all, () => this.advance());
     this.#search = new Search({
       ...{ table: this.#table.table, localId, randomBytes, parameters, fLookup: count },
     });
@@ -99,17 +100,28 @@ export class TopicSearchRun implements TopicRun {
     const { ask, asked } = this.#context;
     const question = queryQuestion(asked(node), query, (found) => {
       if (this.#isDone) return;
-      if (found === undefined) this.#failed(node);
+      if (found === undefined) this.#unanswered(node);
       else this.#answered(node, found);
       this.advance();
     });
     ask(node, question);
   }
 
-  #failed({ id }: KadNode): void {
-    const { agenda, known } = this.#context;
-    known.remove(id);
-    this.#search.failed(id, agenda.now);
+  /** Who has nothing to tell may say nothing: nobody is left alone, by other searches, who answers a Ping. */
+  #unanswered(node: KadNode): void {
+    const { agenda, ask, isFull, known, localRecord } = this.#context;
+    const { id } = node;
+    this.#search.unanswered(id);
+    const failed = (): void => {
+      known.remove(id);
+      this.#table.table.failed(id, agenda.now);
+    };
+    const question = pingQuestion(
+      () => localRecord().seq,
+      (pong) => void (pong === undefined && failed()),
+    );
+    if (isFull) failed();
+    else ask(node, question);
   }
 
   #answered(registrar: KadNode, { advertisers, auxiliary }: Found): void {

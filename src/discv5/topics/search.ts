@@ -143,7 +143,12 @@ export class Search {
 
   /** A registrar that was asked gave no answer, or none of sense. */
   failed(id: Uint8Array, now: number): void {
-    if (this.#inFlight.delete(toBareHex(id))) this.#table.failed(id, now);
+    if (this.unanswered(id)) this.#table.failed(id, now);
+  }
+
+  /** A registrar that was asked gave no answer, whatever that means. Whether one was awaited. */
+  unanswered(id: Uint8Array): boolean {
+    return this.#inFlight.delete(toBareHex(id));
   }
 
   #takes({ id, ip }: KadNode, ofAnswer: NetworkCounts): boolean {

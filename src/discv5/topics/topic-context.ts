@@ -27,10 +27,14 @@ export interface TopicEngine {
   event(event: Discv5Event): void;
 }
 
+/** What a run asks others for. */
+export type TopicAim = 'register' | 'search';
+
 /** The same as the advertisements and searches of one node have it: their requests count together. */
 export interface TopicContext extends Omit<TopicEngine, 'room'> {
   readonly parameters: Partial<TopicParameters>;
-  readonly exclusions: Exclusions;
+  /** Of registrations and of searches: who says nothing to the ones may be of use for the others. */
+  readonly exclusions: Readonly<Record<TopicAim, Exclusions>>;
   /** Whether no more requests may be begun for now. */
   readonly isFull: boolean;
   /** Whether one more lookup may be begun that can wait. */

@@ -57,7 +57,7 @@ export class TopicHost {
     this.#context = {
       ...engine,
       parameters,
-      exclusions: new Exclusions(),
+      exclusions: { register: new Exclusions(), search: new Exclusions() },
       known,
       get isFull() {
         return isFull();
@@ -161,7 +161,8 @@ export class TopicHost {
 
   /** Addresses and subnets whose rates are remembered, nodes that are left alone, and registrars that have answered. */
   get remembered(): number {
-    return this.#responder.rated + this.#context.exclusions.size + this.#known.size;
+    const { register, search } = this.#context.exclusions;
+    return this.#responder.rated + register.size + search.size + this.#known.size;
   }
 
   /** Of an answer to a lookup: where few take part, each of them counts, for whatever topic it was. */

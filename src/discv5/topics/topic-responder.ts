@@ -14,6 +14,7 @@ import { takesPart } from './capability.ts';
 import type { KnownRegistrars } from './known-registrars.ts';
 import { FEW_REGISTRARS, TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
 import { Registrar } from './registrar.ts';
+import { TICKET_LENGTH } from './tickets.ts';
 import { TopicLimit } from './topic-limit.ts';
 import type { TopicAnswerCounts } from './topic-stats.ts';
 
@@ -74,19 +75,23 @@ export class TopicResponder {
     return this.#limit.size;
   }
 
-  /** One REGCONFIRMATION, and NODES behind it; nothing for what is refused. */
+  /** One REGCONFIRMATION, and NODES behind it. */
   register(asker: TopicAsker, { requestId, topic, record, ticket, distances }: RegTopic, now: number): void {
     if (!this.#admits(asker, now)) return;
     const known = this.#recordOf(asker, record);
     if (known === undefined) {
       this.#counts.invalid++;
+      this.#refuse(asker, requestId);
       return;
     }
     const { id, endpoint } = asker.remote;
     const sender = { id, ip: endpoint.ip };
     const outcome = this.#registrar.register({ topic, record: known, ticket, sender, now });
     this.#counts[outcome.kind]++;
-    if (outcome.kind === 'refused') return;
+    if (outcome.kind === 'refused') {
+      this.#refuse(asker, requestId);
+      return;
+    }
     // Of one that was there already, less is left.
     if (outcome.kind === 'admitted' && outcome.lifetimeMs === this.#e)
       this.#context.registered(topic.slice(), known);
@@ -99,6 +104,13 @@ export class TopicResponder {
     const { wire } = this.#context;
     wire.write(asker.remote, encodeMessage({ kind: 'regConfirmation', requestId, total, ...said }));
     writeRecords(wire, asker.remote, { kind: 'nodes', requestId, total }, auxiliary);
+  }
+
+  /** There is always an answer, and none that means no: a wait as long as any, and a ticket that says nothing, so that none is saved up. */
+  #refuse({ remote }: TopicAsker, requestId: Uint8Array): void {
+    const { wire, randomBytes } = this.#context;
+    const said = { ticket: randomBytes(TICKET_LENGTH), waitMs: this.#e };
+    wire.write(remote, encodeMessage({ kind: 'regConfirmation', requestId, total: 1, ...said }));
   }
 
   /** TOPICNODES, without any record where nothing is advertised, so that nobody waits in vain; and NODES behind them. */

@@ -1,4 +1,7 @@
-/** What has become of the requests of others. `refused`, `invalid` (no record) and `shed` are those without an answer. */
+/**
+ * What has become of the requests of others. Who is `refused`, or has sent no valid record (`invalid`), is told to wait each time; what is
+ * `shed` gets no answer.
+ */
 export interface TopicAnswerCounts {
   readonly admitted: number;
   readonly wait: number;

@@ -7,7 +7,7 @@ import {
   TOPIC_LOOKUP_MS,
 } from './parameters.ts';
 import { ServiceTable } from './service-table.ts';
-import type { TopicContext } from './topic-context.ts';
+import type { TopicAim, TopicContext } from './topic-context.ts';
 
 /**
  * Keeps a service table (discv5-theory.md, "Bootstrap from Ordinary Node Discovery" and "Ongoing Maintenance"): from the ordinary
@@ -32,6 +32,7 @@ export class TopicTable {
   constructor(
     context: TopicContext,
     topic: Uint8Array,
+    aim: TopicAim,
     accepts: (node: KadNode) => boolean,
     changed: () => void,
   ) {
@@ -39,7 +40,7 @@ export class TopicTable {
     this.#context = context;
     this.#accepts = accepts;
     this.#changed = changed;
-    this.table = new ServiceTable({ topic, localId, exclusions });
+    this.table = new ServiceTable({ topic, localId, exclusions: exclusions[aim] });
   }
 
   get deadline(): number {

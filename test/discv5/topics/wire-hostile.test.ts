@@ -178,7 +178,7 @@ describe('a ticket over the wire', () => {
     expect(registrar.engine.stats().topics?.ads).toBe(0);
   });
 
-  it('for the record of somebody else, or of another place, is not given, and nothing is said', () => {
+  it('for the record of somebody else, of another place, or of nobody is worth nothing, however often one comes back', () => {
     const network = new Network();
     const registrar = new SimNode(network, { entries });
     const [asker, other] = [new Asker(network, registrar), new Asker(network, registrar)];
@@ -187,13 +187,20 @@ describe('a ticket over the wire', () => {
       entries: { ip: '9.9.9.9', udp: 30303, ...entries },
     });
     const nowhere = signRecord(asker.secretKey, { seq: 2n, entries });
-    for (const { encoded } of [other.record, elsewhere, nowhere]) {
-      expect(asker.ask({ ...regTopicOf(asker), record: encoded })).toEqual([]);
-    }
     const broken = asker.record.encoded.slice();
     broken[20] = (broken[20] ?? 0) ^ 1;
-    expect(asker.ask({ ...regTopicOf(asker), record: broken })).toEqual([]);
-    expect(registrar.engine.stats().topics?.answers).toMatchObject({ refused: 3, invalid: 1 });
+    const records = [other.record, elsewhere, nowhere].map(({ encoded }) => encoded);
+    let last = EMPTY;
+    for (const record of [...records, broken, ...records]) {
+      const [told, ...more] = asker.ask({ ...regTopicOf(asker), record, ticket: last });
+      if (told?.kind !== 'regConfirmation') throw new Error('no answer');
+      expect([told.total, told.waitMs, told.ticket.length > 0, more]).toEqual([1, E, true, []]);
+      last = told.ticket;
+      network.env.advance(E);
+    }
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 0, answers: { refused: 6, invalid: 1 } });
+    // Nothing has been saved up.
+    expect(asker.register(last)?.ticket).not.toEqual(EMPTY);
   });
 });
 
@@ -344,9 +351,9 @@ describe('an answer', () => {
     say({ kind: 'nodes', requestId: sent.requestId, total: 3, records: named });
     expect(wanted.slice(0, 2).map(({ id }) => node.engine.table.has(id))).toEqual([true, false]);
     for (const { id } of [lan, home, dns, ...unwanted]) expect(node.engine.table.has(id)).toBe(false);
+    expect(node.engine.table.has(registrar.id)).toBe(true);
     network.env.advance(5_000);
     expect(found).toEqual([]);
-    expect(node.engine.table.has(registrar.id)).toBe(true);
   });
 
   it('that is none of the kind that was asked for is passed over', () => {
@@ -358,6 +365,42 @@ describe('an answer', () => {
     expect(node.engine.stats().dropped.unsolicited).toBe(3);
     network.env.advance(5_000);
     expect([found, run.isDone]).toEqual([[], true]);
+  });
+
+  it('to a search that does not come is held against nobody who answers Pings, and by registrations against nobody at all', () => {
+    const { network, node, registrar } = asked();
+    let answersPings = true;
+    const kindsWithin = (ms: number): string[] => {
+      const kinds: string[] = [];
+      for (let passed = 0; passed < ms; passed += 50) {
+        network.env.advance(50);
+        for (const one of registrar.messages()) {
+          kinds.push(one.kind);
+          if (one.kind !== 'ping' || !answersPings) continue;
+          const { requestId } = one;
+          registrar.say(node, encodeMessage({ kind: 'pong', requestId, enrSeq: 1n, ...node.endpoint }));
+        }
+      }
+      return kinds;
+    };
+    const isAsked = (of: Uint8Array): boolean => {
+      const run = node.engine.search(of, 5);
+      node.engine.resumeSearch(run, node.now);
+      node.schedule();
+      const kinds = kindsWithin(4_000);
+      expect(run.isDone).toBe(true);
+      return kinds.includes('topicQuery');
+    };
+    expect([1, 2, 3, 4, 5].map((n) => isAsked(topicOf(n)))).toEqual([true, true, true, true, true]);
+    answersPings = false;
+    expect([6, 7, 8].map((n) => isAsked(topicOf(n)))).toEqual([true, true, false]);
+    answersPings = true;
+    registrar.meet(node);
+    expect(isAsked(topicOf(9))).toBe(false);
+    const run = node.engine.advertise(topic, node.now);
+    node.schedule();
+    expect(kindsWithin(1_000)).toContain('regTopic');
+    run.stop();
   });
 
   it('with a second word on a registration, without an end of tickets, or with none of sense, ends nothing but that registrar', () => {
