@@ -10,7 +10,7 @@ if (!addon) console.warn('peerlane: the native addon is not built, so only the j
 // What these show depends on no backend; and they take minutes, for each starts processes or a whole network.
 const WITH_ONE_BACKEND = [
   'test/cli/{bans,bench,crawl,dial,discovery,discovery-v5,dns,enr,key,listen,metrics}.test.ts',
-  'test/cli/{node-database,nodeset,topic,two-families,usage}.test.ts',
+  'test/cli/{node-database,nodeset,serve,sync,topic,two-families,usage}.test.ts',
   'test/discv4/network.test.ts',
   'test/sim/**',
 ];
