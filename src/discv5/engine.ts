@@ -406,8 +406,10 @@ export class Discv5Engine {
       default: {
         const isAwaited = this.#requests.take(remote, message);
         // It has answered with keys that nobody has who was not sent our packets there.
-        if (isAwaited) this.table.proved(remote.id, remote.endpoint);
-        else this.#dropped.unsolicited++;
+        if (isAwaited) {
+          this.table.proved(remote.id, remote.endpoint);
+          this.#topics?.heard(remote.id);
+        } else this.#dropped.unsolicited++;
         return isAwaited;
       }
     }

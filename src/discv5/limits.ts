@@ -1,7 +1,14 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
 import { FairRate } from '../base/fair-rate.ts';
 import type { Rate } from '../base/rate-limit.ts';
-import { MAX_RATED, type Origin, StrangerLimit, type StrangerRates, sharerOf } from '../kad/index.ts';
+import {
+  FairStrangerLimit,
+  MAX_RATED,
+  type Origin,
+  StrangerLimit,
+  type StrangerRates,
+  sharerOf,
+} from '../kad/index.ts';
 import { KnownLimit, type KnownRates } from './known-limit.ts';
 
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
@@ -23,7 +30,8 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   // Less than a third of a thread's time, and a tenth of a second at once.
   allKnown: { perSecond: 6_000, burst: 2_000 },
   ip: { perSecond: 50, burst: 200 },
-  subnet: { perSecond: 200, burst: 800 },
+  // At once half of what is for all: more no network has while others ask, too.
+  subnet: { perSecond: 200, burst: 500 },
   strangers: { perSecond: 2_000, burst: 1_000 },
   // The rest of the time is for those who are known.
   handshakeMs: { perSecond: 333, burst: 100 },
@@ -33,7 +41,7 @@ const ALL = '';
 
 export class Limits {
   readonly known: KnownLimit;
-  readonly #challenges: StrangerLimit;
+  readonly #challenges: FairStrangerLimit;
   readonly #handshakes: StrangerLimit;
   readonly #handshakeTime: FairRate;
   readonly #clock: () => number;
@@ -41,7 +49,7 @@ export class Limits {
   /** @param clock milliseconds, which go on while something is done */
   constructor(limits: Discv5Limits, clock: () => number) {
     this.known = new KnownLimit(limits);
-    this.#challenges = new StrangerLimit(limits);
+    this.#challenges = new FairStrangerLimit(limits);
     this.#handshakes = new StrangerLimit(limits);
     this.#handshakeTime = new FairRate(limits.handshakeMs, MAX_RATED);
     this.#clock = clock;

@@ -2,6 +2,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
 import type { KadNode } from '../../kad/index.ts';
 import { Advertiser, type AdvertiserStats, type RegistrationToSend } from './advertiser.ts';
+import { askWhetherLive } from './liveness.ts';
 import { NO_PLACE_MS, REGISTRATION_ATTEMPTS } from './parameters.ts';
 import type { TopicContext, TopicRun } from './topic-context.ts';
 import { type Confirmation, registrationQuestion } from './topic-questions.ts';
@@ -99,15 +100,19 @@ export class AdvertisementRun implements TopicRun {
       if (this.#isStopped) return;
       if (confirmation !== undefined) this.#confirmed(node, confirmation);
       else if (attempts > 1) this.#register(registration, attempts - 1);
-      else this.#failed(node);
+      else this.#unanswered(node);
     });
     ask(node, question);
   }
 
-  #failed({ id }: KadNode): void {
+  #unanswered(node: KadNode): void {
     const { agenda, known } = this.#context;
-    known.remove(id);
-    this.#advertiser.failed(id, agenda.now);
+    const { id } = node;
+    this.#advertiser.unanswered(id);
+    askWhetherLive(this.#context, node, (failure) => {
+      known.remove(id);
+      this.#table.table.failed(id, agenda.now, failure);
+    });
   }
 
   #confirmed(node: KadNode, { answer, auxiliary }: Confirmation): void {

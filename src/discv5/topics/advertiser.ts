@@ -102,10 +102,15 @@ export class Advertiser {
 
   /** A registrar that was asked gave no answer, or none of sense. */
   failed(id: Uint8Array, now: number): void {
+    if (this.unanswered(id)) this.#table.failed(id, now);
+  }
+
+  /** A registrar that was asked gave no answer, whatever that means. Whether one was awaited. */
+  unanswered(id: Uint8Array): boolean {
     const registration = this.#registrations.get(toBareHex(id));
-    if (registration === undefined || !registration.isAsking) return;
-    this.#table.failed(id, now);
+    if (registration === undefined || !registration.isAsking) return false;
     this.#drop(registration);
+    return true;
   }
 
   /** The table has nodes that it did not have: buckets in which nobody was left are looked at again. */

@@ -1,6 +1,6 @@
 import type { NodeRecord } from '../../enr/index.ts';
 import type { KadNode } from '../../kad/index.ts';
-import { pingQuestion } from '../questions.ts';
+import { askWhetherLive } from './liveness.ts';
 import { FEW_REGISTRARS } from './parameters.ts';
 import { type QueryToSend, Search } from './search.ts';
 import type { TopicContext, TopicRun } from './topic-context.ts';
@@ -109,19 +109,14 @@ export class TopicSearchRun implements TopicRun {
 
   /** Who has nothing to tell may say nothing: nobody is left alone, by other searches, who answers a Ping. */
   #unanswered(node: KadNode): void {
-    const { agenda, ask, isFull, known, localRecord } = this.#context;
+    const { agenda, known } = this.#context;
     const { id } = node;
     this.#search.unanswered(id);
-    const failed = (): void => {
+    askWhetherLive(this.#context, node, (failure) => {
+      if (failure !== 'silent') return;
       known.remove(id);
-      this.#table.table.failed(id, agenda.now);
-    };
-    const question = pingQuestion(
-      () => localRecord().seq,
-      (pong) => void (pong === undefined && failed()),
-    );
-    if (isFull) failed();
-    else ask(node, question);
+      this.#table.table.failed(id, agenda.now, failure);
+    });
   }
 
   #answered(registrar: KadNode, { advertisers, auxiliary }: Found): void {

@@ -12,7 +12,7 @@ import {
   TABLE_NETWORK_LIMIT,
 } from '../../kad/index.ts';
 import { type TopicNode, takesPart } from './capability.ts';
-import type { Exclusions } from './exclusions.ts';
+import type { Exclusions, TopicFailure } from './exclusions.ts';
 import { MAX_AUXILIARY, MAX_TOPIC_DISTANCES } from './parameters.ts';
 
 /** The farthest bucket. */
@@ -118,8 +118,8 @@ export class ServiceTable {
   }
 
   /** The node did not answer, or not as it should: after two in a row it is left alone for a while. */
-  failed(id: Uint8Array, now: number): void {
-    if (this.#exclusions.failed(id, now)) this.remove(id);
+  failed(id: Uint8Array, now: number, failure?: TopicFailure): void {
+    if (this.#exclusions.failed(id, now, failure)) this.remove(id);
   }
 
   /** Leaves a node alone for a while. */

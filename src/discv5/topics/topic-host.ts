@@ -142,6 +142,13 @@ export class TopicHost {
     this.#earliest = undefined;
   }
 
+  /** A node has answered a question of any kind. */
+  heard(id: Uint8Array): void {
+    const { register, search } = this.#context.exclusions;
+    register.heard(id);
+    search.heard(id);
+  }
+
   /** A node has gone from the ordinary table. */
   removed(id: Uint8Array): void {
     this.#known.remove(id);

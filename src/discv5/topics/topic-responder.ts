@@ -2,7 +2,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import type { NodeRecord } from '../../enr/index.ts';
-import { mayRelay, type Origin, type Table } from '../../kad/index.ts';
+import { FairStrangerLimit, mayRelay, type Origin, type Table } from '../../kad/index.ts';
 import { KnownRecords } from '../known-records.ts';
 import { encodeMessage, type RegTopic, type TopicQuery } from '../messages.ts';
 import { MAX_ANSWER_MESSAGES } from '../questions.ts';
@@ -15,7 +15,6 @@ import type { KnownRegistrars } from './known-registrars.ts';
 import { FEW_REGISTRARS, TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
 import { Registrar } from './registrar.ts';
 import { TICKET_LENGTH } from './tickets.ts';
-import { TopicLimit } from './topic-limit.ts';
 import type { TopicAnswerCounts } from './topic-stats.ts';
 
 /** Who asks. */
@@ -42,7 +41,7 @@ export class TopicResponder {
   readonly #context: TopicResponderContext;
   readonly #e: number;
   #made: Registrar | undefined;
-  readonly #limit = new TopicLimit(TOPIC_REQUEST_RATES);
+  readonly #limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
   /** Not those of answers: whoever asks with ever new records drives none of these out. */
   readonly #known = new KnownRecords();
   readonly #counts: Record<keyof TopicAnswerCounts, number> = {

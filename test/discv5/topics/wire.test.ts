@@ -155,6 +155,25 @@ describe('a topic', () => {
     expect(boot.engine.stats().receivedOf.topicQuery).toBe(1);
   });
 
+  it('is found, and asked to be kept, as soon as a network that was gone is back', () => {
+    const { network, nodes } = grown(8);
+    const [advertiser, cut] = nodes;
+    if (advertiser === undefined || cut === undefined) throw new Error('there are some');
+    const [topic, own] = [topicOf(14), topicOf(15)];
+    advertise(advertiser, topic);
+    const run = advertise(cut, own);
+    network.env.advance(E - MINUTE);
+    expect(search(network, cut, topic)).toEqual(idsOf([advertiser]));
+    network.loses = ({ from, to }) => [from.ip, to.ip].includes(cut.endpoint.ip);
+    // Renewals of its own come due meanwhile.
+    for (let i = 0; i < 6; i++) expect(search(network, cut, topic)).toEqual([]);
+    network.loses = () => false;
+    network.env.advance(MINUTE);
+    expect(search(network, cut, topic)).toEqual(idsOf([advertiser]));
+    network.env.advance(2 * MINUTE);
+    expect(run.stats.active).toBeGreaterThan(0);
+  });
+
   it('goes to another registrar when one is gone', () => {
     const { network, boot, nodes } = grown(1);
     const [advertiser] = nodes;

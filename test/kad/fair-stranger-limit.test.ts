@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { shuffledNumbers } from '../../../src/base/shuffled.ts';
-import { VirtualEnv } from '../../../src/base/virtual-env.ts';
-import { TOPIC_REQUEST_RATES } from '../../../src/discv5/topics/parameters.ts';
-import { TopicLimit } from '../../../src/discv5/topics/topic-limit.ts';
-import { originOf } from '../../../src/kad/index.ts';
+import { shuffledNumbers } from '../../src/base/shuffled.ts';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { TOPIC_REQUEST_RATES } from '../../src/discv5/topics/parameters.ts';
+import { FairStrangerLimit, originOf } from '../../src/kad/index.ts';
 
 const SECONDS = 20;
 
@@ -13,9 +12,9 @@ function from(ip: string) {
   return origin;
 }
 
-describe('requests for topics', () => {
+describe('what is for strangers', () => {
   it('of one that asks little are answered, however many networks ask without end', () => {
-    const limit = new TopicLimit(TOPIC_REQUEST_RATES);
+    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
     const attackers = Array.from({ length: 200 }, (_, i) => from(`20.${i}.6.6`));
     const honest = from('101.200.30.40');
     const env = new VirtualEnv({ seed: 3 });
@@ -33,7 +32,7 @@ describe('requests for topics', () => {
   });
 
   it('of one address, and of one network, are bounded', () => {
-    const limit = new TopicLimit(TOPIC_REQUEST_RATES);
+    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
     const { ip, subnet } = TOPIC_REQUEST_RATES;
     const admitted = (count: number, of: (i: number) => string) =>
       Array.from({ length: count }, (_, i) => limit.admits(from(of(i)), 0)).filter(Boolean).length;

@@ -1,10 +1,11 @@
-import { FairRate } from '../../base/fair-rate.ts';
-import { MAX_RATED_SUBNETS, type Origin, PlaceLimit, type StrangerRates, sharerOf } from '../../kad/index.ts';
+import { FairRate } from '../base/fair-rate.ts';
+import { type Origin, sharerOf } from './origin.ts';
+import { MAX_RATED_SUBNETS, PlaceLimit, type StrangerRates } from './stranger-limit.ts';
 
 const ALL = '';
 
-/** Requests that a registrar answers, of which whoever asks least has the first: many networks cannot keep one from its part. */
-export class TopicLimit {
+/** As `StrangerLimit`, but of what is for all whoever asks least has the first: many networks cannot keep one from its part. */
+export class FairStrangerLimit {
   readonly #places: PlaceLimit;
   readonly #all: FairRate;
 
@@ -18,7 +19,7 @@ export class TopicLimit {
     return this.#places.size + this.#all.size;
   }
 
-  /** Whether one more is answered now. */
+  /** Whether it may be done once more now. */
   admits(from: Origin, now: number): boolean {
     const sharer = sharerOf(from);
     const isAdmitted = this.#places.admits(from, now) && this.#all.hasRoom(sharer, ALL, now);
