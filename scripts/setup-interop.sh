@@ -105,7 +105,12 @@ install_rust() {
       [[ $(printf '%s\n' "$oldest" "$version" | sort -V | head -n 1) == "$oldest" ]]
   }
   if have_rust; then return; fi
-  if command -v apt-get >/dev/null; then apt_install cargo-web rustc-web; hash -r; fi
+  if command -v apt-get >/dev/null; then
+    apt_install cargo-web rustc-web
+    # Before those of rustup, which may have no toolchain, or an old one.
+    PATH=/usr/bin:$PATH
+    hash -r
+  fi
   if ! have_rust; then
     echo "setup-interop: Rust $oldest or newer is needed, and there is no such 'cargo' and 'rustc' in PATH" >&2
     exit 1
