@@ -68,8 +68,8 @@ class SocketRecord {
   /** @param sockets which know where they are; port 0: not yet */
   listens({ endpoints }: SharedUdp): void {
     const configs = this.#told.map(({ config }) => config);
-    const external = configs.find(({ externalIps }) => externalIps.length > 0);
-    const { tcpPorts = [] } = configs.find(({ tcpPorts: ports }) => ports.some((port) => port !== 0)) ?? {};
+    const external = configs.find(({ externalIps }) => isGiven(externalIps));
+    const { tcpPorts = [] } = configs.find(({ tcpPorts: ports }) => isGiven(ports)) ?? {};
     const tcp = endpoints.map(({ host }, i) => ({ host, port: tcpPorts[i] ?? 0 }));
     this.#local.listens(endpointsOf(placesOf(tcp, endpoints), external?.externalIps));
   }
@@ -87,6 +87,7 @@ class SocketRecord {
   }
 }
 
+/** Addresses, or ports other than 0, that a service names. */
 const isGiven = (values: readonly (string | number)[]): boolean => values.some((value) => value !== 0);
 
 function otherPlace(name: 'externalIps' | 'tcpPorts'): PeerlaneError {

@@ -40,14 +40,13 @@ describe('strangers', () => {
       };
       expect(knock()).toBe(rate.burst);
       env.advance(100);
-      const second = knock();
-      const more = rate.perSecond / 10;
+      const share = (0.1 * rate.perSecond) / rate.burst;
       // What all may have together comes back the slower the less of it is taken.
-      expect(second).toBeGreaterThan(rate.burst + (rate === strangers ? 0.9 : 1) * more - 1);
-      expect(second).toBeLessThanOrEqual(rate.burst + more);
+      const more = rate === strangers ? Math.ceil(rate.burst * (1 - Math.exp(-share))) : rate.burst * share;
+      expect(knock()).toBe(rate.burst + more);
       // Others are heard all the same, unless there was room for nobody.
       node.knock(stranger('9.9.9.9'));
-      expect(node.engine.stats().challenges).toBe(second + (rate === strangers ? 0 : 1));
+      expect(node.engine.stats().challenges).toBe(rate.burst + more + (rate === strangers ? 0 : 1));
     },
   );
 

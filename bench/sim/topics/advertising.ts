@@ -63,7 +63,7 @@ export class Advertising {
           this.#ask(registration, attempts - 1);
           return;
         }
-        this.advertiser.failed(node.id, now);
+        if (this.advertiser.unanswered(node.id)) this.#table.failed(node.id, now);
       } else {
         this.advertiser.answered(node.id, answer, now);
         const auxiliary = nodesOf(recordsOf(messages, 'nodes'));

@@ -41,8 +41,9 @@ export function runSearch(peer: HonestPeer, { topic, fLookup, done }: SearchRunO
       const { node } = query;
       peer.ask(node, topicQuery(query), tally, (messages) => {
         const now = env.now();
-        if (messages === undefined) search.failed(node.id, now);
-        else {
+        if (messages === undefined) {
+          if (search.unanswered(node.id)) table.failed(node.id, now);
+        } else {
           const advertisers = nodesOf(recordsOf(messages, 'topicNodes')).map(({ record }) => record);
           const auxiliary = nodesOf(recordsOf(messages, 'nodes'));
           found.push(...search.answered(node.id, { advertisers, auxiliary }, now));

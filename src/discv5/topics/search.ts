@@ -141,12 +141,7 @@ export class Search {
     return fresh;
   }
 
-  /** A registrar that was asked gave no answer, or none of sense. */
-  failed(id: Uint8Array, now: number): void {
-    if (this.unanswered(id)) this.#table.failed(id, now);
-  }
-
-  /** A registrar that was asked gave no answer, whatever that means. Whether one was awaited. */
+  /** A registrar that was asked gave no answer, or none of sense, whatever that means for the table. Whether one was awaited. */
   unanswered(id: Uint8Array): boolean {
     return this.#inFlight.delete(toBareHex(id));
   }

@@ -41,19 +41,22 @@ function setUp(sizes: Readonly<Record<number, number>>) {
   }
   const advertiser = new Advertiser({ table, randomBytes: (length) => env.randomBytes(length) });
   const distanceOf = ({ node }: RegistrationToSend): number => table.distanceOf(node.id);
+  const failed = (id: Uint8Array, now: number): void => {
+    if (advertiser.unanswered(id)) table.failed(id, now);
+  };
   /** Asks all that there are to ask, with one answer for all. */
   const run = (now: number, answer: Answer | 'failed'): RegistrationToSend[] => {
     const all: RegistrationToSend[] = [];
     for (let sent = advertiser.next(now); sent.length > 0; sent = advertiser.next(now)) {
       for (const { node } of sent) {
-        if (answer === 'failed') advertiser.failed(node.id, now);
+        if (answer === 'failed') failed(node.id, now);
         else advertiser.answered(node.id, answer, now);
       }
       all.push(...sent);
     }
     return all;
   };
-  return { table, exclusions, advertiser, distanceOf, run };
+  return { table, exclusions, advertiser, distanceOf, failed, run };
 }
 
 describe('placement', () => {
@@ -121,11 +124,11 @@ describe('a ticket', () => {
   });
 
   it('is given up when its window has gone by', () => {
-    const { advertiser, run } = setUp({ 256: 1 });
+    const { advertiser, failed, run } = setUp({ 256: 1 });
     run(0, ticketFor(60_000));
     const late = 60_000 + DELTA + 1;
     expect(advertiser.next(late).map(({ ticket }) => ticket.length)).toEqual([0]);
-    advertiser.failed(new Uint8Array(32), late);
+    failed(new Uint8Array(32), late);
     expect(advertiser.stats).toEqual({ active: 0, pending: 1 });
   });
 
@@ -259,14 +262,14 @@ describe('an advertisement', () => {
   });
 
   it('is not believed in when nobody was asked', () => {
-    const { advertiser, run, table } = setUp({ 256: 1 });
+    const { advertiser, failed, run, table } = setUp({ 256: 1 });
     const [node] = table.at(256, 0);
     if (node === undefined) throw new Error('there is none');
     advertiser.answered(node.id, admitted, 0);
     expect(advertiser.stats).toEqual({ active: 0, pending: 0 });
     run(0, ticketFor(1_000));
     advertiser.answered(node.id, admitted, 10);
-    advertiser.failed(node.id, 10);
+    failed(node.id, 10);
     expect(advertiser.stats).toEqual({ active: 0, pending: 1 });
   });
 });

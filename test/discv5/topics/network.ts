@@ -96,8 +96,9 @@ export class TopicNetwork {
         this.env.setTimer(ROUND_TRIP_MS, () => {
           const answer = this.#register(of, node, topic, ticket);
           const at = this.env.now();
-          if (answer === undefined) advertiser.failed(node.id, at);
-          else {
+          if (answer === undefined) {
+            if (advertiser.unanswered(node.id)) table.failed(node.id, at);
+          } else {
             advertiser.answered(node.id, answer, at);
             const auxiliary = this.#auxiliary(of, node, topic, distances);
             if (table.addAuxiliary(auxiliary, at).length > 0) advertiser.tableChanged();

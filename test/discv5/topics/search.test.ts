@@ -126,10 +126,13 @@ describe('a search', () => {
     const { table, search } = setUp({ 256: 2 });
     const [a, b] = search.next(0);
     if (a === undefined || b === undefined) throw new Error('nobody is asked');
-    search.failed(a.node.id, 0);
-    search.failed(a.node.id, 0);
+    const failed = ({ node: { id } }: typeof a) => {
+      if (search.unanswered(id)) table.failed(id, 0);
+    };
+    failed(a);
+    failed(a);
     expect([search.next(0), search.isDone, table.size]).toEqual([[], false, 2]);
-    search.failed(b.node.id, 0);
+    failed(b);
     expect([search.next(0), search.isDone]).toEqual([[], true]);
     table.failed(a.node.id, 0);
     expect(table.size).toBe(1);
