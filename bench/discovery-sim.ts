@@ -2,7 +2,8 @@
  * `npm run bench -- discovery-sim [--nodes N] [--seed S] [--lookups N] [--join MINUTES] [--settle MINUTES] [--loss PART]
  * [--churn PART] [--nat PART] [--v5] [--settled [--gone PART]] [--real-signatures] [--growth] [--json]`: a network of
  * discovery v4 nodes, or v5, in this process, with a virtual clock; what its lookups find, what its tables hold, and what it
- * costs. With `--settled` the tables are filled beforehand, and a part of the nodes has left. The same seed gives the same
+ * costs. With `--settled` the tables are filled beforehand, and a part of the nodes has left; with `--settle` too
+ * they keep them up from then on. The same seed gives the same
  * figures, but for memory and wall time.
  *
  * `... -- discovery-sim --eclipse [--nodes N] [--seed S] [--lookups N] [--json]`: what an attacker with 1,000 identities

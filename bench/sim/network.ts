@@ -8,6 +8,8 @@ import { Random } from './random.ts';
 
 const HOUR_MS = 3_600_000;
 const UDP_PORT = 30303;
+/** Settled nodes wake up one after the other within this time: they have not all begun in the same moment. */
+const WAKE_MS = 60_000;
 /** Of those who come, so many have been there before. */
 const RETURNS = 0.5;
 /** Not at zero: a Unix time of zero leaves no room for a time before it. */
@@ -78,10 +80,11 @@ export class SimNetwork {
   }
 
   /**
-   * So many nodes that have been there for a while: their tables are filled, and they look for nothing by themselves.
+   * So many nodes that have been there for a while: their tables are filled.
    * @param gone the part of them that has left, which nobody has found out
+   * @param awake whether they keep their tables up from now on; else they look for nothing by themselves
    */
-  settle(count: number, gone: number): void {
+  settle(count: number, { gone, awake }: { readonly gone: number; readonly awake: boolean }): void {
     while (this.nodes.length < count) this.start(this.newIdentity(), { isIdle: true });
     const ids = new IdSpace(
       this.nodes.map(({ identity }) => identity.node),
@@ -98,6 +101,11 @@ export class SimNetwork {
     for (let i = 0; i < left; i++) {
       const [node] = this.nodes.splice(1 + this.random.below(this.nodes.length - 1), 1);
       node?.stop();
+    }
+    if (awake) {
+      for (const node of this.nodes) {
+        this.env.setTimer(this.random.fraction() * WAKE_MS, () => node.wake());
+      }
     }
     // Whoever comes at the same moment as a lookup begins does not count in it.
     this.env.advance(1);

@@ -53,7 +53,13 @@ export class SimNode {
     this.port = links.attach(endpoint, this, { isNat });
     this.engine = engineOf((packet, to) => links.send(this.port, packet, to));
     // An idle one answers, and asks when it is told to.
-    if (!isIdle) this.engine.start(env.now());
+    if (!isIdle) this.wake();
+  }
+
+  /** Begins to look for nodes, and to keep the table up. */
+  wake(): void {
+    if (!this.isRunning) return;
+    this.engine.start(this.#env.now());
     this.#schedule();
   }
 

@@ -63,10 +63,11 @@ function settledOf({
     if (gone !== undefined) throw invalid('--gone goes with --settled');
     return {};
   }
-  for (const name of ['join', 'settle', 'churn'] as const) {
-    if (values[name] !== undefined) throw invalid(`--${name} does not go with --settled`);
-  }
-  return { settled: { gone: number('gone', gone, { usual: 0, least: 0, most: 1 }) } };
+  if (values.join !== undefined) throw invalid('--join does not go with --settled');
+  const awake = values.settle !== undefined;
+  if (values.churn !== undefined && !awake)
+    throw invalid('--churn goes with --settled where there is --settle, too');
+  return { settled: { gone: number('gone', gone, { usual: 0, least: 0, most: 1 }), awake } };
 }
 
 function valuesOf(args: readonly string[]) {

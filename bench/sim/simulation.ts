@@ -22,10 +22,10 @@ export interface SimulationOptions {
   readonly nat?: number;
   readonly isReal?: boolean;
   /**
-   * Nodes do not join, nor are they left alone: they have tables as after a while, and this part of them has just left.
-   * What a network makes of its tables by itself is not seen then.
+   * Nodes do not join: they have tables as after a while, and this part of them has just left. Unless they are `awake` they
+   * do nothing by themselves from then on, so there is no time for settling either.
    */
-  readonly settled?: { readonly gone: number } | undefined;
+  readonly settled?: { readonly gone: number; readonly awake: boolean } | undefined;
   /** The version of discovery. Default: 4. */
   readonly version?: 4 | 5;
 }
@@ -70,10 +70,11 @@ export function simulate(
     network.grow(nodes, joinMinutes * MINUTE_MS, (count) =>
       progress(`${count} of ${nodes} nodes have joined`),
     );
-  } else network.settle(nodes, settled.gone);
+  } else network.settle(nodes, settled);
   links.loss = loss;
   network.churn(churn);
-  const traffic = settled === undefined ? settle() : { packets: Number.NaN, bytes: Number.NaN };
+  const isIdle = settled?.awake === false;
+  const traffic = isIdle ? { packets: Number.NaN, bytes: Number.NaN } : settle();
   const memory = before === undefined ? undefined : ((collect?.() ?? 0) - before) / nodes;
   const tables = tableFigures(network);
   const lookups = runLookups(network, {
@@ -95,8 +96,8 @@ export function simulate(
     const { packets, bytes } = links.sent;
     pass(half);
     return {
-      packets: (links.sent.packets - packets) / nodes / half,
-      bytes: (links.sent.bytes - bytes) / nodes / half,
+      packets: (links.sent.packets - packets) / network.nodes.length / half,
+      bytes: (links.sent.bytes - bytes) / network.nodes.length / half,
     };
   }
 }
