@@ -161,6 +161,7 @@ export const CONSEQUENCES = {
   'listen-failed': local,
   'dial-failed': { penalty: 'none', backOff: true },
   'dial-timeout': { penalty: 'none', backOff: true },
+  'system-limit': local,
 } as const satisfies Record<string, Consequence>;
 
 export type ErrorCode = keyof typeof CONSEQUENCES;

@@ -37,7 +37,8 @@ const systemLookup: AddressLookup = (name) =>
 
 /**
  * Opens a connection to one of `endpoints`, whose hosts may be names; the first is preferred. `timeoutMs` is for all of it.
- * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`; what `refusal` gives, when nothing else is left
+ * @throws PeerlaneError `dial-failed`, `dial-timeout`, `system-limit`, `address-refused`, `aborted`; what `refusal` gives, when nothing
+ * else is left
  */
 export async function connectAny(endpoints: readonly Endpoint[], options: ConnectAnyOptions): Promise<Wire> {
   const { env, timeoutMs, signal } = options;

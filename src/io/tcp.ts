@@ -2,6 +2,7 @@
 import { createConnection, createServer, isIP, type Server as NetServer, type Socket } from 'node:net';
 import { abortedError, onAbort } from '../base/abort.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
+import { fileProblem, systemCode } from '../base/file-problem.ts';
 import type { Lease } from '../base/slabs.ts';
 
 /** What a wire reports; set once, before any data can come. */
@@ -227,9 +228,13 @@ export interface ConnectOptions {
 export const addressRefused = (host: string): PeerlaneError =>
   new PeerlaneError('address-refused', `${host} is in a network that is refused`);
 
+/** That this machine has run out of something says nothing of who was to be reached. */
+const SYSTEM_LIMITS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 /**
  * Opens a connection to an IP address; `connectAny` takes names, too.
- * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`
+ * @throws PeerlaneError `dial-failed`, `dial-timeout`, `address-refused`, `aborted`; `system-limit` when this machine has no
+ * file or memory left for a connection
  */
 export function connectTcp(
   { host, port }: Endpoint,
@@ -262,8 +267,10 @@ export function connectTcp(
       reject(error);
     };
     const failed = (cause: Error) => {
-      const message = `cannot connect to ${host}:${port}: ${cause.message}`;
-      fail(cause instanceof PeerlaneError ? cause : new PeerlaneError('dial-failed', message, { cause }));
+      const isLimit = SYSTEM_LIMITS.has(systemCode(cause) ?? '');
+      const message = `cannot connect to ${host}:${port}: ${isLimit ? fileProblem(cause) : cause.message}`;
+      const code = isLimit ? 'system-limit' : 'dial-failed';
+      fail(cause instanceof PeerlaneError ? cause : new PeerlaneError(code, message, { cause }));
     };
     const timedOut = () =>
       fail(new PeerlaneError('dial-timeout', `no connection to ${host}:${port} within ${timeoutMs} ms`));

@@ -71,6 +71,7 @@ export interface DiagnosisFacts extends DialCounts {
 export type FindingKind =
   | 'clock'
   | 'no-sources'
+  | 'system-limit'
   | 'offline'
   | 'discovery-blocked'
   | 'wrong-fork'

@@ -28,6 +28,7 @@ type Rule = (facts: RuleFacts) => Finding | undefined;
 export const RULES: readonly Rule[] = [
   clock,
   noSources,
+  systemLimit,
   offline,
   discoveryBlocked,
   wrongFork,
@@ -64,6 +65,18 @@ function noSources({ hasSources }: DiagnosisFacts): Finding | undefined {
     count: 0,
     message: 'the server has nobody to dial',
     advice: 'Give it bootnodes with discovery, a list in DNS, or static nodes',
+  };
+}
+
+function systemLimit({ codes }: DiagnosisFacts): Finding | undefined {
+  const count = codes.get('system-limit') ?? 0;
+  if (count === 0) return undefined;
+  return {
+    kind: 'system-limit',
+    count,
+    message: `the system had no file or memory left for ${dials(count)}`,
+    advice:
+      'Raise the limit of open files (`ulimit -n`): connections that come in are turned away as well, unseen',
   };
 }
 

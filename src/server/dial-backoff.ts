@@ -54,7 +54,7 @@ const OUTCOMES: ReadonlyMap<ErrorCode, DialOutcome> = new Map<ErrorCode, DialOut
   ...group('own', ['aborted', 'closed', 'internal', 'already-connected', 'too-many-peers']),
   ...group('own', ['server-closing', 'disconnect-requested', 'handler-returned', 'handler-failed']),
   // A ban has its own end.
-  ...group('own', ['pending-replaced', 'memory-budget', 'address-refused', 'banned']),
+  ...group('own', ['pending-replaced', 'memory-budget', 'system-limit', 'address-refused', 'banned']),
   ...group('unreachable', ['dial-failed', 'dial-timeout', 'network-error', 'handshake-timeout']),
   ...group('unreachable', ['ping-timeout', 'read-timeout', 'write-timeout', 'slow-peer', 'lookup-failed']),
   ...group('left', ['status-timeout', 'request-timeout']),

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/base/slabs.ts';
 import { type Listener, listenTcp, type Wire } from '../../src/io/tcp.ts';
@@ -110,5 +112,40 @@ describe('a wire', () => {
     wire.destroy();
     await closed;
     expect(leases.map(({ releases }) => releases)).toEqual([1, 1]);
+  });
+});
+
+/** In a process of its own, whose limit is low: it takes all files that it may open, and connects to the port that it is told. */
+const WITHOUT_FILES = `
+  import { openSync } from 'node:fs';
+  const { connectTcp } = await import(process.argv[1]);
+  try { for (;;) openSync('/dev/null'); } catch { }
+  connectTcp({ host: '127.0.0.1', port: Number(process.argv[2]) }, { timeoutMs: 60_000 }).then(
+    () => console.log('connected'),
+    ({ code, message }) => console.log(JSON.stringify({ code, message })),
+  );
+`;
+
+describe('a connection', () => {
+  it('for which this machine has no file left fails by that, which is no fault of the node', async () => {
+    const listener = await listenTcp(
+      { host: '127.0.0.1', port: 0 },
+      { accept: (wire) => wire.destroy(), failed: () => undefined },
+    );
+    open.push({ listener, socket: new Socket() });
+    const { href } = new URL('../../dist/io/tcp.js', import.meta.url);
+    const command = [
+      'ulimit -n 64 && exec "$@"',
+      'sh',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      WITHOUT_FILES,
+    ];
+    const { stdout } = await promisify(execFile)('sh', ['-c', ...command, href, String(listener.port)]);
+    expect(JSON.parse(stdout)).toEqual({
+      code: 'system-limit',
+      message: `cannot connect to 127.0.0.1:${listener.port}: too many files are open`,
+    });
   });
 });

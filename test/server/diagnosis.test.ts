@@ -56,6 +56,12 @@ describe('why a server has few peers', () => {
   it.each<[string, Partial<DiagnosisFacts>, FindingKind[], number]>([
     ['a clock that is behind', { clockSkew: { seconds: 40, samples: 9 } }, ['clock'], 40],
     ['a clock that is ahead', { clockSkew: { seconds: -3_600, samples: 9 } }, ['clock'], 3_600],
+    [
+      'no files left',
+      { codes: new Map([['system-limit', 3]]), outcomes: new Map([['own', 3]]) },
+      ['system-limit'],
+      3,
+    ],
     ['nobody to ask', { ...NONE, hasSources: false, v4: undefined }, ['no-sources'], 0],
     [
       'no network',

@@ -127,6 +127,7 @@ describe('what an error says of a node', () => {
     ['too-many-peers', 'own'],
     ['server-closing', 'own'],
     ['banned', 'own'],
+    ['system-limit', 'own'],
     ['bad-reputation', 'refused'],
     ['fork-id-mismatch', 'useless'],
     ['no-shared-capability', 'useless'],
