@@ -135,6 +135,7 @@ export class Discv5Engine {
       ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
       ask: (node: KadNode, question: Question) => requests.askNamed(node, question),
       asked: (node: KadNode) => this.#asked(node),
+      reaches: (ip: string) => this.#reaches(ip),
       lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
       event: (event: Discv5Event) => host.event?.(event),
     };

@@ -10,6 +10,8 @@ export interface Ad extends Placed {
   readonly advertiser: string;
   /** As it was let in: it does not change until the advertisement is renewed. */
   readonly record: NodeRecord;
+  /** The text of the address. */
+  readonly ip: string;
   /** Of the address; `undefined` for local ones. */
   readonly networks: Networks | undefined;
   readonly expiresAt: number;
@@ -75,11 +77,21 @@ export class AdCache {
     return expired;
   }
 
-  /** At most `max` advertisements of a topic, by chance, each as likely as any other, in random order. */
-  sample(topic: string, max: number, randomBytes: Env['randomBytes']): Ad[] {
+  /** At most `max` wanted advertisements of a topic, by chance, each as likely as any other, in random order. */
+  sample(
+    topic: string,
+    max: number,
+    randomBytes: Env['randomBytes'],
+    isWanted: (ad: Ad) => boolean = () => true,
+  ): Ad[] {
     const all = [...(this.#topics.get(topic)?.values() ?? [])];
-    const order = shuffledNumbers(all.length, randomBytes).subarray(0, max);
-    return Array.from(order, (index) => all[index]).filter((ad) => ad !== undefined);
+    const chosen: Ad[] = [];
+    for (const index of shuffledNumbers(all.length, randomBytes)) {
+      if (chosen.length === max) break;
+      const ad = all[index];
+      if (ad !== undefined && isWanted(ad)) chosen.push(ad);
+    }
+    return chosen;
   }
 }
 

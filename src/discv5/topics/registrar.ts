@@ -3,7 +3,7 @@ import { checkLength } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
 import { formatIp, parseIp } from '../../base/ip.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
-import { ID_LENGTH, networksOf } from '../../kad/index.ts';
+import { ID_LENGTH, type KadNode, LOWEST_RELAYED_PORT, networksOf, nodeOfRecord } from '../../kad/index.ts';
 import { type Ad, AdCache } from './ad-cache.ts';
 import { type Applicant, NetworkPlaces } from './network-places.ts';
 import {
@@ -81,12 +81,13 @@ export class Registrar {
     const address = ownAddress(record, sender.ip);
     if (address === undefined) return { kind: 'refused', reason: 'other-address' };
     const { e, delta } = this.#parameters;
+    const ip = formatIp(address);
     const ad: Ad = {
       topic: toBareHex(topic),
       advertiser: toBareHex(sender.id),
       record,
-      address,
-      networks: networksOf(formatIp(address)),
+      ...{ address, ip },
+      networks: networksOf(ip),
       expiresAt: now + e,
     };
     const cached = this.#cache.get(ad.topic, ad.advertiser);
@@ -122,13 +123,26 @@ export class Registrar {
 
   /**
    * Records that are advertised for a topic, at most `fReturn`, chosen by chance.
+   * @param isWanted of the address from which an advertiser has registered. Default: any
    * @throws PeerlaneError `invalid-argument` for a topic that has not 32 bytes
    */
-  query(topic: Uint8Array, now: number): NodeRecord[] {
+  query(topic: Uint8Array, now: number, isWanted?: (ip: string) => boolean): NodeRecord[] {
+    return this.#sample(topic, now, isWanted).map(({ record }) => record);
+  }
+
+  /** As `query`, for our own searches: the nodes, at those addresses. */
+  advertisers(topic: Uint8Array, now: number, isWanted?: (ip: string) => boolean): KadNode[] {
+    return this.#sample(topic, now, isWanted).flatMap(
+      (ad) =>
+        nodeOfRecord(ad.record, ({ ip, udpPort }) => ip === ad.ip && udpPort >= LOWEST_RELAYED_PORT) ?? [],
+    );
+  }
+
+  #sample(topic: Uint8Array, now: number, isWanted: (ip: string) => boolean = () => true): Ad[] {
     checkLength('the topic', topic, ID_LENGTH);
     this.expire(now);
-    const ads = this.#cache.sample(toBareHex(topic), this.#parameters.fReturn, this.#randomBytes);
-    return ads.map(({ record }) => record);
+    const { fReturn } = this.#parameters;
+    return this.#cache.sample(toBareHex(topic), fReturn, this.#randomBytes, ({ ip }) => isWanted(ip));
   }
 
   /** Forgets what is over. Each request does so, too. */

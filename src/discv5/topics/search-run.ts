@@ -26,6 +26,7 @@ export class TopicSearchRun implements TopicRun {
   #isDone = false;
   /** There was no room for requests. */
   #isDue = false;
+  #hasBegun = false;
 
   /** @param count advertisers that are enough @throws PeerlaneError `invalid-argument` */
   constructor(context: TopicContext, topic: Uint8Array, count: number, events: TopicSearchEvents) {
@@ -58,7 +59,16 @@ export class TopicSearchRun implements TopicRun {
     if (this.#isDone) return;
     this.#isPaused = false;
     this.#context.begun(this);
+    this.#begin();
     this.advance();
+  }
+
+  /** Nobody is asked for what this node keeps itself: where few take part, that may be all there is. */
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const kept = this.#search.kept(this.#context.kept(this.#table.table.topic));
+    if (kept.length > 0) this.#events.found?.(kept);
   }
 
   /** Ends the search, as if nobody were left. */

@@ -141,6 +141,12 @@ export class Search {
     return fresh;
   }
 
+  /** What this node itself keeps is the first answer, and as good as another's. Gives those that are new. */
+  kept(advertisers: readonly KadNode[]): KadNode[] {
+    const ofAnswer = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
+    return advertisers.filter((node) => !this.isDone && this.#takes(node, ofAnswer));
+  }
+
   /** A registrar that was asked gave no answer, or none of sense, whatever that means for the table. Whether one was awaited. */
   unanswered(id: Uint8Array): boolean {
     return this.#inFlight.delete(toBareHex(id));

@@ -21,6 +21,8 @@ export interface TopicEngine {
   ask(node: KadNode, question: Question): void;
   /** For the answer of a node. */
   asked(node: KadNode): Asked;
+  /** Whether there is a way to the address. */
+  reaches(ip: string): boolean;
   localRecord(): NodeRecord;
   /** An ordinary lookup of an id, which goes on until it is done. */
   lookUp(target: Uint8Array, events: LookupRunEvents): LookupRun;
@@ -41,6 +43,8 @@ export interface TopicContext extends Omit<TopicEngine, 'room'> {
   readonly mayLookUp: boolean;
   /** Registrars that have answered any of them. */
   readonly known: KnownRegistrars;
+  /** Advertisers of a topic whose advertisements this node keeps itself. */
+  kept(topic: Uint8Array): readonly KadNode[];
   /** Whether one more lookup of no topic may be begun, which is then counted. */
   mayLookFurther(): boolean;
   /** The run goes on by itself until `ended`. */

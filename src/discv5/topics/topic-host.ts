@@ -65,6 +65,7 @@ export class TopicHost {
       get mayLookUp() {
         return mayLookUp();
       },
+      kept: (topic) => this.#responder.advertisers(topic, engine.agenda.now, engine.reaches),
       mayLookFurther: () => this.#further.take('', engine.agenda.now),
       lookUp: (target, events) => {
         this.#lookups++;

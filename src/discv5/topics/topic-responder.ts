@@ -2,7 +2,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import type { NodeRecord } from '../../enr/index.ts';
-import { FairStrangerLimit, mayRelay, type Origin, type Table } from '../../kad/index.ts';
+import { FairStrangerLimit, type KadNode, mayRelay, type Origin, type Table } from '../../kad/index.ts';
 import { KnownRecords } from '../known-records.ts';
 import { encodeMessage, type RegTopic, type TopicQuery } from '../messages.ts';
 import { MAX_ANSWER_MESSAGES } from '../questions.ts';
@@ -58,6 +58,11 @@ export class TopicResponder {
   get #registrar(): Registrar {
     this.#made ??= new Registrar(this.#context);
     return this.#made;
+  }
+
+  /** Advertisers that are kept for others: the first answer to a search of our own. */
+  advertisers(topic: Uint8Array, now: number, reaches: (ip: string) => boolean): KadNode[] {
+    return this.#made?.advertisers(topic, now, reaches) ?? [];
   }
 
   /** What is kept for others. */
@@ -116,7 +121,9 @@ export class TopicResponder {
   query(asker: TopicAsker, { requestId, topic, distances }: TopicQuery, now: number): void {
     if (!this.#admits(asker, now)) return;
     this.#counts.queried++;
-    const records = this.#registrar.query(topic, now).map(({ encoded }) => encoded);
+    // Nobody out in the net is told of those of a LAN.
+    const mayTell = (ip: string): boolean => mayRelay(asker.remote.endpoint.ip, ip);
+    const records = this.#registrar.query(topic, now, mayTell).map(({ encoded }) => encoded);
     const found = spreadRecords(records, MAX_ANSWER_MESSAGES);
     const auxiliary = this.#auxiliary(asker, { topic, distances, asker: asker.remote.id }, now);
     const total = found.length + auxiliary.length;

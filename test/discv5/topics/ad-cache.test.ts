@@ -12,6 +12,7 @@ const ad = (topic: string, advertiser: string, expiresAt: number): Ad => ({
   advertiser,
   record,
   address: Uint8Array.of(9, 9, 9, 9),
+  ip: '9.9.9.9',
   networks: undefined,
   expiresAt,
 });
@@ -84,6 +85,15 @@ describe('a sample', () => {
     for (let i = 0; i < 8; i++) cache.add(ad(i < 4 ? 'a' : 'b', `${i}`, 100));
     expect(namesOf(cache).sort()).toEqual(['0', '1', '2', '3']);
     expect(cache.sample('z', 10, randomBytes)).toEqual([]);
+  });
+
+  it('is of those that are wanted, and as large where there are enough of them', () => {
+    const cache = new AdCache(100);
+    for (let i = 0; i < 60; i++) cache.add(ad('a', `${i}`, 100));
+    const isEven = ({ advertiser }: Ad): boolean => Number(advertiser) % 2 === 0;
+    const sample = cache.sample('a', 10, randomBytes, isEven);
+    expect(sample.filter(isEven)).toHaveLength(10);
+    expect(cache.sample('a', 40, randomBytes, isEven)).toHaveLength(30);
   });
 
   it('has each as often as any other', () => {

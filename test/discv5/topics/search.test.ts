@@ -72,6 +72,20 @@ describe('a search', () => {
     expect(search.found).toBe(5);
   });
 
+  it('begins with what the node keeps itself: as much as of another, none twice, and of a network no more', () => {
+    const { search, answer } = setUp({ 256: 1 }, 10);
+    const crowd = Array.from({ length: 4 }, () => topicNode(env, '66.66.66.6'));
+    const own = [...advertisers.slice(0, 2), local, ...crowd];
+    expect(search.kept(own)).toEqual([...advertisers.slice(0, 2), ...crowd.slice(0, 2)]);
+    expect(search.kept(own.slice(0, 3))).toEqual([]);
+    const [only] = search.next(0);
+    if (only === undefined) throw new Error('nobody is asked');
+    expect(answer(only, 0, 3)).toHaveLength(1);
+    expect(search.found).toBe(5);
+    expect(search.kept(advertisers.slice(10, 20))).toHaveLength(5);
+    expect(search.isDone).toBe(true);
+  });
+
   it('ends with enough, in the middle of an answer', () => {
     const { search, answer } = setUp({ 256: 5 }, 7);
     const [a, b] = search.next(0);

@@ -76,6 +76,42 @@ describe('a topic', () => {
     expect(boot.engine.stats().topics).toMatchObject({ searches: 0, requests: 0 });
   });
 
+  it('of one other is found, once, by the only registrar, which is not asked by itself', () => {
+    const { network, boot, nodes } = grown(1);
+    const [advertiser] = nodes;
+    if (advertiser === undefined) throw new Error('there is one');
+    const topic = topicOf(21);
+    advertise(advertiser, topic);
+    network.env.advance(MINUTE);
+    expect(adsAt(boot)).toBe(1);
+    const [found, ...others] = searched(network, boot, topic);
+    expect(found).toMatchObject({
+      id: advertiser.id,
+      ip: advertiser.node.ip,
+      udpPort: advertiser.node.udpPort,
+    });
+    expect(others).toEqual([]);
+    // What an advertiser keeps is not itself.
+    expect(search(network, advertiser, topic)).toEqual([]);
+    network.env.advance(2 * E);
+    expect(adsAt(boot)).toBe(1);
+  });
+
+  it('that a node of the LAN advertises is told within the LAN, and to nobody out in the net', () => {
+    const network = new Network();
+    const within = (host: number, ...seeds: KadNode[]): SimNode =>
+      new SimNode(network, { endpoint: { ip: `192.168.1.${host}`, port: 30303 }, entries, seeds }).start();
+    const boot = within(1);
+    const [inner, neighbour, outer] = [within(21, boot.node), within(22, boot.node), joined(network, boot)];
+    network.env.advance(MINUTE);
+    const topic = topicOf(22);
+    for (const node of [inner, outer]) advertise(node, topic);
+    network.env.advance(2 * E);
+    expect(adsAt(boot)).toBe(2);
+    expect(search(network, joined(network, boot), topic)).toEqual(idsOf([outer]));
+    expect(search(network, neighbour, topic)).toEqual(idsOf([inner, outer]));
+  });
+
   it('is let in with a ticket after its waiting time, as others have it already', () => {
     const { network, boot, nodes } = grown(2);
     const [first, second] = nodes;
@@ -160,9 +196,13 @@ describe('a topic', () => {
     const [advertiser, cut] = nodes;
     if (advertiser === undefined || cut === undefined) throw new Error('there are some');
     const [topic, own] = [topicOf(14), topicOf(15)];
+    // What it keeps itself it would find in any case.
+    const apart = [advertiser.endpoint.ip, cut.endpoint.ip];
+    network.loses = ({ from, to }) => apart.includes(from.ip) && apart.includes(to.ip);
     advertise(advertiser, topic);
     const run = advertise(cut, own);
     network.env.advance(E - MINUTE);
+    expect(adsAt(cut)).toBe(0);
     expect(search(network, cut, topic)).toEqual(idsOf([advertiser]));
     network.loses = ({ from, to }) => [from.ip, to.ip].includes(cut.endpoint.ip);
     // Before its table finds out.
