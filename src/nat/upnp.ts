@@ -31,9 +31,11 @@ const DESCRIPTION = 'peerlane';
 
 /** Of GetSpecificPortMappingEntry (WANIPConnection:1, section 2.4.15). */
 export const NO_SUCH_MAPPING = 714;
-/** Errors of AddPortMapping (section 2.4.16). */
-export const CONFLICT = 718;
+/** Errors of AddPortMapping (section 2.4.16; 729: WANIPConnection:2): the port is another's. */
+export const TAKEN: ReadonlySet<number | undefined> = new Set([718, 729]);
 export const ONLY_PERMANENT = 725;
+/** "Invalid Args", "Action Failed": all that some routers say of a port that is taken, or of a mapping that is to have an end. */
+export const UNSAID: ReadonlySet<number | undefined> = new Set([402, 501]);
 const ERRORS: Readonly<Record<number, string>> = {
   401: 'it does not know the action',
   402: 'it does not take the arguments',

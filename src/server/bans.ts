@@ -2,8 +2,8 @@ import { toBareHex } from '../base/bytes.ts';
 import { checkNames, checkObject, invalidArgument, type NamesOf, reading } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { formatIp, normalizeIp, parseIp } from '../base/ip.ts';
-import { parseEnode } from '../enr/index.ts';
 import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
+import { parseNode } from './bootnodes.ts';
 import { addressOf } from './net-restrict.ts';
 
 /** When there are more, the policy's that ends first goes; the user's only for another one of his. */
@@ -38,14 +38,14 @@ export function banNameOf(ip: string): string | undefined {
   return `${formatIp(network)}/64`;
 }
 
-/** @param text an enode URL or an IP address @throws PeerlaneError `invalid-enode`, `invalid-argument` */
+/** @param text an enode URL, a record or an IP address @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument` */
 export function banTarget(text: string): BanTarget {
-  if (typeof text !== 'string') throw invalidArgument('a ban takes an enode URL or an IP address');
+  if (typeof text !== 'string') throw invalidArgument('a ban takes an enode URL, a record or an IP address');
   // As `Server.bans` names it.
   const ip = text.endsWith('::/64') ? text.slice(0, -3) : text;
   const name = parseIp(ip) === undefined ? undefined : banNameOf(ip);
   if (name !== undefined) return { kind: 'ip', name };
-  return { kind: 'node', name: toBareHex(parseEnode(text).publicKey) };
+  return { kind: 'node', name: toBareHex(parseNode(text).publicKey) };
 }
 
 /** @throws PeerlaneError `invalid-argument` */

@@ -15,11 +15,11 @@ import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
-import { type Enode, parseEnode } from '../enr/index.ts';
+import type { Enode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
-import { type GivenNode, parseBootnode, parseDialedNode } from './bootnodes.ts';
+import { type GivenNode, parseBootnode, parseDialedNode, parseNode } from './bootnodes.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -77,7 +77,7 @@ export interface ServerOptions extends DiscoveryServerOptions, NetRestrictOption
   readonly bootnodes?: readonly string[];
   /** enode URLs or records of nodes that are kept connected, whatever the limits. */
   readonly staticNodes?: readonly string[];
-  /** enode URLs of nodes that are let in whatever the limits; they are not dialed for that. */
+  /** enode URLs or records of nodes that are let in whatever the limits; they are not dialed for that. */
   readonly trustedNodes?: readonly string[];
   /** Bytes that all peers together may make the server hold; default 20 MiB. */
   readonly memoryBudget?: number;
@@ -206,7 +206,7 @@ function checked(options: ServerOptions): ServerConfig {
   const choosesPeers = discovery !== undefined || joined.length > 0;
   const named = {
     staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
-    trustedNodes: readEach('trustedNodes', trustedNodes, parseEnode),
+    trustedNodes: readEach('trustedNodes', trustedNodes, parseNode),
   };
   return {
     key: key.slice(),

@@ -73,6 +73,7 @@ export type FindingKind =
   | 'no-sources'
   | 'system-limit'
   | 'offline'
+  | 'tcp-blocked'
   | 'discovery-blocked'
   | 'wrong-fork'
   | 'saturated'

@@ -8,6 +8,8 @@ import type { DialOutcome } from './dial-backoff.ts';
 export const MAX_CLOCK_SKEW_S = 10;
 /** Of fewer dials that failed nothing is said. */
 export const MIN_FAILED_DIALS = 5;
+/** So many that are all in vain are no accident, though up to a half of the nodes that are found are gone. */
+export const MIN_BLOCKED_DIALS = 12;
 /** A cause is named if so large a part of the dials that failed has it. */
 const TELLING_PART = 1 / 3;
 /** After this time discovery should have heard of somebody. Milliseconds. */
@@ -31,6 +33,7 @@ export const RULES: readonly Rule[] = [
   systemLimit,
   offline,
   discoveryBlocked,
+  tcpBlocked,
   wrongFork,
   restricted,
   shunned,
@@ -114,7 +117,8 @@ function discoveryBlocked(facts: DiagnosisFacts): Finding | undefined {
     kind: 'discovery-blocked',
     count: packets.sent,
     message: `none of ${packets.sent} packets of discovery was answered`,
-    advice: 'See whether a firewall forbids UDP, and whether the bootnodes are alive',
+    advice:
+      'See whether a firewall forbids UDP, whether the clock of this machine is behind, and whether the bootnodes are alive',
   };
 }
 
@@ -135,6 +139,21 @@ function versionUnheard({
     count: sent,
     message: `nobody answers discovery ${silent} (${sent} packets sent), but ${other} is answered`,
     advice: `Give it a bootnode that speaks ${silent}${silent === 'v5' ? ', best by its record (enr:)' : ''}`,
+  };
+}
+
+/** Discovery is answered by UDP, and nobody is reached by TCP. */
+function tcpBlocked(facts: DiagnosisFacts): Finding | undefined {
+  const { outcomes, dialed } = facts;
+  const failed = outcomes.get('unreachable') ?? 0;
+  const isHeard = (packetsOf(facts)?.received ?? 0) > 0;
+  const hasReached = dialed > 0 || failed < failures(outcomes) || (outcomes.get('stayed') ?? 0) > 0;
+  if (!isHeard || hasReached || failed < MIN_BLOCKED_DIALS) return undefined;
+  return {
+    kind: 'tcp-blocked',
+    count: failed,
+    message: `discovery is answered by UDP, and none of ${failed} dials has reached anybody by TCP`,
+    advice: 'See whether a firewall forbids connections that go out, to TCP port 30303 for example',
   };
 }
 
@@ -207,7 +226,7 @@ function incompatible({ outcomes, codes, minAnswers }: RuleFacts): Finding | und
 }
 
 function unreachable(facts: DiagnosisFacts): Finding | undefined {
-  if (offline(facts) !== undefined) return undefined;
+  if (offline(facts) !== undefined || tcpBlocked(facts) !== undefined) return undefined;
   return ofDials(
     facts.outcomes,
     MIN_FAILED_DIALS,

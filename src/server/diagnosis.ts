@@ -6,7 +6,15 @@ import { FEW_PART, failures, MIN_FAILED_DIALS, RULES, type RuleFacts } from './d
 
 /** Why dials lead to no peer. */
 const OF_DIALS: ReadonlySet<FindingKind> = new Set([
-  ...(['offline', 'wrong-fork', 'restricted', 'saturated', 'incompatible', 'unreachable'] as const),
+  ...([
+    'offline',
+    'tcp-blocked',
+    'wrong-fork',
+    'restricted',
+    'saturated',
+    'incompatible',
+    'unreachable',
+  ] as const),
 ]);
 
 export interface Diagnosis {

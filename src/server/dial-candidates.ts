@@ -1,4 +1,5 @@
 /** The nodes that a dialer knows, in the order in which they may be dialed: a round looks at those at the front only. */
+import { NetworkCounts, type Networks, networksOf } from '../kad/index.ts';
 import { type Candidate, type CandidateChange, readyAt } from './dial-candidate.ts';
 import type { DialCandidate } from './dial-plan.ts';
 
@@ -9,7 +10,16 @@ interface Place {
   /** Among equals, the one that came first. */
   readonly number: number;
   readonly isStatic: boolean;
+  /** For which it counts: of a node that was found. */
+  readonly networks: Networks | undefined;
 }
+
+/**
+ * Of one /24 (IPv6: /48) at most so many of the slots are for nodes that were found there, and of one IPv6 /32 half of them: at an
+ * address there may be any number of nodes, each of which names the others.
+ */
+const NETWORK_SHARE = 1 / 5;
+const LARGE_NETWORK_SHARE = 1 / 2;
 
 export interface DueQuery {
   readonly now: number;
@@ -25,7 +35,15 @@ export class Candidates implements Iterable<Candidate> {
   readonly #places = new Map<string, Place>();
   readonly #kept: Place[] = [];
   readonly #others: Place[] = [];
+  readonly #ofNetwork: NetworkCounts;
+  readonly #ofLargeNetwork: NetworkCounts;
   #added = 0;
+
+  /** @param slots for nodes that are dialed and not static */
+  constructor(slots: number) {
+    this.#ofNetwork = new NetworkCounts(Math.ceil(slots * NETWORK_SHARE));
+    this.#ofLargeNetwork = new NetworkCounts(Math.ceil(slots * LARGE_NETWORK_SHARE));
+  }
 
   get(key: string): Candidate | undefined {
     return this.#places.get(key)?.candidate;
@@ -33,6 +51,13 @@ export class Candidates implements Iterable<Candidate> {
 
   has(key: string): boolean {
     return this.#places.has(key);
+  }
+
+  /** Whether one more node that was found at an address is not too many of its network, connected ones included. */
+  hasRoomAt(host: string): boolean {
+    const networks = networksOf(host);
+    if (networks === undefined) return true;
+    return this.#ofNetwork.hasRoom(networks.ofBucket) && this.#ofLargeNetwork.hasRoom(networks.ofTable);
   }
 
   /** In the order in which they came. */
@@ -92,15 +117,26 @@ export class Candidates implements Iterable<Candidate> {
   }
 
   #put(candidate: Candidate, number: number): void {
-    const place = { candidate, readyAt: readyAt(candidate), number, isStatic: candidate.isStatic };
+    const { isFound, isStatic, target } = candidate;
+    const networks = isFound && !isStatic ? networksOf(target.host) : undefined;
+    const place = { candidate, readyAt: readyAt(candidate), number, isStatic, networks };
     this.#places.set(candidate.key, place);
+    this.#count(place, 'add');
     const list = this.#listOf(place.isStatic);
     list.splice(indexIn(list, place.readyAt, number), 0, place);
   }
 
-  #leave({ readyAt, number, isStatic }: Place): void {
+  #leave(place: Place): void {
+    const { readyAt, number, isStatic } = place;
+    this.#count(place, 'remove');
     const list = this.#listOf(isStatic);
     list.splice(indexIn(list, readyAt, number), 1);
+  }
+
+  #count({ networks }: Place, change: 'add' | 'remove'): void {
+    if (networks === undefined) return;
+    this.#ofNetwork[change](networks.ofBucket);
+    this.#ofLargeNetwork[change](networks.ofTable);
   }
 }
 

@@ -24,7 +24,7 @@ import type { Peer } from './peer.ts';
 /** Knows the nodes that a server is to be connected to, and dials them by and by, for as long as it runs. */
 export class Dialer {
   readonly #options: DialerOptions;
-  readonly #candidates = new Candidates();
+  readonly #candidates: Candidates;
   readonly #dials: Dials;
   readonly #history = new DialHistory();
   readonly #outage = new Outage();
@@ -36,6 +36,7 @@ export class Dialer {
 
   constructor(options: DialerOptions) {
     this.#options = options;
+    this.#candidates = new Candidates(options.peers.dialSlots);
     this.#dials = new Dials(options, () => this.plan());
     const { env, resolve = async () => undefined } = options;
     this.#search = new AddressSearch({
@@ -130,10 +131,14 @@ export class Dialer {
     );
   }
 
-  /** A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them. */
+  /**
+   * A node that was found, to be dialed once. There are no more of them than slots, since `demand` bounds them, and of one network
+   * there is a part: another waits until it is found again.
+   */
   offer(target: DialTarget): void {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
+    if (!this.#candidates.hasRoomAt(target.host)) return;
     const backoff = this.#history.get(key);
     this.#candidates.add({ ...BLANK, key, target, isStatic: false, isFound: true, backoff });
     this.plan();

@@ -77,6 +77,11 @@ export class PeerSet {
     return { inbound, dialed, kept };
   }
 
+  /** Slots for nodes that we dial. */
+  get dialSlots(): number {
+    return this.#limits.maxDialedPeers;
+  }
+
   /** Slots left for nodes that we dial; negative when more are taken than there are. */
   get freeDialSlots(): number {
     const { dialed, all } = this.#freeSlots;

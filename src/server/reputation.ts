@@ -155,7 +155,8 @@ export interface CheckedDecision {
 export function decide(policy: ReputationPolicy, history: ReputationHistory): CheckedDecision {
   try {
     const { score, at, recent } = history;
-    return { decision: checkedDecision(policy({ score, at, recent })) };
+    // It may do with its own what it likes.
+    return { decision: checkedDecision(policy({ score, at, recent: [...recent] })) };
   } catch (error) {
     return { decision: { kind: 'keep' }, error: toPeerlaneError(error) };
   }

@@ -3,7 +3,7 @@ import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { Closing } from '../base/closing.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { type Enode, formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
+import { type Enode, formatEnode, nodeIdOf } from '../enr/index.ts';
 import { addressRefused, type Wire } from '../io/tcp.ts';
 import type { ServerMetrics } from '../observe/index.ts';
 import type { Ban } from './ban-codec.ts';
@@ -254,17 +254,24 @@ export class Server implements AsyncDisposable {
     this.#peers.get(key)?.disconnect();
   }
 
-  /** Lets a node in whatever the limits from now on; it is not dialed for that. @throws PeerlaneError `invalid-enode`, `closed` */
-  addTrustedPeer(enode: string): void {
+  /**
+   * Lets a node in whatever the limits from now on; it is not dialed for that.
+   * @param node its enode URL or record
+   * @throws PeerlaneError `closed`, `invalid-enode`, `invalid-record`; `invalid-argument` for a record without an address
+   */
+  addTrustedPeer(node: string): void {
     this.#requireUnclosed();
-    const node = parseEnode(enode);
-    this.#trusted.add(node);
-    this.#reception.regrade(toBareHex(node.publicKey));
+    const parsed = parseNode(node);
+    this.#trusted.add(parsed);
+    this.#reception.regrade(toBareHex(parsed.publicKey));
   }
 
-  /** The limits hold for the node again; if it is connected, it stays. Also when the server is closed. @throws PeerlaneError `invalid-enode` */
-  removeTrustedPeer(enode: string): void {
-    const key = toBareHex(parseEnode(enode).publicKey);
+  /**
+   * The limits hold for the node again; if it is connected, it stays. Also when the server is closed.
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
+   */
+  removeTrustedPeer(node: string): void {
+    const key = toBareHex(parseNode(node).publicKey);
     this.#trusted.delete(key);
     this.#reception.regrade(key);
   }
@@ -272,8 +279,8 @@ export class Server implements AsyncDisposable {
   /**
    * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
    * those that are static or trusted. Kept over restarts where there is a node database.
-   * @param node an enode URL or an IP address
-   * @throws PeerlaneError `invalid-enode`, `invalid-argument`; `closed`: it would not be kept any more
+   * @param node an enode URL, a record or an IP address
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`; `closed`: it would not be kept any more
    */
   ban(node: string, options: BanOptions = {}): void {
     this.#requireUnclosed();
@@ -311,7 +318,7 @@ export class Server implements AsyncDisposable {
 
   /** Who is banned now, by the user or for what it did; those of earlier runs as soon as the server has started. */
   get bans(): readonly Ban[] {
-    return this.#bans.all;
+    return this.#bans.all.map((ban) => ({ ...ban }));
   }
 
   /** The scores of the nodes of which something is known, connected or not: for a histogram. */
@@ -319,9 +326,10 @@ export class Server implements AsyncDisposable {
     return this.#conduct.scores();
   }
 
-  /** How a node has behaved of late. @throws PeerlaneError `invalid-enode` */
-  reputation(enode: string): ReputationHistory {
-    return this.#conduct.history(toBareHex(parseEnode(enode).publicKey));
+  /** How a node has behaved of late. @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument` */
+  reputation(node: string): ReputationHistory {
+    const history = this.#conduct.history(toBareHex(parseNode(node).publicKey));
+    return { ...history, recent: [...history.recent] };
   }
 
   /**

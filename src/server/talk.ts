@@ -5,12 +5,16 @@ import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { MAX_TALK_RESPONSE, type TalkCall } from '../discv5/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
+import { originOf, sharerOf } from '../kad/index.ts';
 
 /** Protocols of a node. */
 const MAX_PROTOCOLS = 256;
 /** Bytes of a protocol's name. */
 const MAX_NAME_LENGTH = 256;
-/** Requests whose answers are not there yet: what comes while there are so many has no answer. */
+/**
+ * Requests whose answers are not there yet: what comes while there are so many has no answer. Of one network (IPv4: /24, IPv6: /48; in
+ * a LAN of one address) there are never more than places that are free, so that a few who hold all that they get leave some to others.
+ */
 export const MAX_TALKS = 64;
 /** Those of one node among them. */
 export const MAX_TALKS_OF_ONE = 16;
@@ -48,6 +52,7 @@ export class TalkHandlers {
   readonly #env: Pick<Env, 'setTimer'>;
   readonly #failed: TalkFailed;
   readonly #handlers = new Map<string, { readonly name: string; readonly handler: TalkHandler }>();
+  /** By node, and by network. */
   readonly #open = new Map<string, number>();
   readonly #timers = new Set<Timer>();
   #count = 0;
@@ -79,19 +84,27 @@ export class TalkHandlers {
   take(call: TalkCall): boolean {
     const entry = this.#handlers.get(toBareHex(call.protocol));
     if (entry === undefined) return false;
-    const key = toBareHex(call.id);
-    const ofOne = this.#open.get(key) ?? 0;
-    if (this.#count >= MAX_TALKS || ofOne >= MAX_TALKS_OF_ONE) return true;
-    this.#open.set(key, ofOne + 1);
-    this.#count++;
-    const isInTime = this.#placed(entry.name, () => {
-      this.#count--;
-      const left = (this.#open.get(key) ?? 0) - 1;
-      if (left > 0) this.#open.set(key, left);
-      else this.#open.delete(key);
-    });
+    const origin = originOf(call.endpoint);
+    const [node, network] = [toBareHex(call.id), origin === undefined ? call.endpoint.ip : sharerOf(origin)];
+    const isOneTooMany = this.#openOf(node) >= MAX_TALKS_OF_ONE;
+    if (isOneTooMany || this.#openOf(network) >= MAX_TALKS - this.#count) return true;
+    this.#change(1, node, network);
+    const isInTime = this.#placed(entry.name, () => this.#change(-1, node, network));
     void this.#answer(entry.name, entry.handler, call, isInTime);
     return true;
+  }
+
+  #openOf(key: string): number {
+    return this.#open.get(key) ?? 0;
+  }
+
+  #change(by: 1 | -1, ...keys: readonly string[]): void {
+    this.#count += by;
+    for (const key of keys) {
+      const open = this.#openOf(key) + by;
+      if (open > 0) this.#open.set(key, open);
+      else this.#open.delete(key);
+    }
   }
 
   /** Nobody is waited for any more. */

@@ -95,8 +95,32 @@ describe('why a server has few peers', () => {
     [
       'dials that reach nobody, and v5 that is answered',
       { ...NONE, v4: undefined, v5: V5, outcomes: new Map([['unreachable', 20]]) },
-      ['unreachable'],
+      ['tcp-blocked'],
       20,
+    ],
+    [
+      'the same, and somebody who comes in',
+      { ...FEW, dialed: 0, outcomes: new Map([['unreachable', 12]]) },
+      ['tcp-blocked'],
+      12,
+    ],
+    [
+      'fewer dials, which may have found nobody by chance',
+      { ...NONE, outcomes: new Map([['unreachable', 11]]) },
+      ['unreachable'],
+      11,
+    ],
+    [
+      'dials of which one has reached somebody',
+      {
+        ...NONE,
+        outcomes: new Map([
+          ['unreachable', 30],
+          ['full', 1],
+        ]),
+      },
+      ['unreachable'],
+      30,
     ],
     [
       'another chain, by Status',

@@ -31,7 +31,7 @@ function query({
 
 describe('the candidates of a dialer', () => {
   it('are looked at as far as there is room, and up to the next that is due', () => {
-    const candidates = new Candidates();
+    const candidates = new Candidates(16);
     for (let i = 0; i < 1_000; i++) candidates.add(candidate(`${i}`, waiting(i < 10 ? i : 200_000 + i)));
     const few = query({ max: 4 });
     expect(candidates.due(true, few).map(({ key }) => key)).toEqual(['0', '1', '2', '3']);
@@ -42,13 +42,47 @@ describe('the candidates of a dialer', () => {
   });
 
   it('are not looked at where there is no room', () => {
-    const candidates = new Candidates();
+    const candidates = new Candidates(16);
     candidates.add(candidate('a'));
     expect(candidates.due(true, query({ max: 0 }))).toEqual([]);
   });
 
+  it('that were found in one network count as long as they are here, wherever they are by then', () => {
+    const candidates = new Candidates(16);
+    const at = (key: string, host: string, change: Partial<Candidate> = {}) => {
+      const found = candidate(key, { isStatic: false, isFound: true, ...change });
+      return { ...found, target: { ...found.target, host } };
+    };
+    for (let i = 0; i < 4; i++) {
+      expect(candidates.hasRoomAt('12.0.0.9')).toBe(true);
+      candidates.add(at(`a${i}`, `12.0.0.${i}`));
+    }
+    expect(candidates.hasRoomAt('12.0.0.9')).toBe(false);
+    expect(candidates.hasRoomAt('12.0.1.9')).toBe(true);
+    const [one, moved] = [candidates.get('a0'), candidates.get('a1')];
+    if (one === undefined || moved === undefined) throw new Error('they are here');
+    candidates.change(moved, { target: { ...moved.target, host: '12.0.1.1' } });
+    expect(candidates.hasRoomAt('12.0.0.9')).toBe(true);
+    candidates.add(at('a4', '12.0.0.4'));
+    candidates.change(one, { isStatic: true });
+    candidates.add(at('a5', '12.0.0.5'));
+    candidates.delete('a2');
+    candidates.add(at('a6', '12.0.0.6'));
+    expect(candidates.hasRoomAt('12.0.0.9')).toBe(false);
+    // Whom the user names counts nowhere, nor do those of a LAN; of an IPv6 /32 there is half.
+    for (let i = 0; i < 20; i++) {
+      candidates.add(at(`n${i}`, '13.0.0.1', { isFound: false }));
+      candidates.add(at(`l${i}`, '192.168.0.1'));
+      candidates.add(at(`v${i}`, `2a00:1:${i}::1`));
+      expect(candidates.hasRoomAt('2a00:1:ffff::1')).toBe(i < 7);
+    }
+    expect(['13.0.0.1', '192.168.0.1', '2a00:2::1'].map((host) => candidates.hasRoomAt(host))).toEqual([
+      ...[true, true, true],
+    ]);
+  });
+
   it('stand where their last change puts them', () => {
-    const candidates = new Candidates();
+    const candidates = new Candidates(16);
     const [a, b] = [candidate('a'), candidate('b')];
     for (const one of [a, b]) candidates.add(one);
     candidates.change(a, { dialedAt: 90_000 });
@@ -63,7 +97,7 @@ describe('the candidates of a dialer', () => {
   });
 
   it('one that was taken away comes back by no change', () => {
-    const candidates = new Candidates();
+    const candidates = new Candidates(16);
     const old = candidate('a');
     candidates.add(old);
     candidates.delete('a');
@@ -101,7 +135,7 @@ describe('the candidates of a dialer', () => {
         fc.nat(8),
         fc.nat(4),
         (all, pending, maxPending, slots, planned) => {
-          const candidates = new Candidates();
+          const candidates = new Candidates(16);
           for (const { key, isStatic, until } of all)
             candidates.add(candidate(key, { isStatic, ...waiting(until) }));
           for (const { key, later, isGone } of all) {

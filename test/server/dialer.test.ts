@@ -236,6 +236,18 @@ describe('a dialer', () => {
     expect(dials).toHaveLength(2);
   });
 
+  it('dials so many of the nodes that were found in one network, and the next when one of these is gone', async () => {
+    const { dialer, dials, fail } = dialing({ maxDialedPeers: 10 });
+    dialer.start();
+    const at = (port: number, host: string): Enode => ({ ...node(port), host });
+    for (let port = 1; port <= 8; port++) dialer.offer(at(port, '12.0.0.1'));
+    expect(dials.map(({ port }) => port)).toEqual([1, 2]);
+    dialer.offer(at(9, '12.0.1.1'));
+    await fail(1);
+    for (let port = 3; port <= 8; port++) dialer.offer(at(port, '12.0.0.1'));
+    expect(dials.map(({ port }) => port)).toEqual([1, 2, 9, 3]);
+  });
+
   it('leaves no long wait to a node that the user names as static', async () => {
     const { env, dialer, dials, fail } = dialing();
     const useless = new PeerlaneError('genesis-mismatch', 'another chain');

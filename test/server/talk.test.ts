@@ -15,9 +15,9 @@ function talks() {
   const failures: [string, unknown][] = [];
   const handlers = new TalkHandlers(env, (protocol, error) => failures.push([protocol, error]));
   const answers: Uint8Array[] = [];
-  const ask = (protocol: string, id: number) =>
+  const ask = (protocol: string, id: number, ip = `${id}.0.0.1`) =>
     handlers.take({
-      ...{ id: new Uint8Array(32).fill(id), endpoint: { ip: '127.0.0.1', port: 1 }, record: undefined },
+      ...{ id: new Uint8Array(32).fill(id), endpoint: { ip, port: 1 }, record: undefined },
       ...{ protocol: talkProtocol(protocol), request: Uint8Array.of(id) },
       respond: (answer) => answers.push(answer),
     });
@@ -29,18 +29,33 @@ describe('a handler that hangs', () => {
   it('gives its places back when nobody waits for its answers any more, and says so', async () => {
     const { env, failures, handlers, answers, ask } = talks();
     handlers.serve('hang', () => new Promise(() => undefined));
-    for (let i = 0; i < MAX_TALKS; i++) ask('hang', Math.floor(i / MAX_TALKS_OF_ONE));
-    expect([handlers.open, ask('echo', 0), ask('echo', 200)]).toEqual([MAX_TALKS, true, true]);
+    for (let id = 1; id <= MAX_TALKS; id++) ask('hang', id);
+    expect([handlers.open, ask('echo', 1), ask('echo', 200)]).toEqual([MAX_TALKS, true, true]);
     await settled();
     expect(answers).toEqual([]);
     env.advance(TALK_TIMEOUT_MS);
     expect(handlers.open).toBe(0);
     expect(failures).toHaveLength(MAX_TALKS);
     expect(failures[0]).toMatchObject(['hang', { code: 'request-timeout' }]);
-    for (const id of [0, 200]) ask('echo', id);
+    for (const id of [1, 200]) ask('echo', id);
     await settled();
-    expect(answers).toEqual([Uint8Array.of(0), Uint8Array.of(200)]);
+    expect(answers).toEqual([Uint8Array.of(1), Uint8Array.of(200)]);
     expect([handlers.open, env.timers]).toEqual([0, 0]);
+  });
+
+  it('leaves places to others, whatever number of keys one has', async () => {
+    const { handlers, answers, ask } = talks();
+    handlers.serve('hang', () => new Promise(() => undefined));
+    for (let i = 0; i < MAX_TALKS; i++) ask('hang', 7);
+    expect(handlers.open).toBe(MAX_TALKS_OF_ONE);
+    // All of one address, and then of ten networks.
+    for (let i = 0; i < MAX_TALKS; i++) ask('hang', 100 + i, '66.6.6.6');
+    expect(handlers.open).toBe(MAX_TALKS_OF_ONE + (MAX_TALKS - MAX_TALKS_OF_ONE) / 2);
+    for (let i = 0; i < 10 * MAX_TALKS; i++) ask('hang', 100 + (i % 100), `66.7.${i % 10}.6`);
+    expect(handlers.open).toBeLessThan(MAX_TALKS);
+    ask('echo', 1);
+    await settled();
+    expect(answers).toEqual([Uint8Array.of(1)]);
   });
 
   it('is not heard when it answers, or fails, too late', async () => {

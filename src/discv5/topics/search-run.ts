@@ -26,7 +26,6 @@ export class TopicSearchRun implements TopicRun {
   #isDone = false;
   /** There was no room for requests. */
   #isDue = false;
-  #hasBegun = false;
 
   /** @param count advertisers that are enough @throws PeerlaneError `invalid-argument` */
   constructor(context: TopicContext, topic: Uint8Array, count: number, events: TopicSearchEvents) {
@@ -59,16 +58,7 @@ export class TopicSearchRun implements TopicRun {
     if (this.#isDone) return;
     this.#isPaused = false;
     this.#context.begun(this);
-    this.#begin();
     this.advance();
-  }
-
-  /** Nobody is asked for what this node keeps itself: where few take part, that may be all there is. */
-  #begin(): void {
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
-    const kept = this.#search.kept(this.#context.kept(this.#table.table.topic));
-    if (kept.length > 0) this.#events.found?.(kept);
   }
 
   /** Ends the search, as if nobody were left. */
@@ -90,7 +80,17 @@ export class TopicSearchRun implements TopicRun {
     if (!this.#search.isDone) return;
     if (this.#search.found >= this.#count) this.stop();
     // Where few take part, or few are known, others may be found near the topic, and elsewhere.
-    else if (!this.#table.isLookingUp && !(this.#isFew && this.#table.lookUp())) this.stop();
+    else if (!this.#table.isLookingUp && !(this.#isFew && this.#table.lookUp())) this.#endWithKept();
+  }
+
+  /**
+   * Where few take part, what this node keeps itself may be all there is. It is the last answer: this is the one registrar that whoever
+   * is after the searches of one node can choose.
+   */
+  #endWithKept(): void {
+    const kept = this.#search.kept(this.#context.kept(this.#table.table.topic));
+    if (kept.length > 0) this.#events.found?.(kept);
+    this.stop();
   }
 
   met(nodes: readonly KadNode[]): void {

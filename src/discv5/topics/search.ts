@@ -2,7 +2,7 @@ import { toBareHex } from '../../base/bytes.ts';
 import { checkInteger } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
-import type { NodeRecord } from '../../enr/index.ts';
+import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
 import { type KadNode, NetworkCounts, networksOf, nodeOfRecord, randomBelow } from '../../kad/index.ts';
 import type { TopicNode } from './capability.ts';
 import {
@@ -91,7 +91,11 @@ export class Search {
 
   /** Enough were found, or nobody is left to be asked and no answer is awaited: since the last `next`. */
   get isDone(): boolean {
-    return this.#isEnded || this.#found.size >= this.#target;
+    return this.#isEnded || this.#hasEnough;
+  }
+
+  get #hasEnough(): boolean {
+    return this.#found.size >= this.#target;
   }
 
   /** The registrars that are to be asked now: each is asked once, and at most three at once. */
@@ -141,10 +145,10 @@ export class Search {
     return fresh;
   }
 
-  /** What this node itself keeps is the first answer, and as good as another's. Gives those that are new. */
+  /** What this node itself keeps, as an answer. Gives those that are new. */
   kept(advertisers: readonly KadNode[]): KadNode[] {
     const ofAnswer = new NetworkCounts(NETWORK_ADS_PER_TOPIC);
-    return advertisers.filter((node) => !this.isDone && this.#takes(node, ofAnswer));
+    return advertisers.filter((node) => !this.#hasEnough && this.#takes(node, ofAnswer));
   }
 
   /** A registrar that was asked gave no answer, or none of sense, whatever that means for the table. Whether one was awaited. */
@@ -152,14 +156,21 @@ export class Search {
     return this.#inFlight.delete(toBareHex(id));
   }
 
-  #takes({ id, ip }: KadNode, ofAnswer: NetworkCounts): boolean {
+  #takes({ id, ip, record }: KadNode, ofAnswer: NetworkCounts): boolean {
     const key = toBareHex(id);
     if (key === this.#localKey || this.#found.has(key)) return false;
-    const networks = networksOf(ip);
-    if (networks !== undefined) {
-      const { ofBucket, ofTable } = networks;
-      if (!ofAnswer.hasRoom(ofBucket) || !this.#networks.hasRoom(ofBucket)) return false;
-      if (!this.#wideNetworks.hasRoom(ofTable)) return false;
+    // It has registered from one of its addresses, the registrar knows which: any other may be made up, to dodge what counts for that.
+    const hosts = new Set([
+      ip,
+      ...(record === undefined ? [] : endpointsOfRecord(record).map(({ host }) => host)),
+    ]);
+    const networks = [...hosts].map((host) => networksOf(host)).filter((each) => each !== undefined);
+    const hasRoom = networks.every(
+      ({ ofBucket, ofTable }) =>
+        ofAnswer.hasRoom(ofBucket) && this.#networks.hasRoom(ofBucket) && this.#wideNetworks.hasRoom(ofTable),
+    );
+    if (!hasRoom) return false;
+    for (const { ofBucket, ofTable } of networks) {
       ofAnswer.add(ofBucket);
       this.#networks.add(ofBucket);
       this.#wideNetworks.add(ofTable);

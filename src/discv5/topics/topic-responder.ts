@@ -60,7 +60,7 @@ export class TopicResponder {
     return this.#made;
   }
 
-  /** Advertisers that are kept for others: the first answer to a search of our own. */
+  /** Advertisers that are kept for others: the last answer to a search of our own. */
   advertisers(topic: Uint8Array, now: number, reaches: (ip: string) => boolean): KadNode[] {
     return this.#made?.advertisers(topic, now, reaches) ?? [];
   }

@@ -3,7 +3,6 @@ import type { Env } from '../../base/env.ts';
 import { type PeerlaneError, toPeerlaneError } from '../../base/errors.ts';
 import { setLatest } from '../../base/recent.ts';
 import {
-  CONFLICT,
   encodeAddMapping,
   encodeDeleteMapping,
   encodeGetAddress,
@@ -18,6 +17,8 @@ import {
   ONLY_PERMANENT,
   refused,
   type SoapAnswer,
+  TAKEN,
+  UNSAID,
   type UpnpService,
   type WantedMapping,
 } from '../../nat/index.ts';
@@ -146,19 +147,26 @@ export class UpnpMethod implements NatMethod {
     let { externalPort, lifetime } = wanted;
     let ports = 1;
     let isTakenBack = false;
+    let isForever = false;
     for (;;) {
       const asked = { ...wanted, externalPort };
       const answer = await this.#ask(way, asked, lifetime, signal);
       if (answer.kind === 'done') return { externalPort, lifetime: lifetime || Number.POSITIVE_INFINITY };
-      if (answer.code === ONLY_PERMANENT && lifetime > 0) {
-        lifetime = 0;
-      } else if (answer.code === CONFLICT && !isTakenBack && (await this.#isOurs(way, asked, signal))) {
+      const { code } = answer;
+      const isUnsaid = UNSAID.has(code);
+      const mayBeTaken = TAKEN.has(code) || isUnsaid;
+      if (mayBeTaken && !isTakenBack && (await this.#isOurs(way, asked, signal))) {
         // Some routers renew nothing: another port each time would leave a mapping behind each time.
         isTakenBack = true;
         await this.#delete(way, asked, signal);
-      } else if (answer.code === CONFLICT && ports < MAX_PORTS) {
+      } else if ((code === ONLY_PERMANENT || isUnsaid) && lifetime > 0) {
+        lifetime = 0;
+        isForever = code === ONLY_PERMANENT;
+      } else if (mayBeTaken && ports < MAX_PORTS) {
         ports++;
         externalPort = randomPort(this.#env);
+        // What it has not said it may have meant the port by.
+        if (!isForever) ({ lifetime } = wanted);
       } else {
         throw refused(`the router refuses the mapping by UPnP: ${answer.message}`);
       }

@@ -7,7 +7,8 @@ import { NodeRecord } from '../../../src/enr/index.ts';
 const record = new NodeRecord(EMPTY, 1n, new Uint8Array(64));
 
 function ad(advertiser: string, expiresAt: number, topic = 't'): Ad {
-  return { topic, advertiser, record, address: Uint8Array.of(9, 9, 9, 9), networks: undefined, expiresAt };
+  const place = { address: Uint8Array.of(9, 9, 9, 9), ip: '9.9.9.9', networks: undefined };
+  return { topic, advertiser, record, ...place, expiresAt };
 }
 
 function applicant(advertiser: string, startedAt: number, now: number, cached?: Ad): Applicant {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../../src/base/bytes.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
+import { generateSecretKey } from '../../../src/crypto/index.ts';
 import { Exclusions } from '../../../src/discv5/topics/exclusions.ts';
 import { F_LOOKUP, F_RETURN, K_LOOKUP, SEARCH_ALPHA } from '../../../src/discv5/topics/parameters.ts';
 import { type QueryToSend, Search } from '../../../src/discv5/topics/search.ts';
@@ -72,7 +73,7 @@ describe('a search', () => {
     expect(search.found).toBe(5);
   });
 
-  it('begins with what the node keeps itself: as much as of another, none twice, and of a network no more', () => {
+  it('takes of what the node keeps itself as much as of another, none twice, and of a network no more', () => {
     const { search, answer } = setUp({ 256: 1 }, 10);
     const crowd = Array.from({ length: 4 }, () => topicNode(env, '66.66.66.6'));
     const own = [...advertisers.slice(0, 2), local, ...crowd];
@@ -154,6 +155,24 @@ describe('a search', () => {
 
   it('is for at least one', () => {
     expect(codeOf(() => setUp({}, 0))).toBe('invalid-argument');
+  });
+
+  it('counts an advertiser for all addresses of its record, of which all but one may be made up', () => {
+    const sybils = Array.from({ length: 60 }, (_, i) =>
+      signRecord(generateSecretKey(env), {
+        seq: 1n,
+        entries: { ip: ipOf(9_000 + i), udp: 30303, ip6: `2a0f:1:${(i + 1).toString(16)}::1`, udp6: 30303 },
+      }),
+    );
+    const { search } = setUp({ 256: 16, 255: 16, 254: 16, 253: 16 });
+    let from = 0;
+    for (let sent = search.next(0); sent.length > 0; sent = search.next(0)) {
+      for (const { node } of sent) {
+        search.answered(node.id, { advertisers: sybils.slice(from, from + F_RETURN), auxiliary: [] }, 0);
+        from += 5;
+      }
+    }
+    expect(search.found).toBe(F_LOOKUP / 2);
   });
 
   it('takes half of what it looks for of one IPv6 /32, and a third of one /48, to ask on', () => {

@@ -97,6 +97,27 @@ describe('a topic', () => {
     expect(adsAt(boot)).toBe(1);
   });
 
+  it('is not found where it was brought to before others have been asked', () => {
+    const { network, boot, nodes } = grown(7);
+    const [searcher, sly, ...honest] = nodes;
+    if (searcher === undefined || sly === undefined) throw new Error('there are some');
+    const topic = topicOf(23);
+    // It registers with the searcher alone, and the others with all but that.
+    const isApart = (one: string, other: string): boolean =>
+      (one === sly.endpoint.ip && other !== searcher.endpoint.ip) ||
+      (one === searcher.endpoint.ip && honest.some(({ endpoint }) => endpoint.ip === other));
+    network.loses = ({ from, to }) => isApart(from.ip, to.ip) || isApart(to.ip, from.ip);
+    for (const node of honest.slice(0, 3)) advertise(node, topic);
+    network.env.advance(2 * E);
+    advertise(sly, topic);
+    network.env.advance(MINUTE);
+    expect(adsAt(searcher)).toBe(1);
+    network.loses = () => false;
+    expect(search(network, searcher, topic, 2)).not.toContain(toBareHex(sly.id));
+    expect(search(network, searcher, topic)).toEqual(idsOf([sly, ...honest.slice(0, 3)]));
+    expect(adsAt(boot)).toBe(3);
+  });
+
   it('that a node of the LAN advertises is told within the LAN, and to nobody out in the net', () => {
     const network = new Network();
     const within = (host: number, ...seeds: KadNode[]): SimNode =>

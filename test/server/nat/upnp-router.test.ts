@@ -6,7 +6,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { type Env, systemEnv } from '../../../src/base/env.ts';
 import { VirtualEnv } from '../../../src/base/virtual-env.ts';
 import { bindUdp } from '../../../src/io/udp.ts';
-import { CONFLICT, NO_SUCH_MAPPING, ONLY_PERMANENT } from '../../../src/nat/index.ts';
+import { NO_SUCH_MAPPING, ONLY_PERMANENT } from '../../../src/nat/index.ts';
 import { PortMapper, UNMAP_TIMEOUT_MS } from '../../../src/server/nat/port-mapper.ts';
 import { LATE_MS, UpnpMethod } from '../../../src/server/nat/upnp.ts';
 import { HTTP_TIMEOUT_MS } from '../../../src/server/nat/upnp-router.ts';
@@ -14,6 +14,7 @@ import { rejectionOf } from '../../support/errors.ts';
 import { WANTED } from '../../support/wanted-mapping.ts';
 
 const HERE = '127.0.0.1';
+const CONFLICT = 718;
 const DEVICE = 'urn:schemas-upnp-org:device:InternetGatewayDevice:1';
 const SERVICE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
 const PPP = 'urn:schemas-upnp-org:service:WANPPPConnection:1';
@@ -187,6 +188,26 @@ it('a mapping without an end is asked for when the router makes no others (error
     [false, 0],
   ]);
   expect(router.held).toEqual([externalPort]);
+});
+
+it('another port is tried when another mechanism has the first (error 729), or the router does not say why', async () => {
+  for (const code of [729, 501, 402]) {
+    const router = new UpnpRouter(({ port }) => (port === WANTED.externalPort ? code : undefined));
+    const { externalPort, lifetime } = await (await router.start()).map(WANTED, never);
+    expect([router.held, lifetime]).toEqual([[externalPort], 600]);
+    expect(externalPort).not.toBe(WANTED.externalPort);
+  }
+});
+
+it('a mapping without an end is asked for when the router does not say what is wrong with one that has an end', async () => {
+  for (const code of [501, 402]) {
+    const router = new UpnpRouter(({ lifetime }) => (lifetime === 0 ? undefined : code));
+    const granted = await (await router.start()).map(WANTED, never);
+    expect(granted).toMatchObject({ externalPort: WANTED.externalPort, lifetime: Number.POSITIVE_INFINITY });
+  }
+  const router = new UpnpRouter(() => 501);
+  expect(await rejectionOf((await router.start()).map(WANTED, never))).toBe('nat-refused');
+  expect(router.asked.map(({ lifetime }) => lifetime)).toEqual([600, 0, 600, 0, 600, 0]);
 });
 
 it('a router that refuses either way is not asked for ever', async () => {
@@ -457,7 +478,7 @@ it('of two services a mapping that was not answered is taken back where it was a
 it('a mapping that the first service refuses is asked for from the second', async () => {
   const router = new UpnpRouter();
   router.description = TWO;
-  router.refuses = () => (router.paths.at(-1) === '/ip' ? 501 : undefined);
+  router.refuses = () => (router.paths.at(-1) === '/ip' ? 606 : undefined);
   const method = await router.start();
   await method.map(WANTED, never);
   expect(used(router)).toEqual(['/ip', '/ip', '/ppp', '/ppp']);
