@@ -44,8 +44,11 @@ export function beginHandshake(
   const ephemeralSecret = generateSecretKey({ randomBytes });
   const ephemeralKey = compressPublicKey(publicKeyOf(ephemeralSecret));
   const { initiatorKey, recipientKey } = deriveKeys({
-    ...{ secretKey: ephemeralSecret, publicKey: recipient.publicKey, challengeData },
-    ...{ initiatorId: id, recipientId: recipient.id },
+    secretKey: ephemeralSecret,
+    publicKey: recipient.publicKey,
+    initiatorId: id,
+    recipientId: recipient.id,
+    challengeData,
   });
   return {
     keys: { write: initiatorKey, read: recipientKey },
@@ -74,11 +77,17 @@ export function acceptHandshake(
   const sent = packet.record === undefined ? undefined : recordOf(packet.record, srcId);
   if (sent === 'invalid') return undefined;
   const record = newestRecord(sent, challenge.record);
-  const proof = { signature: idSignature, challengeData, ephemeralKey, recipientId: identity.id };
-  if (record === undefined || !verifyIdentity({ publicKey: record.publicKey, ...proof })) return undefined;
+  if (record === undefined) return undefined;
+  const { publicKey } = record;
+  const recipientId = identity.id;
+  if (!verifyIdentity({ signature: idSignature, publicKey, challengeData, ephemeralKey, recipientId }))
+    return undefined;
   const agreement = {
-    ...{ secretKey: identity.secretKey, publicKey: ephemeralKey, challengeData },
-    ...{ initiatorId: srcId, recipientId: identity.id },
+    secretKey: identity.secretKey,
+    publicKey: ephemeralKey,
+    initiatorId: srcId,
+    recipientId,
+    challengeData,
   };
   const keys = unlessError(() => deriveKeys(agreement), 'invalid-public-key');
   if (keys === undefined) return undefined;
