@@ -80,8 +80,9 @@ export class Session {
     const [latest] = this.#generations;
     if (latest === undefined || !this.isUsable) return undefined;
     const count = latest.written++;
-    const nonce = randomBytes(NONCE_LENGTH);
+    const nonce = new Uint8Array(NONCE_LENGTH);
     for (let i = 0; i < COUNT_LENGTH; i++) nonce[i] = count >>> (8 * (COUNT_LENGTH - 1 - i));
+    nonce.set(randomBytes(NONCE_LENGTH - COUNT_LENGTH), COUNT_LENGTH);
     return { key: latest.write, nonce };
   }
 
