@@ -11,6 +11,7 @@ import { systemEnv } from '../src/base/env.ts';
 import { backend, generateSecretKey, publicKeyOf } from '../src/crypto/index.ts';
 import { decodeMessage, encodeMessage } from '../src/discv5/index.ts';
 import { openMessage, sealMessage, unmask } from '../src/discv5/packet.ts';
+import { Session } from '../src/discv5/sessions.ts';
 import { nodeIdOf, signRecord } from '../src/enr/index.ts';
 import { goEthereumV5 } from './go-ethereum.ts';
 import { rateOfCpu } from './measure.ts';
@@ -23,6 +24,7 @@ const RECORDS = [30310, 30311, 30312].map((udp) =>
 );
 const [srcId, destId] = [srcIdOf(), srcIdOf()];
 const key = systemEnv.randomBytes(16);
+const session = new Session({ write: key, read: key }, undefined, 'us');
 
 /** Packets between two looks at the clock. */
 const BATCH = 500;
@@ -40,10 +42,10 @@ function plaintextOf(kind: Kind): Uint8Array {
   return encodeMessage({ kind, requestId, total: 5, records: RECORDS.map(({ encoded }) => encoded) });
 }
 
-function seal(kind: Kind, count: number): Uint8Array {
-  const nonce = new Uint8Array(12);
-  new DataView(nonce.buffer).setUint32(0, count);
-  nonce.set(systemEnv.randomBytes(8), 4);
+function seal(kind: Kind): Uint8Array {
+  const write = session.nextWrite(systemEnv.randomBytes);
+  if (write === undefined) throw new Error('the key has been used up');
+  const { nonce } = write;
   const maskingIv = systemEnv.randomBytes(16);
   return sealMessage({ destId, srcId, nonce, maskingIv, key, plaintext: plaintextOf(kind) });
 }
@@ -77,8 +79,7 @@ async function rowsOf(
 }
 
 export async function v5Packets(): Promise<BenchRow[]> {
-  let count = 0;
-  return [...(await rowsOf(backend.name, (kind) => seal(kind, count++), open)), await v5Handshake()];
+  return [...(await rowsOf(backend.name, seal, open)), await v5Handshake()];
 }
 
 /** Parts of @chainsafe/discv5 that its package does not export by name. */
@@ -127,7 +128,7 @@ async function chainsafePackets(): Promise<BenchRow[]> {
   for (const kind of KINDS) {
     // What one of the two makes the other must read, or they would not do the same.
     open(encode(kind));
-    read(seal(kind, 0), kind);
+    read(seal(kind), kind);
   }
   return await rowsOf('npm', encode, read);
 }

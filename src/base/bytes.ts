@@ -36,6 +36,16 @@ export function toBareHex(bytes: Uint8Array): string {
   return text;
 }
 
+/** A character for each byte. */
+export function toLatin1(bytes: Uint8Array): string {
+  const { length } = bytes;
+  if (length > SMALL_LENGTH) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
+  small.set(bytes);
+  const text = small.toString('latin1', 0, length);
+  small.fill(0, 0, length);
+  return text;
+}
+
 /** Reads hexadecimal, with or without `0x`. @throws PeerlaneError `invalid-argument` */
 export function fromHex(text: string): Uint8Array {
   const digits = text.startsWith('0x') || text.startsWith('0X') ? text.slice(2) : text;

@@ -1,10 +1,10 @@
 import type { Rate } from './rate-limit.ts';
-import { setLatest } from './recent.ts';
+import { LatestMap } from './recent.ts';
 
 /** What has been taken of late. */
 interface Taken {
-  readonly amount: number;
-  readonly at: number;
+  amount: number;
+  at: number;
 }
 
 /** After so many times the time in which two thirds of it are forgotten, what was taken counts no more. */
@@ -23,14 +23,14 @@ export class FairRate {
   readonly #burst: number;
   /** Milliseconds in which what was taken becomes an e-th of itself. */
   readonly #fadeMs: number;
-  readonly #capacity: number;
-  readonly #owners = new Map<string, Taken>();
-  readonly #groups = new Map<string, Taken>();
+  readonly #owners: LatestMap<Taken>;
+  readonly #groups: LatestMap<Taken>;
 
   constructor({ perSecond, burst }: Rate, capacity: number) {
     this.#burst = burst;
     this.#fadeMs = (burst / perSecond) * 1000;
-    this.#capacity = capacity;
+    this.#owners = new LatestMap(capacity);
+    this.#groups = new LatestMap(capacity);
   }
 
   /** Owners that are remembered. */
@@ -40,7 +40,7 @@ export class FairRate {
 
   /** Whether this owner may take more now. @param now milliseconds */
   hasRoom(owner: string, group: string, now: number): boolean {
-    return this.#taken(this.#owners, owner, now) < this.#burst - this.#taken(this.#groups, group, now);
+    return this.#left(this.#owners.get(owner), now) < this.#burst - this.#left(this.#groups.get(group), now);
   }
 
   /** It has taken so much, which may be more than there was: what something costs is known when it is done. */
@@ -49,22 +49,20 @@ export class FairRate {
     this.#add(this.#groups, group, amount, now);
   }
 
-  #taken(of: ReadonlyMap<string, Taken>, key: string, now: number): number {
-    const taken = of.get(key);
+  /** What still counts of it. */
+  #left(taken: Taken | undefined, now: number): number {
     return taken === undefined ? 0 : taken.amount * Math.exp((taken.at - now) / this.#fadeMs);
   }
 
-  #add(to: Map<string, Taken>, key: string, more: number, now: number): void {
-    const amount = this.#taken(to, key, now) + more;
-    if (!to.has(key)) this.#forget(to, now);
-    setLatest(to, key, { amount, at: now }, this.#capacity);
-  }
-
-  #forget(of: Map<string, Taken>, now: number): void {
-    const since = now - FORGOTTEN_AFTER * this.#fadeMs;
-    for (const [key, { at }] of of) {
-      if (at > since) return;
-      of.delete(key);
+  #add(to: LatestMap<Taken>, key: string, more: number, now: number): void {
+    const taken = to.use(key);
+    if (taken === undefined) {
+      const since = now - FORGOTTEN_AFTER * this.#fadeMs;
+      to.forgetWhile(({ at }) => at <= since);
+      to.set(key, { amount: more, at: now });
+    } else {
+      taken.amount = this.#left(taken, now) + more;
+      taken.at = now;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { setLatest } from '../base/recent.ts';
+import { LatestMap } from './recent.ts';
 
 /** How often something may happen: so many a second on average, and so many at once. */
 export interface Rate {
@@ -17,12 +17,11 @@ interface Bucket {
  */
 export class RateLimit {
   readonly #rate: Rate;
-  readonly #capacity: number;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: LatestMap<Bucket>;
 
   constructor(rate: Rate, capacity: number) {
     this.#rate = rate;
-    this.#capacity = capacity;
+    this.#buckets = new LatestMap(capacity);
   }
 
   get size(): number {
@@ -55,24 +54,17 @@ export class RateLimit {
 
   /** With what there is now, as the one that was used last. */
   #filled(key: string, now: number): Bucket {
-    let bucket = this.#buckets.get(key);
-    if (bucket === undefined) {
-      this.#forgetFull(now);
-      bucket = { tokens: this.#rate.burst, at: now };
-    } else {
-      bucket.tokens = this.#tokens(bucket, now);
-      bucket.at = now;
+    const known = this.#buckets.use(key);
+    if (known !== undefined) {
+      known.tokens = this.#tokens(known, now);
+      known.at = now;
+      return known;
     }
-    setLatest(this.#buckets, key, bucket, this.#capacity);
-    return bucket;
-  }
-
-  #forgetFull(now: number): void {
     const { perSecond, burst } = this.#rate;
     const since = now - (burst * 1000) / perSecond;
-    for (const [key, { at }] of this.#buckets) {
-      if (at > since) return;
-      this.#buckets.delete(key);
-    }
+    this.#buckets.forgetWhile(({ at }) => at <= since);
+    const bucket = { tokens: burst, at: now };
+    this.#buckets.set(key, bucket);
+    return bucket;
   }
 }

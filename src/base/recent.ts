@@ -23,13 +23,110 @@ export function setLatest<K, V>(map: Map<K, V>, key: K, value: V, max: number): 
   forgetOldest(map, max);
 }
 
-/** What is not to be done again for a while: the latest `max` keys, and until when. */
-export class Held {
+/** One entry, and its neighbours in the order of their use. */
+class Place<V> {
+  readonly key: string;
+  value: V;
+  older: Place<V> | undefined;
+  newer: Place<V> | undefined;
+
+  constructor(key: string, value: V) {
+    this.key = key;
+    this.value = value;
+  }
+}
+
+/**
+ * A map of the latest `max` entries, for what is used with each packet: to put an entry of a `Map` at its end leaves a gap where
+ * it was, and whoever wants the oldest has to pass all of them.
+ */
+export class LatestMap<V> {
   readonly #max: number;
-  readonly #until = new Map<string, number>();
+  readonly #places = new Map<string, Place<V>>();
+  #oldest: Place<V> | undefined;
+  #newest: Place<V> | undefined;
 
   constructor(max: number) {
     this.#max = max;
+  }
+
+  get size(): number {
+    return this.#places.size;
+  }
+
+  /** Without any sign of its use. */
+  get(key: string): V | undefined {
+    return this.#places.get(key)?.value;
+  }
+
+  /** The entry stands last from now on, if there is one. */
+  use(key: string): V | undefined {
+    const place = this.#places.get(key);
+    if (place === undefined) return undefined;
+    if (place !== this.#newest) {
+      this.#takeOut(place);
+      this.#putLast(place);
+    }
+    return place.value;
+  }
+
+  /** Puts an entry last, and forgets the oldest if there are too many. */
+  set(key: string, value: V): void {
+    const known = this.#places.get(key);
+    if (known !== undefined) {
+      known.value = value;
+      this.use(key);
+      return;
+    }
+    const place = new Place(key, value);
+    this.#places.set(key, place);
+    this.#putLast(place);
+    if (this.#places.size > this.#max && this.#oldest !== undefined) this.delete(this.#oldest.key);
+  }
+
+  delete(key: string): void {
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    this.#places.delete(key);
+    this.#takeOut(place);
+  }
+
+  /** Forgets the oldest, one after the other, as long as they are over. */
+  forgetWhile(isOver: (value: V) => boolean): void {
+    while (this.#oldest !== undefined && isOver(this.#oldest.value)) this.delete(this.#oldest.key);
+  }
+
+  /** The key of the oldest one that is meant. */
+  oldest(isMeant: (value: V) => boolean): string | undefined {
+    for (let place = this.#oldest; place !== undefined; place = place.newer) {
+      if (isMeant(place.value)) return place.key;
+    }
+    return undefined;
+  }
+
+  #takeOut(place: Place<V>): void {
+    const { older, newer } = place;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+  }
+
+  #putLast(place: Place<V>): void {
+    place.older = this.#newest;
+    place.newer = undefined;
+    if (this.#newest === undefined) this.#oldest = place;
+    else this.#newest.newer = place;
+    this.#newest = place;
+  }
+}
+
+/** What is not to be done again for a while: the latest `max` keys, and until when. */
+export class Held {
+  readonly #until: LatestMap<number>;
+
+  constructor(max: number) {
+    this.#until = new LatestMap(max);
   }
 
   get size(): number {
@@ -46,11 +143,8 @@ export class Held {
   }
 
   hold(key: string, now: number, ms: number): void {
-    for (const [oldest, until] of this.#until) {
-      if (until > now) break;
-      this.#until.delete(oldest);
-    }
-    setLatest(this.#until, key, now + ms, this.#max);
+    this.#until.forgetWhile((until) => until <= now);
+    this.#until.set(key, now + ms);
   }
 
   release(key: string): void {

@@ -1,4 +1,5 @@
 /** WHOAREYOUs that we have sent, and await the handshakes for (discv5-theory.md, "Handshake Steps"). */
+import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { Remote } from './remote.ts';
 
@@ -22,7 +23,7 @@ export interface Challenge {
  */
 export class Challenges {
   /** By node and endpoint, whoever was challenged first at the start. */
-  readonly #of = new Map<string, Challenge>();
+  readonly #of = new LatestMap<Challenge>(MAX_CHALLENGED);
 
   /** Those who are challenged. */
   get size(): number {
@@ -37,16 +38,12 @@ export class Challenges {
 
   /** Whether there is room for one more. Where there is none, others have to run out first. */
   hasRoom(now: number): boolean {
-    for (const [oldest, { until }] of this.#of) {
-      if (until > now) break;
-      this.#of.delete(oldest);
-    }
+    this.#of.forgetWhile(({ until }) => until <= now);
     return this.#of.size < MAX_CHALLENGED;
   }
 
   /** To be called when there is room. */
   add({ key }: Remote, challenge: Challenge): void {
-    this.#of.delete(key);
     this.#of.set(key, challenge);
   }
 

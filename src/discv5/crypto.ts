@@ -1,22 +1,23 @@
 /** What of the cryptography costs most. A simulation of many nodes in one process puts something cheaper in its place. */
-import type { NodeRecord } from '../enr/index.ts';
-import { acceptHandshake, beginHandshake } from './handshake.ts';
-import { KnownRecords } from './known-records.ts';
+import type { Challenge } from './challenges.ts';
+import { type Accepted, acceptHandshake, beginHandshake, type Identity } from './handshake.ts';
+import { KnownRecords, type RecordReader } from './known-records.ts';
+import type { HandshakePacket } from './packet.ts';
 
-/** Reads the records of answers. */
-export interface RecordReader {
-  /** The record of its RLP, which it keeps no view of; `undefined` if it is not valid. */
-  read(encoded: Uint8Array): NodeRecord | undefined;
-}
-
-/** The two sides of a handshake, and the records that others send. */
+/** The two sides of a handshake, and what reads the records of answers. */
 export interface Discv5Crypto {
   readonly begin: typeof beginHandshake;
-  readonly accept: typeof acceptHandshake;
+  accept(identity: Identity, packet: HandshakePacket, challenge: Challenge): Accepted | undefined;
   readonly records: RecordReader;
 }
 
 /** The real one, of one engine. */
 export function discv5Crypto(): Discv5Crypto {
-  return { begin: beginHandshake, accept: acceptHandshake, records: new KnownRecords() };
+  // Apart from the records of answers, which strangers are not to drive out.
+  const shown = new KnownRecords();
+  return {
+    begin: beginHandshake,
+    accept: (identity, packet, challenge) => acceptHandshake(identity, packet, challenge, shown),
+    records: new KnownRecords(),
+  };
 }

@@ -390,7 +390,7 @@ export class Discv5Engine {
     switch (message.kind) {
       case 'ping':
         this.#responder.ping(remote, message);
-        this.#shown.told(remote, record, message.enrSeq);
+        this.#shown.told(sender, message.enrSeq);
         break;
       case 'findNode':
         this.#responder.findNode(remote, message);

@@ -2,10 +2,11 @@
 import { equalBytes } from '../base/bytes.ts';
 import { unlessError } from '../base/errors.ts';
 import { generateSecretKey, publicKeyOf } from '../crypto/index.ts';
-import { compressPublicKey, decodeRecord, type NodeRecord, nodeIdOf } from '../enr/index.ts';
+import { compressPublicKey, type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import { type KadNode, newestRecord } from '../kad/index.ts';
 import type { Challenge } from './challenges.ts';
 import { deriveKeys, signIdentity, verifyIdentity } from './keys.ts';
+import type { RecordReader } from './known-records.ts';
 import { type HandshakePacket, openMessage, type WhoareyouPacket } from './packet.ts';
 import type { DirectedKeys } from './sessions.ts';
 
@@ -44,8 +45,11 @@ export function beginHandshake(
   const ephemeralSecret = generateSecretKey({ randomBytes });
   const ephemeralKey = compressPublicKey(publicKeyOf(ephemeralSecret));
   const { initiatorKey, recipientKey } = deriveKeys({
-    ...{ secretKey: ephemeralSecret, publicKey: recipient.publicKey, challengeData },
-    ...{ initiatorId: id, recipientId: recipient.id },
+    secretKey: ephemeralSecret,
+    publicKey: recipient.publicKey,
+    initiatorId: id,
+    recipientId: recipient.id,
+    challengeData,
   });
   return {
     keys: { write: initiatorKey, read: recipientKey },
@@ -68,17 +72,24 @@ export function acceptHandshake(
   identity: Identity,
   packet: HandshakePacket,
   challenge: Challenge,
+  records: RecordReader,
 ): Accepted | undefined {
   const { idSignature, ephemeralKey, srcId } = packet;
   const { challengeData } = challenge;
-  const sent = packet.record === undefined ? undefined : recordOf(packet.record, srcId);
+  const sent = packet.record === undefined ? undefined : recordOf(packet.record, srcId, records);
   if (sent === 'invalid') return undefined;
   const record = newestRecord(sent, challenge.record);
-  const proof = { signature: idSignature, challengeData, ephemeralKey, recipientId: identity.id };
-  if (record === undefined || !verifyIdentity({ publicKey: record.publicKey, ...proof })) return undefined;
+  if (record === undefined) return undefined;
+  const { publicKey } = record;
+  const recipientId = identity.id;
+  if (!verifyIdentity({ signature: idSignature, publicKey, challengeData, ephemeralKey, recipientId }))
+    return undefined;
   const agreement = {
-    ...{ secretKey: identity.secretKey, publicKey: ephemeralKey, challengeData },
-    ...{ initiatorId: srcId, recipientId: identity.id },
+    secretKey: identity.secretKey,
+    publicKey: ephemeralKey,
+    initiatorId: srcId,
+    recipientId,
+    challengeData,
   };
   const keys = unlessError(() => deriveKeys(agreement), 'invalid-public-key');
   if (keys === undefined) return undefined;
@@ -89,7 +100,7 @@ export function acceptHandshake(
 }
 
 /** A record that came in a handshake packet, which has to be its sender's. */
-function recordOf(encoded: Uint8Array, id: Uint8Array): NodeRecord | 'invalid' {
-  const record = unlessError(() => decodeRecord(encoded), 'invalid-record');
+function recordOf(encoded: Uint8Array, id: Uint8Array, records: RecordReader): NodeRecord | 'invalid' {
+  const record = records.read(encoded);
   return record !== undefined && equalBytes(record.nodeId, id) ? record : 'invalid';
 }

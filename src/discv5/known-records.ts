@@ -9,8 +9,14 @@ export const MAX_KNOWN_RECORDS = 2_048;
 const SIGNATURE_AT = 4;
 const SIGNATURE_END = SIGNATURE_AT + 64;
 
+/** Reads the records of others. */
+export interface RecordReader {
+  /** The record of its RLP, which it keeps no view of; `undefined` if it is not valid. */
+  read(encoded: Uint8Array): NodeRecord | undefined;
+}
+
 /** Records that have been verified, which takes longer than all else that is done with an answer. */
-export class KnownRecords {
+export class KnownRecords implements RecordReader {
   readonly #known = new Map<string, NodeRecord>();
 
   get size(): number {

@@ -180,8 +180,7 @@ export function messageKind(plaintext: Uint8Array): Discv5MessageKind | undefine
  * @throws PeerlaneError `rlp-*` when the data is not what the type asks for
  */
 export function decodeMessage(plaintext: Uint8Array): Message | undefined {
-  const data = plaintext.subarray(1);
-  const read = <T>(codec: Codec<T, never>): T => decodePrefix(codec, data).value;
+  const read = <T>(codec: Codec<T, never>): T => decodePrefix(codec, plaintext, 1).value;
   const kind = messageKind(plaintext);
   switch (kind) {
     case 'ping': {

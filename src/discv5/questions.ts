@@ -10,7 +10,7 @@ import {
   mayRelay,
   nodeOfRecordAt,
 } from '../kad/index.ts';
-import type { RecordReader } from './crypto.ts';
+import type { RecordReader } from './known-records.ts';
 import type { Message } from './messages.ts';
 import type { Question, RequestFailure, Taken } from './requests.ts';
 

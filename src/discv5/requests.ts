@@ -2,7 +2,7 @@
 import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { setLatest } from '../base/recent.ts';
+import { LatestMap } from '../base/recent.ts';
 import { type KadNode, RequestRoom, Silence, type UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
@@ -80,8 +80,8 @@ export class Requests {
   readonly #context: RequestsContext;
   readonly #silence: Silence;
   readonly #lines = new Map<string, Line>();
-  /** By nonce, the oldest first. */
-  readonly #packets = new Map<string, Sent>();
+  /** By nonce. */
+  readonly #packets = new LatestMap<Sent>(MAX_SENT);
   /** Those that wait for a handshake are in it, too. */
   readonly room = new RequestRoom();
 
@@ -163,11 +163,8 @@ export class Requests {
 
   #remember(nonce: string, sent: Sent): void {
     const { now } = this.#context.agenda;
-    for (const [oldest, { until }] of this.#packets) {
-      if (until > now) break;
-      this.#packets.delete(oldest);
-    }
-    setLatest(this.#packets, nonce, sent, MAX_SENT);
+    this.#packets.forgetWhile(({ until }) => until <= now);
+    this.#packets.set(nonce, sent);
   }
 
   #await(line: Line, call: Call, ms: number): void {

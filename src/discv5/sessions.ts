@@ -1,5 +1,5 @@
 /** Session keys, and whose they are (discv5-theory.md, "Session Cache"). */
-import { setLatest } from '../base/recent.ts';
+import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { NetworkCounts, newestRecord } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
@@ -58,7 +58,8 @@ export class Session {
   renew(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator): void {
     const [latest] = this.#generations;
     const isOurs = initiator === 'us';
-    const generation = { ...keys, written: 0, isAwaited: isOurs };
+    const { write, read } = keys;
+    const generation = { write, read, written: 0, isAwaited: isOurs };
     if (latest === undefined) this.#generations = [generation];
     else this.#generations = latest.isAwaited && !isOurs ? [latest, generation] : [generation, latest];
     this.record = record ?? this.record;
@@ -78,8 +79,9 @@ export class Session {
   nextWrite(randomBytes: (length: number) => Uint8Array): { key: Uint8Array; nonce: Uint8Array } | undefined {
     const [latest] = this.#generations;
     if (latest === undefined || !this.isUsable) return undefined;
+    const count = latest.written++;
     const nonce = new Uint8Array(NONCE_LENGTH);
-    new DataView(nonce.buffer).setUint32(0, latest.written++);
+    for (let i = 0; i < COUNT_LENGTH; i++) nonce[i] = count >>> (8 * (COUNT_LENGTH - 1 - i));
     nonce.set(randomBytes(NONCE_LENGTH - COUNT_LENGTH), COUNT_LENGTH);
     return { key: latest.write, nonce };
   }
@@ -105,8 +107,7 @@ interface Kept {
 
 /** Sessions by node and endpoint. */
 export class Sessions {
-  /** The one that was used last at the end. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
   readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
   /** How many there are of each address. */
   readonly #addresses = new Map<string, number>();
@@ -117,9 +118,7 @@ export class Sessions {
 
   /** One that is used from now on. */
   use({ key }: Keyed): Session | undefined {
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) setLatest(this.#kept, key, kept, MAX_SESSIONS);
-    return kept?.session;
+    return this.#kept.use(key)?.session;
   }
 
   /** Without any sign of its use. */
@@ -145,8 +144,9 @@ export class Sessions {
       known.renew(keys, record, initiator);
       return known;
     }
-    if (network !== undefined && !this.#networks.hasRoom(network)) this.#dropOldestOf(network);
-    else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest();
+    if (network !== undefined && !this.#networks.hasRoom(network)) {
+      this.#dropOldest((kept) => kept.network === network);
+    } else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest(() => true);
     const session = new Session(keys, record, initiator);
     this.#kept.set(key, { session, ip, network });
     this.#addresses.set(ip, (this.#addresses.get(ip) ?? 0) + 1);
@@ -164,18 +164,8 @@ export class Sessions {
     if (kept.network !== undefined) this.#networks.remove(kept.network);
   }
 
-  #dropOldest(): void {
-    for (const key of this.#kept.keys()) {
-      this.drop({ key });
-      return;
-    }
-  }
-
-  #dropOldestOf(network: string): void {
-    for (const [key, kept] of this.#kept) {
-      if (kept.network !== network) continue;
-      this.drop({ key });
-      return;
-    }
+  #dropOldest(isMeant: (kept: Kept) => boolean): void {
+    const key = this.#kept.oldest(isMeant);
+    if (key !== undefined) this.drop({ key });
   }
 }

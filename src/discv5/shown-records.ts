@@ -16,12 +16,15 @@ import {
 } from '../kad/index.ts';
 import type { Done } from './questions.ts';
 import type { Remote } from './remote.ts';
+import type { ReceivedMessage } from './wire.ts';
 
 /** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
 const RENEWAL_INTERVAL_MS = 10_000;
 const MAX_RENEWALS = 1_024;
 /** Those who have no place in the table are as many as there are sessions: no more of them are asked at once. */
 export const MAX_STRANGERS_ASKED = 16;
+
+type Teller = Pick<ReceivedMessage, 'remote' | 'record' | 'isNew'>;
 
 export interface ShownRecordsContext {
   readonly agenda: Agenda;
@@ -74,15 +77,16 @@ export class ShownRecords {
    * Somebody says in a session that its record has that number. One that we have not is asked for, of nodes too that had no place
    * in the table: as long as they did not know where they are, or were elsewhere. A node that was taken out of the table, since
    * nobody answered there, is taken in again: a handshake would only come when the session is over.
-   * @param record of the session
+   * @param sender with the record of the session
    */
-  told(remote: Remote, record: NodeRecord | undefined, seq: bigint): void {
+  told({ remote, record, isNew }: Teller, seq: bigint): void {
     const { id, endpoint } = remote;
     const entry = this.#context.table.get(id);
     const known = newestRecord(entry?.record, record);
     const publicKey = entry?.publicKey ?? record?.publicKey;
     if (seq <= (known?.seq ?? -1n)) {
-      if (entry === undefined && record !== undefined) this.#returned(remote, record);
+      // Whoever has just come by a handshake has been met.
+      if (entry === undefined && record !== undefined && !isNew) this.#returned(remote, record);
       return;
     }
     const { ip, port: udpPort } = endpoint;

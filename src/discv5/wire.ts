@@ -131,11 +131,14 @@ export class Wire {
   #newChallenge(remote: Remote, nonce: Uint8Array, now: number): Challenge {
     const { randomBytes, recordOf } = this.#context;
     const record = recordOf(remote.id);
-    const whoareyou = sealWhoareyou({
-      ...{ destId: remote.id, nonce, maskingIv: randomBytes(MASKING_IV_LENGTH) },
-      ...{ idNonce: randomBytes(ID_NONCE_LENGTH), enrSeq: record?.seq ?? 0n },
+    const { packet, challengeData } = sealWhoareyou({
+      destId: remote.id,
+      nonce,
+      maskingIv: randomBytes(MASKING_IV_LENGTH),
+      idNonce: randomBytes(ID_NONCE_LENGTH),
+      enrSeq: record?.seq ?? 0n,
     });
-    const challenge = { ...whoareyou, record, until: now + HANDSHAKE_TIMEOUT_MS };
+    const challenge = { packet, challengeData, record, until: now + HANDSHAKE_TIMEOUT_MS };
     this.#challenges.add(remote, challenge);
     return challenge;
   }
@@ -160,12 +163,11 @@ export class Wire {
     const { identity, randomBytes } = this.#context;
     const write = this.sessions.use(remote)?.nextWrite(randomBytes);
     if (write === undefined) return undefined;
+    const { key, nonce } = write;
     const maskingIv = randomBytes(MASKING_IV_LENGTH);
-    this.#send(
-      sealMessage({ destId: remote.id, srcId: identity.id, maskingIv, ...write, plaintext }),
-      remote,
-    );
-    return write.nonce;
+    const packet = sealMessage({ destId: remote.id, srcId: identity.id, nonce, maskingIv, key, plaintext });
+    this.#send(packet, remote);
+    return nonce;
   }
 
   /**
@@ -195,15 +197,24 @@ export class Wire {
   answer(node: KadNode, remote: Remote, challenge: WhoareyouPacket, plaintext: Uint8Array): void {
     const { identity, crypto, randomBytes, localRecord } = this.#context;
     const record = localRecord();
-    const { keys, ...proof } = crypto.begin(identity, challenge, node, record, randomBytes);
+    const begun = crypto.begin(identity, challenge, node, record, randomBytes);
     const network = originOf(remote.endpoint)?.network;
-    const session = this.sessions.establish(remote, network, keys, node.record, 'us');
+    const session = this.sessions.establish(remote, network, begun.keys, node.record, 'us');
     session.shown = this.#places.of(record);
     const write = session.nextWrite(randomBytes);
     if (write === undefined) return;
-    const maskingIv = randomBytes(MASKING_IV_LENGTH);
-    const fields = { destId: node.id, srcId: identity.id, maskingIv, ...write, plaintext, ...proof };
-    this.#send(sealHandshake(fields), remote);
+    const packet = sealHandshake({
+      destId: node.id,
+      srcId: identity.id,
+      nonce: write.nonce,
+      maskingIv: randomBytes(MASKING_IV_LENGTH),
+      key: write.key,
+      plaintext,
+      idSignature: begun.idSignature,
+      ephemeralKey: begun.ephemeralKey,
+      record: begun.record,
+    });
+    this.#send(packet, remote);
   }
 
   #send(packet: Uint8Array, { endpoint }: Remote): void {

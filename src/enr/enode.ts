@@ -91,8 +91,8 @@ export function endpointsOfRecord(record: NodeRecord): RecordEndpoint[] {
   // enr.md: without tcp6 and udp6, tcp and udp apply to both addresses.
   const { ip, ip6, tcp = 0, udp = 0, tcp6 = tcp, udp6 = udp } = record.entries(ENDPOINT_KEYS);
   const endpoints: (RecordEndpoint & { readonly isGlobal: boolean })[] = [];
-  for (const [text = '', tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
-    const address = parseIp(text);
+  for (const [text, tcpPort, udpPort] of [[ip, tcp, udp] as const, [ip6, tcp6, udp6] as const]) {
+    const address = text === undefined ? undefined : parseIp(text);
     if (address === undefined || !isHostAddress(address)) continue;
     endpoints.push({ host: formatIp(address), tcpPort, udpPort, isGlobal: isGlobal(address) });
   }

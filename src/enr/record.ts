@@ -1,4 +1,5 @@
 /** Ethereum Node Records (EIP-778; enr.md). */
+import { equalBytes, toLatin1 } from '../base/bytes.ts';
 import { checkArray, checkLength, checkUint64, invalidArgument } from '../base/checks.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { COMPACT_SIGNATURE_LENGTH, PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
@@ -7,6 +8,7 @@ import {
   bytes,
   checkWellFormed,
   decode,
+  encode,
   encodeList,
   list,
   type RlpItem,
@@ -23,12 +25,12 @@ const TEXT_PREFIX = 'enr:';
 const MAX_TEXT_LENGTH = TEXT_PREFIX.length + Math.ceil((MAX_RECORD_SIZE * 4) / 3);
 /** The identity scheme. */
 export const SCHEME = 'v4';
+const SCHEME_ITEM = encode(text(32), SCHEME);
 
 /** As many items as fit into the size: one byte is the shortest. */
 const items = list(raw, { min: 2, max: MAX_RECORD_SIZE });
 const signatureCodec = bytes(COMPACT_SIGNATURE_LENGTH);
 const sequence = bigUint(64);
-const schemeName = text(32);
 const compressedKey = bytes(33);
 
 /**
@@ -41,6 +43,7 @@ export class NodeRecord {
   readonly seq: bigint;
   /** 64 bytes. */
   readonly publicKey: Uint8Array;
+  #nodeId: Uint8Array | undefined;
   /**
    * Records come from `decodeRecord`, `parseRecord`, `signRecord` and `LocalRecord`.
    * @throws PeerlaneError `invalid-argument` for what has not the form of these parts; the signature is not looked at
@@ -56,7 +59,8 @@ export class NodeRecord {
 
   /** Keccak-256 of the public key: 32 bytes. */
   get nodeId(): Uint8Array {
-    return nodeIdOf(this.publicKey);
+    this.#nodeId ??= nodeIdOf(this.publicKey);
+    return this.#nodeId;
   }
 
   /** The RLP of the value under each key, in their order; a character of a key is one byte. */
@@ -159,7 +163,7 @@ function verified(encoded: Uint8Array): NodeRecord {
   const seq = decode(sequence, seqItem.encoded);
   const pairs = pairsOf(rest);
   const scheme = pairs.get('id');
-  if (scheme === undefined || decode(schemeName, scheme) !== SCHEME) {
+  if (scheme === undefined || !equalBytes(scheme, SCHEME_ITEM)) {
     throw invalid('the record is not of the identity scheme "v4"');
   }
   const key = pairs.get('secp256k1');
@@ -203,7 +207,7 @@ export function parseRecord(source: string): NodeRecord {
 
 /** A character for each byte: strings then compare as the bytes do. */
 export function keyText(key: Uint8Array): string {
-  return Buffer.from(key).toString('latin1');
+  return toLatin1(key);
 }
 
 /** @throws PeerlaneError `invalid-argument` */

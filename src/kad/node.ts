@@ -48,7 +48,7 @@ export function kadNode({ publicKey, ip, udpPort, tcpPort, record }: KadNodeFiel
   }
   // A node outlives the packet that its key came in.
   const key = record?.publicKey ?? publicKey.slice();
-  return { id: nodeIdOf(key), publicKey: key, ip: address, udpPort, tcpPort, record };
+  return { id: record?.nodeId ?? nodeIdOf(key), publicKey: key, ip: address, udpPort, tcpPort, record };
 }
 
 /**
@@ -63,7 +63,8 @@ export function nodeOfRecord(
 ): KadNode | undefined {
   for (const { host: ip, udpPort, tcpPort } of endpointsOfRecord(record)) {
     if (udpPort === 0) continue;
-    const node = kadNode({ publicKey: record.publicKey, ip, udpPort, tcpPort, record });
+    // What a record names is in the form of `kadNode`.
+    const node = { id: record.nodeId, publicKey: record.publicKey, ip, udpPort, tcpPort, record };
     if (reaches(node)) return node;
   }
   return undefined;
