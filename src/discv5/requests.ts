@@ -12,6 +12,13 @@ import type { Wire } from './wire.ts';
 
 /** How long an answer is awaited, and each further message of one (discv5-wire.md, "UDP Communication"). */
 export const REQUEST_TIMEOUT_MS = 500;
+/**
+ * When a packet without an answer seems to be lost, and is sent once more: in time for the answer to come before the first one's is late,
+ * and after those of most nodes have come.
+ */
+export const REPEAT_AFTER_MS: number = REQUEST_TIMEOUT_MS / 2;
+/** WHOAREYOUs that one call answers: another, where the first answer seems to be lost. */
+const MAX_HANDSHAKES = 2;
 /** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
 const CHALLENGED_FOR_MS = 2_000;
 const MAX_SENT = 2_048;
@@ -27,6 +34,8 @@ export type Taken = 'done' | 'more' | 'refused';
 
 /** What is asked, and what becomes of the answers. */
 export interface Question {
+  /** Whether to take it twice is as good as once. Only then it is sent again where it may have come. */
+  readonly isRepeatable: boolean;
   /** The request, to be given an id. */
   message(requestId: Uint8Array): Message;
   /** A message with that id. */
@@ -51,9 +60,16 @@ interface Call {
   readonly id: string;
   readonly plaintext: Uint8Array;
   sentAt: number;
+  /** When it is sent again, and after that when it is late. */
   timeout: Appointment | undefined;
-  /** A WHOAREYOU has been answered with it. Each call does so once. */
-  hasShaken: boolean;
+  /** It has been in a packet, not only asked for a WHOAREYOU. */
+  hasLeft: boolean;
+  /** It has been sent again, in a session or before there was one; a handshake begins anew. */
+  isRepeated: boolean;
+  /** WHOAREYOUs that have been answered with it. */
+  handshakes: number;
+  /** Packets that count as unanswered. */
+  unanswered: number;
   isAnswered: boolean;
 }
 
@@ -130,7 +146,8 @@ export class Requests {
     this.room.enter();
     return {
       ...{ node, remote: remoteOf(node), question, id: toBareHex(requestId), plaintext },
-      ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
+      ...{ sentAt: 0, timeout: undefined, hasLeft: false, isRepeated: false },
+      ...{ handshakes: 0, unanswered: 0, isAnswered: false },
     };
   }
 
@@ -146,6 +163,7 @@ export class Requests {
     const { remote, plaintext } = call;
     const nonce = wire.writeQuestion(remote, plaintext);
     if (nonce !== undefined) {
+      call.hasLeft = true;
       this.#sent(line, call, nonce);
       return;
     }
@@ -155,26 +173,56 @@ export class Requests {
   }
 
   #sent(line: Line, call: Call, nonce: Uint8Array): void {
-    const { remote, id } = call;
-    line.active.set(id, call);
-    this.#remember(toBareHex(nonce), { remote, id, until: this.#context.agenda.now + CHALLENGED_FOR_MS });
+    line.active.set(call.id, call);
+    call.isRepeated = false;
+    this.#remember(call, nonce);
     this.#await(line, call, REQUEST_TIMEOUT_MS);
   }
 
-  #remember(nonce: string, sent: Sent): void {
+  #remember({ remote, id }: Call, nonce: Uint8Array): void {
     const { now } = this.#context.agenda;
     for (const [oldest, { until }] of this.#packets) {
       if (until > now) break;
       this.#packets.delete(oldest);
     }
-    setLatest(this.#packets, nonce, sent, MAX_SENT);
+    setLatest(this.#packets, toBareHex(nonce), { remote, id, until: now + CHALLENGED_FOR_MS }, MAX_SENT);
   }
 
   #await(line: Line, call: Call, ms: number): void {
     const { agenda } = this.#context;
     call.timeout?.cancel();
     call.sentAt = agenda.now;
-    call.timeout = agenda.in(ms, () => this.#late(line, call));
+    call.timeout = agenda.in(REPEAT_AFTER_MS, () => {
+      call.timeout = agenda.in(ms - REPEAT_AFTER_MS, () => this.#late(line, call));
+      this.#repeat(line, call);
+    });
+  }
+
+  /** Sends again what seems to be lost. Where nobody has answered yet it is one of the few packets that may go there. */
+  #repeat(line: Line, call: Call): void {
+    const { agenda, wire } = this.#context;
+    const { remote, plaintext, question } = call;
+    const isThere = call.handshakes > 0;
+    if (!isThere) this.#count(call);
+    if (!isThere && this.#silence.isKept(remote.endpoint, agenda.now)) return;
+    const isKnock = line.shaking === call && !isThere;
+    if (!isKnock && call.hasLeft && !question.isRepeatable) return;
+    const nonce = isKnock ? wire.knock(remote) : wire.writeQuestion(remote, plaintext);
+    if (nonce === undefined) return;
+    call.isRepeated = true;
+    if (!isKnock) call.hasLeft = true;
+    if (!isThere) this.#count(call);
+    this.#remember(call, nonce);
+  }
+
+  #count(call: Call): void {
+    call.unanswered++;
+    this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
+  }
+
+  #heardOf(call: Call): void {
+    this.#silence.break(call.remote.endpoint, call.unanswered);
+    call.unanswered = 0;
   }
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
@@ -186,10 +234,13 @@ export class Requests {
     if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
-    challenged.hasShaken = true;
-    this.#silence.break(endpoint);
+    this.#heardOf(challenged);
     const call = this.#opening(line, challenged);
-    call.hasShaken = true;
+    for (const one of new Set([challenged, call])) {
+      one.handshakes++;
+      one.isRepeated = false;
+    }
+    call.hasLeft = true;
     // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
     for (const [id, other] of line.active) {
       if (other === call || other.isAnswered) continue;
@@ -231,7 +282,7 @@ export class Requests {
     const taken = call.question.take(message, this.#context.agenda.now - call.sentAt);
     if (taken === 'refused') return false;
     call.isAnswered = true;
-    this.#silence.break(call.remote.endpoint);
+    this.#heardOf(call);
     if (taken === 'done') this.#finish(line, call);
     else this.#awaitMore(line, call);
     return true;
@@ -243,11 +294,7 @@ export class Requests {
   }
 
   #late(line: Line, call: Call): void {
-    if (!call.isAnswered) {
-      // Who has sent a WHOAREYOU is there.
-      if (!call.hasShaken) this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
-      this.#context.silent(call.node);
-    }
+    if (!call.isAnswered) this.#context.silent(call.node);
     if (line.shaking === call) this.#fail(line, call);
     else this.#finish(line, call);
   }
@@ -258,7 +305,7 @@ export class Requests {
     line.waiting.clear();
     line.shaking = undefined;
     // The other side may not have taken up what we answered with.
-    if (call.hasShaken) this.#context.wire.sessions.drop(call.remote);
+    if (call.handshakes > 0) this.#context.wire.sessions.drop(call.remote);
     for (const other of [call, ...waiting]) this.#finish(line, other, failure);
   }
 
@@ -274,9 +321,14 @@ export class Requests {
   }
 }
 
-/** The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one. */
+/**
+ * The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one; the same again
+ * when it has been repeated in vain, as then the other side may have missed the handshake.
+ */
 function shakenFor(line: Line, id: string): Call | undefined {
-  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id);
-  const chosen = challenged ?? line.shaking;
-  return chosen === undefined || chosen.hasShaken ? undefined : chosen;
+  const { shaking } = line;
+  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id) ?? shaking;
+  if (challenged?.handshakes === 0) return challenged;
+  const mayRepeat = shaking?.isRepeated === true && shaking.handshakes < MAX_HANDSHAKES;
+  return mayRepeat ? shaking : undefined;
 }
