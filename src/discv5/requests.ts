@@ -17,6 +17,8 @@ export const REQUEST_TIMEOUT_MS = 500;
  * and after those of most nodes have come.
  */
 export const REPEAT_AFTER_MS: number = REQUEST_TIMEOUT_MS / 2;
+/** Of the time to a WHOAREYOU, where that is longer: the answer to a handshake takes as long, and longer for who has to check it. */
+const HANDSHAKE_SHARE = 1.5;
 /** WHOAREYOUs that one call answers: another, where the first answer seems to be lost. */
 const MAX_HANDSHAKES = 2;
 /** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
@@ -188,12 +190,12 @@ export class Requests {
     setLatest(this.#packets, toBareHex(nonce), { remote, id, until: now + CHALLENGED_FOR_MS }, MAX_SENT);
   }
 
-  #await(line: Line, call: Call, ms: number): void {
+  #await(line: Line, call: Call, ms: number, repeatMs: number = REPEAT_AFTER_MS): void {
     const { agenda } = this.#context;
     call.timeout?.cancel();
     call.sentAt = agenda.now;
-    call.timeout = agenda.in(REPEAT_AFTER_MS, () => {
-      call.timeout = agenda.in(ms - REPEAT_AFTER_MS, () => this.#late(line, call));
+    call.timeout = agenda.in(repeatMs, () => {
+      call.timeout = agenda.in(ms - repeatMs, () => this.#late(line, call));
       this.#repeat(line, call);
     });
   }
@@ -235,6 +237,9 @@ export class Requests {
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
     this.#heardOf(challenged);
+    // Not sooner than the WHOAREYOU that a first packet may still bring when it was sent twice.
+    const wanted = HANDSHAKE_SHARE * (this.#context.agenda.now - challenged.sentAt);
+    const repeatMs = Math.max(REPEAT_AFTER_MS, Math.min(wanted, HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS));
     const call = this.#opening(line, challenged);
     for (const one of new Set([challenged, call])) {
       one.handshakes++;
@@ -251,7 +256,7 @@ export class Requests {
     line.waiting.delete(call);
     line.active.set(call.id, call);
     line.shaking = call;
-    this.#await(line, call, HANDSHAKE_TIMEOUT_MS);
+    this.#await(line, call, HANDSHAKE_TIMEOUT_MS, repeatMs);
     try {
       this.#context.wire.answer(call.node, call.remote, challenge, call.plaintext);
     } catch (error) {
