@@ -2,12 +2,12 @@
 import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { setLatest } from '../base/recent.ts';
 import { type KadNode, RequestRoom, Silence, type UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
 import { MAX_FIRST_SIZE, MAX_PLAINTEXT_SIZE, type WhoareyouPacket } from './packet.ts';
 import { type Remote, remoteOf } from './remote.ts';
+import { SentPackets } from './sent-packets.ts';
 import type { Wire } from './wire.ts';
 
 /** How long an answer is awaited, and each further message of one (discv5-wire.md, "UDP Communication"). */
@@ -21,9 +21,6 @@ export const REPEAT_AFTER_MS: number = REQUEST_TIMEOUT_MS / 2;
 const HANDSHAKE_SHARE = 1.5;
 /** WHOAREYOUs that one call answers: another, where the first answer seems to be lost. */
 const MAX_HANDSHAKES = 2;
-/** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
-const CHALLENGED_FOR_MS = 2_000;
-const MAX_SENT = 2_048;
 
 /**
  * Nothing was sent to where nobody answers, or the error says what is wrong with the node or its answer; `undefined`: no answer in
@@ -44,14 +41,6 @@ export interface Question {
   take(answer: Message, rtt: number): Taken;
   /** No more will come: after `done`, or too late, or for another reason. */
   ended(failure?: RequestFailure): void;
-}
-
-/** A packet of ours that a WHOAREYOU may name. It may name that of a request that nobody waits for any more. */
-interface Sent {
-  readonly remote: Remote;
-  /** Of the call, as text. */
-  readonly id: string;
-  readonly until: number;
 }
 
 interface Call {
@@ -98,8 +87,7 @@ export class Requests {
   readonly #context: RequestsContext;
   readonly #silence: Silence;
   readonly #lines = new Map<string, Line>();
-  /** By nonce, the oldest first. */
-  readonly #packets = new Map<string, Sent>();
+  readonly #packets = new SentPackets();
   /** Those that wait for a handshake are in it, too. */
   readonly room = new RequestRoom();
 
@@ -177,17 +165,8 @@ export class Requests {
   #sent(line: Line, call: Call, nonce: Uint8Array): void {
     line.active.set(call.id, call);
     call.isRepeated = false;
-    this.#remember(call, nonce);
+    this.#packets.add(nonce, call, this.#context.agenda.now);
     this.#await(line, call, REQUEST_TIMEOUT_MS);
-  }
-
-  #remember({ remote, id }: Call, nonce: Uint8Array): void {
-    const { now } = this.#context.agenda;
-    for (const [oldest, { until }] of this.#packets) {
-      if (until > now) break;
-      this.#packets.delete(oldest);
-    }
-    setLatest(this.#packets, toBareHex(nonce), { remote, id, until: now + CHALLENGED_FOR_MS }, MAX_SENT);
   }
 
   #await(line: Line, call: Call, ms: number, repeatMs: number = REPEAT_AFTER_MS): void {
@@ -214,7 +193,7 @@ export class Requests {
     call.isRepeated = true;
     if (!isKnock) call.hasLeft = true;
     if (!isThere) this.#count(call);
-    this.#remember(call, nonce);
+    this.#packets.add(nonce, call, agenda.now);
   }
 
   #count(call: Call): void {
@@ -229,8 +208,9 @@ export class Requests {
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
   challenged({ ip, port }: UdpEndpoint, challenge: WhoareyouPacket): boolean {
-    const sent = this.#packets.get(toBareHex(challenge.nonce));
-    if (sent === undefined || sent.until <= this.#context.agenda.now) return false;
+    const { now } = this.#context.agenda;
+    const sent = this.#packets.get(challenge.nonce, now);
+    if (sent === undefined) return false;
     const { endpoint, key } = sent.remote;
     const line = this.#lines.get(key);
     if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
@@ -238,7 +218,7 @@ export class Requests {
     if (challenged === undefined) return false;
     this.#heardOf(challenged);
     // Not sooner than the WHOAREYOU that a first packet may still bring when it was sent twice.
-    const wanted = HANDSHAKE_SHARE * (this.#context.agenda.now - challenged.sentAt);
+    const wanted = HANDSHAKE_SHARE * (now - challenged.sentAt);
     const repeatMs = Math.max(REPEAT_AFTER_MS, Math.min(wanted, HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS));
     const call = this.#opening(line, challenged);
     for (const one of new Set([challenged, call])) {
