@@ -212,8 +212,11 @@ export class Requests {
     const sent = this.#packets.get(challenge.nonce, now);
     if (sent === undefined) return false;
     const { endpoint, key } = sent.remote;
+    if (endpoint.ip !== ip || endpoint.port !== port) return false;
+    // Who answers when nobody waits any more is there all the same.
+    this.#silence.break(endpoint);
     const line = this.#lines.get(key);
-    if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
+    if (line === undefined) return false;
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
     this.#heardOf(challenged);

@@ -226,6 +226,16 @@ describe('where nobody answers', () => {
     expect(toB()).toHaveLength(10 + MAX_UNANSWERED / 2);
   });
 
+  it('but late, somebody is all the same', () => {
+    const { network, a, b } = pair();
+    network.delayMs = 400;
+    for (let i = 0; i < MAX_UNANSWERED; i++) {
+      const ping = a.ping(b.node);
+      network.env.advance(2_000);
+      expect([ping.isDone, ping.result, a.engine.sizes().silent]).toEqual([true, undefined, 0]);
+    }
+  });
+
   it('many at once are asked once each, and few of them again', () => {
     const network = new Network({ log: true });
     const node = new SimNode(network);
