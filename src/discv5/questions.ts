@@ -30,13 +30,14 @@ export interface Discv5Ping {
   readonly enrSeq: bigint;
   /** The endpoint at which the node sees us; `undefined` for what is no address. */
   readonly seenAs: { readonly ip: string | undefined; readonly udpPort: number };
-  /** Milliseconds from the packet that was answered to the Pong. */
+  /** Milliseconds from the first packet that may be answered to the Pong: more where that got lost, and it was sent again. */
   readonly rtt: number;
 }
 
 export function pingQuestion(enrSeq: () => bigint, done: Done<Discv5Ping>): Question {
   let result: Discv5Ping | undefined;
   return {
+    isRepeatable: true,
     message: (requestId) => ({ kind: 'ping', requestId, enrSeq: enrSeq() }),
     take(answer, rtt) {
       if (answer.kind !== 'pong') return 'refused';
@@ -50,6 +51,8 @@ export function pingQuestion(enrSeq: () => bigint, done: Done<Discv5Ping>): Ques
 export function talkQuestion(protocol: Uint8Array, request: Uint8Array, done: Done<Uint8Array>): Question {
   let result: Uint8Array | undefined;
   return {
+    // What its handler does is its own affair.
+    isRepeatable: false,
     message: (requestId) => ({ kind: 'talkRequest', requestId, protocol, request }),
     take(answer) {
       if (answer.kind !== 'talkResponse') return 'refused';
@@ -143,6 +146,7 @@ export function findNodeQuestion(
   const { id } = asked.node;
   const answer = new Answer(asked.known, (record) => distances.includes(logDistance(id, record.nodeId)));
   return {
+    isRepeatable: true,
     message: (requestId) => ({ kind: 'findNode', requestId, distances }),
     take: (message) => collect(answer, message),
     ended: (failure) => done(answer.isBegun ? answer.records : undefined, failure),

@@ -2,19 +2,25 @@
 import type { Agenda, Appointment } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
-import { LatestMap } from '../base/recent.ts';
 import { type KadNode, RequestRoom, Silence, type UdpEndpoint } from '../kad/index.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './challenges.ts';
 import { encodeMessage, MAX_REQUEST_ID_LENGTH, type Message } from './messages.ts';
 import { MAX_FIRST_SIZE, MAX_PLAINTEXT_SIZE, type WhoareyouPacket } from './packet.ts';
 import { type Remote, remoteOf } from './remote.ts';
+import { SentPackets } from './sent-packets.ts';
 import type { Wire } from './wire.ts';
 
 /** How long an answer is awaited, and each further message of one (discv5-wire.md, "UDP Communication"). */
 export const REQUEST_TIMEOUT_MS = 500;
-/** How long a WHOAREYOU may come after the packet that it names, and how many packets are remembered for that. */
-const CHALLENGED_FOR_MS = 2_000;
-const MAX_SENT = 2_048;
+/**
+ * When a packet without an answer seems to be lost, and is sent once more: in time for the answer to come before the first one's is late,
+ * and after those of most nodes have come.
+ */
+export const REPEAT_AFTER_MS: number = REQUEST_TIMEOUT_MS / 2;
+/** Of the time to a WHOAREYOU, where that is longer: the answer to a handshake takes as long, and longer for who has to check it. */
+const HANDSHAKE_SHARE = 1.5;
+/** WHOAREYOUs that one call answers: another, where the first answer seems to be lost. */
+const MAX_HANDSHAKES = 2;
 
 /**
  * Nothing was sent to where nobody answers, or the error says what is wrong with the node or its answer; `undefined`: no answer in
@@ -27,20 +33,14 @@ export type Taken = 'done' | 'more' | 'refused';
 
 /** What is asked, and what becomes of the answers. */
 export interface Question {
+  /** Whether to take it twice is as good as once. Only then it is sent again where it may have come. */
+  readonly isRepeatable: boolean;
   /** The request, to be given an id. */
   message(requestId: Uint8Array): Message;
   /** A message with that id. */
   take(answer: Message, rtt: number): Taken;
   /** No more will come: after `done`, or too late, or for another reason. */
   ended(failure?: RequestFailure): void;
-}
-
-/** A packet of ours that a WHOAREYOU may name. It may name that of a request that nobody waits for any more. */
-interface Sent {
-  readonly remote: Remote;
-  /** Of the call, as text. */
-  readonly id: string;
-  readonly until: number;
 }
 
 interface Call {
@@ -51,9 +51,16 @@ interface Call {
   readonly id: string;
   readonly plaintext: Uint8Array;
   sentAt: number;
+  /** When it is sent again, and after that when it is late. */
   timeout: Appointment | undefined;
-  /** A WHOAREYOU has been answered with it. Each call does so once. */
-  hasShaken: boolean;
+  /** It has been in a packet, not only asked for a WHOAREYOU. */
+  hasLeft: boolean;
+  /** It has been sent again, in a session or before there was one; a handshake begins anew. */
+  isRepeated: boolean;
+  /** WHOAREYOUs that have been answered with it. */
+  handshakes: number;
+  /** Packets that count as unanswered. */
+  unanswered: number;
   isAnswered: boolean;
 }
 
@@ -80,8 +87,7 @@ export class Requests {
   readonly #context: RequestsContext;
   readonly #silence: Silence;
   readonly #lines = new Map<string, Line>();
-  /** By nonce. */
-  readonly #packets = new LatestMap<Sent>(MAX_SENT);
+  readonly #packets = new SentPackets();
   /** Those that wait for a handshake are in it, too. */
   readonly room = new RequestRoom();
 
@@ -130,7 +136,8 @@ export class Requests {
     this.room.enter();
     return {
       ...{ node, remote: remoteOf(node), question, id: toBareHex(requestId), plaintext },
-      ...{ sentAt: 0, timeout: undefined, hasShaken: false, isAnswered: false },
+      ...{ sentAt: 0, timeout: undefined, hasLeft: false, isRepeated: false },
+      ...{ handshakes: 0, unanswered: 0, isAnswered: false },
     };
   }
 
@@ -146,6 +153,7 @@ export class Requests {
     const { remote, plaintext } = call;
     const nonce = wire.writeQuestion(remote, plaintext);
     if (nonce !== undefined) {
+      call.hasLeft = true;
       this.#sent(line, call, nonce);
       return;
     }
@@ -155,38 +163,72 @@ export class Requests {
   }
 
   #sent(line: Line, call: Call, nonce: Uint8Array): void {
-    const { remote, id } = call;
-    line.active.set(id, call);
-    this.#remember(toBareHex(nonce), { remote, id, until: this.#context.agenda.now + CHALLENGED_FOR_MS });
+    line.active.set(call.id, call);
+    call.isRepeated = false;
+    this.#packets.add(nonce, call, this.#context.agenda.now);
     this.#await(line, call, REQUEST_TIMEOUT_MS);
   }
 
-  #remember(nonce: string, sent: Sent): void {
-    const { now } = this.#context.agenda;
-    this.#packets.forgetWhile(({ until }) => until <= now);
-    this.#packets.set(nonce, sent);
-  }
-
-  #await(line: Line, call: Call, ms: number): void {
+  #await(line: Line, call: Call, ms: number, repeatMs: number = REPEAT_AFTER_MS): void {
     const { agenda } = this.#context;
     call.timeout?.cancel();
     call.sentAt = agenda.now;
-    call.timeout = agenda.in(ms, () => this.#late(line, call));
+    call.timeout = agenda.in(repeatMs, () => {
+      call.timeout = agenda.in(ms - repeatMs, () => this.#late(line, call));
+      this.#repeat(line, call);
+    });
+  }
+
+  /** Sends again what seems to be lost. Where nobody has answered yet it is one of the few packets that may go there. */
+  #repeat(line: Line, call: Call): void {
+    const { agenda, wire } = this.#context;
+    const { remote, plaintext, question } = call;
+    const isThere = call.handshakes > 0;
+    if (!isThere) this.#count(call);
+    if (!isThere && this.#silence.isKept(remote.endpoint, agenda.now)) return;
+    const isKnock = line.shaking === call && !isThere;
+    if (!isKnock && call.hasLeft && !question.isRepeatable) return;
+    const nonce = isKnock ? wire.knock(remote) : wire.writeQuestion(remote, plaintext);
+    if (nonce === undefined) return;
+    call.isRepeated = true;
+    if (!isKnock) call.hasLeft = true;
+    if (!isThere) this.#count(call);
+    this.#packets.add(nonce, call, agenda.now);
+  }
+
+  #count(call: Call): void {
+    call.unanswered++;
+    this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
+  }
+
+  #heardOf(call: Call): void {
+    this.#silence.break(call.remote.endpoint, call.unanswered);
+    call.unanswered = 0;
   }
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
   challenged({ ip, port }: UdpEndpoint, challenge: WhoareyouPacket): boolean {
-    const sent = this.#packets.get(toBareHex(challenge.nonce));
-    if (sent === undefined || sent.until <= this.#context.agenda.now) return false;
+    const { now } = this.#context.agenda;
+    const sent = this.#packets.get(challenge.nonce, now);
+    if (sent === undefined) return false;
     const { endpoint, key } = sent.remote;
+    if (endpoint.ip !== ip || endpoint.port !== port) return false;
+    // Who answers when nobody waits any more is there all the same.
+    this.#silence.break(endpoint);
     const line = this.#lines.get(key);
-    if (line === undefined || endpoint.ip !== ip || endpoint.port !== port) return false;
+    if (line === undefined) return false;
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
-    challenged.hasShaken = true;
-    this.#silence.break(endpoint);
+    this.#heardOf(challenged);
+    // Not sooner than the WHOAREYOU that a first packet may still bring when it was sent twice.
+    const wanted = HANDSHAKE_SHARE * (now - challenged.sentAt);
+    const repeatMs = Math.max(REPEAT_AFTER_MS, Math.min(wanted, HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS));
     const call = this.#opening(line, challenged);
-    call.hasShaken = true;
+    for (const one of new Set([challenged, call])) {
+      one.handshakes++;
+      one.isRepeated = false;
+    }
+    call.hasLeft = true;
     // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
     for (const [id, other] of line.active) {
       if (other === call || other.isAnswered) continue;
@@ -197,7 +239,7 @@ export class Requests {
     line.waiting.delete(call);
     line.active.set(call.id, call);
     line.shaking = call;
-    this.#await(line, call, HANDSHAKE_TIMEOUT_MS);
+    this.#await(line, call, HANDSHAKE_TIMEOUT_MS, repeatMs);
     try {
       this.#context.wire.answer(call.node, call.remote, challenge, call.plaintext);
     } catch (error) {
@@ -228,7 +270,7 @@ export class Requests {
     const taken = call.question.take(message, this.#context.agenda.now - call.sentAt);
     if (taken === 'refused') return false;
     call.isAnswered = true;
-    this.#silence.break(call.remote.endpoint);
+    this.#heardOf(call);
     if (taken === 'done') this.#finish(line, call);
     else this.#awaitMore(line, call);
     return true;
@@ -240,11 +282,7 @@ export class Requests {
   }
 
   #late(line: Line, call: Call): void {
-    if (!call.isAnswered) {
-      // Who has sent a WHOAREYOU is there.
-      if (!call.hasShaken) this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
-      this.#context.silent(call.node);
-    }
+    if (!call.isAnswered) this.#context.silent(call.node);
     if (line.shaking === call) this.#fail(line, call);
     else this.#finish(line, call);
   }
@@ -255,7 +293,7 @@ export class Requests {
     line.waiting.clear();
     line.shaking = undefined;
     // The other side may not have taken up what we answered with.
-    if (call.hasShaken) this.#context.wire.sessions.drop(call.remote);
+    if (call.handshakes > 0) this.#context.wire.sessions.drop(call.remote);
     for (const other of [call, ...waiting]) this.#finish(line, other, failure);
   }
 
@@ -271,9 +309,14 @@ export class Requests {
   }
 }
 
-/** The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one. */
+/**
+ * The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one; the same again
+ * when it has been repeated in vain, as then the other side may have missed the handshake.
+ */
 function shakenFor(line: Line, id: string): Call | undefined {
-  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id);
-  const chosen = challenged ?? line.shaking;
-  return chosen === undefined || chosen.hasShaken ? undefined : chosen;
+  const { shaking } = line;
+  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id) ?? shaking;
+  if (challenged?.handshakes === 0) return challenged;
+  const mayRepeat = shaking?.isRepeated === true && shaking.handshakes < MAX_HANDSHAKES;
+  return mayRepeat ? shaking : undefined;
 }

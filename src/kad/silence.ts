@@ -51,15 +51,19 @@ export class Silence {
     }
   }
 
-  /** Somebody has answered there. */
-  break(endpoint: UdpEndpoint): void {
+  /** Somebody has answered there, after so many packets that were added meanwhile. */
+  break(endpoint: UdpEndpoint, packets = 0): void {
     if (this.#silent.size === 0) return;
     const { ip } = endpoint;
     this.#silent.delete(endpointKey(endpoint));
     const site = siteOf(endpoint);
     if (site !== ip) this.#silent.delete(site);
     // It says little of other endpoints: the many that somebody else may have named stay counted.
-    if ((this.#silent.get(ip)?.packets ?? 0) <= MAX_UNANSWERED) this.#silent.delete(ip);
+    const ofAll = this.#silent.get(ip);
+    if (ofAll === undefined) return;
+    const left = ofAll.packets - packets;
+    if (left <= MAX_UNANSWERED) this.#silent.delete(ip);
+    else this.#silent.set(ip, { ...ofAll, packets: left });
   }
 
   /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */

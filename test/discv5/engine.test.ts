@@ -105,17 +105,6 @@ describe('a session', () => {
     expect(a.engine.sizes()).toMatchObject({ requests: 0, sessions: 0 });
   });
 
-  it('a lost handshake packet costs one request, not the next', () => {
-    const { network, a, b } = pair();
-    let packets = 0;
-    network.loses = ({ to }) => to.ip === b.endpoint.ip && ++packets === 2;
-    const first = a.ping(b.node);
-    network.env.advance(3_000);
-    const second = a.ping(b.node);
-    network.env.advance(3_000);
-    expect([first.isDone, first.result, second.result !== undefined]).toEqual([true, undefined, true]);
-  });
-
   it('whoever asks again at once, when a first packet was lost, is answered, and the others who do so too', () => {
     const { network, a, b } = pair();
     let isLost = true;

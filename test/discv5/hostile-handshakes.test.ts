@@ -22,9 +22,10 @@ function claim(network: Network, node: SimNode, puppet: Puppet, { id, signer, re
   const { env } = network;
   const fields = { destId: node.id, srcId: id, nonce: env.randomBytes(12), maskingIv: env.randomBytes(16) };
   puppet.send(node, randomMessage({ ...fields, random: env.randomBytes(20) }));
-  const challenge = unmask(puppet.received.at(-1) ?? new Uint8Array(), id);
-  if (challenge === undefined || challenge === 'malformed' || challenge.kind !== 'whoareyou')
-    throw new Error('no WHOAREYOU');
+  const challenge = puppet.received
+    .map((packet) => unmask(packet, id))
+    .findLast((packet) => typeof packet === 'object' && packet.kind === 'whoareyou');
+  if (typeof challenge !== 'object' || challenge.kind !== 'whoareyou') throw new Error('no WHOAREYOU');
   puppet.challenges.push(challenge);
   const { challengeData } = challenge;
   const ephemeral = generateSecretKey(env);

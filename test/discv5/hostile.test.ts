@@ -1,6 +1,7 @@
 /** Packets with valid masking of somebody who keeps to nothing else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
 import {
   DEFAULT_DISCV5_LIMITS,
   encodeMessage,
@@ -67,9 +68,10 @@ describe('messages', () => {
       puppet.say(node, encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1), enrSeq: seq }));
     }
     const asked = puppet.messages().filter((one) => one.kind === 'findNode' && one.distances[0] === 0);
-    // `say` takes a tenth of a second each.
-    expect(asked.length).toBeGreaterThan(0);
-    expect(asked.length).toBeLessThanOrEqual(2);
+    // `say` takes a tenth of a second each. Nobody answers, so that each question comes twice.
+    const questions = new Set(asked.map(({ requestId }) => toBareHex(requestId)));
+    expect(questions.size).toBeGreaterThan(0);
+    expect(questions.size).toBeLessThanOrEqual(2);
     const ping = node.ping(other.node);
     network.env.advance(1_000);
     expect(ping.result).toBeDefined();

@@ -76,6 +76,23 @@ describe('an address that others name', () => {
     expect(sent()).toBeLessThanOrEqual(MAX_UNANSWERED_OF_KNOWN);
   });
 
+  it('gets no fewer for answers of a node there that come late: after a question was sent twice', () => {
+    const { network, node, named, name, sent } = setUp();
+    const friend = new SimNode(network, { endpoint: { ip: VICTIM, port: KNOWN_PORT } });
+    friend.ping(node.node);
+    network.env.advance(500);
+    name(20, 20_000);
+    network.delayMs = 150;
+    for (let i = 0; i < MAX_UNANSWERED_OF_KNOWN; i++) {
+      const ping = node.ping(friend.node);
+      network.env.advance(1_000);
+      expect(ping.result).toBeDefined();
+    }
+    const before = sent();
+    node.findNode(named(), [0]);
+    expect(sent()).toBe(before + 1);
+  });
+
   it('is asked all the same when the user says so, and when a node there has a session', () => {
     const { network, node, named, name, sent } = setUp();
     const friend = new SimNode(network, { endpoint: { ip: VICTIM, port: KNOWN_PORT } });

@@ -78,6 +78,8 @@ export function registrationQuestion(
     return auxiliary.isComplete ? 'done' : 'more';
   };
   return {
+    // A registrar that has let us in says so again, and another ticket is as good as the first.
+    isRepeatable: true,
     message: (requestId) => ({
       ...{ kind: 'regTopic', requestId, topic, record: record().encoded, ticket, distances },
     }),
@@ -113,6 +115,7 @@ export function queryQuestion(
     auxiliary: auxiliary.nodes,
   });
   return {
+    isRepeatable: true,
     message: (requestId) => ({ kind: 'topicQuery', requestId, topic, distances }),
     take,
     ended: (failure) => done(auxiliary.isBegun ? found() : undefined, failure),

@@ -77,6 +77,32 @@ describe('an advertiser', () => {
     expect(registrar.query(topicOf(0), E + 2)).toEqual([]);
   });
 
+  it('gains and loses nothing by requests that come twice', () => {
+    const TWICE = 250;
+    const admittedAfter = (isTwice: boolean): number => {
+      const { env, ask, admit } = setUp();
+      for (let i = 0; i < 3; i++) admit(topicNode(env, `9.9.${i}.9`), i * 1_000);
+      const node = topicNode(env, '8.8.8.8');
+      let [now, ticket] = [10_000, EMPTY];
+      for (let tries = 0; tries < 100; tries++) {
+        const first = ask(node, now, { ticket });
+        if (isTwice) now += TWICE;
+        const outcome = isTwice ? ask(node, now, { ticket }) : first;
+        if (first.kind === 'admitted') {
+          expect(outcome).toEqual({ kind: 'admitted', lifetimeMs: isTwice ? E - TWICE : E });
+          return now;
+        }
+        if (outcome.kind !== 'wait') throw new Error(`first ${first.kind}, then ${outcome.kind}`);
+        ({ ticket } = outcome);
+        now += outcome.waitMs;
+      }
+      throw new Error('it was never let in');
+    };
+    const [once, twice] = [admittedAfter(false), admittedAfter(true)];
+    expect(once).toBeGreaterThan(20_000);
+    expect(Math.abs(twice - once)).toBeLessThan(10 * TWICE);
+  });
+
   it('renews when a tenth of the time is over, and before says how much is left', () => {
     const { env, ask, wait } = setUp();
     const node = topicNode(env, '9.9.9.9');
