@@ -6,7 +6,7 @@ import type { UdpEndpoint } from './address.ts';
 import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
-import { type Networks, networksOf } from './ip-limits.ts';
+import { countedFor, type Networks } from './ip-limits.ts';
 import { isAt, type KadNode, sameEndpoint } from './node.ts';
 import {
   CheckList,
@@ -87,7 +87,15 @@ export class Table {
    * higher sequence number, whose endpoint it has.
    */
   addFound(node: KadNode, now: number): AddOutcome {
-    return this.#add(node, false, now);
+    return this.#add(node, HEARSAY, now);
+  }
+
+  /**
+   * As `addFound`, of a node that has written to us from `from`, an address in canonical text, and says itself that it is elsewhere.
+   * Until it has answered there it counts for the networks of both, pushes nobody out, and waits behind the others.
+   */
+  addElsewhere(node: KadNode, from: string, now: number): AddOutcome {
+    return this.#add(node, { isProven: false, from }, now);
   }
 
   /**
@@ -95,7 +103,7 @@ export class Table {
    * recently seen, and is taken at its word about a new endpoint, whatever its record says.
    */
   addInbound(node: KadNode, now: number): AddOutcome {
-    return this.#add(node, true, now);
+    return this.#add(node, PROOF, now);
   }
 
   /** An entry. */
@@ -202,6 +210,7 @@ export class Table {
   proved(id: Uint8Array, endpoint: UdpEndpoint): void {
     const entry = this.#entry(id);
     if (entry === undefined || !isAt(entry.node, endpoint)) return;
+    this.#believe(entry);
     entry.isLive = true;
     entry.misses = 0;
   }
@@ -249,22 +258,24 @@ export class Table {
     return { entries, live, replacements, buckets: this.#buckets.all.length };
   }
 
-  #add(node: KadNode, isProven: boolean, now: number): AddOutcome {
+  #add(node: KadNode, word: Word, now: number): AddOutcome {
     this.#tell(now);
     const key = toBareHex(node.id);
     const known = this.#known.get(key);
-    if (known !== undefined) return this.#meet(known, node, isProven);
+    if (known !== undefined) return this.#meet(known, node, word);
+    const { isProven, from } = word;
+    const isClaimed = from !== undefined;
     const bucket = this.#buckets.of(node.id);
     if (bucket === undefined) return 'refused';
-    const networks = networksOf(node.ip);
-    if (isProven && networks !== undefined) this.#dropHearsay(networks, bucket);
+    const networks = countedFor(node.ip, from);
+    if (isProven) for (const network of networks) this.#dropHearsay(network, bucket);
     if (!this.#buckets.hasRoom(networks, bucket)) return 'refused';
     if (bucket.replacements.length >= REPLACEMENTS) {
-      const victim = bucket.victim(isProven);
+      const victim = bucket.victim({ isProven, isClaimed });
       if (victim === undefined) return 'refused';
       this.#drop(victim);
     }
-    const entry = new Entry(key, node, bucket, { networks, isProven });
+    const entry = new Entry(key, node, bucket, { networks, isProven, isClaimed });
     this.#buckets.add(entry);
     this.#known.set(key, entry);
     if (entry.isReplacement) return 'replacement';
@@ -275,33 +286,42 @@ export class Table {
 
   /** Makes room within the limits, if that takes no more than what was said of others. */
   #dropHearsay(networks: Networks, bucket: Bucket): void {
-    while (!this.#buckets.hasRoom(networks, bucket)) {
+    while (!this.#buckets.hasRoom([networks], bucket)) {
       const [entry] = this.#buckets.hearsay(networks, bucket);
       if (entry === undefined) return;
       this.#drop(entry);
     }
   }
 
-  #meet(entry: Entry, node: KadNode, isProven: boolean): AddOutcome {
-    const change = this.#update(entry, node, isProven);
-    if (change === 'refused' || (change === 'same' && !isProven)) return 'refused';
-    if (!isProven) return 'updated';
-    entry.isProven = true;
+  #meet(entry: Entry, node: KadNode, word: Word): AddOutcome {
+    const change = this.#update(entry, node, word);
+    if (change === 'refused' || (change === 'same' && !word.isProven)) return 'refused';
+    if (!word.isProven) return 'updated';
+    this.#believe(entry);
     entry.bucket.touch(entry);
     return 'updated';
   }
 
+  /** The node has written to us from the place of its entry, or answered there. */
+  #believe(entry: Entry): void {
+    entry.isProven = true;
+    if (!entry.isClaimed) return;
+    entry.isClaimed = false;
+    this.#buckets.relocate(entry, countedFor(entry.node.ip));
+  }
+
   /** `moved`: the entry has another endpoint, where it has yet to answer. `refused`: it keeps the one that it had. */
-  #update(entry: Entry, node: KadNode, isProven: boolean): 'same' | 'changed' | 'moved' | 'refused' {
+  #update(entry: Entry, node: KadNode, { isProven, from }: Word): 'same' | 'changed' | 'moved' | 'refused' {
     const stays = sameEndpoint(entry.node, node);
     if (!supersedes(entry.node, node, isProven)) return stays ? 'same' : 'refused';
     if (stays) {
       entry.node = node;
       return 'changed';
     }
-    if (!this.#buckets.relocate(entry, networksOf(node.ip))) return 'refused';
+    if (!this.#buckets.relocate(entry, countedFor(node.ip, from))) return 'refused';
     entry.node = withNewest(node, entry.node.record);
     entry.isProven = isProven;
+    entry.isClaimed = from !== undefined;
     entry.isLive = false;
     entry.misses = 0;
     entry.failures = 0;
@@ -311,9 +331,9 @@ export class Table {
 
   #answered(entry: Entry, node: KadNode): void {
     const answers = entry.isChecking || sameEndpoint(entry.node, node);
-    if (this.#update(entry, node, true) === 'moved' || !answers) return;
+    if (this.#update(entry, node, PROOF) === 'moved' || !answers) return;
+    this.#believe(entry);
     entry.isLive = true;
-    entry.isProven = true;
     entry.misses = 0;
     entry.bucket.touch(entry);
     this.#await(entry, 'slow');
@@ -345,7 +365,7 @@ export class Table {
   #replace(entry: Entry): void {
     const { bucket } = entry;
     this.#drop(entry);
-    const next = bucket.replacements[randomBelow(bucket.replacements.length, this.#randomBytes)];
+    const next = bucket.next[randomBelow(bucket.next.length, this.#randomBytes)];
     if (next !== undefined) {
       bucket.remove(next);
       next.isReplacement = false;
@@ -371,6 +391,17 @@ export class Table {
     this.#now = Math.max(this.#now, now);
   }
 }
+
+/** What is known of a place that a node is said to be at. */
+interface Word {
+  /** The node has written to us from there, or answered there. */
+  readonly isProven: boolean;
+  /** It has said so itself, from this address. */
+  readonly from?: string;
+}
+
+const HEARSAY: Word = { isProven: false };
+const PROOF: Word = { isProven: true };
 
 /** Whether `node` says more than `known` does. */
 function supersedes(known: KadNode, node: KadNode, isProven: boolean): boolean {
