@@ -16,8 +16,10 @@ export class Entry {
   isReplacement: boolean;
   /** It has written to us from this endpoint, or answered there. */
   isProven: boolean;
-  /** It has written to us from elsewhere, and nobody but itself says that it is here. */
-  isClaimed: boolean;
+  /** The address from which it has written to us if nobody but itself says that it is here. */
+  from: string | undefined;
+  /** It has been looked for at the other place of its record since it answered last, and is here for that. */
+  hasTurned = false;
   /** It has passed a check at this endpoint, and not been given up since. */
   isLive = false;
   /** A check is under way. The entry is then on no list. */
@@ -34,14 +36,14 @@ export class Entry {
     key: string,
     node: KadNode,
     bucket: Bucket,
-    { networks, isProven, isClaimed }: Pick<Entry, 'networks' | 'isProven' | 'isClaimed'>,
+    { networks, isProven, from }: Pick<Entry, 'networks' | 'isProven' | 'from'>,
   ) {
     this.key = key;
     this.node = node;
     this.bucket = bucket;
     this.networks = networks;
     this.isProven = isProven;
-    this.isClaimed = isClaimed;
+    this.from = from;
     this.isReplacement = bucket.isFull;
   }
 }
@@ -91,17 +93,17 @@ export class Bucket {
    * Which replacement makes room for a new one; `undefined` if none does. Whoever has written to us is not pushed
    * out by nodes that others may have made up, and nobody by those who say themselves that they are elsewhere.
    */
-  victim({ isProven, isClaimed }: Pick<Entry, 'isProven' | 'isClaimed'>): Entry | undefined {
-    if (isClaimed) return undefined;
+  victim({ isProven, from }: Pick<Entry, 'isProven' | 'from'>): Entry | undefined {
+    if (from !== undefined) return undefined;
     const unproven =
-      this.replacements.find((entry) => entry.isClaimed) ??
+      this.replacements.find((entry) => entry.from !== undefined) ??
       this.replacements.find((entry) => !entry.isProven);
     return unproven ?? (isProven ? this.replacements[0] : undefined);
   }
 
   /** Those of the replacements of which one becomes an entry next: whoever says that it is elsewhere waits for the others. */
   get next(): readonly Entry[] {
-    const others = this.replacements.filter((entry) => !entry.isClaimed);
+    const others = this.replacements.filter((entry) => entry.from === undefined);
     return others.length > 0 ? others : this.replacements;
   }
 

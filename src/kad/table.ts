@@ -8,6 +8,7 @@ import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import { countedFor, type Networks } from './ip-limits.ts';
 import { isAt, type KadNode, sameEndpoint } from './node.ts';
+import type { OtherPlace } from './places.ts';
 import {
   CheckList,
   FAST_CHECK_INTERVAL_MS,
@@ -25,6 +26,8 @@ export interface TableOptions {
   /** 32 bytes. */
   readonly localId: Uint8Array;
   readonly randomBytes: Env['randomBytes'];
+  /** Where an entry is looked for that no longer answers. Default: nowhere else. */
+  readonly otherPlace?: OtherPlace | undefined;
   /** A node has become an entry. Replacements are not told of. */
   readonly onAdded?: ((node: KadNode) => void) | undefined;
   /** An entry has gone. */
@@ -59,6 +62,7 @@ export class Table {
   /** 32 bytes. */
   readonly localId: Uint8Array;
   readonly #randomBytes: Env['randomBytes'];
+  readonly #otherPlace: OtherPlace;
   readonly #onAdded: (node: KadNode) => void;
   readonly #onRemoved: (node: KadNode) => void;
   readonly #buckets: Buckets;
@@ -69,11 +73,12 @@ export class Table {
   #now = Number.NEGATIVE_INFINITY;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ localId, randomBytes, onAdded, onRemoved }: TableOptions) {
+  constructor({ localId, randomBytes, otherPlace, onAdded, onRemoved }: TableOptions) {
     checkId(localId, 'the local id');
     this.localId = localId.slice();
     this.#buckets = new Buckets(this.localId);
     this.#randomBytes = randomBytes;
+    this.#otherPlace = otherPlace ?? nowhere;
     this.#onAdded = onAdded ?? nothing;
     this.#onRemoved = onRemoved ?? nothing;
     this.#lists = {
@@ -165,7 +170,7 @@ export class Table {
     }
     entry.failures++;
     if (entry.failures >= MAX_REQUEST_FAILURES && entry.bucket.entries.length >= FEW_ENTRIES)
-      this.#replace(entry);
+      this.#lost(entry);
     else if (entry.list === 'slow') this.#await(entry, 'fast');
   }
 
@@ -204,12 +209,16 @@ export class Table {
   }
 
   /**
-   * The node has proved otherwise than by a check that it is at an endpoint: if that is the one of its entry, it counts as live from
-   * now on, and remains to be checked.
+   * The node has proved otherwise than by a check that it is at an endpoint: if that is the one of its entry, or the other of its record
+   * while it does not answer there, it counts as live from now on, and remains to be checked.
    */
   proved(id: Uint8Array, endpoint: UdpEndpoint): void {
     const entry = this.#entry(id);
-    if (entry === undefined || !isAt(entry.node, endpoint)) return;
+    if (entry === undefined) return;
+    if (!isAt(entry.node, endpoint)) {
+      const other = entry.isLive ? undefined : this.#otherPlace(entry.node);
+      if (other === undefined || !isAt(other, endpoint) || !this.#move(entry, other, PROOF)) return;
+    }
     this.#believe(entry);
     entry.isLive = true;
     entry.misses = 0;
@@ -264,18 +273,17 @@ export class Table {
     const known = this.#known.get(key);
     if (known !== undefined) return this.#meet(known, node, word);
     const { isProven, from } = word;
-    const isClaimed = from !== undefined;
     const bucket = this.#buckets.of(node.id);
     if (bucket === undefined) return 'refused';
     const networks = countedFor(node.ip, from);
     if (isProven) for (const network of networks) this.#dropHearsay(network, bucket);
     if (!this.#buckets.hasRoom(networks, bucket)) return 'refused';
     if (bucket.replacements.length >= REPLACEMENTS) {
-      const victim = bucket.victim({ isProven, isClaimed });
+      const victim = bucket.victim({ isProven, from });
       if (victim === undefined) return 'refused';
       this.#drop(victim);
     }
-    const entry = new Entry(key, node, bucket, { networks, isProven, isClaimed });
+    const entry = new Entry(key, node, bucket, { networks, isProven, from });
     this.#buckets.add(entry);
     this.#known.set(key, entry);
     if (entry.isReplacement) return 'replacement';
@@ -305,28 +313,35 @@ export class Table {
   /** The node has written to us from the place of its entry, or answered there. */
   #believe(entry: Entry): void {
     entry.isProven = true;
-    if (!entry.isClaimed) return;
-    entry.isClaimed = false;
+    entry.hasTurned = false;
+    if (entry.from === undefined) return;
+    entry.from = undefined;
     this.#buckets.relocate(entry, countedFor(entry.node.ip));
   }
 
   /** `moved`: the entry has another endpoint, where it has yet to answer. `refused`: it keeps the one that it had. */
-  #update(entry: Entry, node: KadNode, { isProven, from }: Word): 'same' | 'changed' | 'moved' | 'refused' {
+  #update(entry: Entry, node: KadNode, word: Word): 'same' | 'changed' | 'moved' | 'refused' {
     const stays = sameEndpoint(entry.node, node);
-    if (!supersedes(entry.node, node, isProven)) return stays ? 'same' : 'refused';
+    if (!supersedes(entry.node, node, word.isProven)) return stays ? 'same' : 'refused';
     if (stays) {
       entry.node = node;
       return 'changed';
     }
-    if (!this.#buckets.relocate(entry, countedFor(node.ip, from))) return 'refused';
+    return this.#move(entry, node, word) ? 'moved' : 'refused';
+  }
+
+  /** Whether there is room for the entry at another place. */
+  #move(entry: Entry, node: KadNode, { isProven, from }: Word): boolean {
+    if (!this.#buckets.relocate(entry, countedFor(node.ip, from))) return false;
     entry.node = withNewest(node, entry.node.record);
     entry.isProven = isProven;
-    entry.isClaimed = from !== undefined;
+    entry.from = from;
+    entry.hasTurned = false;
     entry.isLive = false;
     entry.misses = 0;
     entry.failures = 0;
     if (!entry.isReplacement) this.#await(entry, 'fast');
-    return 'moved';
+    return true;
   }
 
   #answered(entry: Entry, node: KadNode): void {
@@ -343,8 +358,16 @@ export class Table {
     // The check was of an endpoint that the entry has left meanwhile, or of one with the same id that has gone.
     if (!entry.isChecking) return;
     entry.misses++;
-    if (!entry.isLive || entry.misses >= MAX_MISSES) this.#replace(entry);
+    if (!entry.isLive || entry.misses >= MAX_MISSES) this.#lost(entry);
     else this.#await(entry, 'fast');
+  }
+
+  /** The node does not answer any more: it is looked for at its other place, and goes when it is not there either. */
+  #lost(entry: Entry): void {
+    const other = entry.hasTurned ? undefined : this.#otherPlace(entry.node);
+    const word = { isProven: false, from: entry.from };
+    if (other !== undefined && this.#move(entry, other, word)) entry.hasTurned = true;
+    else this.#replace(entry);
   }
 
   /** Puts an entry on a list. A check of it that is under way no longer counts. */
@@ -397,7 +420,7 @@ interface Word {
   /** The node has written to us from there, or answered there. */
   readonly isProven: boolean;
   /** It has said so itself, from this address. */
-  readonly from?: string;
+  readonly from?: string | undefined;
 }
 
 const HEARSAY: Word = { isProven: false };
@@ -425,4 +448,5 @@ function checkId(id: Uint8Array, name: string): void {
 }
 
 const nothing = (): void => undefined;
+const nowhere = (): undefined => undefined;
 const anyNode = (): boolean => true;
