@@ -1,8 +1,7 @@
 import type { Agenda } from '../base/agenda.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { Lookup } from './lookup.ts';
-import type { KadNode } from './node.ts';
-import type { OtherPlace } from './places.ts';
+import type { KadNode, OtherPlace } from './node.ts';
 import type { RequestRoom } from './request-room.ts';
 import type { Table } from './table.ts';
 

@@ -9,8 +9,7 @@ import {
   networksOf,
   TABLE_NETWORK_LIMIT,
 } from './ip-limits.ts';
-import { type KadNode, sameEndpoint } from './node.ts';
-import type { OtherPlace } from './places.ts';
+import { type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
 export const ALPHA = 3;

@@ -85,6 +85,9 @@ export function nodeOfRecordAt(
   return there ?? nodeOfRecord(record, reaches);
 }
 
+/** The node at the other place of its record, if there is one that it may be asked at. */
+export type OtherPlace = (node: KadNode) => KadNode | undefined;
+
 /**
  * The node at the address of the other family that its record names; `undefined` without one, and where it is not reached. Where it is
  * now has been believed already: the other place is, as if somebody there had named it.

@@ -1,9 +1,6 @@
 /** Nodes with an address of each family: where the one does not answer, they are looked for at the other. */
-import { type KadNode, sameEndpoint } from './node.ts';
+import { type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
 import type { Table } from './table.ts';
-
-/** The node at the other place of its record, if there is one that it may be asked at. */
-export type OtherPlace = (node: KadNode) => KadNode | undefined;
 
 /** The result, or why there is none; `undefined` twice: no answer in time. */
 type PlaceDone<T, F> = (result: T | undefined, failure?: F) => void;

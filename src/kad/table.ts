@@ -7,8 +7,7 @@ import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import { countedFor, type Networks } from './ip-limits.ts';
-import { isAt, type KadNode, sameEndpoint } from './node.ts';
-import type { OtherPlace } from './places.ts';
+import { isAt, type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
 import {
   CheckList,
   FAST_CHECK_INTERVAL_MS,
