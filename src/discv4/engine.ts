@@ -7,12 +7,16 @@ import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import {
+  askPlaces,
   type EngineHost,
   type KadNode,
   kadNode,
   LookupRun,
   type LookupRunContext,
   type LookupRunEvents,
+  type OtherPlace,
+  otherPlace,
+  type PlacesContext,
   sameEndpoint,
   Table,
   type UdpEndpoint,
@@ -59,6 +63,7 @@ export class Discv4Engine {
   readonly #signatures: Signatures;
   readonly #upkeep: Upkeep;
   readonly #reaches: (ip: string) => boolean;
+  readonly #otherPlace: OtherPlace;
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #screening: Screening;
@@ -68,9 +73,11 @@ export class Discv4Engine {
     const { publicKey, crypto, host, env, seeds = [], limits } = options;
     const randomBytes = (length: number) => env.randomBytes(length);
     this.#reaches = (ip) => host.reaches?.(ip) ?? true;
+    this.#otherPlace = (node) => otherPlace(node, this.#reaches);
     this.table = new Table({
       localId: nodeIdOf(publicKey),
       randomBytes,
+      otherPlace: this.#otherPlace,
       onAdded: (node) => host.event?.({ kind: 'node-added', node }),
       onRemoved: (node) => host.event?.({ kind: 'node-removed', node }),
     });
@@ -113,7 +120,11 @@ export class Discv4Engine {
 
   get #lookupContext(): LookupRunContext {
     const [agenda, requests, table] = [this.#agenda, this.#requests, this.table];
-    return { agenda, requests, table, localId: table.localId, idOf: nodeIdOf };
+    return { agenda, requests, table, localId: table.localId, idOf: nodeIdOf, otherPlace: this.#otherPlace };
+  }
+
+  get #places(): PlacesContext {
+    return { table: this.table, otherPlace: this.#otherPlace, room: this.#requests.room };
   }
 
   get #unixSeconds(): number {
@@ -190,7 +201,9 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   ping(node: KadNode, now: number, done: Done<PingResult>): void {
-    this.#request(now, () => this.#requests.ping(node, done));
+    this.#request(now, () =>
+      askPlaces(this.#places, node, (place, settled) => this.#requests.ping(place, settled), done),
+    );
   }
 
   /**
@@ -199,7 +212,9 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   pingNamed(node: KadNode, now: number, done: Done<PingResult>): void {
-    this.#request(now, () => this.#requests.pingNamed(node, done));
+    this.#request(now, () =>
+      askPlaces(this.#places, node, (place, settled) => this.#requests.pingNamed(place, settled), done),
+    );
   }
 
   /**
@@ -207,7 +222,8 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   findNode(node: KadNode, target: Uint8Array, now: number, done: Done<KadNode[]>): void {
-    this.#request(now, () => this.#requests.findNode(node, target, done));
+    const ask = (place: KadNode, settled: Done<KadNode[]>) => this.#requests.findNode(place, target, settled);
+    this.#request(now, () => askPlaces(this.#places, node, ask, done));
   }
 
   /**
@@ -216,11 +232,12 @@ export class Discv4Engine {
    * @throws PeerlaneError `request-overload`
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
-    const noted: Done<NodeRecord> = (record, failure) => {
-      this.#recordOf(node, record);
-      done(record, failure);
-    };
-    this.#request(now, () => this.#requests.record(node, noted));
+    const ask = (place: KadNode, settled: Done<NodeRecord>) =>
+      this.#requests.record(place, (record, failure) => {
+        this.#recordOf(place, record);
+        settled(record, failure);
+      });
+    this.#request(now, () => askPlaces(this.#places, node, ask, done));
   }
 
   /**
@@ -329,6 +346,7 @@ export class Discv4Engine {
   /** A node has answered a Ping, at the endpoint that it was sent to. */
   #answered(node: KadNode, { rtt, seenAs }: PingResult): void {
     this.#responder.proved(node);
+    this.table.proved(node.id, { ip: node.ip, port: node.udpPort });
     const entry = this.table.get(node.id);
     if (entry !== undefined && sameEndpoint(entry, node)) {
       this.table.checked(node.id, entry, this.#agenda.now);

@@ -5,17 +5,21 @@ import type { Env } from '../base/env.ts';
 import { PeerlaneError, unlessError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
+  askPlaces,
   type EngineHost,
   ID_LENGTH,
   type KadNode,
   LookupRun,
   type LookupRunContext,
   type LookupRunEvents,
+  otherPlace,
+  type PlacesContext,
   sameEndpoint,
   Table,
   type UdpEndpoint,
   Upkeep,
 } from '../kad/index.ts';
+import { askAnywhere } from './ask-anywhere.ts';
 import { type Discv5Crypto, discv5Crypto } from './crypto.ts';
 import { lookupDistances } from './distances.ts';
 import type { Discv5DropReason } from './drop-reason.ts';
@@ -71,6 +75,7 @@ export class Discv5Engine {
   readonly #crypto: Discv5Crypto;
   readonly #wire: Wire;
   readonly #requests: Requests;
+  readonly #places: PlacesContext;
   readonly #responder: Responder;
   readonly #shown: ShownRecords;
   readonly #upkeep: Upkeep;
@@ -87,8 +92,9 @@ export class Discv5Engine {
     this.#host = host;
     this.#crypto = crypto;
     const randomBytes = (length: number) => env.randomBytes(length);
+    const elsewhere = (node: KadNode) => otherPlace(node, (ip) => this.#reaches(ip));
     const table = new Table({
-      ...{ localId: identity.id, randomBytes },
+      ...{ localId: identity.id, randomBytes, otherPlace: elsewhere },
       onAdded: (node) => host.event?.({ kind: 'node-added', node }),
       onRemoved: (node) => {
         this.#topics?.removed(node.id);
@@ -108,6 +114,7 @@ export class Discv5Engine {
     const greeting = () => pingQuestion(() => localRecord().seq, nobody);
     const requests = new Requests({ agenda, wire, randomBytes, silent, greeting });
     this.#requests = requests;
+    this.#places = { table, otherPlace: elsewhere, room: requests.room };
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });
     this.#shown = new ShownRecords({
@@ -115,7 +122,7 @@ export class Discv5Engine {
       ask: (node, done) => this.#record(node, done),
     });
     this.#lookups = {
-      ...{ agenda, table, localId: identity.id, idOf: (id) => id },
+      ...{ agenda, table, localId: identity.id, idOf: (id) => id, otherPlace: elsewhere },
       requests: {
         room: requests.room,
         findNode: (node, target, done) => this.#findClose(node, target, done),
@@ -133,7 +140,8 @@ export class Discv5Engine {
     if (topics === false) return;
     const engine = {
       ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
-      ask: (node: KadNode, question: Question) => requests.askNamed(node, question),
+      ask: (node: KadNode, question: Question) =>
+        askAnywhere(this.#places, node, question, (place, put) => requests.askNamed(place, put)),
       asked: (node: KadNode) => this.#asked(node),
       reaches: (ip: string) => this.#reaches(ip),
       lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
@@ -210,13 +218,13 @@ export class Discv5Engine {
   /** Sends a Ping. @throws PeerlaneError `request-overload` */
   ping(node: KadNode, now: number, done: Done<Discv5Ping>): void {
     this.#begin(now);
-    this.#ping(node, done);
+    askPlaces(this.#places, node, (place, settled) => this.#ping(place, settled), done);
   }
 
   /** As `ping`, to a node that others have named: where nobody answers, nothing is sent. @throws PeerlaneError `request-overload` */
   pingNamed(node: KadNode, now: number, done: Done<Discv5Ping>): void {
     this.#begin(now);
-    this.#ping(node, done, 'askNamed');
+    askPlaces(this.#places, node, (place, settled) => this.#ping(place, settled, 'askNamed'), done);
   }
 
   /**
@@ -225,7 +233,9 @@ export class Discv5Engine {
    */
   findNode(node: KadNode, distances: readonly number[], now: number, done: Done<NodeRecord[]>): void {
     this.#begin(now);
-    this.#requests.askNamed(node, findNodeQuestion(this.#asked(node), distances, done));
+    const ask = (place: KadNode, settled: Done<NodeRecord[]>) =>
+      this.#requests.askNamed(place, findNodeQuestion(this.#asked(place), distances, settled));
+    askPlaces(this.#places, node, ask, done);
   }
 
   /**
@@ -234,13 +244,15 @@ export class Discv5Engine {
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
     this.#begin(now);
-    this.#record(node, done);
+    askPlaces(this.#places, node, (place, settled) => this.#record(place, settled), done);
   }
 
   /** Says something to a node in a protocol of the caller's. @throws PeerlaneError `request-overload`, `invalid-argument` */
   talk(node: KadNode, protocol: Uint8Array, request: Uint8Array, now: number, done: Done<Uint8Array>): void {
     this.#begin(now);
-    this.#requests.ask(node, talkQuestion(protocol, request, done));
+    const ask = (place: KadNode, settled: Done<Uint8Array>) =>
+      this.#requests.ask(place, talkQuestion(protocol, request, settled));
+    askPlaces(this.#places, node, ask, done);
   }
 
   /** Begins a lookup of a node id, 32 bytes. Nobody is asked before `resumeLookup`. @throws PeerlaneError `invalid-argument` */

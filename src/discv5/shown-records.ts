@@ -7,10 +7,13 @@ import {
   isAt,
   type KadNode,
   kadNode,
+  LOWEST_RELAYED_PORT,
+  mayRelay,
   newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
   type RequestRoom,
+  sameEndpoint,
   type Table,
   type UdpEndpoint,
 } from '../kad/index.ts';
@@ -50,15 +53,16 @@ export class ShownRecords {
 
   /**
    * Somebody has proved by a handshake that its key is at an endpoint. A node that is where its record says counts as live;
-   * one that is not is to be checked there; one whose record names no place is answered, and named to nobody.
+   * one that is not is to be checked there, if it may be there; one whose record names no such place is answered, and named to
+   * nobody.
    */
   met(record: NodeRecord, { endpoint }: Pick<Remote, 'endpoint'>): void {
-    const { agenda, table, reaches } = this.#context;
+    const { agenda, table } = this.#context;
     const here = this.#here(record, endpoint);
     if (here === undefined) {
-      const elsewhere = nodeOfRecord(record, (node) => reaches(node.ip));
+      const elsewhere = nodeOfRecord(record, (node) => this.#mayBe(node, endpoint.ip));
       if (elsewhere === undefined) this.#nowhere(record);
-      else table.addFound(elsewhere, agenda.now);
+      else table.addElsewhere(elsewhere, endpoint.ip, agenda.now);
       return;
     }
     table.addInbound(here, agenda.now);
@@ -67,10 +71,20 @@ export class ShownRecords {
 
   /** A node has sent its record, from where it was asked. */
   received(node: KadNode, record: NodeRecord): void {
-    const { agenda, table, reaches } = this.#context;
-    const found = nodeOfRecordAt(record, node, ({ ip }) => reaches(ip));
+    const { agenda, table } = this.#context;
+    const found = nodeOfRecordAt(record, node, (place) => this.#mayBe(place, node.ip));
     if (found === undefined) this.#nowhere(record);
-    else if (table.has(node.id)) table.addFound(found, agenda.now);
+    else if (!table.has(node.id)) return;
+    else if (sameEndpoint(found, node)) table.addFound(found, agenda.now);
+    else table.addElsewhere(found, node.ip, agenda.now);
+  }
+
+  /**
+   * Whether a node at `from` is believed that it is at another place: as if somebody else had named it. Else whoever shakes hands
+   * would have packets sent to any address and port, of a LAN and of this machine too.
+   */
+  #mayBe({ ip, udpPort }: KadNode, from: string): boolean {
+    return udpPort >= LOWEST_RELAYED_PORT && this.#context.reaches(ip) && mayRelay(from, ip);
   }
 
   /**

@@ -11,10 +11,15 @@ export class Entry {
   readonly key: string;
   readonly bucket: Bucket;
   node: KadNode;
-  networks: Networks | undefined;
+  /** Those that it counts for. */
+  networks: readonly Networks[];
   isReplacement: boolean;
   /** It has written to us from this endpoint, or answered there. */
   isProven: boolean;
+  /** The address from which it has written to us if nobody but itself says that it is here. */
+  from: string | undefined;
+  /** It has been looked for at the other place of its record since it answered last, and is here for that. */
+  hasTurned = false;
   /** It has passed a check at this endpoint, and not been given up since. */
   isLive = false;
   /** A check is under way. The entry is then on no list. */
@@ -31,13 +36,14 @@ export class Entry {
     key: string,
     node: KadNode,
     bucket: Bucket,
-    { networks, isProven }: { networks: Networks | undefined; isProven: boolean },
+    { networks, isProven, from }: Pick<Entry, 'networks' | 'isProven' | 'from'>,
   ) {
     this.key = key;
     this.node = node;
     this.bucket = bucket;
     this.networks = networks;
     this.isProven = isProven;
+    this.from = from;
     this.isReplacement = bucket.isFull;
   }
 }
@@ -62,8 +68,9 @@ export class Bucket {
   /** Whether the limit leaves room for one more node of a network. To look is as quick as to keep count. */
   hasRoom(network: string): boolean {
     let count = 0;
-    for (const { networks } of this.entries) if (networks?.ofBucket === network) count++;
-    for (const { networks } of this.replacements) if (networks?.ofBucket === network) count++;
+    const isOf = ({ networks }: Entry): boolean => networks.some(({ ofBucket }) => ofBucket === network);
+    for (const entry of this.entries) if (isOf(entry)) count++;
+    for (const entry of this.replacements) if (isOf(entry)) count++;
     return count < BUCKET_NETWORK_LIMIT;
   }
 
@@ -84,11 +91,20 @@ export class Bucket {
 
   /**
    * Which replacement makes room for a new one; `undefined` if none does. Whoever has written to us is not pushed
-   * out by nodes that others may have made up.
+   * out by nodes that others may have made up, and nobody by those who say themselves that they are elsewhere.
    */
-  victim(isProven: boolean): Entry | undefined {
-    const unproven = this.replacements.find((entry) => !entry.isProven);
+  victim({ isProven, from }: Pick<Entry, 'isProven' | 'from'>): Entry | undefined {
+    if (from !== undefined) return undefined;
+    const unproven =
+      this.replacements.find((entry) => entry.from !== undefined) ??
+      this.replacements.find((entry) => !entry.isProven);
     return unproven ?? (isProven ? this.replacements[0] : undefined);
+  }
+
+  /** Those of the replacements of which one becomes an entry next: whoever says that it is elsewhere waits for the others. */
+  get next(): readonly Entry[] {
+    const others = this.replacements.filter((entry) => entry.from === undefined);
+    return others.length > 0 ? others : this.replacements;
   }
 
   #listOf(entry: Entry): Entry[] {

@@ -25,10 +25,11 @@ export class Buckets {
     return this.#inUse.findLast((bucket) => bucket.distance === distance) ?? new Bucket(distance);
   }
 
-  /** Whether the limits leave room in `bucket` for one more node of `networks`. */
-  hasRoom(networks: Networks | undefined, bucket: Bucket): boolean {
-    if (networks === undefined) return true;
-    return bucket.hasRoom(networks.ofBucket) && this.#networks.hasRoom(networks.ofTable);
+  /** Whether the limits leave room in `bucket` for one more node of all these networks. */
+  hasRoom(networks: readonly Networks[], bucket: Bucket): boolean {
+    return networks.every(
+      ({ ofBucket, ofTable }) => bucket.hasRoom(ofBucket) && this.#networks.hasRoom(ofTable),
+    );
   }
 
   /**
@@ -41,7 +42,8 @@ export class Buckets {
       : [[bucket], 'ofBucket' as const];
     for (const { replacements } of buckets) {
       for (const entry of replacements) {
-        if (!entry.isProven && entry.networks?.[kind] === networks[kind]) yield entry;
+        if (!entry.isProven && entry.networks.some((counted) => counted[kind] === networks[kind]))
+          yield entry;
       }
     }
   }
@@ -64,10 +66,10 @@ export class Buckets {
   }
 
   /** Counts an entry for other networks from now on, if these have room for it. */
-  relocate(entry: Entry, networks: Networks | undefined): boolean {
+  relocate(entry: Entry, networks: readonly Networks[]): boolean {
     const before = entry.networks;
     this.#uncount(entry);
-    entry.networks = undefined;
+    entry.networks = [];
     const fits = this.hasRoom(networks, entry.bucket);
     entry.networks = fits ? networks : before;
     this.#count(entry);
@@ -89,12 +91,17 @@ export class Buckets {
   }
 
   #count({ networks }: Entry): void {
-    if (networks !== undefined) this.#networks.add(networks.ofTable);
+    for (const network of ofTable(networks)) this.#networks.add(network);
   }
 
   #uncount({ networks }: Entry): void {
-    if (networks !== undefined) this.#networks.remove(networks.ofTable);
+    for (const network of ofTable(networks)) this.#networks.remove(network);
   }
+}
+
+/** Each once. */
+function ofTable(networks: readonly Networks[]): Set<string> {
+  return new Set(networks.map((network) => network.ofTable));
 }
 
 /** Where the bit stands that is the highest of all distances in a bucket: its byte, and the bit in it. */

@@ -38,11 +38,14 @@ export {
   newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
+  type OtherPlace,
+  otherPlace,
   reachedNode,
   sameEndpoint,
 } from './node.ts';
 
 export { type Origin, originOf, sharerOf } from './origin.ts';
+export { askPlaces, type PlacesContext } from './places.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export {

@@ -32,6 +32,15 @@ export function networksOf(ip: string): Networks | undefined {
   return { ofBucket: toBareHex(address.subarray(0, 6)), ofTable: toBareHex(address.subarray(0, 4)) };
 }
 
+/**
+ * What a node at an address counts for, and if it says so itself from another one, for the networks of that one, too.
+ * @param from canonical text
+ */
+export function countedFor(ip: string, from?: string): readonly Networks[] {
+  const [there, here] = [networksOf(ip), from === undefined ? undefined : networksOf(from)];
+  return [there, here].filter((networks) => networks !== undefined);
+}
+
 /** Counts nodes by network. Holds as many networks as nodes have been counted, and forgets those without any. */
 export class NetworkCounts {
   readonly limit: number;

@@ -1,7 +1,7 @@
 import type { Agenda } from '../base/agenda.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { Lookup } from './lookup.ts';
-import type { KadNode } from './node.ts';
+import type { KadNode, OtherPlace } from './node.ts';
 import type { RequestRoom } from './request-room.ts';
 import type { Table } from './table.ts';
 
@@ -25,6 +25,7 @@ export interface LookupRunContext {
   readonly requests: LookupRequests;
   readonly table: Pick<Table, 'closest' | 'addFound' | 'trackRequest'>;
   readonly localId: Uint8Array;
+  readonly otherPlace?: OtherPlace;
   /** The node id, 32 bytes, that a target of the protocol stands for: in v4 that of a public key, in v5 itself. */
   idOf(target: Uint8Array): Uint8Array;
 }
@@ -56,14 +57,14 @@ export class LookupRun {
    * @throws PeerlaneError `invalid-argument`
    */
   constructor(context: LookupRunContext, target: Uint8Array, events: LookupRunEvents) {
-    const { table, localId } = context;
+    const { table, localId, otherPlace } = context;
     this.#context = context;
     this.#events = events;
     this.#target = target;
     const id = context.idOf(target);
     const start = table.closest(id, START_NODES, { onlyLive: false });
     this.#start = start;
-    this.#lookup = new Lookup({ target: id, start, localId });
+    this.#lookup = new Lookup({ target: id, start, localId, otherPlace });
   }
 
   get isDone(): boolean {

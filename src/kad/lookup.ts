@@ -9,7 +9,7 @@ import {
   networksOf,
   TABLE_NETWORK_LIMIT,
 } from './ip-limits.ts';
-import { type KadNode, sameEndpoint } from './node.ts';
+import { type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
 export const ALPHA = 3;
@@ -37,6 +37,8 @@ export interface LookupOptions {
   readonly alpha?: number;
   /** How many nodes are looked for. */
   readonly k?: number;
+  /** Where a node is asked that does not answer. Default: nowhere else. */
+  readonly otherPlace?: OtherPlace | undefined;
 }
 
 interface Candidate {
@@ -44,8 +46,10 @@ interface Candidate {
   node: KadNode;
   /** The networks that it counts for, if there is a limit. */
   networks: Networks | undefined;
-  /** At all places that are known, in the order of `node`s: at most `MAX_PLACES`. */
+  /** At all places that are known, in the order of `node`s; behind one that has not answered the other of its record. */
   readonly places: KadNode[];
+  /** Those of them that others have named: at most `MAX_PLACES`. */
+  named: number;
   state: 'heard' | 'asked' | 'answered' | 'failed';
   /** It has been asked a second time at all its places. */
   isRepeated: boolean;
@@ -57,6 +61,7 @@ export class Lookup {
   readonly #alpha: number;
   readonly #k: number;
   readonly #localKey: string;
+  readonly #otherPlace: OtherPlace;
   /** At most as many as it started with, and `MAX_FOUND` for each of `MAX_ASKED`. */
   readonly #seen = new Map<string, Candidate>();
   /** The closest first. */
@@ -65,7 +70,7 @@ export class Lookup {
   #asked = 0;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ target, start, localId, alpha = ALPHA, k = BUCKET_SIZE }: LookupOptions) {
+  constructor({ target, start, localId, alpha = ALPHA, k = BUCKET_SIZE, otherPlace }: LookupOptions) {
     if (!(target instanceof Uint8Array) || target.length !== ID_LENGTH) {
       throw new PeerlaneError(
         'invalid-argument',
@@ -81,6 +86,7 @@ export class Lookup {
     this.#alpha = alpha;
     this.#k = k;
     this.#localKey = toBareHex(localId);
+    this.#otherPlace = otherPlace ?? (() => undefined);
     for (const node of start) this.#hear(node);
   }
 
@@ -116,8 +122,8 @@ export class Lookup {
   }
 
   /**
-   * A node that was asked gave no answer: it is no longer one of the closest, unless it is known at another place, where
-   * it is to be asked. Gives it there, if that is new.
+   * A node that was asked gave no answer: it is no longer one of the closest, unless it is known at another place, or its record
+   * names one, where it is to be asked. Gives it there, if that is new.
    */
   failed(id: Uint8Array): KadNode | undefined {
     const candidate = this.#seen.get(toBareHex(id));
@@ -197,14 +203,16 @@ export class Lookup {
     const known = this.#seen.get(key);
     if (known !== undefined) {
       const { places } = known;
-      if (places.length >= MAX_PLACES || places.some((place) => sameEndpoint(place, node))) return false;
+      if (known.named >= MAX_PLACES || places.some((place) => sameEndpoint(place, node))) return false;
       places.push(node);
+      known.named++;
       return known.state === 'failed' && this.#moved(known) !== undefined;
     }
     const candidate: Candidate = {
       node,
       networks: networksOf(node.ip),
       places: [node],
+      named: 1,
       state: 'heard',
       isRepeated: false,
     };
@@ -216,7 +224,11 @@ export class Lookup {
   /** Takes one that has failed to the next place, if there is one. */
   #moved(candidate: Candidate): KadNode | undefined {
     const { places, node } = candidate;
-    return this.#place(candidate, places[places.indexOf(node) + 1]);
+    const next = places.indexOf(node) + 1;
+    const other = this.#otherPlace(node);
+    if (other !== undefined && !places.some((place) => sameEndpoint(place, other)))
+      places.splice(next, 0, other);
+    return this.#place(candidate, places[next]);
   }
 
   /** The node is to be asked there. */

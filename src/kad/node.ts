@@ -3,7 +3,7 @@ import { invalidArgument as invalid } from '../base/checks.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { endpointsOfRecord, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import type { UdpEndpoint } from './address.ts';
+import { LOWEST_RELAYED_PORT, mayRelay, type UdpEndpoint } from './address.ts';
 
 /** A node as discovery knows it. */
 export interface KadNode {
@@ -84,6 +84,26 @@ export function nodeOfRecordAt(
 ): KadNode | undefined {
   const there = known && nodeOfRecord(record, (place) => sameEndpoint(place, known));
   return there ?? nodeOfRecord(record, reaches);
+}
+
+/** The node at the other place of its record, if there is one that it may be asked at. */
+export type OtherPlace = (node: KadNode) => KadNode | undefined;
+
+/**
+ * The node at the address of the other family that its record names; `undefined` without one, and where it is not reached. Where it is
+ * now has been believed already: the other place is, as if somebody there had named it.
+ */
+export function otherPlace(node: KadNode, reaches: (ip: string) => boolean): KadNode | undefined {
+  const { record, ip: here } = node;
+  if (record === undefined) return undefined;
+  return nodeOfRecord(
+    record,
+    ({ ip, udpPort }) =>
+      ip.includes(':') !== here.includes(':') &&
+      udpPort >= LOWEST_RELAYED_PORT &&
+      reaches(ip) &&
+      mayRelay(here, ip),
+  );
 }
 
 /** The one with the higher number of two records of a node; the first of two that are alike. */

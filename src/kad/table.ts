@@ -6,8 +6,8 @@ import type { UdpEndpoint } from './address.ts';
 import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
-import { type Networks, networksOf } from './ip-limits.ts';
-import { isAt, type KadNode, sameEndpoint } from './node.ts';
+import { countedFor, type Networks } from './ip-limits.ts';
+import { isAt, type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
 import {
   CheckList,
   FAST_CHECK_INTERVAL_MS,
@@ -25,6 +25,8 @@ export interface TableOptions {
   /** 32 bytes. */
   readonly localId: Uint8Array;
   readonly randomBytes: Env['randomBytes'];
+  /** Where an entry is looked for that no longer answers. Default: nowhere else. */
+  readonly otherPlace?: OtherPlace | undefined;
   /** A node has become an entry. Replacements are not told of. */
   readonly onAdded?: ((node: KadNode) => void) | undefined;
   /** An entry has gone. */
@@ -59,6 +61,7 @@ export class Table {
   /** 32 bytes. */
   readonly localId: Uint8Array;
   readonly #randomBytes: Env['randomBytes'];
+  readonly #otherPlace: OtherPlace;
   readonly #onAdded: (node: KadNode) => void;
   readonly #onRemoved: (node: KadNode) => void;
   readonly #buckets: Buckets;
@@ -69,11 +72,12 @@ export class Table {
   #now = Number.NEGATIVE_INFINITY;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ localId, randomBytes, onAdded, onRemoved }: TableOptions) {
+  constructor({ localId, randomBytes, otherPlace, onAdded, onRemoved }: TableOptions) {
     checkId(localId, 'the local id');
     this.localId = localId.slice();
     this.#buckets = new Buckets(this.localId);
     this.#randomBytes = randomBytes;
+    this.#otherPlace = otherPlace ?? nowhere;
     this.#onAdded = onAdded ?? nothing;
     this.#onRemoved = onRemoved ?? nothing;
     this.#lists = {
@@ -87,7 +91,15 @@ export class Table {
    * higher sequence number, whose endpoint it has.
    */
   addFound(node: KadNode, now: number): AddOutcome {
-    return this.#add(node, false, now);
+    return this.#add(node, HEARSAY, now);
+  }
+
+  /**
+   * As `addFound`, of a node that has written to us from `from`, an address in canonical text, and says itself that it is elsewhere.
+   * Until it has answered there it counts for the networks of both, pushes nobody out, and waits behind the others.
+   */
+  addElsewhere(node: KadNode, from: string, now: number): AddOutcome {
+    return this.#add(node, { isProven: false, from }, now);
   }
 
   /**
@@ -95,7 +107,7 @@ export class Table {
    * recently seen, and is taken at its word about a new endpoint, whatever its record says.
    */
   addInbound(node: KadNode, now: number): AddOutcome {
-    return this.#add(node, true, now);
+    return this.#add(node, PROOF, now);
   }
 
   /** An entry. */
@@ -157,7 +169,7 @@ export class Table {
     }
     entry.failures++;
     if (entry.failures >= MAX_REQUEST_FAILURES && entry.bucket.entries.length >= FEW_ENTRIES)
-      this.#replace(entry);
+      this.#lost(entry);
     else if (entry.list === 'slow') this.#await(entry, 'fast');
   }
 
@@ -196,12 +208,17 @@ export class Table {
   }
 
   /**
-   * The node has proved otherwise than by a check that it is at an endpoint: if that is the one of its entry, it counts as live from
-   * now on, and remains to be checked.
+   * The node has proved otherwise than by a check that it is at an endpoint: if that is the one of its entry, or the other of its record
+   * while it does not answer there, it counts as live from now on, and remains to be checked.
    */
   proved(id: Uint8Array, endpoint: UdpEndpoint): void {
     const entry = this.#entry(id);
-    if (entry === undefined || !isAt(entry.node, endpoint)) return;
+    if (entry === undefined) return;
+    if (!isAt(entry.node, endpoint)) {
+      const other = entry.isLive ? undefined : this.#otherPlace(entry.node);
+      if (other === undefined || !isAt(other, endpoint) || !this.#move(entry, other, PROOF)) return;
+    }
+    this.#believe(entry);
     entry.isLive = true;
     entry.misses = 0;
   }
@@ -249,22 +266,23 @@ export class Table {
     return { entries, live, replacements, buckets: this.#buckets.all.length };
   }
 
-  #add(node: KadNode, isProven: boolean, now: number): AddOutcome {
+  #add(node: KadNode, word: Word, now: number): AddOutcome {
     this.#tell(now);
     const key = toBareHex(node.id);
     const known = this.#known.get(key);
-    if (known !== undefined) return this.#meet(known, node, isProven);
+    if (known !== undefined) return this.#meet(known, node, word);
+    const { isProven, from } = word;
     const bucket = this.#buckets.of(node.id);
     if (bucket === undefined) return 'refused';
-    const networks = networksOf(node.ip);
-    if (isProven && networks !== undefined) this.#dropHearsay(networks, bucket);
+    const networks = countedFor(node.ip, from);
+    if (isProven) for (const network of networks) this.#dropHearsay(network, bucket);
     if (!this.#buckets.hasRoom(networks, bucket)) return 'refused';
     if (bucket.replacements.length >= REPLACEMENTS) {
-      const victim = bucket.victim(isProven);
+      const victim = bucket.victim({ isProven, from });
       if (victim === undefined) return 'refused';
       this.#drop(victim);
     }
-    const entry = new Entry(key, node, bucket, { networks, isProven });
+    const entry = new Entry(key, node, bucket, { networks, isProven, from });
     this.#buckets.add(entry);
     this.#known.set(key, entry);
     if (entry.isReplacement) return 'replacement';
@@ -275,45 +293,61 @@ export class Table {
 
   /** Makes room within the limits, if that takes no more than what was said of others. */
   #dropHearsay(networks: Networks, bucket: Bucket): void {
-    while (!this.#buckets.hasRoom(networks, bucket)) {
+    while (!this.#buckets.hasRoom([networks], bucket)) {
       const [entry] = this.#buckets.hearsay(networks, bucket);
       if (entry === undefined) return;
       this.#drop(entry);
     }
   }
 
-  #meet(entry: Entry, node: KadNode, isProven: boolean): AddOutcome {
-    const change = this.#update(entry, node, isProven);
-    if (change === 'refused' || (change === 'same' && !isProven)) return 'refused';
-    if (!isProven) return 'updated';
-    entry.isProven = true;
+  #meet(entry: Entry, node: KadNode, word: Word): AddOutcome {
+    const change = this.#update(entry, node, word);
+    if (change === 'refused' || (change === 'same' && !word.isProven)) return 'refused';
+    if (!word.isProven) return 'updated';
+    this.#believe(entry);
     entry.bucket.touch(entry);
     return 'updated';
   }
 
+  /** The node has written to us from the place of its entry, or answered there. */
+  #believe(entry: Entry): void {
+    entry.isProven = true;
+    entry.hasTurned = false;
+    if (entry.from === undefined) return;
+    entry.from = undefined;
+    this.#buckets.relocate(entry, countedFor(entry.node.ip));
+  }
+
   /** `moved`: the entry has another endpoint, where it has yet to answer. `refused`: it keeps the one that it had. */
-  #update(entry: Entry, node: KadNode, isProven: boolean): 'same' | 'changed' | 'moved' | 'refused' {
+  #update(entry: Entry, node: KadNode, word: Word): 'same' | 'changed' | 'moved' | 'refused' {
     const stays = sameEndpoint(entry.node, node);
-    if (!supersedes(entry.node, node, isProven)) return stays ? 'same' : 'refused';
+    if (!supersedes(entry.node, node, word.isProven)) return stays ? 'same' : 'refused';
     if (stays) {
       entry.node = node;
       return 'changed';
     }
-    if (!this.#buckets.relocate(entry, networksOf(node.ip))) return 'refused';
+    return this.#move(entry, node, word) ? 'moved' : 'refused';
+  }
+
+  /** Whether there is room for the entry at another place. */
+  #move(entry: Entry, node: KadNode, { isProven, from }: Word): boolean {
+    if (!this.#buckets.relocate(entry, countedFor(node.ip, from))) return false;
     entry.node = withNewest(node, entry.node.record);
     entry.isProven = isProven;
+    entry.from = from;
+    entry.hasTurned = false;
     entry.isLive = false;
     entry.misses = 0;
     entry.failures = 0;
     if (!entry.isReplacement) this.#await(entry, 'fast');
-    return 'moved';
+    return true;
   }
 
   #answered(entry: Entry, node: KadNode): void {
     const answers = entry.isChecking || sameEndpoint(entry.node, node);
-    if (this.#update(entry, node, true) === 'moved' || !answers) return;
+    if (this.#update(entry, node, PROOF) === 'moved' || !answers) return;
+    this.#believe(entry);
     entry.isLive = true;
-    entry.isProven = true;
     entry.misses = 0;
     entry.bucket.touch(entry);
     this.#await(entry, 'slow');
@@ -323,8 +357,16 @@ export class Table {
     // The check was of an endpoint that the entry has left meanwhile, or of one with the same id that has gone.
     if (!entry.isChecking) return;
     entry.misses++;
-    if (!entry.isLive || entry.misses >= MAX_MISSES) this.#replace(entry);
+    if (!entry.isLive || entry.misses >= MAX_MISSES) this.#lost(entry);
     else this.#await(entry, 'fast');
+  }
+
+  /** The node does not answer any more: it is looked for at its other place, and goes when it is not there either. */
+  #lost(entry: Entry): void {
+    const other = entry.hasTurned ? undefined : this.#otherPlace(entry.node);
+    const word = { isProven: false, from: entry.from };
+    if (other !== undefined && this.#move(entry, other, word)) entry.hasTurned = true;
+    else this.#replace(entry);
   }
 
   /** Puts an entry on a list. A check of it that is under way no longer counts. */
@@ -345,7 +387,7 @@ export class Table {
   #replace(entry: Entry): void {
     const { bucket } = entry;
     this.#drop(entry);
-    const next = bucket.replacements[randomBelow(bucket.replacements.length, this.#randomBytes)];
+    const next = bucket.next[randomBelow(bucket.next.length, this.#randomBytes)];
     if (next !== undefined) {
       bucket.remove(next);
       next.isReplacement = false;
@@ -372,6 +414,17 @@ export class Table {
   }
 }
 
+/** What is known of a place that a node is said to be at. */
+interface Word {
+  /** The node has written to us from there, or answered there. */
+  readonly isProven: boolean;
+  /** It has said so itself, from this address. */
+  readonly from?: string | undefined;
+}
+
+const HEARSAY: Word = { isProven: false };
+const PROOF: Word = { isProven: true };
+
 /** Whether `node` says more than `known` does. */
 function supersedes(known: KadNode, node: KadNode, isProven: boolean): boolean {
   // Whoever has answered there is there: its record follows, or never names an address.
@@ -394,4 +447,5 @@ function checkId(id: Uint8Array, name: string): void {
 }
 
 const nothing = (): void => undefined;
+const nowhere = (): undefined => undefined;
 const anyNode = (): boolean => true;

@@ -64,7 +64,8 @@ export class Upkeep {
   }
 
   #keep(seed: KadNode): void {
-    this.#seeds.set(placeOf(seed), seed);
+    const other = this.#context.otherPlace?.(seed);
+    for (const place of other === undefined ? [seed] : [seed, other]) this.#seeds.set(placeOf(place), place);
   }
 
   /** A node that others have named. Where the table had none, others are looked for at once, and soon again. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
-import { hasTopicDiscovery } from '../../src/enr/index.ts';
+import { hasTopicDiscovery, signRecord } from '../../src/enr/index.ts';
 import { bindUdp } from '../../src/io/udp.ts';
 import { kadNode } from '../../src/kad/index.ts';
 import {
@@ -82,6 +82,26 @@ describe.each(KINDS)('discovery %s on an address of each family', (_, make) => {
       while (added.size < 2) await new Promise<void>((resolve) => (told = resolve));
       const found = await both.findClosest(both instanceof Discv4Service ? both.publicKey : both.id);
       expect(new Set(found.map(({ ip }) => ip))).toEqual(new Set(['127.0.0.1', '::1']));
+    });
+  });
+
+  it('asks a node at the other address of its record where nobody answers at the first', async () => {
+    const key = newKey();
+    const nobody = await bindUdp(IPV4, { message: () => undefined, failed: () => undefined });
+    const of6 = () => (node.port === 0 ? {} : { ip6: '::1', udp6: node.port });
+    const record = () =>
+      signRecord(key, { seq: 1n, entries: { ip: '127.0.0.1', udp: nobody.port, ...of6() } });
+    const node: Discv4Service | Discv5Service = make({ key, listen: IPV6, record });
+    await node.start();
+    const other = make({ listen: [IPV4, IPV6], bootnodes: [node.record.toString()] });
+    await other.start();
+    await within([node, other, nobody], async () => {
+      // Half a second may be too short for a busy machine.
+      const asked = () => rejectionOf(other.ping(node.record));
+      await expect.poll(asked, { timeout: 20_000 }).toBe('none');
+      const { nodeId } = node.record;
+      const place = () => other.table.isLive(nodeId) && other.table.get(nodeId)?.ip;
+      await expect.poll(place, { timeout: 20_000 }).toBe('::1');
     });
   });
 

@@ -1,0 +1,34 @@
+/** Nodes with an address of each family: where the one does not answer, they are looked for at the other. */
+import { type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
+import type { Table } from './table.ts';
+
+/** The result, or why there is none; `undefined` twice: no answer in time. */
+type PlaceDone<T, F> = (result: T | undefined, failure?: F) => void;
+
+export interface PlacesContext {
+  readonly table: Pick<Table, 'get' | 'isLive'>;
+  readonly otherPlace: OtherPlace;
+  readonly room: { readonly isFull: boolean };
+}
+
+/**
+ * Asks a node that somebody has given, and once more at its other place if there was no answer. The table knows where it
+ * answered last: it begins there.
+ */
+export function askPlaces<T, F>(
+  { table, otherPlace, room }: PlacesContext,
+  node: KadNode,
+  ask: (place: KadNode, done: PlaceDone<T, F>) => void,
+  done: PlaceDone<T, F>,
+): void {
+  const other = otherPlace(node);
+  const entry = table.get(node.id);
+  const isThere = other !== undefined && entry !== undefined && sameEndpoint(entry, other);
+  const [first, second] = isThere && table.isLive(node.id) ? [other, node] : [node, other];
+  ask(first, (result, failure) => {
+    // An error says what is wrong with the node or its answer, and without a turn it has not been asked.
+    const isSilent = result === undefined && !(failure instanceof Error) && failure !== 'no-turn';
+    if (isSilent && second !== undefined && !room.isFull) ask(second, done);
+    else done(result, failure);
+  });
+}
