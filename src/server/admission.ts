@@ -68,7 +68,8 @@ export class Admission {
   #admitsNetwork(ip: string, now: number): boolean {
     const number = networkOf(ip);
     const [network, block] = [String(number), String(blockOf(number))];
-    if (!this.#networks.allows(network, now) || !this.#blocks.allows(block, now)) return false;
-    return this.#networks.take(network, now) && this.#blocks.take(block, now);
+    return (
+      this.#blocks.allows(block, now) && this.#networks.take(network, now) && this.#blocks.take(block, now)
+    );
   }
 }
