@@ -38,8 +38,9 @@ export interface LinkHost {
   /**
    * The handshake is over, and the remote side has claimed this key; nothing proves that it has it before its first frame
    * comes (see `Link.proved`). Throw to refuse it.
+   * @param nonce of its auth or ack: one that has come before is of a packet that is sent again
    */
-  identified(remoteId: Uint8Array): void;
+  identified(remoteId: Uint8Array, nonce: Uint8Array): void;
   /** Hellos have been exchanged. Throw to refuse the peer. */
   opened(hello: Hello, shared: readonly SharedProtocol[]): void;
   message(shared: SharedProtocol, message: IncomingMessage): void;
@@ -258,7 +259,7 @@ export class Link {
     this.#state = 'hello';
     this.#deadlines.progress(this.#now);
     this.#reply = established.reply;
-    this.#host.identified(established.remoteId);
+    this.#host.identified(established.remoteId, established.remoteNonce);
     this.#sendBase(HELLO, encodedHello(this.#hello));
     const rest = this.#received.take(this.#received.length);
     if (rest !== undefined) this.#session.receive(rest);

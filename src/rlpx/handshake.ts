@@ -96,6 +96,8 @@ export function freshRandomness(env: Pick<Env, 'randomBytes'>): HandshakeRandomn
 export interface Established {
   /** The remote side's static public key, 64 bytes. */
   readonly remoteId: Uint8Array;
+  /** What the remote side has made for this handshake, 32 bytes. */
+  readonly remoteNonce: Uint8Array;
   readonly session: FrameSessionInit;
   /** What is still to be sent: the ack, when we are the recipient. */
   readonly reply: Uint8Array;
@@ -149,6 +151,7 @@ export function initiate({
       });
       return {
         remoteId,
+        remoteNonce: ack.nonce,
         reply: EMPTY,
         session: {
           ...secrets,
@@ -189,6 +192,7 @@ export function accept({ identity: { secretKey, publicKey }, randomness }: Hands
       });
       return {
         remoteId,
+        remoteNonce: auth.nonce,
         reply: ack,
         session: {
           ...secrets,

@@ -69,7 +69,8 @@ export class BanStore {
 
   /** The user has taken a ban back, perhaps one of an earlier run that is still to be read. */
   takenBack(target: BanTarget): void {
-    if (!this.#isLoaded) setLatest(this.#takenBack, banKeyOf(target), true, MAX_BANS);
+    if (!this.#isLoaded)
+      setLatest(this.#takenBack, banKeyOf(target), true, MAX_BANS.node.all + MAX_BANS.ip.all);
   }
 
   #schedule(ms: number): void {

@@ -5,13 +5,22 @@ import { formatIp, normalizeIp, parseIp } from '../base/ip.ts';
 import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
 import { parseNode } from './bootnodes.ts';
 import { addressOf } from './net-restrict.ts';
+import type { MemoryLimits } from './network-memory.ts';
+import { blockOf, hasLimits, NO_NETWORK, networkOf } from './node-db/network.ts';
 
-/** When there are more, the policy's that ends first goes; the user's only for another one of his. */
-export const MAX_BANS = 1024;
+/**
+ * How many there may be of each kind; of one network and block so many of the policy's. When there are more, the policy's that
+ * ends first goes; the user's only for another one of his.
+ */
+export const MAX_BANS: Readonly<Record<BanKind, MemoryLimits>> = {
+  node: { all: 1024, network: 64, block: 256 },
+  ip: { all: 1024, network: 16, block: 128 },
+};
 /** A ban that a user makes without saying for how long. */
 export const DEFAULT_BAN_MS: number = 24 * 60 * 60_000;
 
 const IPV6_HOST_PREFIX = 8;
+const IPV6_HOST_SUFFIX = '/64';
 
 export interface BanOptions {
   /** Milliseconds, up to thirty days; default a day. */
@@ -35,14 +44,19 @@ export function banNameOf(ip: string): string | undefined {
   if (address.length === 4) return formatIp(address);
   const network = new Uint8Array(address.length);
   network.set(address.subarray(0, IPV6_HOST_PREFIX));
-  return `${formatIp(network)}/64`;
+  return formatIp(network) + IPV6_HOST_SUFFIX;
+}
+
+/** An address of those that such a name stands for. */
+function addressIn(name: string): string {
+  return name.endsWith(IPV6_HOST_SUFFIX) ? name.slice(0, -IPV6_HOST_SUFFIX.length) : name;
 }
 
 /** @param text an enode URL, a record or an IP address @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument` */
 export function banTarget(text: string): BanTarget {
   if (typeof text !== 'string') throw invalidArgument('a ban takes an enode URL, a record or an IP address');
   // As `Server.bans` names it.
-  const ip = text.endsWith('::/64') ? text.slice(0, -3) : text;
+  const ip = text.endsWith('::/64') ? addressIn(text) : text;
   const name = parseIp(ip) === undefined ? undefined : banNameOf(ip);
   if (name !== undefined) return { kind: 'ip', name };
   return { kind: 'node', name: toBareHex(parseNode(text).publicKey) };
@@ -62,10 +76,16 @@ export function checkBanOptions(options: BanOptions): Required<{ durationMs: num
   });
 }
 
+interface Entry {
+  readonly ban: Ban;
+  /** Where it is that was banned. */
+  readonly network: number;
+}
+
 /** Who is banned at the moment. */
 export class Bans {
   readonly #env: Pick<Env, 'unixTime'>;
-  readonly #bans = new Map<string, Ban>();
+  readonly #bans = new Map<string, Entry>();
 
   constructor(env: Pick<Env, 'unixTime'>) {
     this.#env = env;
@@ -86,12 +106,12 @@ export class Bans {
   /** Those that hold now, in the order in which they were made. */
   get all(): readonly Ban[] {
     return [...this.#bans.values()]
-      .filter((ban) => this.#holds(ban))
-      .map((ban) => this.#bans.get(banKeyOf(ban)) ?? ban);
+      .filter(({ ban }) => this.#holds(ban))
+      .map(({ ban }) => this.#bans.get(banKeyOf(ban))?.ban ?? ban);
   }
 
   get(kind: BanKind, name: string): Ban | undefined {
-    const ban = this.#bans.get(banKeyOf({ kind, name }));
+    const ban = this.#bans.get(banKeyOf({ kind, name }))?.ban;
     return ban !== undefined && this.#holds(ban) ? ban : undefined;
   }
 
@@ -102,11 +122,18 @@ export class Bans {
     return name === undefined ? undefined : this.get('ip', name);
   }
 
-  add({ kind, name }: BanTarget, durationMs: number, reason: string, by: Ban['by'] = 'user'): Ban {
+  /** @param host where a node is, an IP address, if that is known */
+  add(
+    { kind, name }: BanTarget,
+    durationMs: number,
+    reason: string,
+    by: Ban['by'] = 'user',
+    host?: string,
+  ): Ban {
     const ms = Math.max(1, Math.min(MAX_BAN_MS, Math.ceil(durationMs)));
     const until = this.#env.unixTime() + ms;
     const ban = { kind, name, until, durationMs: ms, reason: reason.slice(0, MAX_BAN_REASON_LENGTH), by };
-    this.#put(ban);
+    this.#put(ban, host);
     return ban;
   }
 
@@ -127,27 +154,55 @@ export class Bans {
     return this.#bans.delete(banKeyOf({ kind, name }));
   }
 
-  #put(ban: Ban): void {
-    this.#bans.delete(banKeyOf(ban));
-    this.#bans.set(banKeyOf(ban), ban);
-    if (this.#bans.size <= MAX_BANS) return;
-    let first = ban;
-    for (const [key, each] of this.#bans) {
-      if (!this.#holds(each)) this.#bans.delete(key);
-      else if (goesBefore(each, first)) first = each;
+  #put(ban: Ban, host = ban.kind === 'ip' ? addressIn(ban.name) : undefined): void {
+    const key = banKeyOf(ban);
+    const known = this.#bans.get(key)?.network ?? NO_NETWORK;
+    const network = host === undefined ? known : networkOf(host);
+    this.#bans.delete(key);
+    this.#bans.set(key, { ban, network });
+    this.#makeRoom(ban, network);
+  }
+
+  /** There is one more. */
+  #makeRoom({ kind, by }: Ban, network: number): void {
+    const { all, ...limits } = MAX_BANS[kind];
+    const alike = this.#alike(kind);
+    const isCounted = by === 'policy' && hasLimits(network);
+    const near = isCounted
+      ? alike.filter(({ ban, network: other }) => ban.by === 'policy' && blockOf(other) === blockOf(network))
+      : [];
+    const beside = near.filter(({ network: other }) => other === network);
+    if (beside.length > limits.network) this.#giveUpOne(beside);
+    else if (near.length > limits.block) this.#giveUpOne(near);
+    else if (alike.length > all) this.#giveUpOne(alike);
+  }
+
+  /** Those of a kind that hold. */
+  #alike(kind: BanKind): readonly Entry[] {
+    const now = this.#env.unixTime();
+    const alike: Entry[] = [];
+    for (const [key, entry] of this.#bans) {
+      if (entry.ban.until <= now) this.#bans.delete(key);
+      else if (entry.ban.kind === kind) alike.push(entry);
     }
-    if (this.#bans.size > MAX_BANS) this.#bans.delete(banKeyOf(first));
+    return alike;
+  }
+
+  #giveUpOne(entries: readonly Entry[]): void {
+    const bans = entries.map(({ ban }) => ban);
+    this.#bans.delete(banKeyOf(bans.reduce((first, ban) => (goesBefore(ban, first) ? ban : first))));
   }
 
   /** Whether it holds; one that does not is forgotten, and of one whose clock was set back the end is moved. */
   #holds(ban: Ban): boolean {
     const key = banKeyOf(ban);
+    const entry = this.#bans.get(key);
     if (ban.until <= this.#env.unixTime()) {
-      if (this.#bans.get(key) === ban) this.#bans.delete(key);
+      if (entry?.ban === ban) this.#bans.delete(key);
       return false;
     }
     const clamped = this.#clamped(ban);
-    if (clamped !== ban && this.#bans.get(key) === ban) this.#bans.set(key, clamped);
+    if (clamped !== ban && entry?.ban === ban) this.#bans.set(key, { ...entry, ban: clamped });
     return true;
   }
 

@@ -3,12 +3,13 @@ import type { Env } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
 import { Held, setLatest } from '../base/recent.ts';
-import { eventOf, type ReputationEventKind } from '../base/reputation-events.ts';
+import { eventOf, isMajor, type ReputationEventKind } from '../base/reputation-events.ts';
 import { type Ban, endOfBan } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
 import { Departures } from './departures.ts';
 import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
+import { type MemoryLimits, NetworkMemory } from './network-memory.ts';
 import {
   BLANK_HISTORY,
   DROPPED_WINDOW_MS,
@@ -22,8 +23,10 @@ import {
   withoutLast,
 } from './reputation.ts';
 
-/** Nodes and addresses whose behaviour is remembered; of more, those that did nothing for the longest time are forgotten. */
-export const MAX_REPUTATIONS = 4096;
+/** Nodes whose behaviour is remembered: those that are connected, and of others no more than this. */
+export const NODE_REPUTATIONS: MemoryLimits = { all: 4096, network: 256, block: 1024 };
+/** Addresses whose behaviour is remembered. */
+export const ADDRESS_REPUTATIONS: MemoryLimits = { all: 1024, network: 16, block: 128 };
 /** Peers that were dropped of late, for the mercy that may follow from that. */
 const MAX_DROPPED = 256;
 
@@ -47,26 +50,28 @@ export interface ConductOptions {
 
 export class Conduct {
   readonly #options: ConductOptions;
-  readonly #histories = new Map<string, ReputationHistory>();
+  readonly #nodes: NetworkMemory<ReputationHistory>;
+  readonly #addresses = new NetworkMemory<ReputationHistory>(ADDRESS_REPUTATIONS);
   /** Nodes that are not dialed for a while. */
-  readonly #penalised = new Held(MAX_REPUTATIONS);
+  readonly #penalised = new Held(NODE_REPUTATIONS.all);
   readonly #departures = new Departures();
   /** When peers were dropped or banned. */
   readonly #dropped = new Map<string, number>();
 
   constructor(options: ConductOptions) {
     this.#options = options;
+    this.#nodes = new NetworkMemory(NODE_REPUTATIONS, options.isPeer);
   }
 
   /** Scores of the nodes of which something is known, as they are now. */
   *scores(): Generator<number, void, undefined> {
     const now = this.#options.env.now();
-    for (const [name, history] of this.#histories) if (!name.startsWith(ADDRESS)) yield scoreAt(history, now);
+    for (const history of this.#nodes.values()) yield scoreAt(history, now);
   }
 
   /** What is remembered of a node, with its score as it is now. */
   history(key: string): ReputationHistory {
-    const history = this.#histories.get(key) ?? BLANK_HISTORY;
+    const history = this.#nodes.get(key) ?? BLANK_HISTORY;
     const now = this.#options.env.now();
     return { ...history, score: scoreAt(history, now), at: now };
   }
@@ -115,30 +120,31 @@ export class Conduct {
 
   /** Forgets what a node or an address did. */
   forgive({ kind, name }: BanTarget): void {
-    this.#histories.delete(kind === 'ip' ? ADDRESS + name : name);
+    (kind === 'ip' ? this.#addresses : this.#nodes).delete(name);
     this.#penalised.release(name);
   }
 
   /**
    * A connection of a node that has proved its key has ended.
    * @param wasOfUse whether it was a peer, or one that we dialed: what others do says nothing of our own network
+   * @param host where the node is
    */
-  ended(key: string, error: PeerlaneError, wasOfUse = false): void {
+  ended(key: string, error: PeerlaneError, wasOfUse = false, host?: string): void {
     const kind = eventOf(error);
     if (kind === undefined) return;
     const { env, others } = this.#options;
     const inVain =
       kind === 'minor' && wasOfUse ? this.#departures.note(key, env.now(), others(key)) : undefined;
-    if (inVain === undefined) this.record(key, kind);
+    if (inVain === undefined) this.record(key, kind, host);
     else for (const [node, times] of inVain) this.#takeBack(node, kind, times);
   }
 
   /** Events were our own network's fault. */
   #takeBack(key: string, kind: ReputationEventKind, times: number): void {
-    const history = this.#histories.get(key);
+    const history = this.#nodes.get(key);
     if (history === undefined) return;
     const cleared = withoutLast(history, kind, times);
-    this.#histories.set(key, cleared);
+    this.#nodes.set(key, cleared);
     if (this.#decide(cleared).kind === 'keep') this.#penalised.release(key);
   }
 
@@ -150,14 +156,16 @@ export class Conduct {
     const kind = eventOf(error);
     const [address, name] = [addressOf(ip), banNameOf(ip)];
     if (kind === undefined || address === undefined || name === undefined || isLocal(address)) return;
-    const history = this.#note(ADDRESS + name, kind);
+    // Who says nothing and goes may have been cut off.
+    if (!isMajor(kind) && this.#addresses.get(name) === undefined) return;
+    const history = this.#note(this.#addresses, name, kind, ip);
     const decision = this.#decide(history);
-    if (decision.kind === 'ban') this.#ban({ kind: 'ip', name }, decision.forMs, decision);
+    if (decision.kind === 'ban') this.#ban({ kind: 'ip', name }, decision.forMs, decision, ip);
   }
 
-  /** A node has done something. */
-  record(key: string, kind: ReputationEventKind): void {
-    const history = this.#note(key, kind);
+  /** A node has done something. @param host where it is */
+  record(key: string, kind: ReputationEventKind, host?: string): void {
+    const history = this.#note(this.#nodes, key, kind, host);
     const { isKept, isPeer, drop, others } = this.#options;
     const wanted = this.#decide(history);
     // Many more events are good than bad.
@@ -176,16 +184,21 @@ export class Conduct {
         break;
       case 'ban':
         if (wasPeer) this.#noteDropped(key);
-        drop(key, bannedError(this.#ban({ kind: 'node', name: key }, decision.forMs, decision)));
+        drop(key, bannedError(this.#ban({ kind: 'node', name: key }, decision.forMs, decision, host)));
         break;
       default:
     }
   }
 
-  #note(name: string, kind: ReputationEventKind): ReputationHistory {
+  #note(
+    of: NetworkMemory<ReputationHistory>,
+    name: string,
+    kind: ReputationEventKind,
+    host: string | undefined,
+  ): ReputationHistory {
     const at = this.#options.env.now();
-    const history = withEvent(this.#histories.get(name) ?? BLANK_HISTORY, { kind, at });
-    setLatest(this.#histories, name, history, MAX_REPUTATIONS);
+    const history = withEvent(of.get(name) ?? BLANK_HISTORY, { kind, at });
+    of.set(name, history, host);
     return history;
   }
 
@@ -202,14 +215,14 @@ export class Conduct {
     this.#penalised.hold(key, this.#options.env.now(), forMs);
   }
 
-  #ban(target: BanTarget, forMs: number, decision: ReputationDecision): Ban {
+  #ban(target: BanTarget, forMs: number, decision: ReputationDecision, host: string | undefined): Ban {
     const { bans, banned } = this.#options;
     const reason = 'reason' in decision ? decision.reason : '';
     const known = bans.get(target.kind, target.name);
     // That one may last for longer, and holds for all.
     if (known?.by === 'user') return known;
     if (known === undefined) this.#tell(target.name, decision);
-    const ban = bans.add(target, forMs, reason, 'policy');
+    const ban = bans.add(target, forMs, reason, 'policy', host);
     banned();
     return ban;
   }
@@ -233,8 +246,6 @@ export class Conduct {
     return count;
   }
 }
-
-const ADDRESS = 'ip:';
 
 export function bannedError(ban: Ban): PeerlaneError {
   const { reason } = ban;

@@ -33,8 +33,8 @@ const BY_PEER: ReadonlySet<ErrorCode> = new Set(['remote-disconnect', 'network-e
 
 /** What a server decides about its connections. */
 export interface ConnectionOwner {
-  /** Throw a `PeerlaneError` to refuse the node. */
-  identified(connection: Connection, remoteId: Uint8Array): void;
+  /** Throw a `PeerlaneError` to refuse the node. @param nonce of its auth or ack */
+  identified(connection: Connection, remoteId: Uint8Array, nonce: Uint8Array): void;
   /** Throw a `PeerlaneError` to refuse the peer; one that is held has no handlers until `begin` is called. */
   opened(connection: Connection, peer: PeerInfo): 'held' | undefined;
   /** The connection is over; its socket may live on for a moment. */
@@ -214,9 +214,9 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
     this.#context.lanes.schedule(link);
   }
 
-  identified(remoteId: Uint8Array): void {
+  identified(remoteId: Uint8Array, nonce: Uint8Array): void {
     this.#remoteId = remoteId;
-    this.#owner.identified(this, remoteId);
+    this.#owner.identified(this, remoteId, nonce);
   }
 
   opened(hello: Hello, shared: readonly SharedProtocol[]): void {

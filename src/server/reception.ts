@@ -89,11 +89,14 @@ export class Reception {
   ownerOf(dialed: Dialed | undefined): Omit<ConnectionOwner, 'gone'> {
     const { conduct, onEvent } = this.#options;
     return {
-      identified: (connection, remoteId) => this.#identified(connection, remoteId),
+      identified: (connection, remoteId, nonce) => {
+        if (connection.inbound) this.#pendingInbound.identified(connection, nonce);
+        this.#identified(connection, remoteId);
+      },
       opened: (connection, peer) => this.#opened(connection, peer, dialed),
       closed: (connection, error) => this.#closed(connection, error, dialed),
-      reported: ({ remoteId }, kind) => {
-        if (remoteId !== undefined) conduct.record(toBareHex(remoteId), kind);
+      reported: ({ remoteId, remoteAddress }, kind) => {
+        if (remoteId !== undefined) conduct.record(toBareHex(remoteId), kind, remoteAddress);
       },
       handlerFailed: (connection, error) => {
         onEvent({ kind: 'handler-failed', peer: connection.peer, error });
@@ -209,7 +212,8 @@ export class Reception {
   /** What the end of a connection says of who was behind it. */
   #judge({ inbound, remoteAddress, remoteId, peer }: Connection, error: PeerlaneError): void {
     const { conduct } = this.#options;
-    if (remoteId !== undefined) conduct.ended(toBareHex(remoteId), error, peer !== undefined || !inbound);
+    if (remoteId !== undefined)
+      conduct.ended(toBareHex(remoteId), error, peer !== undefined || !inbound, remoteAddress);
     else if (inbound) conduct.endedUnknown(remoteAddress, error);
   }
 }

@@ -130,28 +130,92 @@ describe('bans', () => {
     expect(next.all).toMatchObject([{ until: 3000 }]);
   });
 
-  it('are bounded: those that end first go', () => {
+  it.each(['node', 'ip'] as const)('are bounded: those of a %s that end first go', (kind) => {
     const bans = new Bans(clock());
-    for (let i = 0; i <= MAX_BANS; i++) bans.add({ kind: 'node', name: `${i}` }, 10_000 - i, '');
-    expect(bans.all).toHaveLength(MAX_BANS);
-    expect(bans.get('node', `${MAX_BANS}`)).toBeUndefined();
-    expect(bans.get('node', '0')).toBeDefined();
+    const { all } = MAX_BANS[kind];
+    for (let i = 0; i <= all; i++) bans.add({ kind, name: `${i}` }, 10_000 - i, '');
+    expect(bans.all).toHaveLength(all);
+    expect(bans.get(kind, `${all}`)).toBeUndefined();
+    expect(bans.get(kind, '0')).toBeDefined();
   });
 
   it('of the policy make room for the user, and take none of his', () => {
     const bans = new Bans(clock());
+    const { all } = MAX_BANS.node;
     const add = (name: string, ms: number, by: Ban['by']) => bans.add({ kind: 'node', name }, ms, '', by);
-    for (let i = 1; i < MAX_BANS; i++) add(`user ${i}`, 1000 + i, 'user');
+    for (let i = 1; i < all; i++) add(`user ${i}`, 1000 + i, 'user');
     add('policy 1', 50_000, 'policy');
     add('policy 2', 40_000, 'policy');
     expect(bans.all.filter(({ by }) => by === 'policy').map(({ name }) => name)).toEqual(['policy 1']);
-    add(`user ${MAX_BANS}`, 500, 'user');
+    add(`user ${all}`, 500, 'user');
     expect(bans.all.map(({ by }) => by)).not.toContain('policy');
     add('policy 3', 60_000, 'policy');
-    expect(bans.all).toHaveLength(MAX_BANS);
+    expect(bans.all).toHaveLength(all);
     expect(bans.get('node', 'policy 3')).toBeUndefined();
-    expect(bans.get('node', `user ${MAX_BANS}`)).toBeDefined();
+    expect(bans.get('node', `user ${all}`)).toBeDefined();
   });
+
+  it('of addresses take no place of a node, nor those of nodes one of an address', () => {
+    const bans = new Bans(clock());
+    const flood = (kind: Ban['kind'], name: (i: number) => string) => {
+      for (let i = 0; i < 1500; i++) bans.add({ kind, name: name(i) }, 1000, '', 'policy');
+    };
+    bans.add({ kind: 'node', name: 'ab' }, 100, '', 'policy');
+    flood('ip', (i) => `9.${i % 256}.${i >> 8}.1`);
+    expect(bans.all).toHaveLength(1 + MAX_BANS.ip.all);
+    bans.add({ kind: 'ip', name: '8.8.8.8' }, 100, '', 'policy');
+    expect(bans.get('node', 'ab')).toBeDefined();
+    bans.remove({ kind: 'ip', name: '9.255.4.1' });
+    bans.add({ kind: 'ip', name: '8.8.8.8' }, 100, '', 'policy');
+    flood('node', String);
+    expect(bans.ofIp('8.8.8.8')).toBeDefined();
+    expect(bans.all).toHaveLength(MAX_BANS.ip.all + MAX_BANS.node.all);
+  });
+
+  const NETWORKS: readonly [string, 'network' | 'block', (i: number) => string][] = [
+    ['/24', 'network', (i) => `9.9.9.${i % 256}`],
+    ['/48', 'network', (i) => `2a01:9:9:${i.toString(16)}::`],
+    ['/16', 'block', (i) => `9.9.${i % 256}.${i >> 8}`],
+    ['/32', 'block', (i) => `2a01:9:${i.toString(16)}::`],
+  ];
+
+  it.each(NETWORKS)(
+    'of the policy at the addresses of one %s are few, those that were made last',
+    (_, of, ip) => {
+      const bans = new Bans(clock());
+      const ban = (text: string, by: Ban['by']) => bans.add(banTarget(text), 1000, '', by);
+      ban('8.8.8.8', 'policy');
+      bans.add({ kind: 'node', name: 'ab' }, 100, '', 'policy');
+      for (let i = 0; i < 250; i++) ban(ip(i), 'policy');
+      const max = MAX_BANS.ip[of];
+      expect(bans.all).toHaveLength(2 + max);
+      for (let i = 0; i < 250; i++) expect(bans.ofIp(ip(i)) !== undefined).toBe(i >= 250 - max);
+      expect([bans.ofIp('8.8.8.8'), bans.get('node', 'ab')]).not.toContain(undefined);
+      // The user may ban as many as he likes.
+      for (let i = 0; i < 250; i++) ban(ip(i), 'user');
+      expect(bans.all).toHaveLength(252);
+      ban(ip(251), 'policy');
+      expect(bans.all).toHaveLength(253);
+    },
+  );
+
+  it.each(NETWORKS)(
+    'of the policy of nodes that came from one %s are not all that there are',
+    (_, of, ip) => {
+      const bans = new Bans(clock());
+      const ban = (name: string, host?: string) => bans.add({ kind: 'node', name }, 1000, '', 'policy', host);
+      ban('ab', '8.8.8.8');
+      ban('cd');
+      for (let i = 0; i < 3000; i++) ban(`${i}`, ip(i));
+      expect(bans.all).toHaveLength(2 + MAX_BANS.node[of]);
+      // It keeps where it is when it is banned anew.
+      ban('2999');
+      ban('3000', ip(3000));
+      expect(bans.all).toHaveLength(2 + MAX_BANS.node[of]);
+      for (let i = 0; i < 500; i++) ban(`local ${i}`, '192.168.1.1');
+      expect(bans.all).toHaveLength(502 + MAX_BANS.node[of]);
+    },
+  );
 
   it('of the user are not replaced by what the policy had stored', () => {
     const bans = new Bans(clock());

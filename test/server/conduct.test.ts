@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { Bans } from '../../src/server/bans.ts';
-import { Conduct, MAX_REPUTATIONS } from '../../src/server/conduct.ts';
+import { ADDRESS_REPUTATIONS, Conduct, NODE_REPUTATIONS } from '../../src/server/conduct.ts';
 import { defaultPolicy, PENALTY_MS } from '../../src/server/reputation.ts';
 
 function setUp(others: number | { readonly left: number } = 10) {
@@ -14,7 +14,7 @@ function setUp(others: number | { readonly left: number } = 10) {
       env,
       bans,
       policy: defaultPolicy,
-      isPeer: () => true,
+      isPeer: (key) => !key.startsWith('gone'),
       others: () => (typeof others === 'number' ? others : others.left),
       isKept: (key) => key === 'static',
       isKeptAt: (name) => name === '7.7.7.7',
@@ -160,10 +160,56 @@ describe('a node', () => {
     expect(bans.all.map(({ name }) => name)).toEqual(['a']);
   });
 
-  it('is forgotten when many others have done something since', () => {
+  it('is forgotten when many others have done something since, unless it is connected', () => {
     const { conduct } = setUp();
-    for (let i = 0; i <= MAX_REPUTATIONS; i++) conduct.record(`${i}`, 'good-answer');
-    expect([...conduct.scores()]).toHaveLength(MAX_REPUTATIONS);
-    expect(conduct.history('0').score).toBe(0);
+    const { all } = NODE_REPUTATIONS;
+    for (const key of ['a', 'gone', 'b']) conduct.record(key, 'good-answer');
+    for (let i = 0; i < all; i++) conduct.record(`gone ${i}`, 'good-answer');
+    expect([...conduct.scores()]).toHaveLength(all);
+    expect(['a', 'gone', 'gone 0', 'gone 1', 'gone 2', 'b'].map((key) => conduct.history(key).score)).toEqual(
+      [...[1, 0, 0, 0, 1, 1]],
+    );
+  });
+});
+
+describe('one host of very many addresses, and keys', () => {
+  const hex = (i: number) => i.toString(16);
+  const closed = new PeerlaneError('network-error', '');
+
+  it.each([
+    ['a /48', (i: number) => `2a0a:7703:0:${hex(i)}::1`],
+    ['a /32', (i: number) => `2a0a:7703:${hex(i % 3000)}:${hex(i)}::1`],
+  ])('in %s makes nobody forget what others did, or that they are banned', (_, ip) => {
+    const { bans, conduct } = setUp();
+    for (let i = 0; i < 3; i++) conduct.record('gone villain', 'breach', '8.8.8.8');
+    for (const key of ['gone shady', 'shady']) conduct.record(key, 'breach', '8.8.8.8');
+    for (let i = 0; i < 3; i++) conduct.endedUnknown('7.7.6.7', breach);
+    for (let i = 0; i < 2; i++) conduct.endedUnknown('6.6.6.6', breach);
+    for (let i = 0; i < NODE_REPUTATIONS.all + 10; i++) {
+      for (let times = i < 1200 ? 3 : 1; times > 0; times--) {
+        conduct.endedUnknown(ip(i), breach);
+        conduct.ended(`gone ${i}`, breach, false, ip(i));
+      }
+    }
+    for (let i = 0; i < 5000; i++) conduct.endedUnknown(ip(i), closed);
+    expect([bans.get('node', 'gone villain'), bans.ofIp('7.7.6.7')]).not.toContain(undefined);
+    expect(['gone shady', 'shady'].map((key) => conduct.history(key).score)).toEqual([-40, -40]);
+    conduct.endedUnknown('6.6.6.6', breach);
+    expect(bans.ofIp('6.6.6.6')).toBeDefined();
+    expect([...conduct.scores()].length).toBeLessThan(NODE_REPUTATIONS.all / 2);
+  });
+
+  it('that only come and go is not remembered at all, but where it has done worse', () => {
+    const { bans, conduct } = setUp();
+    for (let i = 0; i < ADDRESS_REPUTATIONS.network + 5; i++) {
+      conduct.endedUnknown('9.9.9.9', breach);
+      for (let times = 0; times < 30; times++) conduct.endedUnknown(`9.9.9.${10 + i}`, closed);
+      if (i === 0) expect(bans.all).toEqual([]);
+      if (i === 1) break;
+    }
+    for (let times = 0; times < 5; times++) conduct.endedUnknown('9.9.9.9', closed);
+    conduct.endedUnknown('9.9.9.11', breach);
+    expect(bans.ofIp('9.9.9.11')).toBeUndefined();
+    expect(bans.all.map(({ name, reason }) => [name, reason])).toEqual([['9.9.9.9', '5 minor, 2 breach']]);
   });
 });

@@ -1,14 +1,19 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { PeerlaneError } from '../../src/base/errors.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { Wire } from '../../src/io/tcp.ts';
 import type { Connection } from '../../src/server/connection.ts';
-import { MAX_WAITING_INBOUND, PENDING_TURN_MS, PendingInbound } from '../../src/server/pending-inbound.ts';
+import {
+  MAX_REMEMBERED_AUTHS,
+  MAX_WAITING_INBOUND,
+  PENDING_TURN_MS,
+  PendingInbound,
+} from '../../src/server/pending-inbound.ts';
 
 const LIMIT = 3;
 
 /** Connections by the number of the socket that they came by, and what became of them. */
-function setUp() {
+function setUp(limit = LIMIT) {
   const env = new VirtualEnv();
   const begun: number[] = [];
   const closed = new Map<number, string>();
@@ -16,7 +21,7 @@ function setUp() {
   const connections = new Map<number, Connection>();
   const identified = new Set<number>();
   const pending: PendingInbound = new PendingInbound({
-    limit: LIMIT,
+    limit,
     env,
     begin: ({ remotePort: port }) => {
       begun.push(port);
@@ -34,13 +39,19 @@ function setUp() {
       return connection;
     },
   });
-  const come = (port: number) =>
-    pending.accept({ remotePort: port, destroy: () => void destroyed.push(port) } as Wire);
+  const come = (remotePort: number, remoteAddress = '9.9.9.9') =>
+    pending.accept({ remotePort, remoteAddress, destroy: () => void destroyed.push(remotePort) } as Wire);
   const leave = (port: number) => {
     const connection = connections.get(port);
     if (connection !== undefined) pending.delete(connection);
   };
-  return { env, pending, come, leave, begun, closed, destroyed, identified };
+  /** An auth of a nonce that is the number. */
+  const auth = (port: number, nonce: number) => {
+    identified.add(port);
+    const connection = connections.get(port);
+    if (connection !== undefined) pending.identified(connection, Uint8Array.of(nonce >> 8, nonce & 0xff));
+  };
+  return { env, pending, come, leave, auth, begun, closed, destroyed, identified };
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
@@ -115,5 +126,121 @@ describe('inbound connections that are no peers yet', () => {
       env.advance(PENDING_TURN_MS / 10);
     }
     expect(closed.size).toBeGreaterThan(40);
+  });
+});
+
+describe('many of one network', () => {
+  const NETWORKS = [
+    ['a /24', (i: number) => `9.9.9.${i % 256}`],
+    ['an IPv6 /48', (i: number) => `2a01:1:2:${i.toString(16)}::1`],
+    ['one address in a LAN', () => '192.168.1.1'],
+  ] as const;
+
+  it.each(NETWORKS)('keep nobody else waiting: those of %s', (_, ip) => {
+    const { env, come, begun } = setUp(10);
+    for (const i of range(0, 200)) come(i, ip(i));
+    for (const i of range(0, 3)) come(1000 + i, `8.8.${i}.8`);
+    env.advance(PENDING_TURN_MS);
+    expect(begun.slice(0, 13)).toEqual([...range(0, 10), 1000, 1001, 1002]);
+    expect(begun).toHaveLength(20);
+  });
+
+  it.each(NETWORKS)('turn nobody else out, who may take his time: those of %s', (_, ip) => {
+    const { env, come, closed, auth, identified } = setUp(10);
+    come(1000, '8.8.8.8');
+    identified.add(1000);
+    // Silent so far.
+    come(1001, '7.7.7.7');
+    for (const i of range(0, 400)) {
+      come(i, ip(i));
+      auth(i, i);
+      env.advance(10);
+    }
+    expect(closed.size).toBeGreaterThan(100);
+    expect([1000, 1001].map((port) => closed.has(port))).toEqual([false, false]);
+  });
+
+  it('also where so many come at once that none has a turn', () => {
+    const { come, begun, closed } = setUp(10);
+    come(1000, '8.8.8.8');
+    for (const i of range(0, 2 * MAX_WAITING_INBOUND)) come(i);
+    expect(closed.size).toBeGreaterThan(MAX_WAITING_INBOUND - 20);
+    expect(closed.has(1000)).toBe(false);
+    come(1001, '7.7.7.7');
+    expect(begun.at(-1)).toBe(1001);
+    for (const i of range(0, 20)) come(2000 + i);
+    expect(closed.has(1001)).toBe(false);
+  });
+
+  it('take turns with those of others, which have as much however many they are', () => {
+    const { env, come, begun } = setUp(10);
+    for (const i of range(0, 100))
+      for (const network of [1, 2, 3]) come(1000 * network + i, `9.9.${network}.9`);
+    for (const i of range(0, 4)) come(i, '8.8.8.8');
+    env.advance(2 * PENDING_TURN_MS);
+    const times = [0, 1, 2, 3].map((network) => begun.filter((port) => Math.floor(port / 1000) === network));
+    expect(times[0]).toEqual(range(0, 4));
+    for (const those of times.slice(1)) expect(those.length).toBeGreaterThan(6);
+  });
+
+  it('where several have their share, and identities: one of the largest goes when its turn is over', () => {
+    const { env, come, closed, auth, identified } = setUp(10);
+    come(1000, '8.8.8.8');
+    identified.add(1000);
+    for (const i of range(0, 400)) {
+      come(i, `9.9.${i % 5}.9`);
+      auth(i, i);
+      env.advance(10);
+    }
+    expect(closed.size).toBeGreaterThan(100);
+    expect(closed.has(1000)).toBe(false);
+    // Of silent ones each is alone.
+    identified.clear();
+    come(2000, '9.9.1.9');
+    env.advance(PENDING_TURN_MS);
+    expect(closed.has(1000)).toBe(true);
+  });
+
+  it('and one that stays cost no time while nobody may leave', () => {
+    const { env, come, identified } = setUp(10);
+    come(1000, '8.8.8.8');
+    identified.add(1000);
+    env.advance(10 * PENDING_TURN_MS);
+    for (const i of range(0, 20)) come(i);
+    const timers = vi.spyOn(env, 'setTimer');
+    env.advance(PENDING_TURN_MS - 1);
+    expect(timers.mock.calls.length).toBeLessThan(3);
+  });
+});
+
+describe('an auth that has come before', () => {
+  it('is worth no more than silence', () => {
+    const { env, come, auth, closed } = setUp();
+    for (const port of range(0, 5)) come(port, `${port}.9.9.9`);
+    for (const port of range(0, 3)) auth(port, port === 2 ? 1 : port);
+    env.advance(PENDING_TURN_MS);
+    expect([...closed.keys()]).toEqual([2, 0]);
+  });
+
+  it('is forgotten when many others have come', () => {
+    const { env, come, leave, auth, closed } = setUp();
+    come(0, '1.9.9.9');
+    for (const i of range(1, MAX_REMEMBERED_AUTHS + 2)) {
+      come(i, '2.9.9.9');
+      auth(i, i);
+      leave(i);
+    }
+    // The first of them, and then the second, which is remembered.
+    for (const [port, nonce] of [
+      [5001, 1],
+      [5002, 3],
+    ] as const) {
+      come(port, `${port - 5000}.8.8.8`);
+      auth(port, nonce);
+    }
+    auth(0, 4000);
+    come(5003, '3.8.8.8');
+    env.advance(PENDING_TURN_MS);
+    expect([...closed.keys()]).toEqual([5002]);
   });
 });

@@ -137,3 +137,25 @@ describe(`${RUSH} nodes that come at once`, () => {
     expect(await isServed(friend)).toBe(true);
   });
 });
+
+it('an auth that is sent again keeps a place no better than silence', async () => {
+  const env = new ManualEnv();
+  const server = await startedServer({ env, maxPendingPeers: 3 });
+  const [first, replayer, honest] = await crowd(server, 3);
+  if (first === undefined || replayer === undefined || honest === undefined) throw new Error('nobody came');
+  const { opening } = initiate({
+    identity: identityOf(first.key),
+    remoteId: server.id,
+    randomness: freshRandomness(systemEnv),
+  });
+  for (const attacker of [first, replayer]) {
+    await attacker.write(opening);
+    // An ack.
+    await attacker.bytes(1);
+  }
+  await honest.handshake();
+  await crowd(server, 1);
+  env.advance(PENDING_TURN_MS);
+  const { error, remotePort } = await server.until(isKind('connection-failed'));
+  expect([error.code, remotePort]).toEqual(['pending-replaced', replayer.port]);
+});
