@@ -1,11 +1,15 @@
-/** Runs the compiled command line in child processes. */
+/** Runs the command line: as it was compiled in child processes, or here. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { EXIT, type Host } from '../../src/cli/command.ts';
+import { main } from '../../src/cli/program.ts';
 
 const PREFIX = join(tmpdir(), 'peerlane-test-');
 /** The command line as it was built. */
@@ -101,8 +105,46 @@ export class Cli {
   }
 }
 
-/** Runs the command line to its end. */
-export function run(...args: readonly string[]): Promise<Result> {
+/** Takes what is written to a stream that is a pipe. */
+class Written extends Writable {
+  text = '';
+  readonly isTTY = false;
+
+  constructor() {
+    super({ decodeStrings: false });
+  }
+
+  override _write(chunk: string | Uint8Array, _encoding: string, done: () => void): void {
+    this.text += typeof chunk === 'string' ? chunk : new TextDecoder().decode(chunk);
+    done();
+  }
+}
+
+/** What a process is to a command that runs in this one. */
+class InnerHost extends EventEmitter implements Host {
+  exitCode?: Host['exitCode'];
+  readonly pid = 0;
+  readonly stdout = new Written();
+  readonly stderr = new Written();
+
+  kill(): void {
+    throw new Error('nobody has sent a signal');
+  }
+}
+
+/**
+ * Runs the command line to its end in this process, which takes a hundredth of the time of one of its own. That the
+ * compiled program does the same, and that nothing keeps its process alive, is what `runProcess` and `Cli` show.
+ */
+export async function run(...args: readonly string[]): Promise<Result> {
+  const host = new InnerHost();
+  await main(args, host);
+  const { exitCode = EXIT.ok, stdout, stderr } = host;
+  return { status: Number(exitCode), signal: undefined, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Runs the compiled command line to its end in a process of its own. */
+export function runProcess(...args: readonly string[]): Promise<Result> {
   return new Cli(args).done;
 }
 
