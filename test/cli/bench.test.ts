@@ -79,7 +79,13 @@ const REPORT: Report = {
 
 describe('peerlane bench', () => {
   it('prints one JSON object a line, with a row for each question and backend', async () => {
-    const { status, stdout, stderr } = await runProcess('bench', '--quick', '--json', '--only', 'frame-decode-1k-x');
+    const { status, stdout, stderr } = await runProcess(
+      'bench',
+      '--quick',
+      '--json',
+      '--only',
+      'frame-decode-1k-x',
+    );
     expect([status, stderr]).toEqual([0, '']);
     const events = eventsOf(stdout);
     expect(events[0]).toMatchObject({ event: 'machine', pace: 'quick', node: process.version });
@@ -122,7 +128,9 @@ describe('peerlane bench', () => {
 
   it('measures handshakes, a connection and snappy', async () => {
     const results = await Promise.all(
-      ['handshake', 'tcp-100k', 'snappy-'].map((only) => runProcess('bench', '--quick', '--json', '--only', only)),
+      ['handshake', 'tcp-100k', 'snappy-'].map((only) =>
+        runProcess('bench', '--quick', '--json', '--only', only),
+      ),
     );
     const rows = results.flatMap(({ stdout }) => eventsOf(stdout).filter(({ event }) => event === 'row'));
     const ids = ['handshake', 'tcp-100k', 'snappy-compress-100k', 'snappy-uncompress-100k'];

@@ -152,6 +152,7 @@ class InnerHost extends EventEmitter implements Host {
   readonly pid = 0;
   readonly stdout: Pipe;
   readonly stderr: Pipe;
+  isGone = false;
 
   constructor(printed: Printed) {
     super();
@@ -161,8 +162,9 @@ class InnerHost extends EventEmitter implements Host {
     });
   }
 
+  /** What a command does that has not heeded a signal, and does no more once its process is gone. */
   kill(): void {
-    throw new Error('a command has not heeded the signal');
+    if (!this.isGone) throw new Error('a command has not heeded the signal');
   }
 }
 
@@ -174,14 +176,13 @@ export class InnerCli implements Running {
   readonly done: Promise<Result>;
   readonly #printed = new Printed();
   readonly #host = new InnerHost(this.#printed);
-  #ended = false;
 
   constructor(args: readonly string[]) {
     this.done = this.#run(args);
     // A failure is one of `done`, for those who wait for it.
     const ended = this.done.catch(() => undefined);
     onTestFinished(async () => {
-      if (!this.#ended) this.kill('SIGTERM');
+      if (!this.#host.isGone) this.kill('SIGTERM');
       await ended;
     });
   }
@@ -206,7 +207,7 @@ export class InnerCli implements Running {
     try {
       await main(args, this.#host);
     } finally {
-      this.#ended = true;
+      this.#host.isGone = true;
       this.#printed.end();
     }
     const { stdout, stderr } = this.#printed;
