@@ -29,7 +29,15 @@ function enodeOf(enr: string): string {
 describe('beside a node of go-ethereum', () => {
   it('`ping` is answered, with the endpoint and the number of the record', async () => {
     const enr = await (await go.node(PACE)).enr();
-    const { status, stdout } = await runProcess('ping', enodeOf(enr), '--count', '2', '--interval', '0.2', '--json');
+    const { status, stdout } = await runProcess(
+      'ping',
+      enodeOf(enr),
+      '--count',
+      '2',
+      '--interval',
+      '0.2',
+      '--json',
+    );
     expect(status).toBe(0);
     const pongs = ofKind('pong', eventsOf(stdout));
     expect(pongs).toHaveLength(2);
@@ -69,7 +77,13 @@ describe('beside a node of go-ethereum', () => {
     expect(found).toEqual(wanted);
     const last = await nodes.at(-1)?.enr();
     const publicKey = toBareHex(parseRecord(String(last)).publicKey);
-    const { status, stdout } = await runProcess('resolve', publicKey, '--bootnode', enodeOf(bootEnr), '--json');
+    const { status, stdout } = await runProcess(
+      'resolve',
+      publicKey,
+      '--bootnode',
+      enodeOf(bootEnr),
+      '--json',
+    );
     expect([status, eventsOf(stdout)[0]?.enr]).toEqual([0, last]);
   });
 });
