@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { FUZZ_FACTOR } from './test/support/runs.ts';
 
@@ -7,19 +8,25 @@ const addon = existsSync(new URL('./build/Release/peerlane.node', import.meta.ur
 const backends = addon ? ['native', 'js'] : ['js'];
 if (!addon) console.warn('peerlane: the native addon is not built, so only the js backend is tested');
 
-// What these show depends on no backend; and they take minutes, for each starts processes or a whole network.
+// What these show depends on no backend, and they take minutes together: whole networks, processes, files on disk, and
+// rules of what to do when, below which cryptography is a detail.
 const WITH_ONE_BACKEND = [
-  'test/cli/{bans,bench,crawl,dial,discovery,discovery-v5,dns,enr,key,listen,metrics}.test.ts',
-  'test/cli/{node-database,nodeset,serve,sync,topic,two-families,usage}.test.ts',
+  'test/cli/**',
+  'test/{docs,public-types}.test.ts',
+  'test/{io,kad,nat,observe,rlp}/**',
   'test/discv4/network.test.ts',
+  'test/dnsdisc/client.test.ts',
+  'test/server/node-db/**',
+  'test/server/{no-network,own-endpoint}.test.ts',
+  'test/sync/headers.test.ts',
   'test/sim/**',
 ];
 
 export default defineConfig({
   test: {
     globalSetup: ['./test/support/build.ts'],
-    // A core is not kept free: two workers on two cores take half the time of one.
-    maxWorkers: '100%',
+    // More than there are cores: many tests wait, for a process, or until a peer has been silent for too long.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     // Half of the time goes into loading the same modules again, which no test changes.
     isolate: false,
     projects: backends.map((backend) => ({

@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/interop/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 300_000,
-    // Each file starts nodes of its own; two cores carry two of them.
-    maxWorkers: 2,
+    // Each file starts nodes of its own, and waits for two thirds of its time: two cores carry three of them.
+    maxWorkers: 3,
   },
 });

@@ -6,7 +6,7 @@ import type { Ban } from '../server/ban-codec.ts';
 import { banTarget } from '../server/bans.ts';
 import { formatTime } from '../server/node-times.ts';
 import { type StoredBan, StoredBans } from '../server/stored-bans.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { formatCount, formatDuration, printable } from './format.ts';
 import type { Fields, Output } from './output.ts';
 
@@ -24,13 +24,13 @@ interface Meant {
   readonly matches: (ban: Ban) => boolean;
 }
 
-export function addBansCommands(program: Command): void {
+export function addBansCommands(program: Command, run: RunAction): void {
   const bans = program
     .command('bans')
     .description('list the nodes and addresses that are refused, or take them back');
   withNodeDatabase(bans.command('list', { isDefault: true }))
     .description('list the bans in a node database')
-    .action((options: BansOptions) => runAction(options, (context) => list(context, options)));
+    .action((options: BansOptions) => run(options, (context) => list(context, options)));
   withNodeDatabase(bans.command('remove [node...]'))
     .description('take back nodes (enode URL, public key or node id) and IP addresses')
     .option('--all', 'take back all of them')
@@ -39,7 +39,7 @@ export function addBansCommands(program: Command): void {
         command.error('error: expected whom to take back, or --all');
       }
       const meant = nodes.map((text) => meantBy(text, command));
-      return runAction(options, (context) => remove(context, options, meant));
+      return run(options, (context) => remove(context, options, meant));
     });
 }
 

@@ -9,7 +9,7 @@ import { pageOf } from './bench/page.ts';
 import { chartsOf, factsOf, type Report, thisMachine } from './bench/report.ts';
 import { comparison, tableText } from './bench/table.ts';
 import { chartText } from './bench/terminal-chart.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { formatDuration } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -23,13 +23,13 @@ const BACKENDS: readonly Backend[] = ['native', 'js'];
 /** Of a terminal that does not say how wide it is. */
 const DEFAULT_WIDTH = 80;
 
-export function addBenchCommand(program: Command): void {
+export function addBenchCommand(program: Command, run: RunAction): void {
   withCommonOptions(program.command('bench'))
     .description('measure the native and the js backend on this machine, in about two minutes')
     .option('--html <file>', 'write a page with charts, too')
     .option('--quick', 'short rounds: rough figures in a quarter of a minute')
     .option('--only <text>', 'only questions whose id contains this', questionText)
-    .action((options: BenchOptions) => runAction(options, (context) => bench(context, options)));
+    .action((options: BenchOptions) => run(options, (context) => bench(context, options)));
 }
 
 /** Checks a value of `--only`. */

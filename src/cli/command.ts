@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Env, systemEnv } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import { fileProblem } from '../base/file-problem.ts';
-import { Output } from './output.ts';
+import { Output, type Streams } from './output.ts';
 
 export const EXIT = {
   ok: 0,
@@ -18,6 +18,15 @@ export interface Context {
   readonly output: Output;
   /** Aborted by Ctrl-C; a command then stops in order and throws, or returns, as it comes. */
   readonly signal: AbortSignal;
+}
+
+/** What a command has of the process that it runs in. */
+export interface Host extends Streams {
+  exitCode?: number | string | null | undefined;
+  readonly pid: number;
+  on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  off(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  kill(pid: number, signal: 'SIGINT'): unknown;
 }
 
 export interface CommonOptions {
@@ -60,22 +69,29 @@ export function watchStreams(): void {
   process.stderr.on('error', () => undefined);
 }
 
+/** Runs what a command does. */
+export type RunAction = (
+  options: CommonOptions,
+  action: (context: Context) => Promise<void>,
+) => Promise<void>;
+
 /**
- * Runs `action` and sets the exit status of the process. The first SIGINT or SIGTERM aborts the context's signal
+ * Runs `action` and sets the exit status of `host`. The first SIGINT or SIGTERM aborts the context's signal
  * and a later one ends the process at once, as does an action that has not heeded the first for `HEED_MS`.
  */
 export async function runAction(
+  host: Host,
   { json = false }: CommonOptions,
   action: (context: Context) => Promise<void>,
 ): Promise<void> {
-  const output = new Output(json, systemEnv);
+  const output = new Output(json, systemEnv, host);
   const abort = new AbortController();
   let ended = false;
   let interruptedAt: number | undefined;
   // The status that a shell sees is `EXIT.interrupted`. `process.exit` would wait for a thread that opens a pipe.
   const endNow = (): void => {
-    process.off('SIGINT', interrupt);
-    process.kill(process.pid, 'SIGINT');
+    host.off('SIGINT', interrupt);
+    host.kill(host.pid, 'SIGINT');
   };
   const interrupt = (): void => {
     const now = systemEnv.now();
@@ -96,26 +112,26 @@ export async function runAction(
     if (!ended || !isFirst) return;
     // The action has ended well while what it printed was still on its way.
     if (isGone(error)) {
-      process.exitCode ||= EXIT.interrupted;
+      host.exitCode ||= EXIT.interrupted;
       return;
     }
-    process.exitCode = EXIT.failed;
+    host.exitCode = EXIT.failed;
     output.error(reason);
   };
   // They stay until the process is gone: an echo of the signal may come late.
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  process.stdout.off('error', reportWriteError);
-  process.stdout.on('error', onWriteError);
+  host.on('SIGINT', interrupt);
+  host.on('SIGTERM', interrupt);
+  host.stdout.off('error', reportWriteError);
+  host.stdout.on('error', onWriteError);
   try {
     await action({ env: systemEnv, output, signal: abort.signal });
     output.endProgress();
-    if (!abort.signal.aborted) process.exitCode = EXIT.ok;
-    else if (isPeerlaneError(abort.signal.reason, 'aborted')) process.exitCode = EXIT.interrupted;
+    if (!abort.signal.aborted) host.exitCode = EXIT.ok;
+    else if (isPeerlaneError(abort.signal.reason, 'aborted')) host.exitCode = EXIT.interrupted;
     else throw abort.signal.reason;
   } catch (error) {
     const cause = isPeerlaneError(error, 'aborted') && abort.signal.aborted ? abort.signal.reason : error;
-    process.exitCode = isPeerlaneError(cause, 'aborted') ? EXIT.interrupted : EXIT.failed;
+    host.exitCode = isPeerlaneError(cause, 'aborted') ? EXIT.interrupted : EXIT.failed;
     output.error(toPeerlaneError(cause));
   } finally {
     ended = true;

@@ -13,7 +13,7 @@ import type { NodeHello } from '../server/node-hello.ts';
 import { MAX_NODE_SET_NODES, type NodeSet } from '../server/node-set.ts';
 import { collected, count, dnsServer, type ListenAddress, listenAddress } from './arguments.ts';
 import { startAskingBy, waysOfMachine, withBootnodes } from './asking.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { CrawlAsker } from './crawl/asker.ts';
 import { Greetings, MAX_GREETINGS, nodesToGreet, wantsHello } from './crawl/greetings.ts';
 import { KeptSet } from './crawl/kept-set.ts';
@@ -52,7 +52,7 @@ interface CrawlOptions extends CommonOptions, VersionOptions {
   readonly hello?: boolean;
 }
 
-export function addCrawlCommand(program: Command): void {
+export function addCrawlCommand(program: Command, run: RunAction): void {
   withVersions(withBootnodes(withCommonOptions(program.command('crawl <file>'))), VERSIONS)
     .description(
       'walk the network of discovery, and keep a node set of those who answer; a set that is there goes on',
@@ -91,7 +91,7 @@ export function addCrawlCommand(program: Command): void {
     .option('--html <file>', 'write a page with charts')
     .action((file: string, options: CrawlOptions, command: Command) => {
       requireUseOfDnsServer(command, options);
-      return runAction(options, (context) => crawl(context, file, options));
+      return run(options, (context) => crawl(context, file, options));
     });
 }
 

@@ -18,7 +18,7 @@ import {
 } from '../eth/index.ts';
 import type { PeerInfo, Protocol, ProtocolChannel } from '../p2p/index.ts';
 import { Server } from '../server/index.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, durationText } from './durations.ts';
 import { jsonInteger, printable } from './format.ts';
@@ -36,7 +36,7 @@ interface DialOptions extends CommonOptions {
   readonly timeout: number;
 }
 
-export function addDialCommand(program: Command): void {
+export function addDialCommand(program: Command, run: RunAction): void {
   withCommonOptions(program.command('dial <enode>'))
     .description('connect to a node and print what it says of itself')
     .addOption(
@@ -46,7 +46,7 @@ export function addDialCommand(program: Command): void {
     .option('--key <file>', 'node key to dial with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'how long to wait for the answer', DEFAULT_TIMEOUT_MS))
     .action((enode: string, options: DialOptions) =>
-      runAction(options, (context) => dial(context, enode, options)),
+      run(options, (context) => dial(context, enode, options)),
     );
 }
 

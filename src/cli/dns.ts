@@ -20,7 +20,7 @@ import {
 import type { NodeRecord } from '../enr/index.ts';
 import { DNS_TIMEOUT_MS, DnsResolver } from '../io/dns.ts';
 import { collected, dnsServer, readWith } from './arguments.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { duration, durationOption } from './durations.ts';
 import { formatCount, printable } from './format.ts';
 import { readKeyFile } from './key-file.ts';
@@ -65,7 +65,7 @@ interface ZoneOptions extends CommonOptions {
   readonly out?: string;
 }
 
-export function addDnsCommands(program: Command): void {
+export function addDnsCommands(program: Command, run: RunAction): void {
   const dns = program.command('dns').description('read, make and publish lists of nodes in DNS (EIP-1459)');
   withCommonOptions(dns.command('sync <url>'))
     .description('read a whole tree and print its records, or write it into a file')
@@ -77,9 +77,7 @@ export function addDnsCommands(program: Command): void {
     )
     .addOption(durationOption('--timeout <duration>', 'how long an answer may take', DNS_TIMEOUT_MS))
     .option('--rate <number>', 'lookups in a second', rate, DEFAULT_RATE)
-    .action((url: string, options: SyncOptions) =>
-      runAction(options, (context) => sync(context, url, options)),
-    );
+    .action((url: string, options: SyncOptions) => run(options, (context) => sync(context, url, options)));
   withCommonOptions(dns.command('sign <records>'))
     .description('make a tree of the records in a file, and sign it')
     .requiredOption('--key <file>', 'key that signs')
@@ -90,7 +88,7 @@ export function addDnsCommands(program: Command): void {
     .option('--new-key', 'take the place of a tree that another key has signed, and so has another URL')
     .option('--out <file>', 'write the tree as JSON, from names to TXT records')
     .action((records: string, options: SignOptions) =>
-      runAction(options, (context) => sign(context, records, options)),
+      run(options, (context) => sign(context, records, options)),
     );
   withCommonOptions(dns.command('to-zone <tree>'))
     .description('verify a tree in a file, and print it as a zone file')
@@ -102,7 +100,7 @@ export function addDnsCommands(program: Command): void {
     .addOption(durationOption('--ttl <duration>', 'how long all else may be cached', ENTRY_TTL * 1_000, ttl))
     .option('--out <file>', 'write the zone into a file')
     .action((tree: string, options: ZoneOptions) =>
-      runAction(options, (context) => toZone(context, tree, options)),
+      run(options, (context) => toZone(context, tree, options)),
     );
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { PeerlaneError } from '../base/errors.ts';
 import { inspectRecord } from '../enr/index.ts';
 import { NODE, startAsking, type TimedOptions, withDiscoveryOptions } from './asking.ts';
-import { type Context, runAction } from './command.ts';
+import type { Context, RunAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
@@ -12,12 +12,12 @@ import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 
-export function addEnrRequestCommand(program: Command): void {
+export function addEnrRequestCommand(program: Command, run: RunAction): void {
   withDiscoveryOptions(program.command('enr-request'), DEFAULT_TIMEOUT_MS)
     .description('ask a node for its record, and print it as `enr show` does')
     .argument('<node>', NODE)
     .action((node: string, options: TimedOptions) =>
-      runAction(options, (context) => enrRequest(context, node, options)),
+      run(options, (context) => enrRequest(context, node, options)),
     );
 }
 

@@ -15,7 +15,7 @@ import {
 } from '../enr/index.ts';
 import { readStandardInput, readTextFile } from '../io/text-file.ts';
 import { port } from './arguments.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { type Changes, change, forkId, ip, ip6, NO_CHANGES, seq } from './enr-changes.ts';
 import { type View, viewEnode, viewRecord, viewWrongEnode } from './enr-view.ts';
 import { readKeyFile } from './key-file.ts';
@@ -42,14 +42,12 @@ interface SetOptions extends CommonOptions {
 
 const CHANGES = 'KEY=VALUE; KEY= takes an entry out; for others a text, 0x and bytes, or rlp:0x and RLP';
 
-export function addEnrCommands(program: Command): void {
+export function addEnrCommands(program: Command, run: RunAction): void {
   const enr = program.command('enr').description('look at node records, make them, and change them');
   withCommonOptions(enr.command('show'))
     .description('decode and verify records and enode URLs, and say what is wrong with them')
     .argument('<source>', 'enr:..., enode://..., a file with one of them a line, or - for the standard input')
-    .action((source: string, options: CommonOptions) =>
-      runAction(options, (context) => show(context, source)),
-    );
+    .action((source: string, options: CommonOptions) => run(options, (context) => show(context, source)));
   withCommonOptions(enr.command('new'))
     .description('make a record, signed with the key in a file')
     .argument('[change...]', CHANGES, change)
@@ -65,7 +63,7 @@ export function addEnrCommands(program: Command): void {
     .option('--snap', 'say that the node offers the snap protocol')
     .option('--topic-discovery', 'say that the node takes part in topic discovery')
     .action((changes: Changes | undefined, options: NewOptions) =>
-      runAction(options, (context) => create(context, changes, options)),
+      run(options, (context) => create(context, changes, options)),
     );
   withCommonOptions(enr.command('set'))
     .description(
@@ -75,7 +73,7 @@ export function addEnrCommands(program: Command): void {
     .argument('<change...>', CHANGES, change)
     .requiredOption('--key <file>', 'node key; that of the record')
     .action((source: string, changes: Changes, options: SetOptions) =>
-      runAction(options, (context) => set(context, source, changes, options)),
+      run(options, (context) => set(context, source, changes, options)),
     );
 }
 

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { backend } from '../crypto/index.ts';
 import { VERSION } from '../version.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 
-export function addInfoCommand(program: Command): void {
+export function addInfoCommand(program: Command, run: RunAction): void {
   withCommonOptions(program.command('info'))
     .description('print versions and the crypto backend in use, and why it is that one')
-    .action((options: CommonOptions) => runAction(options, info));
+    .action((options: CommonOptions) => run(options, info));
 }
 
 /** The licences of what runs, for people. */

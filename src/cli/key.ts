@@ -5,7 +5,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { generateSecretKey, publicKeyOf } from '../crypto/index.ts';
 import { formatEnode, nodeIdOf, parseEnode } from '../enr/index.ts';
 import { port } from './arguments.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 
 interface GenerateOptions extends CommonOptions {
@@ -18,19 +18,19 @@ interface ToEnodeOptions extends CommonOptions {
   readonly udp?: number;
 }
 
-export function addKeyCommands(program: Command): void {
+export function addKeyCommands(program: Command, run: RunAction): void {
   const key = program.command('key').description('make a node key, or show what node it belongs to');
   withCommonOptions(key.command('generate'))
     .description('make a secret key, and print it unless it goes to a file')
     .option('--out <file>', 'write the key into a new file that only you can read')
-    .action((options: GenerateOptions) => runAction(options, (context) => generate(context, options)));
+    .action((options: GenerateOptions) => run(options, (context) => generate(context, options)));
   withCommonOptions(key.command('to-enode <file>'))
     .description('print the enode URL of the key in a file')
     .option('--ip <address>', 'address or host name of the node', '127.0.0.1')
     .option('--port <port>', 'TCP port of the node', port, 30_303)
     .option('--udp <port>', 'discovery port, if it is another one', port)
     .action((file: string, options: ToEnodeOptions) =>
-      runAction(options, (context) => toEnode(context, file, options)),
+      run(options, (context) => toEnode(context, file, options)),
     );
 }
 

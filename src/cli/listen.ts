@@ -17,7 +17,7 @@ import { seedsOf } from '../server/node-sources.ts';
 import type { RunningVersions } from '../server/running-versions.ts';
 import { collected, LISTEN_HELP, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { withBootnodes } from './asking.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { reportFailed } from './discovery.ts';
 import { durationOption } from './durations.ts';
 import { listenOnEach, reachesFromEach } from './hosts.ts';
@@ -51,7 +51,7 @@ interface ListenOptions extends CommonOptions, VersionOptions, NetOptions, NatCl
   readonly stats: number;
 }
 
-export function addListenCommand(program: Command): void {
+export function addListenCommand(program: Command, run: RunAction): void {
   const command = withBootnodes(withCommonOptions(program.command('listen')));
   withNatOptions(withNetOptions(withVersions(command, DISCOVERY_VERSIONS)))
     .description('run a bootnode, which other nodes begin with, until Ctrl-C')
@@ -66,7 +66,7 @@ export function addListenCommand(program: Command): void {
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((options: ListenOptions, command: Command) => {
       requireNatOptions(command, options);
-      return runAction(options, (context) => listen(context, options));
+      return run(options, (context) => listen(context, options));
     });
 }
 

@@ -4,7 +4,7 @@ import { PeerlaneError } from '../base/errors.ts';
 import { forgetOldest } from '../base/recent.ts';
 import { type KadNode, logDistance } from '../kad/index.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
-import { type Context, runAction } from './command.ts';
+import type { Context, RunAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
@@ -15,7 +15,7 @@ import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
-export function addLookupCommand(program: Command): void {
+export function addLookupCommand(program: Command, run: RunAction): void {
   withBootnodes(withDiscoveryOptions(program.command('lookup'), DEFAULT_TIMEOUT_MS))
     .description(
       'walk towards a public key, or by v5 a node id: print the nodes heard of, and those closest to it that answer',
@@ -25,7 +25,7 @@ export function addLookupCommand(program: Command): void {
       'public key of 128 hexadecimal digits, enode URL, record, or for --v5 node id of 64; default: a random one',
     )
     .action((target: string | undefined, options: SearchOptions) =>
-      runAction(options, (context) => lookup(context, target, options)),
+      run(options, (context) => lookup(context, target, options)),
     );
 }
 

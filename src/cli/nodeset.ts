@@ -6,7 +6,7 @@ import { PRESETS, type PresetName } from '../eth/index.ts';
 import { bestOf, formatNodeSet, type NodeSet, type NodeSetEntry } from '../server/node-set.ts';
 import { formatTime } from '../server/node-times.ts';
 import { cidr, count } from './arguments.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { duration, durationOption } from './durations.ts';
 import { formatCount, formatNumber, jsonInteger, printable } from './format.ts';
 import { followsChain, inNetwork, type NodeFilter, offersSnap, olderThan } from './node-filters.ts';
@@ -26,11 +26,11 @@ interface FilterOptions extends CommonOptions {
   readonly out?: string;
 }
 
-export function addNodesetCommands(program: Command): void {
+export function addNodesetCommands(program: Command, run: RunAction): void {
   const nodeset = program.command('nodeset').description('look into a file of nodes, or choose from it');
   withCommonOptions(nodeset.command('info <file>'))
     .description('count the nodes of a set, their networks and the entries of their records')
-    .action((file: string, options: CommonOptions) => runAction(options, (context) => info(context, file)));
+    .action((file: string, options: CommonOptions) => run(options, (context) => info(context, file)));
   withCommonOptions(nodeset.command('filter <file>'))
     .description('print the nodes of a set that fulfil all that is asked')
     .option('--limit <n>', 'the n nodes with the highest scores', count)
@@ -44,7 +44,7 @@ export function addNodesetCommands(program: Command): void {
     .option('--snap', 'nodes that offer the snap protocol')
     .option('--out <file>', 'write the set into a file, which may be the one that was read')
     .action((file: string, options: FilterOptions) =>
-      runAction(options, (context) => filter(context, file, options)),
+      run(options, (context) => filter(context, file, options)),
     );
 }
 

@@ -5,7 +5,7 @@ import { hostBeforePort } from '../base/ip.ts';
 import { sleep } from '../base/sleep.ts';
 import type { KadNode } from '../kad/index.ts';
 import { type AskingOptions, NODE, startAsking, withDiscoveryOptions } from './asking.ts';
-import { type Context, runAction } from './command.ts';
+import type { Context, RunAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, timerDuration } from './durations.ts';
 import { formatNumber, rounded } from './format.ts';
@@ -36,7 +36,7 @@ interface PingOptions extends AskingOptions {
   readonly timeout?: number;
 }
 
-export function addPingCommand(program: Command): void {
+export function addPingCommand(program: Command, run: RunAction): void {
   withDiscoveryOptions(program.command('ping'))
     .description('ping a node, and print where it sees us')
     .argument('<node>', NODE)
@@ -44,9 +44,7 @@ export function addPingCommand(program: Command): void {
     .addOption(
       durationOption('--interval <duration>', 'from one Ping to the next', DEFAULT_INTERVAL_MS, interval),
     )
-    .action((node: string, options: PingOptions) =>
-      runAction(options, (context) => ping(context, node, options)),
-    );
+    .action((node: string, options: PingOptions) => run(options, (context) => ping(context, node, options)));
 }
 
 async function ping(context: Context, text: string, options: PingOptions): Promise<void> {

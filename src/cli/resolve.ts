@@ -4,7 +4,7 @@ import { inspectRecord, type NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import { isFaultOfNode } from '../server/discovery-calls.ts';
 import { type SearchOptions, startAsking, withBootnodes, withDiscoveryOptions } from './asking.ts';
-import { type Context, runAction } from './command.ts';
+import type { Context, RunAction } from './command.ts';
 import { within } from './deadline.ts';
 import { durationText } from './durations.ts';
 import { viewRecord } from './enr-view.ts';
@@ -15,7 +15,7 @@ import { versionOf } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-export function addResolveCommand(program: Command): void {
+export function addResolveCommand(program: Command, run: RunAction): void {
   withBootnodes(withDiscoveryOptions(program.command('resolve'), DEFAULT_TIMEOUT_MS))
     .description('find the newest record of a node, where it is known and through bootnodes')
     .argument(
@@ -23,7 +23,7 @@ export function addResolveCommand(program: Command): void {
       'enode URL, record (enr:...), public key of 128 hexadecimal digits, or for --v5 node id of 64',
     )
     .action((node: string, options: SearchOptions) =>
-      runAction(options, (context) => resolve(context, node, options)),
+      run(options, (context) => resolve(context, node, options)),
     );
 }
 

@@ -9,7 +9,7 @@ import { bindEach } from '../server/udp-sockets.ts';
 import { importChain } from '../sync/index.ts';
 import { collected, LISTEN_HELP, type ListenAddress, listenAddress, METRICS_HELP } from './arguments.ts';
 import { openStore, readChainDirectory } from './chain-dir.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { isConductEvent, reportConduct } from './conduct-events.ts';
 import { DiagnosisReport } from './diagnosing.ts';
 import {
@@ -49,7 +49,7 @@ interface ServeOptions extends CommonOptions, FindOptions, NetOptions, NatCliOpt
   readonly metrics?: ListenAddress;
 }
 
-export function addServeCommand(program: Command): void {
+export function addServeCommand(program: Command, run: RunAction): void {
   withNatOptions(withNetOptions(withFindOptions(withCommonOptions(program.command('serve')))))
     .description('serve a chain to peers until Ctrl-C')
     .requiredOption('--chain <dir>', 'directory with genesis.json and chain.rlp or chain.rlp.gz')
@@ -62,7 +62,7 @@ export function addServeCommand(program: Command): void {
     .action((options: ServeOptions, command: Command) => {
       requireUseOfDnsServer(command, options);
       requireNatOptions(command, options);
-      return runAction(options, (context) => serve(context, options));
+      return run(options, (context) => serve(context, options));
     });
 }
 

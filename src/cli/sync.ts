@@ -9,7 +9,7 @@ import { Server, type ServerEvent } from '../server/index.ts';
 import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
 import { block, checkedWith, collected } from './arguments.ts';
 import { openStore } from './chain-dir.ts';
-import { type CommonOptions, type Context, runAction, withCommonOptions } from './command.ts';
+import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { reportConduct } from './conduct-events.ts';
 import { DiagnosisReport } from './diagnosing.ts';
 import {
@@ -42,7 +42,7 @@ interface SyncOptions extends CommonOptions, FindOptions, NetOptions {
   readonly patience: number;
 }
 
-export function addSyncCommand(program: Command): void {
+export function addSyncCommand(program: Command, run: RunAction): void {
   withNetOptions(withFindOptions(withCommonOptions(program.command('sync'))))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
@@ -77,7 +77,7 @@ export function addSyncCommand(program: Command): void {
         }
       }
       requireUseOfDnsServer(command, options);
-      return runAction(options, (context) => sync(context, options));
+      return run(options, (context) => sync(context, options));
     });
 }
 

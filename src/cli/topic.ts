@@ -25,7 +25,7 @@ import {
   withAskingOptions,
   withBootnodes,
 } from './asking.ts';
-import { type Context, runAction, withCommonOptions } from './command.ts';
+import { type Context, type RunAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
 import { durationOption, durationText } from './durations.ts';
 import { formatCount, formatDuration, formatNumber, rounded } from './format.ts';
@@ -57,7 +57,7 @@ interface AdvertiseOptions extends Omit<SearchOptions, 'timeout'> {
   readonly stats: number;
 }
 
-export function addTopicCommands(program: Command): void {
+export function addTopicCommands(program: Command, run: RunAction): void {
   const topic = program
     .command('topic')
     .description('say that this node offers something, or find nodes that do, by discovery v5');
@@ -70,14 +70,14 @@ export function addTopicCommands(program: Command): void {
     .option('--tcp-port <port>', 'TCP port for the record, where what is advertised is served', port)
     .addOption(durationOption('--stats <duration>', 'how often to print figures', DEFAULT_STATS_MS))
     .action((topic: Uint8Array, options: AdvertiseOptions) =>
-      runAction(options, (context) => advertise(context, topic, options)),
+      run(options, (context) => advertise(context, topic, options)),
     );
   withBootnodes(withAskingOptions(topic.command('search'), DEFAULT_TIMEOUT_MS))
     .description('print nodes that advertise a topic')
     .argument('<topic>', TOPIC, topicOf)
     .option('--count <n>', 'nodes that are enough', searchCount, F_LOOKUP)
     .action((topic: Uint8Array, options: TopicSearchOptions) =>
-      runAction(options, (context) => search(context, topic, options)),
+      run(options, (context) => search(context, topic, options)),
     );
 }
 

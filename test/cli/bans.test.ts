@@ -9,7 +9,7 @@ import { encodeBans } from '../../src/server/ban-codec.ts';
 import { NodeDatabase, Server } from '../../src/server/index.ts';
 import { ChainStore } from '../../src/sync/index.ts';
 import { echo } from '../support/servers.ts';
-import { eventsOf, run, temporaryDirectory } from './cli.ts';
+import { eventsOf, run, runProcess, temporaryDirectory } from './cli.ts';
 import { smallGenesis } from './served-chain.ts';
 
 const newKey = () => publicKeyOf(generateSecretKey(systemEnv));
@@ -46,7 +46,7 @@ describe('bans', () => {
     const key = newKey();
     const nodedb = await banned(enodeOf(key), '9.9.9.9');
     const other = await ban(nodedb, '2a01::1');
-    const { status, stdout, stderr } = await bans(nodedb);
+    const { status, stdout, stderr } = await runProcess('bans', '--nodedb', nodedb);
     expect([status, stderr]).toEqual([0, '']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^until +left +by +reason +who$/);

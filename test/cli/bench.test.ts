@@ -9,7 +9,7 @@ import { pageOf } from '../../src/cli/bench/page.ts';
 import { chartsOf, type Report, thisMachine } from '../../src/cli/bench/report.ts';
 import { comparison, tableText } from '../../src/cli/bench/table.ts';
 import { chartText } from '../../src/cli/bench/terminal-chart.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, runProcess, temporaryDirectory } from './cli.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const hasAddon = await readFile(join(ROOT, 'build', 'Release', 'peerlane.node')).then(
@@ -79,7 +79,13 @@ const REPORT: Report = {
 
 describe('peerlane bench', () => {
   it('prints one JSON object a line, with a row for each question and backend', async () => {
-    const { status, stdout, stderr } = await run('bench', '--quick', '--json', '--only', 'frame-decode-1k-x');
+    const { status, stdout, stderr } = await runProcess(
+      'bench',
+      '--quick',
+      '--json',
+      '--only',
+      'frame-decode-1k-x',
+    );
     expect([status, stderr]).toEqual([0, '']);
     const events = eventsOf(stdout);
     expect(events[0]).toMatchObject({ event: 'machine', pace: 'quick', node: process.version });
@@ -98,7 +104,7 @@ describe('peerlane bench', () => {
 
   it('prints a table and bars without colour into a pipe, and writes a page', async () => {
     const html = join(await temporaryDirectory(), 'page.html');
-    const { status, stdout } = await run('bench', '--quick', '--only', 'keccak256-1k', '--html', html);
+    const { status, stdout } = await runProcess('bench', '--quick', '--only', 'keccak256-1k', '--html', html);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^cpu {6}/m);
     expect(stdout).toMatch(/^id +unit +/m);
@@ -115,14 +121,16 @@ describe('peerlane bench', () => {
   });
 
   it('asks what is JavaScript under both backends once', async () => {
-    const { stdout } = await run('bench', '--quick', '--json', '--only', 'rlp-decode');
+    const { stdout } = await runProcess('bench', '--quick', '--json', '--only', 'rlp-decode');
     const rows = eventsOf(stdout).filter(({ event }) => event === 'row');
     expect(rows).toEqual([expect.objectContaining({ id: 'rlp-decode-1000tx', subject: 'js', unit: 'ms' })]);
   });
 
   it('measures handshakes, a connection and snappy', async () => {
     const results = await Promise.all(
-      ['handshake', 'tcp-100k', 'snappy-'].map((only) => run('bench', '--quick', '--json', '--only', only)),
+      ['handshake', 'tcp-100k', 'snappy-'].map((only) =>
+        runProcess('bench', '--quick', '--json', '--only', only),
+      ),
     );
     const rows = results.flatMap(({ stdout }) => eventsOf(stdout).filter(({ event }) => event === 'row'));
     const ids = ['handshake', 'tcp-100k', 'snappy-compress-100k', 'snappy-uncompress-100k'];
@@ -198,14 +206,14 @@ describe('peerlane bench', () => {
     await mkdir(join(folder, 'directory'));
     const paths = { 'none/page.html': 'its directory does not exist', directory: 'it is a directory' };
     for (const [path, problem] of Object.entries(paths)) {
-      const { status, stdout, stderr } = await run('bench', '--html', join(folder, path));
+      const { status, stdout, stderr } = await runProcess('bench', '--html', join(folder, path));
       expect([status, stdout]).toEqual([1, '']);
       expect(stderr).toBe(`error: cannot write ${join(folder, path)}: ${problem} (file-unreadable)\n`);
     }
   });
 
   it('names the questions when --only fits none', async () => {
-    const { status, stdout, stderr } = await run('bench', '--only', 'keccak512');
+    const { status, stdout, stderr } = await runProcess('bench', '--only', 'keccak512');
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^error: [^\n]*\(invalid-argument\)\n$/);
     for (const id of ['keccak256-1k', 'handshake', 'rlp-decode-1000tx', 'tcp-100k']) {

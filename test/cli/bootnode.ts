@@ -7,19 +7,31 @@ import type { Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import type { Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
 import { Discv5Service } from '../../src/server/discv5-service.ts';
-import { Cli, type JsonEvent } from './cli.ts';
+import { Cli, InnerCli, type JsonEvent, type Running } from './cli.ts';
 
-export interface Bootnode {
-  readonly cli: Cli;
+export interface Bootnode<Run extends Running = Running> {
+  readonly cli: Run;
   readonly enode: string;
   readonly enr: string;
 }
 
 const LISTEN = ['--listen', '127.0.0.1:0'];
 
-/** Starts `listen --json`, on a free port unless `--listen` says where. */
-export async function bootnode(...args: readonly string[]): Promise<Bootnode> {
-  const cli = new Cli(['listen', ...(args.includes('--listen') ? [] : LISTEN), '--json', ...args]);
+/** Starts `listen --json` in this process, on a free port unless `--listen` says where. */
+export function bootnode(...args: readonly string[]): Promise<Bootnode> {
+  return listening(new InnerCli(listen(args)));
+}
+
+/** The same in a process of its own. */
+export function bootnodeProcess(...args: readonly string[]): Promise<Bootnode<Cli>> {
+  return listening(new Cli(listen(args)));
+}
+
+function listen(args: readonly string[]): string[] {
+  return ['listen', ...(args.includes('--listen') ? [] : LISTEN), '--json', ...args];
+}
+
+async function listening<Run extends Running>(cli: Run): Promise<Bootnode<Run>> {
   const { enode, enr } = await cli.event(({ event }) => event === 'listening');
   return { cli, enode: String(enode), enr: String(enr) };
 }

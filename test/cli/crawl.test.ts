@@ -22,7 +22,7 @@ import { SMALL_CHAIN } from '../interop/chains.ts';
 import { DnsServer } from '../support/dns-server.ts';
 import { EthNode } from '../support/eth-node.ts';
 import { bootnode, enodeOf, ofKind, ownNode, silentNode } from './bootnode.ts';
-import { Cli, eventsOf, run } from './cli.ts';
+import { Cli, eventsOf, run, runProcess } from './cli.ts';
 
 async function directory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'peerlane-crawl-'));
@@ -55,7 +55,7 @@ describe('`crawl`', () => {
     const [enode, path] = [await network(4), await directory()];
     const file = join(path, 'nodes.json');
     const html = join(path, 'nodes.html');
-    const first = await run('crawl', file, '--bootnode', enode, ...SHORT, '--html', html, '--json');
+    const first = await runProcess('crawl', file, '--bootnode', enode, ...SHORT, '--html', html, '--json');
     expect(first.status).toBe(0);
     expect(eventsOf(first.stdout).at(-1)).toMatchObject({ event: 'summary', nodes: 5, added: 5, removed: 0 });
     const set = await parseNodeSet(await readFile(file, 'utf8'));
@@ -167,7 +167,7 @@ describe('`crawl`', () => {
     const file = join(path, 'nodes.json');
     const html = join(path, 'nodes.html');
     const args = ['--bootnode', silent, '--idle', '1s', '--html', html, '--json'];
-    const none = await run('crawl', file, ...args);
+    const none = await runProcess('crawl', file, ...args);
     expect(none.status).toBe(1);
     expect(eventsOf(none.stdout).slice(-2)).toMatchObject([
       { event: 'summary', nodes: 0, answered: 0 },

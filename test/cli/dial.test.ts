@@ -6,7 +6,7 @@ import { toHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, run, runProcess, temporaryDirectory } from './cli.ts';
 import { SMALL_GENESIS, SMALL_GENESIS_FILE, SMALL_HEAD, serveSmall, startServer } from './served-chain.ts';
 
 const STATUS = {
@@ -49,7 +49,7 @@ async function silentNode(): Promise<{ enode: string; connected: Promise<void> }
 describe('dial', () => {
   it('prints what the peer is, without knowing its chain', async () => {
     const { enode, server } = await serveSmall();
-    const { status, stdout, stderr } = await run('dial', enode, '--json');
+    const { status, stdout, stderr } = await runProcess('dial', enode, '--json');
     expect([status, stderr]).toEqual([0, '']);
     const { host, tcpPort } = parseEnode(enode);
     expect(eventsOf(stdout)).toEqual([
@@ -105,7 +105,7 @@ describe('dial', () => {
     const server = await startServer([{ name: 'x', version: 1, length: 1, handler: async () => undefined }]);
     const { enode } = server;
     await server.close();
-    const { status, stderr } = await run('dial', enode);
+    const { status, stderr } = await runProcess('dial', enode);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error: cannot connect to 127\.0\.0\.1:\d+: .* \(dial-failed\)\n$/);
   });
@@ -141,7 +141,7 @@ describe('dial', () => {
 
   it('waits no longer than it is told to', async () => {
     const { enode } = await silentNode();
-    const { status, stdout } = await run('dial', enode, '--json', '--timeout', '0.3');
+    const { status, stdout } = await runProcess('dial', enode, '--json', '--timeout', '0.3');
     expect(status).toBe(1);
     expect(eventsOf(stdout)).toEqual([
       { event: 'error', code: 'dial-timeout', message: expect.stringContaining('within 300ms') },

@@ -18,7 +18,7 @@ import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { Discv4Service, Discv5Service, SharedUdp } from '../../src/server/index.ts';
 import { formatNodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
 import { type Bootnode, bootnode, enodeOf, ofKind, ownNode, ownNode5 } from './bootnode.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { eventsOf, InnerCli, run, runProcess, temporaryDirectory } from './cli.ts';
 import { SMALL, SMALL_GENESIS_FILE } from './served-chain.ts';
 
 const ERROR = { event: 'error', message: expect.any(String) };
@@ -69,7 +69,7 @@ describe('ping --v5', () => {
     const { status, stderr } = await run('ping', enodeOf(node), '--count', '1');
     expect([status, stderr]).toEqual([1, expect.stringMatching(/has left v4 is asked with --v5/)]);
     const v4 = await ownNode();
-    const other = await run('ping', enodeOf(v4), '--v5', ...ONCE);
+    const other = await runProcess('ping', enodeOf(v4), '--v5', ...ONCE);
     expect([other.status, eventsOf(other.stdout)]).toEqual([
       1,
       [
@@ -82,7 +82,7 @@ describe('ping --v5', () => {
 
   it('reaches a node on IPv6', async () => {
     const node = await ownNode5({ listen: { host: '::1', port: 0 } });
-    const { status, stdout } = await run('ping', node.record.toString(), '--v5', ...ONCE);
+    const { status, stdout } = await runProcess('ping', node.record.toString(), '--v5', ...ONCE);
     expect([status, eventsOf(stdout)[0]?.seenAs]).toEqual([0, expect.stringMatching(/^\[::1\]:\d+$/)]);
   });
 });
@@ -93,7 +93,7 @@ describe('enr-request --v5 and resolve --v5', () => {
     const node = await ownNode5({ key });
     const old = signRecord(key, { seq: 1n, entries: { ip: '127.0.0.1', udp: node.port } }).toString();
     for (const command of ['enr-request', 'resolve']) {
-      const { status, stdout } = await run(command, old, '--v5', '--json');
+      const { status, stdout } = await runProcess(command, old, '--v5', '--json');
       expect([status, eventsOf(stdout)]).toEqual([
         0,
         [expect.objectContaining({ event: 'record', version: 'v5', enr: node.record.toString() })],
@@ -132,7 +132,14 @@ describe('lookup --v5', () => {
     const nodes = await Promise.all(Array.from({ length: 4 }, () => ownNode5({ bootnodes: [boot.enr] })));
     await Promise.all(nodes.map((node) => node.ping(boot.enr)));
     const target = randomBytes(32);
-    const { status, stdout } = await run('lookup', toHex(target), '--v5', '--bootnode', boot.enr, '--json');
+    const { status, stdout } = await runProcess(
+      'lookup',
+      toHex(target),
+      '--v5',
+      '--bootnode',
+      boot.enr,
+      '--json',
+    );
     expect(status).toBe(0);
     const events = eventsOf(stdout);
     const records = [boot.enr, ...nodes.map(({ record }) => record.toString())];
@@ -167,7 +174,7 @@ describe('lookup --v5', () => {
 
   it('says that a bootnode has not answered, and counts nobody', async () => {
     const silent = await silentNode5();
-    const { status, stdout } = await run('lookup', '--v5', '--bootnode', silent, '--json');
+    const { status, stdout } = await runProcess('lookup', '--v5', '--bootnode', silent, '--json');
     expect(status).toBe(1);
     expect(eventsOf(stdout)).toEqual([
       { event: 'no-answer', enode: expect.stringMatching(/^enode:/) },
@@ -270,7 +277,7 @@ describe('listen', () => {
   });
 
   it('learns by v5 where others see it', async () => {
-    const cli = new Cli(['listen', '--listen', '0.0.0.0:0', '--v5', '--json']);
+    const cli = new InnerCli(['listen', '--listen', '0.0.0.0:0', '--v5', '--json']);
     const { enode } = await cli.event(({ event }) => event === 'listening');
     const { publicKey, udpPort } = parseEnode(String(enode));
     const asked = formatEnode({ publicKey, host: '127.0.0.1', tcpPort: 0, udpPort });
@@ -282,7 +289,7 @@ describe('listen', () => {
 
 describe('serve and sync', () => {
   const serve = async (...args: readonly string[]): Promise<string> => {
-    const cli = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json', ...args]);
+    const cli = new InnerCli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json', ...args]);
     const { enr } = await cli.event(({ event }) => event === 'listening');
     return String(enr);
   };

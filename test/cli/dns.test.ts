@@ -5,7 +5,7 @@ import { toBareHex } from '../../src/base/bytes.ts';
 import { formatTreeUrl, treeTexts, treeToJson } from '../../src/dnsdisc/index.ts';
 import { key, record, records, tree } from '../dnsdisc/trees.ts';
 import { DnsServer, stringsOf } from '../support/dns-server.ts';
-import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, type JsonEvent, run, runProcess, temporaryDirectory } from './cli.ts';
 
 const SIGNER = 1_000_000;
 const URL = formatTreeUrl(tree().url);
@@ -164,7 +164,15 @@ describe('dns to-zone', () => {
   it('prints what a name server reads', async () => {
     const { tree: path } = await files();
     await writeFile(path, treeToJson(tree({ count: 20 })));
-    const { status, stdout } = await run('dns', 'to-zone', path, '--ns', 'ns.nodes.test', '--root-ttl', '5');
+    const { status, stdout } = await runProcess(
+      'dns',
+      'to-zone',
+      path,
+      '--ns',
+      'ns.nodes.test',
+      '--root-ttl',
+      '5',
+    );
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\$ORIGIN nodes\.test\.$/m);
     expect(stdout).toMatch(/^@ +5 IN SOA ns\.nodes\.test\. hostmaster\.nodes\.test\. 1 /m);
@@ -259,7 +267,16 @@ describe('dns sync', () => {
 
   it('prints events with --json', async () => {
     const server = await serve(texts);
-    const { stdout } = await run('dns', 'sync', URL, '--dns-server', server, '--rate', '1000', '--json');
+    const { stdout } = await runProcess(
+      'dns',
+      'sync',
+      URL,
+      '--dns-server',
+      server,
+      '--rate',
+      '1000',
+      '--json',
+    );
     const events = eventsOf(stdout);
     expect(
       events
@@ -293,8 +310,9 @@ describe('dns sync', () => {
 
   it('fails where there is no tree, or one that somebody else signed', async () => {
     const server = await serve(treeTexts(tree({ signer: 3 })));
-    for (const url of [URL, OTHER]) {
-      const { status, stderr } = await run('dns', 'sync', url, '--dns-server', server, '--rate', '1000');
+    const args = ['--dns-server', server, '--rate', '1000'];
+    const runs = [runProcess('dns', 'sync', URL, ...args), run('dns', 'sync', OTHER, ...args)];
+    for (const { status, stderr } of await Promise.all(runs)) {
       expect([status, stderr]).toEqual([1, expect.stringMatching(/\(invalid-tree\)\n$/)]);
     }
   });

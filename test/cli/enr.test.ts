@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/base/bytes.ts';
 import { parseRecord, signRecord } from '../../src/enr/index.ts';
 import { encode, text as rlpText } from '../../src/rlp/index.ts';
-import { eventsOf, MAIN, type Result, run, temporaryDirectory } from './cli.ts';
+import { eventsOf, MAIN, type Result, run, runProcess, temporaryDirectory } from './cli.ts';
 
 // EIP-778, "Test Vectors": key, record and node id.
 const SECRET_KEY = 'b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291';
@@ -34,7 +34,7 @@ function piped(
 describe('enr show', () => {
   it('decodes and verifies a record', async () => {
     const [plain, json] = await Promise.all([
-      run('enr', 'show', EXAMPLE),
+      runProcess('enr', 'show', EXAMPLE),
       run('enr', 'show', EXAMPLE, '--json'),
     ]);
     expect([plain.status, plain.stderr, json.status, json.stderr]).toEqual([0, '', 0, '']);
@@ -101,7 +101,7 @@ describe('enr show', () => {
   it('shows what can be read of a forged record, says so, and fails', async () => {
     const [plain, json] = await Promise.all([
       run('enr', 'show', FORGED),
-      run('enr', 'show', FORGED, '--json'),
+      runProcess('enr', 'show', FORGED, '--json'),
     ]);
     expect(plain.status).toBe(1);
     expect(plain.stdout).toMatch(/^valid +no: the signature was not made by the key/m);
@@ -188,7 +188,7 @@ describe('enr show', () => {
 describe('enr new', () => {
   it('makes the record of EIP-778', async () => {
     const key = await file(SECRET_KEY);
-    const { status, stdout, stderr } = await run(
+    const { status, stdout, stderr } = await runProcess(
       ...['enr', 'new', '--key', key, '--seq', '1', '--ip', '127.0.0.1', '--udp', '30303'],
     );
     expect([status, stdout, stderr]).toEqual([0, `${EXAMPLE}\n`, '']);
@@ -248,7 +248,7 @@ describe('enr set', () => {
     const others = new Map([['quic', fromHex('822710')]]);
     const before = signRecord(fromHex(SECRET_KEY), { seq: 41n, entries: { ip: '1.2.3.4', udp: 1 }, others });
     const source = await file(`${before}\n`);
-    const { status, stdout } = await run(
+    const { status, stdout } = await runProcess(
       'enr',
       'set',
       source,

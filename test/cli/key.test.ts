@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Cli, eventsOf, MAIN, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, MAIN, run, runProcess, temporaryDirectory } from './cli.ts';
 
 // The key and node id of the example record of EIP-778.
 const SECRET_KEY = 'b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291';
@@ -18,7 +18,7 @@ async function keyFile(content: string | Uint8Array): Promise<string> {
 
 describe('key generate', () => {
   it('prints 64 digits, others each time', async () => {
-    const [one, two] = await Promise.all([run('key', 'generate'), run('key', 'generate')]);
+    const [one, two] = await Promise.all([run('key', 'generate'), runProcess('key', 'generate')]);
     expect([one.status, one.stderr]).toEqual([0, '']);
     expect(one.stdout).toMatch(/^[0-9a-f]{64}\n$/);
     expect(two.stdout).not.toBe(one.stdout);
@@ -47,7 +47,7 @@ describe('key generate', () => {
     expect(stdout).not.toContain(key.trim());
     const [printed] = eventsOf(stdout);
     expect(printed?.file).toBe(path);
-    const enode = await run('key', 'to-enode', path);
+    const enode = await runProcess('key', 'to-enode', path);
     expect(enode.stdout).toBe(`enode://${String(printed?.publicKey).slice(2)}@127.0.0.1:30303\n`);
   });
 

@@ -9,8 +9,8 @@ import { formatEnode, nodeIdOf, parseEnode, parseRecord } from '../../src/enr/in
 import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { NodeDatabase } from '../../src/server/index.ts';
 import { SMALL_CHAIN } from '../interop/chains.ts';
-import { type Bootnode, bootnode, enodeOf, ownNode } from './bootnode.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { type Bootnode, bootnode, bootnodeProcess, enodeOf, ownNode } from './bootnode.ts';
+import { Cli, eventsOf, InnerCli, run, temporaryDirectory } from './cli.ts';
 
 const SOON = ['--stats', '0.1'] as const;
 
@@ -37,7 +37,7 @@ async function live({ cli }: Bootnode, count: number) {
 
 describe('listen', () => {
   it('says first where it listens, as go-ethereum writes nodes without TCP', async () => {
-    const boot = await bootnode();
+    const boot = await bootnodeProcess();
     expect(boot.cli.events).toEqual([
       { event: 'listening', enode: boot.enode, enr: boot.enr, versions: ['v4', 'v5'] },
     ]);
@@ -92,7 +92,7 @@ describe('listen', () => {
   });
 
   it('says that a record without an address leads nowhere', async () => {
-    const cli = new Cli(['listen', '--listen', '0.0.0.0:0']);
+    const cli = new InnerCli(['listen', '--listen', '0.0.0.0:0']);
     const note =
       /the address is not known yet: .* learnt from the Pongs of others, and --extip says it at once/;
     expect(await cli.text(/^note .*\n/m)).toMatch(note);
@@ -103,7 +103,7 @@ describe('listen', () => {
   it.each([['listen'], ['serve', '--chain', dirname(SMALL_CHAIN.genesis)]])(
     'and %s tell where others see them, once enough of them do',
     async (...command) => {
-      const cli = new Cli([...command, '--listen', '0.0.0.0:0', '--json']);
+      const cli = new InnerCli([...command, '--listen', '0.0.0.0:0', '--json']);
       const { enode } = await cli.event(({ event }) => event === 'listening');
       for (let i = 0; i < MIN_LOCAL_VOTES; i++) await (await ownNode()).requestRecord(String(enode));
       const moved = await cli.event(({ event }) => event === 'endpoint-changed');
@@ -155,7 +155,7 @@ describe('the database of a bootnode', () => {
 
   it('keeps the sequence number from going back, also after kill -9 and when the clock does', async () => {
     const { args, nodedb, secretKey } = await files();
-    const first = await bootnode(...args);
+    const first = await bootnodeProcess(...args);
     first.cli.kill('SIGKILL');
     await first.cli.done;
     const id = nodeIdOf(publicKeyOf(secretKey));
@@ -231,7 +231,7 @@ describe('listen refuses', () => {
 
   it('a database that another process has open', async () => {
     const { args } = await files();
-    await bootnode(...args);
+    await bootnodeProcess(...args);
     expect(await errorOf(...args)).toBe('store-locked');
   });
 

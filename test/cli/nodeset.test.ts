@@ -5,7 +5,7 @@ import { type Entries, type NodeRecord, signRecord } from '../../src/enr/index.t
 import { forkId, PRESETS } from '../../src/eth/index.ts';
 import { formatNodeSet, type NodeSet, nodeSetKey, parseNodeSet } from '../../src/server/node-set.ts';
 import { recordOf, START, secretOf } from '../server/node-db/nodes.ts';
-import { eventsOf, run, statusUnread, temporaryDirectory } from './cli.ts';
+import { eventsOf, run, runProcess, statusUnread, temporaryDirectory } from './cli.ts';
 
 const HOUR = 3_600_000;
 const { mainnet, sepolia } = PRESETS;
@@ -151,7 +151,7 @@ describe('nodeset filter', () => {
 describe('nodeset info', () => {
   it('counts', async () => {
     const path = await fileOf();
-    const { status, stdout } = await run('nodeset', 'info', path);
+    const { status, stdout } = await runProcess('nodeset', 'info', path);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^nodes {6}5\nanswered {3}2023-11-14T22:13:20Z to 2023-11-15T02:13:20Z\n/);
     expect(stdout).toMatch(/^ {2}mainnet {6}2$/m);

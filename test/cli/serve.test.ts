@@ -2,19 +2,26 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseEnode, parseRecord } from '../../src/enr/index.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, InnerCli, type Running, run, temporaryDirectory } from './cli.ts';
 import { SMALL, SMALL_GENESIS_FILE, SMALL_HEAD } from './served-chain.ts';
 
 const KEY = 'b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291';
 
-/** Starts `serve --json` on a free port; `enode` when it listens. */
-async function serve(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): Promise<{ cli: Cli; enode: string }> {
-  const cli = new Cli(['serve', '--listen', '127.0.0.1:0', '--json', ...args], env);
+const SERVE = ['serve', '--listen', '127.0.0.1:0', '--json'];
+
+/** Starts `serve --json` on a free port in this process; `enode` when it listens. */
+function serve(args: readonly string[]): Promise<{ cli: Running; enode: string }> {
+  return listening(new InnerCli([...SERVE, ...args]));
+}
+
+/** The same in a process of its own. */
+function serveProcess(args: readonly string[], env: NodeJS.ProcessEnv) {
+  return listening(new Cli([...SERVE, ...args], env));
+}
+
+async function listening(cli: Running): Promise<{ cli: Running; enode: string }> {
   const { enode } = await cli.event(({ event }) => event === 'listening');
   return { cli, enode: String(enode) };
 }
@@ -42,7 +49,7 @@ describe('serve', () => {
     const temporary = await temporaryDirectory();
     const keyFile = join(await temporaryDirectory(), 'nodekey');
     await writeFile(keyFile, KEY);
-    const { cli, enode } = await serve(['--chain', SMALL, '--key', keyFile], { TMPDIR: temporary });
+    const { cli, enode } = await serveProcess(['--chain', SMALL, '--key', keyFile], { TMPDIR: temporary });
     expect(await readdir(temporary)).toHaveLength(1);
 
     const [first] = cli.events;
@@ -87,10 +94,10 @@ describe('serve', () => {
 
   it('says that its address is not known where it listens on all, and how it comes to be', async () => {
     const args = ['serve', '--chain', SMALL, '--listen', '0.0.0.0:0'];
-    const learning = new Cli([...args, '--json']);
+    const learning = new InnerCli([...args, '--json']);
     const { note } = await learning.event(({ event }) => event === 'listening');
     expect(note).toMatch(/^the address is not known yet: .* Pongs of others, and --extip says it at once$/);
-    const alone = new Cli([...args, '--no-discovery']);
+    const alone = new InnerCli([...args, '--no-discovery']);
     expect(await alone.text(/^note .*\n/m)).toMatch(
       /^note {5}the address is not known yet: .* machine; --extip says it$/m,
     );
@@ -100,7 +107,7 @@ describe('serve', () => {
     const { cli, enode } = await serve(['--chain', SMALL]);
     const store = join(await temporaryDirectory(), 'store');
     const to = ['--to', '601', '--patience', '1000'];
-    const sync = new Cli([
+    const sync = new InnerCli([
       'sync',
       '--genesis',
       SMALL_GENESIS_FILE,
@@ -157,7 +164,7 @@ describe('serve', () => {
   });
 
   it('takes the name of a host', async () => {
-    const cli = new Cli(['serve', '--chain', SMALL, '--listen', 'localhost:0', '--json']);
+    const cli = new InnerCli(['serve', '--chain', SMALL, '--listen', 'localhost:0', '--json']);
     const { enode } = await cli.event(({ event }) => event === 'listening');
     expect(['127.0.0.1', '::1']).toContain(parseEnode(String(enode)).host);
     expect(await statusOf(String(enode))).toMatchObject({ headNumber: 600 });
@@ -165,7 +172,7 @@ describe('serve', () => {
 
   it('stops in order when Ctrl-C arrives twice, as npm passes it on', async () => {
     const temporary = await temporaryDirectory();
-    const { cli } = await serve(['--chain', SMALL], { TMPDIR: temporary });
+    const { cli } = await serveProcess(['--chain', SMALL], { TMPDIR: temporary });
     cli.kill('SIGINT');
     cli.kill('SIGTERM');
     expect((await cli.done).status).toBe(130);
@@ -230,8 +237,16 @@ describe('serve refuses', () => {
     const rest = code === 'file-unreadable' ? {} : { 'genesis.json': genesis, ...needed };
     const chain = await chainDirectory({ ...rest, ...files });
     const temporary = await temporaryDirectory();
-    const args = ['serve', '--chain', chain, '--listen', '127.0.0.1:0', '--json'];
-    const { status, stdout, stderr } = await new Cli(args, { TMPDIR: temporary }).done;
+    vi.stubEnv('TMPDIR', temporary);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { status, stdout, stderr } = await run(
+      'serve',
+      '--chain',
+      chain,
+      '--listen',
+      '127.0.0.1:0',
+      '--json',
+    );
     expect([status, stderr]).toEqual([1, '']);
     expect(eventsOf(stdout)).toEqual([{ event: 'error', code, message: expect.stringMatching(message) }]);
     expect(await readdir(temporary)).toEqual([]);

@@ -8,7 +8,7 @@ import { formatTreeUrl, signTree, treeTexts } from '../../src/dnsdisc/index.ts';
 import { parseRecord } from '../../src/enr/index.ts';
 import { ChainStore, verifyChain } from '../../src/sync/index.ts';
 import { DnsServer } from '../support/dns-server.ts';
-import { Cli, eventsOf, type JsonEvent, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, InnerCli, type JsonEvent, run, runProcess, temporaryDirectory } from './cli.ts';
 import {
   lateDoor,
   SMALL,
@@ -41,7 +41,9 @@ const isDone = ({ event }: JsonEvent): boolean => event === 'done';
 describe('sync', () => {
   it.each(['eth/68', 'eth/69'])('downloads and verifies a chain over %s', async (protocol) => {
     const [store, { enode }] = await Promise.all([storeDirectory(), serveSmall()]);
-    const { status, stdout, stderr } = await run(...syncArgs(store, enode, '--json', '--protocol', protocol));
+    const { status, stdout, stderr } = await runProcess(
+      ...syncArgs(store, enode, '--json', '--protocol', protocol),
+    );
     expect([status, stderr]).toEqual([0, '']);
     const events = eventsOf(stdout);
     expect(events.at(-1)).toEqual({
@@ -130,7 +132,7 @@ describe('sync', () => {
     ]);
     const doors = await Promise.all(good.map(lateDoor));
     const late = doors.flatMap(({ enode }) => ['--peer', enode]);
-    const cli = new Cli(syncArgs(store, liar.enode, ...late, ...to, '--json'));
+    const cli = new InnerCli(syncArgs(store, liar.enode, ...late, ...to, '--json'));
     await liar.stalled;
     for (const door of doors) door.open();
     const connected = () => cli.events.filter(({ event }) => event === 'peer-connected');
@@ -157,7 +159,7 @@ describe('sync', () => {
 describe('a sync that is given no peer', () => {
   it('finds one of its chain by discovery, and again from its node database', async () => {
     const [directory, nodedb] = await Promise.all([temporaryDirectory(), storeDirectory()]);
-    const serving = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
+    const serving = new InnerCli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
     const { enr } = await serving.event(({ event }) => event === 'listening');
     for (const [store, ...more] of [
       ['a', '--bootnode', String(enr), '--nodedb', nodedb],
@@ -178,7 +180,7 @@ describe('a sync that is given no peer', () => {
   });
 
   it('finds one in a list, of the DNS server that is named', async () => {
-    const serving = new Cli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
+    const serving = new InnerCli(['serve', '--chain', SMALL, '--listen', '127.0.0.1:0', '--json']);
     const { enr } = await serving.event(({ event }) => event === 'listening');
     const records = [parseRecord(String(enr))];
     const tree = signTree({ domain: 'nodes.test', seq: 1n, records }, generateSecretKey(systemEnv));
@@ -192,7 +194,7 @@ describe('a sync that is given no peer', () => {
   });
 
   it('says that a bootnode takes no part in discovery', async () => {
-    const serving = new Cli([
+    const serving = new InnerCli([
       'serve',
       '--chain',
       SMALL,
@@ -264,7 +266,7 @@ describe('sync fails', () => {
   it('when no peer is there, and says what became of them', async () => {
     const [store, { enode, server }] = await Promise.all([storeDirectory(), serveSmall()]);
     await server.close();
-    const { status, stdout } = await run(...syncArgs(store, enode, '--json', '--patience', '0.5'));
+    const { status, stdout } = await runProcess(...syncArgs(store, enode, '--json', '--patience', '0.5'));
     expect(status).toBe(1);
     const events = eventsOf(stdout);
     expect(events[0]).toMatchObject({

@@ -7,7 +7,7 @@ import { publicKeyOf } from '../../src/crypto/index.ts';
 import { topicId } from '../../src/discv5/index.ts';
 import { formatEnode, parseRecord } from '../../src/enr/index.ts';
 import { bootnode, ofKind, ownNode5 } from './bootnode.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, InnerCli, run, runProcess, temporaryDirectory } from './cli.ts';
 
 const HERE = ['--listen', '127.0.0.1:0'] as const;
 /** Who is of another network than those that are kept already waits less. */
@@ -15,14 +15,14 @@ const FAR = ['127.80.0.1', '127.90.0.1'] as const;
 const ERROR = { event: 'error', message: expect.any(String) };
 
 interface Advertiser {
-  readonly cli: Cli;
+  readonly cli: InnerCli;
   readonly enr: string;
 }
 
 /** Advertises until the test is over; somebody keeps it. */
 async function advertiser(topic: string, bootnode: string, ...args: readonly string[]): Promise<Advertiser> {
   const here = args.includes('--listen') ? [] : HERE;
-  const cli = new Cli(['topic', 'advertise', topic, '--bootnode', bootnode, ...here, '--json', ...args]);
+  const cli = new InnerCli(['topic', 'advertise', topic, '--bootnode', bootnode, ...here, '--json', ...args]);
   const { enr } = await cli.event(({ event }) => event === 'advertising');
   await cli.event(({ event }) => event === 'admitted');
   return { cli, enr: String(enr) };
@@ -103,7 +103,7 @@ describe('topic search', () => {
       advertiser(toHex(topicId('fruit')), boot.enr, '--listen', `${FAR[0]}:0`),
       advertiser('meat', boot.enr, '--listen', `${FAR[1]}:0`),
     ]);
-    const { status, stdout, stderr } = await run(
+    const { status, stdout, stderr } = await runProcess(
       'topic',
       'search',
       'fruit',
@@ -137,7 +137,7 @@ describe('topic search', () => {
   it('fails when nobody answers, and when the time is over', async () => {
     const nobody = await silent();
     const args = ['topic', 'search', 'fruit', '--bootnode', nobody, '--json'];
-    const [none, late] = await Promise.all([run(...args), run(...args, '--timeout', '0.05')]);
+    const [none, late] = await Promise.all([runProcess(...args), run(...args, '--timeout', '0.05')]);
     expect([none.status, late.status]).toEqual([1, 1]);
     expect(eventsOf(none.stdout)).toEqual([
       expect.objectContaining({ event: 'summary', found: 0 }),

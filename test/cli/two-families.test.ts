@@ -5,7 +5,7 @@ import { parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { bindUdp } from '../../src/io/udp.ts';
 import { SMALL_CHAIN } from '../interop/chains.ts';
 import { bootnode, ownNode, ownNode5 } from './bootnode.ts';
-import { Cli, eventsOf, run, temporaryDirectory } from './cli.ts';
+import { Cli, eventsOf, InnerCli, run, temporaryDirectory } from './cli.ts';
 
 const SMALL = join(SMALL_CHAIN.genesis, '..');
 const EACH = ['--listen', '127.0.0.1:0', '--listen', '[::1]:0'] as const;
@@ -35,7 +35,7 @@ describe('a node on an address of each family', () => {
 
   it('`serve` takes peers by both', async () => {
     const args = ['--extip', '127.0.0.1', '--nat', 'none', '--bootnode', (await bootnode(...EACH)).enr];
-    const cli = new Cli(['serve', '--chain', SMALL, ...EACH, '--json', ...args]);
+    const cli = new InnerCli(['serve', '--chain', SMALL, ...EACH, '--json', ...args]);
     const { enodes } = await cli.event(({ event }) => event === 'listening');
     expect((enodes as string[]).map((one) => parseEnode(one).host)).toEqual(['127.0.0.1', '::1']);
     for (const enode of enodes as string[]) {

@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { backend, publicKeyOf } from '../../src/crypto/index.ts';
-import { Cli, eventsOf, MAIN, run } from './cli.ts';
+import { Cli, eventsOf, MAIN, run, runProcess } from './cli.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start.js', import.meta.url));
 const SMALL = fileURLToPath(new URL('../../data/small', import.meta.url));
@@ -186,6 +186,24 @@ describe('the command line', () => {
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^error: PEERLANE_BACKEND is 'abacus'.* \(backend-unavailable\)\n$/);
   });
+});
+
+// What other tests run without a process of its own.
+it.each([
+  [['--version']],
+  [['--help']],
+  [['key', '--help']],
+  [[]],
+  [['key']],
+  [['frobnicate']],
+  [['serve', '--chain', 'x', '--listen', '127.0.0.1']],
+  [['serve', '--chain', 'x', '--listen', '127.0.0.1', '--json']],
+  [['info', '--json']],
+  [['key', 'to-enode', '/nonexistent']],
+  [['key', 'to-enode', '/nonexistent', '--json']],
+])('the program and its process do the same: %j', async (args) => {
+  const [inner, outer] = await Promise.all([run(...args), runProcess(...args)]);
+  expect(outer).toEqual(inner);
 });
 
 describe('info', () => {

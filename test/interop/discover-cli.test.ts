@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toBareHex, toHex } from '../../src/base/bytes.ts';
 import { enodeOfRecord, formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
-import { bootnode, ofKind } from '../cli/bootnode.ts';
-import { eventsOf, run } from '../cli/cli.ts';
+import { bootnodeProcess, ofKind } from '../cli/bootnode.ts';
+import { eventsOf, runProcess } from '../cli/cli.ts';
 import { SMALL_CHAIN } from './chains.ts';
 import { closestIds, GoDiscovery } from './discover-harness.ts';
 import { Geth } from './geth.ts';
@@ -29,7 +29,15 @@ function enodeOf(enr: string): string {
 describe('beside a node of go-ethereum', () => {
   it('`ping` is answered, with the endpoint and the number of the record', async () => {
     const enr = await (await go.node(PACE)).enr();
-    const { status, stdout } = await run('ping', enodeOf(enr), '--count', '2', '--interval', '0.2', '--json');
+    const { status, stdout } = await runProcess(
+      'ping',
+      enodeOf(enr),
+      '--count',
+      '2',
+      '--interval',
+      '0.2',
+      '--json',
+    );
     expect(status).toBe(0);
     const pongs = ofKind('pong', eventsOf(stdout));
     expect(pongs).toHaveLength(2);
@@ -42,7 +50,7 @@ describe('beside a node of go-ethereum', () => {
   it('`enr-request` and `resolve` give its record', async () => {
     const enr = await (await go.node(PACE)).enr();
     for (const command of ['enr-request', 'resolve']) {
-      const { status, stdout } = await run(command, enodeOf(enr), '--json');
+      const { status, stdout } = await runProcess(command, enodeOf(enr), '--json');
       expect([status, eventsOf(stdout)[0]?.enr]).toEqual([0, enr]);
     }
   });
@@ -61,7 +69,7 @@ describe('beside a node of go-ethereum', () => {
     // Nodes of go-ethereum tell of others only when they have checked them.
     while (found.length < wanted.length) {
       deadline.throwIfAborted();
-      const { stdout } = await run('lookup', toHex(target), '--bootnode', bootEnr, '--json');
+      const { stdout } = await runProcess('lookup', toHex(target), '--bootnode', bootEnr, '--json');
       const summary = eventsOf(stdout).find(({ event }) => event === 'summary');
       const closest = (summary?.closest ?? []) as { nodeId: string }[];
       found = closest.map(({ nodeId }) => nodeId.slice(2)).filter((id) => wanted.includes(id));
@@ -69,14 +77,20 @@ describe('beside a node of go-ethereum', () => {
     expect(found).toEqual(wanted);
     const last = await nodes.at(-1)?.enr();
     const publicKey = toBareHex(parseRecord(String(last)).publicKey);
-    const { status, stdout } = await run('resolve', publicKey, '--bootnode', enodeOf(bootEnr), '--json');
+    const { status, stdout } = await runProcess(
+      'resolve',
+      publicKey,
+      '--bootnode',
+      enodeOf(bootEnr),
+      '--json',
+    );
     expect([status, eventsOf(stdout)[0]?.enr]).toEqual([0, last]);
   });
 });
 
 describe('`listen` is a bootnode', () => {
   it('through which two nodes of go-ethereum find each other, by its URL and by its record', async () => {
-    const boot = await bootnode('--stats', '0.2');
+    const boot = await bootnodeProcess('--stats', '0.2');
     const a = await go.node({ ...PACE, bootnodes: [boot.enode] });
     const b = await go.node({ ...PACE, bootnodes: [boot.enr] });
     await boot.cli.event(({ live }) => Number(live) >= 2);
@@ -91,11 +105,11 @@ describe('`listen` is a bootnode', () => {
   });
 
   it('of a geth, which takes its URL', async () => {
-    const boot = await bootnode('--stats', '0.2');
+    const boot = await bootnodeProcess('--stats', '0.2');
     const flags = ['--nodiscover=false', '--bootnodes', boot.enode];
     await using geth = await Geth.start({ version: '1.17.5', chain: SMALL_CHAIN, blocks: 'none', flags });
     await boot.cli.event(({ live }) => Number(live) >= 1);
-    const { status, stdout } = await run('lookup', boot.enode, '--json');
+    const { status, stdout } = await runProcess('lookup', boot.enode, '--json');
     expect(status).toBe(0);
     const met = ofKind('node', eventsOf(stdout)).map(({ enode }) =>
       toBareHex(parseEnode(String(enode)).publicKey),

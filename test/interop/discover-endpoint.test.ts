@@ -6,7 +6,7 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode, parseRecord } from '../../src/enr/index.ts';
 import { MIN_LOCAL_VOTES } from '../../src/server/endpoint-votes.ts';
 import { Discv4Service } from '../../src/server/index.ts';
-import { bootnode } from '../cli/bootnode.ts';
+import { bootnodeProcess } from '../cli/bootnode.ts';
 import { disposingAfterEach } from '../support/opened.ts';
 import { TestServer } from '../support/servers.ts';
 import { GoDiscovery } from './discover-harness.ts';
@@ -34,7 +34,7 @@ async function service(): Promise<string> {
 it.each([
   ['a server', server],
   ['a discovery service', service],
-  ['`listen`', async () => (await bootnode('--listen', '0.0.0.0:0')).enode],
+  ['`listen`', async () => (await bootnodeProcess('--listen', '0.0.0.0:0')).enode],
 ])('go-ethereum takes the record of %s on 0.0.0.0 when enough have answered its Pings', async (_, start) => {
   const enode = await start();
   const go = new GoDiscovery();

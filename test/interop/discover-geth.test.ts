@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
-import { bootnode } from '../cli/bootnode.ts';
+import { bootnodeProcess } from '../cli/bootnode.ts';
 import { Cli } from '../cli/cli.ts';
 import { EthNode } from '../support/eth-node.ts';
 import { disposingAfterEach } from '../support/opened.ts';
@@ -20,7 +20,7 @@ const opened = disposingAfterEach();
 
 describe.each(GETH_VERSIONS)('geth %s', (version) => {
   async function network(peering: Peering = 'both') {
-    const { enode } = await bootnode();
+    const { enode } = await bootnodeProcess();
     const bootnodes = [enode];
     return { bootnodes, geth: opened(await Geth.start({ version, chain: SMALL_CHAIN, bootnodes, peering })) };
   }

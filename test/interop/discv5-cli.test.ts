@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { enodeOfRecord, formatEnode, parseRecord } from '../../src/enr/index.ts';
 import { parseNodeSet } from '../../src/server/node-set.ts';
-import { bootnode, ofKind, ownNode5 } from '../cli/bootnode.ts';
-import { eventsOf, run, temporaryDirectory } from '../cli/cli.ts';
+import { bootnodeProcess, ofKind, ownNode5 } from '../cli/bootnode.ts';
+import { eventsOf, runProcess, temporaryDirectory } from '../cli/cli.ts';
 import { start, run as toolRun } from './child.ts';
 import { COUNTERPARTS, type PeerNode, type PeerOptions, type PeerProgram } from './discv5-harness.ts';
 import { toolPath } from './tools.ts';
@@ -40,7 +40,7 @@ describe.each(KINDS)('beside nodes of %s', (kind) => {
   it('`ping` is answered, with the endpoint and the number of the record, also by the URL', async () => {
     const enr = await (await node()).enr();
     for (const given of [enr, enodeOf(enr)]) {
-      const { status, stdout } = await run(
+      const { status, stdout } = await runProcess(
         'ping',
         given,
         '--v5',
@@ -58,7 +58,7 @@ describe.each(KINDS)('beside nodes of %s', (kind) => {
         expect(BigInt(String(enrSeq))).toBe(parseRecord(enr).seq);
       }
     }
-    expect((await run('ping', enodeOf(enr), '--v4', '--count', '1')).status).toBe(1);
+    expect((await runProcess('ping', enodeOf(enr), '--v4', '--count', '1')).status).toBe(1);
   });
 
   it('`enr-request` and `resolve` give the newest record', async () => {
@@ -67,7 +67,7 @@ describe.each(KINDS)('beside nodes of %s', (kind) => {
     const enr = await peer.update({ greeting: '8401020304' });
     expect(enr).not.toBe(old);
     for (const command of ['enr-request', 'resolve']) {
-      const { status, stdout } = await run(command, old, '--v5', '--json');
+      const { status, stdout } = await runProcess(command, old, '--v5', '--json');
       expect([status, eventsOf(stdout)[0]]).toMatchObject([0, { version: 'v5', enr }]);
     }
   });
@@ -81,16 +81,16 @@ describe.each(KINDS)('beside nodes of %s', (kind) => {
       for (const other of others) await other.ping(bootEnr);
       const ids = [boot, ...others].map(({ id }) => id).toSorted();
       const closest = async (): Promise<string[]> => {
-        const { stdout } = await run('lookup', '--v5', '--bootnode', bootEnr, '--json');
+        const { stdout } = await runProcess('lookup', '--v5', '--bootnode', bootEnr, '--json');
         const found = (eventsOf(stdout).at(-1)?.closest ?? []) as { nodeId: string }[];
         return found.map(({ nodeId }) => nodeId.slice(2)).toSorted();
       };
       await expect.poll(closest, { timeout: PATIENCE_MS, interval: 500 }).toEqual(ids);
       const last = others.at(-1) ?? boot;
-      const resolved = await run('resolve', last.id, '--v5', '--bootnode', enodeOf(bootEnr), '--json');
+      const resolved = await runProcess('resolve', last.id, '--v5', '--bootnode', enodeOf(bootEnr), '--json');
       expect([resolved.status, eventsOf(resolved.stdout)[0]?.enr]).toEqual([0, await last.enr()]);
       const file = join(await temporaryDirectory(), 'nodes.json');
-      const { status, stdout } = await run(
+      const { status, stdout } = await runProcess(
         ...['crawl', file, '--v4', '--v5', '--bootnode', bootEnr, '--idle', '3s', '--json'],
       );
       expect([status, eventsOf(stdout).at(-1)]).toMatchObject([
@@ -106,7 +106,7 @@ describe.each(KINDS)('beside nodes of %s', (kind) => {
   it(
     '`listen` is a bootnode through which they find each other',
     async () => {
-      const boot = await bootnode('--stats', '0.2');
+      const boot = await bootnodeProcess('--stats', '0.2');
       const [a, b] = [await node({ bootnodes: [boot.enr] }), await node({ bootnodes: [boot.enr] })];
       await Promise.all([a.ping(boot.enr), b.ping(boot.enr)]);
       await boot.cli.event(({ version, live }) => version === 'v5' && Number(live) >= 2);
@@ -123,7 +123,7 @@ describe("beside go-ethereum's `devp2p discv5`", () => {
   const AT = ['--addr', '127.0.0.1:0'];
 
   it('`listen` is pinged and resolved, by its record and by its URL', async () => {
-    const boot = await bootnode();
+    const boot = await bootnodeProcess();
     const node = await ownNode5({ bootnodes: [boot.enr] });
     await node.ping(boot.enr);
     for (const given of [boot.enr, boot.enode]) {
@@ -144,11 +144,11 @@ describe("beside go-ethereum's `devp2p discv5`", () => {
         if (enr.endsWith('\n')) break;
       }
       enr = enr.trim();
-      const ping = await run('ping', enr, '--v5', '--count', '1', '--json');
+      const ping = await runProcess('ping', enr, '--v5', '--count', '1', '--json');
       expect([ping.status, eventsOf(ping.stdout)[0]?.enrSeq]).toEqual([0, parseRecord(enr).seq.toString()]);
-      const resolved = await run('resolve', enr, '--v5', '--json');
+      const resolved = await runProcess('resolve', enr, '--v5', '--json');
       expect(eventsOf(resolved.stdout)[0]?.enr).toBe(enr);
-      const lookup = await run('lookup', '--v5', '--bootnode', enr, '--json');
+      const lookup = await runProcess('lookup', '--v5', '--bootnode', enr, '--json');
       expect(eventsOf(lookup.stdout).at(-1)).toMatchObject({ answered: 1, closest: [{ enr }] });
     } finally {
       tool.kill();
@@ -158,7 +158,7 @@ describe("beside go-ethereum's `devp2p discv5`", () => {
   it(
     'a set of its `crawl` is gone on with',
     async () => {
-      const boot = await bootnode();
+      const boot = await bootnodeProcess();
       const node = await ownNode5({ bootnodes: [boot.enr] });
       await node.ping(boot.enr);
       const file = join(await temporaryDirectory(), 'nodes.json');
@@ -167,7 +167,7 @@ describe("beside go-ethereum's `devp2p discv5`", () => {
       const ids = [boot.enr, node.record.toString()].map(idOf);
       const before = await parseNodeSet(await readFile(file, 'utf8'));
       expect([...before.keys()]).toEqual(expect.arrayContaining(ids));
-      const { status } = await run('crawl', file, '--v5', '--idle', '2s', '--json');
+      const { status } = await runProcess('crawl', file, '--v5', '--idle', '2s', '--json');
       expect(status).toBe(0);
       const after = await parseNodeSet(await readFile(file, 'utf8'));
       expect([...after.keys()]).toEqual(expect.arrayContaining(ids));
