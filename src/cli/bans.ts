@@ -3,7 +3,7 @@ import { fromHex, toBareHex, toHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { nodeIdOf } from '../enr/index.ts';
 import type { Ban } from '../server/ban-codec.ts';
-import { banTarget } from '../server/bans.ts';
+import { banTarget } from '../server/ban-target.ts';
 import { formatTime } from '../server/node-times.ts';
 import { type StoredBan, StoredBans } from '../server/stored-bans.ts';
 import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';

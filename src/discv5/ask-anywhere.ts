@@ -15,6 +15,7 @@ export function askAnywhere(
   ): void => {
     let isAnswered: true | undefined;
     put(place, {
+      isRepeatable: question.isRepeatable,
       message: (requestId) => question.message(requestId),
       take(answer: Message, rtt) {
         const taken = question.take(answer, rtt);

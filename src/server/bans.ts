@@ -1,9 +1,7 @@
-import { toBareHex } from '../base/bytes.ts';
 import { checkNames, checkObject, invalidArgument, type NamesOf, reading } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
-import { formatIp, normalizeIp, parseIp } from '../base/ip.ts';
+import { formatIp, normalizeIp } from '../base/ip.ts';
 import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
-import { parseNode } from './bootnodes.ts';
 import { addressOf } from './net-restrict.ts';
 import type { MemoryLimits } from './network-memory.ts';
 import { blockOf, hasLimits, NO_NETWORK, networkOf } from './node-db/network.ts';
@@ -48,18 +46,8 @@ export function banNameOf(ip: string): string | undefined {
 }
 
 /** An address of those that such a name stands for. */
-function addressIn(name: string): string {
+export function addressIn(name: string): string {
   return name.endsWith(IPV6_HOST_SUFFIX) ? name.slice(0, -IPV6_HOST_SUFFIX.length) : name;
-}
-
-/** @param text an enode URL, a record or an IP address @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument` */
-export function banTarget(text: string): BanTarget {
-  if (typeof text !== 'string') throw invalidArgument('a ban takes an enode URL, a record or an IP address');
-  // As `Server.bans` names it.
-  const ip = text.endsWith('::/64') ? addressIn(text) : text;
-  const name = parseIp(ip) === undefined ? undefined : banNameOf(ip);
-  if (name !== undefined) return { kind: 'ip', name };
-  return { kind: 'node', name: toBareHex(parseNode(text).publicKey) };
 }
 
 /** @throws PeerlaneError `invalid-argument` */
