@@ -109,6 +109,8 @@ interface Kept {
 export class Sessions {
   readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
   readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
+  /** By network, or else by address. */
+  readonly #owners = new NetworkCounts(MAX_SESSIONS);
   /** How many there are of each address. */
   readonly #addresses = new Map<string, number>();
 
@@ -146,9 +148,14 @@ export class Sessions {
     }
     if (network !== undefined && !this.#networks.hasRoom(network)) {
       this.#dropOldest((kept) => kept.network === network);
-    } else if (this.#kept.size >= MAX_SESSIONS) this.#dropOldest(() => true);
+    } else if (this.#kept.size >= MAX_SESSIONS) {
+      // Whoever has most gives one up: of networks that come with hundreds each, however many, none takes that of one who has but one.
+      const { most } = this.#owners;
+      this.#dropOldest((kept) => this.#owners.of(ownerOf(kept)) === most);
+    }
     const session = new Session(keys, record, initiator);
     this.#kept.set(key, { session, ip, network });
+    this.#owners.add(ownerOf({ ip, network }));
     this.#addresses.set(ip, (this.#addresses.get(ip) ?? 0) + 1);
     if (network !== undefined) this.#networks.add(network);
     return session;
@@ -158,6 +165,7 @@ export class Sessions {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
+    this.#owners.remove(ownerOf(kept));
     const others = (this.#addresses.get(kept.ip) ?? 0) - 1;
     if (others > 0) this.#addresses.set(kept.ip, others);
     else this.#addresses.delete(kept.ip);
@@ -168,4 +176,8 @@ export class Sessions {
     const key = this.#kept.oldest(isMeant);
     if (key !== undefined) this.drop({ key });
   }
+}
+
+function ownerOf({ ip, network }: Pick<Kept, 'ip' | 'network'>): string {
+  return network ?? ip;
 }

@@ -1,6 +1,7 @@
 /** What nodes say of themselves by their records, which the table follows. */
 import type { Agenda } from '../base/agenda.ts';
 import { toBareHex } from '../base/bytes.ts';
+import { FairPlaces } from '../base/fair-places.ts';
 import { Held } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
@@ -12,8 +13,10 @@ import {
   newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
+  originOf,
   type RequestRoom,
   sameEndpoint,
+  sharerOf,
   type Table,
   type UdpEndpoint,
 } from '../kad/index.ts';
@@ -24,7 +27,10 @@ import type { ReceivedMessage } from './wire.ts';
 /** A node is asked for a newer record once in this time, and of so many it is remembered that they were: more than a table has. */
 const RENEWAL_INTERVAL_MS = 10_000;
 const MAX_RENEWALS = 1_024;
-/** Those who have no place in the table are as many as there are sessions: no more of them are asked at once. */
+/**
+ * Those who have no place in the table are as many as there are sessions: no more of them are asked at once. Networks share that, for
+ * keys cost nothing.
+ */
 export const MAX_STRANGERS_ASKED = 16;
 
 type Teller = Pick<ReceivedMessage, 'remote' | 'record' | 'isNew'>;
@@ -45,7 +51,7 @@ export class ShownRecords {
   /** The same of those who have no place in the table, who are to drive none of the others out, and of those who get one again. */
   readonly #strangers = new Held(MAX_RENEWALS);
   readonly #returns = new Held(MAX_RENEWALS);
-  #strangersAsked = 0;
+  readonly #strangersAsked = new FairPlaces(MAX_STRANGERS_ASKED);
 
   constructor(context: ShownRecordsContext) {
     this.#context = context;
@@ -119,13 +125,15 @@ export class ShownRecords {
   }
 
   #askStranger(node: KadNode, done: Done<NodeRecord>): void {
-    if (this.#strangersAsked >= MAX_STRANGERS_ASKED) return;
-    this.#strangersAsked++;
+    const origin = originOf({ ip: node.ip, port: node.udpPort });
+    if (origin === undefined) return;
+    const owner = sharerOf(origin);
+    if (!this.#strangersAsked.take(owner)) return;
     const isAsked = this.#ask(node, this.#strangers, (record) => {
-      this.#strangersAsked--;
+      this.#strangersAsked.give(owner);
       done(record);
     });
-    if (!isAsked) this.#strangersAsked--;
+    if (!isAsked) this.#strangersAsked.give(owner);
   }
 
   /** A node is asked once in a while: it may say with each packet that there is one more. */

@@ -56,15 +56,26 @@ export class NetworkCounts {
   }
 
   hasRoom(network: string): boolean {
-    return (this.#counts.get(network) ?? 0) < this.limit;
+    return this.of(network) < this.limit;
+  }
+
+  of(network: string): number {
+    return this.#counts.get(network) ?? 0;
+  }
+
+  /** How many one of them has that has the most. */
+  get most(): number {
+    let most = 0;
+    for (const count of this.#counts.values()) most = Math.max(most, count);
+    return most;
   }
 
   add(network: string): void {
-    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
+    this.#counts.set(network, this.of(network) + 1);
   }
 
   remove(network: string): void {
-    const count = this.#counts.get(network) ?? 0;
+    const count = this.of(network);
     if (count > 1) this.#counts.set(network, count - 1);
     else this.#counts.delete(network);
   }

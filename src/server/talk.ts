@@ -3,6 +3,7 @@ import { toBareHex } from '../base/bytes.ts';
 import { checkFunction, invalidArgument } from '../base/checks.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { FairPlaces } from '../base/fair-places.ts';
 import { MAX_TALK_RESPONSE, type TalkCall } from '../discv5/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { originOf, sharerOf } from '../kad/index.ts';
@@ -12,8 +13,8 @@ const MAX_PROTOCOLS = 256;
 /** Bytes of a protocol's name. */
 const MAX_NAME_LENGTH = 256;
 /**
- * Requests whose answers are not there yet: what comes while there are so many has no answer. Of one network (IPv4: /24, IPv6: /48; in
- * a LAN of one address) there are never more than places that are free, so that a few who hold all that they get leave some to others.
+ * Requests whose answers are not there yet: what comes while there are so many has no answer. Networks (IPv4: /24, IPv6: /48; in a LAN
+ * addresses) share the places.
  */
 export const MAX_TALKS = 64;
 /** Those of one node among them. */
@@ -52,10 +53,10 @@ export class TalkHandlers {
   readonly #env: Pick<Env, 'setTimer'>;
   readonly #failed: TalkFailed;
   readonly #handlers = new Map<string, { readonly name: string; readonly handler: TalkHandler }>();
-  /** By node, and by network. */
+  readonly #places = new FairPlaces(MAX_TALKS);
+  /** By node. */
   readonly #open = new Map<string, number>();
   readonly #timers = new Set<Timer>();
-  #count = 0;
 
   constructor(env: Pick<Env, 'setTimer'>, failed: TalkFailed) {
     this.#env = env;
@@ -64,7 +65,7 @@ export class TalkHandlers {
 
   /** Requests that wait for the answers of handlers. */
   get open(): number {
-    return this.#count;
+    return this.#places.taken;
   }
 
   /** Takes requests of a protocol from now on; what it returns ends that. @throws PeerlaneError `invalid-argument` */
@@ -86,25 +87,17 @@ export class TalkHandlers {
     if (entry === undefined) return false;
     const origin = originOf(call.endpoint);
     const [node, network] = [toBareHex(call.id), origin === undefined ? call.endpoint.ip : sharerOf(origin)];
-    const isOneTooMany = this.#openOf(node) >= MAX_TALKS_OF_ONE;
-    if (isOneTooMany || this.#openOf(network) >= MAX_TALKS - this.#count) return true;
-    this.#change(1, node, network);
-    const isInTime = this.#placed(entry.name, () => this.#change(-1, node, network));
+    const ofOne = this.#open.get(node) ?? 0;
+    if (ofOne >= MAX_TALKS_OF_ONE || !this.#places.take(network)) return true;
+    this.#open.set(node, ofOne + 1);
+    const isInTime = this.#placed(entry.name, () => {
+      this.#places.give(network);
+      const left = (this.#open.get(node) ?? 0) - 1;
+      if (left > 0) this.#open.set(node, left);
+      else this.#open.delete(node);
+    });
     void this.#answer(entry.name, entry.handler, call, isInTime);
     return true;
-  }
-
-  #openOf(key: string): number {
-    return this.#open.get(key) ?? 0;
-  }
-
-  #change(by: 1 | -1, ...keys: readonly string[]): void {
-    this.#count += by;
-    for (const key of keys) {
-      const open = this.#openOf(key) + by;
-      if (open > 0) this.#open.set(key, open);
-      else this.#open.delete(key);
-    }
   }
 
   /** Nobody is waited for any more. */

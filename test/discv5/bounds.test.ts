@@ -114,6 +114,19 @@ describe('sessions', () => {
     expect(sessions.get({ key: 'forgotten' })).toBeUndefined();
   });
 
+  it('are given up by whoever has most, however many networks come with many', () => {
+    const sessions = new Sessions();
+    const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
+    const begin = (key: string, i: number, network?: string) =>
+      sessions.establish({ key, endpoint: { ip: apart(i), port: 1 } }, network, keys, undefined, 'them');
+    for (let i = 0; i < 30; i++) begin(`friend ${i}`, i, `friend ${i}`);
+    begin('neighbour', 31);
+    for (let i = 0; i < 3 * MAX_SESSIONS; i++) begin(`${i}`, 32, `crowd ${i % 16}`);
+    expect(sessions.size).toBe(MAX_SESSIONS);
+    for (let i = 0; i < 30; i++) expect(sessions.get({ key: `friend ${i}` })).toBeDefined();
+    expect(sessions.get({ key: 'neighbour' })).toBeDefined();
+  });
+
   it('that others begin in one network are so many, and leave those of others alone', () => {
     const { env, node, stranger } = setUp({ limits: NO_LIMITS });
     const friend = stranger('7.7.7.7');
