@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/interop/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 300_000,
-    // Each file starts nodes of its own, and waits for two thirds of its time: two cores carry three of them.
+    // Each file starts nodes of its own, and most of them wait for half of their time and more: two cores carry three.
     maxWorkers: 3,
   },
 });

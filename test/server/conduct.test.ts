@@ -213,3 +213,13 @@ describe('one host of very many addresses, and keys', () => {
     expect(bans.all.map(({ name, reason }) => [name, reason])).toEqual([['9.9.9.9', '5 minor, 2 breach']]);
   });
 });
+
+describe('whom the user takes back', () => {
+  it('is dialed again at once, as if it had done nothing', () => {
+    const { conduct } = setUp();
+    for (let i = 0; i < 4; i++) conduct.record('a', 'timeout');
+    expect(conduct.shunnedForMs('a', ['9.9.9.9'])).toBeGreaterThan(0);
+    conduct.forgive({ kind: 'node', name: 'a' });
+    expect([conduct.history('a').score, conduct.shunnedForMs('a', ['9.9.9.9'])]).toEqual([0, 0]);
+  });
+});
