@@ -26,22 +26,21 @@ const small = Buffer.alloc(SMALL_LENGTH);
 
 /** Lower-case hexadecimal without a prefix; one flat string, which a map of peers keeps for each of them. */
 export function toBareHex(bytes: Uint8Array): string {
-  const { length } = bytes;
-  if (length > SMALL_LENGTH) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('hex');
-  // Asking for the buffer would give a small array memory of its own, which takes three times as much, for all its life.
-  small.set(bytes);
-  const text = small.toString('hex', 0, length);
-  // It may have been a secret.
-  small.fill(0, 0, length);
-  return text;
+  return textOf(bytes, 'hex');
 }
 
 /** A character for each byte. */
 export function toLatin1(bytes: Uint8Array): string {
+  return textOf(bytes, 'latin1');
+}
+
+function textOf(bytes: Uint8Array, encoding: 'hex' | 'latin1'): string {
   const { length } = bytes;
-  if (length > SMALL_LENGTH) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
+  if (length > SMALL_LENGTH) return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString(encoding);
+  // Asking for the buffer would give a small array memory of its own, which takes three times as much, for all its life.
   small.set(bytes);
-  const text = small.toString('latin1', 0, length);
+  const text = small.toString(encoding, 0, length);
+  // It may have been a secret.
   small.fill(0, 0, length);
   return text;
 }

@@ -2,7 +2,7 @@
 
 import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { BUCKET_SIZE, type KadNode, kadNode, LOWEST_RELAYED_PORT, mayRelay } from '../kad/index.ts';
+import { BUCKET_SIZE, type KadNode, kadNode, mayName } from '../kad/index.ts';
 import { ATTEMPTS, type Attempts } from './attempts.ts';
 import { encodeMessage, MAX_NEIGHBORS, type Neighbor, type Neighbors } from './messages.ts';
 import {
@@ -142,9 +142,9 @@ export class FindNodes {
    * looked at: one that is none answers nothing.
    */
   #relayed(sender: string, { ip, udpPort, tcpPort, publicKey }: Neighbor): KadNode | undefined {
-    if (ip === undefined || udpPort < LOWEST_RELAYED_PORT) return undefined;
+    if (ip === undefined || !mayName(sender, { ip, udpPort })) return undefined;
     const { publicKey: own, reaches, unreached } = this.#context;
-    if (!mayRelay(sender, ip) || equalBytes(publicKey, own)) return undefined;
+    if (equalBytes(publicKey, own)) return undefined;
     const node = kadNode({ publicKey, ip, udpPort, tcpPort });
     if (reaches(ip)) return node;
     unreached(node);

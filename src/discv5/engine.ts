@@ -92,7 +92,8 @@ export class Discv5Engine {
     this.#host = host;
     this.#crypto = crypto;
     const randomBytes = (length: number) => env.randomBytes(length);
-    const elsewhere = (node: KadNode) => otherPlace(node, (ip) => this.#reaches(ip));
+    const reaches = (ip: string) => this.#reaches(ip);
+    const elsewhere = (node: KadNode) => otherPlace(node, reaches);
     const table = new Table({
       ...{ localId: identity.id, randomBytes, otherPlace: elsewhere },
       onAdded: (node) => host.event?.({ kind: 'node-added', node }),
@@ -118,7 +119,7 @@ export class Discv5Engine {
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });
     this.#shown = new ShownRecords({
-      ...{ agenda, table, room: requests.room, reaches: (ip) => this.#reaches(ip) },
+      ...{ agenda, table, room: requests.room, reaches },
       ask: (node, done) => this.#record(node, done),
     });
     this.#lookups = {
@@ -135,15 +136,14 @@ export class Discv5Engine {
         check: (node, isSeed, done) => this.#ping(node, done, isSeed ? 'ask' : 'askNamed'),
         renew: (node) => this.#shown.renew(node),
       },
-      seeds.filter(({ ip }) => this.#reaches(ip)),
+      seeds.filter(({ ip }) => reaches(ip)),
     );
     if (topics === false) return;
     const engine = {
-      ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room },
+      ...{ agenda, table, localId: identity.id, randomBytes, localRecord, room: requests.room, reaches },
       ask: (node: KadNode, question: Question) =>
         askAnywhere(this.#places, node, question, (place, put) => requests.askNamed(place, put)),
       asked: (node: KadNode) => this.#asked(node),
-      reaches: (ip: string) => this.#reaches(ip),
       lookUp: (target: Uint8Array, events: LookupRunEvents) => new LookupRun(this.#lookups, target, events),
       event: (event: Discv5Event) => host.event?.(event),
     };

@@ -2,14 +2,7 @@
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import {
-  BUCKET_SIZE,
-  type KadNode,
-  LOWEST_RELAYED_PORT,
-  logDistance,
-  mayRelay,
-  nodeOfRecordAt,
-} from '../kad/index.ts';
+import { BUCKET_SIZE, type KadNode, logDistance, mayName, nodeOfRecordAt } from '../kad/index.ts';
 import type { RecordReader } from './known-records.ts';
 import type { Message } from './messages.ts';
 import type { Question, RequestFailure, Taken } from './requests.ts';
@@ -131,7 +124,7 @@ export function nodesOf(
     const found = nodeOfRecordAt(
       record,
       placed(record.nodeId),
-      ({ ip, udpPort }) => udpPort >= LOWEST_RELAYED_PORT && reaches(ip) && mayRelay(node.ip, ip),
+      (place) => reaches(place.ip) && mayName(node.ip, place),
     );
     return found === undefined ? [] : [found];
   });

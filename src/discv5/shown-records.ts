@@ -8,8 +8,7 @@ import {
   isAt,
   type KadNode,
   kadNode,
-  LOWEST_RELAYED_PORT,
-  mayRelay,
+  mayName,
   newestRecord,
   nodeOfRecord,
   nodeOfRecordAt,
@@ -89,8 +88,8 @@ export class ShownRecords {
    * Whether a node at `from` is believed that it is at another place: as if somebody else had named it. Else whoever shakes hands
    * would have packets sent to any address and port, of a LAN and of this machine too.
    */
-  #mayBe({ ip, udpPort }: KadNode, from: string): boolean {
-    return udpPort >= LOWEST_RELAYED_PORT && this.#context.reaches(ip) && mayRelay(from, ip);
+  #mayBe(place: KadNode, from: string): boolean {
+    return this.#context.reaches(place.ip) && mayName(from, place);
   }
 
   /**

@@ -78,3 +78,11 @@ export function mayRelay(sender: string, ip: string): boolean {
   if (named === 'special') return from !== 'global';
   return isLanClass(from) && isLanClass(named);
 }
+
+/** Whether a node at `sender` may say that one is reached by UDP there. */
+export function mayName(
+  sender: string,
+  { ip, udpPort }: { readonly ip: string; readonly udpPort: number },
+): boolean {
+  return udpPort >= LOWEST_RELAYED_PORT && mayRelay(sender, ip);
+}

@@ -4,6 +4,7 @@ export {
   addressText,
   endpointKey,
   LOWEST_RELAYED_PORT,
+  mayName,
   mayRelay,
   normalIp,
   placeOf,

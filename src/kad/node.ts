@@ -3,7 +3,7 @@ import { invalidArgument as invalid } from '../base/checks.ts';
 import { formatIp, parseIp, parseIpv4 } from '../base/ip.ts';
 import { isHostAddress } from '../base/ip-class.ts';
 import { endpointsOfRecord, NodeRecord, nodeIdOf } from '../enr/index.ts';
-import { LOWEST_RELAYED_PORT, mayRelay, type UdpEndpoint } from './address.ts';
+import { mayName, type UdpEndpoint } from './address.ts';
 
 /** A node as discovery knows it. */
 export interface KadNode {
@@ -98,11 +98,7 @@ export function otherPlace(node: KadNode, reaches: (ip: string) => boolean): Kad
   if (record === undefined) return undefined;
   return nodeOfRecord(
     record,
-    ({ ip, udpPort }) =>
-      ip.includes(':') !== here.includes(':') &&
-      udpPort >= LOWEST_RELAYED_PORT &&
-      reaches(ip) &&
-      mayRelay(here, ip),
+    (place) => place.ip.includes(':') !== here.includes(':') && reaches(place.ip) && mayName(here, place),
   );
 }
 

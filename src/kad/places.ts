@@ -21,14 +21,16 @@ export function askPlaces<T, F>(
   ask: (place: KadNode, done: PlaceDone<T, F>) => void,
   done: PlaceDone<T, F>,
 ): void {
-  const other = otherPlace(node);
   const entry = table.get(node.id);
-  const isThere = other !== undefined && entry !== undefined && sameEndpoint(entry, other);
-  const [first, second] = isThere && table.isLive(node.id) ? [other, node] : [node, other];
-  ask(first, (result, failure) => {
+  const isElsewhere = entry !== undefined && !sameEndpoint(entry, node) && table.isLive(node.id);
+  const other = isElsewhere ? otherPlace(node) : undefined;
+  const isThere = isElsewhere && other !== undefined && sameEndpoint(entry, other);
+  ask(isThere ? other : node, (result, failure) => {
     // An error says what is wrong with the node or its answer, and without a turn it has not been asked.
     const isSilent = result === undefined && !(failure instanceof Error) && failure !== 'no-turn';
-    if (isSilent && second !== undefined && !room.isFull) ask(second, done);
-    else done(result, failure);
+    // Few are silent: only of these a record is read for that.
+    const second = isSilent && !room.isFull ? (isThere ? node : otherPlace(node)) : undefined;
+    if (second === undefined) done(result, failure);
+    else ask(second, done);
   });
 }

@@ -387,7 +387,8 @@ export class Table {
   #replace(entry: Entry): void {
     const { bucket } = entry;
     this.#drop(entry);
-    const next = bucket.next[randomBelow(bucket.next.length, this.#randomBytes)];
+    const waiting = bucket.next;
+    const next = waiting[randomBelow(waiting.length, this.#randomBytes)];
     if (next !== undefined) {
       bucket.remove(next);
       next.isReplacement = false;

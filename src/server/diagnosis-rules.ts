@@ -84,16 +84,9 @@ function systemLimit({ codes }: DiagnosisFacts): Finding | undefined {
 }
 
 function offline(facts: DiagnosisFacts): Finding | undefined {
-  const { outcomes, codes, inbound, dialed } = facts;
-  const failed = outcomes.get('unreachable') ?? 0;
-  const isHeard = inbound + dialed > 0 || (packetsOf(facts)?.received ?? 0) > 0;
-  if (
-    isHeard ||
-    failed < MIN_FAILED_DIALS ||
-    failed < failures(outcomes) ||
-    (outcomes.get('stayed') ?? 0) > 0
-  )
-    return undefined;
+  const { codes, inbound } = facts;
+  const failed = allInVain(facts);
+  if (inbound > 0 || isHeard(facts) || failed < MIN_FAILED_DIALS) return undefined;
   const refused = codes.get('dial-failed') ?? 0;
   return {
     kind: 'offline',
@@ -101,6 +94,18 @@ function offline(facts: DiagnosisFacts): Finding | undefined {
     message: `none of ${failed} dials has reached anybody (${refused} failed at once)`,
     advice: 'See whether this machine has a network, and whether a firewall forbids connections that go out',
   };
+}
+
+/** Dials that have reached nobody, as long as none has. */
+function allInVain({ outcomes, dialed }: DiagnosisFacts): number {
+  const failed = outcomes.get('unreachable') ?? 0;
+  const hasReached = dialed > 0 || failed < failures(outcomes) || (outcomes.get('stayed') ?? 0) > 0;
+  return hasReached ? 0 : failed;
+}
+
+/** Whether discovery is answered. */
+function isHeard(facts: DiagnosisFacts): boolean {
+  return (packetsOf(facts)?.received ?? 0) > 0;
 }
 
 /** What both versions of discovery have sent and received. */
@@ -144,11 +149,8 @@ function versionUnheard({
 
 /** Discovery is answered by UDP, and nobody is reached by TCP. */
 function tcpBlocked(facts: DiagnosisFacts): Finding | undefined {
-  const { outcomes, dialed } = facts;
-  const failed = outcomes.get('unreachable') ?? 0;
-  const isHeard = (packetsOf(facts)?.received ?? 0) > 0;
-  const hasReached = dialed > 0 || failed < failures(outcomes) || (outcomes.get('stayed') ?? 0) > 0;
-  if (!isHeard || hasReached || failed < MIN_BLOCKED_DIALS) return undefined;
+  const failed = allInVain(facts);
+  if (!isHeard(facts) || failed < MIN_BLOCKED_DIALS) return undefined;
   return {
     kind: 'tcp-blocked',
     count: failed,
