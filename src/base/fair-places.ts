@@ -1,10 +1,12 @@
+import { Counts } from './counts.ts';
+
 /**
  * Places that are shared by many: nobody gets one more who holds as many as are free. Whoever is alone has half of them, and what is
  * given back when nearly all are taken is for those who hold none.
  */
 export class FairPlaces {
   readonly #max: number;
-  readonly #held = new Map<string, number>();
+  readonly #held = new Counts<string>();
   #taken = 0;
 
   constructor(max: number) {
@@ -18,19 +20,16 @@ export class FairPlaces {
 
   /** Takes a place, if there is one for the owner. */
   take(owner: string): boolean {
-    const held = this.#held.get(owner) ?? 0;
-    if (held >= this.#max - this.#taken) return false;
-    this.#held.set(owner, held + 1);
+    if (this.#held.of(owner) >= this.#max - this.#taken) return false;
+    this.#held.add(owner);
     this.#taken++;
     return true;
   }
 
   /** Gives back one that was taken. */
   give(owner: string): void {
-    const held = this.#held.get(owner);
-    if (held === undefined) return;
+    if (this.#held.of(owner) === 0) return;
     this.#taken--;
-    if (held > 1) this.#held.set(owner, held - 1);
-    else this.#held.delete(owner);
+    this.#held.remove(owner);
   }
 }

@@ -1,4 +1,5 @@
 /** Session keys, and whose they are (discv5-theory.md, "Session Cache"). */
+import { Counts } from '../base/counts.ts';
 import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { NetworkCounts, newestRecord } from '../kad/index.ts';
@@ -110,9 +111,9 @@ export class Sessions {
   readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
   readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
   /** By network, or else by address. */
-  readonly #owners = new NetworkCounts(MAX_SESSIONS);
+  readonly #owners = new Counts<string>();
   /** How many there are of each address. */
-  readonly #addresses = new Map<string, number>();
+  readonly #addresses = new Counts<string>();
 
   get size(): number {
     return this.#kept.size;
@@ -130,7 +131,7 @@ export class Sessions {
 
   /** Whether there is a session with somebody at that address. */
   knowsAddress(ip: string): boolean {
-    return this.#addresses.has(ip);
+    return this.#addresses.of(ip) > 0;
   }
 
   /** @param network with whom it shares a limit, as in `Origin` */
@@ -156,7 +157,7 @@ export class Sessions {
     const session = new Session(keys, record, initiator);
     this.#kept.set(key, { session, ip, network });
     this.#owners.add(ownerOf({ ip, network }));
-    this.#addresses.set(ip, (this.#addresses.get(ip) ?? 0) + 1);
+    this.#addresses.add(ip);
     if (network !== undefined) this.#networks.add(network);
     return session;
   }
@@ -166,9 +167,7 @@ export class Sessions {
     if (kept === undefined) return;
     this.#kept.delete(key);
     this.#owners.remove(ownerOf(kept));
-    const others = (this.#addresses.get(kept.ip) ?? 0) - 1;
-    if (others > 0) this.#addresses.set(kept.ip, others);
-    else this.#addresses.delete(kept.ip);
+    this.#addresses.remove(kept.ip);
     if (kept.network !== undefined) this.#networks.remove(kept.network);
   }
 

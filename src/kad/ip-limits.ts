@@ -3,6 +3,7 @@
  * machine with many keys would be the whole neighbourhood of a node.
  */
 import { toBareHex } from '../base/bytes.ts';
+import { Counts } from '../base/counts.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isLocal } from '../base/ip-class.ts';
 
@@ -41,42 +42,16 @@ export function countedFor(ip: string, from?: string): readonly Networks[] {
   return [there, here].filter((networks) => networks !== undefined);
 }
 
-/** Counts nodes by network. Holds as many networks as nodes have been counted, and forgets those without any. */
-export class NetworkCounts {
+/** Counts nodes by network. */
+export class NetworkCounts extends Counts<string> {
   readonly limit: number;
-  readonly #counts = new Map<string, number>();
 
   constructor(limit: number) {
+    super();
     this.limit = limit;
-  }
-
-  /** Networks with at least one node. */
-  get size(): number {
-    return this.#counts.size;
   }
 
   hasRoom(network: string): boolean {
     return this.of(network) < this.limit;
-  }
-
-  of(network: string): number {
-    return this.#counts.get(network) ?? 0;
-  }
-
-  /** How many one of them has that has the most. */
-  get most(): number {
-    let most = 0;
-    for (const count of this.#counts.values()) most = Math.max(most, count);
-    return most;
-  }
-
-  add(network: string): void {
-    this.#counts.set(network, this.of(network) + 1);
-  }
-
-  remove(network: string): void {
-    const count = this.of(network);
-    if (count > 1) this.#counts.set(network, count - 1);
-    else this.#counts.delete(network);
   }
 }

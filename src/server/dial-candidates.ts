@@ -1,7 +1,7 @@
 /** The nodes that a dialer knows, in the order in which they may be dialed: a round looks at those at the front only. */
-import { NetworkCounts, type Networks, networksOf } from '../kad/index.ts';
 import { type Candidate, type CandidateChange, readyAt } from './dial-candidate.ts';
 import type { DialCandidate } from './dial-plan.ts';
+import { NetworkSlots } from './network-slots.ts';
 
 interface Place {
   readonly candidate: Candidate;
@@ -10,16 +10,9 @@ interface Place {
   /** Among equals, the one that came first. */
   readonly number: number;
   readonly isStatic: boolean;
-  /** For which it counts: of a node that was found. */
-  readonly networks: Networks | undefined;
+  /** Where it is, if it counts for its network: of a node that was found, for at an address there may be many that name each other. */
+  readonly foundAt: string | undefined;
 }
-
-/**
- * Of one /24 (IPv6: /48) at most so many of the slots are for nodes that were found there, and of one IPv6 /32 half of them: at an
- * address there may be any number of nodes, each of which names the others.
- */
-const NETWORK_SHARE = 1 / 5;
-const LARGE_NETWORK_SHARE = 1 / 2;
 
 export interface DueQuery {
   readonly now: number;
@@ -35,14 +28,12 @@ export class Candidates implements Iterable<Candidate> {
   readonly #places = new Map<string, Place>();
   readonly #kept: Place[] = [];
   readonly #others: Place[] = [];
-  readonly #ofNetwork: NetworkCounts;
-  readonly #ofLargeNetwork: NetworkCounts;
+  readonly #slots: NetworkSlots;
   #added = 0;
 
   /** @param slots for nodes that are dialed and not static */
   constructor(slots: number) {
-    this.#ofNetwork = new NetworkCounts(Math.ceil(slots * NETWORK_SHARE));
-    this.#ofLargeNetwork = new NetworkCounts(Math.ceil(slots * LARGE_NETWORK_SHARE));
+    this.#slots = new NetworkSlots(slots);
   }
 
   get(key: string): Candidate | undefined {
@@ -55,9 +46,7 @@ export class Candidates implements Iterable<Candidate> {
 
   /** Whether one more node that was found at an address is not too many of its network, connected ones included. */
   hasRoomAt(host: string): boolean {
-    const networks = networksOf(host);
-    if (networks === undefined) return true;
-    return this.#ofNetwork.hasRoom(networks.ofBucket) && this.#ofLargeNetwork.hasRoom(networks.ofTable);
+    return this.#slots.crowded(host) === undefined;
   }
 
   /** In the order in which they came. */
@@ -118,25 +107,19 @@ export class Candidates implements Iterable<Candidate> {
 
   #put(candidate: Candidate, number: number): void {
     const { isFound, isStatic, target } = candidate;
-    const networks = isFound && !isStatic ? networksOf(target.host) : undefined;
-    const place = { candidate, readyAt: readyAt(candidate), number, isStatic, networks };
+    const foundAt = isFound && !isStatic ? target.host : undefined;
+    const place = { candidate, readyAt: readyAt(candidate), number, isStatic, foundAt };
     this.#places.set(candidate.key, place);
-    this.#count(place, 'add');
+    if (foundAt !== undefined) this.#slots.count(foundAt, 'add');
     const list = this.#listOf(place.isStatic);
     list.splice(indexIn(list, place.readyAt, number), 0, place);
   }
 
   #leave(place: Place): void {
-    const { readyAt, number, isStatic } = place;
-    this.#count(place, 'remove');
+    const { readyAt, number, isStatic, foundAt } = place;
+    if (foundAt !== undefined) this.#slots.count(foundAt, 'remove');
     const list = this.#listOf(isStatic);
     list.splice(indexIn(list, readyAt, number), 1);
-  }
-
-  #count({ networks }: Place, change: 'add' | 'remove'): void {
-    if (networks === undefined) return;
-    this.#ofNetwork[change](networks.ofBucket);
-    this.#ofLargeNetwork[change](networks.ofTable);
   }
 }
 

@@ -1,7 +1,7 @@
 import { PeerlaneError } from '../base/errors.ts';
-import { NetworkCounts, networksOf } from '../kad/index.ts';
 import type { Connection } from './connection.ts';
 import { alreadyConnected, haveCrossed } from './duplicates.ts';
+import { NetworkSlots } from './network-slots.ts';
 import type { Peer } from './peer.ts';
 
 export interface Entry {
@@ -19,28 +19,18 @@ export interface PeerLimits {
   readonly maxInboundPeers: number;
 }
 
-/**
- * Of one /24 (IPv6: /48) come at most so many of `maxPeers` inbound peers, and of one IPv6 /32 half of them: whoever has many
- * addresses in few networks does not keep all others out.
- */
-const NETWORK_SHARE = 1 / 5;
-const LARGE_NETWORK_SHARE = 1 / 2;
-
 /** The peers that are connected, one at most to a node, and the rules for their slots. Static peers take none. */
 export class PeerSet {
   readonly #limits: PeerLimits;
   readonly #entries = new Map<string, Entry>();
   /** Connections to inbound peers that we have dialed for a slot, and that may yet take the place of the ones that came in. */
   readonly #awaited = new Set<Connection>();
-  /** Inbound peers that take slots. */
-  readonly #ofNetwork: NetworkCounts;
-  readonly #ofLargeNetwork: NetworkCounts;
+  /** Of inbound peers. */
+  readonly #slots: NetworkSlots;
 
   constructor(limits: PeerLimits) {
-    const { maxPeers } = limits;
     this.#limits = limits;
-    this.#ofNetwork = new NetworkCounts(Math.ceil(maxPeers * NETWORK_SHARE));
-    this.#ofLargeNetwork = new NetworkCounts(Math.ceil(maxPeers * LARGE_NETWORK_SHARE));
+    this.#slots = new NetworkSlots(limits.maxPeers);
   }
 
   /** Oldest first. */
@@ -129,7 +119,7 @@ export class PeerSet {
   place(key: string, { inbound, remoteAddress }: Connection, isStatic: boolean): Connection | undefined {
     if (this.#entries.has(key)) throw alreadyConnected();
     if (isStatic) return undefined;
-    const crowded = inbound ? this.#crowded(remoteAddress) : undefined;
+    const crowded = inbound ? this.#slots.crowded(remoteAddress) : undefined;
     if (crowded === undefined && this.#hasRoom(inbound)) return undefined;
     const provisional = inbound ? this.#provisional(crowded) : undefined;
     if (provisional !== undefined) return provisional;
@@ -164,20 +154,7 @@ export class PeerSet {
   }
 
   #count({ connection: { inbound, remoteAddress }, isStatic }: Entry, change: 'add' | 'remove'): void {
-    const networks = networksOf(remoteAddress);
-    if (!inbound || isStatic || networks === undefined) return;
-    this.#ofNetwork[change](networks.ofBucket);
-    this.#ofLargeNetwork[change](networks.ofTable);
-  }
-
-  /** Whether one more inbound peer of a network is too many: which ones are of it. */
-  #crowded(ip: string): ((ip: string) => boolean) | undefined {
-    const networks = networksOf(ip);
-    if (networks === undefined) return undefined;
-    const { ofBucket, ofTable } = networks;
-    if (!this.#ofNetwork.hasRoom(ofBucket)) return (other) => networksOf(other)?.ofBucket === ofBucket;
-    if (!this.#ofLargeNetwork.hasRoom(ofTable)) return (other) => networksOf(other)?.ofTable === ofTable;
-    return undefined;
+    if (inbound && !isStatic) this.#slots.count(remoteAddress, change);
   }
 
   #hasRoom(inbound: boolean): boolean {

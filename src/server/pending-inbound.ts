@@ -1,4 +1,5 @@
 import { toBareHex } from '../base/bytes.ts';
+import { Counts } from '../base/counts.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { withoutZone } from '../base/ip.ts';
@@ -41,7 +42,7 @@ export class PendingInbound {
   readonly #share: number;
   /** Oldest first. */
   readonly #places = new Map<Connection, Place>();
-  readonly #placesOf = new Map<Owner, number>();
+  readonly #placesOf = new Counts<Owner>();
   /** Sockets that wait; the owner whose turn is next stands first. */
   readonly #lines = new Map<Owner, Wire[]>();
   #waiting = 0;
@@ -118,7 +119,7 @@ export class PendingInbound {
     const connection = begin(wire);
     if (connection.endError !== undefined) return;
     this.#places.set(connection, { owner, began: env.now() });
-    this.#placesOf.set(owner, (this.#placesOf.get(owner) ?? 0) + 1);
+    this.#placesOf.add(owner);
   }
 
   /** Of those who wait the one that has the fewest places, and of these the one whose turn is next. */
@@ -126,7 +127,7 @@ export class PendingInbound {
     let next: Owner | undefined;
     let fewest = Number.POSITIVE_INFINITY;
     for (const owner of this.#lines.keys()) {
-      const places = this.#placesOf.get(owner) ?? 0;
+      const places = this.#placesOf.of(owner);
       if (places >= fewest) continue;
       [next, fewest] = [owner, places];
       if (places === 0) break;
@@ -152,10 +153,10 @@ export class PendingInbound {
    * that has the most; else whoever has no identity is one of them, too.
    */
   #mayLeave(): [Connection, Place][] {
-    const most = Math.max(...this.#placesOf.values());
+    const { most } = this.#placesOf;
     return [...this.#places].filter(
       ([connection, { owner }]) =>
-        this.#placesOf.get(owner) === most || (most <= this.#share && !this.#hasIdentity(connection)),
+        this.#placesOf.of(owner) === most || (most <= this.#share && !this.#hasIdentity(connection)),
     );
   }
 
@@ -167,9 +168,7 @@ export class PendingInbound {
     const place = this.#places.get(connection);
     if (place === undefined) return false;
     this.#places.delete(connection);
-    const left = (this.#placesOf.get(place.owner) ?? 0) - 1;
-    if (left > 0) this.#placesOf.set(place.owner, left);
-    else this.#placesOf.delete(place.owner);
+    this.#placesOf.remove(place.owner);
     return true;
   }
 

@@ -1,6 +1,7 @@
 /** Protocols that others may speak with us in TalkReq (discv5-wire.md, "TALKREQ Request"). */
 import { toBareHex } from '../base/bytes.ts';
 import { checkFunction, invalidArgument } from '../base/checks.ts';
+import { Counts } from '../base/counts.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { FairPlaces } from '../base/fair-places.ts';
@@ -55,7 +56,7 @@ export class TalkHandlers {
   readonly #handlers = new Map<string, { readonly name: string; readonly handler: TalkHandler }>();
   readonly #places = new FairPlaces(MAX_TALKS);
   /** By node. */
-  readonly #open = new Map<string, number>();
+  readonly #open = new Counts<string>();
   readonly #timers = new Set<Timer>();
 
   constructor(env: Pick<Env, 'setTimer'>, failed: TalkFailed) {
@@ -87,14 +88,11 @@ export class TalkHandlers {
     if (entry === undefined) return false;
     const origin = originOf(call.endpoint);
     const [node, network] = [toBareHex(call.id), origin === undefined ? call.endpoint.ip : sharerOf(origin)];
-    const ofOne = this.#open.get(node) ?? 0;
-    if (ofOne >= MAX_TALKS_OF_ONE || !this.#places.take(network)) return true;
-    this.#open.set(node, ofOne + 1);
+    if (this.#open.of(node) >= MAX_TALKS_OF_ONE || !this.#places.take(network)) return true;
+    this.#open.add(node);
     const isInTime = this.#placed(entry.name, () => {
       this.#places.give(network);
-      const left = (this.#open.get(node) ?? 0) - 1;
-      if (left > 0) this.#open.set(node, left);
-      else this.#open.delete(node);
+      this.#open.remove(node);
     });
     void this.#answer(entry.name, entry.handler, call, isInTime);
     return true;
