@@ -1,13 +1,13 @@
-import { setLatest } from '../base/recent.ts';
+import { LatestMap, setLatest } from '../base/recent.ts';
 
 /** Peers that a network has lost are given up within so long, each when its own patience ends. */
 export const DEPARTURE_WINDOW_MS = 60_000;
 /** Nodes that are remembered; more than are connected at a time. */
 const MAX_DEPARTURES = 1024;
 
-interface Departure {
+/** What was held against a node: how often within the window, and when last. */
+interface Blame {
   readonly at: number;
-  /** How often it was held against the node within the window. */
   readonly counted: number;
 }
 
@@ -16,7 +16,9 @@ interface Departure {
  * the last one does, the network was probably our own, and says nothing of them.
  */
 export class Departures {
-  readonly #gone = new Map<string, Departure>();
+  /** When the nodes went, the latest last. */
+  readonly #gone = new LatestMap<number>(MAX_DEPARTURES);
+  readonly #blamed = new Map<string, Blame>();
 
   /**
    * A connection has ended.
@@ -24,21 +26,21 @@ export class Departures {
    * @returns nodes against which something was held in vain, and how often; undefined when this one counts
    */
   note(key: string, now: number, others: number): ReadonlyMap<string, number> | undefined {
-    for (const [each, { at }] of this.#gone) {
-      if (now - at < DEPARTURE_WINDOW_MS) break;
-      this.#gone.delete(each);
-    }
-    const before = this.#gone.get(key)?.counted ?? 0;
-    setLatest(this.#gone, key, { at: now, counted: before }, MAX_DEPARTURES);
-    if (this.#gone.size <= others) {
-      this.#gone.set(key, { at: now, counted: before + 1 });
-      return undefined;
-    }
+    this.#gone.forgetWhile((at) => now - at >= DEPARTURE_WINDOW_MS);
+    this.#gone.set(key, now);
+    if (this.#gone.size > others) return this.#takeBack(now);
+    const before = this.#blamed.get(key);
+    const counted = before === undefined || isOver(before, now) ? 0 : before.counted;
+    setLatest(this.#blamed, key, { at: now, counted: counted + 1 }, MAX_DEPARTURES);
+    return undefined;
+  }
+
+  #takeBack(now: number): ReadonlyMap<string, number> {
     const inVain = new Map<string, number>();
-    for (const [each, { at, counted }] of this.#gone) {
-      if (counted > 0) inVain.set(each, counted);
-      this.#gone.set(each, { at, counted: 0 });
-    }
+    for (const [key, blame] of this.#blamed) if (!isOver(blame, now)) inVain.set(key, blame.counted);
+    this.#blamed.clear();
     return inVain;
   }
 }
+
+const isOver = ({ at }: Blame, now: number) => now - at >= DEPARTURE_WINDOW_MS;
