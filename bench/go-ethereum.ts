@@ -28,9 +28,13 @@ function ask(prefixes: readonly string[]): BenchRow[] {
   });
 }
 
-export const goEthereum = async () => ask(['handshake', 'frame-']);
+export const goEthereum = async () => ask(['frame-']);
 
-export const goEthereumV5 = () => ask(['v5-']);
+export const goEthereumHandshake = async () => ask(['handshake']);
+
+export const goEthereumV5Packets = () => ask(['v5-packet-']);
+
+export const goEthereumV5Handshake = async () => ask(['v5-handshake']);
 
 /** A question of its own, to be asked right after ours. */
 export const goEthereumTcp = async () => ask(['tcp-']);

@@ -13,10 +13,9 @@ import { decodeMessage, encodeMessage } from '../src/discv5/index.ts';
 import { openMessage, sealMessage, unmask } from '../src/discv5/packet.ts';
 import { Session } from '../src/discv5/sessions.ts';
 import { nodeIdOf, signRecord } from '../src/enr/index.ts';
-import { goEthereumV5 } from './go-ethereum.ts';
+import { goEthereumV5Packets } from './go-ethereum.ts';
 import { rateOfCpu } from './measure.ts';
 import type { BenchRow, BenchSubject } from './row.ts';
-import { v5Handshake } from './v5-handshake.ts';
 
 const REQUEST_ID = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const RECORDS = [30310, 30311, 30312].map((udp) =>
@@ -79,7 +78,7 @@ async function rowsOf(
 }
 
 export async function v5Packets(): Promise<BenchRow[]> {
-  return [...(await rowsOf(backend.name, seal, open)), await v5Handshake()];
+  return await rowsOf(backend.name, seal, open);
 }
 
 /** Parts of @chainsafe/discv5 that its package does not export by name. */
@@ -133,4 +132,4 @@ async function chainsafePackets(): Promise<BenchRow[]> {
   return await rowsOf('npm', encode, read);
 }
 
-export const v5PacketsOfOthers = async () => [...(await chainsafePackets()), ...goEthereumV5()];
+export const v5PacketsOfOthers = async () => [...(await chainsafePackets()), ...goEthereumV5Packets()];
