@@ -17,8 +17,8 @@ export const REQUEST_TIMEOUT_MS = 500;
  * and after those of most nodes have come.
  */
 export const REPEAT_AFTER_MS: number = REQUEST_TIMEOUT_MS / 2;
-/** Of the time to a WHOAREYOU, where that is longer: the answer to a handshake takes as long, and longer for who has to check it. */
-const HANDSHAKE_SHARE = 1.5;
+/** Of the time that an answer of the same node has taken, where that is longer; the answer to a handshake has to be worked out. */
+const RTT_SHARE = 1.5;
 /** WHOAREYOUs that one call answers: another, where the first answer seems to be lost. */
 const MAX_HANDSHAKES = 2;
 
@@ -71,6 +71,8 @@ interface Line {
   readonly waiting: Set<Call>;
   /** The one that is to bring it about. */
   shaking: Call | undefined;
+  /** It has had its time: others are sent with the keys of its handshake, which the other side may have or asks for anew. */
+  isShaken: boolean;
 }
 
 export interface RequestsContext {
@@ -118,9 +120,16 @@ export class Requests {
   ask(node: KadNode, question: Question): void {
     const call = this.#call(node, question);
     const { key } = call.remote;
-    const line = this.#lines.get(key) ?? { active: new Map(), waiting: new Set(), shaking: undefined };
+    const line = this.#lines.get(key) ?? {
+      ...{ active: new Map(), waiting: new Set() },
+      ...{ shaking: undefined, isShaken: false },
+    };
     this.#lines.set(key, line);
-    if (line.shaking === undefined) this.#send(line, call);
+    this.#sendOrWait(line, call);
+  }
+
+  #sendOrWait(line: Line, call: Call): void {
+    if (line.shaking === undefined || line.isShaken) this.#send(line, call);
     else line.waiting.add(call);
   }
 
@@ -158,29 +167,47 @@ export class Requests {
       return;
     }
     const opening = this.#opening(line, call);
-    line.shaking = opening;
+    this.#shake(line, opening);
     this.#sent(line, opening, wire.knock(remote));
   }
 
-  #sent(line: Line, call: Call, nonce: Uint8Array): void {
-    line.active.set(call.id, call);
-    call.isRepeated = false;
-    this.#packets.add(nonce, call, this.#context.agenda.now);
-    this.#await(line, call, REQUEST_TIMEOUT_MS);
+  #shake(line: Line, call: Call): void {
+    line.shaking = call;
+    line.isShaken = false;
   }
 
-  #await(line: Line, call: Call, ms: number, repeatMs: number = REPEAT_AFTER_MS): void {
+  #sent(line: Line, call: Call, nonce: Uint8Array): void {
+    const { agenda, wire } = this.#context;
+    line.active.set(call.id, call);
+    call.isRepeated = false;
+    this.#packets.add(nonce, call, agenda.now);
+    this.#await(line, call, REQUEST_TIMEOUT_MS, repeatAfterMs(wire.sessions.get(call.remote)?.rtt));
+  }
+
+  #await(line: Line, call: Call, ms: number, repeatMs: number): void {
     const { agenda } = this.#context;
     call.timeout?.cancel();
     call.sentAt = agenda.now;
+    if (repeatMs >= ms) {
+      call.timeout = agenda.in(ms, () => this.#late(line, call));
+      return;
+    }
     call.timeout = agenda.in(repeatMs, () => {
       call.timeout = agenda.in(ms - repeatMs, () => this.#late(line, call));
       this.#repeat(line, call);
     });
   }
 
-  /** Sends again what seems to be lost. Where nobody has answered yet it is one of the few packets that may go there. */
+  /** What was sent seems to be lost. */
   #repeat(line: Line, call: Call): void {
+    this.#sendAgain(line, call);
+    if (line.shaking !== call || call.handshakes === 0) return;
+    line.isShaken = true;
+    this.#sendWaiting(line);
+  }
+
+  /** Where nobody has answered yet it is one of the few packets that may go there. */
+  #sendAgain(line: Line, call: Call): void {
     const { agenda, wire } = this.#context;
     const { remote, plaintext, question } = call;
     const isThere = call.handshakes > 0;
@@ -194,6 +221,12 @@ export class Requests {
     if (!isKnock) call.hasLeft = true;
     if (!isThere) this.#count(call);
     this.#packets.add(nonce, call, agenda.now);
+  }
+
+  #sendWaiting(line: Line): void {
+    const waiting = [...line.waiting];
+    line.waiting.clear();
+    for (const call of waiting) this.#sendOrWait(line, call);
   }
 
   #count(call: Call): void {
@@ -220,9 +253,9 @@ export class Requests {
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
     this.#heardOf(challenged);
+    const rtt = now - challenged.sentAt;
     // Not sooner than the WHOAREYOU that a first packet may still bring when it was sent twice.
-    const wanted = HANDSHAKE_SHARE * (now - challenged.sentAt);
-    const repeatMs = Math.max(REPEAT_AFTER_MS, Math.min(wanted, HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS));
+    const repeatMs = Math.min(repeatAfterMs(rtt), HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS);
     const call = this.#opening(line, challenged);
     for (const one of new Set([challenged, call])) {
       one.handshakes++;
@@ -238,10 +271,11 @@ export class Requests {
     }
     line.waiting.delete(call);
     line.active.set(call.id, call);
-    line.shaking = call;
+    this.#shake(line, call);
     this.#await(line, call, HANDSHAKE_TIMEOUT_MS, repeatMs);
     try {
       this.#context.wire.answer(call.node, call.remote, challenge, call.plaintext);
+      this.#measured(call, rtt);
     } catch (error) {
       if (!isPeerlaneError(error, 'invalid-public-key')) throw error;
       this.#fail(line, call, error);
@@ -254,12 +288,7 @@ export class Requests {
     const line = this.#lines.get(key);
     if (line?.shaking === undefined) return;
     line.shaking = undefined;
-    const waiting = [...line.waiting];
-    line.waiting.clear();
-    for (const call of waiting) {
-      if (line.shaking === undefined) this.#send(line, call);
-      else line.waiting.add(call);
-    }
+    this.#sendWaiting(line);
   }
 
   /** Whether a message was asked for. */
@@ -267,8 +296,10 @@ export class Requests {
     const line = this.#lines.get(key);
     const call = line?.active.get(toBareHex(message.requestId));
     if (line === undefined || call === undefined) return false;
-    const taken = call.question.take(message, this.#context.agenda.now - call.sentAt);
+    const rtt = this.#context.agenda.now - call.sentAt;
+    const taken = call.question.take(message, rtt);
     if (taken === 'refused') return false;
+    if (!call.isAnswered) this.#measured(call, rtt);
     call.isAnswered = true;
     this.#heardOf(call);
     if (taken === 'done') this.#finish(line, call);
@@ -281,10 +312,21 @@ export class Requests {
     call.timeout = this.#context.agenda.in(REQUEST_TIMEOUT_MS, () => this.#late(line, call));
   }
 
+  /** Of an answer to what was sent twice it may be too long a time, until the next one comes. */
+  #measured({ remote }: Call, rtt: number): void {
+    const session = this.#context.wire.sessions.get(remote);
+    if (session !== undefined) session.rtt = rtt;
+  }
+
   #late(line: Line, call: Call): void {
     if (!call.isAnswered) this.#context.silent(call.node);
-    if (line.shaking === call) this.#fail(line, call);
-    else this.#finish(line, call);
+    if (line.shaking !== call) this.#finish(line, call);
+    else if (!line.isShaken) this.#fail(line, call);
+    else {
+      // Of what was sent behind it some may still be answered. Where the other side has not taken up the keys it asks for others.
+      line.shaking = undefined;
+      this.#finish(line, call);
+    }
   }
 
   /** There is no session with the remote, and nobody who asks for one. */
@@ -292,8 +334,6 @@ export class Requests {
     const waiting = [...line.waiting];
     line.waiting.clear();
     line.shaking = undefined;
-    // The other side may not have taken up what we answered with.
-    if (call.handshakes > 0) this.#context.wire.sessions.drop(call.remote);
     for (const other of [call, ...waiting]) this.#finish(line, other, failure);
   }
 
@@ -309,14 +349,18 @@ export class Requests {
   }
 }
 
+/** @param rtt to the node and back, as far as it is known */
+function repeatAfterMs(rtt = 0): number {
+  return Math.max(REPEAT_AFTER_MS, RTT_SHARE * rtt);
+}
+
 /**
  * The call that is sent behind a handshake: the one that was challenged or, when that is over, another that waits for one; the same again
- * when it has been repeated in vain, as then the other side may have missed the handshake.
+ * when it has been repeated, or others were sent behind it, in vain, as then the other side may have missed the handshake.
  */
-function shakenFor(line: Line, id: string): Call | undefined {
-  const { shaking } = line;
-  const challenged = line.active.get(id) ?? [...line.waiting].find((call) => call.id === id) ?? shaking;
+function shakenFor({ active, waiting, shaking, isShaken }: Line, id: string): Call | undefined {
+  const challenged = active.get(id) ?? [...waiting].find((call) => call.id === id) ?? shaking;
   if (challenged?.handshakes === 0) return challenged;
-  const mayRepeat = shaking?.isRepeated === true && shaking.handshakes < MAX_HANDSHAKES;
-  return mayRepeat ? shaking : undefined;
+  if (shaking === undefined || shaking.handshakes >= MAX_HANDSHAKES) return undefined;
+  return shaking.isRepeated || (isShaken && active.size > 1) ? shaking : undefined;
 }

@@ -43,6 +43,8 @@ export class Session {
   record: NodeRecord | undefined;
   /** Where our record said that we are when we began the last handshake; `undefined`: the other side has found us by itself. */
   shown: string | undefined;
+  /** How long the last answer took to come, in ms. */
+  rtt: number | undefined;
   /**
    * Those of the last two handshakes, the ones to write with first. When both sides begin one at the same time, each holds the
    * other's for the later one: both are read, and the ones that the other side was last seen to use are written with. Until

@@ -3,18 +3,23 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { encodeMessage } from '../../src/discv5/index.ts';
 import { sealMessage, sealWhoareyou, unmask } from '../../src/discv5/packet.ts';
+import type { TalkCall } from '../../src/discv5/responder.ts';
 import { kadNode, MAX_UNANSWERED } from '../../src/kad/index.ts';
 import { freshEndpoint, Network, type SentPacket } from '../support/packet-network.ts';
 import { type Asked, SimNode } from './network.ts';
 import { Puppet } from './puppet.ts';
 
+/** A TalkReq of this is taken, and never answered. */
+const SLOW = 3;
+
 /** Two that have not met, and the kinds of packets between them, in order. */
 function pair() {
   const network = new Network({ log: true });
   const taken: string[] = [];
-  const talk = ({ respond }: { respond(response: Uint8Array): void }) => {
-    taken.push('talk');
-    respond(Uint8Array.of(5));
+  const talk = ({ request, respond }: TalkCall) => {
+    const isSlow = request[0] === SLOW;
+    taken.push(isSlow ? 'slow' : 'talk');
+    if (!isSlow) respond(Uint8Array.of(5));
     return true;
   };
   // In no table, so that nobody checks anybody.
@@ -38,11 +43,13 @@ function pair() {
     network.env.advance(1_000);
     if (ping.result === undefined) throw new Error('they have not met');
   };
+  const askTalk = (message: number) =>
+    a.ask<Uint8Array>((done) => a.engine.talk(b.node, Uint8Array.of(1), Uint8Array.of(message), a.now, done));
   const ask: Readonly<Record<string, () => Asked<unknown>>> = {
     ping: () => a.ping(b.node),
     findNode: () => a.findNode(b.node, [0]),
-    talk: () =>
-      a.ask<Uint8Array>((done) => a.engine.talk(b.node, Uint8Array.of(1), Uint8Array.of(2), a.now, done)),
+    talk: () => askTalk(2),
+    slowTalk: () => askTalk(SLOW),
   };
   const begin = (kind: string) => ask[kind]?.() ?? a.ping(b.node);
   return { network, a, b, sent, toB, lose, meet, begin, taken, read };
@@ -77,6 +84,32 @@ describe('a question to a node without a session', () => {
       network.env.advance(2_000);
       expect(asked.map(({ result }) => result !== undefined)).toEqual(asked.map(() => true));
     }
+  });
+
+  it('is answered although the one that it waits behind never is, and the session stays', () => {
+    const { network, a, b, begin, toB } = pair();
+    const slow = begin('slowTalk');
+    const beside = [begin('ping'), begin('talk')];
+    network.env.advance(900);
+    const late = begin('ping');
+    network.env.advance(200);
+    const [after, back] = [begin('findNode'), b.ping(a.node)];
+    network.env.advance(200);
+    for (const { result } of [...beside, late, after, back]) expect(result).toBeDefined();
+    network.env.advance(1_000);
+    expect([slow.isDone, slow.result]).toEqual([true, undefined]);
+    expect(toB().filter((text) => text === 'a handshake')).toHaveLength(1);
+    expect(a.engine.sizes().requests).toBe(0);
+  });
+
+  it('brings a second handshake about when the one that it waits behind gets lost, which is then taken once', () => {
+    const { network, lose, begin, toB, taken } = pair();
+    lose(3);
+    const asked = [begin('talk'), begin('ping'), begin('talk')];
+    network.env.advance(2_000);
+    for (const { result } of asked) expect(result).toBeDefined();
+    expect(taken).toHaveLength(2);
+    expect(toB().filter((text) => text === 'a handshake')).toHaveLength(2);
   });
 
   it('is sent behind a second handshake, with other keys, when the first gets lost, and behind no third', () => {
@@ -143,6 +176,31 @@ describe('a question in a session', () => {
       expect(new Set(nonces).size).toBe(2);
     },
   );
+
+  it('is sent once where answers take longer to come than others wait before they send again', () => {
+    for (const delayMs of [130, 160, 200, 240]) {
+      const { network, meet, begin, toB } = pair();
+      network.delayMs = delayMs;
+      begin('ping');
+      network.env.advance(2_000);
+      network.log?.splice(0);
+      const asked = QUESTIONS.map((kind) => {
+        const one = begin(kind);
+        network.env.advance(500);
+        return one;
+      });
+      expect(asked.map(({ result }) => result !== undefined)).toEqual([true, true]);
+      expect(toB()).toHaveLength(asked.length);
+      // And again when the way is short.
+      network.delayMs = 10;
+      meet();
+      network.loses = () => true;
+      network.log?.splice(0);
+      begin('ping');
+      network.env.advance(500);
+      expect(toB()).toHaveLength(2);
+    }
+  });
 
   it('is answered once, although the answers to both packets come', () => {
     const { network, a, b, meet, lose } = pair();
