@@ -34,7 +34,13 @@ export class AdvertisementRun implements TopicRun {
     this.#families = familiesOf(this.#record);
     const accepts = ({ ip }: KadNode) => this.#families.has(isIpv6(ip));
     this.#table = new TopicTable(context, topic, 'register', accepts, () => this.#advertiser.tableChanged());
-    this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, parameters });
+    const { burden } = context;
+    this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, burden, parameters });
+  }
+
+  /** Whether that registrar has the advertisement, or is asked to. */
+  isAt(id: Uint8Array): boolean {
+    return this.#advertiser.isAt(id);
   }
 
   get topic(): Uint8Array {

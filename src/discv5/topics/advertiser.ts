@@ -11,6 +11,8 @@ export interface AdvertiserOptions {
   /** Of the topic that is advertised. */
   readonly table: ServiceTable;
   readonly randomBytes: Env['randomBytes'];
+  /** How many other topics of ours a registrar is asked to keep: for another one of our address it has us wait. Default: none */
+  readonly burden?: ((id: Uint8Array) => number) | undefined;
   readonly parameters?: Partial<TopicParameters> | undefined;
 }
 
@@ -38,6 +40,7 @@ export interface AdvertiserStats {
 export class Advertiser {
   readonly #table: ServiceTable;
   readonly #randomBytes: Env['randomBytes'];
+  readonly #burden: (id: Uint8Array) => number;
   readonly #parameters: TopicParameters;
   /** By node: at most `kRegister` of each distance. */
   readonly #registrations = new Map<string, Registration>();
@@ -49,9 +52,10 @@ export class Advertiser {
   #isPlaced = false;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ table, randomBytes, parameters }: AdvertiserOptions) {
+  constructor({ table, randomBytes, burden = () => 0, parameters }: AdvertiserOptions) {
     this.#table = table;
     this.#randomBytes = randomBytes;
+    this.#burden = burden;
     this.#parameters = topicParameters(parameters);
   }
 
@@ -118,6 +122,11 @@ export class Advertiser {
     for (const registration of this.#registrations.values()) registration.restart(now);
   }
 
+  /** Whether that registrar has the advertisement, or is asked to. */
+  isAt(id: Uint8Array): boolean {
+    return this.#registrations.has(toBareHex(id));
+  }
+
   get stats(): AdvertiserStats {
     let active = 0;
     for (const { isActive } of this.#registrations.values()) if (isActive) active++;
@@ -156,15 +165,19 @@ export class Advertiser {
     return placed;
   }
 
-  /** Nodes of a bucket to which this cycle has not come yet, by chance. */
+  /** Nodes of a bucket to which this cycle has not come yet, those that have least of ours first, and else by chance. */
   #candidates(distance: number, count: number, now: number): TopicNode[] {
     if (count === 0) return [];
     const nodes = this.#table.at(distance, now).filter(({ id }) => {
       const key = toBareHex(id);
       return !this.#tried.has(key) && !this.#registrations.has(key) && !this.#crowded.has(id, now);
     });
-    const order = shuffledNumbers(nodes.length, this.#randomBytes).subarray(0, count);
-    return Array.from(order, (index) => nodes[index]).filter((node) => node !== undefined);
+    return Array.from(shuffledNumbers(nodes.length, this.#randomBytes), (index) => nodes[index])
+      .filter((node) => node !== undefined)
+      .map((node) => ({ node, burden: this.#burden(node.id) }))
+      .sort((a, b) => a.burden - b.burden)
+      .slice(0, count)
+      .map(({ node }) => node);
   }
 
   #drop({ node }: Registration): void {

@@ -45,6 +45,8 @@ export interface TopicContext extends Omit<TopicEngine, 'room'> {
   readonly known: KnownRegistrars;
   /** Advertisers of a topic whose advertisements this node keeps itself. */
   kept(topic: Uint8Array): readonly KadNode[];
+  /** How many of our topics a registrar has, or is asked to keep. */
+  burden(id: Uint8Array): number;
   /** Whether one more lookup of no topic may be begun, which is then counted. */
   mayLookFurther(): boolean;
   /** The run goes on by itself until `ended`. */

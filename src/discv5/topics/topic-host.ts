@@ -66,6 +66,7 @@ export class TopicHost {
         return mayLookUp();
       },
       kept: (topic) => this.#responder.advertisers(topic, engine.agenda.now, engine.reaches),
+      burden: (id) => this.#burden(id),
       mayLookFurther: () => this.#further.take('', engine.agenda.now),
       lookUp: (target, events) => {
         this.#lookups++;
@@ -179,6 +180,12 @@ export class TopicHost {
     if (fresh.length === 0) return;
     for (const run of [...this.#runs]) run.met(fresh);
     this.#earliest = undefined;
+  }
+
+  #burden(id: Uint8Array): number {
+    let burden = 0;
+    for (const run of this.#advertisements.values()) if (run.isAt(id)) burden++;
+    return burden;
   }
 
   get #isFull(): boolean {

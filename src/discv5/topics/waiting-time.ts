@@ -39,6 +39,8 @@ export class WaitingTimes {
   readonly #services = new Map<string, Service>();
   /** The bounds of those that have left it. */
   readonly #departed = new Map<string, number>();
+  /** When what was told of a renewal is over, by the advertisement in the cache. */
+  readonly #renewals = new Map<Placed, number>();
   #count = 0;
 
   constructor(parameters: TopicParameters) {
@@ -70,8 +72,10 @@ export class WaitingTimes {
   }
 
   /** One that was added is no longer in the cache. */
-  remove({ topic, address }: Placed): void {
+  remove(ad: Placed): void {
+    const { topic, address } = ad;
     this.#count--;
+    this.#renewals.delete(ad);
     this.#treeOf(address).remove(address);
     const service = this.#services.get(topic);
     if (service === undefined || --service.count > 0) return;
@@ -92,10 +96,12 @@ export class WaitingTimes {
 
   /**
    * The same as it is told: what was told before to whoever is alike has gone down by no more than the time
-   * that has passed. As far as that goes, all that is above `e` is the same.
+   * that has passed. As far as that goes, all that is above `e` is the same. For a renewal nobody but the advertisement itself is
+   * alike: else who asks once, and never comes back, would have those that are there lapse.
    */
   bounded(ad: Placed, cached: Placed | undefined, now: number): number {
-    const parts = this.#parts(ad, cached);
+    if (cached !== undefined) return this.#boundedRenewal(ad, cached, now);
+    const parts = this.#parts(ad, undefined);
     const { e } = this.#parameters;
     const known = this.#services.get(ad.topic);
     const departed = this.#departed.get(ad.topic) ?? NO_BOUND;
@@ -105,6 +111,13 @@ export class WaitingTimes {
     const address = Math.max(parts.address, tree.boundFor(ad.address, now));
     tree.raise(ad.address, Math.min(address, e), now);
     return service + address;
+  }
+
+  #boundedRenewal(ad: Placed, cached: Placed, now: number): number {
+    const toldUntil = this.#renewals.get(cached) ?? NO_BOUND;
+    const waitMs = Math.max(this.current(ad, cached), toldUntil - now);
+    this.#renewals.set(cached, Math.max(toldUntil, now + Math.min(waitMs, this.#parameters.e)));
+    return waitMs;
   }
 
   #parts({ topic, address }: Placed, cached: Placed | undefined): Parts {

@@ -30,7 +30,7 @@ const ticketFor = (waitMs: number, ticket = Uint8Array.of(1, 2, 3)): Answer => (
 });
 
 /** @param sizes how many nodes there are at each distance */
-function setUp(sizes: Readonly<Record<number, number>>) {
+function setUp(sizes: Readonly<Record<number, number>>, burden?: (id: Uint8Array) => number) {
   const exclusions = new Exclusions();
   const table = new ServiceTable({ topic, localId: new Uint8Array(32), exclusions });
   for (const [distance, size] of Object.entries(sizes)) {
@@ -39,7 +39,7 @@ function setUp(sizes: Readonly<Record<number, number>>) {
       table.addLive([{ ...nodeAt(topic, Number(distance), n, { ip }), record }], 0);
     }
   }
-  const advertiser = new Advertiser({ table, randomBytes: (length) => env.randomBytes(length) });
+  const advertiser = new Advertiser({ table, randomBytes: (length) => env.randomBytes(length), burden });
   const distanceOf = ({ node }: RegistrationToSend): number => table.distanceOf(node.id);
   const failed = (id: Uint8Array, now: number): void => {
     if (advertiser.unanswered(id)) table.failed(id, now);
@@ -88,6 +88,17 @@ describe('placement', () => {
     expect(advertiser.stats).toEqual({ active: 0, pending: 0 });
     expect(run(PLACEMENT_CYCLE_MS - 1, admitted)).toEqual([]);
     expect(run(PLACEMENT_CYCLE_MS, admitted)).toHaveLength(K_REGISTER);
+  });
+
+  it('is of registrars that have least of our other topics', () => {
+    const burdens = new Map<string, number>();
+    const burden = (id: Uint8Array): number => burdens.get(toBareHex(id)) ?? 0;
+    const { advertiser, table, run } = setUp({ 256: 12 }, burden);
+    const nodes = table.at(256, 0);
+    nodes.forEach(({ id }, i) => void burdens.set(toBareHex(id), i % 4));
+    const chosen = run(0, admitted).map(({ node }) => burden(node.id));
+    expect(chosen).toEqual([0, 0, 0, 1, 1]);
+    expect(nodes.filter(({ id }) => advertiser.isAt(id))).toHaveLength(K_REGISTER);
   });
 
   it('takes nodes that the table has learned of', () => {

@@ -142,6 +142,28 @@ describe('the lower bound', () => {
     expect(waiting.current(at('a', '9.9.9.9'))).toBeLessThanOrEqual(told);
   });
 
+  it('of a renewal is for its own advertisement alone, whatever others were told', () => {
+    const waiting = new WaitingTimes(topicParameters());
+    const own = at('a', '9.9.9.9');
+    waiting.add(own);
+    // One that asks for the topic, and another topic of the same address: neither comes back.
+    for (const other of [at('a', far(1)), at('b', '9.9.9.9')]) {
+      expect(waiting.bounded(other, undefined, 0)).toBeGreaterThan(E / 2);
+    }
+    expect(waiting.bounded(own, own, 1)).toBeLessThan(1);
+    const others = [at('a', far(2)), at('b', far(3))];
+    for (const other of others) waiting.add(other);
+    const told = waiting.bounded(own, own, 2);
+    expect(told).toBeGreaterThan(E / 4);
+    for (const other of others) waiting.remove(other);
+    expect(waiting.current(own, own)).toBeLessThan(1);
+    expect(waiting.bounded(own, own, 1_002)).toBeCloseTo(told - 1_000, 6);
+    // Nothing is left of it with the advertisement.
+    waiting.remove(own);
+    waiting.add(own);
+    expect(waiting.bounded(own, own, 1_003)).toBeLessThan(1);
+  });
+
   it('of a topic outlives it, and is there again when it comes back', () => {
     const waiting = new WaitingTimes(topicParameters());
     const own = at('a', far(1));
