@@ -7,7 +7,6 @@ import { PeerlaneError } from '../base/errors.ts';
 import { PUBLIC_KEY_LENGTH } from '../crypto/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import {
-  askPlaces,
   type EngineHost,
   type KadNode,
   kadNode,
@@ -16,7 +15,7 @@ import {
   type LookupRunEvents,
   type OtherPlace,
   otherPlace,
-  type PlacesContext,
+  Places,
   sameEndpoint,
   Table,
   type UdpEndpoint,
@@ -64,6 +63,7 @@ export class Discv4Engine {
   readonly #upkeep: Upkeep;
   readonly #reaches: (ip: string) => boolean;
   readonly #otherPlace: OtherPlace;
+  readonly #places: Places;
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #screening: Screening;
@@ -100,6 +100,7 @@ export class Discv4Engine {
       unreached: (node) => host.event?.({ kind: 'node-unreached', node }),
     });
     const requests = this.#requests;
+    this.#places = new Places({ table, otherPlace: this.#otherPlace, room: requests.room });
     this.#screening = new Screening({ ...base, intake: this.#intake, requests });
     this.#responder = new Responder({ ...base, requests, localRecord: () => host.localRecord() });
     const reached = seeds.filter(({ ip }) => this.#reaches(ip));
@@ -121,10 +122,6 @@ export class Discv4Engine {
   get #lookupContext(): LookupRunContext {
     const [agenda, requests, table] = [this.#agenda, this.#requests, this.table];
     return { agenda, requests, table, localId: table.localId, idOf: nodeIdOf, otherPlace: this.#otherPlace };
-  }
-
-  get #places(): PlacesContext {
-    return { table: this.table, otherPlace: this.#otherPlace, room: this.#requests.room };
   }
 
   get #unixSeconds(): number {
@@ -202,7 +199,7 @@ export class Discv4Engine {
    */
   ping(node: KadNode, now: number, done: Done<PingResult>): void {
     this.#request(now, () =>
-      askPlaces(this.#places, node, (place, settled) => this.#requests.ping(place, settled), done),
+      this.#places.ask(node, (place, settled) => this.#requests.ping(place, settled), done),
     );
   }
 
@@ -213,7 +210,7 @@ export class Discv4Engine {
    */
   pingNamed(node: KadNode, now: number, done: Done<PingResult>): void {
     this.#request(now, () =>
-      askPlaces(this.#places, node, (place, settled) => this.#requests.pingNamed(place, settled), done),
+      this.#places.ask(node, (place, settled) => this.#requests.pingNamed(place, settled), done),
     );
   }
 
@@ -223,7 +220,7 @@ export class Discv4Engine {
    */
   findNode(node: KadNode, target: Uint8Array, now: number, done: Done<KadNode[]>): void {
     const ask = (place: KadNode, settled: Done<KadNode[]>) => this.#requests.findNode(place, target, settled);
-    this.#request(now, () => askPlaces(this.#places, node, ask, done));
+    this.#request(now, () => this.#places.ask(node, ask, done));
   }
 
   /**
@@ -237,7 +234,7 @@ export class Discv4Engine {
         this.#recordOf(place, record);
         settled(record, failure);
       });
-    this.#request(now, () => askPlaces(this.#places, node, ask, done));
+    this.#request(now, () => this.#places.ask(node, ask, done));
   }
 
   /**

@@ -1,10 +1,10 @@
-import { askPlaces, type KadNode, type PlacesContext } from '../kad/index.ts';
+import type { KadNode, Places } from '../kad/index.ts';
 import type { Message } from './messages.ts';
 import type { Question, RequestFailure } from './requests.ts';
 
 /** Puts a question to a node, and once more at the other place of its record if there was no answer. */
 export function askAnywhere(
-  places: PlacesContext,
+  places: Places,
   node: KadNode,
   question: Question,
   put: (place: KadNode, question: Question) => void,
@@ -25,5 +25,5 @@ export function askAnywhere(
       ended: (failure) => done(isAnswered, failure),
     });
   };
-  askPlaces<true, RequestFailure>(places, node, ask, (_, failure) => question.ended(failure));
+  places.ask<true, RequestFailure>(node, ask, (_, failure) => question.ended(failure));
 }

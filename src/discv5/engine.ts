@@ -5,7 +5,6 @@ import type { Env } from '../base/env.ts';
 import { PeerlaneError, unlessError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import {
-  askPlaces,
   type EngineHost,
   ID_LENGTH,
   type KadNode,
@@ -13,7 +12,7 @@ import {
   type LookupRunContext,
   type LookupRunEvents,
   otherPlace,
-  type PlacesContext,
+  Places,
   sameEndpoint,
   Table,
   type UdpEndpoint,
@@ -75,7 +74,7 @@ export class Discv5Engine {
   readonly #crypto: Discv5Crypto;
   readonly #wire: Wire;
   readonly #requests: Requests;
-  readonly #places: PlacesContext;
+  readonly #places: Places;
   readonly #responder: Responder;
   readonly #shown: ShownRecords;
   readonly #upkeep: Upkeep;
@@ -115,7 +114,7 @@ export class Discv5Engine {
     const greeting = () => pingQuestion(() => localRecord().seq, nobody);
     const requests = new Requests({ agenda, wire, randomBytes, silent, greeting });
     this.#requests = requests;
-    this.#places = { table, otherPlace: elsewhere, room: requests.room };
+    this.#places = new Places({ table, otherPlace: elsewhere, room: requests.room });
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
     this.#responder = new Responder({ wire, table, localRecord, talk });
     this.#shown = new ShownRecords({
@@ -218,13 +217,13 @@ export class Discv5Engine {
   /** Sends a Ping. @throws PeerlaneError `request-overload` */
   ping(node: KadNode, now: number, done: Done<Discv5Ping>): void {
     this.#begin(now);
-    askPlaces(this.#places, node, (place, settled) => this.#ping(place, settled), done);
+    this.#places.ask(node, (place, settled) => this.#ping(place, settled), done);
   }
 
   /** As `ping`, to a node that others have named: where nobody answers, nothing is sent. @throws PeerlaneError `request-overload` */
   pingNamed(node: KadNode, now: number, done: Done<Discv5Ping>): void {
     this.#begin(now);
-    askPlaces(this.#places, node, (place, settled) => this.#ping(place, settled, 'askNamed'), done);
+    this.#places.ask(node, (place, settled) => this.#ping(place, settled, 'askNamed'), done);
   }
 
   /**
@@ -235,7 +234,7 @@ export class Discv5Engine {
     this.#begin(now);
     const ask = (place: KadNode, settled: Done<NodeRecord[]>) =>
       this.#requests.askNamed(place, findNodeQuestion(this.#asked(place), distances, settled));
-    askPlaces(this.#places, node, ask, done);
+    this.#places.ask(node, ask, done);
   }
 
   /**
@@ -244,15 +243,31 @@ export class Discv5Engine {
    */
   requestRecord(node: KadNode, now: number, done: Done<NodeRecord>): void {
     this.#begin(now);
-    askPlaces(this.#places, node, (place, settled) => this.#record(place, settled), done);
+    this.#places.ask(node, (place, settled) => this.#record(place, settled), done);
   }
 
-  /** Says something to a node in a protocol of the caller's. @throws PeerlaneError `request-overload`, `invalid-argument` */
-  talk(node: KadNode, protocol: Uint8Array, request: Uint8Array, now: number, done: Done<Uint8Array>): void {
+  /**
+   * Says something to a node in a protocol of the caller's. A handler may do anything: once the request has gone out it goes to no
+   * other place.
+   * @param isWanted whether it may still go out. Default: it may
+   * @throws PeerlaneError `request-overload`, `invalid-argument`
+   */
+  talk(
+    node: KadNode,
+    protocol: Uint8Array,
+    request: Uint8Array,
+    now: number,
+    done: Done<Uint8Array>,
+    isWanted: () => boolean = () => true,
+  ): void {
     this.#begin(now);
+    let hasLeft = false;
+    const left = () => {
+      hasLeft = true;
+    };
     const ask = (place: KadNode, settled: Done<Uint8Array>) =>
-      this.#requests.ask(place, talkQuestion(protocol, request, settled));
-    askPlaces(this.#places, node, ask, done);
+      this.#requests.ask(place, { ...talkQuestion(protocol, request, settled), left });
+    this.#places.ask(node, ask, done, () => !hasLeft && isWanted());
   }
 
   /** Begins a lookup of a node id, 32 bytes. Nobody is asked before `resumeLookup`. @throws PeerlaneError `invalid-argument` */

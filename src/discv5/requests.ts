@@ -37,6 +37,8 @@ export interface Question {
   readonly isRepeatable: boolean;
   /** The request, to be given an id. */
   message(requestId: Uint8Array): Message;
+  /** The request goes out, in a packet that the node can read or ask to read. */
+  left?(): void;
   /** A message with that id. */
   take(answer: Message, rtt: number): Taken;
   /** No more will come: after `done`, or too late, or for another reason. */
@@ -59,8 +61,6 @@ interface Call {
   isRepeated: boolean;
   /** WHOAREYOUs that have been answered with it. */
   handshakes: number;
-  /** Packets that count as unanswered. */
-  unanswered: number;
   isAnswered: boolean;
 }
 
@@ -146,7 +146,7 @@ export class Requests {
     return {
       ...{ node, remote: remoteOf(node), question, id: toBareHex(requestId), plaintext },
       ...{ sentAt: 0, timeout: undefined, hasLeft: false, isRepeated: false },
-      ...{ handshakes: 0, unanswered: 0, isAnswered: false },
+      ...{ handshakes: 0, isAnswered: false },
     };
   }
 
@@ -162,7 +162,7 @@ export class Requests {
     const { remote, plaintext } = call;
     const nonce = wire.writeQuestion(remote, plaintext);
     if (nonce !== undefined) {
-      call.hasLeft = true;
+      this.#leaves(call);
       this.#sent(line, call, nonce);
       return;
     }
@@ -218,7 +218,7 @@ export class Requests {
     const nonce = isKnock ? wire.knock(remote) : wire.writeQuestion(remote, plaintext);
     if (nonce === undefined) return;
     call.isRepeated = true;
-    if (!isKnock) call.hasLeft = true;
+    if (!isKnock) this.#leaves(call);
     if (!isThere) this.#count(call);
     this.#packets.add(nonce, call, agenda.now);
   }
@@ -229,14 +229,14 @@ export class Requests {
     for (const call of waiting) this.#sendOrWait(line, call);
   }
 
-  #count(call: Call): void {
-    call.unanswered++;
-    this.#silence.add(call.remote.endpoint, 1, this.#context.agenda.now);
+  #leaves(call: Call): void {
+    call.hasLeft = true;
+    call.question.left?.();
   }
 
-  #heardOf(call: Call): void {
-    this.#silence.break(call.remote.endpoint, call.unanswered);
-    call.unanswered = 0;
+  #count({ remote }: Call): void {
+    const { agenda, wire } = this.#context;
+    this.#silence.add(remote.endpoint, 1, agenda.now, wire.sessions.get(remote) !== undefined);
   }
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
@@ -252,7 +252,6 @@ export class Requests {
     if (line === undefined) return false;
     const challenged = shakenFor(line, sent.id);
     if (challenged === undefined) return false;
-    this.#heardOf(challenged);
     const rtt = now - challenged.sentAt;
     // Not sooner than the WHOAREYOU that a first packet may still bring when it was sent twice.
     const repeatMs = Math.min(repeatAfterMs(rtt), HANDSHAKE_TIMEOUT_MS - REPEAT_AFTER_MS);
@@ -261,7 +260,7 @@ export class Requests {
       one.handshakes++;
       one.isRepeated = false;
     }
-    call.hasLeft = true;
+    this.#leaves(call);
     // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
     for (const [id, other] of line.active) {
       if (other === call || other.isAnswered) continue;
@@ -275,7 +274,8 @@ export class Requests {
     this.#await(line, call, HANDSHAKE_TIMEOUT_MS, repeatMs);
     try {
       this.#context.wire.answer(call.node, call.remote, challenge, call.plaintext);
-      this.#measured(call, rtt);
+      const session = this.#context.wire.sessions.get(call.remote);
+      if (session !== undefined) session.rtt ??= rtt;
     } catch (error) {
       if (!isPeerlaneError(error, 'invalid-public-key')) throw error;
       this.#fail(line, call, error);
@@ -301,7 +301,7 @@ export class Requests {
     if (taken === 'refused') return false;
     if (!call.isAnswered) this.#measured(call, rtt);
     call.isAnswered = true;
-    this.#heardOf(call);
+    this.#silence.break(call.remote.endpoint);
     if (taken === 'done') this.#finish(line, call);
     else this.#awaitMore(line, call);
     return true;
@@ -312,10 +312,12 @@ export class Requests {
     call.timeout = this.#context.agenda.in(REQUEST_TIMEOUT_MS, () => this.#late(line, call));
   }
 
-  /** Of an answer to what was sent twice it may be too long a time, until the next one comes. */
-  #measured({ remote }: Call, rtt: number): void {
+  #measured({ remote, question, isRepeated }: Call, rtt: number): void {
     const session = this.#context.wire.sessions.get(remote);
-    if (session !== undefined) session.rtt = rtt;
+    // A handler takes its time.
+    if (session === undefined || !question.isRepeatable) return;
+    // Of what was sent twice nobody knows which one is answered: too long a time is soon forgotten, and one that has grown soon learned.
+    session.rtt = isRepeated && session.rtt !== undefined ? (session.rtt + rtt) / 2 : rtt;
   }
 
   #late(line: Line, call: Call): void {

@@ -46,14 +46,14 @@ export {
 } from './node.ts';
 
 export { type Origin, originOf, sharerOf } from './origin.ts';
-export { askPlaces, type PlacesContext } from './places.ts';
+export { Places } from './places.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export {
   type KnownAddresses,
   MAX_SILENT,
   MAX_UNANSWERED,
-  MAX_UNANSWERED_OF_KNOWN,
+  MAX_UNANSWERED_OF_ADDRESS,
   SILENCE_MS,
   Silence,
 } from './silence.ts';

@@ -11,8 +11,12 @@ import type { Table } from './table.ts';
  */
 const START_NODES = 4 * BUCKET_SIZE;
 
-/** The nodes of an answer; `undefined` for none. Of failures only `no-turn` counts here: the node has not been asked. */
+/** The nodes of an answer; `undefined` for none. Of failures only those of `UNASKED` count here: the node has not been asked. */
 export type FindNodeDone = (nodes: readonly KadNode[] | undefined, failure?: string | Error) => void;
+
+/** There was no turn, or nothing goes to the address for now, which others may have brought about. */
+const UNASKED: readonly unknown[] = ['no-turn', 'withheld-ping', 'withheld-request'];
+const isUnasked = (failure: string | Error | undefined): boolean => UNASKED.includes(failure);
 
 /** The part of a protocol that a lookup asks nodes by. */
 export interface LookupRequests {
@@ -120,9 +124,8 @@ export class LookupRun {
     this.#inFlight++;
     requests.findNode(node, this.#target, (nodes, failure) => {
       this.#inFlight--;
-      // An empty answer is of no more use than none. Without a turn the node has not been asked.
-      if (failure !== 'no-turn')
-        table.trackRequest(node, nodes !== undefined && nodes.length > 0, agenda.now);
+      // An empty answer is of no more use than none.
+      if (!isUnasked(failure)) table.trackRequest(node, nodes !== undefined && nodes.length > 0, agenda.now);
       for (const found of nodes ?? []) table.addFound(found, agenda.now);
       const fresh = this.#settle(node, nodes);
       if (this.#isDone) return;

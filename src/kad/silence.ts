@@ -3,13 +3,14 @@ import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
 import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from './address.ts';
 
-/** Packets without an answer after which an address is left alone, ... */
+/** Packets without an answer after which an endpoint is left alone, ... */
 export const MAX_UNANSWERED = 4;
 /**
- * ... if somebody there has proved another endpoint, each of them after as many, and the others after so many to all of
- * them, but in a LAN: else a node of which others name every port would be asked at each, ...
+ * ... or every endpoint of an address, after so many to all of them: else a node of which others name every port would be asked at each.
+ * It is more than of one endpoint, or whoever names others there would hide the one that is. In a LAN, where nobody out in the net
+ * can name anybody, an address at which somebody has proved an endpoint may have any number of them, ...
  */
-export const MAX_UNANSWERED_OF_KNOWN = 64;
+export const MAX_UNANSWERED_OF_ADDRESS = 64;
 /** ... and for how long after the last. */
 export const SILENCE_MS = 5 * 60 * 1000;
 /** Addresses and endpoints that are remembered. */
@@ -36,34 +37,34 @@ export class Silence {
 
   /** Whether a packet to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    const { key, isKnown } = this.#address(endpoint, now);
-    const ofAll = this.#packets(key, now);
-    if (!isKnown) return ofAll >= MAX_UNANSWERED;
     if (this.#packets(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
-    return ofAll >= MAX_UNANSWERED_OF_KNOWN && !isLocal(addressBytes(endpoint.ip));
+    const { key, isKnown } = this.#address(endpoint, now);
+    const isFull = this.#packets(key, now) >= MAX_UNANSWERED_OF_ADDRESS;
+    return isFull && !(isKnown && isLocal(addressBytes(endpoint.ip)));
   }
 
-  /** So many packets have had no answer. */
-  add(endpoint: UdpEndpoint, packets: number, now: number): void {
+  /** So many packets have had no answer. @param isOwn the endpoint has been proved: it says nothing of others at the address */
+  add(endpoint: UdpEndpoint, packets: number, now: number, isOwn = false): void {
+    const own = endpointKey(endpoint);
     // On this machine both are the same.
-    for (const key of new Set([this.#address(endpoint, now).key, endpointKey(endpoint)])) {
+    for (const key of new Set(isOwn ? [own] : [own, this.#address(endpoint, now).key]))
       setLatest(this.#silent, key, { packets: this.#packets(key, now) + packets, at: now }, MAX_SILENT);
-    }
   }
 
-  /** Somebody has answered there, after so many packets that were added meanwhile. */
-  break(endpoint: UdpEndpoint, packets = 0): void {
+  /** Somebody has answered there. It says little of other endpoints: what others may have named stays counted for the address. */
+  break(endpoint: UdpEndpoint): void {
     if (this.#silent.size === 0) return;
     const { ip } = endpoint;
-    this.#silent.delete(endpointKey(endpoint));
-    const site = siteOf(endpoint);
-    if (site !== ip) this.#silent.delete(site);
-    // It says little of other endpoints: the many that somebody else may have named stay counted.
-    const ofAll = this.#silent.get(ip);
-    if (ofAll === undefined) return;
-    const left = ofAll.packets - packets;
-    if (left <= MAX_UNANSWERED) this.#silent.delete(ip);
-    else this.#silent.set(ip, { ...ofAll, packets: left });
+    const key = endpointKey(endpoint);
+    const own = this.#silent.get(key)?.packets ?? 0;
+    this.#silent.delete(key);
+    for (const place of new Set([ip, siteOf(endpoint)])) {
+      const ofAll = this.#silent.get(place);
+      if (ofAll === undefined) continue;
+      const left = ofAll.packets - own;
+      if (left <= 0) this.#silent.delete(place);
+      else this.#silent.set(place, { ...ofAll, packets: left });
+    }
   }
 
   /** Of IPv6 the whole /64, unless the address is a known one: its misses say nothing of other nodes of that network. */

@@ -204,7 +204,7 @@ export class Discv5Service implements AsyncDisposable {
     const said = request.slice();
     const { calls, engine } = this.#core;
     return await calls.request<Uint8Array>('TalkReq', options, (done) =>
-      engine.talk(remote, name, said, this.#core.now, done),
+      engine.talk(remote, name, said, this.#core.now, done, () => options.signal?.aborted !== true),
     );
   }
 

@@ -7,7 +7,7 @@ import type { UdpEndpoint } from '../../src/kad/index.ts';
 import {
   kadNode,
   MAX_UNANSWERED,
-  MAX_UNANSWERED_OF_KNOWN,
+  MAX_UNANSWERED_OF_ADDRESS,
   SILENCE_MS,
   Silence,
 } from '../../src/kad/index.ts';
@@ -35,11 +35,13 @@ describe('an address where nobody answers', () => {
     return proofs;
   };
 
-  it('gets so many Pings, whatever the port, and again after a while', () => {
+  it('gets so many Pings at each port, and no more than some at all of them, and again after a while', () => {
     const silence = new Silence(new Proofs());
-    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED);
-    expect(pinged(silence, ports, SILENCE_MS - 1)).toBe(0);
-    expect(pinged(silence, ports, SILENCE_MS)).toBe(MAX_UNANSWERED);
+    const gone = Array.from({ length: 20 }, () => at(1_024));
+    expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
+    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED_OF_ADDRESS - MAX_UNANSWERED);
+    expect(pinged(silence, [...gone, ...ports], SILENCE_MS - 1)).toBe(0);
+    expect(pinged(silence, ports, SILENCE_MS)).toBe(MAX_UNANSWERED_OF_ADDRESS);
     expect(pinged(silence, [at(1, '9.9.9.9')])).toBe(1);
   });
 
@@ -51,7 +53,7 @@ describe('an address where nobody answers', () => {
         Array.from({ length: 20 }, () => at(1_024)),
       ),
     ).toBe(MAX_UNANSWERED);
-    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED_OF_KNOWN - MAX_UNANSWERED);
+    expect(pinged(silence, ports)).toBe(MAX_UNANSWERED_OF_ADDRESS - MAX_UNANSWERED);
     // That the one answers does not let the others be pinged anew.
     silence.break(at(30303));
     expect(pinged(silence, ports.slice(500))).toBe(0);
@@ -67,10 +69,12 @@ describe('an address where nobody answers', () => {
   it('is the whole /64 where nobody has answered, until somebody there does', () => {
     const proofs = new Proofs();
     const silence = new Silence(proofs);
-    const hosts = Array.from({ length: 20 }, (_, i) => at(30303, `2606:4700::${i + 1}`));
-    expect(pinged(silence, hosts)).toBe(MAX_UNANSWERED);
-    silence.break(at(30303, '2606:4700::1'));
-    expect(pinged(silence, hosts.slice(10))).toBe(MAX_UNANSWERED);
+    const hosts = Array.from({ length: 100 }, (_, i) => at(30303, `2606:4700::${i + 1}`));
+    expect(pinged(silence, hosts)).toBe(MAX_UNANSWERED_OF_ADDRESS);
+    expect(pinged(silence, hosts.slice(80))).toBe(0);
+    proofs.add(at(30303, '2606:4700::99'), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
+    silence.break(at(30303, '2606:4700::99'));
+    expect(pinged(silence, [at(30303, '2606:4700::99')])).toBe(1);
   });
 
   it('of this machine or a LAN is that of any number of nodes', () => {
@@ -100,16 +104,30 @@ describe('an address where nobody answers', () => {
         inLan,
         ports.map(({ port }) => at(port, '192.168.1.2')),
       ),
-    ).toBe(MAX_UNANSWERED);
+    ).toBe(MAX_UNANSWERED_OF_ADDRESS);
+  });
+
+  it('is not, for what a node of it that has a proof leaves unanswered, nor for what it has answered since', () => {
+    const silence = new Silence(proved(at(30303)));
+    for (let i = 0; i < MAX_UNANSWERED_OF_ADDRESS; i++) silence.add(at(30303), 1, 0, true);
+    expect([at(30303), at(1_024)].map((endpoint) => silence.isKept(endpoint, 0))).toEqual([true, false]);
+    for (let i = 0; i < MAX_UNANSWERED_OF_ADDRESS; i++) silence.add(at(30304), 1, 0);
+    expect(silence.isKept(at(1_024), 0)).toBe(true);
+    silence.add(at(1_025), 1, 0);
+    silence.break(at(30304));
+    expect([at(30304), at(1_024)].map((endpoint) => silence.isKept(endpoint, 0))).toEqual([false, false]);
+    // That of 1,025 is left.
+    expect(silence.size).toBe(3);
   });
 
   it('is pinged again as soon as somebody there has answered', () => {
     const proofs = new Proofs();
     const silence = new Silence(proofs);
     pinged(silence, ports);
+    expect(pinged(silence, [at(1_024), at(9_999)])).toBe(0);
     proofs.add(at(1_024), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
     silence.break(at(1_024));
-    expect(pinged(silence, [at(1_024), at(9_999)])).toBe(2);
+    expect(pinged(silence, [at(1_024), at(9_999)])).toBe(1);
   });
 });
 

@@ -6,7 +6,7 @@ import {
   type KadNode,
   kadNode,
   MAX_UNANSWERED,
-  MAX_UNANSWERED_OF_KNOWN,
+  MAX_UNANSWERED_OF_ADDRESS,
   SILENCE_MS,
 } from '../../src/kad/index.ts';
 import { Network } from '../support/packet-network.ts';
@@ -29,9 +29,9 @@ function setUp() {
   };
   const sent = () => network.log?.filter(({ to }) => to.ip === VICTIM && to.port !== KNOWN_PORT).length ?? 0;
   /** Others name so many nodes, one after the other, in the given time. */
-  const name = (count: number, ms: number) => {
+  const name = (count: number, ms: number, at?: number) => {
     for (let i = 0; i < count; i++) {
-      node.engine.addNamed(named(), node.now);
+      node.engine.addNamed(named(at), node.now);
       node.schedule();
       network.env.advance(ms / count);
     }
@@ -40,13 +40,15 @@ function setUp() {
 }
 
 describe('an address that others name', () => {
-  it('gets no more than a few packets where nobody answers, and again after a while', () => {
+  it('gets no more than some packets where nobody answers, a few at each port, and again after a while', () => {
     const { network, name, sent } = setUp();
-    name(100, SILENCE_MS / 2);
+    name(10, SILENCE_MS / 4, 1_500);
     expect(sent()).toBe(MAX_UNANSWERED);
+    name(100, SILENCE_MS / 4);
+    expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
     network.env.advance(2 * SILENCE_MS);
     name(100, SILENCE_MS / 2);
-    expect(sent()).toBe(2 * MAX_UNANSWERED);
+    expect(sent()).toBe(2 * MAX_UNANSWERED_OF_ADDRESS);
   });
 
   it('is forgotten when it answers, in a session too', () => {
@@ -73,7 +75,7 @@ describe('an address that others name', () => {
     new Puppet(network, { ip: VICTIM, port: KNOWN_PORT }).meet(node);
     name(1_000, SILENCE_MS);
     expect(sent()).toBeGreaterThan(MAX_UNANSWERED);
-    expect(sent()).toBeLessThanOrEqual(MAX_UNANSWERED_OF_KNOWN);
+    expect(sent()).toBeLessThanOrEqual(MAX_UNANSWERED_OF_ADDRESS);
   });
 
   it('gets no fewer for answers of a node there that come late: after a question was sent twice', () => {
@@ -83,7 +85,7 @@ describe('an address that others name', () => {
     network.env.advance(500);
     name(20, 20_000);
     network.delayMs = 150;
-    for (let i = 0; i < MAX_UNANSWERED_OF_KNOWN; i++) {
+    for (let i = 0; i < MAX_UNANSWERED_OF_ADDRESS; i++) {
       const ping = node.ping(friend.node);
       network.env.advance(1_000);
       expect(ping.result).toBeDefined();
@@ -112,8 +114,8 @@ describe('an address that others name', () => {
 
   it('gets none of what a caller asks of nodes that others have named, who is told so', () => {
     const { network, node, named, name, sent } = setUp();
-    name(20, 10_000);
-    expect(sent()).toBe(MAX_UNANSWERED);
+    name(100, 50_000);
+    expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
     const asked = [
       node.ask<object>((done) => node.engine.pingNamed(named(), node.now, done)),
       node.ask<object>((done) => node.engine.requestRecord(named(), node.now, done)),
@@ -122,13 +124,13 @@ describe('an address that others name', () => {
     network.env.advance(2_000);
     const withheld = { isDone: true, result: undefined, failure: 'withheld-request' };
     expect(asked).toEqual([withheld, withheld, withheld]);
-    expect(sent()).toBe(MAX_UNANSWERED);
+    expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
   });
 
   it('is asked again once somebody there has answered', () => {
     const { network, node, named, name, sent } = setUp();
-    name(20, 10_000);
-    expect(sent()).toBe(MAX_UNANSWERED);
+    name(100, 50_000);
+    expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
     const late = new SimNode(network, { endpoint: { ip: VICTIM, port: 1_500 } });
     node.ping(late.node);
     network.env.advance(1_000);

@@ -70,6 +70,31 @@ describe('a node that is not reached at the first place of its record', () => {
     expect(a.engine.table.isLive(b.id)).toBe(true);
   });
 
+  it('has a TalkReq once, however long it takes for the answer, and none that nobody waits for', () => {
+    const network = new Network({ log: true });
+    let taken = 0;
+    const b = halfReached(network, { talk: () => ++taken > 0 });
+    const node = known(b);
+    const a = new SimNode(network);
+    const talk = (isWanted = true) =>
+      a.ask<Uint8Array>((done) => {
+        a.engine.talk(node, new Uint8Array(1), new Uint8Array(1), a.now, done, () => isWanted);
+      });
+    talk(false);
+    network.env.advance(3_000);
+    expect([taken, packetsTo(network, b.endpoint.ip)]).toEqual([0, 0]);
+    for (let i = 1; i <= 3; i++) {
+      const before = packetsTo(network, node.ip);
+      const asked = talk();
+      network.env.advance(3_000);
+      expect([asked.isDone, asked.result, taken]).toEqual([true, undefined, i]);
+      // The first time it is not known yet where the node is.
+      if (i > 1) expect(packetsTo(network, node.ip)).toBe(before);
+      a.ping(node);
+      network.env.advance(3_000);
+    }
+  });
+
   it('is of use as a bootnode, and the others are found by it', () => {
     const network = new Network();
     const bootnode = halfReached(network).start();

@@ -8,7 +8,7 @@ import { LookupRun, type LookupRunContext } from '../../src/kad/lookup-run.ts';
 const node = kadNode({ publicKey: new Uint8Array(64).fill(7), ip: '9.9.9.9', udpPort: 1, tcpPort: 1 });
 
 /** What the table is told of a node that is asked twice, and what the lookup finds, with these answers. */
-function told(...answers: readonly (readonly KadNode[] | RequestFailure | undefined)[]) {
+function told(...answers: readonly (readonly KadNode[] | string | undefined)[]) {
   const tracked: boolean[] = [];
   const left = [...answers];
   const context: LookupRunContext = {
@@ -39,6 +39,7 @@ it('a node that has not answered is at fault, one that was not asked for want of
   expect(told([node])).toEqual({ tracked: [true], found: 1 });
   expect(told(undefined, 'unanswered-ping')).toEqual({ tracked: [false, false], found: 0 });
   expect(told([])).toEqual({ tracked: [false], found: 1 });
-  expect(told('no-turn', 'no-turn')).toEqual({ tracked: [], found: 0 });
+  for (const failure of ['no-turn', 'withheld-ping', 'withheld-request'] as const)
+    expect(told(failure, failure)).toEqual({ tracked: [], found: 0 });
   expect(told('no-turn', [node])).toEqual({ tracked: [true], found: 1 });
 });

@@ -8,6 +8,7 @@ import {
   MAX_MISSES,
   nodeOfRecord,
   otherPlace,
+  Places,
   TABLE_NETWORK_LIMIT,
   Table,
 } from '../../src/kad/index.ts';
@@ -133,5 +134,54 @@ describe('a lookup', () => {
     for (let nodes = lookup.next(); nodes.length > 0; nodes = lookup.next()) lookup.failed(node.id);
     // At each place twice.
     expect([lookup.done, lookup.asked, lookup.result]).toEqual([true, 4, []]);
+  });
+});
+
+describe('a node that is asked', () => {
+  /** Without a place in the table; answers where `isThere`. */
+  function setUp(isThere: (node: KadNode) => boolean) {
+    const room = { isFull: false };
+    const table = { get: () => undefined, isLive: () => false };
+    const places = new Places({ table, otherPlace: turn, room });
+    const asked: string[] = [];
+    const ask = (node: KadNode, mayGoOn?: () => boolean) => {
+      asked.splice(0);
+      let result: boolean | undefined;
+      places.ask<boolean, string>(
+        node,
+        (place, done) => {
+          asked.push(place.ip);
+          done(isThere(place) || undefined);
+        },
+        (found) => {
+          result = found;
+        },
+        mayGoOn,
+      );
+      return { result, asked: [...asked] };
+    };
+    return { ask, room };
+  }
+
+  it('begins where it has answered, and follows it back', () => {
+    let family = 6;
+    const { ask } = setUp(({ ip }) => ip.includes(':') === (family === 6));
+    const node = nodeOf(both(1));
+    const [ip, ip6] = [node.ip, turn(node)?.ip];
+    expect(ask(node)).toEqual({ result: true, asked: [ip, ip6] });
+    expect(ask(node)).toEqual({ result: true, asked: [ip6] });
+    family = 4;
+    expect(ask(node)).toEqual({ result: true, asked: [ip6, ip] });
+    expect(ask(node)).toEqual({ result: true, asked: [ip] });
+    expect(ask(nodeOf(both(2))).asked).toHaveLength(1);
+  });
+
+  it('is asked once where there is no room for more, and where the caller says so', () => {
+    const { ask, room } = setUp(() => false);
+    const node = nodeOf(both(1));
+    expect(ask(node).asked).toHaveLength(2);
+    expect(ask(node, () => false).asked).toHaveLength(1);
+    room.isFull = true;
+    expect(ask(node).asked).toHaveLength(1);
   });
 });
