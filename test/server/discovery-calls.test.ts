@@ -62,12 +62,15 @@ describe('a call that is aborted', () => {
 
   it('keeps its place while the requests of too many others who have left are under way', async () => {
     const { underWay, askMany, answer, begun } = setUp();
-    for (let i = 0; i < MAX_REQUESTS / MAX_CALLS; i++) {
-      const abort = new AbortController();
-      askMany(MAX_CALLS, abort.signal);
-      await settled();
-      abort.abort();
-    }
+    const comeAndLeave = async (): Promise<void> => {
+      for (let i = 0; i < MAX_REQUESTS / MAX_CALLS; i++) {
+        const abort = new AbortController();
+        askMany(MAX_CALLS, abort.signal);
+        await settled();
+        abort.abort();
+      }
+    };
+    await comeAndLeave();
     askMany(1);
     await settled();
     const most = MAX_LEFT_CALLS + MAX_CALLS;
@@ -81,6 +84,14 @@ describe('a call that is aborted', () => {
     answer(most);
     await settled();
     expect([begun(), underWay.size]).toEqual([most + 2, most]);
+    // Those that have kept their places until the end first.
+    for (const end of [...underWay.values()].reverse()) end();
+    await settled();
+    expect(underWay.size).toBe(0);
+    await comeAndLeave();
+    askMany(1);
+    await settled();
+    expect(underWay.size).toBe(most);
   });
 
   it('before its turn, and one whose signal ends when it has it, asks nothing', async () => {
