@@ -83,7 +83,7 @@ export class Discv5Engine {
   #received = 0;
   readonly #receivedOf = noneOfEach();
   readonly #dropped: Record<Discv5DropReason, number> = {
-    ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0 },
+    ...{ foreign: 0, malformed: 0, own: 0, shed: 0, challenged: 0, handshake: 0, unsolicited: 0, talk: 0 },
   };
 
   constructor(options: Discv5Options) {
@@ -116,7 +116,8 @@ export class Discv5Engine {
     this.#requests = requests;
     this.#places = new Places({ table, otherPlace: elsewhere, room: requests.room });
     const talk = (call: TalkCall) => host.talk?.(call) ?? false;
-    this.#responder = new Responder({ wire, table, localRecord, talk });
+    const talkDropped = (): void => void this.#dropped.talk++;
+    this.#responder = new Responder({ wire, table, localRecord, talk, talkDropped });
     this.#shown = new ShownRecords({
       ...{ agenda, table, room: requests.room, reaches },
       ask: (node, done) => this.#record(node, done),

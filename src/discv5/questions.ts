@@ -12,7 +12,7 @@ export const MAX_ANSWER_MESSAGES = 5;
 /** Records of one answer that are taken. */
 export const MAX_ANSWER_RECORDS = BUCKET_SIZE;
 /** After so many records that are none nothing more of an answer is looked at: to verify them costs, and honest nodes do so. */
-const MAX_INVALID_RECORDS = 3;
+export const MAX_INVALID_RECORDS = 3;
 
 /** The result, or `undefined`: no answer in time, or what `failure` says. */
 export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;

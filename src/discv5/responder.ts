@@ -29,6 +29,8 @@ export interface TalkCall {
   readonly request: Uint8Array;
   /** Answers, once; empty: the protocol is not known. It has at most `MAX_TALK_RESPONSE` bytes. */
   respond(response: Uint8Array): void;
+  /** Instead of an answer: it is dropped, since there is no place for it, and counted. */
+  drop(): void;
 }
 
 export interface ResponderContext {
@@ -37,6 +39,8 @@ export interface ResponderContext {
   localRecord(): NodeRecord;
   /** Whether somebody has taken the call: else it is answered as one of an unknown protocol. */
   talk(call: TalkCall): boolean;
+  /** A call that was taken has been dropped. */
+  talkDropped(): void;
 }
 
 export class Responder {
@@ -75,14 +79,19 @@ export class Responder {
   }
 
   talk(remote: Remote, record: NodeRecord | undefined, { requestId, protocol, request }: TalkRequest): void {
-    const { wire, talk } = this.#context;
-    let isAnswered = false;
+    const { wire, talk, talkDropped } = this.#context;
+    let isOver = false;
     const respond = (response: Uint8Array): void => {
-      if (isAnswered) return;
-      isAnswered = true;
+      if (isOver) return;
+      isOver = true;
       wire.write(remote, encodeMessage({ kind: 'talkResponse', requestId, response }));
     };
+    const drop = (): void => {
+      if (isOver) return;
+      isOver = true;
+      talkDropped();
+    };
     const { id, endpoint } = remote;
-    if (!talk({ id, endpoint, record, protocol, request, respond })) respond(EMPTY);
+    if (!talk({ id, endpoint, record, protocol, request, respond, drop })) respond(EMPTY);
   }
 }

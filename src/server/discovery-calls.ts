@@ -8,7 +8,12 @@ import { sleep } from '../base/sleep.ts';
 
 /** Lookups, and requests of callers, that run at a time; others wait their turn. */
 const MAX_LOOKUPS = 32;
-const MAX_CALLS = 64;
+export const MAX_CALLS = 64;
+/**
+ * Requests whose callers have left, beside those: they go on until they are answered, or it is too late. Both together leave a quarter
+ * of the 256 requests of an engine to lookups and checks, and nobody gets `request-overload` because others come and leave.
+ */
+export const MAX_LEFT_CALLS = 128;
 
 /**
  * Why there is no result, unless it is that no answer came in time: the question was not even put, since the Ping that has to come
@@ -62,6 +67,7 @@ export class DiscoveryCalls {
   readonly #options: DiscoveryCallsOptions;
   readonly #lookups = new Gate(MAX_LOOKUPS);
   readonly #requests = new Gate(MAX_CALLS);
+  readonly #left = new Gate(MAX_LEFT_CALLS);
 
   constructor(options: DiscoveryCallsOptions) {
     this.#options = options;
@@ -88,19 +94,28 @@ export class DiscoveryCalls {
     const leave = await this.#enter(this.#requests, signal);
     return await new Promise<T>((resolve, reject) => {
       const offs: (() => void)[] = [];
+      let giveBack = leave;
       const end = (): void => {
         for (const off of offs) off();
-        leave();
+        giveBack();
       };
-      // A request goes on when its caller has left, and so keeps its place.
-      offs.push(onAbort(signal, () => reject(abortedError(signal))));
-      offs.push(
-        closing.onClose(() => {
-          end();
-          reject(closedError());
-        }),
-      );
+      // A request goes on when its caller has left, but not in the place of one that somebody waits for.
+      const abandon = (): void => {
+        reject(abortedError(signal));
+        const forgo = this.#left.await(1, (leaveLeft) => {
+          giveBack = leaveLeft;
+          leave();
+        });
+        offs.push(forgo);
+      };
+      const close = (): void => {
+        end();
+        reject(closedError());
+      };
+      offs.push(onAbort(signal, abandon), closing.onClose(close));
       try {
+        // Either may have come since it was told that it has its turn.
+        this.#check(signal);
         begin((result, failure) => {
           end();
           if (result !== undefined) resolve(result);
@@ -129,11 +144,17 @@ export class DiscoveryCalls {
     }
   }
 
-  /** @throws PeerlaneError `closed`, `aborted` */
-  async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
+  /** @throws PeerlaneError `aborted`, `closed` */
+  #check(signal: AbortSignal | undefined): void {
     const { closing, isRunning } = this.#options;
     throwIfAborted(signal);
     if (!isRunning() || closing.isClosed) throw closedError();
+  }
+
+  /** @throws PeerlaneError `closed`, `aborted` */
+  async #enter(gate: Gate, signal: AbortSignal | undefined): Promise<() => void> {
+    const { closing } = this.#options;
+    this.#check(signal);
     return await new Promise((resolve, reject) => {
       let offs: (() => void)[] | undefined;
       const off = (): void => {

@@ -189,7 +189,9 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Says something to a node in a protocol of one's own; the answer is empty where the node does not know the protocol.
-   * @param protocol a text, or any bytes; with the request at most 1,176 bytes
+   * @param protocol a text, or any bytes, at most 256
+   * @param request with the protocol at most 1,176 bytes: 1,175 where that has more than 55 of them, 1,174 where it has 256, and 1,177
+   * where it is a single one below 0x80
    * @throws PeerlaneError as `ping`; `invalid-argument` also for what does not fit into a packet
    */
   async talk(
@@ -210,7 +212,8 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Answers those who talk to this node in a protocol; what it returns ends that.
-   * @param handler has half a second as a rule, after which others wait no longer; after a second its answer is dropped
+   * @param handler has half a second as a rule, after which others wait no longer; after a second its answer is dropped. 64 requests
+   * wait for their answers at a time, 16 of one node: others are dropped, which `stats().dropped.talk` counts
    * @throws PeerlaneError `invalid-argument`
    */
   serveTalk(protocol: string | Uint8Array, handler: TalkHandler): () => void {

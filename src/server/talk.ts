@@ -14,7 +14,7 @@ const MAX_PROTOCOLS = 256;
 /** Bytes of a protocol's name. */
 const MAX_NAME_LENGTH = 256;
 /**
- * Requests whose answers are not there yet: what comes while there are so many has no answer. Networks (IPv4: /24, IPv6: /48; in a LAN
+ * Requests whose answers are not there yet: what comes while there are so many has no answer, and is counted. Networks (IPv4: /24, IPv6: /48; in a LAN
  * addresses) share the places.
  */
 export const MAX_TALKS = 64;
@@ -88,7 +88,10 @@ export class TalkHandlers {
     if (entry === undefined) return false;
     const origin = originOf(call.endpoint);
     const [node, network] = [toBareHex(call.id), origin === undefined ? call.endpoint.ip : sharerOf(origin)];
-    if (this.#open.of(node) >= MAX_TALKS_OF_ONE || !this.#places.take(network)) return true;
+    if (this.#open.of(node) >= MAX_TALKS_OF_ONE || !this.#places.take(network)) {
+      call.drop();
+      return true;
+    }
     this.#open.add(node);
     const isInTime = this.#placed(entry.name, () => {
       this.#places.give(network);

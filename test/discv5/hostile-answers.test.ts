@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
 import { encodeMessage, type Message, REQUEST_TIMEOUT_MS } from '../../src/discv5/index.ts';
-import { MAX_ANSWER_MESSAGES } from '../../src/discv5/questions.ts';
+import { MAX_ANSWER_MESSAGES, MAX_INVALID_RECORDS } from '../../src/discv5/questions.ts';
 import { type EntryChanges, type NodeRecord, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, logDistance } from '../../src/kad/index.ts';
 import { Network } from '../support/packet-network.ts';
@@ -25,7 +25,11 @@ function setUp(options: NodeOptions = {}) {
     if (last === undefined) throw new Error('nothing was asked');
     return last;
   };
-  const answer = (requestId: Uint8Array, total: number, records: readonly NodeRecord[]): void => {
+  const answer = (
+    requestId: Uint8Array,
+    total: number,
+    records: readonly Pick<NodeRecord, 'encoded'>[],
+  ): void => {
     const encoded = records.map((one) => one.encoded);
     puppet.say(node, encodeMessage({ kind: 'nodes', requestId, total, records: encoded }));
   };
@@ -83,6 +87,35 @@ describe('an answer to FindNode', () => {
       expect(node.engine.sizes().requests).toBe(0);
     },
   );
+
+  it('holds a record once, however often it comes', () => {
+    const { node, asked, question, answer, recordAt } = setUp();
+    const [one, other] = [recordAt([256], HERE), recordAt([256], HERE)];
+    const found = node.findNode(asked, [256]);
+    const { requestId } = question();
+    answer(requestId, 2, [one, one, other]);
+    answer(requestId, 2, [other, one]);
+    expect(textOf(found.result)).toEqual(textOf([one, other]));
+  });
+
+  it('with a few records that are none is looked at to the end, and with more no further', () => {
+    const { node, asked, question, answer, recordAt } = setUp();
+    const good = recordAt([256], HERE);
+    const bad = Array.from({ length: MAX_INVALID_RECORDS + 1 }, () => {
+      const encoded = recordAt([256], HERE).encoded.slice();
+      // Within the signature.
+      encoded[20] = (encoded[20] ?? 0) ^ 1;
+      return { encoded };
+    });
+    const few = node.findNode(asked, [256]);
+    answer(question().requestId, 1, [...bad.slice(1), good]);
+    expect(textOf(few.result)).toEqual(textOf([good]));
+    const many = node.findNode(asked, [256]);
+    const { requestId } = question();
+    answer(requestId, 2, bad);
+    answer(requestId, 2, [good]);
+    expect(many.result).toEqual([]);
+  });
 
   it('of more messages than come is what has come', () => {
     const { network, node, asked, question, answer, recordAt } = setUp();

@@ -1,6 +1,7 @@
 /** Handshakes, and WHOAREYOUs, of those who are somebody else, or somewhere else. */
 import { describe, expect, it } from 'vitest';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
+import { encodeMessage } from '../../src/discv5/index.ts';
 import { deriveKeys, signIdentity } from '../../src/discv5/keys.ts';
 import { randomMessage, sealWhoareyou, unmask } from '../../src/discv5/packet.ts';
 import { compressPublicKey, type NodeRecord, signRecord } from '../../src/enr/index.ts';
@@ -80,9 +81,53 @@ describe('whoever takes the id of somebody else', () => {
     expect(node.engine.stats().sessions).toBe(1);
     expect(node.engine.table.isLive(victim.id)).toBe(true);
   });
+
+  it('does not get to be the node itself, which does not ask who that is', () => {
+    const { network, node, attacker } = setUp();
+    const { env } = network;
+    const fields = { destId: node.id, srcId: node.id, nonce: env.randomBytes(12) };
+    attacker.send(
+      node,
+      randomMessage({ ...fields, maskingIv: env.randomBytes(16), random: env.randomBytes(20) }),
+    );
+    expect(node.engine.stats()).toMatchObject({ sent: 0, dropped: { own: 1, challenged: 0 } });
+  });
+});
+
+describe('whoever shows an older record than is known', () => {
+  it('counts for what the newer one says', () => {
+    const network = new Network();
+    const seen: (bigint | undefined)[] = [];
+    const node = new SimNode(network, {
+      talk: ({ record, respond }) => {
+        seen.push(record?.seq);
+        respond(new Uint8Array());
+        return true;
+      },
+    });
+    const puppet = new Puppet(network);
+    const { ip, port } = puppet.endpoint;
+    const newer = signRecord(puppet.secretKey, { seq: 2n, entries: { ip, udp: port } });
+    node.engine.addNamed({ ...nodeOf(puppet), record: newer }, node.now);
+    // That of the handshake has the number 1.
+    puppet.meet(node);
+    const call = { requestId: Uint8Array.of(1), protocol: Uint8Array.of(1), request: Uint8Array.of(1) };
+    puppet.say(node, encodeMessage({ kind: 'talkRequest', ...call }));
+    expect(seen).toEqual([2n]);
+    expect(node.engine.table.isLive(puppet.id)).toBe(true);
+    expect(node.engine.table.get(puppet.id)?.record).toBe(newer);
+  });
 });
 
 describe('a WHOAREYOU', () => {
+  it('names the number of the record that the node has of whoever it is for, so that it need not come again', () => {
+    const { node, victim: known, attacker: stranger } = setUp();
+    node.engine.addNamed(nodeOf(known), node.now);
+    for (const puppet of [known, stranger]) puppet.knock(node);
+    const numbers = [known, stranger].map(({ challenges }) => challenges.map(({ enrSeq }) => enrSeq));
+    expect(numbers).toEqual([[1n], [0n]]);
+  });
+
   it('counts from where the packet that it names was sent, and from nowhere else', () => {
     const { network, node, victim: asked, attacker } = setUp();
     const { ip, port } = asked.endpoint;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TOPIC_DISCOVERY_VERSION, topicDiscoveryEntries } from '../../src/enr/index.ts';
-import { type KadNode, MAX_UNANSWERED, nodeOfRecord } from '../../src/kad/index.ts';
+import { type KadNode, MAX_REQUESTS, MAX_UNANSWERED, nodeOfRecord } from '../../src/kad/index.ts';
 import { Network } from '../support/packet-network.ts';
 import { type NodeOptions, SimNode } from './network.ts';
 
@@ -52,6 +52,25 @@ describe('a node that is not reached at the first place of its record', () => {
     const asked = a.ping(node);
     network.env.advance(2_000);
     expect([asked.isDone, asked.result, packetsTo(network, node.ip) - before]).toEqual([true, undefined, 2]);
+  });
+
+  it('is not asked at the other while as many requests as may be await their answers', () => {
+    const network = new Network({ log: true });
+    const [b, gone] = [halfReached(network), new SimNode(network)];
+    gone.stop();
+    const a = new SimNode(network);
+    const asked = a.ping(known(b));
+    network.env.advance(100);
+    while (a.engine.sizes().requests < MAX_REQUESTS - 1) a.ping(gone.node);
+    // What is too long for a packet beside a handshake has a Ping before it, which makes two.
+    const far = new SimNode(network);
+    far.stop();
+    a.ask((done) => a.engine.talk(far.node, new Uint8Array(1), new Uint8Array(1_100), a.now, done));
+    expect(a.engine.sizes().requests).toBe(MAX_REQUESTS + 1);
+    network.env.advance(400);
+    expect([asked.isDone, asked.result, packetsTo(network, b.endpoint.ip)]).toEqual([true, undefined, 0]);
+    network.env.advance(5_000);
+    expect([a.engine.sizes().requests, packetsTo(network, b.endpoint.ip)]).toEqual([0, 0]);
   });
 
   it('is asked where it was found from then on', () => {

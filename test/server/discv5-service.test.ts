@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toBareHex } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey } from '../../src/crypto/index.ts';
+import { MAX_TALK_RESPONSE } from '../../src/discv5/index.ts';
 import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { MAX_UNANSWERED } from '../../src/kad/index.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
@@ -48,15 +49,35 @@ describe('a service of discovery v5', () => {
     await within([a, b], async () => {
       expect(await a.ping(b.record)).toMatchObject({ enrSeq: b.record.seq });
       expect((await a.findNode(b.record, [0]))[0]?.nodeId).toEqual(b.id);
-      b.serveTalk('echo', (request) => request);
-      const longest = new Uint8Array(1_176 - 'echo'.length).fill(1);
-      expect(await a.talk(b.record, 'echo', longest)).toEqual(longest);
-      const longer = a.talk(b.record, 'echo', new Uint8Array(longest.length + 1));
-      await expect(longer).rejects.toThrow('the message is 1194 bytes long');
       const nowhere = signRecord(newKey(), { seq: 1n, entries: {} });
       await expect(a.ping(nowhere)).rejects.toThrow('names no UDP endpoint');
     });
   });
+
+  it.each([
+    [1, 0x7f, 1_177],
+    [1, 0x80, 1_176],
+    [55, 1, 1_176],
+    [56, 1, 1_175],
+    [255, 1, 1_175],
+    [256, 1, 1_174],
+  ])(
+    'talks in a protocol with a name of %i bytes of %i, and %i with the request',
+    async (length, byte, most) => {
+      // By RLP a single byte below 0x80 stands for itself; else one says how long the name is, and more do from 56 bytes on, and from 256.
+      const prefix = length > 1 || byte >= 0x80 ? 1 + Number(length > 55) + Number(length > 255) : 0;
+      expect(most).toBe(MAX_TALK_RESPONSE - prefix);
+      const [a, b] = [await started(), await started({ bootnodes: [] })];
+      await within([a, b], async () => {
+        const name = new Uint8Array(length).fill(byte);
+        b.serveTalk(name, (request) => request);
+        const longest = new Uint8Array(most - length).fill(1);
+        expect(await a.talk(b.record, name, longest)).toEqual(longest);
+        const longer = a.talk(b.record, name, new Uint8Array(longest.length + 1));
+        await expect(longer).rejects.toThrow('the message is 1194 bytes long');
+      });
+    },
+  );
 
   it('refuses another place than that of the service with which it shares a record', async () => {
     const [key, listen] = [newKey(), new SharedUdp({ host: '0.0.0.0', port: 0 })];
@@ -178,6 +199,8 @@ describe('a service of discovery v5', () => {
       );
       expect(await Promise.all(asked)).toHaveLength(MAX_TALKS_OF_ONE + 3);
       expect(waiting).toHaveLength(MAX_TALKS_OF_ONE);
+      expect(b.stats().dropped.talk).toBe(3);
+      expect(b.metrics().discoveryV5?.dropped).toMatchObject({ talk: 3 });
       for (const answer of waiting) answer(Uint8Array.of(1));
     });
   });

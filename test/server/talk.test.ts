@@ -15,24 +15,29 @@ function talks() {
   const failures: [string, unknown][] = [];
   const handlers = new TalkHandlers(env, (protocol, error) => failures.push([protocol, error]));
   const answers: Uint8Array[] = [];
+  let dropped = 0;
   const ask = (protocol: string, id: number, ip = `${id}.0.0.1`) =>
     handlers.take({
       ...{ id: new Uint8Array(32).fill(id), endpoint: { ip, port: 1 }, record: undefined },
       ...{ protocol: talkProtocol(protocol), request: Uint8Array.of(id) },
       respond: (answer) => answers.push(answer),
+      drop: () => {
+        dropped++;
+      },
     });
   handlers.serve('echo', (request) => request);
-  return { env, failures, handlers, answers, ask };
+  return { env, failures, handlers, answers, ask, dropped: () => dropped };
 }
 
 describe('a handler that hangs', () => {
   it('gives its places back when nobody waits for its answers any more, and says so', async () => {
-    const { env, failures, handlers, answers, ask } = talks();
+    const { env, failures, handlers, answers, ask, dropped } = talks();
     handlers.serve('hang', () => new Promise(() => undefined));
     for (let id = 1; id <= MAX_TALKS; id++) ask('hang', id);
-    expect([handlers.open, ask('echo', 1), ask('echo', 200)]).toEqual([MAX_TALKS, true, true]);
+    expect([handlers.open, dropped()]).toEqual([MAX_TALKS, 0]);
+    expect([ask('echo', 1), ask('echo', 200), ask('none', 201)]).toEqual([true, true, false]);
     await settled();
-    expect(answers).toEqual([]);
+    expect([answers, dropped()]).toEqual([[], 2]);
     env.advance(TALK_TIMEOUT_MS);
     expect(handlers.open).toBe(0);
     expect(failures).toHaveLength(MAX_TALKS);
@@ -44,10 +49,10 @@ describe('a handler that hangs', () => {
   });
 
   it('leaves places to others, whatever number of keys one has', async () => {
-    const { handlers, answers, ask } = talks();
+    const { handlers, answers, ask, dropped } = talks();
     handlers.serve('hang', () => new Promise(() => undefined));
     for (let i = 0; i < MAX_TALKS; i++) ask('hang', 7);
-    expect(handlers.open).toBe(MAX_TALKS_OF_ONE);
+    expect([handlers.open, dropped()]).toEqual([MAX_TALKS_OF_ONE, MAX_TALKS - MAX_TALKS_OF_ONE]);
     // All of one address, and then of ten networks.
     for (let i = 0; i < MAX_TALKS; i++) ask('hang', 100 + i, '66.6.6.6');
     expect(handlers.open).toBe(MAX_TALKS_OF_ONE + (MAX_TALKS - MAX_TALKS_OF_ONE) / 2);

@@ -1,9 +1,10 @@
 /** Topics over the wire, among engines in a network of packets in virtual time. */
 import { describe, expect, it } from 'vitest';
 import { equalBytes, toBareHex } from '../../../src/base/bytes.ts';
+import { MAX_DISTANCE } from '../../../src/discv5/index.ts';
 import { type AdvertisementRun, E, F_LOOKUP, K_REGISTER } from '../../../src/discv5/topics/index.ts';
 import { topicDiscoveryEntries } from '../../../src/enr/index.ts';
-import type { KadNode } from '../../../src/kad/index.ts';
+import { type KadNode, logDistance } from '../../../src/kad/index.ts';
 import { codeOf } from '../../support/errors.ts';
 import { Network } from '../../support/packet-network.ts';
 import { type NodeOptions, SimNode } from '../network.ts';
@@ -274,6 +275,41 @@ describe('a topic', () => {
     network.env.advance(E);
     expect(run.stats).toEqual({ active: 1, pending: 0 });
     expect(adsAt(next)).toBe(1);
+  });
+
+  it('goes to no registrar that the ordinary table has let go', () => {
+    const network = new Network({ log: true });
+    const topic = topicOf(16);
+    const within = (options: NodeOptions = {}) =>
+      new SimNode(network, { endpoint: farEndpoint(nextNode++), entries, ...options });
+    // Of one bucket, in which one is enough.
+    const registrar = (): SimNode => {
+      const node = within();
+      return logDistance(topic, node.id) === MAX_DISTANCE ? node : registrar();
+    };
+    const registrars = [registrar(), registrar()];
+    const advertiser = within({ topics: { kRegister: 1 } });
+    for (const { node } of registrars) {
+      advertiser.engine.addNamed(node, advertiser.now);
+      advertiser.ping(node);
+    }
+    network.env.advance(MINUTE);
+    expect(advertiser.engine.table.live()).toHaveLength(2);
+    const run = advertise(advertiser, topic);
+    network.env.advance(MINUTE);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+    const [first, other] = registrars.toSorted((a, b) => (adsAt(b) ?? 0) - (adsAt(a) ?? 0));
+    if (first === undefined || other === undefined) throw new Error('there are two');
+    expect([adsAt(first), adsAt(other)]).toEqual([1, 0]);
+    other.stop();
+    network.env.advance(3 * MINUTE);
+    expect(advertiser.engine.table.has(other.id)).toBe(false);
+    const packets = () => network.log?.filter(({ to }) => to.ip === other.endpoint.ip).length;
+    const before = packets();
+    first.stop();
+    network.env.advance(2 * E);
+    expect(run.stats).toEqual({ active: 0, pending: 0 });
+    expect(packets()).toBe(before);
   });
 
   it('is not asked of nodes whose records do not say that they take part, nor answered by those that do not', () => {
