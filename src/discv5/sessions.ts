@@ -2,7 +2,7 @@
 import { Counts } from '../base/counts.ts';
 import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { NetworkCounts, newestRecord } from '../kad/index.ts';
+import { addressBytes, NetworkCounts, newestRecord, wideNetworkOf } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
 import type { Remote } from './remote.ts';
 
@@ -106,13 +106,14 @@ interface Kept {
   readonly session: Session;
   readonly ip: string;
   readonly network: string | undefined;
+  /** Who shares with others all that there is, as in `Origin`. */
+  readonly owner: string;
 }
 
 /** Sessions by node and endpoint. */
 export class Sessions {
   readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
   readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
-  /** By network, or else by address. */
   readonly #owners = new Counts<string>();
   /** How many there are of each address. */
   readonly #addresses = new Counts<string>();
@@ -150,15 +151,16 @@ export class Sessions {
       return known;
     }
     if (network !== undefined && !this.#networks.hasRoom(network)) {
-      this.#dropOldest((kept) => kept.network === network);
+      this.#dropKey(this.#kept.oldest((kept) => kept.network === network));
     } else if (this.#kept.size >= MAX_SESSIONS) {
       // Whoever has most gives one up: of networks that come with hundreds each, however many, none takes that of one who has but one.
-      const { most } = this.#owners;
-      this.#dropOldest((kept) => this.#owners.of(ownerOf(kept)) === most);
+      // Of an IPv6 /32 it is the /48 that has most.
+      this.#dropKey(this.#kept.oldestOfRank((kept) => this.#rankOf(kept)));
     }
     const session = new Session(keys, record, initiator);
-    this.#kept.set(key, { session, ip, network });
-    this.#owners.add(ownerOf({ ip, network }));
+    const owner = network === undefined ? ip : (wideNetworkOf(addressBytes(ip)) ?? network);
+    this.#kept.set(key, { session, ip, network, owner });
+    this.#owners.add(owner);
     this.#addresses.add(ip);
     if (network !== undefined) this.#networks.add(network);
     return session;
@@ -168,17 +170,18 @@ export class Sessions {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
-    this.#owners.remove(ownerOf(kept));
+    this.#owners.remove(kept.owner);
     this.#addresses.remove(kept.ip);
     if (kept.network !== undefined) this.#networks.remove(kept.network);
   }
 
-  #dropOldest(isMeant: (kept: Kept) => boolean): void {
-    const key = this.#kept.oldest(isMeant);
+  #rankOf({ owner, network }: Kept): number {
+    const ofOwner = this.#owners.of(owner);
+    const ofNetwork = network === undefined ? ofOwner : this.#networks.of(network);
+    return ofOwner * (MAX_SESSIONS + 1) + ofNetwork;
+  }
+
+  #dropKey(key: string | undefined): void {
     if (key !== undefined) this.drop({ key });
   }
-}
-
-function ownerOf({ ip, network }: Pick<Kept, 'ip' | 'network'>): string {
-  return network ?? ip;
 }
