@@ -31,10 +31,11 @@ export function originOf({ ip, port }: UdpEndpoint): Origin | undefined {
   if (port < 1 || address.length === 0) return undefined;
   const name = classOfIp(address);
   if (!isHostClass(name)) return undefined;
-  const place = placeOf(endpoint);
-  const shared = { endpoint, key: endpointKey(endpoint), place };
-  if (isLocalClass(name)) return { ...shared, network: undefined, sharer: place, part: undefined };
-  const network = subnetOf(endpoint.ip);
+  const [key, place] = [endpointKey(endpoint), placeOf(endpoint)];
+  if (isLocalClass(name)) return { endpoint, key, place, network: undefined, sharer: place, part: undefined };
   const wide = wideNetworkOf(address);
-  return { ...shared, network, sharer: wide ?? network, part: wide === undefined ? undefined : network };
+  // To read the address of IPv6 once more would take longer than all else.
+  const network = wide === undefined ? subnetOf(endpoint.ip) : place;
+  const part = wide === undefined ? undefined : network;
+  return { endpoint, key, place, network, sharer: wide ?? network, part };
 }
