@@ -13,8 +13,8 @@ import { KnownLimit, type KnownRates } from './known-limit.ts';
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
 export interface Discv5Limits extends KnownRates, StrangerRates {
   /**
-   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network (in
-   * a LAN one address) has at most half.
+   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network
+   * (IPv6: a /32; in a LAN one address) has at most half.
    */
   readonly handshakeMs: Rate;
 }

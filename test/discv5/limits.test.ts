@@ -257,8 +257,8 @@ describe('checks of handshakes', () => {
 
   it('leave others theirs, whatever number of /48 an IPv6 /32 has', () => {
     const slow = slowNode(4);
-    flood(slow, 60, 500, (i) => ({ ip: `2a01:4f8:${i.toString(16)}::1`, port: 30303 }));
-    const newcomers = Array.from({ length: 5 }, () => new SimNode(slow.network));
+    flood(slow, 8, 500, (i) => ({ ip: `2a01:4f8:${i.toString(16)}::1`, port: 30303 }));
+    const newcomers = Array.from({ length: 8 }, () => new SimNode(slow.network));
     const pings = newcomers.map((newcomer) => newcomer.ping(slow.node.node));
     slow.network.env.advance(10);
     expect(pings.filter(({ result }) => result === undefined)).toEqual([]);
