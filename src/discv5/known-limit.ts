@@ -1,7 +1,7 @@
 /** How much those who have sessions may have a node do. */
 import { FairRate } from '../base/fair-rate.ts';
 import { type Rate, RateLimit } from '../base/rate-limit.ts';
-import { MAX_RATED, MAX_RATED_SUBNETS, type Origin, sharerOf } from '../kad/index.ts';
+import { MAX_RATED, MAX_RATED_SUBNETS, type Origin, SharedRate } from '../kad/index.ts';
 import type { Discv5MessageKind } from './messages.ts';
 
 /** Messages of those who have sessions, but for answers to what we have asked. `costOf` says for how many one counts. */
@@ -27,8 +27,6 @@ const MAX_MESSAGE_MS = 1;
 /** Messages of which the average is. It is that of all, since who is kept waiting by the system has not sent more. */
 const AVERAGED = 256;
 
-const ALL = '';
-
 /** For how many a message counts; without a kind it is none. */
 export function costOf(kind: Discv5MessageKind | undefined): number {
   return kind === 'findNode' ? COSTLY_MESSAGE : 1;
@@ -39,7 +37,7 @@ export class KnownLimit {
   readonly #ip: FairRate;
   readonly #localIp: FairRate;
   readonly #subnet: FairRate;
-  readonly #all: FairRate;
+  readonly #all: SharedRate;
   /** How much longer than it may a message takes, on average. */
   #slowness = 1;
 
@@ -48,7 +46,7 @@ export class KnownLimit {
     this.#ip = new FairRate(rates.knownIp, MAX_RATED);
     this.#localIp = new FairRate(rates.knownLocalIp, MAX_RATED);
     this.#subnet = new FairRate(rates.knownSubnet, MAX_RATED);
-    this.#all = new FairRate(rates.allKnown, MAX_RATED_SUBNETS);
+    this.#all = new SharedRate(rates.allKnown, MAX_RATED_SUBNETS);
   }
 
   /** Endpoints, addresses and networks that are remembered. */
@@ -69,7 +67,7 @@ export class KnownLimit {
       this.#endpoint.allows(key, now) &&
       this.#ipOf(from).hasRoom(key, place, now) &&
       (network === undefined || this.#subnet.hasRoom(place, network, now)) &&
-      this.#all.hasRoom(sharerOf(from), ALL, now)
+      this.#all.hasRoom(from, now)
     );
   }
 
@@ -81,7 +79,7 @@ export class KnownLimit {
     if (network !== undefined) this.#subnet.take(place, network, count, now);
     const slowness = Math.min(ms, MAX_MESSAGE_MS) / (count * MESSAGE_MS);
     this.#slowness = Math.max(1, this.#slowness + (slowness - this.#slowness) / AVERAGED);
-    this.#all.take(sharerOf(from), ALL, count * this.#slowness, now);
+    this.#all.take(from, count * this.#slowness, now);
   }
 
   #ipOf({ network }: Origin): FairRate {

@@ -1,21 +1,20 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
-import { FairRate } from '../base/fair-rate.ts';
 import type { Rate } from '../base/rate-limit.ts';
 import {
   FairStrangerLimit,
   MAX_RATED,
   type Origin,
+  SharedRate,
   StrangerLimit,
   type StrangerRates,
-  sharerOf,
 } from '../kad/index.ts';
 import { KnownLimit, type KnownRates } from './known-limit.ts';
 
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
 export interface Discv5Limits extends KnownRates, StrangerRates {
   /**
-   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network (in
-   * a LAN one address) has at most half.
+   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network
+   * (IPv6: a /32; in a LAN one address) has at most half.
    */
   readonly handshakeMs: Rate;
 }
@@ -37,13 +36,11 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
   handshakeMs: { perSecond: 333, burst: 100 },
 };
 
-const ALL = '';
-
 export class Limits {
   readonly known: KnownLimit;
   readonly #challenges: FairStrangerLimit;
   readonly #handshakes: StrangerLimit;
-  readonly #handshakeTime: FairRate;
+  readonly #handshakeTime: SharedRate;
   readonly #clock: () => number;
 
   /** @param clock milliseconds, which go on while something is done */
@@ -51,7 +48,7 @@ export class Limits {
     this.known = new KnownLimit(limits);
     this.#challenges = new FairStrangerLimit(limits);
     this.#handshakes = new StrangerLimit(limits);
-    this.#handshakeTime = new FairRate(limits.handshakeMs, MAX_RATED);
+    this.#handshakeTime = new SharedRate(limits.handshakeMs, MAX_RATED);
     this.#clock = clock;
   }
 
@@ -67,14 +64,14 @@ export class Limits {
 
   /** Whether the proof of a handshake is checked. */
   admitsHandshake(from: Origin, now: number): boolean {
-    return this.#handshakeTime.hasRoom(sharerOf(from), ALL, now) && this.#handshakes.admits(from, now);
+    return this.#handshakeTime.hasRoom(from, now) && this.#handshakes.admits(from, now);
   }
 
   /** Checks it, which takes time. */
   checkHandshake<T>(from: Origin, now: number, check: () => T): T {
     const begun = this.#clock();
     const checked = check();
-    this.#handshakeTime.take(sharerOf(from), ALL, this.#clock() - begun, now);
+    this.#handshakeTime.take(from, this.#clock() - begun, now);
     return checked;
   }
 }

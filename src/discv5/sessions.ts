@@ -2,7 +2,7 @@
 import { Counts } from '../base/counts.ts';
 import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { NetworkCounts, newestRecord } from '../kad/index.ts';
+import { addressBytes, newestRecord, wideNetworkOf } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
 import type { Remote } from './remote.ts';
 
@@ -102,18 +102,50 @@ export class Session {
   }
 }
 
+/** How many sessions somebody has. */
+interface Tally {
+  readonly key: string;
+  count: number;
+}
+
+/** As `Counts`, for what is asked of all sessions at once. */
+class Tallies {
+  readonly #tallies = new Map<string, Tally>();
+
+  of(key: string): number {
+    return this.#tallies.get(key)?.count ?? 0;
+  }
+
+  /** Counts one more. */
+  add(key: string): Tally {
+    const tally = this.#tallies.get(key) ?? { key, count: 0 };
+    if (tally.count++ === 0) this.#tallies.set(key, tally);
+    return tally;
+  }
+
+  /** Counts one less. */
+  remove(tally: Tally): void {
+    if (--tally.count === 0) this.#tallies.delete(tally.key);
+  }
+}
+
 interface Kept {
   readonly session: Session;
   readonly ip: string;
   readonly network: string | undefined;
+  /** Of who shares with others what there is, as in `Origin`, ... */
+  readonly ofSharer: Tally;
+  /** ... and of the part of it; the same if it has none. */
+  readonly ofPart: Tally;
 }
+
+/** Who has most gives one up, and of its parts the one that has most. */
+const rankOf = ({ ofSharer, ofPart }: Kept): number => ofSharer.count * (MAX_SESSIONS + 1) + ofPart.count;
 
 /** Sessions by node and endpoint. */
 export class Sessions {
   readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
-  readonly #networks = new NetworkCounts(MAX_SESSIONS_OF_NETWORK);
-  /** By network, or else by address. */
-  readonly #owners = new Counts<string>();
+  readonly #tallies = new Tallies();
   /** How many there are of each address. */
   readonly #addresses = new Counts<string>();
 
@@ -149,18 +181,18 @@ export class Sessions {
       known.renew(keys, record, initiator);
       return known;
     }
-    if (network !== undefined && !this.#networks.hasRoom(network)) {
-      this.#dropOldest((kept) => kept.network === network);
+    if (network !== undefined && this.#tallies.of(network) >= MAX_SESSIONS_OF_NETWORK) {
+      this.#dropKey(this.#kept.oldest((kept) => kept.network === network));
     } else if (this.#kept.size >= MAX_SESSIONS) {
-      // Whoever has most gives one up: of networks that come with hundreds each, however many, none takes that of one who has but one.
-      const { most } = this.#owners;
-      this.#dropOldest((kept) => this.#owners.of(ownerOf(kept)) === most);
+      // Of networks that come with hundreds each, however many, none takes that of one who has but one.
+      this.#dropKey(this.#kept.oldestOfRank(rankOf));
     }
     const session = new Session(keys, record, initiator);
-    this.#kept.set(key, { session, ip, network });
-    this.#owners.add(ownerOf({ ip, network }));
+    const wide = network === undefined ? undefined : wideNetworkOf(addressBytes(ip));
+    const ofPart = this.#tallies.add(network ?? ip);
+    const ofSharer = wide === undefined ? ofPart : this.#tallies.add(wide);
+    this.#kept.set(key, { session, ip, network, ofSharer, ofPart });
     this.#addresses.add(ip);
-    if (network !== undefined) this.#networks.add(network);
     return session;
   }
 
@@ -168,17 +200,13 @@ export class Sessions {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
-    this.#owners.remove(ownerOf(kept));
-    this.#addresses.remove(kept.ip);
-    if (kept.network !== undefined) this.#networks.remove(kept.network);
+    const { ip, ofSharer, ofPart } = kept;
+    this.#tallies.remove(ofPart);
+    if (ofSharer !== ofPart) this.#tallies.remove(ofSharer);
+    this.#addresses.remove(ip);
   }
 
-  #dropOldest(isMeant: (kept: Kept) => boolean): void {
-    const key = this.#kept.oldest(isMeant);
+  #dropKey(key: string | undefined): void {
     if (key !== undefined) this.drop({ key });
   }
-}
-
-function ownerOf({ ip, network }: Pick<Kept, 'ip' | 'network'>): string {
-  return network ?? ip;
 }

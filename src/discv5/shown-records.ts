@@ -15,7 +15,6 @@ import {
   originOf,
   type RequestRoom,
   sameEndpoint,
-  sharerOf,
   type Table,
   type UdpEndpoint,
 } from '../kad/index.ts';
@@ -126,13 +125,13 @@ export class ShownRecords {
   #askStranger(node: KadNode, done: Done<NodeRecord>): void {
     const origin = originOf({ ip: node.ip, port: node.udpPort });
     if (origin === undefined) return;
-    const owner = sharerOf(origin);
-    if (!this.#strangersAsked.take(owner)) return;
+    const { sharer, part } = origin;
+    if (!this.#strangersAsked.take(sharer, part)) return;
     const isAsked = this.#ask(node, this.#strangers, (record) => {
-      this.#strangersAsked.give(owner);
+      this.#strangersAsked.give(sharer, part);
       done(record);
     });
-    if (!isAsked) this.#strangersAsked.give(owner);
+    if (!isAsked) this.#strangersAsked.give(sharer, part);
   }
 
   /** A node is asked once in a while: it may say with each packet that there is one more. */

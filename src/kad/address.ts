@@ -60,6 +60,11 @@ export function subnetOf(ip: string): string {
   return String(addressBytes(ip).subarray(0, 6));
 }
 
+/** Of IPv6 the /32 that one provider has, who gives a customer any number of /48; `undefined` for IPv4. @param address its bytes */
+export function wideNetworkOf(address: Uint8Array): string | undefined {
+  return address.length === 16 ? String(address.subarray(0, 4)) : undefined;
+}
+
 /**
  * Whether a node at `sender` may name a node at `ip`: one that is reached from everywhere always, addresses of a LAN only
  * within one, loopback ones only on the machine itself, those set aside for something else not from out in the net, and

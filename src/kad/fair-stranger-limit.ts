@@ -1,17 +1,15 @@
-import { FairRate } from '../base/fair-rate.ts';
-import { type Origin, sharerOf } from './origin.ts';
+import type { Origin } from './origin.ts';
+import { SharedRate } from './shared-rate.ts';
 import { MAX_RATED_SUBNETS, PlaceLimit, type StrangerRates } from './stranger-limit.ts';
-
-const ALL = '';
 
 /** As `StrangerLimit`, but of what is for all whoever asks least has the first: many networks cannot keep one from its part. */
 export class FairStrangerLimit {
   readonly #places: PlaceLimit;
-  readonly #all: FairRate;
+  readonly #all: SharedRate;
 
   constructor(rates: StrangerRates) {
     this.#places = new PlaceLimit(rates);
-    this.#all = new FairRate(rates.strangers, MAX_RATED_SUBNETS);
+    this.#all = new SharedRate(rates.strangers, MAX_RATED_SUBNETS);
   }
 
   /** Addresses and subnets whose rates are remembered. */
@@ -21,9 +19,8 @@ export class FairStrangerLimit {
 
   /** Whether it may be done once more now. */
   admits(from: Origin, now: number): boolean {
-    const sharer = sharerOf(from);
-    const isAdmitted = this.#places.admits(from, now) && this.#all.hasRoom(sharer, ALL, now);
-    if (isAdmitted) this.#all.take(sharer, ALL, 1, now);
+    const isAdmitted = this.#places.admits(from, now) && this.#all.hasRoom(from, now);
+    if (isAdmitted) this.#all.take(from, 1, now);
     return isAdmitted;
   }
 }

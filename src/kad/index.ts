@@ -11,6 +11,7 @@ export {
   siteOf,
   subnetOf,
   type UdpEndpoint,
+  wideNetworkOf,
 } from './address.ts';
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
@@ -45,10 +46,11 @@ export {
   sameEndpoint,
 } from './node.ts';
 
-export { type Origin, originOf, sharerOf } from './origin.ts';
+export { type Origin, originOf } from './origin.ts';
 export { Places } from './places.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
+export { SharedRate } from './shared-rate.ts';
 export {
   type KnownAddresses,
   MAX_SILENT,

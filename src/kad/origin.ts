@@ -1,5 +1,13 @@
 import { classOfIp, isHostClass, isLocalClass } from '../base/ip-class.ts';
-import { addressBytes, endpointKey, normalIp, placeOf, subnetOf, type UdpEndpoint } from './address.ts';
+import {
+  addressBytes,
+  endpointKey,
+  normalIp,
+  placeOf,
+  subnetOf,
+  type UdpEndpoint,
+  wideNetworkOf,
+} from './address.ts';
 
 /** Where a packet came from, and with whom it shares limits. */
 export interface Origin {
@@ -10,10 +18,11 @@ export interface Origin {
   readonly place: string;
   /** A /24, of IPv6 a /48; `undefined` on this machine or in a LAN, where networks have no limits. */
   readonly network: string | undefined;
+  /** Who shares with others what is for all: a /24, of IPv6 a /32, as all in it may be one host's; in a LAN an address. */
+  readonly sharer: string;
+  /** The /48 of that /32, with those of which it shares what all of them have. */
+  readonly part: string | undefined;
 }
-
-/** Who shares what there is with others: a network, as all in it may be one host's; in a LAN an address. */
-export const sharerOf = ({ network, place }: Origin): string => network ?? place;
 
 /** `undefined` where no host can be: what seems to come from there is forged. */
 export function originOf({ ip, port }: UdpEndpoint): Origin | undefined {
@@ -22,6 +31,11 @@ export function originOf({ ip, port }: UdpEndpoint): Origin | undefined {
   if (port < 1 || address.length === 0) return undefined;
   const name = classOfIp(address);
   if (!isHostClass(name)) return undefined;
-  const network = isLocalClass(name) ? undefined : subnetOf(endpoint.ip);
-  return { endpoint, key: endpointKey(endpoint), place: placeOf(endpoint), network };
+  const [key, place] = [endpointKey(endpoint), placeOf(endpoint)];
+  if (isLocalClass(name)) return { endpoint, key, place, network: undefined, sharer: place, part: undefined };
+  const wide = wideNetworkOf(address);
+  // To read the address of IPv6 once more would take longer than all else.
+  const network = wide === undefined ? subnetOf(endpoint.ip) : place;
+  const part = wide === undefined ? undefined : network;
+  return { endpoint, key, place, network, sharer: wide ?? network, part };
 }

@@ -7,15 +7,15 @@ import { PeerlaneError } from '../base/errors.ts';
 import { FairPlaces } from '../base/fair-places.ts';
 import { MAX_TALK_RESPONSE, type TalkCall } from '../discv5/index.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { originOf, sharerOf } from '../kad/index.ts';
+import { originOf } from '../kad/index.ts';
 
 /** Protocols of a node. */
 const MAX_PROTOCOLS = 256;
 /** Bytes of a protocol's name. */
 const MAX_NAME_LENGTH = 256;
 /**
- * Requests whose answers are not there yet: what comes while there are so many has no answer, and is counted. Networks (IPv4: /24, IPv6: /48; in a LAN
- * addresses) share the places.
+ * Requests whose answers are not there yet: what comes while there are so many has no answer, and is counted. Networks (IPv4: /24,
+ * IPv6: /32, and in that each /48; in a LAN addresses) share the places.
  */
 export const MAX_TALKS = 64;
 /** Those of one node among them. */
@@ -86,15 +86,15 @@ export class TalkHandlers {
   take(call: TalkCall): boolean {
     const entry = this.#handlers.get(toBareHex(call.protocol));
     if (entry === undefined) return false;
-    const origin = originOf(call.endpoint);
-    const [node, network] = [toBareHex(call.id), origin === undefined ? call.endpoint.ip : sharerOf(origin)];
-    if (this.#open.of(node) >= MAX_TALKS_OF_ONE || !this.#places.take(network)) {
+    const node = toBareHex(call.id);
+    const { sharer, part } = originOf(call.endpoint) ?? { sharer: call.endpoint.ip, part: undefined };
+    if (this.#open.of(node) >= MAX_TALKS_OF_ONE || !this.#places.take(sharer, part)) {
       call.drop();
       return true;
     }
     this.#open.add(node);
     const isInTime = this.#placed(entry.name, () => {
-      this.#places.give(network);
+      this.#places.give(sharer, part);
       this.#open.remove(node);
     });
     void this.#answer(entry.name, entry.handler, call, isInTime);

@@ -33,4 +33,33 @@ describe('fair places', () => {
     for (const owner of ['0', '1', '2', '4', '5', '6', '7', 'another', 'another']) places.give(owner);
     expect([places.taken, taken(places, 'a')]).toEqual([0, 4]);
   });
+
+  const takenBy = (places: FairPlaces, owner: string, part: string): number => {
+    let count = 0;
+    while (count < 1_000 && places.take(owner, part)) count++;
+    return count;
+  };
+
+  it('are shared by the parts of one owner as it shares them with others', () => {
+    const places = new FairPlaces(64);
+    const greedy = ['a', 'b', 'c', 'd', 'e', 'f'].map((part) => `wide ${part}`);
+    expect(greedy.map((part) => takenBy(places, 'wide', part))).toEqual([16, 8, 4, 2, 1, 1]);
+    expect([places.taken, places.take('wide', 'newcomer'), places.take('another')]).toEqual([
+      32,
+      false,
+      true,
+    ]);
+    places.give('another');
+    places.give('wide', 'wide a');
+    expect(greedy.map((part) => takenBy(places, 'wide', part))).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(places.take('wide', 'newcomer')).toBe(true);
+  });
+
+  it('are left to others, however many parts one has', () => {
+    const places = new FairPlaces(64);
+    for (let part = 0; part < 1_000; part++) places.take('wide', `wide ${part}`);
+    expect([places.taken, taken(places, 'a')]).toEqual([32, 16]);
+    for (let part = 0; part < 1_000; part++) places.give('wide', `wide ${part}`);
+    expect([places.taken, takenBy(places, 'wide', 'wide 0')]).toEqual([16, 12]);
+  });
 });

@@ -51,6 +51,47 @@ describe('a fair rate', () => {
     expect(had.light).toBe(60);
   });
 
+  it('gives an owner of many parts what others have, and shares that among the parts', () => {
+    const rate = new FairRate(RATE, 1_000);
+    const asking = [
+      ...Array.from({ length: 10 }, (_, i) => ({ owner: 'wide', part: `wide ${i}`, perMs: 1 })),
+      { owner: 'wide', part: 'wide light', perMs: 0.01 },
+      { owner: 'narrow', part: undefined, perMs: 0.3 },
+    ];
+    const had = asking.map(() => 0);
+    for (let now = 0; now < 3_000; now++) {
+      for (const [i, { owner, part, perMs }] of asking.entries()) {
+        const wants = Math.floor(now * perMs) > Math.floor((now - 1) * perMs);
+        if (!wants || !rate.hasRoom(owner, 'all', now, part)) continue;
+        rate.take(owner, 'all', 1, now, part);
+        had[i] = (had[i] ?? 0) + 1;
+      }
+    }
+    const [light, narrow] = had.slice(-2);
+    expect([light, narrow]).toEqual([30, 900]);
+    const wide = had.slice(0, 10).reduce((sum, one) => sum + one, 0);
+    expect(wide).toBeGreaterThan(800);
+    expect(wide).toBeLessThan(1_100 + RATE.burst);
+  });
+
+  it('keeps one part from what its owner has for the others', () => {
+    const rate = new FairRate(RATE, 100);
+    let [greedy, shed] = [0, 0];
+    for (let now = 0; now < 3_000; now++) {
+      for (let i = 0; i < 5; i++) {
+        if (!rate.hasRoom('wide', 'all', now, 'wide greedy')) continue;
+        rate.take('wide', 'all', 1, now, 'wide greedy');
+        greedy++;
+      }
+      if (now % 10 > 0) continue;
+      if (rate.hasRoom('wide', 'all', now, 'wide honest')) rate.take('wide', 'all', 1, now, 'wide honest');
+      else shed++;
+    }
+    expect(shed).toBe(0);
+    expect(greedy).toBeGreaterThan(500);
+    expect(greedy).toBeLessThan(800);
+  });
+
   it('lets groups be, and owners who were forgotten begin anew', () => {
     const rate = new FairRate(RATE, 10);
     rate.take('a', 'one', 1_000, 0);

@@ -127,6 +127,34 @@ describe('sessions', () => {
     expect(sessions.get({ key: 'neighbour' })).toBeDefined();
   });
 
+  /** An address in a /48 of its own, all of one /32. */
+  const inWide = (i: number): string => `2a01:4f8:${i.toString(16)}::1`;
+
+  it('are given up by an IPv6 /32 that has most, however many of its /48 it comes with', () => {
+    const { env, node, stranger } = setUp({ limits: NO_LIMITS });
+    const friends = Array.from({ length: 30 }, (_, i) => stranger(apart(i)));
+    for (const friend of friends) node.meet(friend);
+    for (let i = 0; i < MAX_SESSIONS + 200; i++) {
+      node.meet(stranger(inWide(i)));
+      env.advance(10);
+    }
+    expect(node.engine.stats().sessions).toBe(MAX_SESSIONS);
+    expect(friends.filter((friend) => !node.answers(friend))).toEqual([]);
+  });
+
+  it('are given up in a /32 by the /48 that has most', () => {
+    const { env, node, stranger } = setUp({ limits: NO_LIMITS });
+    const neighbours = Array.from({ length: 200 }, (_, i) => stranger(inWide(i)));
+    for (const neighbour of neighbours) node.meet(neighbour);
+    // Of ten /48 as many as each may have, and of others, who have the least, the rest.
+    for (let i = 0; i < MAX_SESSIONS + 200; i++) {
+      node.meet(stranger(inWide(1_000 + (i % 10)), 1_024 + i));
+      env.advance(10);
+    }
+    expect(node.engine.stats().sessions).toBe(MAX_SESSIONS);
+    expect(neighbours.filter((neighbour) => !node.answers(neighbour))).toEqual([]);
+  });
+
   it('that others begin in one network are so many, and leave those of others alone', () => {
     const { env, node, stranger } = setUp({ limits: NO_LIMITS });
     const friend = stranger('7.7.7.7');

@@ -302,6 +302,30 @@ describe('a node that others have met', () => {
     expect(node.engine.sizes().requests).toBe(0);
   });
 
+  it('is asked for its record, whatever number of /48 an IPv6 /32 has, and another of that, if one /48 has many', () => {
+    const net = new Network();
+    const NOWHERE = { ip: undefined, udp: undefined };
+    const ping = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1), enrSeq: 9n });
+    const cases = [
+      { crowd: (i: number) => `2a01:4f8:${i.toString(16)}::1`, late: freshEndpoint().ip },
+      { crowd: (i: number) => `2a01:4f8:bad::${i.toString(16)}`, late: '2a01:4f8:600d::1' },
+    ];
+    for (const { crowd, late } of cases) {
+      const node = new SimNode(net);
+      const puppets = Array.from(
+        { length: 2 * MAX_STRANGERS_ASKED },
+        (_, i) => new Puppet(net, { ip: crowd(i), port: 30303 }, NOWHERE),
+      );
+      const latecomer = new Puppet(net, { ip: late, port: 30303 }, NOWHERE);
+      for (const puppet of [...puppets, latecomer]) puppet.meet(node);
+      latecomer.messages();
+      for (const puppet of [...puppets, latecomer])
+        net.send(puppet.sealed(node, ping), puppet.endpoint, node.endpoint);
+      net.env.advance(100);
+      expect(latecomer.messages().map(({ kind }) => kind)).toContain('findNode');
+    }
+  });
+
   it('and that has moved is taken in where its record says, once it does', () => {
     const { net, first, having } = network(4);
     const node = new SimNode(net, { seeds: [first.node] }).start();

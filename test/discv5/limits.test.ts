@@ -3,14 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { discv5Crypto } from '../../src/discv5/crypto.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits, encodeMessage } from '../../src/discv5/index.ts';
 import { KnownLimit } from '../../src/discv5/known-limit.ts';
-import { type Origin, originOf } from '../../src/kad/index.ts';
-import { Network } from '../support/packet-network.ts';
+import { type Origin, originOf, type UdpEndpoint } from '../../src/kad/index.ts';
+import { freshEndpoint, Network } from '../support/packet-network.ts';
 import { SimNode } from './network.ts';
 import { Puppet } from './puppet.ts';
 
 const PING = encodeMessage({ kind: 'ping', requestId: Uint8Array.of(1), enrSeq: 1n });
 const FIND_NODE = encodeMessage({ kind: 'findNode', requestId: Uint8Array.of(1), distances: [256, 255] });
 const SECOND = 1_000;
+/** What a record says that names no place. */
+const NOWHERE = { ip: undefined, udp: undefined };
 
 function originAt(ip: string, port = 30303): Origin {
   const origin = originOf({ ip, port });
@@ -86,6 +88,36 @@ describe('those who have sessions', () => {
         limit.spend(friend, 1, 0, now);
       }
     }
+  });
+});
+
+describe('those of one IPv6 /32', () => {
+  const WIDE = Array.from({ length: 100 }, (_, i) => originAt(`2a01:4f8:${i.toString(16)}::1`));
+
+  /** Of ten others, who send 200 a second each beside them, how many messages are shed in two seconds. */
+  function shed(crowd: readonly Origin[], others: (i: number) => string): number {
+    const limit = new KnownLimit(DEFAULT_DISCV5_LIMITS);
+    const honest = Array.from({ length: 10 }, (_, i) => originAt(others(i)));
+    let count = 0;
+    for (let now = 0; now < 2 * SECOND; now++) {
+      for (const one of crowd) if (limit.admits(one, now)) limit.spend(one, 1, 0, now);
+      if (now % 5 !== 0) continue;
+      for (const one of honest) {
+        if (limit.admits(one, now)) limit.spend(one, 1, 0, now);
+        else count++;
+      }
+    }
+    return count;
+  }
+
+  it('take nothing from others with sessions, however many /48 they are of', () => {
+    expect(shed(WIDE, (i) => `20.0.${i}.1`)).toBe(0);
+  });
+
+  it('have at most half of what is for all', () => {
+    const all = sum(admitted({}, WIDE));
+    expect(all).toBeGreaterThan(0.4 * DEFAULT_DISCV5_LIMITS.allKnown.perSecond);
+    expect(all).toBeLessThanOrEqual(0.5 * DEFAULT_DISCV5_LIMITS.allKnown.perSecond);
   });
 });
 
@@ -177,8 +209,13 @@ describe('checks of handshakes', () => {
   }
 
   /** Handshakes with wrong signatures of some strangers, each in a network of its own, for three seconds. */
-  function flood({ network, node }: ReturnType<typeof slowNode>, strangers: number, perSecond: number): void {
-    const all = Array.from({ length: strangers }, () => new Puppet(network));
+  function flood(
+    { network, node }: ReturnType<typeof slowNode>,
+    strangers: number,
+    perSecond: number,
+    placeOf: (i: number) => UdpEndpoint = freshEndpoint,
+  ): void {
+    const all = Array.from({ length: strangers }, (_, i) => new Puppet(network, placeOf(i), NOWHERE));
     const signer = new Puppet(network).secretKey;
     for (let i = 0; i < 3 * perSecond; i++) {
       const one = all[i % strangers];
@@ -213,6 +250,24 @@ describe('checks of handshakes', () => {
     const slow = slowNode(7);
     flood(slow, 4, 200);
     const newcomer = new SimNode(slow.network);
+    const ping = newcomer.ping(slow.node.node);
+    slow.network.env.advance(10);
+    expect(ping.result).toBeDefined();
+  });
+
+  it('leave others theirs, whatever number of /48 an IPv6 /32 has', () => {
+    const slow = slowNode(4);
+    flood(slow, 8, 500, (i) => ({ ip: `2a01:4f8:${i.toString(16)}::1`, port: 30303 }));
+    const newcomers = Array.from({ length: 8 }, () => new SimNode(slow.network));
+    const pings = newcomers.map((newcomer) => newcomer.ping(slow.node.node));
+    slow.network.env.advance(10);
+    expect(pings.filter(({ result }) => result === undefined)).toEqual([]);
+  });
+
+  it('leave another /48 of a /32 its own', () => {
+    const slow = slowNode(4);
+    flood(slow, 4, 500, (i) => ({ ip: `2a01:4f8:bad::${i}`, port: 30303 }));
+    const newcomer = new SimNode(slow.network, { endpoint: { ip: '2a01:4f8:600d::1', port: 30303 } });
     const ping = newcomer.ping(slow.node.node);
     slow.network.env.advance(10);
     expect(ping.result).toBeDefined();

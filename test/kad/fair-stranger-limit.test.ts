@@ -31,6 +31,20 @@ describe('what is for strangers', () => {
     expect(answered).toBe(SECONDS);
   });
 
+  it('of many are answered who ask little less than they may, whatever number of /48 an IPv6 /32 has', () => {
+    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
+    const attackers = Array.from({ length: 200 }, (_, i) => from(`2a01:4f8:${i.toString(16)}::1`));
+    const honest = Array.from({ length: 15 }, (_, i) => from(`101.${i}.30.40`));
+    const everyMs = Math.ceil((1.1 * 1000) / TOPIC_REQUEST_RATES.ip.perSecond);
+    let refused = 0;
+    for (let now = 0; now < SECONDS * 1000; now += 5) {
+      for (let i = 0; i < 20; i++)
+        limit.admits(attackers[(now * 4 + i) % attackers.length] ?? from('2a01:4f8::1'), now);
+      if (now % everyMs === 0) refused += honest.filter((one) => !limit.admits(one, now)).length;
+    }
+    expect(refused).toBe(0);
+  });
+
   it('of one address, and of one network, are bounded', () => {
     const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
     const { ip, subnet } = TOPIC_REQUEST_RATES;

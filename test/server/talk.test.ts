@@ -63,6 +63,22 @@ describe('a handler that hangs', () => {
     expect(answers).toEqual([Uint8Array.of(1)]);
   });
 
+  it('leaves places to others, whatever number of /48 an IPv6 /32 has, and to the others of that', async () => {
+    const { env, handlers, answers, ask } = talks();
+    handlers.serve('hang', () => new Promise(() => undefined));
+    for (let i = 0; i < 1_000; i++) ask('hang', i % 250, `2a01:4f8:${i.toString(16)}::1`);
+    expect(handlers.open).toBe(MAX_TALKS / 2);
+    for (let id = 1; id <= MAX_TALKS / 4; id++) ask('echo', id, `66.7.${id}.6`);
+    await settled();
+    expect(answers).toHaveLength(MAX_TALKS / 4);
+    env.advance(TALK_TIMEOUT_MS);
+    for (let i = 0; i < 1_000; i++) ask('hang', i % 250, '2a01:4f8:bad::1');
+    expect(handlers.open).toBe(MAX_TALKS / 4);
+    for (let id = 1; id <= MAX_TALKS / 8; id++) ask('echo', id, `2a01:4f8:${id}::1`);
+    await settled();
+    expect(answers).toHaveLength(MAX_TALKS / 4 + MAX_TALKS / 8);
+  });
+
   it('is not heard when it answers, or fails, too late', async () => {
     const { env, failures, handlers, answers, ask } = talks();
     const ends: (() => void)[] = [];
