@@ -6,6 +6,7 @@ import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, type NodeRecord, signRecord } from '../../src/enr/index.ts';
 import { type KadNode, kadNode, nodeOfRecord } from '../../src/kad/index.ts';
+import { MAX_CALLS, MAX_LEFT_CALLS } from '../../src/server/discovery-calls.ts';
 import type { Discv4ServiceEvent, Discv4ServiceOptions } from '../../src/server/discv4-options.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import { EventQueue } from '../interop/event-queue.ts';
@@ -230,20 +231,20 @@ describe('a discovery service', () => {
     expect(await rejectionOf(unstarted.start())).toBe('closed');
   });
 
-  it('a request whose caller has left keeps its place until it is over', async () => {
+  it('requests whose callers have left go on until they are over, and leave room for others', async () => {
     const env = new ManualEnv();
     await using silent = await started();
     await using service = await started({ env });
     const dead = formatEnode({ publicKey: silent.publicKey, host: HOST, tcpPort: 0, udpPort: 9 });
     for (let round = 0; round < 6; round++) {
-      const aborts = Array.from({ length: 64 }, () => new AbortController());
+      const aborts = Array.from({ length: MAX_CALLS }, () => new AbortController());
       const calls = aborts.map(({ signal }) => rejectionOf(service.ping(dead, { signal })));
       // All have got as far as they can.
       await new Promise((resolve) => setImmediate(resolve));
       for (const abort of aborts) abort.abort();
       expect(new Set(await Promise.all(calls))).toEqual(new Set(['aborted']));
     }
-    expect(service.stats().requests).toBe(64);
+    expect(service.stats().requests).toBe(MAX_CALLS + MAX_LEFT_CALLS);
     const abort = new AbortController();
     const late = rejectionOf(service.ping(dead, { signal: abort.signal }));
     for (let end = false; !end; ) {
