@@ -189,7 +189,10 @@ export class Requests {
     call.timeout?.cancel();
     call.sentAt = agenda.now;
     if (repeatMs >= ms) {
-      call.timeout = agenda.in(ms, () => this.#late(line, call));
+      call.timeout = agenda.in(ms, () => {
+        this.#count(call);
+        this.#late(line, call);
+      });
       return;
     }
     call.timeout = agenda.in(repeatMs, () => {

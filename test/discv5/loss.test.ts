@@ -179,7 +179,7 @@ describe('a question in a session', () => {
 
   it('is sent once where answers take longer to come than others wait before they send again', () => {
     for (const delayMs of [130, 160, 200, 240]) {
-      const { network, meet, begin, toB } = pair();
+      const { network, a, meet, begin, toB } = pair();
       network.delayMs = delayMs;
       begin('ping');
       network.env.advance(2_000);
@@ -191,6 +191,12 @@ describe('a question in a session', () => {
       });
       expect(asked.map(({ result }) => result !== undefined)).toEqual([true, true]);
       expect(toB()).toHaveLength(asked.length);
+      expect(a.engine.sizes().silent).toBe(0);
+      network.loses = () => true;
+      begin('ping');
+      network.env.advance(500);
+      expect(a.engine.sizes().silent).toBe(1);
+      network.loses = () => false;
       // And again when the way is short.
       network.delayMs = 10;
       meet();
