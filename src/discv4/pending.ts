@@ -38,7 +38,12 @@ export interface PingResult {
  * come before it had no answer, or was not sent, as nobody has answered the last ones to that address; or it had no turn
  * behind others to the node. Or the node's answer is none, and the error says why.
  */
-export type RequestFailure = 'unanswered-ping' | 'withheld-ping' | 'no-turn' | PeerlaneError;
+export type RequestFailure =
+  | 'unanswered-ping'
+  | 'withheld-ping'
+  | 'withheld-address'
+  | 'no-turn'
+  | PeerlaneError;
 
 /** `undefined`: no answer in time, or what `failure` says. */
 export type Done<T> = (result: T | undefined, failure?: RequestFailure) => void;

@@ -87,8 +87,12 @@ export class Pings {
     const { agenda, proofs } = this.#context;
     const { endpoint, endpointKey } = remote;
     const mayPing = proofs.knows(endpointKey, agenda.now) || !this.#silence.isKept(endpoint, agenda.now);
-    if (mayPing) this.ping(remote, attempts, done);
-    else agenda.in(0, () => done(undefined, 'withheld-ping'));
+    if (mayPing) {
+      this.ping(remote, attempts, done);
+      return;
+    }
+    const failure = this.#silence.isSilent(endpoint, agenda.now) ? 'withheld-ping' : 'withheld-address';
+    agenda.in(0, () => done(undefined, failure));
   }
 
   /** Whether there is room for a Ping to a stranger who has sent one, and none is on its way. */

@@ -23,10 +23,10 @@ const RTT_SHARE = 1.5;
 const MAX_HANDSHAKES = 2;
 
 /**
- * Nothing was sent to where nobody answers, or the error says what is wrong with the node or its answer; `undefined`: no answer in
+ * Nothing was sent to where nobody answers, or to whose address nobody does, or the error says what is wrong with the node or its answer; `undefined`: no answer in
  * time.
  */
-export type RequestFailure = 'withheld-request' | PeerlaneError;
+export type RequestFailure = 'withheld-request' | 'withheld-address' | PeerlaneError;
 
 /** What became of a message: `done` with the last one, `refused` for one that is no answer. */
 export type Taken = 'done' | 'more' | 'refused';
@@ -112,8 +112,12 @@ export class Requests {
     const remote = remoteOf(node);
     const mayAsk =
       wire.sessions.get(remote) !== undefined || !this.#silence.isKept(remote.endpoint, agenda.now);
-    if (mayAsk) this.ask(node, question);
-    else agenda.in(0, () => question.ended('withheld-request'));
+    if (mayAsk) {
+      this.ask(node, question);
+      return;
+    }
+    const isSilent = this.#silence.isSilent(remote.endpoint, agenda.now);
+    agenda.in(0, () => question.ended(isSilent ? 'withheld-request' : 'withheld-address'));
   }
 
   /** @throws PeerlaneError `invalid-argument` for what does not fit into a packet */

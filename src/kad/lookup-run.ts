@@ -14,8 +14,8 @@ const START_NODES = 4 * BUCKET_SIZE;
 /** The nodes of an answer; `undefined` for none. Of failures only those of `UNASKED` count here: the node has not been asked. */
 export type FindNodeDone = (nodes: readonly KadNode[] | undefined, failure?: string | Error) => void;
 
-/** There was no turn, or nothing goes to the address for now, which others may have brought about. */
-const UNASKED: readonly unknown[] = ['no-turn', 'withheld-ping', 'withheld-request'];
+/** There was no turn, or nothing goes to the address for now, though the node itself may answer. */
+const UNASKED: readonly unknown[] = ['no-turn', 'withheld-address'];
 const isUnasked = (failure: string | Error | undefined): boolean => UNASKED.includes(failure);
 
 /** The part of a protocol that a lookup asks nodes by. */

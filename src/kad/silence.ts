@@ -35,9 +35,14 @@ export class Silence {
     return this.#silent.size;
   }
 
+  /** Whether the endpoint itself has left as many packets unanswered as it gets. */
+  isSilent(endpoint: UdpEndpoint, now: number): boolean {
+    return this.#packets(endpointKey(endpoint), now) >= MAX_UNANSWERED;
+  }
+
   /** Whether a packet to a node that others have named would be one too many. */
   isKept(endpoint: UdpEndpoint, now: number): boolean {
-    if (this.#packets(endpointKey(endpoint), now) >= MAX_UNANSWERED) return true;
+    if (this.isSilent(endpoint, now)) return true;
     const { key, isKnown } = this.#address(endpoint, now);
     const isFull = this.#packets(key, now) >= MAX_UNANSWERED_OF_ADDRESS;
     return isFull && !(isKnown && isLocal(addressBytes(endpoint.ip)));

@@ -23,6 +23,7 @@ export type CallFailure =
   | 'unanswered-ping'
   | 'withheld-ping'
   | 'withheld-request'
+  | 'withheld-address'
   | 'no-turn'
   | PeerlaneError;
 
@@ -180,6 +181,12 @@ export class DiscoveryCalls {
 /** @param failure `undefined`: no answer in time */
 function failureError(name: string, failure: CallFailure | undefined): PeerlaneError {
   if (isPeerlaneError(failure)) return failure;
+  if (failure === 'withheld-address') {
+    return new PeerlaneError(
+      'request-withheld',
+      `the ${name} is not sent, since nobody has answered the last ones to other ports of that address`,
+    );
+  }
   const isFirst = name === PING || failure === 'withheld-request';
   const ping = isFirst ? `the ${name}` : `the Ping that comes before ${name}`;
   if (failure === 'withheld-ping' || failure === 'withheld-request') {

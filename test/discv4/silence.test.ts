@@ -40,6 +40,8 @@ describe('an address where nobody answers', () => {
     const gone = Array.from({ length: 20 }, () => at(1_024));
     expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
     expect(pinged(silence, ports)).toBe(MAX_UNANSWERED_OF_ADDRESS - MAX_UNANSWERED);
+    // All are kept, and one is by its own doing.
+    expect([at(1_024), at(1_025)].map((endpoint) => silence.isSilent(endpoint, 0))).toEqual([true, false]);
     expect(pinged(silence, [...gone, ...ports], SILENCE_MS - 1)).toBe(0);
     expect(pinged(silence, ports, SILENCE_MS)).toBe(MAX_UNANSWERED_OF_ADDRESS);
     expect(pinged(silence, [at(1, '9.9.9.9')])).toBe(1);

@@ -122,7 +122,7 @@ describe('an address that others name', () => {
       node.findNode(named(), [256]),
     ];
     network.env.advance(2_000);
-    const withheld = { isDone: true, result: undefined, failure: 'withheld-request' };
+    const withheld = { isDone: true, result: undefined, failure: 'withheld-address' };
     expect(asked).toEqual([withheld, withheld, withheld]);
     expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
   });

@@ -39,7 +39,7 @@ it('a node that has not answered is at fault, one that was not asked for want of
   expect(told([node])).toEqual({ tracked: [true], found: 1 });
   expect(told(undefined, 'unanswered-ping')).toEqual({ tracked: [false, false], found: 0 });
   expect(told([])).toEqual({ tracked: [false], found: 1 });
-  for (const failure of ['no-turn', 'withheld-ping', 'withheld-request'] as const)
+  for (const failure of ['no-turn', 'withheld-address'] as const)
     expect(told(failure, failure)).toEqual({ tracked: [], found: 0 });
   expect(told('no-turn', [node])).toEqual({ tracked: [true], found: 1 });
 });
