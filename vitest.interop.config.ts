@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/interop/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 300_000,
-    // Each file starts nodes of its own, and most of them wait for half of their time and more: two cores carry four.
-    maxWorkers: 4,
+    // Each file starts nodes of its own, and most of them wait for half of their time and more: two cores carry three.
+    maxWorkers: 3,
   },
 });
