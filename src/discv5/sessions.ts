@@ -2,7 +2,7 @@
 import { Counts } from '../base/counts.ts';
 import { LatestMap } from '../base/recent.ts';
 import type { NodeRecord } from '../enr/index.ts';
-import { addressBytes, newestRecord, wideNetworkOf } from '../kad/index.ts';
+import { newestRecord, type Origin } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
 import type { Remote } from './remote.ts';
 
@@ -168,10 +168,10 @@ export class Sessions {
     return this.#addresses.of(ip) > 0;
   }
 
-  /** @param network with whom it shares a limit, as in `Origin` */
+  /** @param shared with whom it shares limits; `undefined` where no host can be */
   establish(
     { key, endpoint: { ip } }: Pick<Remote, 'key' | 'endpoint'>,
-    network: string | undefined,
+    shared: Pick<Origin, 'network' | 'sharer'> | undefined,
     keys: DirectedKeys,
     record: NodeRecord | undefined,
     initiator: Initiator,
@@ -181,6 +181,7 @@ export class Sessions {
       known.renew(keys, record, initiator);
       return known;
     }
+    const { network, sharer } = shared ?? { network: undefined, sharer: ip };
     if (network !== undefined && this.#tallies.of(network) >= MAX_SESSIONS_OF_NETWORK) {
       this.#dropKey(this.#kept.oldest((kept) => kept.network === network));
     } else if (this.#kept.size >= MAX_SESSIONS) {
@@ -188,9 +189,9 @@ export class Sessions {
       this.#dropKey(this.#kept.oldestOfRank(rankOf));
     }
     const session = new Session(keys, record, initiator);
-    const wide = network === undefined ? undefined : wideNetworkOf(addressBytes(ip));
     const ofPart = this.#tallies.add(network ?? ip);
-    const ofSharer = wide === undefined ? ofPart : this.#tallies.add(wide);
+    const isWhole = network === undefined || sharer === network;
+    const ofSharer = isWhole ? ofPart : this.#tallies.add(sharer);
     this.#kept.set(key, { session, ip, network, ofSharer, ofPart });
     this.#addresses.add(ip);
     return session;

@@ -153,7 +153,7 @@ export class Wire {
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
-    this.sessions.establish(remote, origin.network, keys, record, 'them');
+    this.sessions.establish(remote, origin, keys, record, 'them');
     const begunAt = this.#context.clock();
     return { kind: 'message', remote, origin, plaintext, record, isNew: true, begunAt };
   }
@@ -198,8 +198,8 @@ export class Wire {
     const { identity, crypto, randomBytes, localRecord } = this.#context;
     const record = localRecord();
     const begun = crypto.begin(identity, challenge, node, record, randomBytes);
-    const network = originOf(remote.endpoint)?.network;
-    const session = this.sessions.establish(remote, network, begun.keys, node.record, 'us');
+    const shared = originOf(remote.endpoint);
+    const session = this.sessions.establish(remote, shared, begun.keys, node.record, 'us');
     session.shown = this.#places.of(record);
     const write = session.nextWrite(randomBytes);
     if (write === undefined) return;

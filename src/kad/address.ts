@@ -1,5 +1,5 @@
 /** Addresses as packets carry them, and which of them are believed when somebody else names them. */
-import { EMPTY } from '../base/bytes.ts';
+import { EMPTY, toBareHex } from '../base/bytes.ts';
 import { formatIp, parseIp } from '../base/ip.ts';
 import { classOfIp, isHostClass, isLanClass } from '../base/ip-class.ts';
 
@@ -62,7 +62,7 @@ export function subnetOf(ip: string): string {
 
 /** Of IPv6 the /32 that one provider has, who gives a customer any number of /48; `undefined` for IPv4. @param address its bytes */
 export function wideNetworkOf(address: Uint8Array): string | undefined {
-  return address.length === 16 ? String(address.subarray(0, 4)) : undefined;
+  return address.length === 16 ? toBareHex(address.subarray(0, 4)) : undefined;
 }
 
 /**

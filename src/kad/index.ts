@@ -11,7 +11,6 @@ export {
   siteOf,
   subnetOf,
   type UdpEndpoint,
-  wideNetworkOf,
 } from './address.ts';
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';

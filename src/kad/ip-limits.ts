@@ -6,6 +6,7 @@ import { toBareHex } from '../base/bytes.ts';
 import { Counts } from '../base/counts.ts';
 import { parseIpv4, parseIpv6 } from '../base/ip.ts';
 import { isLocal } from '../base/ip-class.ts';
+import { wideNetworkOf } from './address.ts';
 
 /** Nodes of one /24 (IPv6: /48) in a bucket, replacements included. */
 export const BUCKET_NETWORK_LIMIT = 2;
@@ -23,14 +24,14 @@ export interface Networks {
  * @param ip canonical text, as in `KadNode`
  */
 export function networksOf(ip: string): Networks | undefined {
-  const ipv4 = parseIpv4(ip);
-  const address = ipv4 ?? parseIpv6(ip);
+  const address = parseIpv4(ip) ?? parseIpv6(ip);
   if (address === undefined || isLocal(address)) return undefined;
-  if (ipv4 !== undefined) {
+  const wide = wideNetworkOf(address);
+  if (wide === undefined) {
     const network = ip.slice(0, ip.lastIndexOf('.'));
     return { ofBucket: network, ofTable: network };
   }
-  return { ofBucket: toBareHex(address.subarray(0, 6)), ofTable: toBareHex(address.subarray(0, 4)) };
+  return { ofBucket: toBareHex(address.subarray(0, 6)), ofTable: wide };
 }
 
 /**

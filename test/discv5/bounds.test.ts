@@ -101,8 +101,16 @@ describe('sessions', () => {
   it('are so many in all, and those that were used last', () => {
     const sessions = new Sessions();
     const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
-    const begin = (key: string, i: number) =>
-      sessions.establish({ key, endpoint: { ip: apart(i), port: 1 } }, apart(i), keys, undefined, 'them');
+    const begin = (key: string, i: number) => {
+      const shared = { network: apart(i), sharer: apart(i) };
+      return sessions.establish(
+        { key, endpoint: { ip: apart(i), port: 1 } },
+        shared,
+        keys,
+        undefined,
+        'them',
+      );
+    };
     begin('friend', 0);
     begin('forgotten', 1);
     for (let i = 0; i < MAX_SESSIONS + 200; i++) {
@@ -117,8 +125,16 @@ describe('sessions', () => {
   it('are given up by whoever has most, however many networks come with many', () => {
     const sessions = new Sessions();
     const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
-    const begin = (key: string, i: number, network?: string) =>
-      sessions.establish({ key, endpoint: { ip: apart(i), port: 1 } }, network, keys, undefined, 'them');
+    const begin = (key: string, i: number, network?: string) => {
+      const shared = network === undefined ? undefined : { network, sharer: network };
+      return sessions.establish(
+        { key, endpoint: { ip: apart(i), port: 1 } },
+        shared,
+        keys,
+        undefined,
+        'them',
+      );
+    };
     for (let i = 0; i < 30; i++) begin(`friend ${i}`, i, `friend ${i}`);
     begin('neighbour', 31);
     for (let i = 0; i < 3 * MAX_SESSIONS; i++) begin(`${i}`, 32, `crowd ${i % 16}`);
