@@ -23,8 +23,8 @@ const RTT_SHARE = 1.5;
 const MAX_HANDSHAKES = 2;
 
 /**
- * Nothing was sent to where nobody answers, or to whose address nobody does, or the error says what is wrong with the node or its answer; `undefined`: no answer in
- * time.
+ * Nothing was sent to where nobody answers, or to whose address nobody does, or the error says what is wrong with the node or its
+ * answer; `undefined`: no answer in time.
  */
 export type RequestFailure = 'withheld-request' | 'withheld-address' | PeerlaneError;
 
@@ -329,13 +329,13 @@ export class Requests {
 
   #late(line: Line, call: Call): void {
     if (!call.isAnswered) this.#context.silent(call.node);
-    if (line.shaking !== call) this.#finish(line, call);
-    else if (!line.isShaken) this.#fail(line, call);
-    else {
-      // Of what was sent behind it some may still be answered. Where the other side has not taken up the keys it asks for others.
-      line.shaking = undefined;
-      this.#finish(line, call);
+    if (line.shaking === call && !line.isShaken) {
+      this.#fail(line, call);
+      return;
     }
+    // Of what was sent behind it some may still be answered. Where the other side has not taken up the keys it asks for others.
+    if (line.shaking === call) line.shaking = undefined;
+    this.#finish(line, call);
   }
 
   /** There is no session with the remote, and nobody who asks for one. */

@@ -11,7 +11,7 @@ const MAX_ELSEWHERE = 1024;
 /** The result, or why there is none; `undefined` twice: no answer in time. */
 type PlaceDone<T, F> = (result: T | undefined, failure?: F) => void;
 
-export interface PlacesContext {
+interface PlacesContext {
   readonly table: Pick<Table, 'get' | 'isLive'>;
   readonly otherPlace: OtherPlace;
   readonly room: { readonly isFull: boolean };
@@ -61,11 +61,7 @@ export class Places {
     const { table, otherPlace } = this.#context;
     const entry = table.get(node.id);
     const isMoved = entry !== undefined && !sameEndpoint(entry, node) && table.isLive(node.id);
-    const known = isMoved
-      ? endpointOf(entry)
-      : this.#elsewhere.size > 0
-        ? this.#elsewhere.get(toBareHex(node.id))
-        : undefined;
+    const known = isMoved ? endpointOf(entry) : this.#elsewhere.get(toBareHex(node.id));
     if (known === undefined || known === endpointOf(node)) return undefined;
     const other = otherPlace(node);
     return other !== undefined && endpointOf(other) === known ? other : undefined;
