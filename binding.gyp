@@ -24,7 +24,7 @@
   'targets': [
     {
       'target_name': 'peerlane',
-      'dependencies': ['algorithms', 'aes', 'ghash_clmul', 'secp256k1'],
+      'dependencies': ['algorithms', 'aes', 'ghash_clmul', 'sha256_hardware', 'secp256k1'],
       'sources': ['native/addon.cc', 'native/aes_exports.cc', 'native/curve.cc', 'native/envelope_exports.cc', 'native/frame_exports.cc', 'native/hash_exports.cc'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")', '<(secp256k1_dir)', '<(secp256k1_dir)/include'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'SECP256K1_STATIC'],
@@ -51,6 +51,7 @@
         'native/lanes_encode.c',
         'native/mac_lanes.c',
         'native/sha256.c',
+        'native/sha256_portable.c',
         'native/snappy.c',
       ],
     },
@@ -75,6 +76,18 @@
         ['target_arch=="x64"', {
           'cflags': ['-mpclmul', '-msse4.1'],
           'xcode_settings': { 'OTHER_CFLAGS': ['-mpclmul', '-msse4.1'] },
+        }],
+        ['target_arch=="arm64" and OS!="mac"', { 'cflags': ['-march=armv8-a+crypto'] }],
+      ],
+    },
+    {
+      'target_name': 'sha256_hardware',
+      'type': 'static_library',
+      'sources': ['native/sha256_hardware.c'],
+      'conditions': [
+        ['target_arch=="x64"', {
+          'cflags': ['-msha', '-msse4.1'],
+          'xcode_settings': { 'OTHER_CFLAGS': ['-msha', '-msse4.1'] },
         }],
         ['target_arch=="arm64" and OS!="mac"', { 'cflags': ['-march=armv8-a+crypto'] }],
       ],

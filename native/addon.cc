@@ -19,6 +19,7 @@
 #include "gcm.h"
 #include "hash_exports.h"
 #include "keccak.h"
+#include "sha256.h"
 #include "snappy.h"
 
 namespace {
@@ -216,8 +217,10 @@ Choice choose() {
   // Only the tier of the widest registers: those below are for CPUs without them.
   const bool vaes = std::string(tier) == "avx512" && (cpu_features() & CPU_VAES512) != 0;
   aes_select(vaes);
-  // The lowest tier is one without it, too.
-  gcm_select((cpu_features() & CPU_CLMUL) != 0 && std::string(tier) != "scalar");
+  // The lowest tier is one without these, too.
+  const bool scalar = std::string(tier) == "scalar";
+  gcm_select((cpu_features() & CPU_CLMUL) != 0 && !scalar);
+  sha256_select((cpu_features() & CPU_SHA256) != 0 && !scalar);
   return {"Keccak " + std::string(tier) + (vaes ? ", VAES, " : ", AES instructions, ") + curve_library, ""};
 }
 

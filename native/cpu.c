@@ -32,6 +32,7 @@ unsigned cpu_features(void) {
   if (leaves < 7) return features;
   cpuid(7, 0, r);
   const uint32_t extended = r[1];
+  if (sse41 && (extended >> 29 & 1)) features |= CPU_SHA256;
   if ((extended >> 3 & 1) && (extended >> 8 & 1)) features |= CPU_BMI2;
   /* OSXSAVE first: without it xgetbv faults. XCR0: the system saves xmm and ymm, then mask and zmm registers too. */
   const uint64_t saved = basic >> 27 & 1 ? xcr0() : 0;
@@ -47,17 +48,19 @@ unsigned cpu_features(void) {
 
 #if defined(__linux__)
 #include <sys/auxv.h>
-/* HWCAP_AES and HWCAP_PMULL of the arm64 kernel interface (Documentation/arch/arm64/elf_hwcaps.rst). */
+/* HWCAP_AES, HWCAP_PMULL and HWCAP_SHA2 of the arm64 kernel interface (Documentation/arch/arm64/elf_hwcaps.rst). */
 unsigned cpu_features(void) {
   const unsigned long has = getauxval(AT_HWCAP);
-  return (has & (1u << 3) ? CPU_AES : 0) | (has & (1u << 4) ? CPU_CLMUL : 0);
+  return (has & (1u << 3) ? CPU_AES : 0) | (has & (1u << 4) ? CPU_CLMUL : 0) |
+         (has & (1u << 6) ? CPU_SHA256 : 0);
 }
 #elif defined(__APPLE__)
-unsigned cpu_features(void) { return CPU_AES | CPU_CLMUL; }
+unsigned cpu_features(void) { return CPU_AES | CPU_CLMUL | CPU_SHA256; }
 #elif defined(_WIN32)
 #include <windows.h>
 unsigned cpu_features(void) {
-  return IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE) ? CPU_AES | CPU_CLMUL : 0;
+  const BOOL has = IsProcessorFeaturePresent(PF_ARM_V8_CRYPTO_INSTRUCTIONS_AVAILABLE);
+  return has ? CPU_AES | CPU_CLMUL | CPU_SHA256 : 0;
 }
 #else
 unsigned cpu_features(void) { return 0; }

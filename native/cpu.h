@@ -22,6 +22,7 @@ enum {
   CPU_VAES512 = 16,
   /* Multiplication without carries. */
   CPU_CLMUL = 32,
+  CPU_SHA256 = 64,
 };
 
 /* The features that this machine has, or'ed. */

@@ -10,6 +10,8 @@
 
 #include <new>
 
+#include "sha256.h"
+
 namespace {
 
 // Made on first use, since it computes its tables; never changed after, so that threads may share it. It lies in memory
@@ -22,7 +24,13 @@ const secp256k1_context *context() {
     const unsigned int flags = SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY;
     const size_t size = secp256k1_context_preallocated_size(flags);
     // The crate's sources do not allocate.
-    return secp256k1_context_preallocated_create(size <= sizeof memory ? memory : ::operator new(size), flags);
+    secp256k1_context *const made =
+        secp256k1_context_preallocated_create(size <= sizeof memory ? memory : ::operator new(size), flags);
+#ifdef PEERLANE_SECP256K1_CRATE
+    // A nonce takes some twenty blocks of it.
+    secp256k1_context_set_sha256_compression(made, sha256_selected());
+#endif
+    return made;
   }();
   return shared;
 }

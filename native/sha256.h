@@ -8,6 +8,19 @@
 extern "C" {
 #endif
 
+/* Takes so many blocks of 64 bytes into a state. */
+typedef void sha256_compression(uint32_t words[8], const uint8_t *blocks, size_t count);
+
+/* With the instructions that CPUs have for it, and without. */
+sha256_compression sha256_compress_hardware, sha256_compress_portable;
+
+extern const uint32_t sha256_constants[64];
+
+/* Whether the CPU has them; chosen once, before anything else here is called. */
+void sha256_select(int hardware);
+/* What has been chosen. */
+sha256_compression *sha256_selected(void);
+
 typedef struct {
   uint32_t words[8];
   uint8_t block[64];
