@@ -104,16 +104,6 @@ export class LatestMap<V> {
     return undefined;
   }
 
-  /** The key of the oldest one among those of the highest rank. */
-  oldestOfRank(rankOf: (value: V) => number): string | undefined {
-    let [found, highest] = [this.#oldest, Number.NEGATIVE_INFINITY];
-    for (let place = this.#oldest; place !== undefined; place = place.newer) {
-      const rank = rankOf(place.value);
-      if (rank > highest) [found, highest] = [place, rank];
-    }
-    return found?.key;
-  }
-
   #takeOut(place: Place<V>): void {
     const { older, newer } = place;
     if (older === undefined) this.#oldest = newer;

@@ -1,6 +1,7 @@
 /** Session keys, and whose they are (discv5-theory.md, "Session Cache"). */
 import { Counts } from '../base/counts.ts';
 import { LatestMap } from '../base/recent.ts';
+import { Tallies, type Tally } from '../base/tallies.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import { newestRecord, type Origin } from '../kad/index.ts';
 import { NONCE_LENGTH, openMessage, type SealedMessage } from './packet.ts';
@@ -102,33 +103,6 @@ export class Session {
   }
 }
 
-/** How many sessions somebody has. */
-interface Tally {
-  readonly key: string;
-  count: number;
-}
-
-/** As `Counts`, for what is asked of all sessions at once. */
-class Tallies {
-  readonly #tallies = new Map<string, Tally>();
-
-  of(key: string): number {
-    return this.#tallies.get(key)?.count ?? 0;
-  }
-
-  /** Counts one more. */
-  add(key: string): Tally {
-    const tally = this.#tallies.get(key) ?? { key, count: 0 };
-    if (tally.count++ === 0) this.#tallies.set(key, tally);
-    return tally;
-  }
-
-  /** Counts one less. */
-  remove(tally: Tally): void {
-    if (--tally.count === 0) this.#tallies.delete(tally.key);
-  }
-}
-
 interface Kept {
   readonly session: Session;
   readonly ip: string;
@@ -139,13 +113,10 @@ interface Kept {
   readonly ofPart: Tally;
 }
 
-/** Who has most gives one up, and of its parts the one that has most. */
-const rankOf = ({ ofSharer, ofPart }: Kept): number => ofSharer.count * (MAX_SESSIONS + 1) + ofPart.count;
-
 /** Sessions by node and endpoint. */
 export class Sessions {
   readonly #kept = new LatestMap<Kept>(MAX_SESSIONS);
-  readonly #tallies = new Tallies();
+  readonly #sharers = new Tallies();
   /** How many there are of each address. */
   readonly #addresses = new Counts<string>();
 
@@ -182,16 +153,19 @@ export class Sessions {
       return known;
     }
     const { network, sharer } = shared ?? { network: undefined, sharer: ip };
-    if (network !== undefined && this.#tallies.of(network) >= MAX_SESSIONS_OF_NETWORK) {
+    if (network !== undefined && this.#ofNetwork(network, sharer) >= MAX_SESSIONS_OF_NETWORK) {
       this.#dropKey(this.#kept.oldest((kept) => kept.network === network));
     } else if (this.#kept.size >= MAX_SESSIONS) {
       // Of networks that come with hundreds each, however many, none takes that of one who has but one.
-      this.#dropKey(this.#kept.oldestOfRank(rankOf));
+      this.#dropKey(this.#kept.oldest((kept) => this.#hasMost(kept)));
     }
     const session = new Session(keys, record, initiator);
-    const ofPart = this.#tallies.add(network ?? ip);
-    const isWhole = network === undefined || sharer === network;
-    const ofSharer = isWhole ? ofPart : this.#tallies.add(sharer);
+    const ofSharer = this.#sharers.add(sharer);
+    let ofPart = ofSharer;
+    if (network !== undefined && network !== sharer) {
+      ofSharer.parts ??= new Tallies();
+      ofPart = ofSharer.parts.add(network);
+    }
     this.#kept.set(key, { session, ip, network, ofSharer, ofPart });
     this.#addresses.add(ip);
     return session;
@@ -202,9 +176,20 @@ export class Sessions {
     if (kept === undefined) return;
     this.#kept.delete(key);
     const { ip, ofSharer, ofPart } = kept;
-    this.#tallies.remove(ofPart);
-    if (ofSharer !== ofPart) this.#tallies.remove(ofSharer);
+    this.#sharers.remove(ofSharer.key);
+    ofSharer.parts?.remove(ofPart.key);
     this.#addresses.remove(ip);
+  }
+
+  #ofNetwork(network: string, sharer: string): number {
+    const tally = this.#sharers.get(sharer);
+    const ofNetwork = network === sharer ? tally : tally?.parts?.get(network);
+    return ofNetwork?.count ?? 0;
+  }
+
+  /** Who has most gives one up, and of its parts the one that has most. */
+  #hasMost({ ofSharer, ofPart }: Kept): boolean {
+    return this.#sharers.isFirst(ofSharer) && ofSharer.parts?.isFirst(ofPart) !== false;
   }
 
   #dropKey(key: string | undefined): void {
