@@ -1,13 +1,6 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
 import type { Rate } from '../base/rate-limit.ts';
-import {
-  FairStrangerLimit,
-  MAX_RATED,
-  type Origin,
-  SharedRate,
-  StrangerLimit,
-  type StrangerRates,
-} from '../kad/index.ts';
+import { FairStrangerLimit, MAX_RATED, type Origin, SharedRate, type StrangerRates } from '../kad/index.ts';
 import { KnownLimit, type KnownRates } from './known-limit.ts';
 
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
@@ -39,7 +32,7 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
 export class Limits {
   readonly known: KnownLimit;
   readonly #challenges: FairStrangerLimit;
-  readonly #handshakes: StrangerLimit;
+  readonly #handshakes: FairStrangerLimit;
   readonly #handshakeTime: SharedRate;
   readonly #clock: () => number;
 
@@ -47,7 +40,7 @@ export class Limits {
   constructor(limits: Discv5Limits, clock: () => number) {
     this.known = new KnownLimit(limits);
     this.#challenges = new FairStrangerLimit(limits);
-    this.#handshakes = new StrangerLimit(limits);
+    this.#handshakes = new FairStrangerLimit(limits);
     this.#handshakeTime = new SharedRate(limits.handshakeMs, MAX_RATED);
     this.#clock = clock;
   }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { discv5Crypto } from '../../src/discv5/crypto.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits, encodeMessage } from '../../src/discv5/index.ts';
 import { KnownLimit } from '../../src/discv5/known-limit.ts';
+import { Limits } from '../../src/discv5/limits.ts';
 import { type Origin, originOf, type UdpEndpoint } from '../../src/kad/index.ts';
 import { freshEndpoint, Network } from '../support/packet-network.ts';
 import { SimNode } from './network.ts';
@@ -262,6 +263,18 @@ describe('checks of handshakes', () => {
     const pings = newcomers.map((newcomer) => newcomer.ping(slow.node.node));
     slow.network.env.advance(10);
     expect(pings.filter(({ result }) => result === undefined)).toEqual([]);
+  });
+
+  it('leave others theirs, however many networks come with such as cost nothing', () => {
+    const limits = new Limits(DEFAULT_DISCV5_LIMITS, () => 0);
+    const many = Array.from({ length: 80 }, (_, i) => originAt(`20.0.${i}.1`));
+    for (let now = 0; now < 3 * SECOND; now++) {
+      for (const [i, from] of many.entries()) if ((now + i) % 20 === 0) limits.admitsHandshake(from, now);
+    }
+    const newcomers = Array.from({ length: 8 }, (_, i) => originAt(`30.0.${i}.1`));
+    expect(newcomers.map((from) => limits.admitsHandshake(from, 3 * SECOND))).toEqual(
+      newcomers.map(() => true),
+    );
   });
 
   it('leave another /48 of a /32 its own', () => {
