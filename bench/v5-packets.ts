@@ -23,7 +23,7 @@ const RECORDS = [30310, 30311, 30312].map((udp) =>
 );
 const [srcId, destId] = [srcIdOf(), srcIdOf()];
 const key = systemEnv.randomBytes(16);
-const session = new Session({ write: key, read: key }, undefined, 'us');
+const session = new Session({ write: key, read: key }, undefined, 'us', 0);
 
 /** Packets between two looks at the clock. */
 const BATCH = 500;

@@ -2,7 +2,7 @@
 
 import type { Agenda } from '../base/agenda.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { type KadNode, Silence, type UdpEndpoint } from '../kad/index.ts';
+import { type Asked, type KadNode, Silence, type UdpEndpoint } from '../kad/index.ts';
 import type { Attempts } from './attempts.ts';
 import { encodeMessage, type Pong, type WireEndpoint } from './messages.ts';
 import { packetSize } from './outbox.ts';
@@ -85,13 +85,12 @@ export class Pings {
   /** As `ping`, to a node that others have named: where nobody answers, it is not sent again and again. */
   pingNamed(remote: Remote, attempts: number, done: Done<PingResult>): void {
     const { agenda, proofs } = this.#context;
-    const { endpoint, endpointKey } = remote;
-    const mayPing = proofs.knows(endpointKey, agenda.now) || !this.#silence.isKept(endpoint, agenda.now);
-    if (mayPing) {
+    const asked = atEndpoint(remote);
+    if (proofs.knows(remote.endpointKey, agenda.now) || !this.#silence.isKept(asked, agenda.now)) {
       this.ping(remote, attempts, done);
       return;
     }
-    const failure = this.#silence.isSilent(endpoint, agenda.now) ? 'withheld-ping' : 'withheld-address';
+    const failure = this.#silence.isSilent(asked, agenda.now) ? 'withheld-ping' : 'withheld-address';
     agenda.in(0, () => done(undefined, failure));
   }
 
@@ -182,8 +181,8 @@ export class Pings {
     const { remote, isBack, hashes, waiters, timeout } = pending;
     // The one that goes back is paid for by the Ping that it answers; those that follow it are our own.
     const own = isBack ? hashes.length - 1 : hashes.length;
-    if (result !== undefined) this.#silence.break(remote.endpoint);
-    else if (own > 0) this.#silence.add(remote.endpoint, own, agenda.now);
+    if (result !== undefined) this.#silence.break(atEndpoint(remote));
+    else if (own > 0) this.#silence.add(atEndpoint(remote), own, agenda.now);
     timeout.cancel();
     this.#pending.delete(remote.key);
     const others = (this.#atEndpoint.get(remote.endpointKey) ?? []).filter((other) => other !== pending);
@@ -219,3 +218,6 @@ export class Pings {
     if (pending !== undefined) pending.pingAt = this.#context.agenda.now;
   }
 }
+
+/** Whoever is there, whichever node was meant: it answers, and asks for a Pong of ours, which proves that somebody is. */
+const atEndpoint = ({ endpoint, endpointKey }: Remote): Asked => ({ key: endpointKey, endpoint });

@@ -6,8 +6,8 @@ import { KnownLimit, type KnownRates } from './known-limit.ts';
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
 export interface Discv5Limits extends KnownRates, StrangerRates {
   /**
-   * Milliseconds that may go into checking handshakes: what one costs depends on the machine, and on the backend. One network
-   * (IPv6: a /32; in a LAN one address) has at most half.
+   * Milliseconds that may go into checking handshakes, and records in requests for topics: what one costs depends on the machine, and
+   * on the backend. One network (IPv6: a /32; in a LAN one address) has at most half.
    */
   readonly handshakeMs: Rate;
 }
@@ -33,7 +33,7 @@ export class Limits {
   readonly known: KnownLimit;
   readonly #challenges: FairStrangerLimit;
   readonly #handshakes: FairStrangerLimit;
-  readonly #handshakeTime: SharedRate;
+  readonly #checkTime: SharedRate;
   readonly #clock: () => number;
 
   /** @param clock milliseconds, which go on while something is done */
@@ -41,13 +41,13 @@ export class Limits {
     this.known = new KnownLimit(limits);
     this.#challenges = new FairStrangerLimit(limits);
     this.#handshakes = new FairStrangerLimit(limits);
-    this.#handshakeTime = new SharedRate(limits.handshakeMs, MAX_RATED);
+    this.#checkTime = new SharedRate(limits.handshakeMs, MAX_RATED);
     this.#clock = clock;
   }
 
   /** Endpoints, addresses and subnets whose rates are remembered. */
   get rated(): number {
-    return this.known.size + this.#challenges.size + this.#handshakes.size + this.#handshakeTime.size;
+    return this.known.size + this.#challenges.size + this.#handshakes.size + this.#checkTime.size;
   }
 
   /** Whether a packet that does not open is answered with a WHOAREYOU, which is no larger. */
@@ -57,14 +57,19 @@ export class Limits {
 
   /** Whether the proof of a handshake is checked. */
   admitsHandshake(from: Origin, now: number): boolean {
-    return this.#handshakeTime.hasRoom(from, now) && this.#handshakes.admits(from, now);
+    return this.hasTimeToCheck(from, now) && this.#handshakes.admits(from, now);
   }
 
-  /** Checks it, which takes time. */
-  checkHandshake<T>(from: Origin, now: number, check: () => T): T {
+  /** Whether there is time for a check of what somebody has signed. */
+  hasTimeToCheck(from: Origin, now: number): boolean {
+    return this.#checkTime.hasRoom(from, now);
+  }
+
+  /** Checks it, and counts how long that takes. */
+  check<T>(from: Origin, now: number, check: () => T): T {
     const begun = this.#clock();
     const checked = check();
-    this.#handshakeTime.take(from, this.#clock() - begun, now);
+    this.#checkTime.take(from, this.#clock() - begun, now);
     return checked;
   }
 }

@@ -110,13 +110,12 @@ export class Requests {
   askNamed(node: KadNode, question: Question): void {
     const { agenda, wire } = this.#context;
     const remote = remoteOf(node);
-    const mayAsk =
-      wire.sessions.get(remote) !== undefined || !this.#silence.isKept(remote.endpoint, agenda.now);
+    const mayAsk = wire.sessions.get(remote) !== undefined || !this.#silence.isKept(remote, agenda.now);
     if (mayAsk) {
       this.ask(node, question);
       return;
     }
-    const isSilent = this.#silence.isSilent(remote.endpoint, agenda.now);
+    const isSilent = this.#silence.isSilent(remote, agenda.now);
     agenda.in(0, () => question.ended(isSilent ? 'withheld-request' : 'withheld-address'));
   }
 
@@ -219,7 +218,7 @@ export class Requests {
     const { remote, plaintext, question } = call;
     const isThere = call.handshakes > 0;
     if (!isThere) this.#count(call);
-    if (!isThere && this.#silence.isKept(remote.endpoint, agenda.now)) return;
+    if (!isThere && this.#silence.isKept(remote, agenda.now)) return;
     const isKnock = line.shaking === call && !isThere;
     if (!isKnock && call.hasLeft && !question.isRepeatable) return;
     const nonce = isKnock ? wire.knock(remote) : wire.writeQuestion(remote, plaintext);
@@ -243,7 +242,7 @@ export class Requests {
 
   #count({ remote }: Call): void {
     const { agenda, wire } = this.#context;
-    this.#silence.add(remote.endpoint, 1, agenda.now, wire.sessions.get(remote) !== undefined);
+    this.#silence.add(remote, 1, agenda.now, wire.sessions.get(remote) !== undefined);
   }
 
   /** A WHOAREYOU has come from that endpoint: whether it was asked for. */
@@ -254,7 +253,7 @@ export class Requests {
     const { endpoint, key } = sent.remote;
     if (endpoint.ip !== ip || endpoint.port !== port) return false;
     // Who answers when nobody waits any more is there all the same.
-    this.#silence.break(endpoint);
+    this.#silence.break(sent.remote);
     const line = this.#lines.get(key);
     if (line === undefined) return false;
     const challenged = shakenFor(line, sent.id);
@@ -268,9 +267,13 @@ export class Requests {
       one.isRepeated = false;
     }
     this.#leaves(call);
-    // What others have sent with keys that are gone cannot be read: it is sent again when there are new ones.
+    // What was sent with keys that are gone cannot be read: it is sent again when there are new ones. What went before that packet
+    // may have been read.
+    let isAfter = false;
     for (const [id, other] of line.active) {
-      if (other === call || other.isAnswered) continue;
+      isAfter ||= other === challenged;
+      const mayBeRead = !isAfter && other.hasLeft && !other.question.isRepeatable;
+      if (other === call || other.isAnswered || mayBeRead) continue;
       other.timeout?.cancel();
       line.active.delete(id);
       line.waiting.add(other);
@@ -308,7 +311,7 @@ export class Requests {
     if (taken === 'refused') return false;
     if (!call.isAnswered) this.#measured(call, rtt);
     call.isAnswered = true;
-    this.#silence.break(call.remote.endpoint);
+    this.#silence.break(call.remote);
     if (taken === 'done') this.#finish(line, call);
     else this.#awaitMore(line, call);
     return true;

@@ -22,6 +22,10 @@ const COUNT_LENGTH = 4;
 /** What a count of 4 bytes can count. No key is used for more. */
 const MAX_MESSAGES = 2 ** 32;
 
+/** Handshakes that both sides begin cross on their way; one that has had no answer for longer than that in ms was lost. */
+const CROSSING_MS = 5_000;
+const NOT_AWAITED = Number.NEGATIVE_INFINITY;
+
 /** The keys that one handshake gives, as one of both sides uses them: 16 bytes each. */
 export interface DirectedKeys {
   readonly write: Uint8Array;
@@ -31,8 +35,8 @@ export interface DirectedKeys {
 interface Generation extends DirectedKeys {
   /** Messages that were written with these keys. */
   written: number;
-  /** They are of a handshake of ours, and nothing that the other side wrote with them has come. */
-  isAwaited: boolean;
+  /** They are of a handshake of ours, and until then what the other side writes with them may be on its way. */
+  awaitedUntil: number;
 }
 
 /** Who began a handshake. */
@@ -49,23 +53,26 @@ export class Session {
   /**
    * Those of the last two handshakes, the ones to write with first. When both sides begin one at the same time, each holds the
    * other's for the later one: both are read, and the ones that the other side was last seen to use are written with. Until
-   * then they are those of our own: it left before what we write now, so that whoever keeps but one pair has them.
+   * then, for a few seconds, they are those of our own: it left before what we write now, so that whoever keeps but one pair has them.
    */
   #generations: readonly Generation[] = [];
 
-  constructor(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator) {
+  constructor(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator, now: number) {
     this.record = record;
-    this.renew(keys, record, initiator);
+    this.renew(keys, record, initiator, now);
   }
 
   /** The keys of one more handshake. */
-  renew(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator): void {
+  renew(keys: DirectedKeys, record: NodeRecord | undefined, initiator: Initiator, now: number): void {
     const [latest] = this.#generations;
     const isOurs = initiator === 'us';
     const { write, read } = keys;
-    const generation = { write, read, written: 0, isAwaited: isOurs };
+    const generation = { write, read, written: 0, awaitedUntil: isOurs ? now + CROSSING_MS : NOT_AWAITED };
     if (latest === undefined) this.#generations = [generation];
-    else this.#generations = latest.isAwaited && !isOurs ? [latest, generation] : [generation, latest];
+    else {
+      const isCrossing = !isOurs && latest.awaitedUntil > now;
+      this.#generations = isCrossing ? [latest, generation] : [generation, latest];
+    }
     this.record = record ?? this.record;
   }
 
@@ -95,7 +102,7 @@ export class Session {
     for (const generation of this.#generations) {
       const plaintext = openMessage(packet, generation.read);
       if (plaintext === undefined) continue;
-      generation.isAwaited = false;
+      generation.awaitedUntil = NOT_AWAITED;
       if (generation !== this.#generations[0]) this.#generations = this.#generations.toReversed();
       return plaintext;
     }
@@ -146,10 +153,11 @@ export class Sessions {
     keys: DirectedKeys,
     record: NodeRecord | undefined,
     initiator: Initiator,
+    now: number,
   ): Session {
     const known = this.use({ key });
     if (known !== undefined) {
-      known.renew(keys, record, initiator);
+      known.renew(keys, record, initiator, now);
       return known;
     }
     const { network, sharer } = shared ?? { network: undefined, sharer: ip };
@@ -159,7 +167,7 @@ export class Sessions {
       // Of networks that come with hundreds each, however many, none takes that of one who has but one.
       this.#dropKey(this.#kept.oldest((kept) => this.#hasMost(kept)));
     }
-    const session = new Session(keys, record, initiator);
+    const session = new Session(keys, record, initiator, now);
     const ofSharer = this.#sharers.add(sharer);
     let ofPart = ofSharer;
     if (network !== undefined && network !== sharer) {

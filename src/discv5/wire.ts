@@ -149,13 +149,23 @@ export class Wire {
     if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');
     const { identity, crypto } = this.#context;
     const accept = () => crypto.accept(identity, packet, challenge);
-    const accepted = this.#limits.checkHandshake(origin, now, accept);
+    const accepted = this.#limits.check(origin, now, accept);
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
-    this.sessions.establish(remote, origin, keys, record, 'them');
+    this.sessions.establish(remote, origin, keys, record, 'them', now);
     const begunAt = this.#context.clock();
     return { kind: 'message', remote, origin, plaintext, record, isNew: true, begunAt };
+  }
+
+  /** Whether there is time to check one more thing that somebody has signed. */
+  hasTimeToCheck(from: Origin, now: number): boolean {
+    return this.#limits.hasTimeToCheck(from, now);
+  }
+
+  /** Checks it; what that takes is of the time for checks. */
+  check<T>(from: Origin, now: number, check: () => T): T {
+    return this.#limits.check(from, now, check);
   }
 
   /** Sends a message to somebody with a session. The nonce of its packet; `undefined` without a session. */
@@ -199,7 +209,14 @@ export class Wire {
     const record = localRecord();
     const begun = crypto.begin(identity, challenge, node, record, randomBytes);
     const shared = originOf(remote.endpoint);
-    const session = this.sessions.establish(remote, shared, begun.keys, node.record, 'us');
+    const session = this.sessions.establish(
+      remote,
+      shared,
+      begun.keys,
+      node.record,
+      'us',
+      this.#context.clock(),
+    );
     session.shown = this.#places.of(record);
     const write = session.nextWrite(randomBytes);
     if (write === undefined) return;

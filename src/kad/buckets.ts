@@ -33,17 +33,19 @@ export class Buckets {
   }
 
   /**
-   * Replacements that others have told of, without any word of their own, and that count for the limits which keep one
-   * more node of `networks` out of `bucket`: nobody would ever check them.
+   * Nodes that others have told of, without any word of their own, and that count for the limits which keep one more node of
+   * `networks` out of `bucket`: the replacements first, since nobody would ever check them.
    */
   *hearsay(networks: Networks, bucket: Bucket): Generator<Entry> {
     const [buckets, kind] = bucket.hasRoom(networks.ofBucket)
       ? [this.#inUse, 'ofTable' as const]
       : [[bucket], 'ofBucket' as const];
-    for (const { replacements } of buckets) {
-      for (const entry of replacements) {
-        if (!entry.isProven && entry.networks.some((counted) => counted[kind] === networks[kind]))
-          yield entry;
+    for (const list of ['replacements', 'entries'] as const) {
+      for (const bucket of buckets) {
+        for (const entry of bucket[list]) {
+          if (!entry.isProven && entry.networks.some((counted) => counted[kind] === networks[kind]))
+            yield entry;
+        }
       }
     }
   }

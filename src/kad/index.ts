@@ -51,6 +51,7 @@ export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
 export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export { SharedRate } from './shared-rate.ts';
 export {
+  type Asked,
   type KnownAddresses,
   MAX_SILENT,
   MAX_UNANSWERED,

@@ -1,5 +1,6 @@
 import { toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import type { NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import {
@@ -25,6 +26,8 @@ export const MAX_FOUND = 16;
  * it from the lookup.
  */
 export const MAX_PLACES = 3;
+/** For the newest of its records, which old ones that others have kept, each with a place, are not to hide. */
+const MAX_PLACES_OF_NEWEST = 2 * MAX_PLACES;
 
 export interface LookupOptions {
   /** An id: 32 bytes. */
@@ -201,13 +204,7 @@ export class Lookup {
     const key = toBareHex(node.id);
     if (key === this.#localKey) return false;
     const known = this.#seen.get(key);
-    if (known !== undefined) {
-      const { places } = known;
-      if (known.named >= MAX_PLACES || places.some((place) => sameEndpoint(place, node))) return false;
-      places.push(node);
-      known.named++;
-      return known.state === 'failed' && this.#moved(known) !== undefined;
-    }
+    if (known !== undefined) return this.#hearAgain(known, node);
     const candidate: Candidate = {
       node,
       networks: networksOf(node.ip),
@@ -219,6 +216,30 @@ export class Lookup {
     this.#seen.set(key, candidate);
     this.#candidates.splice(this.#rank(node.id), 0, candidate);
     return true;
+  }
+
+  #hearAgain(known: Candidate, node: KadNode): boolean {
+    const { places } = known;
+    const isNewest = places.every(({ record }) => seqOf(record) < seqOf(node.record));
+    const at = places.findIndex((place) => sameEndpoint(place, node));
+    if (at >= 0) {
+      if (isNewest && places[at] === known.node) known.node = node;
+      if (isNewest) places[at] = node;
+      return false;
+    }
+    if (isNewest) this.#leaveOlder(known);
+    if (known.named >= (isNewest ? MAX_PLACES_OF_NEWEST : MAX_PLACES)) return false;
+    places.push(node);
+    known.named++;
+    return known.state === 'failed' && this.#moved(known) !== undefined;
+  }
+
+  /** Where older records say that a node is it is not asked any more. */
+  #leaveOlder(candidate: Candidate): void {
+    // All have been asked once.
+    if (candidate.isRepeated) return;
+    const { places, node } = candidate;
+    candidate.named -= places.splice(places.indexOf(node) + 1).length;
   }
 
   /** Takes one that has failed to the next place, if there is one. */
@@ -251,3 +272,5 @@ export class Lookup {
     return low;
   }
 }
+
+const seqOf = (record: NodeRecord | undefined): bigint => record?.seq ?? -1n;

@@ -3,18 +3,26 @@ import { isLocal } from '../base/ip-class.ts';
 import { setLatest } from '../base/recent.ts';
 import { addressBytes, endpointKey, siteOf, type UdpEndpoint } from './address.ts';
 
-/** Packets without an answer after which an endpoint is left alone, ... */
+/** Packets without an answer after which whoever was asked is left alone, ... */
 export const MAX_UNANSWERED = 4;
 /**
- * ... or every endpoint of an address, after so many to all of them: else a node of which others name every port would be asked at each.
- * It is more than of one endpoint, or whoever names others there would hide the one that is. In a LAN, where nobody out in the net
- * can name anybody, an address at which somebody has proved an endpoint may have any number of them, ...
+ * ... or everybody at an address, after so many to all of them: else a node of which others name every port would be asked at each. It
+ * is more than of one, or whoever names others there would hide the one that is: v5 has no answer to a packet for another id. In a
+ * LAN, where nobody out in the net can name anybody, an address at which somebody has proved an endpoint may have any number of
+ * endpoints with as many each, ...
  */
 export const MAX_UNANSWERED_OF_ADDRESS = 64;
 /** ... and for how long after the last. */
 export const SILENCE_MS = 5 * 60 * 1000;
-/** Addresses and endpoints that are remembered. */
+/** Addresses, endpoints, and those who were asked there, that are remembered. */
 export const MAX_SILENT = 8192;
+
+/** Who is asked, and where. */
+export interface Asked {
+  /** The endpoint's, or of the node at it where nobody else there could answer. */
+  readonly key: string;
+  readonly endpoint: UdpEndpoint;
+}
 
 /** What is known of addresses. */
 export interface KnownAddresses {
@@ -24,7 +32,7 @@ export interface KnownAddresses {
 
 export class Silence {
   readonly #known: KnownAddresses;
-  /** By address and by endpoint, the one that was asked last at the end. */
+  /** By address, by endpoint and by who was asked, the one that was asked last at the end. */
   readonly #silent = new Map<string, { readonly packets: number; readonly at: number }>();
 
   constructor(known: KnownAddresses) {
@@ -35,35 +43,34 @@ export class Silence {
     return this.#silent.size;
   }
 
-  /** Whether the endpoint itself has left as many packets unanswered as it gets. */
-  isSilent(endpoint: UdpEndpoint, now: number): boolean {
-    return this.#packets(endpointKey(endpoint), now) >= MAX_UNANSWERED;
+  /** Whether who is asked has left as many packets unanswered itself as it gets. */
+  isSilent({ key }: Asked, now: number): boolean {
+    return this.#packets(key, now) >= MAX_UNANSWERED;
   }
 
   /** Whether a packet to a node that others have named would be one too many. */
-  isKept(endpoint: UdpEndpoint, now: number): boolean {
-    if (this.isSilent(endpoint, now)) return true;
+  isKept(asked: Asked, now: number): boolean {
+    if (this.isSilent(asked, now)) return true;
+    const { endpoint } = asked;
     const { key, isKnown } = this.#address(endpoint, now);
-    const isFull = this.#packets(key, now) >= MAX_UNANSWERED_OF_ADDRESS;
-    return isFull && !(isKnown && isLocal(addressBytes(endpoint.ip)));
+    const isOfEach = isKnown && isLocal(addressBytes(endpoint.ip));
+    return this.#packets(isOfEach ? endpointKey(endpoint) : key, now) >= MAX_UNANSWERED_OF_ADDRESS;
   }
 
-  /** So many packets have had no answer. @param isOwn the endpoint has been proved: it says nothing of others at the address */
-  add(endpoint: UdpEndpoint, packets: number, now: number, isOwn = false): void {
-    const own = endpointKey(endpoint);
-    // On this machine both are the same.
-    for (const key of new Set(isOwn ? [own] : [own, this.#address(endpoint, now).key]))
-      setLatest(this.#silent, key, { packets: this.#packets(key, now) + packets, at: now }, MAX_SILENT);
+  /** So many packets have had no answer. @param isOwn who was asked has proved the endpoint: it says nothing of others at the address */
+  add({ key, endpoint }: Asked, packets: number, now: number, isOwn = false): void {
+    const shared = isOwn ? [] : [endpointKey(endpoint), this.#address(endpoint, now).key];
+    // Some of them are the same.
+    for (const one of new Set([key, ...shared]))
+      setLatest(this.#silent, one, { packets: this.#packets(one, now) + packets, at: now }, MAX_SILENT);
   }
 
-  /** Somebody has answered there. It says little of other endpoints: what others may have named stays counted for the address. */
-  break(endpoint: UdpEndpoint): void {
+  /** It has answered. That says little of others there: what somebody may have named stays counted for the address. */
+  break({ key, endpoint }: Asked): void {
     if (this.#silent.size === 0) return;
-    const { ip } = endpoint;
-    const key = endpointKey(endpoint);
     const own = this.#silent.get(key)?.packets ?? 0;
     this.#silent.delete(key);
-    for (const place of new Set([ip, siteOf(endpoint)])) {
+    for (const place of new Set([endpointKey(endpoint), endpoint.ip, siteOf(endpoint)])) {
       const ofAll = this.#silent.get(place);
       if (ofAll === undefined) continue;
       const left = ofAll.packets - own;

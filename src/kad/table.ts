@@ -296,7 +296,8 @@ export class Table {
     while (!this.#buckets.hasRoom([networks], bucket)) {
       const [entry] = this.#buckets.hearsay(networks, bucket);
       if (entry === undefined) return;
-      this.#drop(entry);
+      if (entry.isReplacement) this.#drop(entry);
+      else this.#replace(entry);
     }
   }
 

@@ -3,8 +3,9 @@ import { ATTEMPTS } from '../../src/discv4/attempts.ts';
 import type { RequestFailure } from '../../src/discv4/index.ts';
 import { packetHash } from '../../src/discv4/index.ts';
 import { Proofs } from '../../src/discv4/proofs.ts';
-import type { UdpEndpoint } from '../../src/kad/index.ts';
 import {
+  type Asked,
+  endpointKey,
   kadNode,
   MAX_UNANSWERED,
   MAX_UNANSWERED_OF_ADDRESS,
@@ -14,10 +15,13 @@ import {
 import { Network } from '../support/packet-network.ts';
 import { Puppet, SimNode } from './network.ts';
 
-const at = (port: number, ip = '8.7.6.5'): UdpEndpoint => ({ ip, port });
+const at = (port: number, ip = '8.7.6.5'): Asked => {
+  const endpoint = { ip, port };
+  return { key: endpointKey(endpoint), endpoint };
+};
 
 /** How many of these endpoints get a Ping, one after the other, when nobody answers. */
-function pinged(silence: Silence, endpoints: readonly UdpEndpoint[], now = 0): number {
+function pinged(silence: Silence, endpoints: readonly Asked[], now = 0): number {
   let count = 0;
   for (const endpoint of endpoints) {
     if (silence.isKept(endpoint, now)) continue;
@@ -29,7 +33,7 @@ function pinged(silence: Silence, endpoints: readonly UdpEndpoint[], now = 0): n
 
 describe('an address where nobody answers', () => {
   const ports = Array.from({ length: 1_000 }, (_, i) => at(1_024 + i));
-  const proved = (endpoint: UdpEndpoint) => {
+  const proved = ({ endpoint }: Asked) => {
     const proofs = new Proofs();
     proofs.add(endpoint, new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
     return proofs;
@@ -74,7 +78,7 @@ describe('an address where nobody answers', () => {
     const hosts = Array.from({ length: 100 }, (_, i) => at(30303, `2606:4700::${i + 1}`));
     expect(pinged(silence, hosts)).toBe(MAX_UNANSWERED_OF_ADDRESS);
     expect(pinged(silence, hosts.slice(80))).toBe(0);
-    proofs.add(at(30303, '2606:4700::99'), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
+    proofs.add(at(30303, '2606:4700::99').endpoint, new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
     silence.break(at(30303, '2606:4700::99'));
     expect(pinged(silence, [at(30303, '2606:4700::99')])).toBe(1);
   });
@@ -85,7 +89,7 @@ describe('an address where nobody answers', () => {
       expect(
         pinged(
           silence,
-          ports.map(({ port }) => at(port, ip)),
+          ports.map(({ endpoint: { port } }) => at(port, ip)),
         ),
       ).toBe(ports.length);
     }
@@ -96,7 +100,7 @@ describe('an address where nobody answers', () => {
       const silence = new Silence(new Proofs());
       const gone = Array.from({ length: 20 }, () => at(1_024, ip));
       expect(pinged(silence, gone)).toBe(MAX_UNANSWERED);
-      const others = ports.slice(1).map(({ port }) => at(port, ip));
+      const others = ports.slice(1).map(({ endpoint: { port } }) => at(port, ip));
       expect(pinged(silence, others)).toBe(others.length);
       expect(pinged(silence, gone, SILENCE_MS)).toBe(MAX_UNANSWERED);
     }
@@ -104,7 +108,7 @@ describe('an address where nobody answers', () => {
     expect(
       pinged(
         inLan,
-        ports.map(({ port }) => at(port, '192.168.1.2')),
+        ports.map(({ endpoint: { port } }) => at(port, '192.168.1.2')),
       ),
     ).toBe(MAX_UNANSWERED_OF_ADDRESS);
   });
@@ -127,7 +131,7 @@ describe('an address where nobody answers', () => {
     const silence = new Silence(proofs);
     pinged(silence, ports);
     expect(pinged(silence, [at(1_024), at(9_999)])).toBe(0);
-    proofs.add(at(1_024), new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
+    proofs.add(at(1_024).endpoint, new Uint8Array(64), 0, Number.NEGATIVE_INFINITY);
     silence.break(at(1_024));
     expect(pinged(silence, [at(1_024), at(9_999)])).toBe(1);
   });
@@ -158,6 +162,19 @@ describe('a node that others have named, and that a caller asks', () => {
     node.engine.ping(hearsay(), node.now, note);
     network.env.advance(2_000);
     expect(network.log).toHaveLength(MAX_UNANSWERED + 1);
+  });
+
+  it('gets one though others are named at its endpoint', () => {
+    const network = new Network();
+    const [node, honest] = [new SimNode(network, {}), new SimNode(network, {})];
+    const isAnswered = (publicKey: Uint8Array): boolean => {
+      const named = kadNode({ ...honest.node, publicKey });
+      const asked = node.ask((done) => node.engine.pingNamed(named, node.now, done));
+      network.env.advance(2_000);
+      return asked.result !== undefined;
+    };
+    for (let i = 0; i < 2 * MAX_UNANSWERED; i++) expect(isAnswered(network.env.randomBytes(64))).toBe(false);
+    expect(isAnswered(honest.publicKey)).toBe(true);
   });
 
   it('gets one on this machine whatever port others have been silent at', () => {

@@ -58,7 +58,9 @@ describe('strangers', () => {
     for (let round = 0; round * crowd.length < rate.burst + 200; round++) {
       for (const one of crowd) node.shake(one);
     }
-    expect(node.checked).toBe(rate.burst);
+    expect(node.checked).toBeLessThanOrEqual(rate.burst);
+    // Of what is for all, twenty networks leave a part for the next one.
+    expect(node.checked).toBeGreaterThan(0.9 * rate.burst);
     expect(node.engine.stats().dropped.shed).toBeGreaterThan(100);
   });
 
@@ -109,6 +111,7 @@ describe('sessions', () => {
         keys,
         undefined,
         'them',
+        0,
       );
     };
     begin('friend', 0);
@@ -133,6 +136,7 @@ describe('sessions', () => {
         keys,
         undefined,
         'them',
+        0,
       );
     };
     for (let i = 0; i < 30; i++) begin(`friend ${i}`, i, `friend ${i}`);

@@ -236,9 +236,9 @@ describe('a flood', () => {
     const keys = { write: new Uint8Array(16), read: new Uint8Array(16) };
     const endpoint = { ip: '6.6.6.6', port: 1 };
     const sharedBy = (network: string) => ({ network, sharer: network });
-    sessions.establish({ key: 'friend', endpoint }, sharedBy('1.2.3'), keys, undefined, 'them');
+    sessions.establish({ key: 'friend', endpoint }, sharedBy('1.2.3'), keys, undefined, 'them', 0);
     for (let i = 0; i < 3 * MAX_SESSIONS_OF_NETWORK; i++) {
-      sessions.establish({ key: `${i}`, endpoint }, sharedBy('6.6.6'), keys, undefined, 'them');
+      sessions.establish({ key: `${i}`, endpoint }, sharedBy('6.6.6'), keys, undefined, 'them', 0);
     }
     expect(sessions.size).toBe(MAX_SESSIONS_OF_NETWORK + 1);
     expect(sessions.get({ key: 'friend' })).toBeDefined();

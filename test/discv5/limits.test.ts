@@ -4,6 +4,7 @@ import { discv5Crypto } from '../../src/discv5/crypto.ts';
 import { DEFAULT_DISCV5_LIMITS, type Discv5Limits, encodeMessage } from '../../src/discv5/index.ts';
 import { KnownLimit } from '../../src/discv5/known-limit.ts';
 import { Limits } from '../../src/discv5/limits.ts';
+import { TOPIC_REQUEST_RATES } from '../../src/discv5/topics/parameters.ts';
 import { type Origin, originOf, type UdpEndpoint } from '../../src/kad/index.ts';
 import { freshEndpoint, Network } from '../support/packet-network.ts';
 import { SimNode } from './network.ts';
@@ -77,19 +78,25 @@ describe('those who have sessions', () => {
     expect(sum(admitted({}, everywhere, 1, 1_000))).toBeGreaterThan(allKnown.perSecond / 50);
   });
 
-  it('take nothing from others of the address, the network, or all, who send less', () => {
-    const places = ports('20.0.0.1', 10);
-    const limit = new KnownLimit(DEFAULT_DISCV5_LIMITS);
-    const friends = [originAt('20.0.0.1', 9_999), originAt('20.0.0.3'), originAt('20.0.9.1')];
-    for (let now = 0; now < 2 * SECOND; now++) {
-      for (const origin of places) if (limit.admits(origin, now)) limit.spend(origin, 1, 0, now);
-      if (now % 50 !== 0) continue;
-      for (const [at, friend] of friends.entries()) {
-        if (!limit.admits(friend, now)) throw new Error(`friend ${at} is shed after ${now} ms`);
-        limit.spend(friend, 1, 0, now);
+  it.each([
+    ['messages', DEFAULT_DISCV5_LIMITS, 50],
+    ['requests for topics', TOPIC_REQUEST_RATES, 1_000],
+  ])(
+    'take by %s nothing from others of the address, the network, or all, who send less',
+    (_, rates, everyMs) => {
+      const places = ports('20.0.0.1', 10);
+      const limit = new KnownLimit(rates);
+      const friends = [originAt('20.0.0.1', 9_999), originAt('20.0.0.3'), originAt('20.0.9.1')];
+      for (let now = 0; now < 20 * everyMs; now++) {
+        for (const origin of places) if (limit.admits(origin, now)) limit.spend(origin, 1, 0, now);
+        if (now % everyMs !== 0) continue;
+        for (const [at, friend] of friends.entries()) {
+          if (!limit.admits(friend, now)) throw new Error(`friend ${at} is shed after ${now} ms`);
+          limit.spend(friend, 1, 0, now);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe('those of one IPv6 /32', () => {

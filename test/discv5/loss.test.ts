@@ -236,6 +236,30 @@ describe('a question in a session', () => {
 });
 
 describe('a TalkReq', () => {
+  it('that has been taken is not sent again because the other side has lost the keys since, one that has not is', () => {
+    const network = new Network();
+    const taken: number[] = [];
+    const talk = ({ request }: TalkCall) => taken.push(request[0] ?? 0) > 0;
+    const a = new SimNode(network);
+    const before = new SimNode(network, { talk });
+    a.ping(before.node);
+    network.env.advance(1_000);
+    const say = (what: number) =>
+      a.ask<Uint8Array>((done) =>
+        a.engine.talk(before.node, Uint8Array.of(1), Uint8Array.of(what), a.now, done),
+      );
+    say(1);
+    network.env.advance(100);
+    before.stop();
+    const { secretKey, endpoint } = before;
+    const after = new SimNode(network, { talk, secretKey, endpoint });
+    const ping = a.ping(after.node);
+    say(2);
+    network.env.advance(3_000);
+    expect(ping.result).toBeDefined();
+    expect(taken).toEqual([1, 2]);
+  });
+
   it.each(
     [OPENING, OPENING, OPENING.slice(1), OPENING.slice(1)].map((packets, i) => ({
       ...{ name: FIRST[i], number: i + 1, packets },

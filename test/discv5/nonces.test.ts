@@ -24,14 +24,14 @@ const NO_CHANCE = (length: number) => new Uint8Array(length);
 
 describe('the nonces of a session', () => {
   it('never come again, whatever the random bytes are', () => {
-    const session = new Session(keysOf(1), undefined, 'us');
+    const session = new Session(keysOf(1), undefined, 'us', 0);
     const nonces = Array.from({ length: 1_000 }, () => session.nextWrite(NO_CHANCE)?.nonce ?? filled(12, 0));
     expect(new Set(nonces.map(toBareHex)).size).toBe(1_000);
     expect(nonces.every(({ length }) => length === 12)).toBe(true);
   });
 
   it('have all the chance in them that there is room for', () => {
-    const session = new Session(keysOf(1), undefined, 'us');
+    const session = new Session(keysOf(1), undefined, 'us', 0);
     expect(session.nextWrite((length) => filled(length, 9))?.nonce.subarray(4)).toEqual(filled(8, 9));
   });
 
@@ -41,11 +41,11 @@ describe('the nonces of a session', () => {
         fc.array(fc.constantFrom('ours', 'theirs', 'write', 'read latest', 'read other'), { maxLength: 60 }),
         (steps) => {
           let handshakes = 1;
-          const session = new Session(keysOf(1), undefined, 'us');
+          const session = new Session(keysOf(1), undefined, 'us', 0);
           const seen = new Set<string>();
           for (const step of [...steps, 'write']) {
             if (step === 'ours' || step === 'theirs') {
-              session.renew(keysOf(++handshakes), undefined, step === 'ours' ? 'us' : 'them');
+              session.renew(keysOf(++handshakes), undefined, step === 'ours' ? 'us' : 'them', 0);
             } else if (step === 'write') {
               const write = session.nextWrite(NO_CHANCE);
               if (write === undefined) throw new Error('no keys');

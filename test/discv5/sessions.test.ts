@@ -22,7 +22,7 @@ function written({ read: key }: DirectedKeys): MessagePacket {
 function sessionOf(...handshakes: readonly [DirectedKeys, Initiator][]) {
   const sessions = new Sessions();
   for (const [keys, initiator] of handshakes) {
-    sessions.establish(remote, undefined, keys, undefined, initiator);
+    sessions.establish(remote, undefined, keys, undefined, initiator, 0);
   }
   const session = sessions.use(remote);
   if (session === undefined) throw new Error('no session');
@@ -48,10 +48,17 @@ describe('a session of two handshakes', () => {
     expect(writesWith()).toEqual(THEIRS.write);
   });
 
+  it('is written with those of the other side where our own handshake had no answer for longer than any takes', () => {
+    const { session, writesWith } = sessionOf([OURS, 'us']);
+    session.renew(THEIRS, undefined, 'them', 10_000);
+    expect(writesWith()).toEqual(THEIRS.write);
+    expect(session.open(written(OURS))).toBeDefined();
+  });
+
   it('is written with the keys of the other side when it has answered our own before', () => {
     const { session, writesWith } = sessionOf([OURS, 'us']);
     expect(session.open(written(OURS))).toBeDefined();
-    session.renew(THEIRS, undefined, 'them');
+    session.renew(THEIRS, undefined, 'them', 0);
     expect(writesWith()).toEqual(THEIRS.write);
   });
 });

@@ -40,15 +40,53 @@ function setUp() {
 }
 
 describe('an address that others name', () => {
-  it('gets no more than some packets where nobody answers, a few at each port, and again after a while', () => {
-    const { network, name, sent } = setUp();
-    name(10, SILENCE_MS / 4, 1_500);
+  it('gets no more than some packets where nobody answers, a few for each node, and again after a while', () => {
+    const { network, node, named, name, sent } = setUp();
+    const one = named(1_500);
+    for (let i = 0; i < 10; i++) {
+      node.findNode(one, [0]);
+      network.env.advance(SILENCE_MS / 40);
+    }
     expect(sent()).toBe(MAX_UNANSWERED);
-    name(100, SILENCE_MS / 4);
+    name(100, SILENCE_MS / 8, 1_500);
+    name(100, SILENCE_MS / 8);
     expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
     network.env.advance(2 * SILENCE_MS);
     name(100, SILENCE_MS / 2);
     expect(sent()).toBe(2 * MAX_UNANSWERED_OF_ADDRESS);
+  });
+
+  it('of this machine gets no more at one port, under however many keys', () => {
+    const { network, node } = setUp();
+    const endpoint = { ip: '127.0.0.1', port: 1_500 };
+    const sent = () => network.log?.filter(({ to }) => to.ip === endpoint.ip).length;
+    for (let i = 0; i < 100; i++) {
+      node.engine.addNamed(
+        kadNode({
+          publicKey: publicKeyOf(generateSecretKey(network.env)),
+          ip: endpoint.ip,
+          udpPort: endpoint.port,
+          tcpPort: 0,
+        }),
+        node.now,
+      );
+      node.schedule();
+      network.env.advance(1_000);
+    }
+    expect(sent()).toBe(MAX_UNANSWERED_OF_ADDRESS);
+  });
+
+  it('where somebody is does not hide that node, though others are named at its endpoint', () => {
+    const { network, node, named } = setUp();
+    const honest = new SimNode(network, { endpoint: { ip: VICTIM, port: KNOWN_PORT } });
+    for (let i = 0; i < 10; i++) {
+      const asked = node.findNode(named(KNOWN_PORT), [0]);
+      network.env.advance(2_000);
+      expect(asked.result).toBeUndefined();
+    }
+    const ping = node.ask<object>((done) => node.engine.pingNamed(honest.node, node.now, done));
+    network.env.advance(1_000);
+    expect(ping.result).toBeDefined();
   });
 
   it('is forgotten when it answers, in a session too', () => {

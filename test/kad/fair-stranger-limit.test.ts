@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { shuffledNumbers } from '../../src/base/shuffled.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
-import { TOPIC_REQUEST_RATES } from '../../src/discv5/topics/parameters.ts';
 import { FairStrangerLimit, originOf } from '../../src/kad/index.ts';
 
 const SECONDS = 20;
+const RATES = {
+  ip: { perSecond: 20, burst: 200 },
+  subnet: { perSecond: 50, burst: 400 },
+  strangers: { perSecond: 1_000, burst: 1_000 },
+};
 
 function from(ip: string) {
   const origin = originOf({ ip, port: 30303 });
@@ -14,7 +18,7 @@ function from(ip: string) {
 
 describe('what is for strangers', () => {
   it('of one that asks little are answered, however many networks ask without end', () => {
-    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
+    const limit = new FairStrangerLimit(RATES);
     const attackers = Array.from({ length: 200 }, (_, i) => from(`20.${i}.6.6`));
     const honest = from('101.200.30.40');
     const env = new VirtualEnv({ seed: 3 });
@@ -27,15 +31,15 @@ describe('what is for strangers', () => {
       }
       if (now % 1000 === 0 && limit.admits(honest, now)) answered++;
     }
-    expect(shed).toBeGreaterThan(SECONDS * TOPIC_REQUEST_RATES.strangers.perSecond);
+    expect(shed).toBeGreaterThan(SECONDS * RATES.strangers.perSecond);
     expect(answered).toBe(SECONDS);
   });
 
   it('of many are answered who ask little less than they may, whatever number of /48 an IPv6 /32 has', () => {
-    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
+    const limit = new FairStrangerLimit(RATES);
     const attackers = Array.from({ length: 200 }, (_, i) => from(`2a01:4f8:${i.toString(16)}::1`));
     const honest = Array.from({ length: 15 }, (_, i) => from(`101.${i}.30.40`));
-    const everyMs = Math.ceil((1.1 * 1000) / TOPIC_REQUEST_RATES.ip.perSecond);
+    const everyMs = Math.ceil((1.1 * 1000) / RATES.ip.perSecond);
     let refused = 0;
     for (let now = 0; now < SECONDS * 1000; now += 5) {
       for (let i = 0; i < 20; i++)
@@ -46,8 +50,8 @@ describe('what is for strangers', () => {
   });
 
   it('of one address, and of one network, are bounded', () => {
-    const limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
-    const { ip, subnet } = TOPIC_REQUEST_RATES;
+    const limit = new FairStrangerLimit(RATES);
+    const { ip, subnet } = RATES;
     const admitted = (count: number, of: (i: number) => string) =>
       Array.from({ length: count }, (_, i) => limit.admits(from(of(i)), 0)).filter(Boolean).length;
     expect(admitted(2 * ip.burst, () => '20.1.1.1')).toBe(ip.burst);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { toBareHex } from '../../src/base/bytes.ts';
+import { EMPTY, toBareHex } from '../../src/base/bytes.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { NodeRecord } from '../../src/enr/index.ts';
 import {
   ALPHA,
   BUCKET_NETWORK_LIMIT,
@@ -164,6 +165,50 @@ describe('a lookup', () => {
       }
       expect(lookup.answered(near(2).id, [6, 7].map(at))).toEqual([]);
       expect(lookup.next()).toEqual([]);
+    });
+
+    const withSeq = (node: KadNode, seq: number): KadNode => ({
+      ...node,
+      record: new NodeRecord(EMPTY, BigInt(seq), node.publicKey),
+    });
+
+    it('asks at that of a newer record, whatever older ones were named before, and not where these are any more', () => {
+      const lookup = begin();
+      const older = [1, 2, 3, 4].map((place) => withSeq(at(place), place));
+      const newest = withSeq(at(9), 9);
+      lookup.answered(near(1).id, older);
+      // Those before the fourth were not asked when it came.
+      expect(lookup.next()).toEqual([older[0]]);
+      lookup.answered(near(2).id, [newest]);
+      expect(lookup.failed(newest.id)).toEqual(newest);
+      expect(lookup.next()).toEqual([newest]);
+      lookup.answered(newest.id, []);
+      lookup.answered(near(3).id, []);
+      expect([lookup.done, lookup.result]).toEqual([true, expect.arrayContaining([newest])]);
+    });
+
+    it('asks at that of a newer record though it has been asked at three, and of any number at three more', () => {
+      const telling = Array.from({ length: 2 * MAX_PLACES + 2 }, (_, i) => near(10 + i));
+      const lookup = new Lookup({ target, start: telling, localId, alpha: telling.length + 1 });
+      lookup.next();
+      const asked = telling.map((node, i) => {
+        const named = withSeq(at(i + 1), i + 1);
+        lookup.answered(node.id, [named]);
+        const isAsked = lookup.next().includes(named);
+        lookup.failed(named.id);
+        return isAsked;
+      });
+      expect(asked).toEqual(telling.map((_, i) => i < 2 * MAX_PLACES));
+    });
+
+    it('tells of it by its newest record', () => {
+      const lookup = begin();
+      lookup.answered(near(1).id, [withSeq(at(1), 1)]);
+      expect(lookup.answered(near(2).id, [withSeq(at(1), 2)])).toEqual([]);
+      expect(lookup.next()).toEqual([withSeq(at(1), 2)]);
+      lookup.answered(near(3).id, [withSeq(at(1), 1)]);
+      lookup.answered(at(1).id, []);
+      expect(lookup.result).toContainEqual(withSeq(at(1), 2));
     });
 
     it('asks nowhere else when it has answered', () => {

@@ -35,8 +35,10 @@ describe('a node that says from somewhere that it is elsewhere', () => {
     for (const distance of [253, 252, 251]) outcomes(distance, TELLER);
     expect(table.size - BUCKET_SIZE).toBe(TABLE_NETWORK_LIMIT);
     expect(table.addElsewhere(at(250, 0), TELLER, 0)).toBe('refused');
-    // Those of that network who are where they say are the ones who have to wait.
-    expect(table.addInbound(at(250, 1, { ip: TELLER }), 0)).toBe('refused');
+    // One of that network that is where it says comes in the place of one of them.
+    expect(table.addInbound(at(250, 1, { ip: TELLER }), 0)).toBe('added');
+    expect(table.size - BUCKET_SIZE).toBe(TABLE_NETWORK_LIMIT);
+    expect(table.addElsewhere(at(250, 0), TELLER, 0)).toBe('refused');
     expect(outcomes(249, '192.168.1.9')).toEqual(['added', 'added', 'added']);
     // The network that it names has its limit, too.
     const there = (n: number) => at(248, n, { ip: ipOf(50_000, n + 1) });

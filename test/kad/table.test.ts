@@ -331,6 +331,29 @@ describe('the limits', () => {
     expect(table.addInbound(at(250, 0, { ip: victim }), 0)).toBe('added');
   });
 
+  it('that made-up entries have used up do not keep out a node that writes to us, in the bucket or the table', () => {
+    const ofNetwork = (distance: number, host: number) => at(distance, host, { ip: ipOf(7, host) });
+    const madeUp = [250, 251, 252, 253, 254].flatMap((distance, i) => [
+      ofNetwork(distance, 2 * i + 1),
+      ofNetwork(distance, 2 * i + 2),
+    ]);
+    const { table, events } = newTable();
+    for (const node of madeUp) expect(table.addFound(node, 0)).toBe('added');
+    const [answers] = madeUp;
+    if (answers === undefined) throw new Error('there is none');
+    makeLive(table, answers);
+    expect(table.addFound(ofNetwork(255, 100), 0)).toBe('refused');
+    events.length = 0;
+    const [inTable, inBucket] = [ofNetwork(255, 101), ofNetwork(254, 102)];
+    expect([inTable, inBucket].map((node) => table.addInbound(node, 1))).toEqual(['added', 'added']);
+    expect(events.map((event) => event[0])).toEqual(['-', '+', '-', '+']);
+    expect([answers, inTable, inBucket].map(({ id }) => table.has(id))).toEqual([true, true, true]);
+    expect(table.size).toBe(madeUp.length);
+    // Of those that have proved themselves none goes.
+    for (let i = 0; i < 20; i++) table.addInbound(ofNetwork(240 + (i % 16), 110 + i), 2);
+    expect([answers, inTable, inBucket].map(({ id }) => table.has(id))).toEqual([true, true, true]);
+  });
+
   it('of those that have written to us hold', () => {
     const { table } = fullAt(256);
     for (const n of [20, 21]) table.addInbound(at(256, n, { ip: ipOf(9, n) }), 0);

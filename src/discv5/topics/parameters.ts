@@ -5,7 +5,8 @@
 import { checkInteger, checkNames, invalidArgument, type NamesOf } from '../../base/checks.ts';
 import { MAX_TIMER_MS } from '../../base/env.ts';
 import type { Rate } from '../../base/rate-limit.ts';
-import { type StrangerRates, TABLE_NETWORK_LIMIT } from '../../kad/index.ts';
+import { TABLE_NETWORK_LIMIT } from '../../kad/index.ts';
+import type { KnownRates } from '../known-limit.ts';
 
 /** Registrations that an advertiser wants in each bucket, pending ones included. */
 export const K_REGISTER = 5;
@@ -109,10 +110,13 @@ export const MAX_TOPIC_DISTANCES = 16;
  * Requests that a registrar answers. An advertiser asks for each topic every 7 minutes or so, a search once; of one address that has
  * many of both more come at once. What an answer takes is records to be chosen, and at most twelve packets.
  */
-export const TOPIC_REQUEST_RATES: StrangerRates = {
-  ip: { perSecond: 20, burst: 200 },
-  subnet: { perSecond: 50, burst: 400 },
-  strangers: { perSecond: 1_000, burst: 1_000 },
+export const TOPIC_REQUEST_RATES: KnownRates = {
+  known: { perSecond: 20, burst: 200 },
+  // Each is no more than half of the next, so that one that floods leaves those beside it their part.
+  knownIp: { perSecond: 40, burst: 400 },
+  knownLocalIp: { perSecond: 40, burst: 400 },
+  knownSubnet: { perSecond: 100, burst: 1_000 },
+  allKnown: { perSecond: 1_000, burst: 1_000 },
 };
 
 /** A node is left alone after so many failures in a row. */

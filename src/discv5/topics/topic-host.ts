@@ -160,7 +160,7 @@ export class TopicHost {
 
   get stats(): TopicStats {
     return {
-      ...this.#responder.kept,
+      ...this.#responder.kept(this.#engine.agenda.now),
       answers: this.#responder.counts,
       advertisements: this.#advertisements.size,
       searches: this.#runs.size - this.#advertisements.size,

@@ -2,7 +2,8 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import type { NodeRecord } from '../../enr/index.ts';
-import { FairStrangerLimit, type KadNode, mayRelay, type Origin, type Table } from '../../kad/index.ts';
+import { type KadNode, mayRelay, type Origin, type Table } from '../../kad/index.ts';
+import { KnownLimit } from '../known-limit.ts';
 import { KnownRecords } from '../known-records.ts';
 import { encodeMessage, type RegTopic, type TopicQuery } from '../messages.ts';
 import { MAX_ANSWER_MESSAGES } from '../questions.ts';
@@ -41,7 +42,7 @@ export class TopicResponder {
   readonly #context: TopicResponderContext;
   readonly #e: number;
   #made: Registrar | undefined;
-  readonly #limit = new FairStrangerLimit(TOPIC_REQUEST_RATES);
+  readonly #limit = new KnownLimit(TOPIC_REQUEST_RATES);
   /** Not those of answers: whoever asks with ever new records drives none of these out. */
   readonly #known = new KnownRecords();
   readonly #counts: Record<keyof TopicAnswerCounts, number> = {
@@ -66,7 +67,8 @@ export class TopicResponder {
   }
 
   /** What is kept for others. */
-  get kept(): { readonly ads: number; readonly topics: number } {
+  kept(now: number): { readonly ads: number; readonly topics: number } {
+    this.#made?.expire(now);
     return this.#made?.stats ?? { ads: 0, topics: 0 };
   }
 
@@ -82,7 +84,11 @@ export class TopicResponder {
   /** One REGCONFIRMATION, and NODES behind it. */
   register(asker: TopicAsker, { requestId, topic, record, ticket, distances }: RegTopic, now: number): void {
     if (!this.#admits(asker, now)) return;
-    const known = this.#recordOf(asker, record);
+    const known = this.#recordOf(asker, record, now);
+    if (known === 'shed') {
+      this.#counts.shed++;
+      return;
+    }
     if (known === undefined) {
       this.#counts.invalid++;
       this.#refuse(asker, requestId);
@@ -134,14 +140,22 @@ export class TopicResponder {
 
   #admits({ origin }: TopicAsker, now: number): boolean {
     const isAdmitted = this.#limit.admits(origin, now);
-    if (!isAdmitted) this.#counts.shed++;
+    if (isAdmitted) this.#limit.spend(origin, 1, 0, now);
+    else this.#counts.shed++;
     return isAdmitted;
   }
 
-  /** The record that is to be advertised, which most often is the one that is known. */
-  #recordOf({ record: known }: TopicAsker, encoded: Uint8Array): NodeRecord | undefined {
+  /** The record that is to be advertised, which most often is the one that is known: to check another one takes time. */
+  #recordOf(
+    { record: known, origin }: TopicAsker,
+    encoded: Uint8Array,
+    now: number,
+  ): NodeRecord | 'shed' | undefined {
     if (known !== undefined && equalBytes(known.encoded, encoded)) return known;
-    return this.#known.read(encoded);
+    const { wire } = this.#context;
+    return wire.hasTimeToCheck(origin, now)
+      ? wire.check(origin, now, () => this.#known.read(encoded))
+      : 'shed';
   }
 
   #auxiliary({ remote }: TopicAsker, request: AuxiliaryRequest, now: number): Uint8Array[][] {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EMPTY, toBareHex } from '../../../src/base/bytes.ts';
-import { encodeMessage, type Message } from '../../../src/discv5/index.ts';
+import { DEFAULT_DISCV5_LIMITS, encodeMessage, type Message } from '../../../src/discv5/index.ts';
 import { C, DELTA, E, MAX_TOPIC_REQUESTS } from '../../../src/discv5/topics/index.ts';
 import { signRecord, topicDiscoveryEntries } from '../../../src/enr/index.ts';
 import { logDistance, type UdpEndpoint } from '../../../src/kad/index.ts';
@@ -284,6 +284,70 @@ describe('a registrar', () => {
     expect(other.place({ topic: topicOf(3) })).toMatchObject({ ticket: EMPTY, waitMs: E });
     expect(registrar.engine.stats().topics?.ads).toBeLessThanOrEqual(C);
     expect(registrar.engine.sizes().topicRated).toBeLessThan(10);
+  });
+});
+
+describe('what a registrar does for those who ask much', () => {
+  it('leaves a neighbour of the same address its answers', () => {
+    const network = new Network();
+    network.delayMs = 0;
+    const registrar = new SimNode(network, { entries });
+    const [loud, neighbour] = [30_303, 30_304].map(
+      (port) => new Asker(network, registrar, { ip: '20.1.2.3', port }),
+    );
+    if (loud === undefined || neighbour === undefined) throw new Error('there are two');
+    for (let second = 0; second < 60; second++) {
+      for (let i = 0; i < 100; i++) {
+        loud.burst(encodeMessage({ kind: 'topicQuery', requestId, topic, distances: [] }));
+        network.env.advance(10);
+      }
+      expect(neighbour.query().map(({ kind }) => kind)).toContain('topicNodes');
+    }
+    expect(registrar.engine.stats().topics?.answers.shed).toBeGreaterThan(60 * 50);
+  });
+
+  it('is no more than its part of the time, however many records they make it check', () => {
+    const network = new Network();
+    network.delayMs = 0;
+    const CHECK_MS = 5;
+    let readings = 0;
+    // Each look at the clock is half of what a check takes.
+    const clock = () => network.env.now() + (readings++ * CHECK_MS) / 2;
+    const registrar = new SimNode(network, { entries, clock });
+    const askers = Array.from({ length: 4 }, () => new Asker(network, registrar));
+    const honest = new Asker(network, registrar);
+    const answered = () => {
+      const { wait = 0, admitted = 0 } = registrar.engine.stats().topics?.answers ?? {};
+      return wait + admitted;
+    };
+    const start = clock();
+    for (let i = 0; i < 60; i++) {
+      for (const asker of askers) {
+        const { ip, port } = asker.endpoint;
+        const record = signRecord(asker.secretKey, {
+          seq: 10n + BigInt(i),
+          entries: { ...entries, ip, udp: port },
+        });
+        asker.burst(encodeMessage({ ...regTopicOf(asker), record: record.encoded }));
+      }
+    }
+    network.env.advance(0);
+    const { burst, perSecond } = DEFAULT_DISCV5_LIMITS.handshakeMs;
+    const passedMs = clock() - start;
+    expect(answered()).toBeGreaterThan(2);
+    expect(answered() * CHECK_MS).toBeLessThanOrEqual(burst + (passedMs / 1_000) * perSecond);
+    expect(registrar.engine.stats().topics?.answers.shed).toBeGreaterThan(100);
+    expect(honest.register()).toBeDefined();
+  });
+
+  it('ends with its time: what is over is not counted', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    expect(new Asker(network, registrar).place()?.ticket).toEqual(EMPTY);
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 1, topics: 1 });
+    network.env.advance(2 * E);
+    registrar.engine.tick(registrar.now);
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 0, topics: 0 });
   });
 });
 
