@@ -40,6 +40,8 @@ const FILLING_MS = 120_000;
 const MISSED = 0.02;
 const PERFECT = 0.8;
 const RANDOM_LOOKUP_MS = 5_000;
+/** So many of ours do so at a time, in turn: they share one thread, and where that has no more to give, lookups wait, not answers. */
+const WALKING = 5;
 /** So many of ours are asked directly by as many of theirs, for so many targets each. */
 const ASKED = 8;
 const QUESTIONS = 3;
@@ -107,12 +109,15 @@ async function untilFull(ours: readonly OwnNode[], theirs: readonly DiscoveryNod
   const all = [...ours, ...theirs];
   const places = { ours: placesOf(ours, all), theirs: placesOf(theirs, all) };
   const end = new AbortController();
-  // Each of ours waits for it.
-  setMaxListeners(ours.length, end.signal);
-  const walks = ours.map(async (node) => {
+  // Each of them waits for it.
+  setMaxListeners(WALKING, end.signal);
+  let turn = 0;
+  const walks = Array.from({ length: WALKING }, async () => {
     while (!end.signal.aborted) {
-      await node.lookup(randomBytes(64));
-      await pause(RANDOM_LOOKUP_MS, undefined, { signal: end.signal }).catch(() => undefined);
+      await ours[turn++ % ours.length]?.lookup(randomBytes(64));
+      await pause(RANDOM_LOOKUP_MS / (ours.length / WALKING), undefined, { signal: end.signal }).catch(
+        () => undefined,
+      );
     }
   });
   const walking = Promise.all(walks);

@@ -67,25 +67,17 @@ export function attackTable(
   results: readonly { readonly options: TopicSimulationOptions; readonly figures: TopicFigures }[],
 ): string {
   const head = [
-    ...[
-      'honest',
-      'identities',
-      'of the advertisers',
-      'of the nodes',
-      '/24',
-      'near',
-      "attacker's part of a search",
-    ],
-    ...['honest found', 'without'],
+    ...['honest', 'identities', 'of the advertisers', 'of the nodes', '/24', 'of the advertisers', 'near'],
+    ...["attacker's part of a search", 'honest found', 'without'],
   ];
   const rows = results.map(({ options: { attack }, figures: { nodes, advertisers, sybils, looks } }) => {
     const searches = looks.at(-1)?.searches;
+    // Each honest node has one of its own.
+    const networks = attack?.networks ?? 0;
     return [
       ...[advertisers, sybils, percent(sybils / (sybils + advertisers)), percent(sybils / (sybils + nodes))],
-      ...[
-        attack?.networks ?? '-',
-        attack === undefined || attack.nearBits === 0 ? '-' : `${attack.nearBits} bits`,
-      ],
+      ...[networks, percent(networks / (networks + advertisers))],
+      attack === undefined || attack.nearBits === 0 ? '-' : `${attack.nearBits} bits`,
       ...(searches === undefined
         ? []
         : [
