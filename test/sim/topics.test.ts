@@ -53,7 +53,9 @@ describe('a simulated topic', () => {
     expect(searches?.sybils).toBeGreaterThan(0);
     expect(searches?.sybils).toBeLessThan(0.5);
     expect(searches?.without).toBe(0);
-    expect(attackTable([{ options, figures }])).toMatch(/^\| 40 \| 160 \| 80.00 % \| 44.44 % \| 1 \| 2.44 % \| - \|/m);
+    expect(attackTable([{ options, figures }])).toMatch(
+      /^\| 40 \| 160 \| 80.00 % \| 44.44 % \| 1 \| 2.44 % \| - \|/m,
+    );
   }, 120_000);
 
   it('is not found where nobody hears anybody, and that is a failure', () => {
