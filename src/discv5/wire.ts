@@ -66,7 +66,7 @@ export interface WireContext {
 export class Wire {
   readonly sessions = new Sessions();
   readonly #challenges = new Challenges();
-  readonly #limits: Limits;
+  readonly limits: Limits;
   readonly #context: WireContext;
   readonly #places = new OwnPlaces();
   /** Packets and bytes that have left, and the WHOAREYOUs among them. */
@@ -76,12 +76,12 @@ export class Wire {
 
   constructor(context: WireContext) {
     this.#context = context;
-    this.#limits = new Limits(context.limits, () => context.clock());
+    this.limits = new Limits(context.limits, () => context.clock());
   }
 
   /** How many entries others can fill, beside sessions. */
   get sizes(): { readonly challenged: number; readonly rated: number } {
-    return { challenged: this.#challenges.size, rated: this.#limits.rated };
+    return { challenged: this.#challenges.size, rated: this.limits.rated };
   }
 
   /** Takes in a datagram of any content. */
@@ -104,7 +104,7 @@ export class Wire {
     const session = this.sessions.get(remote);
     if (session === undefined) return this.#challenge(packet, sender, now);
     const begunAt = this.#context.clock();
-    if (!this.#limits.known.admits(origin, now)) return dropped('shed');
+    if (!this.limits.known.admits(origin, now)) return dropped('shed');
     const plaintext = session.open(packet);
     if (plaintext === undefined) return this.#challenge(packet, sender, now);
     this.sessions.use(remote);
@@ -114,12 +114,12 @@ export class Wire {
 
   /** What a message asked for is done, which counts for so many of its sender's. */
   handled({ origin, begunAt }: ReceivedMessage, count: number, now: number): void {
-    this.#limits.known.spend(origin, count, this.#context.clock() - begunAt, now);
+    this.limits.known.spend(origin, count, this.#context.clock() - begunAt, now);
   }
 
   /** Step 2. */
   #challenge({ nonce }: MessagePacket, { remote, origin }: Sender, now: number): Received {
-    if (!this.#limits.admitsChallenge(origin, now)) return dropped('shed');
+    if (!this.limits.admitsChallenge(origin, now)) return dropped('shed');
     const known = this.#challenges.get(remote, now);
     if (known === undefined && !this.#challenges.hasRoom(now)) return dropped('shed');
     const challenge = known ?? this.#newChallenge(remote, nonce, now);
@@ -146,26 +146,16 @@ export class Wire {
   #handshake(packet: HandshakePacket, { remote, origin }: Sender, now: number): Received {
     const challenge = this.#challenges.get(remote, now);
     if (challenge === undefined) return dropped('handshake');
-    if (!this.#limits.admitsHandshake(origin, now)) return dropped('shed');
+    if (!this.limits.admitsHandshake(origin, now)) return dropped('shed');
     const { identity, crypto } = this.#context;
     const accept = () => crypto.accept(identity, packet, challenge);
-    const accepted = this.#limits.check(origin, now, accept);
+    const accepted = this.limits.check(origin, now, accept);
     if (accepted === undefined) return dropped('handshake');
     const { keys, record, plaintext } = accepted;
     this.#challenges.settle(remote);
     this.sessions.establish(remote, origin, keys, record, 'them', now);
     const begunAt = this.#context.clock();
     return { kind: 'message', remote, origin, plaintext, record, isNew: true, begunAt };
-  }
-
-  /** Whether there is time to check one more thing that somebody has signed. */
-  hasTimeToCheck(from: Origin, now: number): boolean {
-    return this.#limits.hasTimeToCheck(from, now);
-  }
-
-  /** Checks it; what that takes is of the time for checks. */
-  check<T>(from: Origin, now: number, check: () => T): T {
-    return this.#limits.check(from, now, check);
   }
 
   /** Sends a message to somebody with a session. The nonce of its packet; `undefined` without a session. */

@@ -33,21 +33,22 @@ export class Buckets {
   }
 
   /**
-   * Nodes that others have told of, without any word of their own, and that count for the limits which keep one more node of
-   * `networks` out of `bucket`: the replacements first, since nobody would ever check them.
+   * A node that others have told of, without any word of its own, and that counts for the limits which keep one more node of
+   * `networks` out of `bucket`; `undefined` if there is none. A replacement first, since nobody would ever check it.
    */
-  *hearsay(networks: Networks, bucket: Bucket): Generator<Entry> {
+  hearsay(networks: Networks, bucket: Bucket): Entry | undefined {
     const [buckets, kind] = bucket.hasRoom(networks.ofBucket)
       ? [this.#inUse, 'ofTable' as const]
       : [[bucket], 'ofBucket' as const];
+    const isInTheWay = (entry: Entry): boolean =>
+      !entry.isProven && entry.networks.some((counted) => counted[kind] === networks[kind]);
     for (const list of ['replacements', 'entries'] as const) {
-      for (const bucket of buckets) {
-        for (const entry of bucket[list]) {
-          if (!entry.isProven && entry.networks.some((counted) => counted[kind] === networks[kind]))
-            yield entry;
-        }
+      for (const { [list]: entries } of buckets) {
+        const found = entries.find(isInTheWay);
+        if (found !== undefined) return found;
       }
     }
+    return undefined;
   }
 
   add(entry: Entry): void {

@@ -1,6 +1,5 @@
 import { toBareHex } from '../base/bytes.ts';
 import { PeerlaneError } from '../base/errors.ts';
-import type { NodeRecord } from '../enr/index.ts';
 import { BUCKET_SIZE } from './bucket.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import {
@@ -10,7 +9,7 @@ import {
   networksOf,
   TABLE_NETWORK_LIMIT,
 } from './ip-limits.ts';
-import { type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
+import { type KadNode, newestRecord, type OtherPlace, sameEndpoint } from './node.ts';
 
 /** Kademlia's alpha: how many nodes are asked at once (discv4.md, "Recursive Lookup"). */
 export const ALPHA = 3;
@@ -220,7 +219,7 @@ export class Lookup {
 
   #hearAgain(known: Candidate, node: KadNode): boolean {
     const { places } = known;
-    const isNewest = places.every(({ record }) => seqOf(record) < seqOf(node.record));
+    const isNewest = places.every(({ record }) => newestRecord(record, node.record) !== record);
     const at = places.findIndex((place) => sameEndpoint(place, node));
     if (at >= 0) {
       if (isNewest && places[at] === known.node) known.node = node;
@@ -272,5 +271,3 @@ export class Lookup {
     return low;
   }
 }
-
-const seqOf = (record: NodeRecord | undefined): bigint => record?.seq ?? -1n;

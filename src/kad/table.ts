@@ -294,7 +294,7 @@ export class Table {
   /** Makes room within the limits, if that takes no more than what was said of others. */
   #dropHearsay(networks: Networks, bucket: Bucket): void {
     while (!this.#buckets.hasRoom([networks], bucket)) {
-      const [entry] = this.#buckets.hearsay(networks, bucket);
+      const entry = this.#buckets.hearsay(networks, bucket);
       if (entry === undefined) return;
       if (entry.isReplacement) this.#drop(entry);
       else this.#replace(entry);

@@ -152,10 +152,9 @@ export class TopicResponder {
     now: number,
   ): NodeRecord | 'shed' | undefined {
     if (known !== undefined && equalBytes(known.encoded, encoded)) return known;
-    const { wire } = this.#context;
-    return wire.hasTimeToCheck(origin, now)
-      ? wire.check(origin, now, () => this.#known.read(encoded))
-      : 'shed';
+    const { limits } = this.#context.wire;
+    if (!limits.hasTimeToCheck(origin, now)) return 'shed';
+    return limits.check(origin, now, () => this.#known.read(encoded));
   }
 
   #auxiliary({ remote }: TopicAsker, request: AuxiliaryRequest, now: number): Uint8Array[][] {

@@ -256,6 +256,16 @@ describe('a question', () => {
 });
 
 describe('a registrar', () => {
+  it('counts no advertisement that is over', () => {
+    const network = new Network();
+    const registrar = new SimNode(network, { entries });
+    expect(new Asker(network, registrar).place()?.ticket).toEqual(EMPTY);
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 1, topics: 1 });
+    network.env.advance(2 * E);
+    registrar.engine.tick(registrar.now);
+    expect(registrar.engine.stats().topics).toMatchObject({ ads: 0, topics: 0 });
+  });
+
   it('answers one address only so often, others all the same, and keeps no more than fits, whatever topics come', () => {
     const network = new Network();
     const lifted = { perSecond: 1e6, burst: 1e6 };
@@ -338,16 +348,6 @@ describe('what a registrar does for those who ask much', () => {
     expect(answered() * CHECK_MS).toBeLessThanOrEqual(burst + (passedMs / 1_000) * perSecond);
     expect(registrar.engine.stats().topics?.answers.shed).toBeGreaterThan(100);
     expect(honest.register()).toBeDefined();
-  });
-
-  it('ends with its time: what is over is not counted', () => {
-    const network = new Network();
-    const registrar = new SimNode(network, { entries });
-    expect(new Asker(network, registrar).place()?.ticket).toEqual(EMPTY);
-    expect(registrar.engine.stats().topics).toMatchObject({ ads: 1, topics: 1 });
-    network.env.advance(2 * E);
-    registrar.engine.tick(registrar.now);
-    expect(registrar.engine.stats().topics).toMatchObject({ ads: 0, topics: 0 });
   });
 });
 
