@@ -44,7 +44,8 @@ const WAITS: Readonly<Record<DialOutcome, Wait>> = {
   own: { firstMs: REDIAL_INTERVAL_MS, maxMs: REDIAL_INTERVAL_MS },
   unreachable: { firstMs: REDIAL_INTERVAL_MS, maxMs: MAX_DIAL_BACKOFF_MS },
   left: { firstMs: REDIAL_INTERVAL_MS, maxMs: MAX_DIAL_BACKOFF_MS },
-  full: { firstMs: 2 * MINUTE_MS, maxMs: 30 * MINUTE_MS },
+  // When part of a network is gone, all that it filled has slots again: a node that was full when it began is asked soon.
+  full: { firstMs: REDIAL_INTERVAL_MS, maxMs: 30 * MINUTE_MS },
   useless: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },
   refused: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },
   breach: { firstMs: 10 * MINUTE_MS, maxMs: MAX_DIAL_BACKOFF_MS },

@@ -38,10 +38,12 @@ const orders = {
   },
   async peers() {
     const idsOf = (peers) => peers.map(({ info }) => hex(info.id));
-    const nodes = servers.map(({ id, peers }) => ({
-      id: hex(id),
-      dialed: idsOf(peers.filter(({ info }) => !info.inbound)),
-      inbound: idsOf(peers.filter(({ info }) => info.inbound)),
+    const nodes = servers.map((server) => ({
+      id: hex(server.id),
+      enr: server.enr,
+      dialed: idsOf(server.peers.filter(({ info }) => !info.inbound)),
+      inbound: idsOf(server.peers.filter(({ info }) => info.inbound)),
+      why: server.diagnose().summary,
     }));
     return { nodes };
   },

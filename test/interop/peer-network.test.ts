@@ -13,9 +13,11 @@ import { toolPath } from './tools.ts';
 const MAX_PEERS = 12;
 /** Of these, as many as a node dials: a third, with both. */
 const DIALED = 4;
+/** That join each of the processes that are left. */
+const NEWCOMERS = 5;
 const FORMING_MS = 90_000;
 /** A node that both kinds have dialed is not dialed again for half a minute, and most of those they know are dead. */
-const HEALING_MS = 90_000;
+const HEALING_MS = 120_000;
 const LOOK_MS = 1_000;
 
 const silent: Protocol = {
@@ -30,6 +32,10 @@ interface Node {
   readonly id: string;
   readonly dialed: readonly string[];
   readonly inbound: readonly string[];
+  /** Of ours: its record. */
+  readonly enr?: string;
+  /** Of ours: what it says itself of how many it has. */
+  readonly why?: string;
 }
 
 /** Of discovery: one alone, or both on one socket. */
@@ -69,12 +75,11 @@ async function program(isOurs: boolean): Promise<Program> {
   return program;
 }
 
-/** Starts all nodes, in all processes at a time: those that are there first would else be enough for each other. */
-async function startNodes(version: Version, size: number): Promise<void> {
+/** Starts nodes in all processes at a time, which know one other; those that are there first would else be enough for each other. */
+async function startNodes(version: Version, size: number, known = bootnode.enr, first = 1): Promise<void> {
   await Promise.all(
     [...programs.keys()].map((program, i) => {
-      const ips = addresses(i + 1, size);
-      const args = { ips, bootnode: bootnode.enr, maxPeers: MAX_PEERS, version };
+      const args = { ips: addresses(first + i, size), bootnode: known, maxPeers: MAX_PEERS, version };
       return program.command({ cmd: 'start', args });
     }),
   );
@@ -109,6 +114,27 @@ function wanting(all: readonly Node[]): readonly Node[] {
   });
 }
 
+/** Some of all nodes, as text for whoever reads why the network did not form. */
+function told(some: readonly Node[], all: readonly Node[]): string {
+  const byId = new Map(all.map((node) => [node.id, node]));
+  const lines = some.map((node) => {
+    const { id, dialed, inbound, why = "go-ethereum's" } = node;
+    const peers = new Set([...dialed, ...inbound]);
+    const gone = [...peers].filter((other) => !byId.has(other)).length;
+    // Whom it could dial yet, if it had found them.
+    const withRoom = all.filter((other) => {
+      const isStranger = other.id !== id && !peers.has(other.id);
+      return (
+        isStranger &&
+        other.dialed.length + other.inbound.length < MAX_PEERS &&
+        other.inbound.length < MAX_PEERS - DIALED
+      );
+    }).length;
+    return `${id.slice(0, 8)} dialed ${dialed.length}, inbound ${inbound.length}, of these gone ${gone}; ${withRoom} others have room; ${why}`;
+  });
+  return lines.join('\n');
+}
+
 /** How many nodes can be reached from the first along connections. */
 function reached(all: readonly Node[]): number {
   const byId = new Map(all.map((node) => [node.id, node]));
@@ -131,7 +157,7 @@ async function untilSettled(limitMs: number): Promise<readonly Node[]> {
   for (;;) {
     const all = await look();
     if (wanting(all).length === 0) return all;
-    if (deadline.aborted) throw new Error(`still wanting: ${JSON.stringify(wanting(all))}`);
+    if (deadline.aborted) throw new Error(`of ${all.length} nodes still wanting: ${told(wanting(all), all)}`);
     await pause(LOOK_MS);
   }
 }
@@ -143,15 +169,13 @@ describe.each<[Version, number]>([
   ['both', 10],
 ])('a network with discovery %s, of two processes of each kind', (version, size) => {
   it(
-    `of ${size} servers each find one another from one bootnode, and go on when half of them is killed`,
+    `of ${size} servers each find one another from one bootnode, go on when half of them is killed, and take in newcomers`,
     async () => {
       const kinds = await Promise.all([program(true), program(true), program(false), program(false)]);
       await startNodes(version, size);
       const formed = await untilSettled(FORMING_MS);
       expect(formed).toHaveLength(4 * size);
       expect(reached(formed)).toBe(formed.length);
-
-      const ours = new Set([...(await nodesOf(kinds[0])), ...(await nodesOf(kinds[1]))].map(({ id }) => id));
 
       // Without a goodbye; and where all of them began there is nobody any more.
       await bootnode.close();
@@ -164,12 +188,18 @@ describe.each<[Version, number]>([
       expect(reached(healed)).toBe(healed.length);
 
       // The two kinds are one network, of which neither keeps to itself. One of them may have been there so much
-      // earlier that it had dialed all that it dials; not so when half of those were killed.
-      const theirs = [...formed, ...healed].filter(({ id }) => !ours.has(id));
+      // earlier that it had dialed all that it dials; not so where a network is there already.
+      const [known] = await nodesOf(kinds[0]);
+      await startNodes(version, NEWCOMERS, known?.enr, 2 * programs.size + 1);
+      const joined = await untilSettled(FORMING_MS);
+      expect(joined).toHaveLength(2 * (size + NEWCOMERS));
+      expect(reached(joined)).toBe(joined.length);
+      const ours = new Set((await nodesOf(kinds[0])).map(({ id }) => id));
+      const theirs = joined.filter(({ id }) => !ours.has(id));
       expect(theirs.flatMap(({ dialed }) => dialed).some((id) => ours.has(id))).toBe(true);
       expect(theirs.flatMap(({ inbound }) => inbound).some((id) => ours.has(id))).toBe(true);
     },
-    FORMING_MS + HEALING_MS + 20_000,
+    2 * FORMING_MS + HEALING_MS + 20_000,
   );
 });
 

@@ -44,7 +44,7 @@ describe('how long a node is left alone', () => {
       [35_000, 70_000, 140_000, 280_000, 560_000, 1_120_000, 2_240_000, 48 * MINUTE, 48 * MINUTE],
     ],
     ['left', [35_000, 70_000, 140_000]],
-    ['full', [2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 16 * MINUTE, 24 * MINUTE, 24 * MINUTE]],
+    ['full', [35_000, 70_000, 140_000, 280_000, 560_000, 1_120_000, 24 * MINUTE, 24 * MINUTE]],
     ['useless', [10 * MINUTE, 20 * MINUTE, 40 * MINUTE, 48 * MINUTE, 48 * MINUTE]],
     ['breach', [10 * MINUTE, 20 * MINUTE]],
     ['own', [35_000, 35_000, 35_000]],

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { concatBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
 import { MemoryKv } from '../../src/base/kv.ts';
-import { compress } from '../../src/crypto/index.ts';
+import { backend, compress } from '../../src/crypto/index.ts';
 import { parseEnode } from '../../src/enr/index.ts';
 import { encodeMessage, type LocalStatus, localStatus, parseGenesis } from '../../src/eth/index.ts';
 import { ChainStore } from '../../src/sync/index.ts';
@@ -27,7 +27,7 @@ let silent: Socket[] = [];
 beforeAll(async () => {
   server = await MemoryServer.start();
   // What a server at work has anyway: its code compiled, its heap at its usual size.
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 2; i++) {
     const peers = await opened(20, 'echo');
     await Promise.all(peers.map((peer) => echoes(peer, 50_000)));
     for (let sent = 0; sent < 4; sent++) {
@@ -148,8 +148,8 @@ describe('what peers cost the server:', () => {
     await costs(`a hundred frames declared on ${name}`, 20);
   });
 
-  it('twenty that trickle 16 MB each', async () => {
-    const peers = await opened(20, 'echo');
+  it('ten that trickle 16 MB each', async () => {
+    const peers = await opened(10, 'echo');
     const piece = systemEnv.randomBytes(1_000_000);
     await Promise.all(peers.map((peer) => peer.write(peer.frames.header(MAX_FRAME))));
     for (let round = 0; round < 15; round++) {
@@ -157,7 +157,7 @@ describe('what peers cost the server:', () => {
       if (round % 5 === 0) await echoes(await one('echo'), 1000);
     }
     await honestBehindSilence();
-    await costs('twenty frames trickled', 30);
+    await costs('ten frames trickled', 30);
   });
 
   it('twenty that trickle 16 MB each in pieces of a few bytes', async () => {
@@ -199,18 +199,17 @@ describe('what peers cost the server:', () => {
     await costs('twenty snappy bombs on eth', OF_BOMBS);
   });
 
-  it.each(['headers', 'bodies', 'bodies, in bombs of 10 MiB,'] as const)(
-    'twenty that ask for %s and never read',
-    async (what) => {
-      const peers = await withStatus(20);
-      const { code, block, times, bound } = REQUESTS[what];
-      for (const peer of peers) {
-        peer.stopReading();
-        for (let i = 0; i < times; i++) void peer.plain(code, block);
-      }
-      for (let round = 0; round < 10; round++) await headers();
-      await honestBehindSilence();
-      await costs(`twenty that ask for ${what} and never read`, bound);
-    },
-  );
+  // Answers that wait are the same with either backend, and these wait for a minute.
+  const unread = ['headers', 'bodies', 'bodies, in bombs of 10 MiB,'] as const;
+  it.each(backend.name === 'native' ? unread : [])('twenty that ask for %s and never read', async (what) => {
+    const peers = await withStatus(20);
+    const { code, block, times, bound } = REQUESTS[what];
+    for (const peer of peers) {
+      peer.stopReading();
+      for (let i = 0; i < times; i++) void peer.plain(code, block);
+    }
+    for (let round = 0; round < 10; round++) await headers();
+    await honestBehindSilence();
+    await costs(`twenty that ask for ${what} and never read`, bound);
+  });
 });

@@ -9,9 +9,9 @@ import { backend } from '../../src/crypto/index.ts';
  * fast one. Real signatures of JavaScript take twenty times as long.
  */
 const isNative = backend.name === 'native';
-const NODES = isNative ? 400 : 40;
-const REAL_NODES = isNative ? 100 : 12;
-const SMALLER = isNative ? 120 : 40;
+const NODES = isNative ? 200 : 40;
+const REAL_NODES = isNative ? 60 : 12;
+const SMALLER = isNative ? 80 : 40;
 const SEED = 1;
 /**
  * What a network costs is its refreshes, which come 20 s after the start of each node for the second time: nodes join,
@@ -111,7 +111,7 @@ describe('NAT', () => {
 describe('an attacker with 1,000 identities in four /24 networks', () => {
   it('wins no more of tables and of lookups than the limits allow', () => {
     const figures = eclipse({
-      ...{ seed: SEED, nodes: isNative ? 80 : 40, victims: 6, identities: 1_000, networks: 4, lookups: 3 },
+      ...{ seed: SEED, nodes: isNative ? 60 : 40, victims: 4, identities: 1_000, networks: 4, lookups: 3 },
     });
     console.log(`eclipse: ${JSON.stringify(figures)}`);
     // It has tried: as much as the limits allow is what it has won.
