@@ -124,7 +124,8 @@ export function requireOthers(nodes: readonly KadNode[], key: Uint8Array): void 
 }
 
 /**
- * By default a socket of IPv4, which every machine has, unless there are nodes with an address of IPv6, or may be.
+ * By default a socket of IPv4, which every machine has, unless there are nodes with an address of IPv6, or may be: by such a node,
+ * whatever other address it has, one comes to those that have no other.
  * @throws PeerlaneError `listen-failed` when a node has such an address, and the machine has none; `invalid-argument`
  */
 export async function sendFrom(
@@ -142,8 +143,9 @@ export async function sendFrom(
         `there is no way to ${unreached.ip}: this machine has no IPv6`,
       );
     }
-    const isOfIpv4 = !others && nodes.every(({ ip }) => reaches(ip));
-    return [{ host: isOfIpv4 || !hasIpv6 ? EVERY_IPV4 : EVERY_IP, port: 0 }];
+    const namesIpv6 = (node: KadNode): boolean => reachedNode(node, ({ ip }) => !reaches(ip)) !== undefined;
+    const isWanted = others || nodes.some(namesIpv6);
+    return [{ host: isWanted && hasIpv6 ? EVERY_IP : EVERY_IPV4, port: 0 }];
   }
   const listen = await listenOnEach(given);
   const reaches = reachesFromEach(listen);

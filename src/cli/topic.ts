@@ -7,6 +7,7 @@ import type { KadNode } from '../kad/index.ts';
 import type { Advertisement } from '../server/advertisement.ts';
 import type { Discv5ServiceEvent } from '../server/discv5-options.ts';
 import { Discv5Service } from '../server/discv5-service.ts';
+import { checkedExternalIps } from '../server/listen-endpoints.ts';
 import {
   collected,
   count,
@@ -103,7 +104,12 @@ async function advertise(context: Context, topic: Uint8Array, options: Advertise
   const { nodes: seeds, failure } = await readBootnodes(options.bootnode, asking, signal);
   if (seeds.length === 0) throw nobodyToAsk(failure, NO_BOOTNODE);
   requireOthers(seeds, key);
-  const listen = await sendFrom(options.listen, seeds, false);
+  const listen = await sendFrom(options.listen, seeds, true);
+  checkedExternalIps(
+    externalIp,
+    listen.map(({ host }) => host),
+    '--extip',
+  );
   const ended = new AbortController();
   let advertisement: Advertisement | undefined;
   let isHeard = false;
@@ -191,10 +197,10 @@ async function search(context: Context, topic: Uint8Array, options: TopicSearchO
     };
     const how = { nodes: seeds, seeds, topics: true, onEvent };
     await using running = await startAskingBy(['v5'], context, options, how, work);
-    let found = 0;
+    const found = new Set<string>();
     try {
       for await (const node of running.v5?.search(topic, { signal, count: options.count }) ?? []) {
-        found++;
+        found.add(toHex(node.id));
         output.event('node', foundFields(node), enodeOf(node));
       }
     } finally {
@@ -202,8 +208,8 @@ async function search(context: Context, topic: Uint8Array, options: TopicSearchO
       const seconds = rounded((env.now() - begunAt) / 1_000);
       output.event(
         'summary',
-        { version: 'v5', topic: toHex(topic), found, sent, received, seconds },
-        `${formatCount(found, 'node')} with the topic ${toHex(topic)}; ${formatCount(sent, 'packet')} sent in ${formatDuration(seconds)}`,
+        { version: 'v5', topic: toHex(topic), found: found.size, sent, received, seconds },
+        `${formatCount(found.size, 'node')} with the topic ${toHex(topic)}; ${formatCount(sent, 'packet')} sent in ${formatDuration(seconds)}`,
       );
     }
     if (!isHeard) throw new PeerlaneError('request-timeout', UNHEARD);

@@ -58,7 +58,9 @@ export class Advertisement implements AsyncDisposable {
         run();
       };
       offs.push(this.#admitted.onClose(settle(resolve)));
-      offs.push(this.#ended.onClose(settle(() => reject(endedError()))));
+      offs.push(
+        this.#ended.onClose(settle(() => reject(signal?.aborted ? abortedError(signal) : endedError()))),
+      );
       const aborted = settle(() => reject(abortedError(signal)));
       offs.push(onAbort(signal, aborted));
     });

@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { signalOf } from '../base/checks.ts';
 import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/index.ts';
@@ -193,7 +194,8 @@ export class Discv4Service implements AsyncDisposable {
    */
   async resolve(publicKey: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
     const wanted = this.#core.checkedTarget(publicKey);
-    signalOf(options);
+    throwIfAborted(signalOf(options));
+    this.#core.checkRunning();
     if (equalBytes(wanted, this.publicKey)) return this.record;
     return await resolveRecord(this, wanted, options);
   }

@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { checkArray, checkInteger, invalidArgument, signalOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
@@ -252,7 +253,8 @@ export class Discv5Service implements AsyncDisposable {
    */
   async resolve(id: Uint8Array, options: CallOptions = {}): Promise<NodeRecord | undefined> {
     const wanted = this.#core.checkedTarget(id);
-    signalOf(options);
+    throwIfAborted(signalOf(options));
+    this.#core.checkRunning();
     if (equalBytes(wanted, this.id)) return this.record;
     return await resolveId(this, wanted, options);
   }
@@ -269,7 +271,8 @@ export class Discv5Service implements AsyncDisposable {
   }
 
   /**
-   * Nodes that advertise a topic, each once and with its record, until enough are found or nobody is left to be asked. No more
+   * Nodes that advertise a topic, each once and with its newest record, and again where a registrar names a newer one by which it is
+   * somewhere else, until enough are found or nobody is left to be asked. No more
    * are asked than it takes to have the next one. Whether they are there, or serve what they advertise, nobody has looked into.
    * @param topic as in `advertise`
    * @throws PeerlaneError `invalid-argument` also where topics are turned off; from `next`: `aborted`, `closed`

@@ -82,9 +82,8 @@ export function checkedExternalIps(
   name = 'externalIp',
 ): readonly string[] {
   if (externalIp === undefined) return [];
-  const checked = (ip: string): string => checkedExternalIp(ip, hosts, name);
-  if (!Array.isArray(externalIp)) return [checked(externalIp as string)];
-  const all = readEach(name, externalIp, checked);
+  if (!Array.isArray(externalIp)) return [checkedExternalIp(externalIp as string, hosts, name)];
+  const all = externalIp.map((ip: string, i) => checkedExternalIp(ip, hosts, `${name}[${i}]`));
   if (all.length === 0) throw invalidArgument(`${name} has no address`);
   requireOneOfEach(name, all);
   return all;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sendFrom } from '../../src/cli/asking.ts';
-import { kadNode } from '../../src/kad/index.ts';
+import { signRecord } from '../../src/enr/index.ts';
+import { kadNode, nodeOfRecord } from '../../src/kad/index.ts';
 
 const nodeAt = (ip: string) =>
   kadNode({ publicKey: new Uint8Array(64).fill(7), ip, udpPort: 30_303, tcpPort: 0 });
@@ -13,6 +14,14 @@ describe('the socket that asks', () => {
     expect(await hostFor('::1', false, true)).toEqual(['::']);
     expect(await hostFor('127.0.0.1', true, true)).toEqual(['::']);
     expect(await hostFor('127.0.0.1', true, false)).toEqual(['0.0.0.0']);
+  });
+
+  it('is of both where a node has an address of each, by which one comes to others', async () => {
+    const entries = { ip: '127.0.0.1', udp: 30_303, ip6: '::1' };
+    const node = nodeOfRecord(signRecord(new Uint8Array(32).fill(7), { seq: 1n, entries }));
+    if (node === undefined) throw new Error('the record names a place');
+    expect(await sendFrom(undefined, [node], false, true)).toEqual([{ host: '::', port: 0 }]);
+    expect(await sendFrom(undefined, [node], false, false)).toEqual([{ host: '0.0.0.0', port: 0 }]);
   });
 
   it('is none for a node of IPv6 where the machine has no such address', async () => {

@@ -110,3 +110,26 @@ it.each([['listen'], ['serve', '--chain', SMALL], ['ping', `enode://${'11'.repea
     }
   },
 );
+
+it('`topic advertise` and `topic search` use both where a node to begin with has an address of each', async () => {
+  const { enr } = await bootnode(...EACH);
+  const advertise = ['topic', 'advertise', 'both', '--bootnode', enr, '--json'];
+  const cli = new InnerCli([...advertise, '--extip', '127.0.0.1', '--extip', '::1']);
+  const { enr: own } = await cli.event(({ event }) => event === 'advertising');
+  expect(parseRecord(String(own)).entries()).toMatchObject({ ip: '127.0.0.1', ip6: '::1' });
+  const deaf = await run(...advertise, '--listen', '127.0.0.1:0', '--extip', '::1');
+  expect([deaf.status, eventsOf(deaf.stdout)]).toEqual([
+    1,
+    [
+      {
+        event: 'error',
+        code: 'invalid-argument',
+        message: '--extip[0]: nobody reaches 127.0.0.1, where the node listens, at ::1',
+      },
+    ],
+  ]);
+  const six = new InnerCli(['topic', 'advertise', 'six', '--bootnode', enr, '--listen', '[::1]:0', '--json']);
+  await six.event(({ event }) => event === 'admitted');
+  const found = await run('topic', 'search', 'six', '--bootnode', enr, '--json');
+  expect(eventsOf(found.stdout).at(-1)).toMatchObject({ event: 'summary', found: 1 });
+});

@@ -94,6 +94,8 @@ describe('a discovery service', () => {
     expect((await asker.resolve(other.publicKey))?.encoded).toEqual(other.record.encoded);
     expect(await asker.resolve(new Uint8Array(64).fill(1))).toBeUndefined();
     expect(await asker.resolve(asker.publicKey)).toBe(asker.record);
+    const aborted = { signal: AbortSignal.abort() };
+    expect(await rejectionOf(asker.resolve(asker.publicKey, aborted))).toBe('aborted');
   });
 
   it('leaves buffers to its caller, who may use them again at once', async () => {

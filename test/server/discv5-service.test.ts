@@ -211,6 +211,10 @@ describe('a service of discovery v5', () => {
     await within([service, other], async () => {
       const record = text(other.record);
       expect(await rejectionOf(service.ping(record))).toBe('closed');
+      // Its own record needs no question.
+      expect(await rejectionOf(service.resolve(service.id))).toBe('closed');
+      const aborted = { signal: AbortSignal.abort() };
+      expect(await rejectionOf(other.resolve(other.id, aborted))).toBe('aborted');
       expect(await rejectionOf(other.ping(record))).toBe('invalid-argument');
       expect(await rejectionOf(service.findNode(record, [257]))).toBe('invalid-argument');
       expect(await rejectionOf(service.findNode(record, []))).toBe('invalid-argument');

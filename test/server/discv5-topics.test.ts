@@ -90,6 +90,12 @@ describe('a topic of a service', () => {
       const advertisement = on.advertise('x');
       expect(codeOf(() => on.advertise('x'))).toBe('invalid-argument');
       expect(await rejectionOf(advertisement.placed({ signal: AbortSignal.abort() }))).toBe('aborted');
+      // One signal for both, as a program has it.
+      const stop = new AbortController();
+      const { signal } = stop;
+      const both = rejectionOf(on.advertise('y', { signal }).placed({ signal }));
+      stop.abort();
+      expect(await both).toBe('aborted');
       const placed = rejectionOf(advertisement.placed());
       await on.close();
       expect(await placed).toBe('closed');

@@ -77,6 +77,11 @@ export class AdvertisementRun implements TopicRun {
     this.#table.table.remove(id);
   }
 
+  /** A node has answered a question of any kind. Whether there may be something to do. */
+  heard(id: Uint8Array): boolean {
+    return this.#advertiser.heard(id);
+  }
+
   /** Registrars are not told: what they have expires. */
   stop(): void {
     if (this.#isStopped) return;
@@ -117,6 +122,7 @@ export class AdvertisementRun implements TopicRun {
     this.#advertiser.unanswered(id);
     askWhetherLive(this.#context, node, (failure) => {
       known.remove(id);
+      if (failure === 'silent') this.#advertiser.silent(id);
       this.#table.table.failed(id, agenda.now, failure);
     });
   }

@@ -46,6 +46,8 @@ export class Advertiser {
   readonly #registrations = new Map<string, Registration>();
   /** Nodes that were chosen in this cycle. */
   readonly #tried = new Set<string>();
+  /** Of those the ones that have said nothing at all. */
+  readonly #silent = new Set<string>();
   /** Registrars that have kept us waiting for too long. */
   readonly #crowded = new Exclusions();
   #nextCycle = Number.NEGATIVE_INFINITY;
@@ -67,6 +69,7 @@ export class Advertiser {
     if (now >= this.#nextCycle) {
       this.#nextCycle = now + PLACEMENT_CYCLE_MS;
       this.#tried.clear();
+      this.#silent.clear();
       this.#isPlaced = false;
     }
     const due = [...this.#registrations.values()].filter(({ nextAt }) => nextAt <= now);
@@ -109,6 +112,22 @@ export class Advertiser {
     const registration = this.#registrations.get(toBareHex(id));
     if (registration === undefined || !registration.isAsking) return false;
     this.#drop(registration);
+    return true;
+  }
+
+  /** A registrar that was asked has answered nothing else either: it may not be there yet, or our own network may be gone. */
+  silent(id: Uint8Array): void {
+    const key = toBareHex(id);
+    if (this.#tried.has(key)) this.#silent.add(key);
+  }
+
+  /** A node has answered whatever it was asked: if it was silent, its turn in this cycle is still to come, and it may be asked. */
+  heard(id: Uint8Array): boolean {
+    if (this.#silent.size === 0) return false;
+    const key = toBareHex(id);
+    if (!this.#silent.delete(key)) return false;
+    this.#tried.delete(key);
+    this.#isPlaced = false;
     return true;
   }
 

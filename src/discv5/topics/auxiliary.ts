@@ -31,7 +31,8 @@ export function chooseAuxiliary(
   }
   if (wanted.size === 0) return [];
   for (const node of nodes) {
-    const known = wanted.get(logDistance(topic, node.id));
+    // A topic may be a node's id: no bucket is nearer than that of distance 1.
+    const known = wanted.get(Math.max(1, logDistance(topic, node.id)));
     if (known !== undefined && takesPart(node) && !equalBytes(node.id, asker)) known.push(node.record);
   }
   const chosen: NodeRecord[] = [];

@@ -155,6 +155,8 @@ export const WAIT_MARGIN = { share: 1 / 1_000, ms: 100 } as const;
 export const SEARCH_ALPHA = 3;
 /** Registrars that one search asks in all. */
 export const MAX_SEARCH_ASKED = 256;
+/** How often a search gives an advertiser again that is somewhere else by a newer record. */
+export const MAX_FOUND_AGAIN = 2;
 
 /** Topics that one node advertises. */
 export const MAX_ADVERTISEMENTS = 64;

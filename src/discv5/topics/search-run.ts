@@ -1,5 +1,5 @@
 import type { NodeRecord } from '../../enr/index.ts';
-import type { KadNode } from '../../kad/index.ts';
+import { type KadNode, newestRecord } from '../../kad/index.ts';
 import { askWhetherLive } from './liveness.ts';
 import { FEW_REGISTRARS } from './parameters.ts';
 import { type QueryToSend, Search } from './search.ts';
@@ -88,7 +88,9 @@ export class TopicSearchRun implements TopicRun {
    * is after the searches of one node can choose.
    */
   #endWithKept(): void {
-    const kept = this.#search.kept(this.#context.kept(this.#table.table.topic));
+    const kept = this.#search.kept(
+      this.#context.kept(this.#table.table.topic).map((node) => this.#newest(node)),
+    );
     if (kept.length > 0) this.#events.found?.(kept);
     this.stop();
   }
@@ -134,13 +136,19 @@ export class TopicSearchRun implements TopicRun {
     known.answered(registrar, agenda.now);
     // Whoever has named them may not name them anywhere.
     const places = new Map(
-      advertisers.flatMap((node): [NodeRecord, KadNode][] =>
-        node.record === undefined ? [] : [[node.record, node]],
-      ),
+      advertisers
+        .map((node) => this.#newest(node))
+        .flatMap((node): [NodeRecord, KadNode][] => (node.record === undefined ? [] : [[node.record, node]])),
     );
     const answer = { advertisers: [...places.keys()], auxiliary: [] };
     const fresh = this.#search.answered(registrar.id, answer, agenda.now, (record) => places.get(record));
     this.#table.named(auxiliary);
     if (fresh.length > 0) this.#events.found?.(fresh);
+  }
+
+  /** A registrar gives the record that it was given: the node may be somewhere else by now, and known there. */
+  #newest(node: KadNode): KadNode {
+    const known = this.#context.table.get(node.id);
+    return known !== undefined && newestRecord(node.record, known.record) !== node.record ? known : node;
   }
 }

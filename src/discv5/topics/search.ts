@@ -3,10 +3,19 @@ import { checkInteger } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
-import { type KadNode, NetworkCounts, networksOf, nodeOfRecord, randomBelow } from '../../kad/index.ts';
+import {
+  type KadNode,
+  NetworkCounts,
+  networksOf,
+  newestRecord,
+  nodeOfRecord,
+  randomBelow,
+  sameEndpoint,
+} from '../../kad/index.ts';
 import type { TopicNode } from './capability.ts';
 import {
   F_LOOKUP,
+  MAX_FOUND_AGAIN,
   MAX_SEARCH_ASKED,
   NETWORK_ADS_PER_TOPIC,
   NETWORK_FOUND_SHARE,
@@ -43,6 +52,14 @@ export interface QueryAnswer {
   readonly auxiliary: readonly KadNode[];
 }
 
+/** An advertiser that was found. */
+interface Advertiser {
+  /** By the newest record of it. */
+  readonly node: KadNode;
+  /** How often it was found again, somewhere else. */
+  readonly times: number;
+}
+
 /**
  * One search for advertisers (discv5-theory.md, "Lookup Procedure"): bucket by bucket, the farthest first, it asks up to
  * `kLookup` registrars of each, until it has found enough or nobody is left. Times are those of `Env.now`.
@@ -52,7 +69,7 @@ export class Search {
   readonly #randomBytes: Env['randomBytes'];
   readonly #parameters: TopicParameters;
   readonly #target: number;
-  readonly #found = new Set<string>();
+  readonly #found = new Map<string, Advertiser>();
   /** The networks of those, and the wide ones. */
   readonly #networks: NetworkCounts;
   readonly #wideNetworks: NetworkCounts;
@@ -120,8 +137,9 @@ export class Search {
   }
 
   /**
-   * The whole answer of a registrar that was asked. Gives the advertisers in it that are new, where they are reached: of
-   * one answer at most `fReturn`, by chance, and of one network few, or who makes up nodes in it would be all that is found.
+   * The whole answer of a registrar that was asked. Gives the advertisers in it that are new, where they are reached, and those
+   * that by a newer record are somewhere else, for registrars keep old ones: of one answer at most `fReturn`, by chance, and of one
+   * network few, or who makes up nodes in it would be all that is found.
    * @param place where an advertiser is reached; `undefined`: nowhere. Default: the first place that its record names
    */
   answered(
@@ -156,9 +174,11 @@ export class Search {
     return this.#inFlight.delete(toBareHex(id));
   }
 
-  #takes({ id, ip, record }: KadNode, ofAnswer: NetworkCounts): boolean {
+  #takes(node: KadNode, ofAnswer: NetworkCounts): boolean {
+    const { id, ip, record } = node;
     const key = toBareHex(id);
-    if (key === this.#localKey || this.#found.has(key)) return false;
+    const known = this.#found.get(key);
+    if (key === this.#localKey || (known !== undefined && !hasMoved(known, node))) return false;
     // It has registered from one of its addresses, the registrar knows which: any other may be made up, to dodge what counts for that.
     const hosts = new Set([
       ip,
@@ -175,7 +195,7 @@ export class Search {
       this.#networks.add(ofBucket);
       this.#wideNetworks.add(ofTable);
     }
-    this.#found.add(key);
+    this.#found.set(key, { node, times: known === undefined ? 0 : known.times + 1 });
     return true;
   }
 
@@ -188,4 +208,10 @@ export class Search {
     }
     return undefined;
   }
+}
+
+/** Whether a node that was found is somewhere else by its newest record. */
+function hasMoved({ node: known, times }: Advertiser, node: KadNode): boolean {
+  const isNewer = newestRecord(known.record, node.record) !== known.record;
+  return isNewer && !sameEndpoint(known, node) && times < MAX_FOUND_AGAIN;
 }

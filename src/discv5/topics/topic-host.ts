@@ -149,6 +149,7 @@ export class TopicHost {
     const { register, search } = this.#context.exclusions;
     register.heard(id);
     search.heard(id);
+    for (const run of this.#advertisements.values()) if (run.heard(id)) this.#earliest = undefined;
   }
 
   /** A node has gone from the ordinary table. */

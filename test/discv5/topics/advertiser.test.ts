@@ -90,6 +90,17 @@ describe('placement', () => {
     expect(run(PLACEMENT_CYCLE_MS, admitted)).toHaveLength(K_REGISTER);
   });
 
+  it('comes back within a cycle to one that said nothing at all, as soon as it says anything', () => {
+    const { advertiser, run } = setUp({ 256: 2 });
+    const [silent, useless] = run(0, 'failed').map(({ node }) => node.id);
+    if (silent === undefined || useless === undefined) throw new Error('two were asked');
+    advertiser.silent(silent);
+    expect(advertiser.next(1)).toEqual([]);
+    expect([useless, silent, silent].map((id) => advertiser.heard(id))).toEqual([false, true, false]);
+    expect(advertiser.deadline).toBe(Number.NEGATIVE_INFINITY);
+    expect(run(1, admitted).map(({ node }) => node.id)).toEqual([silent]);
+  });
+
   it('is of registrars that have least of our other topics', () => {
     const burdens = new Map<string, number>();
     const burden = (id: Uint8Array): number => burdens.get(toBareHex(id)) ?? 0;

@@ -73,6 +73,27 @@ describe('a search', () => {
     expect(search.found).toBe(5);
   });
 
+  it('gives an advertiser again that is somewhere else by a newer record, and that no more than twice', () => {
+    const { search } = setUp({ 256: 5 });
+    const key = generateSecretKey(env);
+    const queries = [...search.next(0)];
+    const answers = (ip: string, seq: bigint): string[] => {
+      if (queries.length === 0) queries.push(...search.next(0));
+      const { node } = queries.shift() ?? {};
+      if (node === undefined) throw new Error('nobody is asked');
+      const { record } = topicNode(env, ip, { key, seq });
+      return search.answered(node.id, { advertisers: [record], auxiliary: [] }, 0).map((found) => found.ip);
+    };
+    expect(answers('20.1.0.1', 2n)).toEqual(['20.1.0.1']);
+    // Older ones, and newer ones that say the same, are nothing new.
+    expect(answers('20.2.0.1', 1n)).toEqual([]);
+    expect(answers('20.1.0.1', 3n)).toEqual([]);
+    expect(answers('20.3.0.1', 4n)).toEqual(['20.3.0.1']);
+    expect(answers('20.4.0.1', 5n)).toEqual(['20.4.0.1']);
+    expect(search.kept([topicNode(env, '20.5.0.1', { key, seq: 6n })])).toEqual([]);
+    expect(search.found).toBe(1);
+  });
+
   it('takes of what the node keeps itself as much as of another, none twice, and of a network no more', () => {
     const { search, answer } = setUp({ 256: 1 }, 10);
     const crowd = Array.from({ length: 4 }, () => topicNode(env, '66.66.66.6'));

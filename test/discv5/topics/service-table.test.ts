@@ -233,6 +233,13 @@ describe('auxiliary records', () => {
     expect(seen.size).toBe(10);
   });
 
+  it('are of distance 1 also where the topic is the id of a node', () => {
+    const [first] = nodes;
+    if (first === undefined) throw new Error('there is none');
+    const request = { topic: first.id, distances: [1], asker: localId };
+    expect(chooseAuxiliary(request, nodes, randomBytes)).toEqual([first.record]);
+  });
+
   it('are not the one who asks, nor one who takes no part', () => {
     const [first] = nodes;
     if (first === undefined) throw new Error('there is none');

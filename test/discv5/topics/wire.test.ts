@@ -262,6 +262,40 @@ describe('a topic', () => {
     expect(run.stats.active).toBeGreaterThan(0);
   });
 
+  it('is kept by a registrar that was not there yet as soon as it is', () => {
+    const network = new Network();
+    const boot = new SimNode(network, { endpoint: farEndpoint(nextNode++), entries });
+    boot.stop();
+    const advertiser = joined(network, boot);
+    const run = advertise(advertiser, topicOf(41));
+    network.env.advance(5_000);
+    network.attach(boot.endpoint, boot);
+    boot.start();
+    const isKnown = () => advertiser.engine.table.isLive(boot.id);
+    for (let waited = 0; !isKnown() && waited < MINUTE; waited += 1_000) network.env.advance(1_000);
+    expect(isKnown()).toBe(true);
+    network.env.advance(10_000);
+    expect(run.stats).toEqual({ active: 1, pending: 0 });
+  });
+
+  it('is found by the newest record of its advertiser that the searcher knows, whatever a registrar gives', () => {
+    const { network, boot, nodes } = grown(2);
+    const [advertiser, searcher] = nodes;
+    if (advertiser === undefined || searcher === undefined) throw new Error('there are two');
+    const topic = topicOf(42);
+    const run = advertise(advertiser, topic);
+    network.env.advance(MINUTE);
+    run.stop();
+    const endpoint = farEndpoint(nextNode++);
+    advertiser.record = advertiser.signed(2n, endpoint, entries);
+    advertiser.moveTo(endpoint);
+    searcher.ping(advertiser.node);
+    network.env.advance(MINUTE);
+    expect(searcher.engine.table.get(advertiser.id)?.ip).toBe(endpoint.ip);
+    expect(adsAt(boot)).toBe(1);
+    expect(searched(network, searcher, topic).map(({ ip }) => ip)).toEqual([endpoint.ip]);
+  });
+
   it('goes to another registrar when one is gone', () => {
     const { network, boot, nodes } = grown(1);
     const [advertiser] = nodes;
