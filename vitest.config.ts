@@ -12,15 +12,16 @@ if (!addon) console.warn('peerlane: the native addon is not built, so only the j
 // rules of what to do when, below which cryptography is a detail.
 const WITH_ONE_BACKEND = [
   'test/cli/**',
-  'test/{docs,public-types}.test.ts',
+  'test/{discovery-api,docs,public-types}.test.ts',
   'test/{io,kad,nat,observe,rlp}/**',
   'test/discv4/{debts,flood,network,one-network}.test.ts',
   'test/discv5/{elsewhere,engine,limits,loss,silence}.test.ts',
   'test/discv5/topics/**',
   'test/dnsdisc/client.test.ts',
   'test/server/node-db/**',
-  'test/server/{bans,conduct,crawler,discovery-sources,discv4-service,duplicates,lying-nodes,mercy}.test.ts',
-  'test/server/{no-network,node-set,observations,own-endpoint,slots}.test.ts',
+  'test/server/{bans,conduct,crawler,crowd,discovery,discovery-sources,discovery-v5,discv4-service}.test.ts',
+  'test/server/{discv5-service,duplicates,hostile-clock,lying-nodes,mercy,no-network,node-set}.test.ts',
+  'test/server/{observations,own-endpoint,rush,server-two-families,slots}.test.ts',
   'test/sync/headers.test.ts',
   'test/sim/**',
 ];

@@ -1,6 +1,6 @@
 /** What of all that comes in is looked at: packets cost little, signatures and key agreements do not. */
 import type { Rate } from '../base/rate-limit.ts';
-import { FairStrangerLimit, MAX_RATED, type Origin, SharedRate, type StrangerRates } from '../kad/index.ts';
+import { MAX_RATED, type Origin, SharedRate, StrangerLimit, type StrangerRates } from '../kad/index.ts';
 import { KnownLimit, type KnownRates } from './known-limit.ts';
 
 /** For strangers: WHOAREYOUs, and handshakes that are checked. */
@@ -31,16 +31,16 @@ export const DEFAULT_DISCV5_LIMITS: Discv5Limits = {
 
 export class Limits {
   readonly known: KnownLimit;
-  readonly #challenges: FairStrangerLimit;
-  readonly #handshakes: FairStrangerLimit;
+  readonly #challenges: StrangerLimit;
+  readonly #handshakes: StrangerLimit;
   readonly #checkTime: SharedRate;
   readonly #clock: () => number;
 
   /** @param clock milliseconds, which go on while something is done */
   constructor(limits: Discv5Limits, clock: () => number) {
     this.known = new KnownLimit(limits);
-    this.#challenges = new FairStrangerLimit(limits);
-    this.#handshakes = new FairStrangerLimit(limits);
+    this.#challenges = new StrangerLimit(limits);
+    this.#handshakes = new StrangerLimit(limits);
     this.#checkTime = new SharedRate(limits.handshakeMs, MAX_RATED);
     this.#clock = clock;
   }

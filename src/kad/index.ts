@@ -15,7 +15,6 @@ export {
 export { BUCKET_SIZE, REPLACEMENTS } from './bucket.ts';
 export { compareDistance, ID_LENGTH, logDistance } from './distance.ts';
 export type { EngineHost } from './engine-host.ts';
-export { FairStrangerLimit } from './fair-stranger-limit.ts';
 export {
   BUCKET_NETWORK_LIMIT,
   NetworkCounts,

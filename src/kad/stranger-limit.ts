@@ -1,5 +1,6 @@
 import { type Rate, RateLimit } from '../base/rate-limit.ts';
 import type { Origin } from './origin.ts';
+import { SharedRate } from './shared-rate.ts';
 
 /** IP addresses or endpoints, and subnets, whose rates are remembered. */
 export const MAX_RATED = 4096;
@@ -14,8 +15,6 @@ export interface StrangerRates {
   /** ... and for all of them. */
   readonly strangers: Rate;
 }
-
-const ALL = '';
 
 /** What is for one address, and for one network. */
 export class PlaceLimit {
@@ -39,22 +38,25 @@ export class PlaceLimit {
   }
 }
 
+/** What may be done for those who have proved nothing: of what is for all whoever asks least has the first, so many networks keep none out. */
 export class StrangerLimit {
   readonly #places: PlaceLimit;
-  readonly #all: RateLimit;
+  readonly #all: SharedRate;
 
   constructor(rates: StrangerRates) {
     this.#places = new PlaceLimit(rates);
-    this.#all = new RateLimit(rates.strangers, 1);
+    this.#all = new SharedRate(rates.strangers, MAX_RATED_SUBNETS);
   }
 
   /** Addresses and subnets whose rates are remembered. */
   get size(): number {
-    return this.#places.size;
+    return this.#places.size + this.#all.size;
   }
 
   /** Whether it may be done once more now. */
   admits(from: Origin, now: number): boolean {
-    return this.#places.admits(from, now) && this.#all.take(ALL, now);
+    const isAdmitted = this.#places.admits(from, now) && this.#all.hasRoom(from, now);
+    if (isAdmitted) this.#all.take(from, 1, now);
+    return isAdmitted;
   }
 }
