@@ -2,7 +2,6 @@ import { type Command, Option } from 'commander';
 import { onAbort } from '../base/abort.ts';
 import { toBareHex, toHex } from '../base/bytes.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
-import { parseEnode } from '../enr/index.ts';
 import {
   decodeMessage,
   ETH_VERSIONS,
@@ -17,6 +16,7 @@ import {
   statusCheck,
 } from '../eth/index.ts';
 import type { PeerInfo, Protocol, ProtocolChannel } from '../p2p/index.ts';
+import { parseDialedNode } from '../server/bootnodes.ts';
 import { Server } from '../server/index.ts';
 import { type CommonOptions, type Context, type RunAction, withCommonOptions } from './command.ts';
 import { within } from './deadline.ts';
@@ -37,22 +37,21 @@ interface DialOptions extends CommonOptions {
 }
 
 export function addDialCommand(program: Command, run: RunAction): void {
-  withCommonOptions(program.command('dial <enode>'))
+  withCommonOptions(program.command('dial'))
     .description('connect to a node and print what it says of itself')
+    .argument('<node>', 'its enode URL or record')
     .addOption(
       new Option('--genesis <file>', 'genesis file of the chain to compare with').conflicts('network'),
     )
     .addOption(new Option('--network <name>', 'public network to compare with').choices(Object.keys(PRESETS)))
     .option('--key <file>', 'node key to dial with; default: a new one')
     .addOption(durationOption('--timeout <duration>', 'how long to wait for the answer', DEFAULT_TIMEOUT_MS))
-    .action((enode: string, options: DialOptions) =>
-      run(options, (context) => dial(context, enode, options)),
-    );
+    .action((node: string, options: DialOptions) => run(options, (context) => dial(context, node, options)));
 }
 
-async function dial(context: Context, enode: string, options: DialOptions): Promise<void> {
+async function dial(context: Context, node: string, options: DialOptions): Promise<void> {
   const { env, output } = context;
-  parseEnode(enode);
+  parseDialedNode(node);
   const network = await networkOf(options);
   const key = await nodeKey(options.key, env);
   const probe = new Probe();
@@ -62,7 +61,7 @@ async function dial(context: Context, enode: string, options: DialOptions): Prom
   const message = `the node has not said what it is within ${durationText(options.timeout)}`;
   const late = new PeerlaneError('dial-timeout', message);
   await within(context, options.timeout, late, async ({ signal }) => {
-    const peer = await server.dial(enode, { signal });
+    const peer = await server.dial(node, { signal });
     printHello(output, peer.info);
     const status = await probe.status(signal);
     printStatus(output, status);

@@ -5,6 +5,7 @@ import type { Env } from '../base/env.ts';
 import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { parseEnode } from '../enr/index.ts';
 import { type EthVersion, ethProtocols, type Genesis } from '../eth/index.ts';
+import { parseDialedNode } from '../server/bootnodes.ts';
 import { Server, type ServerEvent } from '../server/index.ts';
 import { type ChainStore, Downloader, type DownloadSummary, peerSource } from '../sync/index.ts';
 import { block, checkedWith, collected } from './arguments.ts';
@@ -46,7 +47,11 @@ export function addSyncCommand(program: Command, run: RunAction): void {
   withNetOptions(withFindOptions(withCommonOptions(program.command('sync'))))
     .description('download a chain and verify it; an interrupted run goes on where it was')
     .requiredOption('--genesis <file>', "genesis file of the chain, in go-ethereum's format")
-    .option('--peer <enode>', 'node to download from; may be repeated', collected(checkedWith(parseEnode)))
+    .option(
+      '--peer <node>',
+      'enode URL or record of a node to download from; may be repeated',
+      collected(checkedWith(parseDialedNode)),
+    )
     .requiredOption('--store <dir>', 'where the chain is kept')
     .option(
       '--to <block>',
@@ -191,9 +196,9 @@ class PeerReport {
   #last: PeerlaneError | undefined;
   #isSilent = false;
 
-  constructor(output: Output, enodes: readonly string[]) {
+  constructor(output: Output, nodes: readonly string[]) {
     this.#output = output;
-    this.#awaited = new Set(enodes.map((enode) => toBareHex(parseEnode(enode).publicKey)));
+    this.#awaited = new Set(nodes.map((node) => toBareHex(parseDialedNode(node).publicKey)));
   }
 
   /** Whether each peer was there, or has failed. */

@@ -64,6 +64,12 @@ describe('dial', () => {
     ]);
   });
 
+  it('takes a record of the node, too', async () => {
+    const { server } = await serveSmall();
+    const { status, stdout } = await run('dial', server.enr, '--json');
+    expect([status, eventsOf(stdout)[0]]).toMatchObject([0, { event: 'hello', publicKey: toHex(server.id) }]);
+  });
+
   it('prints it in words', async () => {
     const { enode } = await serveSmall();
     const { status, stdout } = await run('dial', enode);
@@ -160,6 +166,7 @@ describe('dial', () => {
   it.each([
     [['dial', 'enode://1234@127.0.0.1:30303'], 'invalid-enode'],
     [['dial', `enode://${'0'.repeat(128)}@127.0.0.1:30303`], 'invalid-enode'],
+    [['dial', 'enr:-AAAA'], 'invalid-record'],
   ])('refuses %j', async (args, code) => {
     const { status, stdout } = await run(...args, '--json');
     expect(status).toBe(1);
