@@ -1,6 +1,7 @@
 import { checkNames, checkObject, invalidArgument, type NamesOf, reading } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { formatIp, normalizeIp } from '../base/ip.ts';
+import { classOfIp } from '../base/ip-class.ts';
 import { type Ban, type BanKind, MAX_BAN_MS, MAX_BAN_REASON_LENGTH } from './ban-codec.ts';
 import { addressOf } from './net-restrict.ts';
 import type { MemoryLimits } from './network-memory.ts';
@@ -34,12 +35,15 @@ export interface BanTarget {
   readonly name: string;
 }
 
-/** The name of an address that may be banned; undefined for what is no address. A host has a whole /64 of IPv6. */
+/**
+ * The name of an address that may be banned; undefined for what is no address. A host has a whole /64 of IPv6, but of those of its link,
+ * where all hosts are in one.
+ */
 export function banNameOf(ip: string): string | undefined {
   const parsed = addressOf(ip);
   if (parsed === undefined) return undefined;
   const address = normalizeIp(parsed);
-  if (address.length === 4) return formatIp(address);
+  if (address.length === 4 || classOfIp(address) === 'link-local') return formatIp(address);
   const network = new Uint8Array(address.length);
   network.set(address.subarray(0, IPV6_HOST_PREFIX));
   return formatIp(network) + IPV6_HOST_SUFFIX;

@@ -15,7 +15,6 @@ import { type Env, systemEnv } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { detached } from '../base/observer.ts';
 import { isValidSecretKey } from '../crypto/index.ts';
-import type { Enode } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
 import { encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
@@ -133,7 +132,7 @@ export interface ServerConfig {
   /** With discovery v4 or v5 each has a UDP port. */
   readonly bootnodes: readonly GivenNode[];
   readonly staticNodes: readonly GivenNode[];
-  readonly trustedNodes: readonly Enode[];
+  readonly trustedNodes: readonly GivenNode[];
   readonly netRestrict: readonly string[] | undefined;
   readonly netDeny: readonly string[];
   /** Whether the server has to do with an address, by the two. */

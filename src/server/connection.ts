@@ -2,6 +2,7 @@
 import type { Env, Timer } from '../base/env.ts';
 import { type ErrorCode, PeerlaneError, remoteError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
+import { withoutZone } from '../base/ip.ts';
 import { release } from '../base/release.ts';
 import { checkReputationEvent, type ReputationEventKind } from '../base/reputation-events.ts';
 import type { Lease } from '../base/slabs.ts';
@@ -225,7 +226,8 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
       id: hello.id,
       enode: formatEnode({
         publicKey: hello.id,
-        host: remoteAddress,
+        // A zone is of this machine's, and no enode URL has one.
+        host: withoutZone(remoteAddress),
         tcpPort: remotePort,
         udpPort: remotePort,
       }),

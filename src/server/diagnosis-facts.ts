@@ -31,6 +31,7 @@ export interface DialCounts {
 
 /** Its dials are those of late. */
 export interface DiagnosisFacts extends DialCounts {
+  readonly state: 'new' | 'running' | 'closed';
   /** Milliseconds since the start. */
   readonly uptimeMs: number;
   readonly maxPeers: number;
@@ -69,6 +70,7 @@ export interface DiagnosisFacts extends DialCounts {
 }
 
 export type FindingKind =
+  | 'not-running'
   | 'clock'
   | 'no-sources'
   | 'system-limit'

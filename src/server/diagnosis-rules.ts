@@ -271,7 +271,7 @@ function staticMissing({ missing }: DiagnosisFacts): Finding | undefined {
   return {
     kind: 'static-missing',
     count: missing,
-    message: `${missing} static nodes are not connected`,
+    message: missing === 1 ? 'one static node is not connected' : `${missing} static nodes are not connected`,
     advice: 'See server.log(node) for what happened with each',
   };
 }

@@ -54,12 +54,23 @@ export function diagnose(facts: DiagnosisFacts): Diagnosis {
         : counted < max * FEW_PART && (kept === 0 || hasOthers)
           ? 'few'
           : 'healthy';
-  const findings = state === 'none' ? findingsOfNone(facts) : findingsOf(facts);
+  const idle = notRunning(facts);
+  const findings = idle !== undefined ? [idle] : state === 'none' ? findingsOfNone(facts) : findingsOf(facts);
   const [first] = findings;
   const peers = `${inbound + dialed} of ${max} peers`;
   const summary =
     first === undefined ? `${peers}; ${UNSAID[state]}` : `${peers}: ${first.message}. ${first.advice}`;
   return { state, peers: { inbound, dialed, kept, max }, findings, summary };
+}
+
+/** Nothing else is to be said of a server that does nothing. */
+function notRunning({ state }: DiagnosisFacts): Finding | undefined {
+  if (state === 'running') return undefined;
+  const [message, advice] =
+    state === 'new'
+      ? ['the server has not been started', 'Call server.start()']
+      : ['the server is closed', 'Make a new one: a server starts once'];
+  return { kind: 'not-running', count: 1, message, advice };
 }
 
 /** The class of the address that is reached from farthest away, of a record's. */

@@ -334,7 +334,8 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Connects to a node, by its enode URL or record, once; resolves when Hellos have been exchanged.
+   * Connects to a node, by its enode URL or record, once; resolves when Hellos have been exchanged. Who is asked for by name is
+   * connected whatever the limits, `maxPeers` too.
    * @throws PeerlaneError what the dial or the handshake failed with, `remote-disconnect`, `aborted`, `closed`, `banned`,
    * `invalid-argument`, `invalid-enode`, `invalid-record`; `address-refused` by `netRestrict` or `netDeny`
    */
@@ -379,6 +380,7 @@ export class Server implements AsyncDisposable {
     const isDiscovering = this.#discovery?.hasSources === true;
     const hasNodes = bootnodes.length + staticNodes.length + this.#peers.size + candidates > 0;
     return diagnose({
+      state: this.#state,
       ...this.#observations.facts(),
       ...this.#peers.counts,
       ...{ maxPeers, missing, candidates, shunned, v4, v5, clockSkew },

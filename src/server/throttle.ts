@@ -105,6 +105,10 @@ export class Throttle {
     for (const lane of LANES) {
       for (const { run } of this.#lines[lane].remove(share)) run();
     }
+    // A timer for nobody would keep a program alive that has nothing else to do.
+    if (this.waiting > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   /** @internal One that was let go on has brought something. */

@@ -1,14 +1,16 @@
 import { toBareHex } from '../base/bytes.ts';
-import type { Enode } from '../enr/index.ts';
 import { banNameOf } from './bans.ts';
+import type { GivenNode } from './bootnodes.ts';
+import { hostsOf, withRecordEndpoints } from './dial-target.ts';
 
 /** Nodes that are let in whatever the limits, as the user has named them. */
 export class Trusted {
-  /** The names of their addresses by key; undefined where a host name was given. */
-  readonly #addresses = new Map<string, string | undefined>();
+  /** The names of their addresses by key, all that a record names; undefined for a host name. */
+  readonly #addresses = new Map<string, readonly (string | undefined)[]>();
 
-  add({ publicKey, host }: Enode): void {
-    this.#addresses.set(toBareHex(publicKey), banNameOf(host));
+  add(node: GivenNode): void {
+    const hosts = hostsOf(withRecordEndpoints(node, node.record));
+    this.#addresses.set(toBareHex(node.publicKey), hosts.map(banNameOf));
   }
 
   delete(key: string): void {
@@ -21,7 +23,6 @@ export class Trusted {
 
   /** Whether one of them is at an address, by the name that `banNameOf` gives it. */
   hasAt(name: string): boolean {
-    for (const address of this.#addresses.values()) if (address === name) return true;
-    return false;
+    return [...this.#addresses.values()].some((addresses) => addresses.includes(name));
   }
 }

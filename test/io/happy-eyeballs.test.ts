@@ -7,6 +7,7 @@ import {
   type ConnectAnyOptions,
   connectAny,
   MAX_ATTEMPTS,
+  RESOLUTION_DELAY_MS,
 } from '../../src/io/happy-eyeballs.ts';
 import { connectTcp, type Wire } from '../../src/io/tcp.ts';
 import { rejectionOf } from '../support/errors.ts';
@@ -131,6 +132,67 @@ describe('a connection to one of several addresses', () => {
     expect(given?.aborted).toBe(true);
     expect(timers[0]?.isSet).toBe(false);
     wire.destroy();
+  });
+
+  it('does not wait for the look-up of another name, but for a moment where that is preferred', async () => {
+    const { port } = await listening('127.0.0.1');
+    const lookup = () => new Promise<string[]>(() => undefined);
+    const behind = withTimers();
+    const wire = await connect(
+      [
+        ['127.0.0.1', port],
+        ['a.name', port],
+      ],
+      { env: behind.env, lookup },
+    );
+    expect(behind.timers.map(({ ms }) => ms)).toEqual([10_000]);
+    const before = withTimers();
+    const connecting = connect(
+      [
+        ['a.name', port],
+        ['127.0.0.1', port],
+      ],
+      { env: before.env, lookup },
+    );
+    expect(before.timers.map(({ ms }) => ms)).toEqual([10_000, RESOLUTION_DELAY_MS]);
+    before.timers[1]?.run();
+    const other = await connecting;
+    expect(other.remotePort).toBe(port);
+    expect(before.timers[0]?.isSet).toBe(false);
+    for (const each of [wire, other]) each.destroy();
+  });
+
+  it('goes on with what a look-up brings late, and says when none came in time', async () => {
+    const { port } = await listening('127.0.0.1');
+    const { env, timers } = withTimers();
+    let found: (hosts: string[]) => void = () => undefined;
+    const lookup = () => new Promise<string[]>((resolve) => (found = resolve));
+    const places: [string, number][] = [
+      ['a.name', port],
+      ['127.0.0.2', await closedPort()],
+    ];
+    let connecting: Promise<Wire> = new Promise(() => undefined);
+    const refused = new Promise<void>((resolve) => {
+      const signalling: typeof connectTcp = (endpoint, options) =>
+        connectTcp(endpoint, options).catch((error: unknown) => {
+          setImmediate(resolve);
+          throw error;
+        });
+      connecting = connect(places, { env, lookup, connect: signalling });
+    });
+    timers[1]?.run();
+    await refused;
+    found(['127.0.0.1']);
+    const wire = await connecting;
+    expect(wire.remoteAddress).toBe('127.0.0.1');
+    wire.destroy();
+    const late = withTimers();
+    const waiting = failure(connect([['a.name', port]], { env: late.env, lookup }));
+    for (const timer of late.timers.toReversed()) timer.run();
+    expect(await waiting).toMatchObject({
+      code: 'dial-timeout',
+      message: 'a.name was not looked up within 10000 ms',
+    });
   });
 
   it('lets go of one that comes after another has won', async () => {

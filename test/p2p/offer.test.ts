@@ -31,13 +31,13 @@ function places(perTurn: readonly number[]): {
 describe('what is offered to all', () => {
   it('is offered in one turn if all take it', async () => {
     const { offer, turns } = places([3]);
-    expect(await offerToAll(['a', 'b', 'c'], offer)).toEqual({ sent: ['a', 'b', 'c'], skipped: [] });
+    expect(await offerToAll(['a', 'b', 'c'], offer, 0)).toEqual({ sent: ['a', 'b', 'c'], skipped: [] });
     expect(turns).toEqual(['abc']);
   });
 
   it('is offered again to who refused, as long as somebody takes it', async () => {
     const { offer, turns } = places([2, 1, 2]);
-    expect(await offerToAll(['a', 'b', 'c', 'd', 'e'], offer)).toEqual({
+    expect(await offerToAll(['a', 'b', 'c', 'd', 'e'], offer, 0)).toEqual({
       sent: ['a', 'b', 'c', 'd', 'e'],
       skipped: [],
     });
@@ -46,7 +46,7 @@ describe('what is offered to all', () => {
 
   it('passes over those that refuse in a turn in which nobody takes it', async () => {
     const { offer, turns } = places([1, 0, 5]);
-    expect(await offerToAll(['a', 'b', 'c'], offer)).toEqual({ sent: ['a'], skipped: ['b', 'c'] });
+    expect(await offerToAll(['a', 'b', 'c'], offer, 0)).toEqual({ sent: ['a'], skipped: ['b', 'c'] });
     expect(turns).toEqual(['abc', 'bc']);
   });
 
@@ -54,5 +54,18 @@ describe('what is offered to all', () => {
     const { offer, turns } = places([1]);
     expect(await offerToAll([], offer)).toEqual({ sent: [], skipped: [] });
     expect(turns).toEqual([]);
+  });
+
+  it('has another one first each time, and is told of in their order', async () => {
+    const { offer, turns } = places([1, 0]);
+    expect(await offerToAll(['a', 'b', 'c'], offer, 2)).toEqual({ sent: ['c'], skipped: ['a', 'b'] });
+    expect(turns).toEqual(['cab', 'ab']);
+    const firsts = new Set<string>();
+    for (let i = 0; i < 200; i++) {
+      const each = places([1, 0]);
+      const { sent } = await offerToAll(['a', 'b', 'c'], each.offer);
+      for (const one of sent) firsts.add(one);
+    }
+    expect(firsts.size).toBe(3);
   });
 });

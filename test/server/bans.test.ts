@@ -92,7 +92,8 @@ describe('bans', () => {
     ['1.2.3.4', '1.2.3.4'],
     ['::ffff:1.2.3.4', '1.2.3.4'],
     ['2a01:9:8:7:1:2:3:4', '2a01:9:8:7::/64'],
-    ['fe80::1%eth0', 'fe80::/64'],
+    // All hosts of a link are in one /64.
+    ['fe80::1%eth0', 'fe80::1'],
     ['host.example', undefined],
   ])('of %s are of %s', (ip, name) => {
     expect(banNameOf(ip)).toBe(name);
@@ -101,8 +102,10 @@ describe('bans', () => {
   it('are named by an enode URL or an address, and as the list names them', () => {
     expect(banTarget('2a01::1')).toEqual({ kind: 'ip', name: '2a01::/64' });
     expect(banTarget('2a01::/64')).toEqual({ kind: 'ip', name: '2a01::/64' });
-    for (const text of ['', '1.2.3.4/24', 'enode://12@1.2.3.4:1']) {
-      expect(codeOf(() => banTarget(text))).toBe('invalid-enode');
+    expect(banTarget('fe80::2%eth0')).toEqual({ kind: 'ip', name: 'fe80::2' });
+    expect(codeOf(() => banTarget('enode://12@1.2.3.4:1'))).toBe('invalid-enode');
+    for (const text of ['', '1.2.3', '1.2.3.4/24', 'localhost']) {
+      expect(codeOf(() => banTarget(text))).toBe('invalid-argument');
     }
   });
 

@@ -14,6 +14,7 @@ const HEALTHY: DiagnosisFacts = {
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
   ...{ listens: true, ports: [30_303], wasReached: true, ownAddress: 'global' },
+  state: 'running' as const,
   natFailures: {},
   outside: [],
   v4: V4,
@@ -62,6 +63,8 @@ describe('why a server has few peers', () => {
       ['system-limit'],
       3,
     ],
+    ['a server that was not started', { ...NONE, state: 'new' }, ['not-running'], 1],
+    ['a closed server', { ...NONE, state: 'closed', missing: 3 }, ['not-running'], 1],
     ['nobody to ask', { ...NONE, hasSources: false, v4: undefined }, ['no-sources'], 0],
     [
       'no network',

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
-import type { KadNode } from '../../kad/index.ts';
+import { type KadNode, otherPlace } from '../../kad/index.ts';
 import { Advertiser, type AdvertiserStats, type RegistrationToSend } from './advertiser.ts';
 import { askWhetherLive } from './liveness.ts';
 import { NO_PLACE_MS, REGISTRATION_ATTEMPTS } from './parameters.ts';
@@ -32,8 +32,8 @@ export class AdvertisementRun implements TopicRun {
     this.#events = events;
     this.#record = localRecord();
     this.#families = familiesOf(this.#record);
-    const accepts = ({ ip }: KadNode) => this.#families.has(isIpv6(ip));
-    this.#table = new TopicTable(context, topic, 'register', accepts, () => this.#advertiser.tableChanged());
+    const changed = (): void => this.#advertiser.tableChanged();
+    this.#table = new TopicTable(context, topic, 'register', (node) => this.#askedAt(node), changed);
     const { burden } = context;
     this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, burden, parameters });
   }
@@ -97,11 +97,18 @@ export class AdvertisementRun implements TopicRun {
     if (!equalBytes(record.encoded, this.#record.encoded)) {
       this.#record = record;
       this.#families = familiesOf(record);
-      this.#advertiser.recordChanged(agenda.now);
+      this.#advertiser.recordChanged(agenda.now, (node) => this.#askedAt(node) === node);
+      this.#table.placesChanged();
     }
     const isSomewhere = this.#families.size > 0;
     if (!isSomewhere) this.#noPlaceUntil = agenda.now + NO_PLACE_MS;
     return isSomewhere;
+  }
+
+  /** The node where it is, or at its address of the other family: it is to see us at one that our record names. */
+  #askedAt(node: KadNode): KadNode | undefined {
+    const isOurs = (ip: string): boolean => this.#families.has(isIpv6(ip));
+    return isOurs(node.ip) ? node : otherPlace(node, (ip) => isOurs(ip) && this.#context.reaches(ip));
   }
 
   #register(registration: RegistrationToSend, attempts: number): void {

@@ -1,6 +1,7 @@
 import { toBareHex } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
+import type { KadNode } from '../../kad/index.ts';
 import type { TopicNode } from './capability.ts';
 import { Exclusions } from './exclusions.ts';
 import { MAX_REGISTERING, PLACEMENT_CYCLE_MS, type TopicParameters, topicParameters } from './parameters.ts';
@@ -136,9 +137,15 @@ export class Advertiser {
     this.#isPlaced = false;
   }
 
-  /** Our record has changed: tickets are good for the old one only, and registrars still give that away. */
-  recordChanged(now: number): void {
-    for (const registration of this.#registrations.values()) registration.restart(now);
+  /**
+   * Our record has changed: tickets are good for the old one only, and registrars still give that away.
+   * @param isReached whether a registrar may still be asked where it is: it would refuse the record else, again and again
+   */
+  recordChanged(now: number, isReached: (node: KadNode) => boolean = () => true): void {
+    for (const registration of this.#registrations.values()) {
+      if (isReached(registration.node)) registration.restart(now);
+      else this.#drop(registration);
+    }
   }
 
   /** Whether that registrar has the advertisement, or is asked to. */

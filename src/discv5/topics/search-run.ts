@@ -30,11 +30,16 @@ export class TopicSearchRun implements TopicRun {
   /** @param count advertisers that are enough @throws PeerlaneError `invalid-argument` */
   constructor(context: TopicContext, topic: Uint8Array, count: number, events: TopicSearchEvents) {
     const { localId, randomBytes, parameters } = context;
-    const all = (): boolean => true;
     this.#context = context;
     this.#events = events;
     this.#count = count;
-    this.#table = new TopicTable(context, topic, 'search', all, () => this.advance());
+    this.#table = new TopicTable(
+      context,
+      topic,
+      'search',
+      (node) => node,
+      () => this.advance(),
+    );
     this.#search = new Search({
       ...{ table: this.#table.table, localId, randomBytes, parameters, fLookup: count },
     });

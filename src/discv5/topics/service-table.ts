@@ -128,6 +128,17 @@ export class ServiceTable {
     this.remove(id);
   }
 
+  /** Where each node is asked from now on, at an address of its own; `undefined`: nowhere. */
+  move(askedAt: (node: KadNode) => KadNode | undefined, now: number): void {
+    const entries = [...this.#buckets.values()].flatMap((bucket) => [...bucket.values()]);
+    for (const { node, isVerified } of entries) {
+      const place = askedAt(node);
+      if (place === node) continue;
+      this.remove(node.id);
+      if (place !== undefined) this.#add(place, isVerified, now);
+    }
+  }
+
   /** The node has gone from the ordinary table. */
   remove(id: Uint8Array): void {
     this.#remove(this.distanceOf(id), toBareHex(id));

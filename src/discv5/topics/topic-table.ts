@@ -16,7 +16,7 @@ import type { TopicAim, TopicContext } from './topic-context.ts';
 export class TopicTable {
   readonly table: ServiceTable;
   readonly #context: TopicContext;
-  readonly #accepts: (node: KadNode) => boolean;
+  readonly #askedAt: (node: KadNode) => KadNode | undefined;
   readonly #changed: () => void;
   #fillAt = Number.NEGATIVE_INFINITY;
   #seriesAt = Number.NEGATIVE_INFINITY;
@@ -26,19 +26,19 @@ export class TopicTable {
   #lookup: LookupRun | undefined;
 
   /**
-   * @param accepts which nodes may be asked
+   * @param askedAt where a node may be asked; `undefined`: nowhere
    * @param changed told of new nodes that a lookup has met, and when a lookup that was asked for has ended
    */
   constructor(
     context: TopicContext,
     topic: Uint8Array,
     aim: TopicAim,
-    accepts: (node: KadNode) => boolean,
+    askedAt: (node: KadNode) => KadNode | undefined,
     changed: () => void,
   ) {
     const { localId, exclusions } = context;
     this.#context = context;
-    this.#accepts = accepts;
+    this.#askedAt = askedAt;
     this.#changed = changed;
     this.table = new ServiceTable({ topic, localId, exclusions: exclusions[aim] });
   }
@@ -112,6 +112,12 @@ export class TopicTable {
     if (this.#hear(nodes).length > 0) this.#changed();
   }
 
+  /** It has changed where nodes may be asked. */
+  placesChanged(): void {
+    this.table.move(this.#askedAt, this.#context.agenda.now);
+    this.#fillAt = Number.NEGATIVE_INFINITY;
+  }
+
   stop(): void {
     const lookup = this.#lookup;
     this.#lookup = undefined;
@@ -122,13 +128,17 @@ export class TopicTable {
     return this.table.size < FEW_REGISTRARS;
   }
 
+  #places(nodes: readonly KadNode[]): KadNode[] {
+    return nodes.map(this.#askedAt).filter((node) => node !== undefined);
+  }
+
   #hear(nodes: readonly KadNode[]): KadNode[] {
-    return this.table.addAuxiliary(nodes.filter(this.#accepts), this.#context.agenda.now);
+    return this.table.addAuxiliary(this.#places(nodes), this.#context.agenda.now);
   }
 
   #add(nodes: readonly KadNode[]): boolean {
     const before = this.table.size;
-    this.table.addLive(nodes.filter(this.#accepts), this.#context.agenda.now);
+    this.table.addLive(this.#places(nodes), this.#context.agenda.now);
     return this.table.size > before;
   }
 }
