@@ -70,7 +70,7 @@ export class Registration {
   }
 
   /**
-   * Whether the window of the ticket has gone by while nobody asked, as when the machine was asleep.
+   * Whether the window of the ticket has gone by while nobody asked, as when the process was stopped.
    * @param delta δ, in milliseconds
    */
   isMissed(now: number, delta: number): boolean {

@@ -16,6 +16,7 @@ import {
 } from '../../../src/discv5/topics/parameters.ts';
 import type { Answer } from '../../../src/discv5/topics/registration.ts';
 import { ServiceTable } from '../../../src/discv5/topics/service-table.ts';
+import type { KadNode } from '../../../src/kad/index.ts';
 import { ipOf, nodeAt } from '../../support/kad-nodes.ts';
 import { topicNode, topicOf } from './nodes.ts';
 
@@ -171,6 +172,20 @@ describe('a ticket', () => {
     const again = run(20, ticketFor(60_000));
     expect(again.map(({ ticket }) => ticket.length)).toEqual([0, 0, 0]);
     expect(new Set(again.map(({ node }) => node)).size).toBe(3);
+  });
+
+  it('is given up where the record no longer says that we are reached from there', () => {
+    const { advertiser, table } = setUp({ 256: 3 });
+    const [a, b, c] = advertiser.next(0).map(({ node }) => node);
+    if (a === undefined || b === undefined || c === undefined) throw new Error('nobody is asked');
+    for (const { id } of [a, b]) advertiser.answered(id, admitted, 0);
+    const isReached = (node: KadNode): boolean => node === b;
+    for (const { id } of [a, c]) table.remove(id);
+    advertiser.recordChanged(10, isReached);
+    expect([a, b, c].map(({ id }) => advertiser.isAt(id))).toEqual([false, true, false]);
+    expect(advertiser.next(10).map(({ node }) => node)).toEqual([b]);
+    // Nobody waits for what the other was asked.
+    expect(advertiser.answered(c.id, admitted, 20)).toBe(false);
   });
 });
 

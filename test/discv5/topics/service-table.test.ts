@@ -42,6 +42,16 @@ const table = (exclusions = new Exclusions()): ServiceTable =>
   new ServiceTable({ topic, localId, exclusions });
 
 describe('a service table', () => {
+  it('has each node where it is asked from now on, and none that is asked nowhere', () => {
+    const nodes = table();
+    const [gone, stays, moves] = [at(250, 1), at(250, 2), at(250, 3)];
+    nodes.addLive([gone, stays, moves], 0);
+    const there = { ...moves, ip: '2600:1::1' };
+    nodes.move((node) => (node === stays ? stays : node === moves ? there : undefined), 0);
+    expect(nodes.at(250, 0)).toEqual([stays, there]);
+    expect(nodes.size).toBe(2);
+  });
+
   it('has nodes that take part in our version, by their distance from the topic, and not ourselves', () => {
     const nodes = table();
     const [one, two, none] = [1, 2, undefined].map((version) => {
