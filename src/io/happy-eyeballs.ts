@@ -23,6 +23,8 @@ export interface ConnectAnyOptions extends ConnectOptions {
   readonly env: Pick<Env, 'now' | 'setTimer'>;
   /** Why one has nothing to do with an IP address for now; default: with all that `allows` takes one has. */
   readonly refusal?: (ip: string) => PeerlaneError | undefined;
+  /** Of the addresses of a name so many come last, in a circle. Default: none. */
+  readonly turn?: number | undefined;
   /** Default: the system's, which cannot be stopped: only the wait is. */
   readonly lookup?: AddressLookup;
   /** Connects to one IP address. */
@@ -124,7 +126,7 @@ class Race {
 
   /** IP addresses, of each family in turn; those that are known already are not tried twice. */
   #take(i: number, hosts: readonly string[] | PeerlaneError): void {
-    const { allows = () => true, refusal = () => undefined } = this.#options;
+    const { allows = () => true, refusal = () => undefined, turn = 0 } = this.#options;
     const { host: name, port } = this.#endpoints[i] ?? { host: '', port: 0 };
     this.#waiting[i] = [];
     if (hosts instanceof PeerlaneError) {
@@ -138,7 +140,9 @@ class Race {
       this.#problems[i] ??= error;
       return error === undefined;
     });
-    this.#waiting[i] = alternating(open)
+    const order = alternating(open);
+    const first = turn % Math.max(1, order.length);
+    this.#waiting[i] = [...order.slice(first), ...order.slice(0, first)]
       .filter((host) => {
         const key = `${host} ${port}`;
         const isNew = !this.#found.has(key);

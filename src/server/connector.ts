@@ -113,7 +113,8 @@ export class Connector {
       return bannedError(ban);
     };
     try {
-      const options = { env, timeoutMs: DIAL_TIMEOUT_MS, signal, allows, refusal };
+      const { turn } = target;
+      const options = { env, timeoutMs: DIAL_TIMEOUT_MS, signal, allows, refusal, turn };
       return await connectAny(endpointsOf(target), options);
     } catch (error) {
       throw isPeerlaneError(error, 'banned') ? allBannedError(bans) : error;

@@ -1,5 +1,6 @@
 /** Where a node is dialed: at several places perhaps, of which the first is tried first. */
 import { equalBytes } from '../base/bytes.ts';
+import { parseIp } from '../base/ip.ts';
 import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts';
 import type { Endpoint, Wire } from '../io/tcp.ts';
 import { mayRelay } from '../kad/index.ts';
@@ -12,6 +13,8 @@ export const MAX_ENDPOINTS = 4;
 export interface DialTarget extends Enode {
   /** Other places where it may be. */
   readonly alternatives?: readonly Endpoint[];
+  /** Of the addresses that a host name has so many come last, in a circle. Default: none. */
+  readonly turn?: number;
 }
 
 /** All places of a node. */
@@ -68,12 +71,14 @@ export function movedTo(node: DialTarget, record: NodeRecord): DialTarget | unde
   return withAlternatives({ ...node, host: first.host, tcpPort: first.port }, [...others, ...known]);
 }
 
-/** The node with the next of its places first: where the first was taken there is somebody else perhaps. */
+/** The node with the next of its places first, and of a name's: where the first was taken there is somebody else perhaps. */
 export function rotated(node: DialTarget): DialTarget {
   const [first, ...others] = endpointsOf(node);
   const [next, ...rest] = others;
-  if (first === undefined || next === undefined) return node;
-  return { ...node, host: next.host, tcpPort: next.port, alternatives: [...rest, first] };
+  const hasName = hostsOf(node).some((host) => parseIp(host) === undefined);
+  const turned = hasName ? { ...node, turn: (node.turn ?? 0) + 1 } : node;
+  if (first === undefined || next === undefined) return turned;
+  return { ...turned, host: next.host, tcpPort: next.port, alternatives: [...rest, first] };
 }
 
 /** The node at the place where it has been reached; one that is named by a host keeps its name. */

@@ -162,6 +162,20 @@ describe('a connection to one of several addresses', () => {
     for (const each of [wire, other]) each.destroy();
   });
 
+  it('begins with another address of a name when it is told to', async () => {
+    const { port } = await listening('127.0.0.2');
+    await listening('127.0.0.1', port);
+    const lookup = async () => ['127.0.0.1', '127.0.0.2'];
+    const places: [string, number][] = [['a.name', port]];
+    const reached: (string | undefined)[] = [];
+    for (const turn of [undefined, 1, 2, 3]) {
+      const wire = await connect(places, { lookup, turn });
+      reached.push(wire.remoteAddress);
+      wire.destroy();
+    }
+    expect(reached).toEqual(['127.0.0.1', '127.0.0.2', '127.0.0.1', '127.0.0.2']);
+  });
+
   it('goes on with what a look-up brings late, and says when none came in time', async () => {
     const { port } = await listening('127.0.0.1');
     const { env, timers } = withTimers();

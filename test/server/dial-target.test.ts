@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, type RecordContent, signRecord } from '../../src/enr/index.ts';
-import { endpointsOf, foundAt, movedTo, withRecordEndpoints } from '../../src/server/dial-target.ts';
+import { endpointsOf, foundAt, movedTo, rotated, withRecordEndpoints } from '../../src/server/dial-target.ts';
 import { Discv4Service } from '../../src/server/index.ts';
 import { isKind, startedServer } from '../support/servers.ts';
 
@@ -60,6 +60,14 @@ describe('a node that was found', () => {
 });
 
 describe('a node that the user has named', () => {
+  it('is looked for at another address of its name each time, and at its next place', () => {
+    const named = rotated(rotated(at('a.name')));
+    expect([named.host, named.turn]).toEqual(['a.name', 2]);
+    expect(rotated(at('8.8.4.4'))).toEqual(at('8.8.4.4'));
+    const both = { ...at('a.name'), alternatives: [{ host: '8.8.4.4', port: 1 }] };
+    expect([hostsOf(rotated(both)), rotated(both).turn]).toEqual([['8.8.4.4', 'a.name'], 1]);
+  });
+
   it('is dialed at all places of the record that the user has given', () => {
     const record = recordOf({ ip: '10.9.9.9', ip6: '::1' });
     expect(hostsOf(withRecordEndpoints(at('8.8.4.4'), record))).toEqual(['8.8.4.4', '10.9.9.9', '::1']);

@@ -178,7 +178,14 @@ export class Search {
     const { id, ip, record } = node;
     const key = toBareHex(id);
     const known = this.#found.get(key);
-    if (key === this.#localKey || (known !== undefined && !hasMoved(known, node))) return false;
+    if (key === this.#localKey) return false;
+    if (known !== undefined) {
+      if (newestRecord(known.node.record, record) === known.node.record) return false;
+      const isThere = sameEndpoint(known.node, node);
+      // Whatever comes later is compared with the newest one.
+      if (isThere) this.#found.set(key, { ...known, node });
+      if (isThere || known.times === MAX_FOUND_AGAIN) return false;
+    }
     // It has registered from one of its addresses, the registrar knows which: any other may be made up, to dodge what counts for that.
     const hosts = new Set([
       ip,
@@ -208,10 +215,4 @@ export class Search {
     }
     return undefined;
   }
-}
-
-/** Whether a node that was found is somewhere else by its newest record. */
-function hasMoved({ node: known, times }: Advertiser, node: KadNode): boolean {
-  const isNewer = newestRecord(known.record, node.record) !== known.record;
-  return isNewer && !sameEndpoint(known, node) && times < MAX_FOUND_AGAIN;
 }

@@ -87,10 +87,14 @@ describe('a search', () => {
     expect(answers('20.1.0.1', 2n)).toEqual(['20.1.0.1']);
     // Older ones, and newer ones that say the same, are nothing new.
     expect(answers('20.2.0.1', 1n)).toEqual([]);
-    expect(answers('20.1.0.1', 3n)).toEqual([]);
-    expect(answers('20.3.0.1', 4n)).toEqual(['20.3.0.1']);
-    expect(answers('20.4.0.1', 5n)).toEqual(['20.4.0.1']);
-    expect(search.kept([topicNode(env, '20.5.0.1', { key, seq: 6n })])).toEqual([]);
+    expect(answers('20.1.0.1', 4n)).toEqual([]);
+    // Between those two.
+    expect(answers('20.6.0.1', 3n)).toEqual([]);
+    expect(answers('20.3.0.1', 5n)).toEqual(['20.3.0.1']);
+    expect(search.kept([topicNode(env, '20.4.0.1', { key, seq: 6n })]).map(({ ip }) => ip)).toEqual([
+      '20.4.0.1',
+    ]);
+    expect(search.kept([topicNode(env, '20.5.0.1', { key, seq: 7n })])).toEqual([]);
     expect(search.found).toBe(1);
   });
 
