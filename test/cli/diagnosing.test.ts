@@ -129,7 +129,7 @@ describe('why there are no peers', () => {
       event: 'diagnosis',
       state: 'none',
       findings: [{ kind: 'static-missing', count: 1 }],
-      summary: expect.stringMatching(/^0 of 50 peers: 1 static nodes are not connected/),
+      summary: expect.stringMatching(/^0 of 50 peers: one static node is not connected/),
     });
   });
 });
