@@ -1,5 +1,5 @@
 /** One thing for many receivers, none of which is waited for. */
-import { randomInt } from 'node:crypto';
+import { systemEnv } from '../base/env.ts';
 
 export interface OfferOutcome<R> {
   readonly sent: readonly R[];
@@ -17,7 +17,7 @@ export interface OfferOutcome<R> {
 export async function offerToAll<R>(
   receivers: readonly R[],
   offer: (receiver: R) => Promise<boolean>,
-  first = receivers.length > 1 ? randomInt(receivers.length) : 0,
+  first = anyOf(receivers.length),
 ): Promise<OfferOutcome<R>> {
   const skipped = new Set(receivers);
   for (let waiting = [...receivers.slice(first), ...receivers.slice(0, first)]; ; ) {
@@ -29,4 +29,10 @@ export async function offerToAll<R>(
     if (!isStuck && refused.length > 0) continue;
     return { sent: receivers.filter((one) => !skipped.has(one)), skipped: [...skipped] };
   }
+}
+
+function anyOf(count: number): number {
+  if (count < 2) return 0;
+  const { buffer, byteOffset } = systemEnv.randomBytes(4);
+  return new DataView(buffer, byteOffset).getUint32(0) % count;
 }
