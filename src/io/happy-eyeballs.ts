@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { abortedError, onAbort, throwIfAborted } from '../base/abort.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
+import { inCircle } from '../base/in-circle.ts';
 import { addressRefused, type ConnectOptions, connectTcp, type Endpoint, type Wire } from './tcp.ts';
 
 /** How long an address has before the next is tried too (RFC 8305, section 8: "Connection Attempt Delay"). */
@@ -142,7 +143,7 @@ class Race {
     });
     const order = alternating(open);
     const first = turn % Math.max(1, order.length);
-    this.#waiting[i] = [...order.slice(first), ...order.slice(0, first)]
+    this.#waiting[i] = inCircle(order, first)
       .filter((host) => {
         const key = `${host} ${port}`;
         const isNew = !this.#found.has(key);

@@ -1,4 +1,5 @@
 /** The Kademlia table and lookups (discv4.md, "Kademlia Table" and "Recursive Lookup"), without any packets. */
+
 export {
   addressBytes,
   addressText,
@@ -43,11 +44,10 @@ export {
   reachedNode,
   sameEndpoint,
 } from './node.ts';
-
 export { type Origin, originOf } from './origin.ts';
 export { Places } from './places.ts';
 export { MAX_REQUESTS, RequestRoom } from './request-room.ts';
-export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, randomBelow, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
+export { FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 export { SharedRate } from './shared-rate.ts';
 export {
   type Asked,

@@ -1,4 +1,5 @@
 import type { Env } from '../base/env.ts';
+import { randomBelow, randomFraction } from '../base/random-numbers.ts';
 
 /** Checks of nodes that are not live yet, or have just failed, are at most so far apart. */
 export const FAST_CHECK_INTERVAL_MS = 3_000;
@@ -58,14 +59,4 @@ export class CheckList<T extends Listed> {
   #schedule(now: number): void {
     this.#nextAt = now + randomFraction(this.#randomBytes) * this.#intervalMs;
   }
-}
-
-/** An integer of [0, n). */
-export function randomBelow(n: number, randomBytes: Env['randomBytes']): number {
-  return Math.floor(randomFraction(randomBytes) * n);
-}
-
-function randomFraction(randomBytes: Env['randomBytes']): number {
-  const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
-  return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) / 2 ** 32;
 }

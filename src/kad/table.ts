@@ -1,6 +1,7 @@
 import { equalBytes, toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
+import { randomBelow } from '../base/random-numbers.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { UdpEndpoint } from './address.ts';
 import { BUCKET_SIZE, type Bucket, Entry, REPLACEMENTS } from './bucket.ts';
@@ -8,13 +9,7 @@ import { Buckets } from './buckets.ts';
 import { compareDistance, ID_LENGTH } from './distance.ts';
 import { countedFor, type Networks } from './ip-limits.ts';
 import { isAt, type KadNode, type OtherPlace, sameEndpoint } from './node.ts';
-import {
-  CheckList,
-  FAST_CHECK_INTERVAL_MS,
-  MAX_MISSES,
-  randomBelow,
-  SLOW_CHECK_INTERVAL_MS,
-} from './revalidation.ts';
+import { CheckList, FAST_CHECK_INTERVAL_MS, MAX_MISSES, SLOW_CHECK_INTERVAL_MS } from './revalidation.ts';
 
 /** An entry goes after so many failed requests in a row, ... */
 export const MAX_REQUEST_FAILURES = 5;

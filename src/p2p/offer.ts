@@ -1,5 +1,7 @@
 /** One thing for many receivers, none of which is waited for. */
 import { systemEnv } from '../base/env.ts';
+import { inCircle } from '../base/in-circle.ts';
+import { randomBelow } from '../base/random-numbers.ts';
 
 export interface OfferOutcome<R> {
   readonly sent: readonly R[];
@@ -17,10 +19,10 @@ export interface OfferOutcome<R> {
 export async function offerToAll<R>(
   receivers: readonly R[],
   offer: (receiver: R) => Promise<boolean>,
-  first = anyOf(receivers.length),
+  first = randomBelow(receivers.length, systemEnv.randomBytes),
 ): Promise<OfferOutcome<R>> {
   const skipped = new Set(receivers);
-  for (let waiting = [...receivers.slice(first), ...receivers.slice(0, first)]; ; ) {
+  for (let waiting = inCircle(receivers, first); ; ) {
     const taken = await Promise.all(waiting.map(offer));
     const refused = waiting.filter((_, i) => taken[i] !== true);
     for (const [i, receiver] of waiting.entries()) if (taken[i] === true) skipped.delete(receiver);
@@ -29,10 +31,4 @@ export async function offerToAll<R>(
     if (!isStuck && refused.length > 0) continue;
     return { sent: receivers.filter((one) => !skipped.has(one)), skipped: [...skipped] };
   }
-}
-
-function anyOf(count: number): number {
-  if (count < 2) return 0;
-  const { buffer, byteOffset } = systemEnv.randomBytes(4);
-  return new DataView(buffer, byteOffset).getUint32(0) % count;
 }

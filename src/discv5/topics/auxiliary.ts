@@ -1,9 +1,11 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
+import { randomBelow } from '../../base/random-numbers.ts';
 import type { NodeRecord } from '../../enr/index.ts';
-import { type KadNode, logDistance, randomBelow } from '../../kad/index.ts';
+import type { KadNode } from '../../kad/index.ts';
 import { takesPart } from './capability.ts';
 import { MAX_AUXILIARY } from './parameters.ts';
+import { topicDistance } from './topic-id.ts';
 
 export interface AuxiliaryRequest {
   /** 32 bytes. */
@@ -31,8 +33,7 @@ export function chooseAuxiliary(
   }
   if (wanted.size === 0) return [];
   for (const node of nodes) {
-    // A topic may be a node's id: no bucket is nearer than that of distance 1.
-    const known = wanted.get(Math.max(1, logDistance(topic, node.id)));
+    const known = wanted.get(topicDistance(topic, node.id));
     if (known !== undefined && takesPart(node) && !equalBytes(node.id, asker)) known.push(node.record);
   }
   const chosen: NodeRecord[] = [];

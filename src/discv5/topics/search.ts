@@ -1,6 +1,7 @@
 import { toBareHex } from '../../base/bytes.ts';
 import { checkInteger } from '../../base/checks.ts';
 import type { Env } from '../../base/env.ts';
+import { randomBelow } from '../../base/random-numbers.ts';
 import { shuffledNumbers } from '../../base/shuffled.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
 import {
@@ -9,7 +10,6 @@ import {
   networksOf,
   newestRecord,
   nodeOfRecord,
-  randomBelow,
   sameEndpoint,
 } from '../../kad/index.ts';
 import type { TopicNode } from './capability.ts';
@@ -53,7 +53,7 @@ export interface QueryAnswer {
 }
 
 /** An advertiser that was found. */
-interface Advertiser {
+interface FoundAdvertiser {
   /** By the newest record of it. */
   readonly node: KadNode;
   /** How often it was found again, somewhere else. */
@@ -69,7 +69,7 @@ export class Search {
   readonly #randomBytes: Env['randomBytes'];
   readonly #parameters: TopicParameters;
   readonly #target: number;
-  readonly #found = new Map<string, Advertiser>();
+  readonly #found = new Map<string, FoundAdvertiser>();
   /** The networks of those, and the wide ones. */
   readonly #networks: NetworkCounts;
   readonly #wideNetworks: NetworkCounts;

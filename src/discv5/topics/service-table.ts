@@ -5,7 +5,6 @@ import {
   BUCKET_SIZE,
   ID_LENGTH,
   type KadNode,
-  logDistance,
   NetworkCounts,
   type Networks,
   networksOf,
@@ -14,6 +13,7 @@ import {
 import { type TopicNode, takesPart } from './capability.ts';
 import type { Exclusions, TopicFailure } from './exclusions.ts';
 import { MAX_AUXILIARY, MAX_TOPIC_DISTANCES } from './parameters.ts';
+import { topicDistance } from './topic-id.ts';
 
 /** The farthest bucket. */
 export const MAX_DISTANCE: number = ID_LENGTH * 8;
@@ -67,9 +67,9 @@ export class ServiceTable {
     return [...this.#buckets.keys()].sort((a, b) => b - a);
   }
 
-  /** The bucket of a node: 1..256. One whose id is the topic is in the nearest; no request can name a distance of 0. */
+  /** The bucket of a node: 1..256. */
   distanceOf(id: Uint8Array): number {
-    return Math.max(1, logDistance(this.topic, id));
+    return topicDistance(this.topic, id);
   }
 
   /** Takes nodes of the ordinary table that have passed a check there. */

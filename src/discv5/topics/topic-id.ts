@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../base/checks.ts';
 import { keccak256 } from '../../crypto/index.ts';
-import { ID_LENGTH } from '../../kad/index.ts';
+import { ID_LENGTH, logDistance } from '../../kad/index.ts';
 
 /** Bytes of a text that stands for a topic. */
 const MAX_TEXT_LENGTH = 256;
@@ -22,4 +22,9 @@ export function topicId(topic: TopicSource): Uint8Array {
   const isText = new TextDecoder().decode(bytes) === topic;
   if (isText && bytes.length >= 1 && bytes.length <= MAX_TEXT_LENGTH) return keccak256(bytes);
   throw invalidArgument(`the text of a topic has 1 to ${MAX_TEXT_LENGTH} bytes of UTF-8`);
+}
+
+/** The bucket of a node in the service table of a topic: 1..256. One whose id is the topic is in the nearest; no request can name a distance of 0. */
+export function topicDistance(topic: Uint8Array, id: Uint8Array): number {
+  return Math.max(1, logDistance(topic, id));
 }

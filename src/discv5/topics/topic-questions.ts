@@ -1,12 +1,13 @@
 /** REGTOPIC and TOPICQUERY (discv5-wire.md): what nodes are asked, and what counts as an answer. */
 import type { NodeRecord } from '../../enr/index.ts';
-import { type KadNode, logDistance } from '../../kad/index.ts';
+import type { KadNode } from '../../kad/index.ts';
 import type { Message } from '../messages.ts';
 import { Answer as Answers, type Asked, type Done, MAX_ANSWER_MESSAGES, nodesOf } from '../questions.ts';
 import type { Question, Taken } from '../requests.ts';
 import type { RegistrationToSend } from './advertiser.ts';
 import type { Answer } from './registration.ts';
 import type { QueryToSend } from './search.ts';
+import { topicDistance } from './topic-id.ts';
 
 /** Messages of one answer: those of records of either kind, or one REGCONFIRMATION and those of NODES. */
 export const MAX_CONFIRMATION_MESSAGES: number = 1 + MAX_ANSWER_MESSAGES;
@@ -30,8 +31,7 @@ class Auxiliary {
   readonly #answers: Answers;
 
   constructor(asked: Asked, topic: Uint8Array, distances: readonly number[], maxMessages: number) {
-    const isWanted = (record: NodeRecord) =>
-      distances.includes(Math.max(1, logDistance(topic, record.nodeId)));
+    const isWanted = (record: NodeRecord) => distances.includes(topicDistance(topic, record.nodeId));
     this.#asked = asked;
     this.#answers = new Answers(asked.known, isWanted, maxMessages);
   }
