@@ -14,7 +14,7 @@ const WITH_ONE_BACKEND = [
   'test/cli/**',
   'test/{discovery-api,docs,public-types}.test.ts',
   'test/{io,kad,nat,observe,rlp}/**',
-  'test/discv4/{debts,flood,network,one-network}.test.ts',
+  'test/discv4/{debts,flood,fuzz,network,one-network}.test.ts',
   'test/discv5/{elsewhere,engine,limits,loss,silence}.test.ts',
   'test/discv5/topics/**',
   'test/dnsdisc/client.test.ts',

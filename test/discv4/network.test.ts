@@ -59,9 +59,9 @@ describe('a network', () => {
     expect(recall(network, nodes, 5)).toBe(1);
   });
 
-  it('of 60 nodes: lookups find the true closest', () => {
+  it('of 40 nodes: lookups find the true closest', () => {
     const network = new Network({ seed: 2 });
-    const nodes = grow(network, 60);
+    const nodes = grow(network, 40);
     network.env.advance(60_000);
     expect(recall(network, nodes, 10)).toBeGreaterThanOrEqual(0.99);
   });

@@ -128,16 +128,16 @@ const REQUESTS = {
   headers: {
     code: 0x13,
     block: compress(encodeMessage(69, 'GetBlockHeaders', { id: 9n, query: QUERY }).payload),
-    times: 300,
+    times: 150,
     bound: 60,
   },
   bodies: {
     code: 0x15,
     block: compress(encodeMessage(69, 'GetBlockBodies', { id: 9n, hashes: HASHES }).payload),
-    times: 300,
+    times: 150,
     bound: 60,
   },
-  'bodies, in bombs of 10 MiB,': { code: 0x15, block: hugeRequest(), times: 5, bound: OF_BOMBS },
+  'bodies, in bombs of 10 MiB,': { code: 0x15, block: hugeRequest(), times: 3, bound: OF_BOMBS },
 } as const;
 
 describe('what peers cost the server:', () => {

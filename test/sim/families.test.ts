@@ -33,7 +33,7 @@ describe('an advertiser on both families whose record names IPv6 alone', () => {
       return node.start();
     };
     const registrars: SimNode[] = [];
-    for (let n = 1; n <= 60; n++) registrars.push(onBoth(n, registrars.slice(0, 1), true));
+    for (let n = 1; n <= 45; n++) registrars.push(onBoth(n, registrars.slice(0, 1), true));
     network.env.advance(60_000);
     const placed = (n: number, isAtBoth: boolean) => {
       const advertiser = onBoth(n, registrars.slice(0, 3), isAtBoth);
