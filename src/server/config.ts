@@ -19,6 +19,7 @@ import type { Endpoint } from '../io/tcp.ts';
 import { encodeHello, MAX_HELLO_SIZE, type Protocol } from '../p2p/index.ts';
 import { type BandwidthOptions, MIN_BANDWIDTH, MIN_DOWNLOAD_OF_PEER } from './bandwidth.ts';
 import { type GivenNode, parseBootnode, parseDialedNode, parseNode } from './bootnodes.ts';
+import { isAllowed } from './dial-target.ts';
 import {
   checkDiscoveryOptions,
   type DiscoveryConfig,
@@ -27,7 +28,7 @@ import {
 import type { ServerEvent } from './events.ts';
 import { checkedListen } from './listen-endpoints.ts';
 import { checkNatOptions, type NatConfig, type NatOptions } from './nat/options.ts';
-import { type AddressRule, checkNetRestrict, mayBeDialed, type NetRestrictOptions } from './net-restrict.ts';
+import { type AddressRule, checkNetRestrict, type NetRestrictOptions } from './net-restrict.ts';
 import type { NodeDatabase } from './node-db/index.ts';
 import { checkProtocols } from './protocol-checks.ts';
 import { defaultPolicy, type ReputationPolicy } from './reputation.ts';
@@ -205,7 +206,7 @@ function checked(options: ServerOptions): ServerConfig {
   const choosesPeers = discovery !== undefined || joined.length > 0;
   const named = {
     staticNodes: readEach('staticNodes', staticNodes, allowed(parseDialedNode, allows)),
-    trustedNodes: readEach('trustedNodes', trustedNodes, parseNode),
+    trustedNodes: readEach('trustedNodes', trustedNodes, allowed(parseNode, allows)),
   };
   return {
     key: key.slice(),
@@ -236,14 +237,11 @@ function checked(options: ServerOptions): ServerConfig {
   };
 }
 
-/** Reads nodes that may be dialed: one at an address that is refused never would be. */
-function allowed<T extends { readonly host: string }>(
-  read: (text: string) => T,
-  allows: AddressRule,
-): (text: string) => T {
+/** Reads nodes that may be dialed, or come in: one at an address that is refused never would. */
+function allowed(read: (text: string) => GivenNode, allows: AddressRule): (text: string) => GivenNode {
   return (text) => {
     const node = read(text);
-    if (mayBeDialed(node, allows)) return node;
+    if (isAllowed(node, allows)) return node;
     throw invalid(`${node.host} is in a network that netRestrict or netDeny refuses`);
   };
 }

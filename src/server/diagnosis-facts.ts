@@ -45,6 +45,8 @@ export interface DiagnosisFacts extends DialCounts {
   readonly candidates: number;
   /** Of these, nodes that are banned here, or left alone for how they behaved. */
   readonly shunned: number;
+  /** Connections of late that came in from addresses that `netRestrict` or `netDeny` refuses. */
+  readonly turnedAway: number;
   /** Those of a longer time, but since a peer that had stayed for a while has left. */
   readonly sinceLastPeer: DialCounts;
   /** Whether the server listens, and on which TCP ports: those of two families may differ. */
@@ -80,6 +82,7 @@ export type FindingKind =
   | 'wrong-fork'
   | 'saturated'
   | 'restricted'
+  | 'turned-away'
   | 'shunned'
   | 'incompatible'
   | 'unreachable'

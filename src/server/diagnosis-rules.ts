@@ -36,6 +36,7 @@ export const RULES: readonly Rule[] = [
   tcpBlocked,
   wrongFork,
   restricted,
+  turnedAway,
   shunned,
   saturated,
   incompatible,
@@ -189,6 +190,19 @@ function restricted(facts: RuleFacts): Finding | undefined {
     message: `${count === 1 ? '1 node is at an address' : `${count} nodes are at addresses`} that netRestrict or netDeny refuses`,
     advice:
       'See whether netRestrict and netDeny are meant like that, and where the names of those nodes lead',
+  };
+}
+
+/** Of a node that others do reach it is meant. */
+function turnedAway({ turnedAway: count, inbound, dialed, maxPeers }: DiagnosisFacts): Finding | undefined {
+  if (count === 0 || inbound > 0 || 2 * dialed >= maxPeers) return undefined;
+  const [came, addresses] =
+    count === 1 ? ['1 connection', 'an address'] : [`${count} connections`, 'addresses'];
+  return {
+    kind: 'turned-away',
+    count,
+    message: `${came} came in from ${addresses} that netRestrict or netDeny refuses`,
+    advice: 'See whether netRestrict and netDeny are meant like that',
   };
 }
 

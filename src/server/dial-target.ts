@@ -5,6 +5,7 @@ import { type Enode, endpointsOfRecord, type NodeRecord } from '../enr/index.ts'
 import type { Endpoint, Wire } from '../io/tcp.ts';
 import { mayRelay } from '../kad/index.ts';
 import { banNameOf } from './bans.ts';
+import { type AddressRule, mayBeDialed } from './net-restrict.ts';
 
 /** Places of one node: the one that was named, and others that its record names or named. */
 export const MAX_ENDPOINTS = 4;
@@ -30,6 +31,14 @@ export function hostsOf(target: DialTarget): string[] {
 export function hasPlacesOf(target: DialTarget, other: DialTarget): boolean {
   const places = endpointsOf(target);
   return endpointsOf(other).every((one) => places.some((place) => isSame(one, place)));
+}
+
+/** Whether one of its places may be dialed, and it may come in from there. */
+export function isAllowed(
+  node: Enode & { readonly record?: NodeRecord | undefined },
+  allows: AddressRule,
+): boolean {
+  return hostsOf(withRecordEndpoints(node, node.record)).some((host) => mayBeDialed({ host }, allows));
 }
 
 /** Whether one of its places is at an address, by the name that `banNameOf` gives it. */

@@ -19,7 +19,7 @@ import type { ServerEvent } from './events.ts';
 import { addressOf } from './net-restrict.ts';
 import { type NodeLogEntry, type NodeLogNote, NodeLogs } from './node-logs.ts';
 import type { FoundNode } from './node-mix.ts';
-import { RECENT_MS } from './recent-counts.ts';
+import { RECENT_MS, RecentCounts } from './recent-counts.ts';
 import type { ReputationDecision } from './reputation.ts';
 
 /** So long at least dials count where no peer is there: longer than any node is left alone. */
@@ -40,6 +40,7 @@ export class Observations {
   readonly #recent = new DialTally(RECENT_MS);
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   readonly #restricted = new Held(MAX_RESTRICTED);
+  readonly #turnedAway = new RecentCounts<'turned-away'>();
   #wasReached = false;
   /** By protocol and family, why a port is not mapped, if it is not. */
   readonly #mappings: Readonly<Record<MappedProtocol, Map<IpFamily, PeerlaneError | undefined>>> = {
@@ -122,6 +123,11 @@ export class Observations {
     });
   }
 
+  /** A connection has come in from an address that `netRestrict` or `netDeny` refuses. */
+  turnedAway(): void {
+    this.#turnedAway.add('turned-away', this.#env.now());
+  }
+
   /** A connection that came in has led to no peer. */
   refused({ claimedId, remoteId, remoteAddress }: Refused, { code, message }: PeerlaneError): void {
     this.#reached(remoteAddress);
@@ -166,6 +172,7 @@ export class Observations {
   /** What is of interest of late, and since the start. */
   facts(): DialCounts & {
     readonly uptimeMs: number;
+    readonly turnedAway: number;
     readonly sinceLastPeer: DialCounts;
     readonly wasReached: boolean;
     readonly natFailures: DiagnosisFacts['natFailures'];
@@ -174,6 +181,7 @@ export class Observations {
     return {
       ...this.#recent.counts(now),
       uptimeMs: now - this.#startedAt,
+      turnedAway: this.#turnedAway.counts(now).get('turned-away') ?? 0,
       sinceLastPeer: this.#sinceLastPeer.counts(now),
       wasReached: this.#wasReached,
       natFailures: this.#natFailures(),

@@ -72,7 +72,7 @@ export class Reception {
 
   /** A connection has come in. */
   accept(wire: Wire): void {
-    const { meter, onEvent } = this.#options;
+    const { meter, observations, onEvent } = this.#options;
     const { remoteAddress, remotePort } = wire;
     meter.accepted();
     const error = this.#admission.refusal(remoteAddress);
@@ -81,6 +81,7 @@ export class Reception {
       return;
     }
     wire.destroy();
+    if (error.code === 'address-refused') observations.turnedAway();
     meter.inboundFailed(error);
     onEvent({ kind: 'connection-failed', inbound: true, remoteAddress, remotePort, error });
   }

@@ -17,14 +17,13 @@ import { bannedError, Conduct } from './conduct.ts';
 import { checkServerOptions, type ServerConfig, type ServerOptions } from './config.ts';
 import { Connector } from './connector.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
-import { type DialTarget, hostsOf, withRecordEndpoints } from './dial-target.ts';
+import { type DialTarget, hostsOf, isAllowed, withRecordEndpoints } from './dial-target.ts';
 import { Dialer } from './dialer.ts';
 import type { DialFailure } from './dialer-options.ts';
 import { Discovery } from './discovery.ts';
 import type { ServerEvent } from './events.ts';
 import { Lanes } from './lanes.ts';
 import { type MetricsStreamOptions, metricsStream } from './metrics-stream.ts';
-import { mayBeDialed } from './net-restrict.ts';
 import type { NodeLogEntry } from './node-logs.ts';
 import { NodeNotes } from './node-notes.ts';
 import { Observations } from './observations.ts';
@@ -240,7 +239,7 @@ export class Server implements AsyncDisposable {
     this.#requireUnclosed();
     const parsed = parseDialedNode(node);
     this.#refuseSelf(parsed.publicKey);
-    if (!mayBeDialed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
+    if (!isAllowed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#dialer.add(targetOf(parsed), true);
     this.#reception.regrade(toBareHex(parsed.publicKey));
   }
@@ -258,11 +257,13 @@ export class Server implements AsyncDisposable {
   /**
    * Lets a node in whatever the limits from now on; it is not dialed for that.
    * @param node its enode URL or record
-   * @throws PeerlaneError `closed`, `invalid-enode`, `invalid-record`; `invalid-argument` for a record without an address
+   * @throws PeerlaneError `closed`, `invalid-enode`, `invalid-record`, `address-refused`; `invalid-argument` for a record without an
+   * address
    */
   addTrustedPeer(node: string): void {
     this.#requireUnclosed();
     const parsed = parseNode(node);
+    if (!isAllowed(parsed, this.#config.allows)) throw addressRefused(parsed.host);
     this.#trusted.add(parsed);
     this.#reception.regrade(toBareHex(parsed.publicKey));
   }

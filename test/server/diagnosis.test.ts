@@ -11,6 +11,7 @@ const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };
 const HEALTHY: DiagnosisFacts = {
   uptimeMs: 60 * MINUTE,
   ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5, shunned: 0 },
+  turnedAway: 0,
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
   ...{ listens: true, ports: [30_303], wasReached: true, ownAddress: 'global' },
@@ -176,6 +177,9 @@ describe('why a server has few peers', () => {
       9,
     ],
     ['found at addresses that we refuse', { ...NONE, restricted: 9 }, ['restricted'], 9],
+    ['who comes in from where we refuse it', { inbound: 0, dialed: 5, turnedAway: 3 }, ['turned-away'], 3],
+    ['others who come in', { inbound: 1, dialed: 5, turnedAway: 3 }, [], 0],
+    ['enough who were dialed', { inbound: 0, dialed: 25, turnedAway: 3 }, [], 0],
     ['enough others than those that we refuse', { inbound: 15, restricted: 900 }, [], 0],
     ['nobody but the banned', { ...NONE, candidates: 2, shunned: 1 }, ['shunned'], 1],
     ['many who are banned', { candidates: 12, shunned: 5 }, ['shunned'], 5],

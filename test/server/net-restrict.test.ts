@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemEnv } from '../../src/base/env.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
-import { formatEnode, nodeIdOf } from '../../src/enr/index.ts';
+import { formatEnode, nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { connectAny } from '../../src/io/happy-eyeballs.ts';
 import { Discv4Service } from '../../src/server/index.ts';
 import { checkNetRestrict } from '../../src/server/net-restrict.ts';
@@ -50,6 +50,9 @@ describe('a server that has to do with some addresses only', () => {
     expect(await server.until(isKind('connection-failed'))).toMatchObject({
       ...{ inbound: true, remoteAddress: '127.0.0.1', error: { code: 'address-refused' } },
     });
+    expect(server.diagnose().findings).toContainEqual(
+      expect.objectContaining({ kind: 'turned-away', count: 1 }),
+    );
     expect(await rejectionOf(server.dial(other.enode))).toBe('address-refused');
     expect(await rejectionOf(server.dial(enodeAt('localhost')))).toBe('address-refused');
     const allowing = await started({ netRestrict: ['127.0.0.0/8'] });
@@ -62,14 +65,32 @@ describe('a server that has to do with some addresses only', () => {
 
   it('says at once that it would never dial a node that it is given', async () => {
     const options = { netRestrict: ['127.0.0.0/8'] };
-    for (const name of ['staticNodes', 'bootnodes']) {
+    for (const name of ['staticNodes', 'trustedNodes', 'bootnodes']) {
       const make = () => new TestServer({ ...options, [name]: [enodeAt('127.0.0.1'), enodeAt('9.9.9.9')] });
       expect(codeOf(make)).toBe('invalid-argument');
       expect(make).toThrow(`${name}[1]: 9.9.9.9 is in a network that netRestrict or netDeny refuses`);
     }
     const server = await started(options);
     expect(codeOf(() => server.addPeer(enodeAt('9.9.9.9')))).toBe('address-refused');
+    expect(codeOf(() => server.addTrustedPeer(enodeAt('9.9.9.9')))).toBe('address-refused');
     expect(await rejectionOf(server.dial(enodeAt('9.9.9.9')))).toBe('address-refused');
+  });
+
+  it('takes a node that names an address of the other family where it may be dialed', async () => {
+    const secretKey = generateSecretKey(systemEnv);
+    const both = { ip: '9.9.9.9', tcp: 30_303, ip6: '2600::1', tcp6: 30_303 };
+    const record = signRecord(secretKey, { seq: 1n, entries: both }).toString();
+    const options = { netRestrict: ['2600::/16'], listen: undefined };
+    const server = new TestServer({ ...options, trustedNodes: [record] });
+    expect(codeOf(() => server.addTrustedPeer(record))).toBe('none');
+    expect(codeOf(() => new TestServer({ ...options, staticNodes: [record] }))).toBe('none');
+    const [none, no6] = [
+      { ...options, netDeny: ['2600::1/128'] },
+      { seq: 2n, entries: { ip: '9.9.9.9', tcp: 1 } },
+    ];
+    expect(codeOf(() => new TestServer({ ...none, trustedNodes: [record] }))).toBe('invalid-argument');
+    const alone = signRecord(secretKey, no6).toString();
+    expect(codeOf(() => server.addTrustedPeer(alone))).toBe('address-refused');
   });
 
   it('says at once that nobody can be dialed where a node is said to be', async () => {
