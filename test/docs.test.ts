@@ -112,13 +112,18 @@ const options = () => ({
   protocols: [{ name: 'x', version: 1, length: 1, handler: async () => undefined }],
 });
 
+const programsOf = (page: string) =>
+  [...read(page).matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, text]) => text ?? '');
+
+function only(programs: readonly string[], text: string): string {
+  const found = programs.filter((program) => program.includes(text));
+  expect(found).toHaveLength(1);
+  return found[0] ?? '';
+}
+
 describe('the program of README.md', () => {
-  const programs = [...read('README.md').matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, text]) => text ?? '');
-  const programWith = (text: string) => {
-    const found = programs.filter((program) => program.includes(text));
-    expect(found).toHaveLength(1);
-    return found[0] ?? '';
-  };
+  const programs = programsOf('README.md');
+  const programWith = (text: string) => only(programs, text);
   const genesisFile = join(root, 'data/small/genesis.json');
   const chainOf = async () => {
     const genesis = peerlane.parseGenesis(readFileSync(genesisFile, 'utf8'));
@@ -202,5 +207,69 @@ describe('the program of README.md', () => {
     });
     for (const endpoint of endpoints) await endpoint.close();
     expect([printed.length, endpoints.length]).toEqual([2, 1]);
+  });
+});
+
+describe('a program of docs/', () => {
+  /** A service that is closed when the test ends, on this machine and at a free port. */
+  function here<Options extends object, Service extends AsyncDisposable>(
+    Service: new (options: Options) => Service,
+  ) {
+    return class {
+      constructor(options: Options) {
+        const service = new Service({ listen: LOCAL, ...options });
+        onTestFinished(() => service[Symbol.asyncDispose]());
+        // biome-ignore lint/correctness/noConstructorReturn: programs are to have the service itself.
+        return service as never;
+      }
+    };
+  }
+  const LOCAL = { host: '127.0.0.1', port: 0 };
+  const SharedUdp = class extends peerlane.SharedUdp {
+    constructor() {
+      super(LOCAL);
+    }
+  };
+  const key = () => peerlane.generateSecretKey(peerlane.systemEnv);
+  const bootnode = async () => {
+    const node = new peerlane.Discv5Service({ key: key(), listen: LOCAL });
+    onTestFinished(() => node.close());
+    await node.start();
+    node.serveTalk('echo', (request) => request);
+    return node;
+  };
+  const names = (node: peerlane.Discv5Service) => ({
+    key: key(),
+    bootnodes: [node.record.toString()],
+    Discv4Service: here(peerlane.Discv4Service),
+    Discv5Service: here(peerlane.Discv5Service),
+    SharedUdp,
+  });
+
+  it('runs both versions of discovery on a socket, and talks', async () => {
+    const ended = new AbortController();
+    const said: unknown[] = [];
+    const console = {
+      log: (answer: unknown) => {
+        said.push(answer);
+        ended.abort();
+      },
+    };
+    const program = only(programsOf('docs/discovery.md'), 'new SharedUdp');
+    const running = run(program, { ...names(await bootnode()), signal: ended.signal, console });
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    expect(said).toEqual([Uint8Array.of(1)]);
+  });
+
+  it('advertises a topic, and searches for it', async () => {
+    const { signal } = new AbortController();
+    const node = await bootnode();
+    const program = only(programsOf('docs/topics.md'), 'discovery.search').replace(
+      '{ key, listen,',
+      '{ key,',
+    );
+    const printed = await run(program, { ...names(node), signal });
+    expect(printed).toHaveLength(1);
+    expect(node.stats().topics?.ads).toBe(1);
   });
 });

@@ -44,9 +44,11 @@ export class Discv4Service implements AsyncDisposable {
   constructor(options: Discv4ServiceOptions) {
     const config = checkDiscv4Options(options);
     this.#config = config;
-    this.publicKey = publicKeyOf(config.key);
+    const publicKey = publicKeyOf(config.key);
+    this.publicKey = publicKey.slice();
     this.#core = new ServiceCore<Discv4Engine>({
-      ...{ config, publicKey: this.publicKey, isFirst: false },
+      ...{ config, publicKey, isFirst: false },
+      name: 'discovery v4',
       target: { name: 'the public key', length: PUBLIC_KEY_LENGTH },
       makeEngine: (core) => engineOf(config, core),
     });
@@ -55,7 +57,8 @@ export class Discv4Service implements AsyncDisposable {
 
   /**
    * Binds the socket, and begins to fill the table.
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; `invalid-argument` when `record` gives none, and when the socket is
+   * used by another service of this version
    */
   async start(): Promise<void> {
     await this.#core.start();

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import { checkArray, checkInteger, invalidArgument, signalOf } from '../base/checks.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import {
@@ -57,13 +57,14 @@ export class Discv5Service implements AsyncDisposable {
     const config = checkDiscv5Options(options);
     const { key, env, limits, reaches, topics, onEvent } = config;
     const identity = identityOf(key);
-    this.publicKey = identity.publicKey;
-    this.id = identity.id;
+    this.publicKey = identity.publicKey.slice();
+    this.id = identity.id.slice();
     this.#talks = new TalkHandlers(env, (protocol, error) =>
       onEvent({ kind: 'talk-failed', protocol, error }),
     );
     this.#core = new ServiceCore<Discv5Engine>({
-      ...{ config, publicKey: this.publicKey, isFirst: true },
+      ...{ config, publicKey: identity.publicKey, isFirst: true },
+      name: `discovery v5 of ${toHex(identity.id)}`,
       entries: topics ? () => topicDiscoveryEntries(TOPIC_DISCOVERY_VERSION) : undefined,
       target: { name: 'the node id', length: ID_LENGTH },
       makeEngine: (core) =>
@@ -87,7 +88,8 @@ export class Discv5Service implements AsyncDisposable {
 
   /**
    * Binds the socket, and begins to fill the table.
-   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`, `invalid-argument` when `record` gives none
+   * @throws PeerlaneError `port-in-use`, `listen-failed`, `closed`; `invalid-argument` when `record` gives none, and when the socket is
+   * used by another service of this version with the same key
    */
   async start(): Promise<void> {
     await this.#core.start();

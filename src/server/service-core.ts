@@ -31,6 +31,8 @@ export interface ServiceCoreOptions<Engine> {
   readonly config: ServiceConfig<string, ServiceEvent>;
   /** 64 bytes. */
   readonly publicKey: Uint8Array;
+  /** As whom it listens, for errors: packets that it takes are for no other of that name. */
+  readonly name: string;
   /** Whether this version is asked first where both share a socket. */
   readonly isFirst: boolean;
   /** More entries of the record, unless it is the user's. */
@@ -126,6 +128,7 @@ export class ServiceCore<Engine extends ServiceEngine> {
     if (this.#closing.isClosed) throw closedError();
     const { listen, onEvent } = this.#config;
     const member: UdpMember = {
+      name: this.#options.name,
       message: (bytes, ip, port) => this.#receive(bytes, { ip, port }),
       failed: (error) => onEvent({ kind: 'listener-failed', error }),
     };

@@ -4,7 +4,6 @@ import {
   checkEnv,
   checkFunction,
   checkNames,
-  checkObject,
   checkPort,
   invalidArgument,
   isObject,
@@ -151,7 +150,10 @@ export function checkServiceOptions<Limits extends string, Event>(
 }
 
 function checkedTcpPorts(tcpPort: number | readonly number[], { endpoints }: SharedUdp): readonly number[] {
-  const all = typeof tcpPort === 'object' ? [...tcpPort] : endpoints.map(() => tcpPort);
+  if (typeof tcpPort !== 'number' && !Array.isArray(tcpPort)) {
+    throw invalidArgument('tcpPort is neither a port nor an array of them');
+  }
+  const all: readonly number[] = typeof tcpPort === 'number' ? endpoints.map(() => tcpPort) : [...tcpPort];
   for (const port of all) checkPort('tcpPort', port);
   if (all.length === endpoints.length) return all;
   throw invalidArgument(`tcpPort has ${all.length} ports, and listen ${endpoints.length} addresses`);
@@ -170,8 +172,10 @@ function checkedLimits<Limits extends string>(
   return checked;
 }
 
+const RATE: NamesOf<Rate> = { perSecond: true, burst: true };
+
 function checkedRate(name: string, rate: Rate): Rate {
-  checkObject(name, rate);
+  checkNames(name, rate, RATE);
   const { perSecond, burst } = rate;
   if (isNumber(perSecond) && perSecond > 0 && isNumber(burst) && burst >= 1) return { perSecond, burst };
   throw invalidArgument(`${name} must have a number perSecond above 0 and a burst of 1 or more`);

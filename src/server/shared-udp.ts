@@ -8,6 +8,8 @@ import { bindEach, type UdpSockets } from './udp-sockets.ts';
 
 /** One of those who use a socket. */
 export interface UdpMember {
+  /** To whom datagrams go: of two members alike one would have none. */
+  readonly name: string;
   /** Takes a datagram, which is its own if it is one of its protocol. */
   message(bytes: Uint8Array, ip: string, port: number): boolean;
   failed(error: PeerlaneError): void;
@@ -65,8 +67,11 @@ export class SharedUdp {
     return this.#reaches(ip);
   }
 
-  /** @internal */
+  /** @throws PeerlaneError `invalid-argument`, `port-in-use`, `listen-failed` @internal */
   async join(member: UdpMember, isFirst: boolean): Promise<UdpSockets> {
+    if (this.#members.some(({ name }) => name === member.name)) {
+      throw invalidArgument(`listen is used by ${member.name} already`);
+    }
     this.#members[isFirst ? 'unshift' : 'push'](member);
     try {
       this.#binding ??= this.#bind();

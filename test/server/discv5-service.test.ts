@@ -123,6 +123,56 @@ describe('a service of discovery v5', () => {
     });
   });
 
+  it('shares no socket with another one of its key, which would have all packets', async () => {
+    const [key, listen] = [newKey(), new SharedUdp({ host: HOST, port: 0 })];
+    const [v4, v5] = [new Discv4Service({ key, listen }), new Discv5Service({ key, listen })];
+    await Promise.all([v4.start(), v5.start()]);
+    const [other4, other5] = [
+      new Discv4Service({ key: newKey(), listen }),
+      new Discv5Service({ key, listen }),
+    ];
+    await within([v4, v5, other4, other5], async () => {
+      await expect(other4.start()).rejects.toThrow('listen is used by discovery v4 already');
+      await expect(other5.start()).rejects.toThrow(
+        `listen is used by discovery v5 of 0x${toBareHex(v5.id)} already`,
+      );
+      await v5.close();
+      await other5.start();
+    });
+  });
+
+  it('keeps its id when a caller writes to what it was told', async () => {
+    const [node, asker] = [await started(), await started({ bootnodes: [] })];
+    await within([node, asker], async () => {
+      const record = node.record;
+      node.id.fill(0);
+      node.publicKey.fill(0);
+      await asker.ping(record);
+      expect(node.record.encoded).toEqual(record.encoded);
+    });
+  });
+
+  it.each<[object, string]>([
+    [{ topics: { e: 1 } }, 'e must be an integer from 60000'],
+    [{ topics: { es: 1 } }, 'there is no "es"'],
+    [{ limits: { known: { perSecond: 1, burst: 1, bursts: 2 } } }, 'did you mean "burst"?'],
+    [{ tcpPort: null }, 'tcpPort is neither a port nor an array of them'],
+    [{ tcpPort: {} }, 'tcpPort is neither a port nor an array of them'],
+    [{ tcpPort: [1, 2] }, 'tcpPort has 2 ports, and listen 1 addresses'],
+  ])('refuses %o', (options, message) => {
+    const make = () =>
+      new Discv5Service({ key: newKey(), listen: { host: HOST, port: 0 }, ...(options as object) });
+    expect(codeOf(make)).toBe('invalid-argument');
+    expect(make).toThrow(message);
+  });
+
+  it('takes what is undefined for the default', () => {
+    const unsaid = { topics: { e: undefined }, limits: { known: undefined }, tcpPort: undefined };
+    const make = () =>
+      new Discv5Service({ key: newKey(), listen: { host: HOST, port: 0 }, ...(unsaid as object) });
+    expect(codeOf(make)).toBe('none');
+  });
+
   it('shares a socket with version 4, whichever starts or ends first', async () => {
     const key = newKey();
     const listen = new SharedUdp({ host: HOST, port: 0 });

@@ -60,7 +60,8 @@ const NAMES: NamesOf<TopicParameters, unknown> = DEFAULT_PARAMETERS;
 /** The defaults with some changed. @throws PeerlaneError `invalid-argument` */
 export function topicParameters(changes: Partial<TopicParameters> = {}): TopicParameters {
   checkNames('the parameters of topic discovery', changes, NAMES);
-  const all = { ...DEFAULT_PARAMETERS, ...changes };
+  const chosen = Object.entries(changes).filter(([, value]) => value !== undefined);
+  const all: TopicParameters = { ...DEFAULT_PARAMETERS, ...Object.fromEntries(chosen) };
   for (const name of ['kRegister', 'kLookup', 'fReturn'] as const) checkInteger(name, all[name], 1, 16);
   checkInteger('e', all.e, MIN_E, MAX_TIMER_MS);
   checkInteger('c', all.c, 1, 1_000_000);
