@@ -23,7 +23,9 @@ const ROUNDS = 5;
 /** Payloads of either size; what is sent to a peer goes round them. */
 const LARGE = { length: 100_000, count: 4 };
 const SMALL = { length: 300, count: 8 };
-const WARM_UP_ACCEPTS = quick ? 0 : 3;
+/** Rounds before those that count: V8 compiles what has run often, and until then code takes twice as long. */
+const WARM_UP_ACCEPTS = quick ? 0 : 10;
+const WARM_UP_TRANSFERS = quick ? 0 : 3;
 /** For what happens on the way to 1,000 idle peers to come to rest. */
 const SETTLE_MS = quick ? 100 : 1000;
 /** Messages that a sender has ready at a time for its one peer. */
@@ -133,7 +135,7 @@ export const tcpApart = () =>
         data: base64([randomFillSync(new Uint8Array(LARGE.length))]),
       });
       const messages = amount(bench, 2000, 100);
-      return async () => {
+      const transfer = async () => {
         await listener.worker.ask({ cmd: 'expect', messages });
         const start = performance.now();
         await Promise.all([
@@ -142,6 +144,8 @@ export const tcpApart = () =>
         ]);
         return { 'tcp-100k-apart': (messages * LARGE.length) / 1e3 / (performance.now() - start) };
       };
+      for (let i = 0; i < WARM_UP_TRANSFERS; i++) await transfer();
+      return transfer;
     },
   });
 
@@ -160,7 +164,6 @@ export const accept = () =>
         });
         return (cpu * 1000) / count;
       };
-      // V8 takes its time to optimise so much code.
       for (let i = 0; i < WARM_UP_ACCEPTS; i++) for (const node of [bare, server]) await measured(node);
       return async () => ({ accept: await measured(bare), 'accept-server': await measured(server) });
     },
