@@ -3,13 +3,13 @@ import type { Env } from '../base/env.ts';
 import { toPeerlaneError } from '../base/errors.ts';
 import type { NodeRecord } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
-import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/discovery-services.ts';
 import { Discv4Service } from '../server/discv4-service.ts';
 import { Discv5Service } from '../server/discv5-service.ts';
 import { endpointsOf, LocalNode, placesOf } from '../server/local-node.ts';
 import type { NetRestrictOptions } from '../server/net-restrict.ts';
 import { type DiscoveryService, RunningVersions } from '../server/running-versions.ts';
 import { SharedUdp } from '../server/shared-udp.ts';
+import type { DiscoveryVersion, DiscoveryVersionEvent } from '../server/told-versions.ts';
 import type { ListenAddress } from './arguments.ts';
 
 export type AskingService = DiscoveryService;

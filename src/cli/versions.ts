@@ -1,6 +1,6 @@
 /** Which versions of discovery a command speaks. */
 import { type Command, Option } from 'commander';
-import { DISCOVERY_VERSIONS, type DiscoveryVersion } from '../server/discovery-services.ts';
+import { DISCOVERY_VERSIONS, type DiscoveryVersion } from '../server/told-versions.ts';
 
 export { DISCOVERY_VERSIONS, type DiscoveryVersion };
 

@@ -1,30 +1,16 @@
 /** Both versions of discovery of a server, on one UDP socket. */
-import { toBareHex } from '../base/bytes.ts';
 import type { Env } from '../base/env.ts';
 import { isPeerlaneError, type PeerlaneError } from '../base/errors.ts';
-import { Held } from '../base/recent.ts';
 import type { TopicParameters } from '../discv5/index.ts';
 import { type NodeRecord, nodeIdOf } from '../enr/index.ts';
 import type { Endpoint } from '../io/tcp.ts';
-import { type KadNode, reachedNode } from '../kad/index.ts';
+import type { KadNode } from '../kad/index.ts';
 import { type CallOptions, isFaultOfNode } from './discovery-calls.ts';
-import type { Discv4ServiceEvent } from './discv4-options.ts';
 import { Discv4Service } from './discv4-service.ts';
-import type { Discv5ServiceEvent } from './discv5-options.ts';
 import { Discv5Service } from './discv5-service.ts';
 import { type DiscoveryService, RunningVersions } from './running-versions.ts';
 import { SharedUdp } from './shared-udp.ts';
-
-export const DISCOVERY_VERSIONS = ['v4', 'v5'] as const;
-export type DiscoveryVersion = (typeof DISCOVERY_VERSIONS)[number];
-
-/** A version that knows fewer nodes is told of those that answer the other one: most nodes speak both. */
-export const FEW_NODES = 32;
-/** The nodes of which it was told last, and for how long it is not told of one again. */
-const MAX_TOLD = 1024;
-const TOLD_MS = 60_000;
-
-export type DiscoveryVersionEvent = Discv4ServiceEvent | Discv5ServiceEvent;
+import { type DiscoveryVersion, type DiscoveryVersionEvent, hasWay, ToldVersions } from './told-versions.ts';
 
 /** Where discovery listens. */
 export interface DiscoveryPlace extends Endpoint {
@@ -66,11 +52,11 @@ export class DiscoveryServices {
   readonly #options: DiscoveryServicesOptions;
   readonly #running: RunningVersions;
   readonly #udp: SharedUdp;
-  readonly #told = new Held(MAX_TOLD);
-  #isClosed = false;
+  readonly #told: ToldVersions;
 
   private constructor(options: DiscoveryServicesOptions) {
     this.#options = options;
+    this.#told = new ToldVersions(options.env);
     const { v4, v5, key, env, netRestrict, netDeny, record, bootnodes, seeds, topics } = options;
     const listen = new SharedUdp(options.listen.map(({ host, port }) => ({ host, port })));
     this.#udp = listen;
@@ -171,40 +157,12 @@ export class DiscoveryServices {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#told.close();
     await this.#running.close();
   }
 
   #heard(version: DiscoveryVersion, event: DiscoveryVersionEvent): void {
     if (event.kind === 'listening') this.#options.bound(this.#udp.endpoints);
-    if (event.kind === 'record-received' && version === 'v4') {
-      this.#tell(this.v5, { ...event.node, record: event.record });
-    }
-    if (event.kind === 'node-answered' && version === 'v5') this.#tell(this.v4, event.node);
-    // That a node does not speak one version is not its failure.
-    const other = version === 'v4' ? this.v5 : this.v4;
-    if (event.kind === 'node-silent' && other?.table.isLive(event.node.id)) return;
-    // One that is gone has failed once, where both know it.
-    if (event.kind === 'node-silent' && version === 'v5' && other?.table.has(event.node.id)) return;
-    // Both have the one socket.
-    if (event.kind === 'listener-failed' && version === 'v5' && this.v4 !== undefined) return;
-    this.#options.onEvent(version, event);
+    if (this.#told.heard(version, event, this.#running)) this.#options.onEvent(version, event);
   }
-
-  /** Tells one version of a node that has answered the other. */
-  #tell(to: DiscoveryService | undefined, node: KadNode): void {
-    // What was on its way when it was closed may still be told of.
-    if (to === undefined || this.#isClosed || to.port === 0) return;
-    if (to.table.size >= FEW_NODES || to.table.has(node.id)) return;
-    const key = toBareHex(node.id);
-    const now = this.#options.env.now();
-    if (this.#told.has(key, now) || !hasWay(to, node)) return;
-    this.#told.hold(key, now, TOLD_MS);
-    to.addNode(node);
-  }
-}
-
-/** Whether a version has a way to any of the places that the node's record names. */
-function hasWay(service: DiscoveryService, node: KadNode): boolean {
-  return reachedNode(node, (place) => service.reaches(place)) !== undefined;
 }

@@ -15,7 +15,7 @@ import { foundAt } from './dial-target.ts';
 import type { Dialer } from './dialer.ts';
 import { type CallOptions, orNone, type PingOptions } from './discovery-calls.ts';
 import type { DiscoveryConfig } from './discovery-options.ts';
-import { DiscoveryServices, type DiscoveryVersionEvent } from './discovery-services.ts';
+import { DiscoveryServices } from './discovery-services.ts';
 import type { Discv4Service } from './discv4-service.ts';
 import type { Discv5Service } from './discv5-service.ts';
 import type { DiscoveryPart, ServerEvent } from './events.ts';
@@ -27,6 +27,7 @@ import type { NodeNotes } from './node-notes.ts';
 import { databaseSource, dnsSource, seedsOf, staticSource, v4Source, v5Source } from './node-sources.ts';
 import type { Observations } from './observations.ts';
 import type { NodeSource } from './service-options.ts';
+import type { DiscoveryVersionEvent } from './told-versions.ts';
 
 export interface DiscoveryContext extends DiscoveryConfig {
   /** The secret key, and the public key of 64 bytes. */

@@ -5,8 +5,8 @@ import { type Enode, nodeIdOf } from '../enr/index.ts';
 import type { KadNode } from '../kad/index.ts';
 import type { PeerInfo } from '../p2p/index.ts';
 import { hasAddress } from './bootnodes.ts';
-import type { DiscoveryVersionEvent } from './discovery-services.ts';
 import type { NodeDatabase, NodePatch } from './node-db/index.ts';
+import type { DiscoveryVersionEvent } from './told-versions.ts';
 
 export class NodeNotes {
   readonly #database: NodeDatabase | undefined;
