@@ -386,6 +386,16 @@ describe('FindNode', () => {
     expect([nobody.result, many.result?.length]).toEqual([[], 1]);
   });
 
+  it('gives a record once, however often its distance is asked for', () => {
+    const network = new Network();
+    const node = new SimNode(network);
+    const puppet = new Puppet(network).meet(node);
+    puppet.messages();
+    const distances = Array.from({ length: 300 }, () => 0);
+    puppet.say(node, encodeMessage({ kind: 'findNode', requestId: Uint8Array.of(1), distances }));
+    expect(puppet.messages()).toMatchObject([{ kind: 'nodes', total: 1, records: [node.record.encoded] }]);
+  });
+
   it('gives sixteen records in packets of at most 1,280 bytes, at the distances that were asked for', () => {
     const network = new Network({ log: true });
     const hub = new SimNode(network);

@@ -5,6 +5,7 @@ import { generateSecretKey } from '../../src/crypto/index.ts';
 import { MAX_TALK_RESPONSE } from '../../src/discv5/index.ts';
 import { nodeIdOf, signRecord } from '../../src/enr/index.ts';
 import { MAX_UNANSWERED } from '../../src/kad/index.ts';
+import { MAX_CALLS } from '../../src/server/discovery-calls.ts';
 import { Discv4Service } from '../../src/server/discv4-service.ts';
 import type { Discv5ServiceEvent, Discv5ServiceOptions } from '../../src/server/discv5-options.ts';
 import { Discv5Service } from '../../src/server/discv5-service.ts';
@@ -138,6 +139,28 @@ describe('a service of discovery v5', () => {
       );
       await v5.close();
       await other5.start();
+    });
+  });
+
+  it('says what a request was when it was asked, also where it waited for a turn', async () => {
+    const [a, b] = [await started(), await started({ bootnodes: [] })];
+    await within([a, b], async () => {
+      b.serveTalk('echo', (request) => request);
+      const request = Uint8Array.of(1);
+      const answers = Array.from({ length: MAX_CALLS + 1 }, () => a.talk(b.record, 'echo', request));
+      request.fill(2);
+      expect(await answers.at(-1)).toEqual(Uint8Array.of(1));
+      await Promise.allSettled(answers);
+    });
+  });
+
+  it('resolves its own id to its own record, and asks nobody', async () => {
+    const [a, b] = [await started(), await started({ bootnodes: [] })];
+    await within([a, b], async () => {
+      await a.ping(b.record);
+      const { sent } = a.stats();
+      expect((await a.resolve(a.id))?.encoded).toEqual(a.record.encoded);
+      expect(a.stats().sent).toEqual(sent);
     });
   });
 
