@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { compareBytes } from '../../src/base/bytes.ts';
 import { systemEnv } from '../../src/base/env.ts';
+import { PeerlaneError } from '../../src/base/errors.ts';
 import { backend, generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { encodeDisconnect } from '../../src/p2p/index.ts';
 import { AWAIT_DECISION_MS, DECIDE_MS, SIMULTANEOUS_MS } from '../../src/server/duplicates.ts';
@@ -111,6 +112,10 @@ describe.each([
   it.each([
     ['bans', (server: TestServer, enode: string) => server.ban(enode)],
     ['removes', (server: TestServer, enode: string) => server.removePeer(enode)],
+    [
+      'drops for how it behaved',
+      (server: TestServer) => server.peers[0]?.disconnect(new PeerlaneError('bad-reputation', 'enough')),
+    ],
   ])('takes no connection of a node that the user %s', async (_, leave) => {
     const { server, second, peer } = await setUp();
     // It is held by now.

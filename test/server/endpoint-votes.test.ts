@@ -254,6 +254,17 @@ describe('a vote', () => {
     expect(votes.add(lan4(0), LAN, VOTE_LIFETIME_MS)).toBe(true);
   });
 
+  it('for a LAN takes no prediction back that reaches further, though nobody states that any more', () => {
+    const votes = voted([global4, OWN, N]);
+    for (let i = 0; i < 9; i++) expect(votes.add(lan4(i), LAN, VOTE_LIFETIME_MS)).toBe(false);
+    expect(predicted(votes, 4)).toEqual(OWN);
+  });
+
+  it('of this machine is none on how a LAN reaches us', () => {
+    const votes = voted([local4, LAN, 3 * MIN_LOCAL_VOTES]);
+    expect([votes.size, predicted(votes, 4)]).toEqual([0, undefined]);
+  });
+
   it('is one of so many that are held', () => {
     const votes = voted([local4, LOOPBACK, 3 * MAX_VOTES], [global4, OWN, 3 * MAX_VOTES]);
     for (let i = 0; i < 3 * MAX_VOTES; i++) votes.add(lan4(0), at('192.168.1.9', 1 + i), 0);

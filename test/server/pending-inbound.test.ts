@@ -57,6 +57,15 @@ function setUp(limit = LIMIT) {
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 describe('inbound connections that are no peers yet', () => {
+  it('are heard before one makes room, where this process has stood still', () => {
+    const { env, come, auth, closed } = setUp();
+    for (const port of range(0, LIMIT + 1)) come(port);
+    // What came meanwhile is read behind the timers that are due.
+    env.setTimer(PENDING_TURN_MS, () => auth(0, 1));
+    env.advance(PENDING_TURN_MS);
+    expect([...closed]).toEqual([[1, 'pending-replaced']]);
+  });
+
   it('begin at once up to the limit; others as places become free, in the order in which they came', () => {
     const { come, leave, begun, closed } = setUp();
     for (const port of range(0, 6)) come(port);

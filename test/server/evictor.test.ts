@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualEnv } from '../../src/base/virtual-env.ts';
+import { EVICTION_INTERVAL_MS, IDLE_MS } from '../../src/server/eviction.ts';
+import { Evictor } from '../../src/server/evictor.ts';
+import type { PeerSet } from '../../src/server/peers.ts';
+
+/** A server all of whose slots for dialed nodes are taken, by nodes that have been idle for long. */
+function idle(count: number, hasOthersToDial: boolean) {
+  const env = new VirtualEnv();
+  const closed: number[] = [];
+  const entries = Array.from({ length: count }, (_, i) => ({
+    peer: { info: { id: new Uint8Array(64).fill(i) }, connectedAt: env.now() },
+    connection: { inbound: false, usedAt: undefined, close: () => closed.push(i) },
+    isStatic: false,
+  }));
+  const peers = { freeDialSlots: 0, size: count, entries: () => entries } as unknown as PeerSet;
+  const evictor = new Evictor({ env, peers, score: () => 0, hasOthersToDial: () => hasOthersToDial });
+  env.advance(IDLE_MS);
+  evictor.dialsPlanned();
+  env.advance(EVICTION_INTERVAL_MS);
+  evictor.close();
+  return closed.length;
+}
+
+describe('a dialed peer that has been idle for long', () => {
+  it('makes room for others that may be dialed', () => {
+    expect(idle(2, true)).toBe(1);
+  });
+
+  it('stays where it is the only one, or there are no others', () => {
+    expect([idle(1, true), idle(2, false)]).toEqual([0, 0]);
+  });
+});
