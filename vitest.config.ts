@@ -21,7 +21,7 @@ const WITH_ONE_BACKEND = [
   'test/server/node-db/**',
   'test/server/{bans,conduct,crawler,crowd,discovery,discovery-sources,discovery-v5,discv4-service}.test.ts',
   'test/server/{discv5-service,duplicates,hostile-clock,lying-nodes,mercy,no-network,node-set}.test.ts',
-  'test/server/{observations,own-endpoint,rush,server-two-families,slots}.test.ts',
+  'test/server/{observations,own-endpoint,rush,server-two-families,slots,translated-port}.test.ts',
   'test/sync/headers.test.ts',
   'test/sim/**',
 ];
