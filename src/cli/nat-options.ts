@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isPeerlaneError } from '../base/errors.ts';
 import type { ServerEvent } from '../server/index.ts';
+import { isOneOfEach } from '../server/listen-endpoints.ts';
 import type { NatEvent } from '../server/nat/node-nat.ts';
 import {
   checkedStunServer,
@@ -34,7 +35,11 @@ export function withNatOptions(command: Command): Command {
 }
 
 function natWay(text: string): NatOption {
-  if (text.startsWith(EXTIP)) return { extip: text.slice(EXTIP.length).split(',').map(hostIp) };
+  if (text.startsWith(EXTIP)) {
+    const extip = text.slice(EXTIP.length).split(',').map(hostIp);
+    if (isOneOfEach(extip)) return { extip };
+    throw new InvalidArgumentError('expected an address, or one of IPv4 and one of IPv6');
+  }
   const way = WAYS.find((one) => one === text);
   if (way === undefined) throw new InvalidArgumentError(`expected ${WAYS.join(', ')} or ${EXTIP}ADDRESS`);
   return way;

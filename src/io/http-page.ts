@@ -164,7 +164,9 @@ async function answerTo(
   { path, page, failed }: HttpPageOptions,
   { method, url = '', headers }: IncomingMessage,
 ): Promise<Answer> {
-  if (url.split('?', 1)[0] !== path) return refusal(404, `there is only ${path}`);
+  // A proxy may pass on the whole URL (RFC 9112, section 3.2.2).
+  const target = url.replace(/^https?:\/\/[^/?]*/i, '');
+  if (target.split('?', 1)[0] !== path) return refusal(404, `there is only ${path}`);
   if (method !== 'GET' && method !== 'HEAD') {
     return refusal(405, 'there is only GET', { allow: 'GET, HEAD' });
   }

@@ -1,5 +1,6 @@
 /** Metrics as text that Prometheus reads. */
 import type { Registry } from 'prom-client';
+import { invalidArgument, reading } from '../base/checks.ts';
 import { type Family, familiesOf } from './families.ts';
 import type { NodeMetrics } from './metrics.ts';
 
@@ -19,7 +20,10 @@ export function formatFor(accept: string): ExpositionFormat {
   return range === undefined || /;\s*q=0(?:\.0*)?\s*(?:;|$)/i.test(range) ? 'prometheus' : 'openmetrics';
 }
 
-/** The package that writes it is loaded by the first call. */
+/**
+ * The package that writes it is loaded by the first call.
+ * @throws PeerlaneError `invalid-argument` for metrics of somebody else's that are none
+ */
 export async function expose(metrics: NodeMetrics, format: ExpositionFormat): Promise<Exposition> {
   // It takes longer to load than all the rest of this folder, and few programs want it.
   const { default: prometheus } = await import('prom-client');
@@ -28,12 +32,28 @@ export async function expose(metrics: NodeMetrics, format: ExpositionFormat): Pr
     format === 'openmetrics' ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE;
   const registry = new Registry<typeof contentType>();
   registry.setContentType(contentType);
-  for (const family of familiesOf(metrics)) {
+  for (const family of reading('the metrics', () => familiesOf(metrics))) {
+    checkNumbers(family);
     if (family.samples.length > 0) registry.registerMetric(asMetric(family, format));
   }
   const text = await registry.metrics();
   // Without any metric there would be an empty line, which OpenMetrics does not have.
   return { contentType, text: text.startsWith('\n#') ? text.slice(1) : text };
+}
+
+/** What is no number would be written as one. */
+function checkNumbers(family: Family): void {
+  const { name, kind } = family;
+  const numbers: readonly unknown[] =
+    family.kind === 'histogram'
+      ? family.samples.flatMap(({ histogram: { counts, count, sum } }) => [...counts, count, sum])
+      : family.samples.map(({ value }) => value);
+  for (const number of numbers) {
+    if (!(typeof number === 'number' && Number.isFinite(number))) {
+      throw invalidArgument(`the metrics: of ${name} there is a value that is no finite number`);
+    }
+    if (kind === 'counter' && number < 0) throw invalidArgument(`the metrics: ${name} counts ${number}`);
+  }
 }
 
 type PromMetric = Parameters<Registry['registerMetric']>[0];

@@ -15,7 +15,7 @@ export {
   type LinkOptions,
 } from './link.ts';
 export { type OfferOutcome, offerToAll } from './offer.ts';
-export { type MessagePriority, SMALL_MESSAGE } from './outbox.ts';
+export { MESSAGE_PRIORITIES, type MessagePriority, SMALL_MESSAGE } from './outbox.ts';
 export {
   type Capability,
   LENT_PAYLOAD,

@@ -6,7 +6,8 @@ import { dequeued, enqueued } from './shared-payloads.ts';
  * whatever else somebody waits for, before gossip. It decides between connections; within one, order is kept. Where the
  * upload of a server is limited, requests do not wait for answers, nor answers for gossip, not on one connection either.
  */
-export type MessagePriority = 'request' | 'answer' | 'gossip';
+export const MESSAGE_PRIORITIES = ['request', 'answer', 'gossip'] as const;
+export type MessagePriority = (typeof MESSAGE_PRIORITIES)[number];
 
 /** An answer of so many bytes does not wait for the large ones of other connections either. */
 export const SMALL_MESSAGE = 1024;

@@ -56,7 +56,7 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    * Where the server's upload is limited, gossip waits for longer, and answers of the same connection overtake it; requests
    * and the handshake of a protocol, sent with the priority `request`, overtake both.
    * @throws PeerlaneError `closed` when the connection is over, `message-code-out-of-range`,
-   * `message-too-large`
+   * `message-too-large`, `invalid-argument`
    */
   send(code: number, payload: Uint8Array, priority?: MessagePriority): Promise<void>;
   /**

@@ -1,4 +1,5 @@
 /** The handler's side of one protocol on one connection. */
+import { invalidArgument } from '../base/checks.ts';
 import { type ErrorCode, PeerlaneError, toPeerlaneError } from '../base/errors.ts';
 import type { Gate } from '../base/gate.ts';
 import { release } from '../base/release.ts';
@@ -13,7 +14,7 @@ import type {
   ProtocolChannel,
   SharedProtocol,
 } from '../p2p/index.ts';
-import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD } from '../p2p/index.ts';
+import { DEFAULT_MAX_MESSAGE_SIZE, LENT_PAYLOAD, MESSAGE_PRIORITIES } from '../p2p/index.ts';
 import type { IncomingMessage } from '../rlpx/index.ts';
 import type { Output } from './output.ts';
 
@@ -88,6 +89,9 @@ export class Channel implements ProtocolChannel {
   async send(code: number, payload: Uint8Array, priority: MessagePriority = 'answer'): Promise<void> {
     this.#refuseEnd();
     this.check(code, payload);
+    if (!MESSAGE_PRIORITIES.includes(priority)) {
+      throw invalidArgument(`a priority is one of ${MESSAGE_PRIORITIES.join(', ')}`);
+    }
     const { output } = this.#host;
     const room = output.send(payload.length, priority, () => this.#send(code, payload, priority));
     if (room === undefined) return;

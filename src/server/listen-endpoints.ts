@@ -44,12 +44,17 @@ export function requireIp(endpoint: Endpoint): Endpoint {
   throw invalidArgument('listen.host is not an IP address');
 }
 
+/** Whether no two addresses are of one family. */
+export function isOneOfEach(hosts: readonly string[]): boolean {
+  return new Set(hosts.map(familyOf)).size === hosts.length;
+}
+
 /**
  * @param name of the option, for errors
  * @throws PeerlaneError `invalid-argument` when two addresses are of one family
  */
 export function requireOneOfEach(name: string, hosts: readonly string[]): void {
-  if (new Set(hosts.map(familyOf)).size === hosts.length) return;
+  if (isOneOfEach(hosts)) return;
   throw invalidArgument(`${name} has two addresses of one family: it takes one of IPv4 and one of IPv6`);
 }
 

@@ -142,6 +142,7 @@ describe('the command line', () => {
           /expected any, upnp, pmp, pcp, stun, none or extip:ADDRESS/,
         ],
         [[...command.split(' '), '--nat', 'extip:here'], /the IP address of a host/],
+        [[...command.split(' '), '--nat', 'extip:8.8.8.8,8.8.4.4'], /one of IPv4 and one of IPv6/],
         [[...command.split(' '), '--nat', 'stun'], /--nat stun needs --stun HOST:PORT/],
         [[...command.split(' '), '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],
         [[...command.split(' '), '--nat', 'any', '--stun', '127.0.0.1:3478'], /--stun is for --nat stun/],

@@ -68,12 +68,13 @@ function socketTo({ port }: HttpPageServer, from = '127.0.0.1'): Client {
 it('serves its page, and nothing else', async () => {
   const server = await started();
   const found = await ask(server, '/page?at=1');
+  expect(await ask(server, 'http://elsewhere:9/page?at=1')).toMatchObject({ status: 200, text: TEXT });
   expect(found).toMatchObject({ status: 200, text: TEXT, headers: { 'content-type': 'text/plain' } });
   expect(await ask(server, '/page', 'HEAD')).toMatchObject({
     ...{ status: 200, text: '' },
     headers: { 'content-length': String(TEXT.length) },
   });
-  for (const path of ['/', '/pages', '/page/', '/%70age', '*', '//page']) {
+  for (const path of ['/', '/pages', '/page/', '/%70age', '*', '//page', 'http://page', 'ftp://x/page']) {
     expect(await ask(server, path), path).toMatchObject({ status: 404, headers: { connection: 'close' } });
   }
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {

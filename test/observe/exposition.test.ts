@@ -87,6 +87,19 @@ it('keeps any label in its place', async () => {
 });
 
 it.each([
+  ['no number', { dials: '7' }, 'of peerlane_dials there is a value that is no finite number'],
+  ['less than none', { dials: -1 }, 'peerlane_dials counts -1'],
+  ['no end', { dials: Number.POSITIVE_INFINITY }, 'no finite number'],
+  ['no list', { peers: 5 }, 'the metrics cannot be read'],
+])('refuses metrics with %s', async (_, wrong, message) => {
+  const exposed = expose(wrong as unknown as NodeMetrics, 'openmetrics');
+  await expect(exposed).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message: expect.stringContaining(message),
+  });
+});
+
+it.each([
   ['', 'prometheus'],
   ['*/*', 'prometheus'],
   ['text/plain;version=0.0.4', 'prometheus'],

@@ -472,9 +472,9 @@ describe('a server with limits', () => {
     const { count } = counting(ours);
     void theirs.send(0, randomBytes(4 * 1024 * 1024));
     const isHeld = () => {
-      const before = ours.heldMs;
+      const { heldMs = 0 } = ours;
       env.advance(1);
-      return ours.heldMs > before;
+      return (ours.heldMs ?? 0) > heldMs;
     };
     // It takes a minute and more, with pauses in the middle of the one frame. The clock waits for what may be read.
     for (let i = 0; i < 400 && count.messages === 0; i++) {

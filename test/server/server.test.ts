@@ -76,6 +76,7 @@ describe('a server', () => {
     expect((await take(await a.next(), 1))[0]).toEqual({ code: 2, payload: Uint8Array.of(1) });
     expect((await take(await b.next(), 1))[0]).toEqual({ code: 0, payload: Uint8Array.of(2) });
     expect(await rejectionOf(alpha.send(3, new Uint8Array()))).toBe('message-code-out-of-range');
+    expect(await rejectionOf(alpha.send(2, new Uint8Array(), 'gosip' as 'gossip'))).toBe('invalid-argument');
     expect(await rejectionOf(alpha.send(0, new Uint8Array(0x1000000)))).toBe('message-too-large');
   });
 
