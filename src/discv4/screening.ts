@@ -40,7 +40,10 @@ export class Screening {
     unsolicited: 0,
   };
   readonly #context: ScreeningContext;
+  /** Of those whose answers are awaited. */
   readonly #clock = new ClockSamples();
+  /** Of strangers, of whom anybody may be one. */
+  readonly #strangersClock = new ClockSamples();
 
   constructor(context: ScreeningContext) {
     this.#context = context;
@@ -66,7 +69,9 @@ export class Screening {
     const message = unlessError(() => decodeMessage(packet));
     if (message === undefined) return this.#refuse('malformed');
     const lifetime = this.#lifetime(message);
-    if (isExpected && lifetime !== undefined) this.#clock.add(origin.network ?? origin.key, lifetime, now);
+    if (lifetime !== undefined) {
+      (isExpected ? this.#clock : this.#strangersClock).add(origin.network ?? origin.key, lifetime, now);
+    }
     const reason = untimely(lifetime) ?? this.#unsolicited(message, origin.key);
     if (reason !== undefined) return this.#refuse(reason);
     // Whoever has not got our Ping cannot name its hash, and cannot pass for known.
@@ -89,9 +94,12 @@ export class Screening {
     return reason;
   }
 
-  /** By how much the clocks of others differ from ours, as far as is known. */
+  /**
+   * By how much the clocks of others differ from ours, as far as is known. Where nobody answers, who asks tells it: our packets
+   * may have expired for all of them.
+   */
   skew(now: number): ClockSkew | undefined {
-    return this.#clock.skew(now);
+    return this.#clock.size > 0 ? this.#clock.skew(now) : this.#strangersClock.skew(now);
   }
 
   /** Seconds for which a message is still valid. */

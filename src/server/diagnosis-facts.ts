@@ -21,6 +21,8 @@ export interface DialCounts {
   readonly outcomes: ReadonlyMap<DialOutcome, number>;
   /** Why they failed. */
   readonly codes: ReadonlyMap<ErrorCode, number>;
+  /** Why others have sent us away, or left: the reasons of their Disconnects, but that they are full or connected already. */
+  readonly reasons: ReadonlyMap<string, number>;
   /** Nodes that were not dialed, since their records say that they are of no use. */
   readonly passedOver: number;
   /** Those among the nodes that discovery v5 has found, which are of all kinds. */
@@ -47,6 +49,8 @@ export interface DiagnosisFacts extends DialCounts {
   readonly shunned: number;
   /** Connections of late that came in from addresses that `netRestrict` or `netDeny` refuses. */
   readonly turnedAway: number;
+  /** Why connections of late that came in have ended, but those of peers that had stayed. */
+  readonly inboundCodes: ReadonlyMap<ErrorCode, number>;
   /** Those of a longer time, but since a peer that had stayed for a while has left. */
   readonly sinceLastPeer: DialCounts;
   /** Whether the server listens, and on which TCP ports: those of two families may differ. */
@@ -85,6 +89,8 @@ export type FindingKind =
   | 'turned-away'
   | 'shunned'
   | 'incompatible'
+  | 'handler-ended'
+  | 'turned-down'
   | 'unreachable'
   | 'no-candidates'
   | 'version-unheard'

@@ -31,6 +31,7 @@ export const RULES: readonly Rule[] = [
   clock,
   noSources,
   systemLimit,
+  handlerEnded,
   offline,
   discoveryBlocked,
   tcpBlocked,
@@ -40,6 +41,7 @@ export const RULES: readonly Rule[] = [
   shunned,
   saturated,
   incompatible,
+  turnedDown,
   unreachable,
   noCandidates,
   versionUnheard,
@@ -160,12 +162,51 @@ function tcpBlocked(facts: DiagnosisFacts): Finding | undefined {
   };
 }
 
-function wrongFork({ outcomes, codes, passedOver, minAnswers }: RuleFacts): Finding | undefined {
-  const refused = sum(codes, ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch']);
-  const count = refused + passedOver;
+const OF_OTHER_CHAINS = ['network-mismatch', 'genesis-mismatch', 'fork-id-mismatch'] as const;
+const OTHER_PROTOCOLS = [
+  'no-shared-capability',
+  'incompatible-version',
+  'protocol-version-mismatch',
+] as const;
+
+/** Of those who come in the handler of a protocol that is at fault says as much as of those who are dialed. */
+function handlerEnded({ outcomes, codes, inboundCodes, minAnswers }: RuleFacts): Finding | undefined {
+  const [thrown = 0, returned = 0] = (['handler-failed', 'handler-returned'] as const).map(
+    (code) => (codes.get(code) ?? 0) + (inboundCodes.get(code) ?? 0),
+  );
+  const count = thrown + returned;
+  if (count < minAnswers || count < TELLING_PART * (failures(outcomes) + count)) return undefined;
+  return {
+    kind: 'handler-ended',
+    count,
+    message: `the handler of a protocol has ended ${connections(count)}, ${thrown} of them by an error`,
+    advice: 'See the event `handler-failed` for the error; a handler goes on until its channel ends',
+  };
+}
+
+/** Others say that of whoever does not please them, above all of another chain or fork. */
+function turnedDown(facts: RuleFacts): Finding | undefined {
+  const { outcomes, reasons, inbound, dialed, maxPeers, minAnswers } = facts;
+  if (inbound + dialed >= maxPeers * FEW_PART) return undefined;
+  const count = [...reasons.values()].reduce((all, times) => all + times, 0);
+  if (count < minAnswers || count < TELLING_PART * failures(outcomes)) return undefined;
+  const list = [...reasons].sort(([, a], [, b]) => b - a).map(([reason, times]) => `${reason} (${times})`);
+  return {
+    kind: 'turned-down',
+    count,
+    message: `${count} of ${dials(failures(outcomes))} in vain ended by a Disconnect of the other side: ${list.join(', ')}`,
+    advice:
+      'See whether genesis, forks, head and protocols are those of the nodes that are dialed; server.log(node) says more of each',
+  };
+}
+
+function wrongFork(facts: RuleFacts): Finding | undefined {
+  const { outcomes, codes, passedOver, minAnswers } = facts;
+  const cameIn = ofThoseWhoCame(facts, OF_OTHER_CHAINS);
+  const count = sum(codes, OF_OTHER_CHAINS) + passedOver + cameIn;
   if (
     count < minAnswers ||
-    count < TELLING_PART * (failures(outcomes) + (outcomes.get('stayed') ?? 0) + passedOver)
+    count < TELLING_PART * (failures(outcomes) + (outcomes.get('stayed') ?? 0) + passedOver + cameIn)
   )
     return undefined;
   return {
@@ -228,15 +269,15 @@ function saturated({ outcomes, minAnswers }: RuleFacts): Finding | undefined {
   );
 }
 
-function incompatible({ outcomes, codes, minAnswers }: RuleFacts): Finding | undefined {
-  const count =
-    (outcomes.get('breach') ?? 0) +
-    sum(codes, ['no-shared-capability', 'incompatible-version', 'protocol-version-mismatch']);
-  if (count < minAnswers || count < TELLING_PART * failures(outcomes)) return undefined;
+function incompatible(facts: RuleFacts): Finding | undefined {
+  const { outcomes, codes, minAnswers } = facts;
+  const cameIn = ofThoseWhoCame(facts, OTHER_PROTOCOLS);
+  const count = (outcomes.get('breach') ?? 0) + sum(codes, OTHER_PROTOCOLS) + cameIn;
+  if (count < minAnswers || count < TELLING_PART * (failures(outcomes) + cameIn)) return undefined;
   return {
     kind: 'incompatible',
     count,
-    message: `${dials(count)} found a node that does not speak what this one does`,
+    message: `${connections(count)} had a node at the other end that does not speak what this one does`,
     advice: 'See whether the offered protocols are those of today; server.log(node) says more of each',
   };
 }
@@ -309,6 +350,10 @@ function ofDials(
   };
 }
 
+function connections(count: number): string {
+  return count === 1 ? '1 connection' : `${count} connections`;
+}
+
 function dials(count: number): string {
   return count === 1 ? '1 dial' : `${count} dials`;
 }
@@ -318,6 +363,11 @@ export function failures(outcomes: DiagnosisFacts['outcomes']): number {
   let count = 0;
   for (const [outcome, times] of outcomes) if (outcome !== 'stayed' && outcome !== 'own') count += times;
   return count;
+}
+
+/** Nodes of all kinds come in; where some of them stay, the others say nothing. */
+function ofThoseWhoCame({ inbound, inboundCodes }: DiagnosisFacts, codes: readonly ErrorCode[]): number {
+  return inbound > 0 ? 0 : sum(inboundCodes, codes);
 }
 
 function sum(codes: DiagnosisFacts['codes'], of: readonly ErrorCode[]): number {

@@ -13,6 +13,8 @@ const OF_DIALS: ReadonlySet<FindingKind> = new Set([
     'restricted',
     'saturated',
     'incompatible',
+    'handler-ended',
+    'turned-down',
     'unreachable',
   ] as const),
 ]);

@@ -1,5 +1,5 @@
 /** What came of the dials of a time. */
-import type { ErrorCode } from '../base/errors.ts';
+import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
 import type { DialCounts } from './diagnosis-facts.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import { RecentCounts } from './recent-counts.ts';
@@ -14,17 +14,22 @@ export class DialTally {
   readonly #outcomes: RecentCounts<DialOutcome>;
   readonly #codes: RecentCounts<ErrorCode>;
   readonly #left: RecentCounts<LeftOut>;
+  readonly #reasons: RecentCounts<string>;
 
   /** @param windowMs a dial counts for this time at least, and for twice as long at most */
   constructor(windowMs: number) {
     this.#outcomes = new RecentCounts(windowMs);
     this.#codes = new RecentCounts(windowMs);
     this.#left = new RecentCounts(windowMs);
+    this.#reasons = new RecentCounts(windowMs);
   }
 
-  dialed(outcome: DialOutcome, code: ErrorCode, now: number): void {
+  dialed(outcome: DialOutcome, { code, details }: PeerlaneError, now: number): void {
     this.#outcomes.add(outcome, now);
     this.#codes.add(code, now);
+    // Its names are of a table (`DISCONNECT_REASONS`).
+    const isTold = code === 'remote-disconnect' && (outcome === 'useless' || outcome === 'left');
+    if (isTold) this.#reasons.add(String(details.reason), now);
   }
 
   left(why: LeftOut, now: number): void {
@@ -32,7 +37,7 @@ export class DialTally {
   }
 
   clear(): void {
-    for (const counts of [this.#outcomes, this.#codes, this.#left]) counts.clear();
+    for (const counts of [this.#outcomes, this.#codes, this.#left, this.#reasons]) counts.clear();
   }
 
   counts(now: number): DialCounts {
@@ -40,6 +45,7 @@ export class DialTally {
     return {
       outcomes: this.#outcomes.counts(now),
       codes: this.#codes.counts(now),
+      reasons: this.#reasons.counts(now),
       passedOver: left.get('passed-over') ?? 0,
       foreign: left.get('foreign') ?? 0,
       restricted: left.get('restricted') ?? 0,

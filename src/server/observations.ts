@@ -41,6 +41,7 @@ export class Observations {
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   readonly #restricted = new Held(MAX_RESTRICTED);
   readonly #turnedAway = new RecentCounts<'turned-away'>();
+  readonly #inboundCodes = new RecentCounts<ErrorCode>();
   #wasReached = false;
   /** By protocol and family, why a port is not mapped, if it is not. */
   readonly #mappings: Readonly<Record<MappedProtocol, Map<IpFamily, PeerlaneError | undefined>>> = {
@@ -82,7 +83,7 @@ export class Observations {
 
   dialFailed({ enode, error, outcome }: DialFailure): void {
     const { code, message } = error;
-    this.#count(outcome, code);
+    this.#count(outcome, error);
     this.#note(enode.publicKey, { kind: 'dial-failed', code, message });
   }
 
@@ -114,7 +115,8 @@ export class Observations {
   disconnected({ id, inbound }: PeerInfo, error: PeerlaneError, stayedMs: number): void {
     const { code, message } = error;
     const outcome = outcomeOfStay(error, stayedMs);
-    if (!inbound) this.#count(outcome, code);
+    if (!inbound) this.#count(outcome, error);
+    else if (outcome !== 'stayed') this.#inboundCodes.add(code, this.#env.now());
     if (outcome === 'stayed') this.#sinceLastPeer.clear();
     this.#note(id, {
       kind: 'disconnected',
@@ -131,6 +133,7 @@ export class Observations {
   /** A connection that came in has led to no peer. */
   refused({ claimedId, remoteId, remoteAddress }: Refused, { code, message }: PeerlaneError): void {
     this.#reached(remoteAddress);
+    this.#inboundCodes.add(code, this.#env.now());
     if (claimedId === undefined) return;
     const who = remoteId === undefined ? 'whoever gave its key, without proof: ' : '';
     this.#note(claimedId, { kind: 'refused', code, message: who + message });
@@ -173,6 +176,7 @@ export class Observations {
   facts(): DialCounts & {
     readonly uptimeMs: number;
     readonly turnedAway: number;
+    readonly inboundCodes: DiagnosisFacts['inboundCodes'];
     readonly sinceLastPeer: DialCounts;
     readonly wasReached: boolean;
     readonly natFailures: DiagnosisFacts['natFailures'];
@@ -182,6 +186,7 @@ export class Observations {
       ...this.#recent.counts(now),
       uptimeMs: now - this.#startedAt,
       turnedAway: this.#turnedAway.counts(now).get('turned-away') ?? 0,
+      inboundCodes: this.#inboundCodes.counts(now),
       sinceLastPeer: this.#sinceLastPeer.counts(now),
       wasReached: this.#wasReached,
       natFailures: this.#natFailures(),
@@ -200,8 +205,8 @@ export class Observations {
     return failures;
   }
 
-  #count(outcome: DialOutcome, code: ErrorCode): void {
-    for (const tally of [this.#recent, this.#sinceLastPeer]) tally.dialed(outcome, code, this.#env.now());
+  #count(outcome: DialOutcome, error: PeerlaneError): void {
+    for (const tally of [this.#recent, this.#sinceLastPeer]) tally.dialed(outcome, error, this.#env.now());
   }
 
   #left(why: LeftOut): void {

@@ -5,13 +5,17 @@ import type { DiagnosisFacts, DialCounts, FindingKind } from '../../src/server/d
 import { NO_ROUTER_PATIENCE_MS } from '../../src/server/diagnosis-reach.ts';
 import type { DialOutcome } from '../../src/server/dial-backoff.ts';
 
-const NO_DIALS = { outcomes: new Map(), codes: new Map(), passedOver: 0, restricted: 0 };
+const NO_DIALS = {
+  ...{ outcomes: new Map(), codes: new Map(), reasons: new Map() },
+  ...{ passedOver: 0, restricted: 0 },
+};
 const MINUTE = 60_000;
 const V4 = { table: 100, sent: 1_000, received: 900, expired: 0 };
 const HEALTHY: DiagnosisFacts = {
   uptimeMs: 60 * MINUTE,
   ...{ maxPeers: 50, inbound: 10, dialed: 10, kept: 0, missing: 0, candidates: 5, shunned: 0 },
   turnedAway: 0,
+  inboundCodes: new Map(),
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
   ...{ listens: true, ports: [30_303], wasReached: true, ownAddress: 'global' },
@@ -177,6 +181,57 @@ describe('why a server has few peers', () => {
       9,
     ],
     ['found at addresses that we refuse', { ...NONE, restricted: 9 }, ['restricted'], 9],
+    [
+      'others who send us away',
+      {
+        ...{
+          ...FEW,
+          outcomes: new Map([
+            ['useless', 5],
+            ['full', 4],
+          ]),
+        },
+        reasons: new Map([
+          ['useless-peer', 3],
+          ['subprotocol-error', 2],
+        ]),
+      },
+      ['turned-down'],
+      5,
+    ],
+    [
+      'some who send us away where others stay',
+      { outcomes: new Map([['useless', 9]]), reasons: new Map([['useless-peer', 9]]) },
+      [],
+      0,
+    ],
+    [
+      'a handler that throws, and returns',
+      {
+        ...{ ...FEW, outcomes: new Map([['own', 5]]) },
+        ...{ codes: new Map([['handler-failed', 4]]), inboundCodes: new Map([['handler-returned', 1]]) },
+      },
+      ['handler-ended'],
+      5,
+    ],
+    [
+      'another chain, of those who come in',
+      { inbound: 0, dialed: 3, inboundCodes: new Map([['network-mismatch', 8]]) },
+      ['wrong-fork'],
+      8,
+    ],
+    [
+      'another chain, of some who come in where others stay',
+      { inbound: 1, dialed: 3, inboundCodes: new Map([['network-mismatch', 8]]) },
+      [],
+      0,
+    ],
+    [
+      'who come in and speak something else',
+      { inbound: 0, dialed: 3, inboundCodes: new Map([['no-shared-capability', 8]]) },
+      ['incompatible'],
+      8,
+    ],
     ['who comes in from where we refuse it', { inbound: 0, dialed: 5, turnedAway: 3 }, ['turned-away'], 3],
     ['others who come in', { inbound: 1, dialed: 5, turnedAway: 3 }, [], 0],
     ['enough who were dialed', { inbound: 0, dialed: 25, turnedAway: 3 }, [], 0],
