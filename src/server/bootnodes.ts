@@ -1,6 +1,7 @@
 /** Nodes to begin with: their texts, and the addresses behind their host names. */
 
 import { throwIfAborted } from '../base/abort.ts';
+import { fromHex } from '../base/bytes.ts';
 import { invalidArgument as invalid } from '../base/checks.ts';
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, toPeerlaneError } from '../base/errors.ts';
@@ -40,6 +41,21 @@ export function parseNode(text: string): GivenNode {
   const enode = enodeOfRecord(record);
   if (enode === undefined) throw invalid('the record names no address');
   return { ...enode, record };
+}
+
+/** 128 hexadecimal digits, as events and bans name nodes. */
+const KEY_TEXT = /^(?:0x)?[0-9a-f]{128}$/i;
+
+/**
+ * The public key of a node that is named by its enode URL, its record, or the key itself, 128 hexadecimal digits.
+ * @throws PeerlaneError as `parseNode`
+ */
+export function publicKeyOfNode(text: string): Uint8Array {
+  return isKeyText(text) ? fromHex(text) : parseNode(text).publicKey;
+}
+
+export function isKeyText(text: string): boolean {
+  return typeof text === 'string' && KEY_TEXT.test(text);
 }
 
 /**

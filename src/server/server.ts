@@ -10,7 +10,7 @@ import type { Ban } from './ban-codec.ts';
 import { BanStore } from './ban-store.ts';
 import { banTarget } from './ban-target.ts';
 import { type BanOptions, Bans, type BanTarget, banNameOf, checkBanOptions } from './bans.ts';
-import { type GivenNode, parseDialedNode, parseNode } from './bootnodes.ts';
+import { type GivenNode, parseDialedNode, parseNode, publicKeyOfNode } from './bootnodes.ts';
 import { type Broadcast, type BroadcastResult, broadcastTo } from './broadcast.ts';
 import { type Budgets, budgetsOf } from './budgets.ts';
 import { bannedError, Conduct } from './conduct.ts';
@@ -249,7 +249,7 @@ export class Server implements AsyncDisposable {
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
    */
   removePeer(node: string): void {
-    const key = toBareHex(parseNode(node).publicKey);
+    const key = toBareHex(publicKeyOfNode(node));
     this.#dialer.remove(key);
     this.#peers.get(key)?.disconnect();
   }
@@ -273,7 +273,7 @@ export class Server implements AsyncDisposable {
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
    */
   removeTrustedPeer(node: string): void {
-    const key = toBareHex(parseNode(node).publicKey);
+    const key = toBareHex(publicKeyOfNode(node));
     this.#trusted.delete(key);
     this.#reception.regrade(key);
   }
@@ -281,7 +281,7 @@ export class Server implements AsyncDisposable {
   /**
    * Refuses a node, or all nodes at an IP address (IPv6: in its /64), until the ban expires, and disconnects them; also
    * those that are static or trusted. Kept over restarts where there is a node database.
-   * @param node an enode URL, a record or an IP address
+   * @param node an enode URL, a record, a public key (128 hexadecimal digits) or an IP address
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`; `closed`: it would not be kept any more
    */
   ban(node: string, options: BanOptions = {}): void {
@@ -328,9 +328,13 @@ export class Server implements AsyncDisposable {
     return this.#conduct.scores();
   }
 
-  /** How a node has behaved of late. @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument` */
+  /**
+   * How a node has behaved of late.
+   * @param node as for `log`
+   * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
+   */
   reputation(node: string): ReputationHistory {
-    const history = this.#conduct.history(toBareHex(parseNode(node).publicKey));
+    const history = this.#conduct.history(toBareHex(publicKeyOfNode(node)));
     return { ...history, recent: [...history.recent] };
   }
 
@@ -366,11 +370,11 @@ export class Server implements AsyncDisposable {
   /**
    * What has happened with a node of late, the oldest first: found, dialed in vain, connected, disconnected, refused, and why.
    * Of the 4,096 nodes that were heard of last the last 16 entries are kept; equal ones in a row count as one.
-   * @param node its enode URL or record
+   * @param node its enode URL, record or public key, 128 hexadecimal digits
    * @throws PeerlaneError `invalid-enode`, `invalid-record`; `invalid-argument` for a record without an address
    */
   log(node: string): readonly NodeLogEntry[] {
-    return this.#observations.log(parseNode(node).publicKey);
+    return this.#observations.log(publicKeyOfNode(node));
   }
 
   /** Why there are no or few peers, as far as the server can tell, and what to do about it. */

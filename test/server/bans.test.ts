@@ -109,6 +109,24 @@ describe('bans', () => {
     }
   });
 
+  it('and whatever else there is of a node are had by its public key, as the list and events name it', () => {
+    const server = new TestServer({ listen: undefined });
+    onTestFinished(() => server.close());
+    const publicKey = publicKeyOf(generateSecretKey(systemEnv));
+    const enode = formatEnode({ publicKey, host: '9.9.9.9', tcpPort: 1, udpPort: 1 });
+    server.ban(enode);
+    const [banned] = server.bans;
+    if (banned === undefined) throw new Error('it is banned');
+    expect(server.log(banned.name)).toEqual(server.log(enode));
+    expect(server.log(banned.name)).toHaveLength(1);
+    expect(server.reputation(banned.name)).toMatchObject({ score: 0 });
+    expect([server.unban(banned.name), server.bans]).toEqual([true, []]);
+    server.ban(`0x${banned.name}`);
+    expect(server.bans).toMatchObject([{ kind: 'node', name: banned.name }]);
+    server.removePeer(banned.name);
+    expect(codeOf(() => server.log(banned.name.slice(2)))).toBe('invalid-enode');
+  });
+
   it('end when their time is over', () => {
     const env = clock();
     const bans = new Bans(env);

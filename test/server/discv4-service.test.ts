@@ -62,6 +62,19 @@ async function network(stack: Group, count: number) {
   return { boot, others, bootnodes };
 }
 
+it('a clock that is far behind is told by those who ask, as nobody answers', async () => {
+  const env = { ...systemEnv, unixTime: () => systemEnv.unixTime() - 60_000 };
+  const service = await started({ env });
+  const others = await Promise.all(Array.from({ length: 5 }, () => started()));
+  onTestFinished(async () => {
+    await Promise.all([service, ...others].map((one) => one.close()));
+  });
+  expect(service.clockSkew()).toBeUndefined();
+  await Promise.allSettled(others.map((other) => other.ping(enodeOf(service))));
+  const { seconds, samples } = service.clockSkew() ?? { seconds: 0, samples: 0 };
+  expect([Math.round(seconds / 10), samples]).toEqual([6, 5]);
+});
+
 describe('a discovery service', () => {
   it('pings nodes by enode URL, by record, or as lookups give them', async () => {
     await using a = await started();

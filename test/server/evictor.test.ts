@@ -5,7 +5,7 @@ import { Evictor } from '../../src/server/evictor.ts';
 import type { PeerSet } from '../../src/server/peers.ts';
 
 /** A server all of whose slots for dialed nodes are taken, by nodes that have been idle for long. */
-function idle(count: number, hasOthersToDial: boolean) {
+function idle(count: number, hasOthersToDial: boolean, freeInTheEnd = 0) {
   const env = new VirtualEnv();
   const closed: number[] = [];
   const entries = Array.from({ length: count }, (_, i) => ({
@@ -13,10 +13,16 @@ function idle(count: number, hasOthersToDial: boolean) {
     connection: { inbound: false, usedAt: undefined, close: () => closed.push(i) },
     isStatic: false,
   }));
-  const peers = { freeDialSlots: 0, size: count, entries: () => entries } as unknown as PeerSet;
-  const evictor = new Evictor({ env, peers, score: () => 0, hasOthersToDial: () => hasOthersToDial });
+  const peers = { freeDialSlots: 0, size: count, entries: () => entries };
+  const evictor = new Evictor({
+    env,
+    peers: peers as unknown as PeerSet,
+    score: () => 0,
+    hasOthersToDial: () => hasOthersToDial,
+  });
   env.advance(IDLE_MS);
   evictor.dialsPlanned();
+  peers.freeDialSlots = freeInTheEnd;
   env.advance(EVICTION_INTERVAL_MS);
   evictor.close();
   return closed.length;
@@ -29,5 +35,9 @@ describe('a dialed peer that has been idle for long', () => {
 
   it('stays where it is the only one, or there are no others', () => {
     expect([idle(1, true), idle(2, false)]).toEqual([0, 0]);
+  });
+
+  it('stays where somebody else has left meanwhile', () => {
+    expect(idle(2, true, 1)).toBe(0);
   });
 });
