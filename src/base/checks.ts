@@ -76,6 +76,12 @@ export function checkObject(name: string, value: unknown): void {
 /** All names of T, none forgotten: the compiler sees to that. */
 export type NamesOf<T, V = true> = Readonly<Record<keyof T, V>>;
 
+/** Whether one name is the beginning of the other, or both begin with the same word. */
+function beginAlike(a: string, b: string): boolean {
+  const [word, other] = [a, b].map((name) => /^[a-z]{4,}/.exec(name)?.[0]);
+  return a.startsWith(b) || b.startsWith(a) || (word !== undefined && word === other);
+}
+
 /** An object without other names than those of `names`: a misspelt one would be passed over in silence. */
 export function checkNames<T extends object>(name: string, value: T, names: NamesOf<T, unknown>): void {
   checkObject(name, value);
@@ -85,8 +91,9 @@ export function checkNames<T extends object>(name: string, value: T, names: Name
     const like = closest(key, known);
     const mayDiffer = Math.min(MAX_MISSPELT, key.length / 2);
     const isLike = distance(key.toLowerCase(), like.toLowerCase()) <= mayDiffer;
+    const meant = isLike ? like : known.find((one) => beginAlike(one, key));
     throw invalidArgument(
-      `${name}: there is no "${key}"; ${isLike ? `did you mean "${like}"?` : `there are ${known.join(', ')}`}`,
+      `${name}: there is no "${key}"; ${meant === undefined ? `there are ${known.join(', ')}` : `did you mean "${meant}"?`}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { orAborted } from '../base/abort.ts';
 import type { Env } from '../base/env.ts';
-import { PeerlaneError } from '../base/errors.ts';
+import { isPeerlaneError, PeerlaneError } from '../base/errors.ts';
 import { type DialTarget, hasPlacesOf } from './dial-target.ts';
 import type { Peer } from './peer.ts';
 
@@ -16,6 +16,10 @@ interface Attempt {
   /** Begun by the server itself, which nobody's loss of interest ends. */
   readonly planned: boolean;
   readonly takesSlot: boolean;
+}
+
+function closedError(): PeerlaneError {
+  return new PeerlaneError('closed', 'the server is closed');
 }
 
 /** Makes the connection to a node; resolves when it is a peer, for which it needs a slot or not. */
@@ -73,12 +77,15 @@ export class Dials {
     if (others.length > 0 && !others.some(isThere)) {
       const peer = await orAborted(this.#headStart(others), signal);
       if (peer !== undefined) return peer;
-      if (this.#isClosed) throw new PeerlaneError('closed', 'the server is closed');
+      if (this.#isClosed) throw closedError();
     }
     const attempt = this.#of(key).find(isThere) ?? this.#start(key, target, false, false);
     attempt.waiters++;
     try {
       return await orAborted(attempt.done, signal);
+    } catch (error) {
+      const isEnded = this.#isClosed && signal?.aborted !== true && isPeerlaneError(error, 'aborted');
+      throw isEnded ? closedError() : error;
     } finally {
       attempt.waiters--;
       if (attempt.waiters === 0 && !attempt.planned && signal?.aborted) attempt.abort.abort();

@@ -364,6 +364,19 @@ describe('a dialer', () => {
     expect([ports(dials), env.timers]).toEqual([[1], 0]);
   });
 
+  it('says of a dial that its end cuts off that it is closed, for nobody has aborted it', async () => {
+    const { dialer, fail } = dialing();
+    dialer.start();
+    const ended = new AbortController();
+    const [code, aborted] = [undefined, ended.signal].map((signal, i) =>
+      rejectionOf(dialer.dial(keyOf(1 + i), node(1 + i), signal)),
+    );
+    ended.abort();
+    dialer.close();
+    for (const port of [1, 2]) await fail(port, new PeerlaneError('aborted', 'the operation was aborted'));
+    expect([await code, await aborted]).toEqual(['closed', 'aborted']);
+  });
+
   it('dials a node that the user names at another address there at once', async () => {
     const { dialer, dials, fail, failures } = dialing();
     for (const port of [1, 2]) dialer.add(node(port), true);

@@ -43,6 +43,14 @@ describe('mercy', () => {
     expect(banned()).toEqual([...throwaway, 'a']);
   });
 
+  it('is not for them where peers were dropped just before either', () => {
+    const { conduct, banned } = setUp('a', 'b', 'c', 'd');
+    for (const key of ['a', 'b', 'c']) conduct.record(key, 'hostile');
+    expect(banned()).toEqual(['a', 'b']);
+    for (let i = 0; i < 3; i++) conduct.ended('stranger', breach);
+    expect(banned()).toEqual(['a', 'b', 'stranger']);
+  });
+
   it('holds for all while nobody is connected, as the fault is then likely ours', () => {
     const { conduct, banned } = setUp();
     for (const key of ['a', 'b']) for (let i = 0; i < 3; i++) conduct.ended(key, breach);
