@@ -76,10 +76,14 @@ export function checkObject(name: string, value: unknown): void {
 /** All names of T, none forgotten: the compiler sees to that. */
 export type NamesOf<T, V = true> = Readonly<Record<keyof T, V>>;
 
+/** Letters that say what is meant. */
+const MIN_BEGINNING = 3;
+
 /** Whether one name is the beginning of the other, or both begin with the same word. */
 function beginAlike(a: string, b: string): boolean {
   const [word, other] = [a, b].map((name) => /^[a-z]{4,}/.exec(name)?.[0]);
-  return a.startsWith(b) || b.startsWith(a) || (word !== undefined && word === other);
+  const isPart = Math.min(a.length, b.length) >= MIN_BEGINNING && (a.startsWith(b) || b.startsWith(a));
+  return isPart || (word !== undefined && word === other);
 }
 
 /** An object without other names than those of `names`: a misspelt one would be passed over in silence. */

@@ -1,5 +1,6 @@
 /** What came of the dials of a time. */
 import type { ErrorCode, PeerlaneError } from '../base/errors.ts';
+import { DISCONNECT_REASONS } from '../p2p/index.ts';
 import type { DialCounts } from './diagnosis-facts.ts';
 import type { DialOutcome } from './dial-backoff.ts';
 import { RecentCounts } from './recent-counts.ts';
@@ -9,6 +10,12 @@ import { RecentCounts } from './recent-counts.ts';
  * otherwise; or it is where nobody is dialed.
  */
 export type LeftOut = 'foreign' | 'passed-over' | 'restricted';
+
+/** By its name; a peer may give any number. */
+function reasonOf(reason: unknown): string {
+  const name = String(reason);
+  return Object.hasOwn(DISCONNECT_REASONS, name) ? name : 'another reason';
+}
 
 export class DialTally {
   readonly #outcomes: RecentCounts<DialOutcome>;
@@ -27,9 +34,8 @@ export class DialTally {
   dialed(outcome: DialOutcome, { code, details }: PeerlaneError, now: number): void {
     this.#outcomes.add(outcome, now);
     this.#codes.add(code, now);
-    // Its names are of a table (`DISCONNECT_REASONS`).
     const isTold = code === 'remote-disconnect' && (outcome === 'useless' || outcome === 'left');
-    if (isTold) this.#reasons.add(String(details.reason), now);
+    if (isTold) this.#reasons.add(reasonOf(details.reason), now);
   }
 
   left(why: LeftOut, now: number): void {

@@ -36,6 +36,7 @@ describe('names of options', () => {
     expect(messageOf({ dialLimit: 5 })).toContain('did you mean "dialRatio"?');
     expect(messageOf({ maxPeersInAll: 5 })).toContain('did you mean "maxPeers"?');
     expect(messageOf({ maximum: 5 })).toContain('there are maxPeers');
+    expect(messageOf({ '': 5 })).toContain('there are maxPeers');
     expect(messageOf({ toString: 5 })).toContain('there is no "toString"');
     expect(messageOf(new Proxy({}, { ownKeys: () => [5 as never] }))).toContain('cannot be read');
   });

@@ -6,7 +6,7 @@ import { generateSecretKey, publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode, parseEnode } from '../../src/enr/index.ts';
 import type { MappedProtocol } from '../../src/nat/index.ts';
 import type { PeerInfo } from '../../src/p2p/index.ts';
-import { type DialOutcome, SHORT_STAY_MS } from '../../src/server/dial-backoff.ts';
+import { type DialOutcome, outcomeOf, SHORT_STAY_MS } from '../../src/server/dial-backoff.ts';
 import { Discv4Service, type ReputationPolicy } from '../../src/server/index.ts';
 import { MEMORY_MS, Observations } from '../../src/server/observations.ts';
 import { codeOf, rejectionOf } from '../support/errors.ts';
@@ -157,6 +157,27 @@ describe('what a server says of itself', () => {
     const server = await started({ env, listen: undefined, bootnodes: enodes, netRestrict: ['10.0.0.0/8'] });
     await server.until(() => server.seen.filter(isKind('dial-failed')).length === enodes.length);
     expect(server.diagnose().findings.map(({ kind, count }) => [kind, count])).toEqual([['restricted', 5]]);
+  });
+
+  it('is that others send it away, with reasons of which each is one of the specification', () => {
+    const env = new ManualEnv();
+    const observations = new Observations(env);
+    const left = (reason: string) =>
+      new PeerlaneError('remote-disconnect', 'the peer disconnected', { details: { reason } });
+    const enode = parseEnode(
+      formatEnode({
+        publicKey: publicKeyOf(generateSecretKey(systemEnv)),
+        ...{ host: '9.9.9.9', tcpPort: 1, udpPort: 1 },
+      }),
+    );
+    for (const reason of ['useless-peer', 'useless-peer', '0x77', '0x78', 'too-many-peers']) {
+      const error = left(reason);
+      observations.dialFailed({ enode, error, outcome: outcomeOf(error), redialInMs: 0, isFound: false });
+    }
+    expect([...observations.facts().reasons]).toEqual([
+      ['useless-peer', 2],
+      ['another reason', 2],
+    ]);
   });
 
   it('is what a node found that it dials once in an hour, until a peer that has stayed is gone', async () => {
