@@ -85,7 +85,7 @@ describe('messages', () => {
       new Uint8Array(),
       Uint8Array.of(0x0b, 0xc0),
       Uint8Array.of(0x01),
-      Uint8Array.of(0x01, 0xca, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1),
+      Uint8Array.of(0x01, 0xcb, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1),
       Uint8Array.of(0x02, 0xc4, 0x07, 0x01, 0x80, 0x80),
     ]) {
       puppet.say(node, plaintext);
@@ -93,6 +93,7 @@ describe('messages', () => {
     expect(node.engine.stats()).toMatchObject({ sent, dropped: { unsolicited: 1 } });
     puppet.say(node, encodeMessage({ kind: 'ping', requestId: new Uint8Array(), enrSeq: 1n }));
     expect(node.engine.stats().sent).toBe(sent + 1);
+    expect(puppet.messages().at(-1)).toMatchObject({ kind: 'pong', requestId: new Uint8Array() });
   });
 
   it('of any content leave the node as it was', () => {
