@@ -48,10 +48,8 @@ function withNodeDatabase(command: Command): Command {
 }
 
 function meantBy(text: string, command: Command): Meant {
-  const hex = /^(?:0x)?((?:[0-9a-f]{64}){1,2})$/i.exec(text)?.[1]?.toLowerCase();
-  if (hex !== undefined) {
-    return { text, matches: (ban) => ban.kind === 'node' && (ban.name === hex || nodeIdText(ban) === hex) };
-  }
+  const id = /^(?:0x)?([0-9a-f]{64})$/i.exec(text)?.[1]?.toLowerCase();
+  if (id !== undefined) return { text, matches: (ban) => nodeIdText(ban) === id };
   try {
     const { kind, name } = banTarget(text);
     return { text, matches: (ban) => ban.kind === kind && ban.name === name };

@@ -171,15 +171,13 @@ const OTHER_PROTOCOLS = [
 
 /** Of those who come in the handler of a protocol that is at fault says as much as of those who are dialed. */
 function handlerEnded({ outcomes, codes, inboundCodes, minAnswers }: RuleFacts): Finding | undefined {
-  const [thrown = 0, returned = 0] = (['handler-failed', 'handler-returned'] as const).map(
-    (code) => (codes.get(code) ?? 0) + (inboundCodes.get(code) ?? 0),
-  );
-  const count = thrown + returned;
+  const ended = (...by: ErrorCode[]) => sum(codes, by) + sum(inboundCodes, by);
+  const count = ended('handler-failed', 'handler-returned');
   if (count < minAnswers || count < TELLING_PART * (failures(outcomes) + count)) return undefined;
   return {
     kind: 'handler-ended',
     count,
-    message: `the handler of a protocol has ended ${connections(count)}, ${thrown} of them by an error`,
+    message: `the handler of a protocol has ended ${connections(count)}, ${ended('handler-failed')} of them by an error`,
     advice: 'See the event `handler-failed` for the error; a handler goes on until its channel ends',
   };
 }

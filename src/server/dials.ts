@@ -18,7 +18,7 @@ interface Attempt {
   readonly takesSlot: boolean;
 }
 
-function closedError(): PeerlaneError {
+export function serverClosedError(): PeerlaneError {
   return new PeerlaneError('closed', 'the server is closed');
 }
 
@@ -77,7 +77,7 @@ export class Dials {
     if (others.length > 0 && !others.some(isThere)) {
       const peer = await orAborted(this.#headStart(others), signal);
       if (peer !== undefined) return peer;
-      if (this.#isClosed) throw closedError();
+      if (this.#isClosed) throw serverClosedError();
     }
     const attempt = this.#of(key).find(isThere) ?? this.#start(key, target, false, false);
     attempt.waiters++;
@@ -85,7 +85,7 @@ export class Dials {
       return await orAborted(attempt.done, signal);
     } catch (error) {
       const isEnded = this.#isClosed && signal?.aborted !== true && isPeerlaneError(error, 'aborted');
-      throw isEnded ? closedError() : error;
+      throw isEnded ? serverClosedError() : error;
     } finally {
       attempt.waiters--;
       if (attempt.waiters === 0 && !attempt.planned && signal?.aborted) attempt.abort.abort();

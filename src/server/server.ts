@@ -20,6 +20,7 @@ import { type Diagnosis, diagnose } from './diagnosis.ts';
 import { type DialTarget, hostsOf, isAllowed, withRecordEndpoints } from './dial-target.ts';
 import { Dialer } from './dialer.ts';
 import type { DialFailure } from './dialer-options.ts';
+import { serverClosedError } from './dials.ts';
 import { Discovery } from './discovery.ts';
 import type { ServerEvent } from './events.ts';
 import { Lanes } from './lanes.ts';
@@ -186,7 +187,7 @@ export class Server implements AsyncDisposable {
   }
 
   #requireUnclosed(): void {
-    if (this.#isClosed) throw new PeerlaneError('closed', 'the server is closed');
+    if (this.#isClosed) throw serverClosedError();
   }
 
   get #isClosed(): boolean {
