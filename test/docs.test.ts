@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { toBareHex } from '../src/base/bytes.ts';
 import * as eth from '../src/eth/index.ts';
 import * as peerlane from '../src/index.ts';
 import { ethServer } from './support/eth-server.ts';
@@ -259,6 +260,15 @@ describe('a program of docs/', () => {
     const running = run(program, { ...names(await bootnode()), signal: ended.signal, console });
     await expect(running).rejects.toMatchObject({ code: 'aborted' });
     expect(said).toEqual([Uint8Array.of(1)]);
+  });
+
+  it('tries another policy on what nodes have done', async () => {
+    const { enode } = await startedServer();
+    const server = await startedServer();
+    const peer = await server.dial(enode);
+    peer.report('breach');
+    const program = only(programsOf('docs/security.md'), 'replayPolicy');
+    expect(await run(program, { server })).toEqual([`${toBareHex(peer.info.id)} a breach`]);
   });
 
   it('advertises a topic, and searches for it', async () => {

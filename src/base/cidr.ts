@@ -18,7 +18,7 @@ const MAPPED_BITS = 96;
  * clear whether the address was meant or the block around it
  */
 export function parseCidr(text: string): Cidr {
-  const parts = typeof text === 'string' ? /^([^/]{1,45})\/(\d{1,3})$/.exec(text) : null;
+  const parts = typeof text === 'string' ? /^([^/]{1,45})\/(0|[1-9]\d{0,2})$/.exec(text) : null;
   const address = parts?.[1] === undefined ? undefined : (parseIpv4(parts[1]) ?? parseIpv6(parts[1]));
   if (address === undefined) throw invalid('expected a block of addresses such as 10.0.0.0/8 or fc00::/7');
   const bits = Number(parts?.[2]);

@@ -71,9 +71,18 @@ export class Conduct {
 
   /** What is remembered of a node, with its score as it is now. */
   history(key: string): ReputationHistory {
-    const history = this.#nodes.get(key) ?? BLANK_HISTORY;
+    return this.#asOfNow(this.#nodes.get(key) ?? BLANK_HISTORY);
+  }
+
+  /** What is remembered of all nodes of which something is known, by the hex of their public keys. */
+  *histories(): Generator<readonly [key: string, history: ReputationHistory], void, undefined> {
+    for (const [key, history] of this.#nodes.entries()) yield [key, this.#asOfNow(history)];
+  }
+
+  /** A copy that is the caller's. */
+  #asOfNow(history: ReputationHistory): ReputationHistory {
     const now = this.#options.env.now();
-    return { ...history, score: scoreAt(history, now), at: now };
+    return { ...history, score: scoreAt(history, now), at: now, recent: [...history.recent] };
   }
 
   /** Whether the node is not to be dialed for a while. */

@@ -44,6 +44,10 @@ export class NetworkMemory<V> {
     for (const { value } of this.#all.values()) yield value;
   }
 
+  *entries(): Generator<readonly [key: string, value: V], void, undefined> {
+    for (const [key, { value }] of this.#all) yield [key, value];
+  }
+
   /** @param host where it comes from, an IP address; undefined: as before */
   set(key: string, value: V, host?: string): void {
     const known = this.#all.get(key);

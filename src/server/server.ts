@@ -335,8 +335,15 @@ export class Server implements AsyncDisposable {
    * @throws PeerlaneError `invalid-enode`, `invalid-record`, `invalid-argument`
    */
   reputation(node: string): ReputationHistory {
-    const history = this.#conduct.history(toBareHex(publicKeyOfNode(node)));
-    return { ...history, recent: [...history.recent] };
+    return this.#conduct.history(toBareHex(publicKeyOfNode(node)));
+  }
+
+  /**
+   * How all nodes have behaved of which something is known, connected or not, by the hex of their public keys: for a dry run of a
+   * policy with `replayPolicy`.
+   */
+  reputationHistories(): Iterable<readonly [publicKey: string, history: ReputationHistory]> {
+    return this.#conduct.histories();
   }
 
   /**

@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
+import { toBareHex } from '../../src/base/bytes.ts';
 import { Closing } from '../../src/base/closing.ts';
 import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import type { MessageCount, ServerMetrics } from '../../src/observe/index.ts';
@@ -243,4 +244,10 @@ it('reputations are those of the peers that are connected, of whom nothing may b
   expect(counts()).toEqual({ count: 2, sum: 1, atMost0: 1 });
   // What is remembered of nodes is more.
   expect([...server.reputations()].map(Math.round)).toEqual([-5, 1]);
+  const histories = new Map(server.reputationHistories());
+  expect([...histories.keys()]).toEqual(peers.slice(0, 2).map(({ info }) => toBareHex(info.id)));
+  expect([...histories.values()].map(({ recent }) => recent.map(({ kind }) => kind))).toEqual([
+    ['timeout'],
+    ['good-answer'],
+  ]);
 });

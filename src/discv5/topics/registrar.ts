@@ -11,9 +11,11 @@ import {
   MAX_TICKETS,
   MAX_WAITED_E,
   NETWORK_ADS_PER_TOPIC,
+  NETWORK_ADS_SHARE,
   type TopicParameters,
   topicParameters,
   WIDE_NETWORK_ADS_PER_TOPIC,
+  WIDE_NETWORK_ADS_SHARE,
 } from './parameters.ts';
 import { isWindowOpen, SECRET_LENGTH, Tickets } from './tickets.ts';
 import { WaitingTimes } from './waiting-time.ts';
@@ -56,11 +58,8 @@ export class Registrar {
   readonly #tickets: Tickets;
   readonly #cache: AdCache;
   readonly #waiting: WaitingTimes;
-  /** By topic and network, of either size. */
-  readonly #places = [
-    new NetworkPlaces(NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofBucket)),
-    new NetworkPlaces(WIDE_NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofTable)),
-  ] as const;
+  /** By topic and network, and of all topics by network, of either size. */
+  readonly #places: readonly NetworkPlaces[];
 
   /** @throws PeerlaneError `invalid-argument` */
   constructor({ localId, randomBytes, parameters }: RegistrarOptions) {
@@ -70,6 +69,15 @@ export class Registrar {
     this.#tickets = new Tickets({ secret: randomBytes(SECRET_LENGTH), registrar: localId });
     this.#cache = new AdCache(this.#parameters.c);
     this.#waiting = new WaitingTimes(this.#parameters);
+    const { c } = this.#parameters;
+    const ofAllTopics = Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(c * NETWORK_ADS_SHARE));
+    const ofAllTopicsWide = Math.max(WIDE_NETWORK_ADS_PER_TOPIC, Math.floor(c * WIDE_NETWORK_ADS_SHARE));
+    this.#places = [
+      new NetworkPlaces(NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofBucket)),
+      new NetworkPlaces(WIDE_NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofTable)),
+      new NetworkPlaces(ofAllTopics, ({ networks }) => networks?.ofBucket),
+      new NetworkPlaces(ofAllTopicsWide, ({ networks }) => networks?.ofTable),
+    ];
   }
 
   /** @throws PeerlaneError `invalid-argument` for a topic or a sender's id that has not 32 bytes */

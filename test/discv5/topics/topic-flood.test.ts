@@ -1,57 +1,41 @@
 /** Topics by the million at one registrar: with PEERLANE_FUZZ_FACTOR=200 it is a million. */
 import { expect, it } from 'vitest';
-import { EMPTY } from '../../../src/base/bytes.ts';
-import { VirtualEnv } from '../../../src/base/virtual-env.ts';
-import { C, E, Registrar } from '../../../src/discv5/topics/index.ts';
+import { C, E } from '../../../src/discv5/topics/index.ts';
+import { NETWORK_ADS_SHARE, WIDE_NETWORK_ADS_SHARE } from '../../../src/discv5/topics/parameters.ts';
 import { runs } from '../../support/runs.ts';
 import { type RecordedNode, topicNode, topicOf } from './nodes.ts';
+import { Registering } from './registering.ts';
 
 const NETWORKS = 50;
 const TOPICS = runs(5_000);
-/** What an attacker comes too late by. */
-const LATE_MS = 100;
+
+/** Ever new topics, one after the other within two lifetimes, each of the next of some nodes. */
+function flood(at: Registering, nodes: readonly RecordedNode[], topics: number, admitted?: () => void): void {
+  for (let i = 0; i < topics; i++) {
+    const node = nodes[i % nodes.length] as RecordedNode;
+    at.env.setTimer((i * 2 * E) / topics, () => at.keep(node, at.env.randomBytes(32), admitted));
+  }
+}
 
 it('topics without end from fifty networks take a part of the cache, and who comes with one is let in soon, and found', () => {
-  const env = new VirtualEnv({ seed: 7 });
-  const registrar = new Registrar({
-    localId: env.randomBytes(32),
-    randomBytes: (length) => env.randomBytes(length),
-  });
-  let asked = 0;
-  const register = (node: RecordedNode, topic: Uint8Array, ticket: Uint8Array) => {
-    asked++;
-    const { id, ip, record } = node;
-    const outcome = registrar.register({ topic, record, ticket, sender: { id, ip }, now: env.now() });
-    if (outcome.kind === 'refused') throw new Error('refused');
-    return outcome;
-  };
-  /** Comes back in time, for ever. */
-  const keep = (node: RecordedNode, topic: Uint8Array, ticket: Uint8Array, admitted: () => void): void => {
-    const told = register(node, topic, ticket);
-    if (told.kind === 'admitted') admitted();
-    const [ms, next] = told.kind === 'admitted' ? [told.lifetimeMs, EMPTY] : [told.waitMs, told.ticket];
-    env.setTimer(ms + LATE_MS, () => keep(node, topic, next, admitted));
-  };
+  const at = new Registering(7);
+  const { env, registrar } = at;
   const attackers = Array.from({ length: NETWORKS }, (_, i) => topicNode(env, `${20 + 2 * i}.${i}.6.6`));
   let most = 0;
-  for (let i = 0; i < TOPICS; i++) {
-    const node = attackers[i % NETWORKS] as RecordedNode;
-    const admitted = () => {
-      most = Math.max(most, registrar.stats.ads);
-    };
-    env.setTimer((i * 2 * E) / TOPICS, () => keep(node, env.randomBytes(32), EMPTY, admitted));
-  }
+  flood(at, attackers, TOPICS, () => {
+    most = Math.max(most, registrar.stats.ads);
+  });
   env.advance(4 * E);
   const honest = topicNode(env, '101.200.30.40');
   const begun = env.now();
   let waited = Number.POSITIVE_INFINITY;
   let found = 0;
-  keep(honest, topicOf(1), EMPTY, () => {
+  at.keep(honest, topicOf(1), () => {
     waited = Math.min(waited, env.now() - begun);
     found = registrar.query(topicOf(1), env.now()).length;
   });
   env.advance(3 * E);
-  expect(asked).toBeGreaterThan(TOPICS);
+  expect(at.asked).toBeGreaterThan(TOPICS);
   expect(most).toBeLessThan(C / 4);
   expect(most).toBeGreaterThan(NETWORKS);
   expect(waited).toBeLessThan(2 * E);
@@ -60,3 +44,55 @@ it('topics without end from fifty networks take a part of the cache, and who com
     `topics: ${TOPICS} from ${NETWORKS} networks took at most ${most} of ${C} places; another one waited ${Math.round(waited / 1000)} s`,
   );
 }, 600_000);
+
+const FIFTY = Array.from({ length: NETWORKS }, (_, i) => topicOf(i));
+
+/** How many of fifty advertisements, each of a network and topic of its own, are there on average while others come. */
+function staying(others: readonly string[]): { readonly stay: number; readonly taken: number } {
+  const at = new Registering(8);
+  const { env, registrar } = at;
+  for (const [i, topic] of FIFTY.entries()) at.keep(topicNode(env, `${20 + 2 * i}.${i}.6.6`), topic);
+  env.advance(2 * E);
+  const nodes = others.map((ip) => topicNode(env, ip));
+  if (nodes.length > 0) flood(at, nodes, TOPICS);
+  env.advance(2 * E);
+  const samples = 60;
+  let sum = 0;
+  for (let i = 0; i < samples; i++) {
+    env.advance((4 * E) / samples);
+    for (const topic of FIFTY) sum += registrar.query(topic, env.now()).length;
+  }
+  return { stay: sum / samples, taken: registrar.stats.ads };
+}
+
+let alone: ReturnType<typeof staying> | undefined;
+
+it.each([
+  ['one IPv4 host', ['66.7.8.9'], NETWORK_ADS_SHARE, 0.95],
+  ['one IPv6 host', ['2a00:66::9'], NETWORK_ADS_SHARE, 0.87],
+  [
+    'five hundred hosts of an IPv6 /32',
+    Array.from({ length: 500 }, (_, i) => `2a00:66:${i.toString(16)}::9`),
+    WIDE_NETWORK_ADS_SHARE,
+    0.65,
+  ],
+  // Each has its own networks: what is left to others is what the waiting times of the text leave them.
+  [
+    'five hundred hosts',
+    Array.from({ length: 500 }, (_, i) => `${60 + (i % 90)}.${i % 250}.${i % 7}.9`),
+    1,
+    0.1,
+  ],
+])(
+  '%s with topics without end leave others a part of what they have',
+  (name, places, share, left) => {
+    alone ??= staying([]);
+    const beside = staying(places);
+    console.log(
+      `topics: ${alone.stay.toFixed(1)} of ${NETWORKS} are there, and ${beside.stay.toFixed(1)} beside ${TOPICS} of ${name}; ${beside.taken} of ${C} places are taken`,
+    );
+    expect(beside.stay).toBeGreaterThan(left * alone.stay);
+    expect(beside.taken).toBeLessThanOrEqual(NETWORKS + share * C);
+  },
+  600_000,
+);
