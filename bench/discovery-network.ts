@@ -27,6 +27,8 @@ const PARALLEL = 4;
 const QUIET_MS = 1000;
 const MAX_QUIET_MS = quick ? 2000 : 15_000;
 const REST_MS = quick ? 1000 : 10_000;
+/** What lookups have set off is over by then: new entries, and those that were too busy to answer, wait for their checks. */
+const SETTLE_MS = quick ? 0 : 60_000;
 /** Which part of what the tables have room for is there, and has passed a check. */
 const MARKS = { 90: 0.9, 99: 0.99 };
 
@@ -106,6 +108,7 @@ async function network(subject: NodeSubject, version: Version): Promise<Figures>
   await quiet(program, version);
   const cpu = await program.cpuSeconds();
   const lookups = await lookUp(program, nodes, version);
+  await pause(SETTLE_MS);
   const [packets, restedAt] = [await version.sentBy(program), performance.now()];
   await pause(REST_MS);
   const sent = (await version.sentBy(program)).all - packets.all;
