@@ -23,6 +23,8 @@ const K = 16;
 /** Lookups of each node when the tables are full, and how many run at a time. */
 const LOOKUPS = quick ? 1 : 3;
 const PARALLEL = 4;
+/** Nodes whose lookups run one after the other then. */
+const ALONE = quick ? 2 : 20;
 /** Nobody looks up anything when no packet of a lookup was sent for so long; how long that is waited for. */
 const QUIET_MS = 1000;
 const MAX_QUIET_MS = quick ? 2000 : 15_000;
@@ -67,6 +69,7 @@ const V5: Version = {
 const networksOf = (version: Version, subjects: readonly NodeSubject[]) => {
   const units = {
     ...{ 90: 's', 99: 's', recall: '%', exact: '%', packets: 'packets', lookup: 'ms' },
+    ...{ 'lookup-cpu': 'CPU ms', 'lookup-alone': 'ms' },
     ...{ rest: 'packets/s', memory: 'KiB', cpu: 'CPU s' },
   };
   return compare({
@@ -108,6 +111,11 @@ async function network(subject: NodeSubject, version: Version): Promise<Figures>
   await quiet(program, version);
   const cpu = await program.cpuSeconds();
   const lookups = await lookUp(program, nodes, version);
+  const lookupCpu = (((await program.cpuSeconds()) - cpu) * 1000) / (LOOKUPS * NODES);
+  const alone = await lookUp(program, nodes, version, {
+    asking: nodes.slice(0, ALONE),
+    parallel: 1,
+  });
   await pause(SETTLE_MS);
   const [packets, restedAt] = [await version.sentBy(program), performance.now()];
   await pause(REST_MS);
@@ -115,7 +123,8 @@ async function network(subject: NodeSubject, version: Version): Promise<Figures>
   const rest = (sent * 1000) / (performance.now() - restedAt) / NODES;
   await program.cpuSeconds(true);
   const memory = (residentKib(program) - before) / NODES;
-  const figures = { ...filling, ...lookups, rest, memory, cpu };
+  const ofOne = { 'lookup-cpu': lookupCpu, 'lookup-alone': alone.lookup };
+  const figures: Figures = { ...filling, ...lookups, ...ofOne, rest, memory, cpu };
   return Object.fromEntries(
     Object.entries(figures).map(([name, value]) => [`${version.prefix}-${name}`, value]),
   );
@@ -158,9 +167,14 @@ function roomFor(own: bigint, ids: readonly bigint[]): number {
 }
 
 /** Lookups of random targets, a few at a time: which of those who are closest of all they find, and at what cost. */
-async function lookUp(program: GoDiscovery, nodes: readonly GoNode[], version: Version): Promise<Figures> {
+async function lookUp(
+  program: GoDiscovery,
+  nodes: readonly GoNode[],
+  version: Version,
+  { asking = nodes, parallel = PARALLEL }: { asking?: readonly GoNode[]; parallel?: number } = {},
+): Promise<Record<'recall' | 'exact' | 'packets' | 'lookup', number>> {
   const ids = nodes.map(({ id }) => id);
-  const waiting = Array.from({ length: LOOKUPS }, () => nodes).flat();
+  const waiting = Array.from({ length: LOOKUPS }, () => asking).flat();
   const [before, count] = [await version.sentBy(program), waiting.length];
   let [found, exact, milliseconds] = [0, 0, 0];
   const work = async () => {
@@ -179,7 +193,7 @@ async function lookUp(program: GoDiscovery, nodes: readonly GoNode[], version: V
       if (hits === wanted.length) exact++;
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL }, work));
+  await Promise.all(Array.from({ length: parallel }, work));
   const packets = (await version.sentBy(program)).ofLookups - before.ofLookups;
   return {
     recall: (100 * found) / (count * K),

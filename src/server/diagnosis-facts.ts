@@ -56,8 +56,8 @@ export interface DiagnosisFacts extends DialCounts {
   /** Whether the server listens, and on which TCP ports: those of two families may differ. */
   readonly listens: boolean;
   readonly ports: readonly number[];
-  /** Whether somebody from the Internet has ever come in. */
-  readonly wasReached: boolean;
+  /** How long ago somebody from the Internet came in; `undefined`: never. */
+  readonly sinceInboundMs: number | undefined;
   /** The class of the address that the node's record names; `undefined`: it names none. */
   readonly ownAddress: IpClass | undefined;
   /** Undefined: no discovery v4. */

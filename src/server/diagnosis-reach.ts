@@ -5,6 +5,9 @@ import type { DiagnosisFacts, Finding } from './diagnosis-facts.ts';
 /** After this time somebody should have come in. Milliseconds. */
 export const INBOUND_PATIENCE_MS: number = 30 * 60_000;
 
+/** For so long it counts that somebody has come in: a router may be another one by now. Milliseconds. */
+export const INBOUND_MEMORY_MS: number = 6 * 60 * 60_000;
+
 /** After this time somebody may have come in, where no router is to be asked. Milliseconds. */
 export const NO_ROUTER_PATIENCE_MS: number = 10 * 60_000;
 
@@ -45,15 +48,17 @@ export function nat(facts: DiagnosisFacts): Finding | undefined {
 }
 
 /** The address is known, by others perhaps, but the TCP port that leads here from there is not. */
-function unmapped({ natFailures: { tcp }, wasReached, uptimeMs }: DiagnosisFacts): Finding | undefined {
+function unmapped(facts: DiagnosisFacts): Finding | undefined {
+  const { natFailures, uptimeMs } = facts;
+  const { tcp } = natFailures;
   const failure = tcp === undefined ? undefined : NAT_FAILURES.get(tcp);
   // A port may be forwarded by hand, and a machine with an address of its own needs no router.
   const isEarly = tcp === 'nat-no-router' && uptimeMs < NO_ROUTER_PATIENCE_MS;
-  if (failure === undefined || wasReached || isEarly) return undefined;
+  if (failure === undefined || isReached(facts) || isEarly) return undefined;
   return {
     kind: 'nat',
     count: 0,
-    message: `nobody has come in from the Internet so far, and ${failure}`,
+    message: `nobody has come in from the Internet ${facts.sinceInboundMs === undefined ? 'so far' : timeOf(facts)}, and ${failure}`,
     advice:
       'Behind a router, have it map ports (UPnP, PCP), or forward the port there; else see whether a firewall closes it',
   };
@@ -86,14 +91,25 @@ export function symmetricNat({ outside }: DiagnosisFacts): Finding | undefined {
 }
 
 export function closedPort(facts: DiagnosisFacts): Finding | undefined {
-  const { listens, ownAddress, wasReached, uptimeMs, ports } = facts;
-  if (!listens || ownAddress !== 'global' || wasReached || uptimeMs < INBOUND_PATIENCE_MS) return undefined;
+  const { listens, ownAddress, uptimeMs, ports } = facts;
+  if (!listens || ownAddress !== 'global' || isReached(facts) || uptimeMs < INBOUND_PATIENCE_MS)
+    return undefined;
   // Then it is known why.
   if (nat(facts) !== undefined) return undefined;
   return {
     kind: 'closed-port',
     count: 0,
-    message: `nobody has come in from the Internet in ${Math.floor(uptimeMs / 60_000)} minutes`,
+    message: `nobody has come in from the Internet ${timeOf(facts)}`,
     advice: `See whether TCP port ${ports.join(' or ')} is open in the firewall, and forwarded by the router`,
   };
+}
+
+function isReached({ sinceInboundMs }: DiagnosisFacts): boolean {
+  return sinceInboundMs !== undefined && sinceInboundMs < INBOUND_MEMORY_MS;
+}
+
+/** For how long nobody has come in. */
+function timeOf({ sinceInboundMs, uptimeMs }: DiagnosisFacts): string {
+  const minutes = Math.floor((sinceInboundMs ?? uptimeMs) / 60_000);
+  return minutes < 120 ? `in ${minutes} minutes` : `in ${Math.floor(minutes / 60)} hours`;
 }

@@ -1,6 +1,4 @@
 /** Who makes room for newcomers when all slots are taken: pure, in rounds. */
-import { PENALTY_SCORE } from './reputation.ts';
-
 /** How often room is made, while newcomers are refused. */
 export const EVICTION_INTERVAL_MS: number = 60_000;
 /** In a round one in so many peers goes at most, and one of few. */
@@ -25,6 +23,8 @@ export interface EvictionCandidate {
   /** When it last sent a message of a protocol; undefined: never. */
   readonly usefulAt: number | undefined;
   readonly score: number;
+  /** The policy has said of late that it behaves badly. */
+  readonly isPenalised: boolean;
 }
 
 /** Keys of the peers that are to go at `now`, the least useful first; none when all are of use. */
@@ -33,14 +33,16 @@ export function planEviction(peers: readonly EvictionCandidate[], now: number): 
   const staying = new Set(protectedKeys(slots));
   return slots
     .filter((peer) => !staying.has(peer.key) && mayGo(peer, now))
-    .sort((a, b) => Number(isBad(b)) - Number(isBad(a)) || lastUse(a) - lastUse(b) || a.score - b.score)
+    .sort(
+      (a, b) => Number(b.isPenalised) - Number(a.isPenalised) || lastUse(a) - lastUse(b) || a.score - b.score,
+    )
     .slice(0, Math.max(1, Math.floor(slots.length / EVICTION_SHARE)))
     .map(({ key }) => key);
 }
 
-/** Those that stay although they may be idle; a bad score protects nobody. */
+/** Those that stay although they may be idle; nothing protects one that behaves badly. */
 function protectedKeys(peers: readonly EvictionCandidate[]): string[] {
-  const good = peers.filter((peer) => !isBad(peer));
+  const good = peers.filter(({ isPenalised }) => !isPenalised);
   const best = good.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
   const oldest = new Map<string, EvictionCandidate>();
   for (const peer of [...good].sort((a, b) => a.connectedAt - b.connectedAt)) {
@@ -53,11 +55,7 @@ function protectedKeys(peers: readonly EvictionCandidate[]): string[] {
 
 function mayGo(peer: EvictionCandidate, now: number): boolean {
   if (now - peer.connectedAt < MIN_STAY_MS) return false;
-  return isBad(peer) || now - lastUse(peer) >= IDLE_MS;
-}
-
-function isBad({ score }: EvictionCandidate): boolean {
-  return score <= PENALTY_SCORE;
+  return peer.isPenalised || now - lastUse(peer) >= IDLE_MS;
 }
 
 function lastUse({ connectedAt, usefulAt = connectedAt }: EvictionCandidate): number {

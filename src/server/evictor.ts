@@ -2,14 +2,14 @@ import { toBareHex } from '../base/bytes.ts';
 import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { networksOf } from '../kad/index.ts';
+import type { Conduct } from './conduct.ts';
 import { EVICTION_INTERVAL_MS, planEviction } from './eviction.ts';
 import { type PeerSet, tooManyPeers } from './peers.ts';
-import { PENALTY_SCORE } from './reputation.ts';
 
 export interface EvictorOptions {
   readonly env: Pick<Env, 'now' | 'setTimer'>;
   readonly peers: PeerSet;
-  readonly score: (key: string) => number;
+  readonly conduct: Pick<Conduct, 'history' | 'isPenalised'>;
   /** Whether there may be other nodes to be dialed than those that are connected. */
   readonly hasOthersToDial: () => boolean;
 }
@@ -58,11 +58,12 @@ export class Evictor {
   }
 
   #evict(inbound: boolean): void {
-    const { env, peers, score } = this.#options;
+    const { env, peers, conduct } = this.#options;
     const alike = peers.entries().filter(({ connection }) => connection.inbound === inbound);
     const entries = new Map(alike.map((entry) => [toBareHex(entry.peer.info.id), entry]));
     const candidates = Array.from(entries, ([key, { peer, connection, isStatic }]) => ({
-      ...{ key, isKept: isStatic, connectedAt: peer.connectedAt, score: score(key) },
+      ...{ key, isKept: isStatic, connectedAt: peer.connectedAt },
+      ...{ score: conduct.history(key).score, isPenalised: conduct.isPenalised(key) },
       // Whom we have chosen ourselves need not be of many networks.
       network: inbound ? networksOf(connection.remoteAddress)?.ofBucket : undefined,
       usefulAt: connection.usedAt,
@@ -70,7 +71,7 @@ export class Evictor {
     for (const key of planEviction(candidates, env.now())) {
       entries
         .get(key)
-        ?.connection.close(score(key) <= PENALTY_SCORE ? useless() : tooManyPeers('an idle peer makes room'));
+        ?.connection.close(conduct.isPenalised(key) ? useless() : tooManyPeers('an idle peer makes room'));
     }
   }
 }

@@ -42,7 +42,8 @@ export class Observations {
   readonly #restricted = new Held(MAX_RESTRICTED);
   readonly #turnedAway = new RecentCounts<'turned-away'>();
   readonly #inboundCodes = new RecentCounts<ErrorCode>();
-  #wasReached = false;
+  /** When somebody from the Internet last came in. */
+  #reachedAt: number | undefined;
   /** By protocol and family, why a port is not mapped, if it is not. */
   readonly #mappings: Readonly<Record<MappedProtocol, Map<IpFamily, PeerlaneError | undefined>>> = {
     tcp: new Map(),
@@ -178,7 +179,7 @@ export class Observations {
     readonly turnedAway: number;
     readonly inboundCodes: DiagnosisFacts['inboundCodes'];
     readonly sinceLastPeer: DialCounts;
-    readonly wasReached: boolean;
+    readonly sinceInboundMs: number | undefined;
     readonly natFailures: DiagnosisFacts['natFailures'];
   } {
     const now = this.#env.now();
@@ -188,7 +189,7 @@ export class Observations {
       turnedAway: this.#turnedAway.counts(now).get('turned-away') ?? 0,
       inboundCodes: this.#inboundCodes.counts(now),
       sinceLastPeer: this.#sinceLastPeer.counts(now),
-      wasReached: this.#wasReached,
+      sinceInboundMs: this.#reachedAt === undefined ? undefined : now - this.#reachedAt,
       natFailures: this.#natFailures(),
     };
   }
@@ -215,7 +216,7 @@ export class Observations {
 
   #reached(remoteAddress: string): void {
     const address = addressOf(remoteAddress);
-    if (address !== undefined && !isLocal(address)) this.#wasReached = true;
+    if (address !== undefined && !isLocal(address)) this.#reachedAt = this.#env.now();
   }
 
   #note(publicKey: Uint8Array, note: NodeLogNote): void {

@@ -56,8 +56,7 @@ export class Reception {
     this.#pendingInbound = new PendingInbound({ limit, env, begin });
     this.#admission = new Admission(env, allows, (ip) => conduct.refusesAddress(ip));
     this.#duplicates = new Duplicates(env);
-    const score = (key: string) => conduct.history(key).score;
-    this.#evictor = new Evictor({ env, peers, score, hasOthersToDial });
+    this.#evictor = new Evictor({ env, peers, conduct, hasOthersToDial });
   }
 
   /** Inbound connections that are no peers yet. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diagnose, widestOf } from '../../src/server/diagnosis.ts';
 import type { DiagnosisFacts, DialCounts, FindingKind } from '../../src/server/diagnosis-facts.ts';
-import { NO_ROUTER_PATIENCE_MS } from '../../src/server/diagnosis-reach.ts';
+import { INBOUND_MEMORY_MS, NO_ROUTER_PATIENCE_MS } from '../../src/server/diagnosis-reach.ts';
 import type { DialOutcome } from '../../src/server/dial-backoff.ts';
 
 const NO_DIALS = {
@@ -18,7 +18,7 @@ const HEALTHY: DiagnosisFacts = {
   inboundCodes: new Map(),
   ...NO_DIALS,
   sinceLastPeer: NO_DIALS,
-  ...{ listens: true, ports: [30_303], wasReached: true, ownAddress: 'global' },
+  ...{ listens: true, ports: [30_303], sinceInboundMs: MINUTE, ownAddress: 'global' },
   state: 'running' as const,
   natFailures: {},
   outside: [],
@@ -254,32 +254,36 @@ describe('why a server has few peers', () => {
     ],
     [
       'a router that refuses, though others see the address',
-      { wasReached: false, uptimeMs: MINUTE, natFailures: { tcp: 'nat-refused' } },
+      { sinceInboundMs: undefined, uptimeMs: MINUTE, natFailures: { tcp: 'nat-refused' } },
       ['nat'],
       0,
     ],
     [
       'a router that refuses, after a time in which somebody should have come in',
-      { wasReached: false, natFailures: { tcp: 'nat-lie' } },
+      { sinceInboundMs: undefined, natFailures: { tcp: 'nat-lie' } },
       ['nat'],
       0,
     ],
     ['a router that refuses, where the port is forwarded', { natFailures: { tcp: 'nat-refused' } }, [], 0],
     [
       'a router that refuses UDP alone',
-      { wasReached: false, uptimeMs: MINUTE, natFailures: { udp: 'nat-lie' } },
+      { sinceInboundMs: undefined, uptimeMs: MINUTE, natFailures: { udp: 'nat-lie' } },
       [],
       0,
     ],
     [
       'no router, at first',
-      { wasReached: false, uptimeMs: NO_ROUTER_PATIENCE_MS - 1, natFailures: { tcp: 'nat-no-router' } },
+      {
+        sinceInboundMs: undefined,
+        uptimeMs: NO_ROUTER_PATIENCE_MS - 1,
+        natFailures: { tcp: 'nat-no-router' },
+      },
       [],
       0,
     ],
     [
       'no router',
-      { wasReached: false, uptimeMs: NO_ROUTER_PATIENCE_MS, natFailures: { tcp: 'nat-no-router' } },
+      { sinceInboundMs: undefined, uptimeMs: NO_ROUTER_PATIENCE_MS, natFailures: { tcp: 'nat-no-router' } },
       ['nat'],
       0,
     ],
@@ -314,16 +318,29 @@ describe('why a server has few peers', () => {
       [],
       0,
     ],
-    ['a closed port', { wasReached: false }, ['closed-port'], 0],
+    ['a closed port', { sinceInboundMs: undefined }, ['closed-port'], 0],
+    ['a port that was open once', { sinceInboundMs: INBOUND_MEMORY_MS }, ['closed-port'], 0],
+    ['a port that was open of late', { sinceInboundMs: INBOUND_MEMORY_MS - 1 }, [], 0],
+    [
+      'a router that has forgotten the port',
+      { sinceInboundMs: INBOUND_MEMORY_MS, natFailures: { tcp: 'nat-no-router' } },
+      ['nat'],
+      0,
+    ],
     ['static nodes that are gone', { missing: 2 }, ['static-missing'], 2],
     ['too few dials to say', { outcomes: new Map([['unreachable', 4]]) }, [], 0],
     [
       'a server that has just begun',
-      { ...NONE, uptimeMs: 1_000, wasReached: false, v4: { ...V4, received: 0 } },
+      { ...NONE, uptimeMs: 1_000, sinceInboundMs: undefined, v4: { ...V4, received: 0 } },
       [],
       0,
     ],
-    ['a server that does not listen', { listens: false, ownAddress: undefined, wasReached: false }, [], 0],
+    [
+      'a server that does not listen',
+      { listens: false, ownAddress: undefined, sinceInboundMs: undefined },
+      [],
+      0,
+    ],
   ])('%s', (_, change, kinds, count) => {
     const { findings, summary } = diagnose({ ...HEALTHY, ...change });
     expect(findings.map(({ kind }) => kind)).toEqual(kinds);

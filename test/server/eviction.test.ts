@@ -11,13 +11,14 @@ import {
   PROTECTED_BY_SCORE,
   planEviction,
 } from '../../src/server/eviction.ts';
-import { PENALTY_SCORE } from '../../src/server/reputation.ts';
+import type { ReputationPolicy } from '../../src/server/reputation.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 import { echo, endOf, isKind, manual, startedServer } from '../support/servers.ts';
 
 const NOW = 100 * 60 * 60_000;
 const peer = (key: string, change: Partial<EvictionCandidate> = {}): EvictionCandidate => ({
-  ...{ key, isKept: false, network: undefined, connectedAt: 0, usefulAt: undefined, score: 0 },
+  ...{ key, isKept: false, network: undefined, connectedAt: 0, usefulAt: undefined },
+  ...{ score: 0, isPenalised: false },
   ...change,
 });
 const useful = { usefulAt: NOW - IDLE_MS + 1 };
@@ -29,9 +30,9 @@ describe('those that make room', () => {
     ['the one that is idle for the longest', [peer('a', { usefulAt: 5 }), peer('b', { usefulAt: 4 })], ['b']],
     ['no useful one', [peer('a', useful), peer('b', useful)], []],
     ['no static one', [peer('a', { isKept: true }), peer('b', useful)], []],
-    ['no new one', [peer('a', { connectedAt: NOW - MIN_STAY_MS + 1, score: -100 })], []],
+    ['no new one', [peer('a', { connectedAt: NOW - MIN_STAY_MS + 1, isPenalised: true })], []],
     ['none that is new and has had no time', [peer('a', { connectedAt: NOW - IDLE_MS + 1 })], []],
-    ['a bad one, useful as it may be', [peer('a'), peer('b', { ...useful, score: PENALTY_SCORE })], ['b']],
+    ['a bad one, useful as it may be', [peer('a'), peer('b', { ...useful, isPenalised: true })], ['b']],
     ['none of good score', [peer('a', { score: 1 })], []],
     [
       'none that stands for its network',
@@ -71,6 +72,7 @@ describe('those that make room', () => {
       connectedAt: fc.integer({ min: NOW - 2 * IDLE_MS, max: NOW }),
       usefulAt: fc.option(fc.integer({ min: NOW - 2 * IDLE_MS, max: NOW }), { nil: undefined }),
       score: fc.integer({ min: -200, max: 30 }),
+      isPenalised: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.array(candidate, { maxLength: 100 }), (all) => {
@@ -78,10 +80,10 @@ describe('those that make room', () => {
         const gone = planEviction(peers, NOW);
         expect(gone.length).toBeLessThanOrEqual(Math.max(1, all.length / EVICTION_SHARE));
         for (const key of gone) {
-          const { isKept, connectedAt, usefulAt = 0, score } = peers[Number(key)] ?? peer('');
+          const { isKept, connectedAt, usefulAt = 0, isPenalised } = peers[Number(key)] ?? peer('');
           expect(isKept).toBe(false);
           expect(NOW - connectedAt).toBeGreaterThanOrEqual(MIN_STAY_MS);
-          if (score > PENALTY_SCORE) expect(NOW - usefulAt).toBeGreaterThanOrEqual(IDLE_MS);
+          if (!isPenalised) expect(NOW - usefulAt).toBeGreaterThanOrEqual(IDLE_MS);
         }
       }),
     );
@@ -118,5 +120,34 @@ describe('a full server', () => {
     await server.until(isKind('peer-disconnected'));
     await third.dial(server.enode);
     expect(channel.signal.aborted).toBe(false);
+  });
+
+  it.each<[string, ReputationPolicy, string[]]>([
+    ['stays with a policy that keeps it', () => ({ kind: 'keep' }), []],
+    [
+      'goes with one that finds it bad',
+      () => ({ kind: 'penalise', forMs: 24 * 3_600_000, reason: 'no answers' }),
+      ['bad-reputation'],
+    ],
+  ])('has a peer of bad score, of use as it is: it %s', async (_, policy, codes) => {
+    const env = new ManualEnv();
+    const server = await startedServer({ maxPeers: 2, env, policy });
+    const [bad, good, third] = await Promise.all([
+      startedServer({ env: new ManualEnv() }),
+      startedServer({ env: new ManualEnv() }),
+      startedServer({ env: new ManualEnv() }),
+    ]);
+    await bad.dial(server.enode);
+    await good.dial(server.enode);
+    await server.until(() => server.peers.length === 2);
+    const [peer] = server.peers;
+    for (let i = 0; i < 6; i++) peer?.report('timeout');
+    await env.pass(MIN_STAY_MS);
+    await third.dial(server.enode).catch(({ code }) => code);
+    await server.until(isKind('connection-failed'));
+    await env.pass(EVICTION_INTERVAL_MS);
+    if (codes.length > 0) await server.until(isKind('peer-disconnected'));
+    const gone = server.seen.filter(isKind('peer-disconnected')).map(({ error }) => error.code);
+    expect(gone).toEqual(codes);
   });
 });

@@ -3,6 +3,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 import { EVICTION_INTERVAL_MS, IDLE_MS } from '../../src/server/eviction.ts';
 import { Evictor } from '../../src/server/evictor.ts';
 import type { PeerSet } from '../../src/server/peers.ts';
+import { BLANK_HISTORY } from '../../src/server/reputation.ts';
 
 /** A server all of whose slots for dialed nodes are taken, by nodes that have been idle for long. */
 function idle(count: number, hasOthersToDial: boolean, freeInTheEnd = 0) {
@@ -17,7 +18,7 @@ function idle(count: number, hasOthersToDial: boolean, freeInTheEnd = 0) {
   const evictor = new Evictor({
     env,
     peers: peers as unknown as PeerSet,
-    score: () => 0,
+    conduct: { history: () => BLANK_HISTORY, isPenalised: () => false },
     hasOthersToDial: () => hasOthersToDial,
   });
   env.advance(IDLE_MS);
