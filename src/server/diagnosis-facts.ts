@@ -27,6 +27,8 @@ export interface DialCounts {
   readonly passedOver: number;
   /** Those among the nodes that discovery v5 has found, which are of all kinds. */
   readonly foreign?: number;
+  /** Those whose network has its part of the slots. */
+  readonly crowded?: number;
   /** Nodes that were not dialed, since `netRestrict` or `netDeny` refuses the addresses at which they were found. */
   readonly restricted: number;
 }
@@ -93,6 +95,7 @@ export type FindingKind =
   | 'turned-down'
   | 'unreachable'
   | 'no-candidates'
+  | 'crowded-network'
   | 'version-unheard'
   | 'other-address'
   | 'nat'

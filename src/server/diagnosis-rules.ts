@@ -44,6 +44,7 @@ export const RULES: readonly Rule[] = [
   turnedDown,
   unreachable,
   noCandidates,
+  crowdedNetwork,
   versionUnheard,
   otherAddress,
   nat,
@@ -292,6 +293,18 @@ function unreachable(facts: DiagnosisFacts): Finding | undefined {
   );
 }
 
+/** What was found and not dialed, while nobody is left to be dialed. */
+function crowdedNetwork({ crowded: count = 0, candidates, minAnswers }: RuleFacts): Finding | undefined {
+  if (count < minAnswers || candidates > 0) return undefined;
+  return {
+    kind: 'crowded-network',
+    count,
+    message: `${count} nodes that were found are in networks that have their part of the slots already`,
+    advice:
+      'Name those that are wanted all the same as static or trusted nodes; or find nodes of other networks',
+  };
+}
+
 function noCandidates(facts: DiagnosisFacts): Finding | undefined {
   const { candidates, hasSources, inbound, dialed, outcomes, v4, v5, uptimeMs } = facts;
   const { restricted: found, foreign = 0 } = facts;
@@ -314,7 +327,7 @@ function noCandidates(facts: DiagnosisFacts): Finding | undefined {
   return {
     kind: 'no-candidates',
     count: 0,
-    message: `no node of use was found so far${table}${others}`,
+    message: `${(outcomes.get('stayed') ?? 0) > 0 ? 'no other node of use is known' : 'no node of use was found so far'}${table}${others}`,
     advice: 'Give it more bootnodes, or a list in DNS',
   };
 }

@@ -7,9 +7,9 @@ import { RecentCounts } from './recent-counts.ts';
 
 /**
  * What a node that is not dialed counts as: its record says that it is of no use, by discovery v5, where nodes of all kinds are, or
- * otherwise; or it is where nobody is dialed.
+ * otherwise; or it is where nobody is dialed, or in a network that has its part of the slots.
  */
-export type LeftOut = 'foreign' | 'passed-over' | 'restricted';
+export type LeftOut = 'foreign' | 'passed-over' | 'restricted' | 'crowded';
 
 /** By its name; a peer may give any number. */
 function reasonOf(reason: unknown): string {
@@ -55,6 +55,7 @@ export class DialTally {
       passedOver: left.get('passed-over') ?? 0,
       foreign: left.get('foreign') ?? 0,
       restricted: left.get('restricted') ?? 0,
+      crowded: left.get('crowded') ?? 0,
     };
   }
 }

@@ -23,6 +23,8 @@ export interface DialerOptions {
   readonly resolve?: ResolveRecord;
   /** Told of a node that was found to be elsewhere, too. */
   readonly moved?: (target: DialTarget) => void;
+  /** Told of a node that was found and is left out, since its network has its part of the slots. */
+  readonly crowded?: (target: DialTarget) => void;
   /** Told of a search that found nothing else; of its error if there was one. */
   readonly searched?: (target: DialTarget, error: PeerlaneError | undefined) => void;
   /** From 0 to 1, 1 not included; default: of `env`. */

@@ -138,7 +138,10 @@ export class Dialer {
   offer(target: DialTarget): void {
     const key = toBareHex(target.publicKey);
     if (!this.#isRunning || this.leavesOut(key) || this.#shunnedForMs(target) > 0) return;
-    if (!this.#candidates.hasRoomAt(target.host)) return;
+    if (!this.#candidates.hasRoomAt(target.host)) {
+      this.#options.crowded?.(target);
+      return;
+    }
     const backoff = this.#history.get(key);
     this.#candidates.add({ ...BLANK, key, target, isStatic: false, isFound: true, backoff });
     this.plan();

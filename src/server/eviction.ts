@@ -1,6 +1,8 @@
 /** Who makes room for newcomers when all slots are taken: pure, in rounds. */
 /** How often room is made, while newcomers are refused. */
 export const EVICTION_INTERVAL_MS: number = 60_000;
+/** How seldom at most, where those that made room are the ones that come back. */
+export const MAX_EVICTION_INTERVAL_MS: number = 60 * 60_000;
 /** In a round one in so many peers goes at most, and one of few. */
 export const EVICTION_SHARE = 25;
 /** A peer is idle when it has been of no use for so long. */

@@ -3,7 +3,7 @@ import type { Env, Timer } from '../base/env.ts';
 import { PeerlaneError } from '../base/errors.ts';
 import { networksOf } from '../kad/index.ts';
 import type { Conduct } from './conduct.ts';
-import { EVICTION_INTERVAL_MS, planEviction } from './eviction.ts';
+import { EVICTION_INTERVAL_MS, MAX_EVICTION_INTERVAL_MS, planEviction } from './eviction.ts';
 import { type PeerSet, tooManyPeers } from './peers.ts';
 
 export interface EvictorOptions {
@@ -21,6 +21,10 @@ export type SlotKind = 'inbound' | 'dialed';
 export class Evictor {
   readonly #options: EvictorOptions;
   readonly #timers = new Map<SlotKind, Timer>();
+  /** Dialed nodes that made room last; when they are back, nobody else wanted it. */
+  #wentLast: readonly string[] = [];
+  /** How soon a dialed node makes room next. */
+  #dialedMs = EVICTION_INTERVAL_MS;
   #isClosed = false;
 
   constructor(options: EvictorOptions) {
@@ -39,7 +43,8 @@ export class Evictor {
       this.#timers.delete(kind);
       this.#makeRoom(kind);
     };
-    this.#timers.set(kind, this.#options.env.setTimer(EVICTION_INTERVAL_MS, round));
+    const afterMs = kind === 'dialed' ? this.#dialedMs : EVICTION_INTERVAL_MS;
+    this.#timers.set(kind, this.#options.env.setTimer(afterMs, round));
   }
 
   close(): void {
@@ -53,11 +58,23 @@ export class Evictor {
     // Somebody has left meanwhile.
     if (inbound ? !peers.isFullForInbound : peers.freeDialSlots > 0) return;
     // Those that could be dialed may be gone: better an idle peer than none.
-    if (inbound || (peers.size > 1 && hasOthersToDial())) this.#evict(inbound);
+    if (inbound) this.#evict(inbound);
+    else if (peers.size > 1 && hasOthersToDial() && !this.#wasInVain()) this.#wentLast = this.#evict(inbound);
     if (!inbound) this.dialsPlanned();
   }
 
-  #evict(inbound: boolean): void {
+  /** Those that are known may all be of no use: whoever made room for them and came back is left in peace for longer each time. */
+  #wasInVain(): boolean {
+    const { peers } = this.#options;
+    const isInVain = this.#wentLast.length > 0 && this.#wentLast.every((key) => peers.get(key) !== undefined);
+    if (isInVain) this.#dialedMs = Math.min(MAX_EVICTION_INTERVAL_MS, 2 * this.#dialedMs);
+    else if (this.#wentLast.length > 0) this.#dialedMs = EVICTION_INTERVAL_MS;
+    this.#wentLast = [];
+    return isInVain;
+  }
+
+  /** @returns the keys of those that go */
+  #evict(inbound: boolean): readonly string[] {
     const { env, peers, conduct } = this.#options;
     const alike = peers.entries().filter(({ connection }) => connection.inbound === inbound);
     const entries = new Map(alike.map((entry) => [toBareHex(entry.peer.info.id), entry]));
@@ -68,11 +85,13 @@ export class Evictor {
       network: inbound ? networksOf(connection.remoteAddress)?.ofBucket : undefined,
       usefulAt: connection.usedAt,
     }));
-    for (const key of planEviction(candidates, env.now())) {
+    const leaving = planEviction(candidates, env.now());
+    for (const key of leaving) {
       entries
         .get(key)
         ?.connection.close(conduct.isPenalised(key) ? useless() : tooManyPeers('an idle peer makes room'));
     }
+    return leaving;
   }
 }
 

@@ -40,6 +40,7 @@ export class Observations {
   readonly #recent = new DialTally(RECENT_MS);
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
   readonly #restricted = new Held(MAX_RESTRICTED);
+  readonly #crowded = new Held(MAX_RESTRICTED);
   readonly #turnedAway = new RecentCounts<'turned-away'>();
   readonly #inboundCodes = new RecentCounts<ErrorCode>();
   /** When somebody from the Internet last came in. */
@@ -79,6 +80,18 @@ export class Observations {
       kind: 'passed-over',
       code: 'address-refused',
       message: `netRestrict or netDeny refuses ${host}, where it was found by ${source}`,
+    });
+  }
+
+  /** A node that was found is in a network that has its part of the slots for dialed nodes. */
+  crowded({ publicKey, host }: DialTarget): void {
+    const [key, now] = [toBareHex(publicKey), this.#env.now()];
+    if (this.#crowded.has(key, now)) return;
+    this.#crowded.hold(key, now, RECENT_MS);
+    this.#left('crowded');
+    this.#note(publicKey, {
+      kind: 'passed-over',
+      message: `the network of ${host} has its part of the slots`,
     });
   }
 

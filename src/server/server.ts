@@ -122,6 +122,7 @@ export class Server implements AsyncDisposable {
       resolve: async (publicKey, signal) =>
         discovery?.hasUdp === true ? await this.#discovery?.resolve(publicKey, { signal }) : undefined,
       moved: (target) => this.#observations.moved(target),
+      crowded: (target) => this.#observations.crowded(target),
       searched: (target, error) => this.#observations.notMoved(target, error),
     });
     const [{ local }, notes, dialer, publicKey] = [this.#whereabouts, this.#notes, this.#dialer, this.id];

@@ -443,6 +443,37 @@ describe('a dialer', () => {
     expect([moved.length, asked.length]).toEqual([1, 2]);
   });
 
+  it('asks where a node is at whose address somebody else answers', async () => {
+    const asked: Uint8Array[] = [];
+    const { dialer, fail } = dialing({
+      resolve: async (publicKey) => {
+        asked.push(publicKey);
+        return undefined;
+      },
+    });
+    dialer.add(node(1), true);
+    dialer.start();
+    await fail(1, new PeerlaneError('unexpected-identity', 'another key'));
+    expect(asked).toEqual([node(1).publicKey]);
+  });
+
+  it('tells of a node that was found and whose network has its part of the slots', () => {
+    const crowded: number[] = [];
+    const { dialer, dials } = dialing({
+      maxDialedPeers: 5,
+      crowded: ({ tcpPort }) => void crowded.push(tcpPort),
+    });
+    dialer.start();
+    for (const [port, host] of [
+      [1, '9.9.9.1'],
+      [2, '9.9.9.2'],
+      [3, '9.9.8.3'],
+    ] as const)
+      dialer.offer({ ...node(port), host });
+    expect(dials.map(({ port }) => port)).toEqual([1, 3]);
+    expect(crowded).toEqual([2]);
+  });
+
   it('asks nobody where a node is that was reached and is useless', async () => {
     const asked: Uint8Array[] = [];
     const { dialer, fail } = dialing({

@@ -116,4 +116,17 @@ describe('a peer that the user names', () => {
     await second.dial(server.enode);
     await server.until(({ kind }) => kind === 'peer-connected' && server.peers.length === 2);
   });
+
+  it('by addTrustedPeer takes a slot again when it is taken off', async () => {
+    const server = await startedServer({ maxPeers: 1 });
+    const [first, second] = [await silent(), await silent()];
+    await first.dial(server.enode);
+    await server.until(({ kind }) => kind === 'peer-connected');
+    server.addTrustedPeer(first.enode);
+    server.removeTrustedPeer(first.enode);
+    expect(counts(server)).toMatchObject({ inbound: 1, kept: 0 });
+    await second.dial(server.enode).catch(() => undefined);
+    await server.until(({ kind }) => kind === 'connection-failed');
+    expect(server.peers).toHaveLength(1);
+  });
 });

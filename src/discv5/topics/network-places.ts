@@ -10,7 +10,8 @@ export interface Applicant {
 }
 
 interface Claim {
-  readonly advertiser: string;
+  /** The topic and the advertiser: a node may have several topics. */
+  readonly key: string;
   readonly startedAt: number;
   readonly until: number;
 }
@@ -22,7 +23,7 @@ interface Occupied {
 }
 
 /**
- * The places that advertisements of one network have for a topic, which they take in turn: who is told to wait for one while nobody
+ * The places that advertisements of one network have for a topic, or those of one host for all topics, which they take in turn: who is told to wait for one while nobody
  * has waited longer claims the place that is free first, which is then not renewed. There is one claim for a network that has
  * an advertisement in the cache, and nothing of others.
  */
@@ -31,13 +32,13 @@ export class NetworkPlaces {
   readonly #keyOf: (ad: Ad) => string | undefined;
   readonly #networks = new Map<string, Occupied>();
 
-  /** @param keyOf of the topic and the network; `undefined` where there is no limit */
+  /** @param keyOf of the topic and the network, or the host; `undefined` where there is no limit */
   constructor(limit: number, keyOf: (ad: Ad) => string | undefined) {
     this.#limit = limit;
     this.#keyOf = keyOf;
   }
 
-  /** Networks, each of a topic, that have an advertisement. */
+  /** Networks, each of a topic, or hosts that have an advertisement. */
   get size(): number {
     return this.#networks.size;
   }
@@ -51,7 +52,7 @@ export class NetworkPlaces {
       return;
     }
     network.ads.add(ad);
-    if (network.claim?.advertiser === ad.advertiser) network.claim = undefined;
+    if (network.claim?.key === keyOf(ad)) network.claim = undefined;
   }
 
   remove(ad: Ad): void {
@@ -79,13 +80,17 @@ export class NetworkPlaces {
     const network = this.#of(applicant);
     if (network === undefined || this.hasRoom(applicant)) return applicant.now;
     let turnAt = claimBefore(network, applicant)?.until ?? Number.POSITIVE_INFINITY;
-    for (const ad of network.ads) if (ad !== applicant.cached) turnAt = Math.min(turnAt, ad.expiresAt);
+    for (const ad of network.ads) {
+      if (ad === applicant.cached) continue;
+      turnAt = Math.min(turnAt, ad.expiresAt);
+      break;
+    }
     return turnAt;
   }
 
   /** The applicant has a claim that has not been overtaken. */
   hasClaim(applicant: Applicant): boolean {
-    return this.#of(applicant)?.claim?.advertiser === applicant.ad.advertiser;
+    return this.#of(applicant)?.claim?.key === keyOf(applicant.ad);
   }
 
   /** Until then no place is given to one that has not waited as long, unless somebody else has waited longer. */
@@ -93,7 +98,7 @@ export class NetworkPlaces {
     const network = this.#of(applicant);
     if (network === undefined || claimBefore(network, applicant) !== undefined) return;
     const { ad, startedAt } = applicant;
-    network.claim = { advertiser: ad.advertiser, startedAt, until };
+    network.claim = { key: keyOf(ad), startedAt, until };
   }
 
   #of({ ad }: Applicant): Occupied | undefined {
@@ -104,8 +109,12 @@ export class NetworkPlaces {
 
 /** The claim of another who has waited longer, and may still come. */
 function claimBefore({ claim }: Occupied, { ad, startedAt, now }: Applicant): Claim | undefined {
-  if (claim === undefined || claim.until < now || claim.advertiser === ad.advertiser) return undefined;
+  if (claim === undefined || claim.until < now || claim.key === keyOf(ad)) return undefined;
   return claim.startedAt <= startedAt ? claim : undefined;
+}
+
+function keyOf({ topic, advertiser }: Ad): string {
+  return `${topic} ${advertiser}`;
 }
 
 function firstOf(ads: ReadonlySet<Ad>): Ad | undefined {

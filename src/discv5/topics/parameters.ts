@@ -97,11 +97,10 @@ export const NETWORK_ADS_PER_TOPIC = 2;
 /** The same of an IPv6 /32, which has 65,536 of those: as many as a table takes of it. */
 export const WIDE_NETWORK_ADS_PER_TOPIC: number = TABLE_NETWORK_LIMIT;
 /**
- * The part of the cache that advertisements of one /24 (IPv6: /48) for all topics take, and that of an IPv6 /32: by waiting times
- * alone one host with ever new topics has more, and for others, who wait by how full the cache is, there is no room though most is empty.
+ * The part of the cache that advertisements of one host, which is an IPv4 address or an IPv6 /48, take for all topics: by waiting times
+ * alone one with ever new topics has more, and others, who wait by how full the cache is, leave it while most is empty.
  */
-export const NETWORK_ADS_SHARE: number = 1 / 20;
-export const WIDE_NETWORK_ADS_SHARE: number = 1 / 10;
+export const HOST_ADS_SHARE: number = 1 / 20;
 /** The part of what a search looks for that may be of one /24 (IPv6: /48), for it to ask on; and of one IPv6 /32. */
 export const NETWORK_FOUND_SHARE: number = 1 / 3;
 export const WIDE_NETWORK_FOUND_SHARE: number = 1 / 2;

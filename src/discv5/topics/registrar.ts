@@ -8,14 +8,13 @@ import { type Ad, AdCache } from './ad-cache.ts';
 import { type Applicant, NetworkPlaces } from './network-places.ts';
 import {
   EARLIEST_RENEWAL,
+  HOST_ADS_SHARE,
   MAX_TICKETS,
   MAX_WAITED_E,
   NETWORK_ADS_PER_TOPIC,
-  NETWORK_ADS_SHARE,
   type TopicParameters,
   topicParameters,
   WIDE_NETWORK_ADS_PER_TOPIC,
-  WIDE_NETWORK_ADS_SHARE,
 } from './parameters.ts';
 import { isWindowOpen, SECRET_LENGTH, Tickets } from './tickets.ts';
 import { WaitingTimes } from './waiting-time.ts';
@@ -58,7 +57,7 @@ export class Registrar {
   readonly #tickets: Tickets;
   readonly #cache: AdCache;
   readonly #waiting: WaitingTimes;
-  /** By topic and network, and of all topics by network, of either size. */
+  /** By topic and network, of either size, and of all topics by host. */
   readonly #places: readonly NetworkPlaces[];
 
   /** @throws PeerlaneError `invalid-argument` */
@@ -69,14 +68,11 @@ export class Registrar {
     this.#tickets = new Tickets({ secret: randomBytes(SECRET_LENGTH), registrar: localId });
     this.#cache = new AdCache(this.#parameters.c);
     this.#waiting = new WaitingTimes(this.#parameters);
-    const { c } = this.#parameters;
-    const ofAllTopics = Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(c * NETWORK_ADS_SHARE));
-    const ofAllTopicsWide = Math.max(WIDE_NETWORK_ADS_PER_TOPIC, Math.floor(c * WIDE_NETWORK_ADS_SHARE));
+    const ofHost = Math.max(NETWORK_ADS_PER_TOPIC, Math.floor(this.#parameters.c * HOST_ADS_SHARE));
     this.#places = [
       new NetworkPlaces(NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofBucket)),
       new NetworkPlaces(WIDE_NETWORK_ADS_PER_TOPIC, ({ topic, networks }) => keyOf(topic, networks?.ofTable)),
-      new NetworkPlaces(ofAllTopics, ({ networks }) => networks?.ofBucket),
-      new NetworkPlaces(ofAllTopicsWide, ({ networks }) => networks?.ofTable),
+      new NetworkPlaces(ofHost, hostOf),
     ];
   }
 
@@ -188,6 +184,11 @@ export class Registrar {
 
 function keyOf(topic: string, network: string | undefined): string | undefined {
   return network === undefined ? undefined : `${topic} ${network}`;
+}
+
+/** An IPv4 address, or the /48 of an IPv6 one; `undefined` in a LAN. */
+function hostOf({ ip, address, networks }: Ad): string | undefined {
+  return address.length === 4 ? networks && ip : networks?.ofBucket;
 }
 
 /**

@@ -79,4 +79,31 @@ describe('the places of a network', () => {
     expect(places.size).toBe(0);
     expect(places.hasRoom(applicant('d', 50, 50))).toBe(true);
   });
+
+  it('of all topics together are taken in turn by topic, not by node', () => {
+    const places = new NetworkPlaces(2, () => 'host');
+    const [first, second] = [ad('x', 100, 't1'), ad('v', 110, 't2')];
+    places.add(first);
+    places.add(second);
+    const of = (
+      topic: string,
+      advertiser: string,
+      startedAt: number,
+      now: number,
+      cached?: Ad,
+    ): Applicant => ({
+      ...{ ad: ad(advertiser, now + 100, topic), cached, startedAt, now },
+    });
+    places.claim(of('t9', 'v', 0, 10), 130);
+    // A renewal of another topic leaves the claim, and no younger topic takes it over.
+    places.remove(second);
+    places.add(ad('v', 210, 't2'));
+    expect(places.hasClaim(of('t9', 'v', 0, 20))).toBe(true);
+    places.claim(of('t10', 'v', 50, 60), 140);
+    expect(places.hasClaim(of('t10', 'v', 50, 60))).toBe(false);
+    expect(places.hasRoom(of('t1', 'x', 20, 90, first))).toBe(false);
+    places.remove(first);
+    expect(places.hasRoom(of('t3', 'v', 99, 101))).toBe(false);
+    expect(places.hasRoom(of('t9', 'v', 0, 101))).toBe(true);
+  });
 });
