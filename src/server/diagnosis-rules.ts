@@ -294,8 +294,9 @@ function unreachable(facts: DiagnosisFacts): Finding | undefined {
 }
 
 /** What was found and not dialed, while nobody is left to be dialed. */
-function crowdedNetwork({ crowded: count = 0, candidates, minAnswers }: RuleFacts): Finding | undefined {
-  if (count < minAnswers || candidates > 0) return undefined;
+function crowdedNetwork(facts: RuleFacts): Finding | undefined {
+  const { crowded: count = 0, candidates, minAnswers, inbound, dialed, maxPeers } = facts;
+  if (count < minAnswers || candidates > 0 || 2 * (inbound + dialed) >= maxPeers) return undefined;
   return {
     kind: 'crowded-network',
     count,

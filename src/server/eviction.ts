@@ -1,4 +1,5 @@
 /** Who makes room for newcomers when all slots are taken: pure, in rounds. */
+
 /** How often room is made, while newcomers are refused. */
 export const EVICTION_INTERVAL_MS: number = 60_000;
 /** How seldom at most, where those that made room are the ones that come back. */

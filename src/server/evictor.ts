@@ -58,8 +58,8 @@ export class Evictor {
     // Somebody has left meanwhile.
     if (inbound ? !peers.isFullForInbound : peers.freeDialSlots > 0) return;
     // Those that could be dialed may be gone: better an idle peer than none.
-    if (inbound) this.#evict(inbound);
-    else if (peers.size > 1 && hasOthersToDial() && !this.#wasInVain()) this.#wentLast = this.#evict(inbound);
+    if (inbound) this.#evict(true);
+    else if (peers.size > 1 && hasOthersToDial() && !this.#wasInVain()) this.#wentLast = this.#evict(false);
     if (!inbound) this.dialsPlanned();
   }
 

@@ -27,8 +27,8 @@ export const MEMORY_MS: number = 2 * MAX_DIAL_BACKOFF_MS;
 
 const JUDGEMENTS = { penalise: 'penalised', disconnect: 'dropped', ban: 'banned' } as const;
 
-/** Nodes at addresses that are refused, of which it is known that they have been counted of late. */
-const MAX_RESTRICTED = 4_096;
+/** Nodes that are left out for where they are, by why, of which it is known that they have been counted of late. */
+const MAX_LEFT_OUT = 4_096;
 
 /** A connection that has led to no peer. */
 export type Refused = Pick<Connection, 'claimedId' | 'remoteId' | 'remoteAddress'>;
@@ -39,8 +39,7 @@ export class Observations {
   readonly #logs = new NodeLogs();
   readonly #recent = new DialTally(RECENT_MS);
   readonly #sinceLastPeer = new DialTally(MEMORY_MS);
-  readonly #restricted = new Held(MAX_RESTRICTED);
-  readonly #crowded = new Held(MAX_RESTRICTED);
+  readonly #toldOf = { restricted: new Held(MAX_LEFT_OUT), crowded: new Held(MAX_LEFT_OUT) };
   readonly #turnedAway = new RecentCounts<'turned-away'>();
   readonly #inboundCodes = new RecentCounts<ErrorCode>();
   /** When somebody from the Internet last came in. */
@@ -71,12 +70,7 @@ export class Observations {
 
   /** A node that was found is at an address that `netRestrict` or `netDeny` refuses. */
   restricted({ publicKey, source, host }: Pick<FoundNode, 'publicKey' | 'source' | 'host'>): void {
-    const [key, now] = [toBareHex(publicKey), this.#env.now()];
-    // Others name it again and again.
-    if (this.#restricted.has(key, now)) return;
-    this.#restricted.hold(key, now, RECENT_MS);
-    this.#left('restricted');
-    this.#note(publicKey, {
+    this.#leftOut(publicKey, 'restricted', {
       kind: 'passed-over',
       code: 'address-refused',
       message: `netRestrict or netDeny refuses ${host}, where it was found by ${source}`,
@@ -85,14 +79,8 @@ export class Observations {
 
   /** A node that was found is in a network that has its part of the slots for dialed nodes. */
   crowded({ publicKey, host }: DialTarget): void {
-    const [key, now] = [toBareHex(publicKey), this.#env.now()];
-    if (this.#crowded.has(key, now)) return;
-    this.#crowded.hold(key, now, RECENT_MS);
-    this.#left('crowded');
-    this.#note(publicKey, {
-      kind: 'passed-over',
-      message: `the network of ${host} has its part of the slots`,
-    });
+    const message = `the network of ${host} has its part of the slots`;
+    this.#leftOut(publicKey, 'crowded', { kind: 'passed-over', message });
   }
 
   dialFailed({ enode, error, outcome }: DialFailure): void {
@@ -221,6 +209,15 @@ export class Observations {
 
   #count(outcome: DialOutcome, error: PeerlaneError): void {
     for (const tally of [this.#recent, this.#sinceLastPeer]) tally.dialed(outcome, error, this.#env.now());
+  }
+
+  /** Counted once in a while for a node: others name it again and again. */
+  #leftOut(publicKey: Uint8Array, why: 'restricted' | 'crowded', note: NodeLogNote): void {
+    const [key, now, told] = [toBareHex(publicKey), this.#env.now(), this.#toldOf[why]];
+    if (told.has(key, now)) return;
+    told.hold(key, now, RECENT_MS);
+    this.#left(why);
+    this.#note(publicKey, note);
   }
 
   #left(why: LeftOut): void {

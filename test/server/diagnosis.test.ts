@@ -242,6 +242,7 @@ describe('why a server has few peers', () => {
     ['nodes whose time has not come', { ...NONE, candidates: 3 }, ['waiting'], 3],
     ['no node of use', NONE, ['no-candidates'], 0],
     ['nodes of few networks', { dialed: 2, inbound: 0, candidates: 0, crowded: 6 }, ['crowded-network'], 6],
+    ['nodes of few networks, and peers enough', { dialed: 25, candidates: 0, crowded: 6 }, [], 0],
     ['nodes of few networks and others', { dialed: 2, inbound: 0, candidates: 3, crowded: 6 }, [], 0],
     ['a router', { ownAddress: 'private' }, ['nat'], 0],
     ['an address that nobody knows', { ownAddress: undefined }, ['nat'], 0],

@@ -443,20 +443,6 @@ describe('a dialer', () => {
     expect([moved.length, asked.length]).toEqual([1, 2]);
   });
 
-  it('asks where a node is at whose address somebody else answers', async () => {
-    const asked: Uint8Array[] = [];
-    const { dialer, fail } = dialing({
-      resolve: async (publicKey) => {
-        asked.push(publicKey);
-        return undefined;
-      },
-    });
-    dialer.add(node(1), true);
-    dialer.start();
-    await fail(1, new PeerlaneError('unexpected-identity', 'another key'));
-    expect(asked).toEqual([node(1).publicKey]);
-  });
-
   it('tells of a node that was found and whose network has its part of the slots', () => {
     const crowded: number[] = [];
     const { dialer, dials } = dialing({
@@ -474,7 +460,10 @@ describe('a dialer', () => {
     expect(crowded).toEqual([2]);
   });
 
-  it('asks nobody where a node is that was reached and is useless', async () => {
+  it.each([
+    ['nobody where a node is that was reached and is useless', 'genesis-mismatch', 0],
+    ['where a node is at whose address somebody else answers', 'unexpected-identity', 1],
+  ] as const)('asks %s', async (_, code, times) => {
     const asked: Uint8Array[] = [];
     const { dialer, fail } = dialing({
       resolve: async (publicKey) => {
@@ -484,8 +473,8 @@ describe('a dialer', () => {
     });
     dialer.add(node(1), true);
     dialer.start();
-    await fail(1, new PeerlaneError('genesis-mismatch', 'another chain'));
-    expect(asked).toEqual([]);
+    await fail(1, new PeerlaneError(code, 'it is another'));
+    expect(asked).toEqual(new Array(times).fill(node(1).publicKey));
   });
 
   it('looks in a round at those that may be dialed, and not at a thousand that wait', async () => {

@@ -23,9 +23,9 @@ interface Occupied {
 }
 
 /**
- * The places that advertisements of one network have for a topic, or those of one host for all topics, which they take in turn: who is told to wait for one while nobody
- * has waited longer claims the place that is free first, which is then not renewed. There is one claim for a network that has
- * an advertisement in the cache, and nothing of others.
+ * The places that advertisements of one network have for a topic, or those of one host for all topics, which they take in turn: who is
+ * told to wait for one while nobody has waited longer claims the place that is free first, which is then not renewed. There is one claim
+ * for a network, or a host, that has an advertisement in the cache, and nothing of others.
  */
 export class NetworkPlaces {
   readonly #limit: number;
