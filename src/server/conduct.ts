@@ -69,6 +69,11 @@ export class Conduct {
     for (const history of this.#nodes.values()) yield scoreAt(history, now);
   }
 
+  /** The score of a node as it is now. */
+  score(key: string): number {
+    return scoreAt(this.#nodes.get(key) ?? BLANK_HISTORY, this.#options.env.now());
+  }
+
   /** What is remembered of a node, with its score as it is now. */
   history(key: string): ReputationHistory {
     return this.#asOfNow(this.#nodes.get(key) ?? BLANK_HISTORY);

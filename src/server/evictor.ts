@@ -9,7 +9,7 @@ import { type PeerSet, tooManyPeers } from './peers.ts';
 export interface EvictorOptions {
   readonly env: Pick<Env, 'now' | 'setTimer'>;
   readonly peers: PeerSet;
-  readonly conduct: Pick<Conduct, 'history' | 'isPenalised'>;
+  readonly conduct: Pick<Conduct, 'score' | 'isPenalised'>;
   /** Whether there may be other nodes to be dialed than those that are connected. */
   readonly hasOthersToDial: () => boolean;
 }
@@ -54,23 +54,25 @@ export class Evictor {
 
   #makeRoom(kind: SlotKind): void {
     const { peers, hasOthersToDial } = this.#options;
-    const inbound = kind === 'inbound';
-    // Somebody has left meanwhile.
-    if (inbound ? !peers.isFullForInbound : peers.freeDialSlots > 0) return;
+    // Somebody has left meanwhile, or else room is made.
+    if (kind === 'inbound') {
+      if (peers.isFullForInbound) this.#evict(true);
+      return;
+    }
+    if (peers.freeDialSlots > 0) return;
     // Those that could be dialed may be gone: better an idle peer than none.
-    if (inbound) this.#evict(true);
-    else if (peers.size > 1 && hasOthersToDial() && !this.#wasInVain()) this.#wentLast = this.#evict(false);
-    if (!inbound) this.dialsPlanned();
+    if (peers.size > 1 && hasOthersToDial()) this.#makeDialRoom();
+    this.dialsPlanned();
   }
 
-  /** Those that are known may all be of no use: whoever made room for them and came back is left in peace for longer each time. */
-  #wasInVain(): boolean {
+  /** Those that are known may all be of no use: where all who went last are there again, nobody goes, and the next after twice the time. */
+  #makeDialRoom(): void {
     const { peers } = this.#options;
-    const isInVain = this.#wentLast.length > 0 && this.#wentLast.every((key) => peers.get(key) !== undefined);
-    if (isInVain) this.#dialedMs = Math.min(MAX_EVICTION_INTERVAL_MS, 2 * this.#dialedMs);
-    else if (this.#wentLast.length > 0) this.#dialedMs = EVICTION_INTERVAL_MS;
-    this.#wentLast = [];
-    return isInVain;
+    const wentLast = this.#wentLast;
+    const areBack = wentLast.length > 0 && wentLast.every((key) => peers.get(key) !== undefined);
+    if (areBack) this.#dialedMs = Math.min(MAX_EVICTION_INTERVAL_MS, 2 * this.#dialedMs);
+    else if (wentLast.length > 0) this.#dialedMs = EVICTION_INTERVAL_MS;
+    this.#wentLast = areBack ? [] : this.#evict(false);
   }
 
   /** @returns the keys of those that go */
@@ -80,7 +82,7 @@ export class Evictor {
     const entries = new Map(alike.map((entry) => [toBareHex(entry.peer.info.id), entry]));
     const candidates = Array.from(entries, ([key, { peer, connection, isStatic }]) => ({
       ...{ key, isKept: isStatic, connectedAt: peer.connectedAt },
-      ...{ score: conduct.history(key).score, isPenalised: conduct.isPenalised(key) },
+      ...{ score: conduct.score(key), isPenalised: conduct.isPenalised(key) },
       // Whom we have chosen ourselves need not be of many networks.
       network: inbound ? networksOf(connection.remoteAddress)?.ofBucket : undefined,
       usefulAt: connection.usedAt,

@@ -493,7 +493,7 @@ export class Server implements AsyncDisposable {
       ...{ peers: this.peers, budgets, nodeDatabase, discovery: this.#discovery?.services },
       ...{ dials: this.#dialer.pending, inbound: this.#reception.pending, lanes: this.#lanes.size },
       connections: this.#connector.connections.size,
-      reputations: () => this.peers.map(({ info }) => this.#conduct.history(toBareHex(info.id)).score),
+      reputations: () => this.peers.map(({ info }) => this.#conduct.score(toBareHex(info.id))),
     };
   }
 }

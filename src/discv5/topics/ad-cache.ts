@@ -52,7 +52,7 @@ export class AdCache {
   add(ad: Ad): boolean {
     const { topic, advertiser } = ad;
     if (this.size >= this.capacity || this.get(topic, advertiser) !== undefined) return false;
-    this.#ads.set(keyOf(ad), ad);
+    this.#ads.set(adKey(ad), ad);
     const ofTopic = this.#topics.get(topic);
     if (ofTopic === undefined) this.#topics.set(topic, new Map([[advertiser, ad]]));
     else ofTopic.set(advertiser, ad);
@@ -60,7 +60,7 @@ export class AdCache {
   }
 
   remove(ad: Ad): void {
-    if (!this.#ads.delete(keyOf(ad))) return;
+    if (!this.#ads.delete(adKey(ad))) return;
     const ofTopic = this.#topics.get(ad.topic);
     ofTopic?.delete(ad.advertiser);
     if (ofTopic?.size === 0) this.#topics.delete(ad.topic);
@@ -95,6 +95,6 @@ export class AdCache {
   }
 }
 
-function keyOf({ topic, advertiser }: Ad): string {
+export function adKey({ topic, advertiser }: Ad): string {
   return topic + advertiser;
 }

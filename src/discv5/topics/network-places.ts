@@ -1,4 +1,4 @@
-import type { Ad } from './ad-cache.ts';
+import { type Ad, adKey } from './ad-cache.ts';
 
 /** An attempt to get an advertisement in. */
 export interface Applicant {
@@ -52,7 +52,7 @@ export class NetworkPlaces {
       return;
     }
     network.ads.add(ad);
-    if (network.claim?.key === keyOf(ad)) network.claim = undefined;
+    if (network.claim?.key === adKey(ad)) network.claim = undefined;
   }
 
   remove(ad: Ad): void {
@@ -90,7 +90,7 @@ export class NetworkPlaces {
 
   /** The applicant has a claim that has not been overtaken. */
   hasClaim(applicant: Applicant): boolean {
-    return this.#of(applicant)?.claim?.key === keyOf(applicant.ad);
+    return this.#of(applicant)?.claim?.key === adKey(applicant.ad);
   }
 
   /** Until then no place is given to one that has not waited as long, unless somebody else has waited longer. */
@@ -98,7 +98,7 @@ export class NetworkPlaces {
     const network = this.#of(applicant);
     if (network === undefined || claimBefore(network, applicant) !== undefined) return;
     const { ad, startedAt } = applicant;
-    network.claim = { key: keyOf(ad), startedAt, until };
+    network.claim = { key: adKey(ad), startedAt, until };
   }
 
   #of({ ad }: Applicant): Occupied | undefined {
@@ -109,12 +109,8 @@ export class NetworkPlaces {
 
 /** The claim of another who has waited longer, and may still come. */
 function claimBefore({ claim }: Occupied, { ad, startedAt, now }: Applicant): Claim | undefined {
-  if (claim === undefined || claim.until < now || claim.key === keyOf(ad)) return undefined;
+  if (claim === undefined || claim.until < now || claim.key === adKey(ad)) return undefined;
   return claim.startedAt <= startedAt ? claim : undefined;
-}
-
-function keyOf({ topic, advertiser }: Ad): string {
-  return `${topic} ${advertiser}`;
 }
 
 function firstOf(ads: ReadonlySet<Ad>): Ad | undefined {
