@@ -321,55 +321,40 @@ describe('a flood', () => {
     expect(outcome.kind === 'wait' && outcome.waitMs).toBeLessThan(E / 2);
   }, 60_000);
 
+  /** The most advertisements that are there at once, in 6 E in which all come back when they are told to. */
+  function mostAds(
+    { registrar, ask }: Pick<ReturnType<typeof setUp>, 'registrar' | 'ask'>,
+    asking: readonly { readonly node: RecordedNode; readonly topic: Uint8Array }[],
+  ): number {
+    const pending = asking.map((each) => ({ ...each, ticket: EMPTY, at: 0 }));
+    let most = 0;
+    for (let now = 0; now < 6 * E; now += 5_000) {
+      for (const each of pending) {
+        if (each.at > now) continue;
+        const outcome = ask(each.node, now, each);
+        each.ticket = outcome.kind === 'wait' ? outcome.ticket : EMPTY;
+        each.at = now + (outcome.kind === 'wait' ? outcome.waitMs : E / 2 + 5_000);
+      }
+      most = Math.max(most, registrar.stats.ads);
+    }
+    return most;
+  }
+
   it('of topics from one address has two places in a cache of ten, too', () => {
     const { env, registrar, ask } = setUp({ c: 10 });
     const node = topicNode(env, '6.6.6.6');
-    const pending = Array.from({ length: 5 }, (_, i) => ({ topic: topicOf(i), ticket: EMPTY, at: 0 }));
-    let most = 0;
-    for (let now = 0; now < 6 * E; now += 5_000) {
-      for (const each of pending) {
-        if (each.at > now) continue;
-        const outcome = ask(node, now, each);
-        each.ticket = outcome.kind === 'wait' ? outcome.ticket : EMPTY;
-        each.at = now + (outcome.kind === 'wait' ? outcome.waitMs : E / 2 + 5_000);
-      }
-      most = Math.max(most, registrar.stats.ads);
-    }
-    expect(most).toBe(NETWORK_ADS_PER_TOPIC);
+    const asking = Array.from({ length: 5 }, (_, i) => ({ node, topic: topicOf(i) }));
+    expect(mostAds({ registrar, ask }, asking)).toBe(NETWORK_ADS_PER_TOPIC);
   });
 
-  it('of nodes of one network for a topic gets no more than two places there', () => {
+  it.each([
+    ['one network', 'two', NETWORK_ADS_PER_TOPIC, (i: number) => `6.6.6.${i}`],
+    ['an IPv6 /32', 'ten', WIDE_NETWORK_ADS_PER_TOPIC, (i: number) => `2a0f:1:${i}::1`],
+  ])('of nodes of %s for a topic gets no more than %s places there', (_, _count, places, ipOfNode) => {
     const { env, registrar, ask } = setUp({ c: C });
-    const nodes = Array.from({ length: 15 }, (_, i) => topicNode(env, `6.6.6.${i + 1}`));
-    let pending = nodes.map((node) => ({ node, ticket: EMPTY, at: 0 }));
-    let most = 0;
-    for (let now = 0; now < 6 * E; now += 5_000) {
-      pending = pending.map((each) => {
-        if (each.at > now) return each;
-        const outcome = ask(each.node, now, each);
-        if (outcome.kind !== 'wait') return { ...each, ticket: EMPTY, at: now + E / 2 + 5_000 };
-        return { ...each, ticket: outcome.ticket, at: now + outcome.waitMs };
-      });
-      most = Math.max(most, registrar.stats.ads);
-    }
-    expect(most).toBe(NETWORK_ADS_PER_TOPIC);
-  });
-
-  it('of nodes of an IPv6 /32 for a topic gets no more than ten places there', () => {
-    const { env, registrar, ask } = setUp({ c: C });
-    const nodes = Array.from({ length: 15 }, (_, i) => topicNode(env, `2a0f:1:${i + 1}::1`));
-    const pending = nodes.map((node) => ({ node, ticket: EMPTY, at: 0 }));
-    let most = 0;
-    for (let now = 0; now < 6 * E; now += 5_000) {
-      for (const each of pending) {
-        if (each.at > now) continue;
-        const outcome = ask(each.node, now, each);
-        each.ticket = outcome.kind === 'wait' ? outcome.ticket : EMPTY;
-        each.at = now + (outcome.kind === 'wait' ? outcome.waitMs : E / 2 + 5_000);
-      }
-      most = Math.max(most, registrar.stats.ads);
-    }
-    expect(most).toBe(WIDE_NETWORK_ADS_PER_TOPIC);
+    const topic = topicOf(0);
+    const asking = Array.from({ length: 15 }, (__, i) => ({ node: topicNode(env, ipOfNode(i + 1)), topic }));
+    expect(mostAds({ registrar, ask }, asking)).toBe(places);
   });
 });
 
