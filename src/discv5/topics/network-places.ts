@@ -43,16 +43,16 @@ export class NetworkPlaces {
     return this.#networks.size;
   }
 
-  add(ad: Ad): void {
+  /** @param cached the same one, which is renewed by it; a claim of somebody else outlives that */
+  add(ad: Ad, cached?: Ad): void {
     const key = this.#keyOf(ad);
-    if (key === undefined) return;
-    const network = this.#networks.get(key);
-    if (network === undefined) {
-      this.#networks.set(key, { ads: new Set([ad]), claim: undefined });
-      return;
+    if (key !== undefined) {
+      const network = this.#networks.get(key) ?? { ads: new Set(), claim: undefined };
+      network.ads.add(ad);
+      if (network.claim?.key === adKey(ad)) network.claim = undefined;
+      this.#networks.set(key, network);
     }
-    network.ads.add(ad);
-    if (network.claim?.key === adKey(ad)) network.claim = undefined;
+    if (cached !== undefined) this.remove(cached);
   }
 
   remove(ad: Ad): void {

@@ -151,7 +151,10 @@ export class Registrar {
 
   /** Forgets what is over. Each request does so, too. */
   expire(now: number): void {
-    for (const ad of this.#cache.expire(now)) this.#uncount(ad);
+    for (const ad of this.#cache.expire(now)) {
+      this.#waiting.remove(ad);
+      for (const places of this.#places) places.remove(ad);
+    }
   }
 
   /** Numbers of what is kept; those that have expired count until `expire`. */
@@ -169,16 +172,11 @@ export class Registrar {
   #admit(ad: Ad, cached: Ad | undefined): void {
     if (cached !== undefined) {
       this.#cache.remove(cached);
-      this.#uncount(cached);
+      this.#waiting.remove(cached);
     }
     this.#cache.add(ad);
     this.#waiting.add(ad);
-    for (const places of this.#places) places.add(ad);
-  }
-
-  #uncount(ad: Ad): void {
-    this.#waiting.remove(ad);
-    for (const places of this.#places) places.remove(ad);
+    for (const places of this.#places) places.add(ad, cached);
   }
 }
 

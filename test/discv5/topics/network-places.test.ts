@@ -66,6 +66,30 @@ describe('the places of a network', () => {
     expect(places.hasClaim(applicant('c', 20, 102))).toBe(true);
   });
 
+  it('stay claimed while the only one that is left is renewed', () => {
+    const { places, a, b } = setUp();
+    places.claim(applicant('c', 20, 30), 105);
+    places.remove(a);
+    const renewed = ad('b', 201);
+    places.add(renewed, b);
+    expect(places.hasClaim(applicant('c', 20, 101))).toBe(true);
+    places.add(ad('d', 202));
+    expect(places.hasRoom(applicant('e', 99, 103))).toBe(false);
+    places.remove(renewed);
+    expect(places.hasRoom(applicant('e', 99, 103))).toBe(false);
+    expect(places.hasRoom(applicant('c', 20, 103))).toBe(true);
+  });
+
+  it('are left by one that is renewed from elsewhere', () => {
+    const { places, a, b } = setUp();
+    const moved = ad('b', 201, 'elsewhere');
+    places.add(moved, b);
+    expect(places.size).toBe(2);
+    expect(places.hasRoom(applicant('c', 50, 50))).toBe(true);
+    for (const each of [a, moved]) places.remove(each);
+    expect(places.size).toBe(0);
+  });
+
   it('leave nothing behind, and are without number where there is no limit', () => {
     const { places, a, b } = setUp();
     const free = [1, 2, 3].map((n) => ad(`${n}`, 100, 'free'));
@@ -96,8 +120,7 @@ describe('the places of a network', () => {
     });
     places.claim(of('t9', 'v', 0, 10), 130);
     // A renewal of another topic leaves the claim, and no younger topic takes it over.
-    places.remove(second);
-    places.add(ad('v', 210, 't2'));
+    places.add(ad('v', 210, 't2'), second);
     expect(places.hasClaim(of('t9', 'v', 0, 20))).toBe(true);
     places.claim(of('t10', 'v', 50, 60), 140);
     expect(places.hasClaim(of('t10', 'v', 50, 60))).toBe(false);
