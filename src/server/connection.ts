@@ -273,9 +273,16 @@ export class Connection implements LinkHost, ChannelHost, InputOwner, OutputOwne
   #leave(): void {
     if (!this.#isEnded || this.#link.hasInput) return;
     // The slot is free at once, though what the peer was sent before may still be on its way.
-    if (this.#endError === undefined)
-      this.#link.abandon(this.#wireError ?? remoteError('network-error', 'the peer closed the connection'));
+    if (this.#endError === undefined) this.#link.abandon(this.#lossError());
     else if (this.#wire.backlog === 0) this.#wire.destroy();
+  }
+
+  #lossError(): PeerlaneError {
+    const error = this.#wireError ?? remoteError('network-error', 'the peer closed the connection');
+    if (this.inbound || this.hasIdentity) return error;
+    // Nodes say nothing where they cannot read what they are sent, nor where they want nobody from an address so soon.
+    const message = `${error.message}, before it answered: it may have another key, or take nobody from here for a while`;
+    return remoteError('network-error', message, { cause: error });
   }
 
   #depart(): void {

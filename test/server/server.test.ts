@@ -192,7 +192,9 @@ describe('a server', () => {
     const [server, a, b] = await Promise.all([started(), started(), started()]);
     const { host, tcpPort } = parseEnode(a.enode);
     const wrong = b.enode.replace(/@.*/, `@${host}:${tcpPort}`);
-    expect(await rejectionOf(server.dial(wrong))).toBe('network-error');
+    const dial = server.dial(wrong);
+    await expect(dial).rejects.toThrow('it may have another key');
+    expect(await rejectionOf(dial)).toBe('network-error');
     expect((await a.until(isKind('connection-failed'))).error.code).toBe('handshake-decrypt');
   });
 
