@@ -4,7 +4,7 @@
  */
 import { parseIpv4 } from '../base/ip.ts';
 import { believedAddress, lie, noAddress, PROTOCOL_NUMBERS, refused, type WantedMapping } from './mapping.ts';
-import { elementsOf, parseXml, textOf } from './xml.ts';
+import { elementsOf, parseXml, textOf, type XmlElement } from './xml.ts';
 
 export const SSDP_PORT = 1900;
 export const SSDP_GROUP = '239.255.255.250';
@@ -106,7 +106,9 @@ function placeOf(text: string, host: string | undefined, base: string | undefine
   let url: URL;
   try {
     if (text.length > MAX_URL_LENGTH) throw new Error('too long');
-    url = new URL(text, base);
+    // Some routers begin a path with `uuid:`, as if that were a scheme.
+    const isPath = base !== undefined && /^[a-z][a-z\d+.-]*:(?!\/\/)/i.test(text);
+    url = new URL(isPath ? `./${text}` : text, base);
   } catch (error) {
     throw lie('a URL that is none', error);
   }
@@ -115,6 +117,20 @@ function placeOf(text: string, host: string | undefined, base: string | undefine
     throw lie('a URL that is not on the router itself');
   }
   return { path: url.pathname + url.search, port: url.port === '' ? 80 : Number(url.port) };
+}
+
+/**
+ * Where relative URLs of a description begin: at its `URLBase`, which devices of version 1.0 may have (its section 2.1), unless that is on
+ * another host, or else where it was read.
+ */
+function baseOf(description: XmlElement, host: string | undefined, place: UpnpPlace): string {
+  const urlOf = ({ port, path }: UpnpPlace): string => `http://${host ?? 'router'}:${port}${path}`;
+  const named = textOf(description, 'URLBase') ?? '';
+  try {
+    return urlOf(placeOf(named, host, urlOf(place)));
+  } catch {
+    return urlOf(place);
+  }
 }
 
 /**
@@ -127,11 +143,12 @@ export function decodeDescription(
   host: string | undefined,
   place: UpnpPlace,
 ): readonly [UpnpService, ...UpnpService[]] {
-  const described = elementsOf(parseXml(document), 'service').flatMap((service) => {
+  const description = parseXml(document);
+  const described = elementsOf(description, 'service').flatMap((service) => {
     const [type, control] = [textOf(service, 'serviceType'), textOf(service, 'controlURL')];
     return type === undefined || control === undefined ? [] : [{ type, control }];
   });
-  const base = `http://${host ?? 'router'}:${place.port}${place.path}`;
+  const base = baseOf(description, host, place);
   const types = host === undefined ? PINHOLE_SERVICES : MAPPING_SERVICES;
   const services: UpnpService[] = [];
   let lied: unknown = refused(

@@ -15,7 +15,8 @@ export class Deadlines {
   #pingAt = Number.POSITIVE_INFINITY;
   #pingUnanswered = false;
   #paused = false;
-  #isHeld = false;
+  /** When it began to be held; `undefined`: it is not. */
+  #heldAt: number | undefined;
 
   /** A phase of the handshake begins, or a whole frame has arrived. */
   progress(now: number): void {
@@ -50,10 +51,13 @@ export class Deadlines {
     this.#progressAt = now;
   }
 
-  /** Whether the socket is not read for the sake of others: what has come is decoded, and no frame can be late. */
+  /**
+   * Whether the socket is not read for the sake of others: what has come is decoded, and this time does not count for a frame.
+   * All other time does: whoever brings a little each time would else be late never.
+   */
   hold(isHeld: boolean, now: number): void {
-    this.#isHeld = isHeld;
-    this.#progressAt = now;
+    if (this.#heldAt !== undefined) this.#progressAt = Math.min(now, this.#progressAt + now - this.#heldAt);
+    this.#heldAt = isHeld ? now : undefined;
   }
 
   /** When something is due. */
@@ -62,11 +66,12 @@ export class Deadlines {
   }
 
   get #handshakeDeadline(): number {
-    return this.#isHeld ? Number.POSITIVE_INFINITY : this.#progressAt + HANDSHAKE_TIMEOUT_MS;
+    return this.#progressAt + HANDSHAKE_TIMEOUT_MS;
   }
 
   get #readDeadline(): number {
-    return this.#paused || this.#isHeld ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
+    const isStopped = this.#paused || this.#heldAt !== undefined;
+    return isStopped ? Number.POSITIVE_INFINITY : this.#progressAt + FRAME_READ_TIMEOUT_MS;
   }
 
   /**

@@ -7,8 +7,10 @@ import { type Bandwidth, type BandwidthOptions, bandwidthOf } from './bandwidth.
 export const LARGE_PAYLOADS_LIMIT = 16 * 1024 * 1024;
 /** What of the budget is for input, whose one frame beyond the limit may be larger than all of that. */
 const INPUT_PART = 0.25;
-/** A frame arrives with at least 16 KiB a second, if others wait; with 256 KiB where it takes what is not there. */
-const INPUT = { leastProgress: 8 * 1024, looks: 2, leastProgressBeyond: 128 * 1024 } as const;
+/** A frame arrives with at least 16 KiB a second, if others wait; ... */
+const INPUT = { leastProgress: 8 * 1024, looks: 2 } as const;
+/** ... with 256 KiB where it takes what is not there, unless it is us who do not read as fast. */
+const LEAST_PROGRESS_BEYOND: number = 128 * 1024;
 /**
  * Output moves within ten seconds, if others wait: a system that has much in its own buffers takes more only when a
  * good part of that has gone, so a slow peer seems to stand still for long.
@@ -48,11 +50,13 @@ export function budgetsOf({
   readonly env: Env;
 }): Budgets {
   const output = new Budget({ ...OUTPUT, limit: memoryBudget * (1 - INPUT_PART), env });
+  const throttles = bandwidthOf(bandwidth, env);
+  const beyond = throttles.down === undefined ? { leastProgressBeyond: LEAST_PROGRESS_BEYOND } : {};
   return {
-    input: new Budget({ ...INPUT, limit: memoryBudget * INPUT_PART, env }),
+    input: new Budget({ ...INPUT, ...beyond, limit: memoryBudget * INPUT_PART, env }),
     output,
     blocks: output.share(BLOCKS),
-    bandwidth: bandwidthOf(bandwidth, env),
+    bandwidth: throttles,
     // A handler that answers with a large message keeps it until the answer is taken.
     gate: new Gate(LARGE_PAYLOADS_LIMIT, (isWaitedAt) => {
       output.isPressed = isWaitedAt;

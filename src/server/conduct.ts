@@ -2,7 +2,7 @@
 import type { Env } from '../base/env.ts';
 import { PeerlaneError, remoteError } from '../base/errors.ts';
 import { isLocal } from '../base/ip-class.ts';
-import { Held, setLatest } from '../base/recent.ts';
+import { setLatest } from '../base/recent.ts';
 import { eventOf, isMajor, type ReputationEventKind } from '../base/reputation-events.ts';
 import { type Ban, endOfBan } from './ban-codec.ts';
 import { type Bans, type BanTarget, banNameOf } from './bans.ts';
@@ -52,8 +52,8 @@ export class Conduct {
   readonly #options: ConductOptions;
   readonly #nodes: NetworkMemory<ReputationHistory>;
   readonly #addresses = new NetworkMemory<ReputationHistory>(ADDRESS_REPUTATIONS);
-  /** Nodes that are not dialed for a while. */
-  readonly #penalised = new Held(NODE_REPUTATIONS.all);
+  /** Until when nodes are not dialed. */
+  readonly #penalised = new NetworkMemory<number>(NODE_REPUTATIONS);
   readonly #departures = new Departures();
   /** When peers were dropped or banned. */
   readonly #dropped = new Map<string, number>();
@@ -92,7 +92,11 @@ export class Conduct {
 
   /** Whether the node is not to be dialed for a while. */
   isPenalised(key: string): boolean {
-    return this.#penalised.has(key, this.#options.env.now());
+    return this.#penaltyMs(key) > 0;
+  }
+
+  #penaltyMs(key: string): number {
+    return Math.max(0, (this.#penalised.get(key) ?? 0) - this.#options.env.now());
   }
 
   /** The ban that keeps us from a node: for whom the user has named none but the user's. */
@@ -124,10 +128,10 @@ export class Conduct {
    * better a bad peer than none.
    */
   shunnedForMs(key: string, hosts: readonly string[]): number {
-    const { env, bans, isKept, others } = this.#options;
+    const { bans, isKept, others } = this.#options;
     const ban = this.banOfPlaces(key, hosts);
     const bannedMs = ban === undefined ? 0 : bans.leftMs(ban);
-    const penalisedMs = this.#penalised.leftMs(key, env.now());
+    const penalisedMs = this.#penaltyMs(key);
     if (penalisedMs === 0 || isKept(key) || others(key) === 0) return bannedMs;
     return Math.max(bannedMs, penalisedMs);
   }
@@ -135,7 +139,7 @@ export class Conduct {
   /** Forgets what a node or an address did. */
   forgive({ kind, name }: BanTarget): void {
     (kind === 'ip' ? this.#addresses : this.#nodes).delete(name);
-    this.#penalised.release(name);
+    this.#penalised.delete(name);
   }
 
   /**
@@ -159,7 +163,7 @@ export class Conduct {
     if (history === undefined) return;
     const cleared = withoutLast(history, kind, times);
     this.#nodes.set(key, cleared);
-    if (this.#decide(cleared).kind === 'keep') this.#penalised.release(key);
+    if (this.#decide(cleared).kind === 'keep') this.#penalised.delete(key);
   }
 
   /**
@@ -189,7 +193,7 @@ export class Conduct {
     const decision = sparing(wanted, others(key), wasPeer ? this.#droppedOfLate(key) : 0);
     switch (decision.kind) {
       case 'penalise':
-        this.#penalise(key, decision.forMs, decision);
+        this.#penalise(key, decision.forMs, decision, host);
         break;
       case 'disconnect':
         if (wasPeer) this.#noteDropped(key);
@@ -223,10 +227,10 @@ export class Conduct {
     return decision;
   }
 
-  #penalise(key: string, forMs: number, decision: ReputationDecision): void {
+  #penalise(key: string, forMs: number, decision: ReputationDecision, host: string | undefined): void {
     // Told once, not for each event of a bad node.
     if (!this.isPenalised(key)) this.#tell(key, decision);
-    this.#penalised.hold(key, this.#options.env.now(), forMs);
+    this.#penalised.set(key, this.#options.env.now() + forMs, host);
   }
 
   #ban(target: BanTarget, forMs: number, decision: ReputationDecision, host: string | undefined): Ban {

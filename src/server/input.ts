@@ -98,7 +98,8 @@ export class Input implements BudgetHolder, Reader {
     const bandwidth = this.#bandwidth;
     if (bandwidth === undefined) return;
     bandwidth.spend(length);
-    if (this.#isThrottled || bandwidth.isOpen) return;
+    // A handshake is short, and late whatever others bring: a stranger's place among those who have not answered is not held for it.
+    if (this.#link.state !== 'open' || this.#isThrottled || bandwidth.isOpen) return;
     this.#hold(true);
     bandwidth.wait(() => {
       this.#hold(false);

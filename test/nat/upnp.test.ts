@@ -116,6 +116,19 @@ describe('a description', () => {
     expect(codeOf(() => decodeDescription(description(), undefined, place))).toBe('nat-refused');
   });
 
+  it.each([
+    ['http://192.168.1.1:5431/', '/ctl', { port: 5_431, path: '/ctl' }],
+    ['http://192.168.1.1:5431/igd/', 'ctl', { port: 5_431, path: '/igd/ctl' }],
+    ['', 'ctl', { port: 5_000, path: '/ctl' }],
+    // A router must not have us call others.
+    ['http://192.168.1.9:80/', '/ctl', { port: 5_000, path: '/ctl' }],
+    ['nonsense://', '/ctl', { port: 5_000, path: '/ctl' }],
+    ['', 'uuid:0013/WANIPConnection:1', { port: 5_000, path: '/uuid:0013/WANIPConnection:1' }],
+  ])('with the URLBase %j has %s there', (base, control, at) => {
+    const document = `<root><URLBase>${base}</URLBase>${serviceOf('WANIPConnection:1', control)}</root>`;
+    expect(decodeDescription(document, ROUTER, place)).toMatchObject([at]);
+  });
+
   it.each(['\n', '\r\n  ', '\ufeff', '\ufeff\n'])('may begin with white space: %j', (space) => {
     expect(decodeDescription(space + description(), ROUTER, place)).toHaveLength(1);
   });

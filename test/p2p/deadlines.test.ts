@@ -58,4 +58,25 @@ describe('a connection', () => {
     expect(due(deadlines, 100_000)).toBe('ping');
     expect(deadlines.next).toBe(100_000 + PING_INTERVAL_MS);
   });
+
+  it('has for a frame the time in which it is read, however often it is not', () => {
+    const deadlines = opened();
+    const [read, held] = [100, 900];
+    const isDue = (now: number): boolean => due(deadlines, now, true) === 'read-timeout';
+    for (let now = 0; now < 10 * FRAME_READ_TIMEOUT_MS - 1_000; now += read + held) {
+      deadlines.hold(true, now + read);
+      expect(isDue(now + read + held)).toBe(false);
+      deadlines.hold(false, now + read + held);
+    }
+    const end = 10 * FRAME_READ_TIMEOUT_MS;
+    expect([isDue(end - 1_000 + read - 1), isDue(end + read)]).toEqual([false, true]);
+    // A whole frame that is decoded meanwhile counts from then on.
+    deadlines.hold(true, end);
+    deadlines.progress(end + 5_000);
+    deadlines.hold(false, end + 6_000);
+    expect([
+      isDue(end + 6_000 + FRAME_READ_TIMEOUT_MS - 1),
+      isDue(end + 6_000 + FRAME_READ_TIMEOUT_MS),
+    ]).toEqual([false, true]);
+  });
 });

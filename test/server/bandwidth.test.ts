@@ -5,6 +5,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
+import { HANDSHAKE_TIMEOUT_MS } from '../../src/p2p/deadlines.ts';
 import { type MessagePriority, type ProtocolChannel, SMALL_MESSAGE } from '../../src/p2p/index.ts';
 
 import {
@@ -17,6 +18,7 @@ import { Bucket } from '../../src/server/bucket.ts';
 import { FRAME_WRITE_TIMEOUT_MS } from '../../src/server/output.ts';
 import { PROMPT_PART, type PromptBucket } from '../../src/server/prompt-bucket.ts';
 import { type BandwidthShare, CHUNK_MS, GOSSIP_PART, Throttle } from '../../src/server/throttle.ts';
+import { Attacker } from '../support/attacker.ts';
 import { codeOf } from '../support/errors.ts';
 import { ManualEnv } from '../support/manual-env.ts';
 import { isKind, manual, startedServer as started, TestServer } from '../support/servers.ts';
@@ -361,6 +363,13 @@ function counting(channel: ProtocolChannel) {
   return { count, done };
 }
 
+/** Whether a peer is not read at present, for want of bandwidth. */
+function isHeldUp(channel: ProtocolChannel, env: ManualEnv): boolean {
+  const { heldMs = 0 } = channel;
+  env.advance(1);
+  return (channel.heldMs ?? 0) > heldMs;
+}
+
 const turns = async (count = 50) => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
@@ -471,11 +480,7 @@ describe('a server with limits', () => {
     const { env, limited, ours, theirs } = await pair({ downloadPerPeer: MIN_BANDWIDTH });
     const { count } = counting(ours);
     void theirs.send(0, randomBytes(4 * 1024 * 1024));
-    const isHeld = () => {
-      const { heldMs = 0 } = ours;
-      env.advance(1);
-      return (ours.heldMs ?? 0) > heldMs;
-    };
+    const isHeld = () => isHeldUp(ours, env);
     // It takes a minute and more, with pauses in the middle of the one frame. The clock waits for what may be read, and goes
     // in steps that are short beside the pauses.
     for (let i = 0; i < 10_000 && count.messages === 0; i++) {
@@ -485,6 +490,26 @@ describe('a server with limits', () => {
     expect(count.messages).toBe(1);
     expect(ours.heldMs).toBeGreaterThan(55_000);
     expect(ours.heldMs).toBeLessThanOrEqual(env.now());
+    expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
+  });
+
+  it('has a handshake over in time, however much others bring', async () => {
+    const { env, limited, ours, theirs } = await pair({ download: 50 * MIN_DOWNLOAD_OF_PEER });
+    void theirs.send(0, randomBytes(8 * 1024 * 1024));
+    const stranger = await Attacker.connect(limited.enode);
+    // The size of an auth, of which a byte comes now and then.
+    await stranger.write(Uint8Array.of(1, 0x90));
+    const from = env.now();
+    while (limited.seen.every(({ kind }) => kind !== 'connection-failed')) {
+      expect(env.now() - from).toBeLessThan(2 * HANDSHAKE_TIMEOUT_MS);
+      for (let n = 0; n < 1_000 && !isHeldUp(ours, env); n++) await turns(25);
+      await stranger.write(Uint8Array.of(7));
+      await turns();
+      env.advance(250);
+    }
+    stranger.destroy();
+    const { error } = await limited.until(isKind('connection-failed'));
+    expect(error.code).toBe('handshake-timeout');
     expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
   });
 

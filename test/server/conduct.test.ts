@@ -194,6 +194,7 @@ describe('one host of very many addresses, and keys', () => {
     for (let i = 0; i < 5000; i++) conduct.endedUnknown(ip(i), closed);
     expect([bans.get('node', 'gone villain'), bans.ofIp('7.7.6.7')]).not.toContain(undefined);
     expect(['gone shady', 'shady'].map((key) => conduct.history(key).score)).toEqual([-40, -40]);
+    expect(['gone shady', 'shady'].map((key) => conduct.isPenalised(key))).toEqual([true, true]);
     conduct.endedUnknown('6.6.6.6', breach);
     expect(bans.ofIp('6.6.6.6')).toBeDefined();
     expect([...conduct.scores()].length).toBeLessThan(NODE_REPUTATIONS.all / 2);
