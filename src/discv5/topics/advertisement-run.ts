@@ -2,7 +2,9 @@ import { equalBytes } from '../../base/bytes.ts';
 import { endpointsOfRecord, type NodeRecord } from '../../enr/index.ts';
 import { type KadNode, otherPlace } from '../../kad/index.ts';
 import { Advertiser, type AdvertiserStats, type RegistrationToSend } from './advertiser.ts';
+import { type TopicNode, takesPart } from './capability.ts';
 import { askWhetherLive } from './liveness.ts';
+import { newestOf } from './newest.ts';
 import { NO_PLACE_MS, REGISTRATION_ATTEMPTS } from './parameters.ts';
 import type { TopicContext, TopicRun } from './topic-context.ts';
 import { type Confirmation, registrationQuestion } from './topic-questions.ts';
@@ -35,7 +37,8 @@ export class AdvertisementRun implements TopicRun {
     const changed = (): void => this.#advertiser.tableChanged();
     this.#table = new TopicTable(context, topic, 'register', (node) => this.#askedAt(node), changed);
     const { burden } = context;
-    this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, burden, parameters });
+    const current = (node: KadNode): TopicNode | undefined => this.#current(node);
+    this.#advertiser = new Advertiser({ table: this.#table.table, randomBytes, burden, current, parameters });
   }
 
   /** Whether that registrar has the advertisement, or is asked to. */
@@ -109,6 +112,11 @@ export class AdvertisementRun implements TopicRun {
   #askedAt(node: KadNode): KadNode | undefined {
     const isOurs = (ip: string): boolean => this.#families.has(isIpv6(ip));
     return isOurs(node.ip) ? node : otherPlace(node, (ip) => isOurs(ip) && this.#context.reaches(ip));
+  }
+
+  #current(node: KadNode): TopicNode | undefined {
+    const place = this.#askedAt(newestOf(this.#context.table, node));
+    return place !== undefined && takesPart(place) ? place : undefined;
   }
 
   #register(registration: RegistrationToSend, attempts: number): void {

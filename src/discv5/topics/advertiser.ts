@@ -14,6 +14,8 @@ export interface AdvertiserOptions {
   readonly randomBytes: Env['randomBytes'];
   /** How many other topics of ours a registrar is asked to keep: for another one of our address it has us wait. Default: none */
   readonly burden?: ((id: Uint8Array) => number) | undefined;
+  /** A registrar as it is by now; `undefined`: it is not to be asked any more. Default: as it was when it was chosen */
+  readonly current?: ((node: TopicNode) => TopicNode | undefined) | undefined;
   readonly parameters?: Partial<TopicParameters> | undefined;
 }
 
@@ -42,6 +44,7 @@ export class Advertiser {
   readonly #table: ServiceTable;
   readonly #randomBytes: Env['randomBytes'];
   readonly #burden: (id: Uint8Array) => number;
+  readonly #current: (node: TopicNode) => TopicNode | undefined;
   readonly #parameters: TopicParameters;
   /** By node: at most `kRegister` of each distance. */
   readonly #registrations = new Map<string, Registration>();
@@ -55,10 +58,17 @@ export class Advertiser {
   #isPlaced = false;
 
   /** @throws PeerlaneError `invalid-argument` */
-  constructor({ table, randomBytes, burden = () => 0, parameters }: AdvertiserOptions) {
+  constructor({
+    table,
+    randomBytes,
+    burden = () => 0,
+    current = (node) => node,
+    parameters,
+  }: AdvertiserOptions) {
     this.#table = table;
     this.#randomBytes = randomBytes;
     this.#burden = burden;
+    this.#current = current;
     this.#parameters = topicParameters(parameters);
   }
 
@@ -73,7 +83,9 @@ export class Advertiser {
       this.#silent.clear();
       this.#isPlaced = false;
     }
-    const due = [...this.#registrations.values()].filter(({ nextAt }) => nextAt <= now);
+    const due = [...this.#registrations.values()].filter(
+      (registration) => registration.nextAt <= now && this.#isThere(registration),
+    );
     // Those with a ticket have but a moment.
     due.sort((a, b) => Number(b.hasTicket) - Number(a.hasTicket) || a.nextAt - b.nextAt);
     const chosen = due.slice(0, this.#room);
@@ -204,6 +216,14 @@ export class Advertiser {
       .sort((a, b) => a.burden - b.burden)
       .slice(0, count)
       .map(({ node }) => node);
+  }
+
+  /** Whether a registrar may still be asked, wherever it is by now: its tickets are good there, too. */
+  #isThere(registration: Registration): boolean {
+    const node = this.#current(registration.node);
+    if (node === undefined) this.#drop(registration);
+    else registration.node = node;
+    return node !== undefined;
   }
 
   #drop({ node }: Registration): void {

@@ -28,7 +28,8 @@ type Told =
 
 /** An advertisement at one registrar, or the attempt to get one in there. */
 export class Registration {
-  readonly node: TopicNode;
+  /** By the record of it that is newest when it is asked. */
+  node: TopicNode;
   readonly distance: number;
   /** When it is to be asked for next; infinite while a request is under way. */
   nextAt: number;

@@ -1,6 +1,7 @@
 import type { NodeRecord } from '../../enr/index.ts';
-import { type KadNode, newestRecord } from '../../kad/index.ts';
+import type { KadNode } from '../../kad/index.ts';
 import { askWhetherLive } from './liveness.ts';
+import { newestOf } from './newest.ts';
 import { FEW_REGISTRARS } from './parameters.ts';
 import { type QueryToSend, Search } from './search.ts';
 import type { TopicContext, TopicRun } from './topic-context.ts';
@@ -151,9 +152,8 @@ export class TopicSearchRun implements TopicRun {
     if (fresh.length > 0) this.#events.found?.(fresh);
   }
 
-  /** A registrar gives the record that it was given: the node may be somewhere else by now, and known there. */
+  /** A registrar gives the record that it was given. */
   #newest(node: KadNode): KadNode {
-    const known = this.#context.table.get(node.id);
-    return known !== undefined && newestRecord(node.record, known.record) !== node.record ? known : node;
+    return newestOf(this.#context.table, node);
   }
 }

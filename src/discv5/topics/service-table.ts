@@ -147,9 +147,13 @@ export class ServiceTable {
   /** Whether the node is new. */
   #add(node: KadNode, isVerified: boolean, now: number): boolean {
     const key = toBareHex(node.id);
-    if (key === this.#localKey || !takesPart(node) || this.#exclusions.has(node.id, now)) return false;
+    if (key === this.#localKey || this.#exclusions.has(node.id, now)) return false;
     const distance = this.distanceOf(node.id);
     const known = this.#buckets.get(distance)?.get(key);
+    if (!takesPart(node)) {
+      if (known !== undefined && retracts(known, node, isVerified)) this.#remove(distance, key);
+      return false;
+    }
     if (known !== undefined && !supersedes(known, node, isVerified)) {
       known.isVerified ||= isVerified;
       return false;
@@ -230,4 +234,13 @@ function supersedes(
 ): boolean {
   if (isKnown && !isVerified) return false;
   return (isVerified && !isKnown) || node.record.seq > known.record.seq;
+}
+
+/** Whether a newer record of the node says no more that it takes part. */
+function retracts(
+  { node: known, isVerified: isKnown }: Entry,
+  { record }: KadNode,
+  isVerified: boolean,
+): boolean {
+  return record !== undefined && record.seq > known.record.seq && (isVerified || !isKnown);
 }

@@ -13,6 +13,7 @@ import type { Wire } from '../wire.ts';
 import { type AuxiliaryRequest, chooseAuxiliary } from './auxiliary.ts';
 import { takesPart } from './capability.ts';
 import type { KnownRegistrars } from './known-registrars.ts';
+import { newestOf } from './newest.ts';
 import { FEW_REGISTRARS, TOPIC_REQUEST_RATES, type TopicParameters, topicParameters } from './parameters.ts';
 import { Registrar } from './registrar.ts';
 import { TICKET_LENGTH } from './tickets.ts';
@@ -161,8 +162,11 @@ export class TopicResponder {
     const { table, known, randomBytes } = this.#context;
     const live = table.live().filter(takesPart);
     // Where few take part, each of them knows of few by its table alone.
-    const all = live.length < FEW_REGISTRARS ? [...live, ...known.recent(now)] : live;
-    const nodes = all.filter(({ ip }) => mayRelay(remote.endpoint.ip, ip));
+    const others =
+      live.length < FEW_REGISTRARS ? known.recent(now).filter(({ id }) => !table.isLive(id)) : [];
+    const nodes = [...live, ...others.map((node) => newestOf(table, node))].filter(({ ip }) =>
+      mayRelay(remote.endpoint.ip, ip),
+    );
     const records = chooseAuxiliary(request, nodes, randomBytes).map(({ encoded }) => encoded);
     return records.length === 0 ? [] : spreadRecords(records, MAX_ANSWER_MESSAGES);
   }

@@ -1,4 +1,5 @@
 import { ID_LENGTH, type KadNode, type LookupRun } from '../../kad/index.ts';
+import { newestOf } from './newest.ts';
 import {
   FEW_REGISTRARS,
   MAX_TOPIC_LOOKUP_MS,
@@ -129,7 +130,8 @@ export class TopicTable {
   }
 
   #places(nodes: readonly KadNode[]): KadNode[] {
-    return nodes.map(this.#askedAt).filter((node) => node !== undefined);
+    const { table } = this.#context;
+    return nodes.map((node) => this.#askedAt(newestOf(table, node))).filter((node) => node !== undefined);
   }
 
   #hear(nodes: readonly KadNode[]): KadNode[] {
