@@ -78,8 +78,8 @@ export interface ProtocolChannel extends AsyncIterable<Message> {
    */
   writable(size: number): Promise<void>;
   /**
-   * Milliseconds, in all, in which nothing was read from the peer for limits of the server's own (`bandwidth`): meanwhile it
-   * can be late with nothing. Absent where there are no such limits.
+   * Milliseconds, in all, in which nothing was read from the peer for limits of the server's own (`bandwidth`, or memory that other peers
+   * have): meanwhile it can be late with nothing. Absent where there are no such limits.
    */
   readonly heldMs?: number;
   /** For a protocol with `confirms`: the peer has passed its handshake and keeps its slot. */

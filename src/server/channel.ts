@@ -24,7 +24,7 @@ export interface ChannelHost {
   readonly signal: AbortSignal;
   /** Why the connection is over, when it is. */
   readonly endError: PeerlaneError | undefined;
-  /** Milliseconds, in all, in which nothing was read for want of bandwidth. */
+  /** Milliseconds, in all, in which nothing was read for the sake of others. */
   readonly heldMs: number;
   /** Bounds the decompressed bytes of large messages that are with handlers, over all peers. */
   readonly gate: Gate;

@@ -41,7 +41,9 @@ export class Input implements BudgetHolder, Reader {
   readonly #bandwidth: BandwidthShare | undefined;
   /** It waits for bandwidth. */
   #isThrottled = false;
-  /** Milliseconds in which it did, until it began to wait for the last time. */
+  /** It is not read for the sake of others: for want of bandwidth, or of the memory that they have. */
+  #isHeld = false;
+  /** Milliseconds in which it was not, until the last time began. */
   #heldMs = 0;
   #heldAt = 0;
   #unreadLength = 0;
@@ -81,17 +83,18 @@ export class Input implements BudgetHolder, Reader {
     this.decoded();
   }
 
-  /** Milliseconds, in all, in which it was not read for want of bandwidth. */
+  /** Milliseconds, in all, in which it was not read for the sake of others. */
   get heldMs(): number {
-    return this.#heldMs + (this.#isThrottled ? this.#env.now() - this.#heldAt : 0);
+    return this.#heldMs + (this.#isHeld ? this.#env.now() - this.#heldAt : 0);
   }
 
-  #hold(isThrottled: boolean): void {
+  #hold(isHeld: boolean): void {
+    if (isHeld === this.#isHeld) return;
     const now = this.#env.now();
     this.#heldMs = this.heldMs;
     this.#heldAt = now;
-    this.#isThrottled = isThrottled;
-    this.#link.hold(isThrottled, now);
+    this.#isHeld = isHeld;
+    this.#link.hold(isHeld, now);
   }
 
   #throttle(length: number): void {
@@ -100,9 +103,9 @@ export class Input implements BudgetHolder, Reader {
     bandwidth.spend(length);
     // A handshake is short, and late whatever others bring: a stranger's place among those who have not answered is not held for it.
     if (this.#link.state !== 'open' || this.#isThrottled || bandwidth.isOpen) return;
-    this.#hold(true);
+    this.#isThrottled = true;
     bandwidth.wait(() => {
-      this.#hold(false);
+      this.#isThrottled = false;
       this.#regulate();
     });
   }
@@ -143,6 +146,7 @@ export class Input implements BudgetHolder, Reader {
   close(): void {
     this.#isOver = true;
     this.#lanes.leave(this);
+    this.#hold(false);
     this.#bandwidth?.leave();
     this.#share.leave();
     this.#account();
@@ -222,10 +226,10 @@ export class Input implements BudgetHolder, Reader {
       if (lagging) this.#link.pause();
       else this.#link.resume(this.#env.now());
     }
+    this.#hold(this.#isThrottled || (refused && !this.#isProbed));
     const full =
       this.#awaitsTurn ||
-      this.#isThrottled ||
-      (refused && !this.#isProbed) ||
+      this.#isHeld ||
       (lagging ? this.#link.pendingLength : this.#link.undecodedLength) > UNDECODED_HIGH_WATER;
     if (full !== this.#isWirePaused) {
       this.#isWirePaused = full;

@@ -5,7 +5,7 @@ import { VirtualEnv } from '../../src/base/virtual-env.ts';
 
 import { publicKeyOf } from '../../src/crypto/index.ts';
 import { formatEnode } from '../../src/enr/index.ts';
-import { HANDSHAKE_TIMEOUT_MS } from '../../src/p2p/deadlines.ts';
+import { FRAME_READ_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from '../../src/p2p/deadlines.ts';
 import { type MessagePriority, type ProtocolChannel, SMALL_MESSAGE } from '../../src/p2p/index.ts';
 
 import {
@@ -491,6 +491,34 @@ describe('a server with limits', () => {
     expect(ours.heldMs).toBeGreaterThan(55_000);
     expect(ours.heldMs).toBeLessThanOrEqual(env.now());
     expect(limited.seen.filter(isKind('peer-disconnected'))).toEqual([]);
+  });
+
+  it('takes nobody for late who waits while others have the memory, too', async () => {
+    const PEERS = 10;
+    const env = new ManualEnv();
+    const ours = manual();
+    const limited = await started({
+      ...{ protocols: [ours.protocol], maxPeers: PEERS, memoryBudget: 1024 * 1024, env },
+      bandwidth: { download: PEERS * MIN_DOWNLOAD_OF_PEER },
+    });
+    const sends: Promise<void>[] = [];
+    const counts: { messages: number }[] = [];
+    for (let i = 0; i < PEERS; i++) {
+      const theirs = manual();
+      const other = await started({ protocols: [theirs.protocol], listen: undefined });
+      await other.dial(limited.enode);
+      counts.push(counting(await ours.next()).count);
+      sends.push((await theirs.next()).send(0, randomBytes(1024 * 1024)));
+    }
+    const from = env.now();
+    const left = () => limited.seen.filter(isKind('peer-disconnected'));
+    while (counts.some(({ messages }) => messages === 0) && left().length === 0) {
+      env.advance(50);
+      await turns(10);
+    }
+    expect(left()).toEqual([]);
+    expect(env.now() - from).toBeGreaterThan(1.5 * FRAME_READ_TIMEOUT_MS);
+    await Promise.all(sends);
   });
 
   it('has a handshake over in time, however much others bring', async () => {
